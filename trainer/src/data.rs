@@ -184,10 +184,10 @@ impl Rows {
                 buffer,
             } => loop {
                 *line += 1;
-                let read = read_line(reader, buffer).map_err(|source| DataError::Read {
+                let read = read_line(reader, buffer).map_err(|reason| DataError::Read {
                     path: self.path.clone(),
                     line: *line,
-                    source,
+                    reason,
                 })?;
                 match read {
                     Line::End => return Ok(None),
@@ -251,9 +251,9 @@ pub fn text_digest(text: &str) -> [u8; 32] {
 
 /// Opens a regular file or pipe and tells its size.
 fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let open = |source| DataError::Open {
+    let open = |reason| DataError::Open {
         path: path.into(),
-        source,
+        reason,
     };
     let file = File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(open)?;

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod commands;
+pub mod controls;
 pub mod data;
 pub mod metrics;
 pub mod soft;

@@ -146,9 +146,9 @@ struct SoftReader<'a> {
 
 impl<'a> SoftReader<'a> {
     fn open(path: &'a Path) -> Result<Self, SoftError> {
-        let open = |source| SoftError::Open {
+        let open = |reason| SoftError::Open {
             path: path.into(),
-            source,
+            reason,
         };
         let file = File::open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
@@ -168,11 +168,11 @@ impl<'a> SoftReader<'a> {
     fn next_line(&mut self) -> Result<bool, SoftError> {
         loop {
             self.line += 1;
-            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|source| {
+            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|reason| {
                 SoftError::Read {
                     path: self.path.into(),
                     line: self.line,
-                    source,
+                    reason,
                 }
             })?;
             match read {

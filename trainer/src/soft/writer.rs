@@ -49,9 +49,9 @@ impl SoftWriter {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(|source| SoftError::Open {
+            .map_err(|reason| SoftError::Open {
                 path: path.into(),
-                source,
+                reason,
             })?;
         let mut writer = Self {
             path: path.into(),
@@ -163,10 +163,10 @@ impl SoftWriter {
         self.file.write_all(bytes).map_err(|e| self.failed(e))
     }
 
-    fn failed(&self, source: io::Error) -> SoftError {
+    fn failed(&self, reason: io::Error) -> SoftError {
         SoftError::Write {
             path: self.path.clone(),
-            source,
+            reason,
         }
     }
 }

@@ -1,0 +1,3 @@
+//! The commands of `qdllm`, one a file.
+
+pub mod controls;
