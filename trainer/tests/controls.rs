@@ -44,9 +44,7 @@ fn arguments(dir: &TempDir, train: &str, test: &str) -> ControlsArgs {
 
 fn refused(train: &str, test: &str) -> String {
     let dir = TempDir::new().unwrap();
-    measure(&arguments(&dir, train, test))
-        .unwrap_err()
-        .to_string()
+    measure(&arguments(&dir, train, test)).unwrap_err().to_string()
 }
 
 #[test]

@@ -80,8 +80,8 @@ pub struct Summary {
 ///
 /// # Errors
 /// As [`measure`], and when standard output cannot be written.
-pub fn run(args: ControlsArgs) -> Result<()> {
-    let summary = measure(&args)?;
+pub fn run(args: &ControlsArgs) -> Result<()> {
+    let summary = measure(args)?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &summary)?;
@@ -96,10 +96,7 @@ pub fn run(args: ControlsArgs) -> Result<()> {
         summary.classes.len(),
         summary.skipped_rows
     )?;
-    writeln!(
-        out,
-        "control   accuracy  std error  macro F1     bytes  train seconds"
-    )?;
+    writeln!(out, "control   accuracy  std error  macro F1     bytes  train seconds")?;
     for o in &summary.controls {
         writeln!(
             out,
@@ -129,9 +126,8 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
             train[0].label
         );
     }
-    let rows: Vec<(usize, &str)> = (train.iter())
-        .map(|t| (index[t.label.as_str()], t.text.as_str()))
-        .collect();
+    let rows: Vec<(usize, &str)> =
+        (train.iter()).map(|t| (index[t.label.as_str()], t.text.as_str())).collect();
     let truth: Vec<usize> = (test.iter())
         .map(|t| {
             index.get(t.label.as_str()).copied().with_context(|| {
@@ -166,10 +162,7 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
         controls.push(outcome("tfidf", &report, model.model_bytes(), seconds));
     }
     if wanted(Control::Fasttext) {
-        let options = FastTextOptions {
-            seed: args.seed,
-            ..FastTextOptions::default()
-        };
+        let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
         let start = Instant::now();
         let model = train_fasttext(&rows, classes.len(), options);
         let seconds = start.elapsed().as_secs_f64();

@@ -13,11 +13,11 @@
 use std::collections::HashMap;
 
 use rand::Rng;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{FNV_START, check, fnv1a, is_word};
+use crate::seed::stream;
 
 /// How the control is trained.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +36,7 @@ pub struct FastTextOptions {
 
 impl Default for FastTextOptions {
     fn default() -> Self {
-        Self {
-            dim: 10,
-            buckets: 100_000,
-            rate: 0.5,
-            epochs: 25,
-            seed: 0,
-        }
+        Self { dim: 10, buckets: 100_000, rate: 0.5, epochs: 25, seed: 0 }
     }
 }
 
@@ -87,12 +81,11 @@ pub fn train_fasttext(
             }
         }
     }
-    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    let mut random = stream(options.seed, "fasttext");
     #[allow(clippy::cast_precision_loss)]
     let bound = 1.0 / dim as f32;
-    let input = (0..(words.len() + buckets) * dim)
-        .map(|_| random.random_range(-bound..bound))
-        .collect();
+    let input =
+        (0..(words.len() + buckets) * dim).map(|_| random.random_range(-bound..bound)).collect();
     let mut model = FastText {
         words,
         dim,
@@ -101,9 +94,8 @@ pub fn train_fasttext(
         input,
         output: vec![0.0; classes * dim],
     };
-    let texts: Vec<(usize, Vec<usize>)> = (rows.iter())
-        .map(|&(class, text)| (class, model.rows(text)))
-        .collect();
+    let texts: Vec<(usize, Vec<usize>)> =
+        (rows.iter()).map(|&(class, text)| (class, model.rows(text))).collect();
     model.learn(&texts, options, &mut random);
     model
 }
@@ -250,20 +242,11 @@ mod tests {
     }
 
     /// Neither word alone tells the class, the pair does.
-    const PAIRS: [(usize, &str); 4] = [
-        (0, "not good"),
-        (1, "very good"),
-        (1, "not bad"),
-        (0, "very bad"),
-    ];
+    const PAIRS: [(usize, &str); 4] =
+        [(0, "not good"), (1, "very good"), (1, "not bad"), (0, "very bad")];
 
     fn options(seed: u64) -> FastTextOptions {
-        FastTextOptions {
-            buckets: 1000,
-            epochs: 400,
-            seed,
-            ..FastTextOptions::default()
-        }
+        FastTextOptions { buckets: 1000, epochs: 400, seed, ..FastTextOptions::default() }
     }
 
     #[test]
@@ -280,9 +263,7 @@ mod tests {
     fn a_seed_gives_one_model() {
         let bits = |seed| -> Vec<u32> {
             let model = train_fasttext(&PAIRS, 2, options(seed));
-            (model.input.iter().chain(&model.output))
-                .map(|x| x.to_bits())
-                .collect()
+            (model.input.iter().chain(&model.output)).map(|x| x.to_bits()).collect()
         };
         assert_eq!(bits(1), bits(1));
         assert_ne!(bits(1), bits(2));

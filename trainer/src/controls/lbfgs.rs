@@ -60,11 +60,8 @@ pub(super) fn minimise(
             slope = dot(&direction, &gradient);
         }
         // Without curvature the first trial is a step of length 1.
-        let mut length = if memory.is_empty() {
-            1.0 / dot(&gradient, &gradient).sqrt()
-        } else {
-            1.0
-        };
+        let mut length =
+            if memory.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt() } else { 1.0 };
         let mut found = false;
         for _ in 0..HALVINGS {
             for ((n, &x), &d) in next.iter_mut().zip(&x).zip(&direction) {
@@ -81,19 +78,12 @@ pub(super) fn minimise(
         if !found {
             break;
         }
-        remember(
-            &mut memory,
-            difference(&next, &x),
-            difference(&next_gradient, &gradient),
-        );
+        remember(&mut memory, difference(&next, &x), difference(&next_gradient, &gradient));
         std::mem::swap(&mut x, &mut next);
         std::mem::swap(&mut gradient, &mut next_gradient);
         iterations += 1;
     }
-    Minimum {
-        gradient: largest(&gradient),
-        x,
-    }
+    Minimum { gradient: largest(&gradient), x }
 }
 
 fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
@@ -104,11 +94,7 @@ fn remember(memory: &mut VecDeque<Pair>, step: Vec<f64>, change: Vec<f64>) {
     if memory.len() == MEMORY {
         memory.pop_front();
     }
-    memory.push_back(Pair {
-        step,
-        change,
-        rho: 1.0 / curvature,
-    });
+    memory.push_back(Pair { step, change, rho: 1.0 / curvature });
 }
 
 /// Minus the estimated inverse Hessian times the gradient.
@@ -168,10 +154,7 @@ mod tests {
             }
             value
         };
-        let stop = Stop {
-            gradient: 1e-8,
-            iterations: 200,
-        };
+        let stop = Stop { gradient: 1e-8, iterations: 200 };
         let minimum = minimise(bowl, vec![-7.0; 6], stop);
         assert!(minimum.gradient <= 1e-8, "{minimum:?}");
         for (x, middle) in minimum.x.iter().zip([0.0, 1.0, 2.0, 3.0, 4.0, 5.0]) {
@@ -185,10 +168,7 @@ mod tests {
             g[0] = 4.0 * x[0].powi(3);
             x[0].powi(4)
         };
-        let stop = Stop {
-            gradient: 0.0,
-            iterations: 3,
-        };
+        let stop = Stop { gradient: 0.0, iterations: 3 };
         // The first trial of each of three steps is taken: four values in all.
         let mut calls = 0;
         let counted = |x: &[f64], g: &mut [f64]| {

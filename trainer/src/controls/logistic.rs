@@ -44,11 +44,7 @@ impl Logistic {
         #[allow(clippy::cast_possible_truncation)]
         let mut weights: Vec<f32> = minimum.x.iter().map(|&w| w as f32).collect();
         let intercepts = weights.split_off(rows.width() * objective.outputs);
-        let fitted = Self {
-            outputs: objective.outputs,
-            weights,
-            intercepts,
-        };
+        let fitted = Self { outputs: objective.outputs, weights, intercepts };
         (fitted, minimum.gradient <= stop.gradient)
     }
 
@@ -98,28 +94,21 @@ impl<'a> Objective<'a> {
         // Per row: the loss, and the share of its slope against each output.
         let mut slopes = vec![0.0; self.rows.height() * k];
         let mut losses = vec![0.0; self.rows.height()];
-        slopes
-            .par_chunks_mut(k)
-            .zip(&mut losses)
-            .enumerate()
-            .for_each(|(i, (z, loss))| {
-                z.copy_from_slice(intercepts);
-                for &(column, value) in self.rows.row(i) {
-                    let start = column as usize * k;
-                    for (z, w) in z.iter_mut().zip(&weights[start..start + k]) {
-                        *z += f64::from(value) * w;
-                    }
+        slopes.par_chunks_mut(k).zip(&mut losses).enumerate().for_each(|(i, (z, loss))| {
+            z.copy_from_slice(intercepts);
+            for &(column, value) in self.rows.row(i) {
+                let start = column as usize * k;
+                for (z, w) in z.iter_mut().zip(&weights[start..start + k]) {
+                    *z += f64::from(value) * w;
                 }
-                *loss = loss_and_slope(z, self.truth[i]);
-                z.iter_mut().for_each(|z| *z *= share);
-            });
+            }
+            *loss = loss_and_slope(z, self.truth[i]);
+            z.iter_mut().for_each(|z| *z *= share);
+        });
 
         let (by_weight, by_intercept) = gradient.split_at_mut(self.rows.width() * k);
-        by_weight
-            .par_chunks_mut(k)
-            .zip(weights.par_chunks(k))
-            .enumerate()
-            .for_each(|(j, (g, w))| {
+        by_weight.par_chunks_mut(k).zip(weights.par_chunks(k)).enumerate().for_each(
+            |(j, (g, w))| {
                 for (g, w) in g.iter_mut().zip(w) {
                     *g = self.penalty * w;
                 }
@@ -129,7 +118,8 @@ impl<'a> Objective<'a> {
                         *g += f64::from(value) * slope;
                     }
                 }
-            });
+            },
+        );
         by_intercept.fill(0.0);
         for slopes in slopes.chunks(k) {
             for (g, slope) in by_intercept.iter_mut().zip(slopes) {
@@ -184,10 +174,7 @@ fn count(n: usize) -> f64 {
 mod tests {
     use super::*;
 
-    const STOP: Stop = Stop {
-        gradient: 1e-9,
-        iterations: 500,
-    };
+    const STOP: Stop = Stop { gradient: 1e-9, iterations: 500 };
 
     #[test]
     fn two_classes_meet_the_closed_condition() {
@@ -219,10 +206,7 @@ mod tests {
 
     #[test]
     fn gradient_is_the_slope_of_the_value() {
-        let rows = Sparse::new(
-            &[vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]],
-            2,
-        );
+        let rows = Sparse::new(&[vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]], 2);
         for (classes, truth) in [(2, [0, 1, 1]), (3, [0, 2, 1])] {
             let objective = Objective::new(&rows, &truth, classes, 0.7);
             let length = 3 * objective.outputs;

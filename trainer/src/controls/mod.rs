@@ -23,9 +23,7 @@ pub use tfidf::{Tfidf, TfidfOptions, train_tfidf};
 /// FNV-1a, 64 bits: the key of an n-gram. Among a million n-grams the chance that any two share a
 /// key is about 3 in 10^8.
 fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The offset basis of 64-bit FNV-1a.
@@ -40,8 +38,5 @@ fn is_word(c: char) -> bool {
 fn check(rows: &[(usize, &str)], classes: usize) {
     assert!(!rows.is_empty(), "training needs at least one row");
     assert!(classes >= 2, "training needs at least two classes");
-    assert!(
-        rows.iter().all(|row| row.0 < classes),
-        "a class is not below the number of classes"
-    );
+    assert!(rows.iter().all(|row| row.0 < classes), "a class is not below the number of classes");
 }

@@ -17,11 +17,7 @@ impl Sparse {
             entries.extend_from_slice(row);
             starts.push(entries.len());
         }
-        Self {
-            starts,
-            entries,
-            width,
-        }
+        Self { starts, entries, width }
     }
 
     pub(super) fn height(&self) -> usize {
@@ -55,11 +51,7 @@ impl Sparse {
                 *slot += 1;
             }
         }
-        Self {
-            starts,
-            entries,
-            width: self.height(),
-        }
+        Self { starts, entries, width: self.height() }
     }
 }
 

@@ -29,12 +29,7 @@ pub struct TfidfOptions {
 
 impl Default for TfidfOptions {
     fn default() -> Self {
-        Self {
-            min_texts: 2,
-            c: 1.0,
-            tolerance: 1e-5,
-            iterations: 1000,
-        }
+        Self { min_texts: 2, c: 1.0, tolerance: 1e-5, iterations: 1000 }
     }
 }
 
@@ -68,16 +63,9 @@ pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions
     let matrix = Sparse::new(&weighted, features.0.len());
     drop(weighted);
     let truth: Vec<usize> = rows.iter().map(|row| row.0).collect();
-    let stop = Stop {
-        gradient: options.tolerance,
-        iterations: options.iterations,
-    };
+    let stop = Stop { gradient: options.tolerance, iterations: options.iterations };
     let (classifier, converged) = Logistic::fit(&matrix, &truth, classes, options.c, stop);
-    Tfidf {
-        features,
-        classifier,
-        converged,
-    }
+    Tfidf { features, classifier, converged }
 }
 
 impl Tfidf {
@@ -116,9 +104,8 @@ impl Features {
         for &(key, _) in counts.iter().flatten().flatten() {
             *texts.entry(key).or_default() += 1;
         }
-        let mut kept: Vec<(u64, u32)> = (texts.into_iter())
-            .filter(|&(_, texts)| texts >= min_texts)
-            .collect();
+        let mut kept: Vec<(u64, u32)> =
+            (texts.into_iter()).filter(|&(_, texts)| texts >= min_texts).collect();
         kept.sort_unstable();
         #[allow(clippy::cast_precision_loss)]
         let all = counts.len() as f64;
@@ -159,8 +146,7 @@ fn count(text: &str) -> [Counts; BLOCKS] {
     [words(&text), characters(&text)].map(|mut keys| {
         keys.sort_unstable();
         let runs = keys.chunk_by(|a, b| a == b);
-        runs.map(|run| (run[0], u32::try_from(run.len()).unwrap_or(u32::MAX)))
-            .collect()
+        runs.map(|run| (run[0], u32::try_from(run.len()).unwrap_or(u32::MAX))).collect()
     })
 }
 
@@ -252,13 +238,9 @@ mod tests {
         let (often, once) = (1.0 + 2_f32.ln(), 1.5_f32.ln() + 1.0);
         let length = (3.0 * often * often + once * once).sqrt();
         assert_eq!(row.len(), 4);
-        for (gram, expected) in [
-            ("aa", often),
-            ("bb", often),
-            ("aa bb", often),
-            ("bb aa", once),
-            ("cc", 0.0),
-        ] {
+        for (gram, expected) in
+            [("aa", often), ("bb", often), ("aa bb", often), ("bb aa", once), ("cc", 0.0)]
+        {
             assert!((weight(gram) - expected / length).abs() < 1e-6, "{gram}");
         }
         let both: f32 = (features.weigh(&counts[0]).iter()).map(|e| e.1 * e.1).sum();
@@ -276,18 +258,14 @@ mod tests {
 
     #[test]
     fn threads_do_not_change_a_bit() {
-        let texts: Vec<String> = (0..60)
-            .map(|i| format!("w{} w{} and w{}", i % 3, i % 5, i % 7))
-            .collect();
-        let rows: Vec<(usize, &str)> = (texts.iter().enumerate())
-            .map(|(i, text)| (i % 3, text.as_str()))
-            .collect();
+        let texts: Vec<String> =
+            (0..60).map(|i| format!("w{} w{} and w{}", i % 3, i % 5, i % 7)).collect();
+        let rows: Vec<(usize, &str)> =
+            (texts.iter().enumerate()).map(|(i, text)| (i % 3, text.as_str())).collect();
         let train = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let model = pool
-                .build()
-                .unwrap()
-                .install(|| train_tfidf(&rows, 3, TfidfOptions::default()));
+            let model =
+                pool.build().unwrap().install(|| train_tfidf(&rows, 3, TfidfOptions::default()));
             (texts.iter())
                 .flat_map(|text| model.predict(text))
                 .map(f32::to_bits)
