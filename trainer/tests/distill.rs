@@ -19,7 +19,17 @@ fn stderr(output: &Output) -> String {
 
 /// Distils the shipped set; small enough for an unoptimised build.
 fn distill(out: &Path, seed: &str) -> Command {
-    let mut command = qdllm(&["distill", "--data", TRAIN, "--rows", "128", "--epochs", "4", "--labels-per-class", "60"]);
+    let mut command = qdllm(&[
+        "distill",
+        "--data",
+        TRAIN,
+        "--rows",
+        "128",
+        "--epochs",
+        "4",
+        "--labels-per-class",
+        "60",
+    ]);
     command.args(["--least-steps", "1", "--seed", seed, "--checkpoint-seconds", "0", "--out"]);
     command.arg(out);
     command
