@@ -1,5 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
+mod elf;
+mod qemu;
 mod repo;
 mod setup;
 mod shell;
@@ -19,17 +21,17 @@ struct Cli {
 enum Command {
     /// Installs the bare-metal Rust targets and QEMU; does nothing where they are present
     Setup(setup::Options),
+    /// Runs a firmware image on the emulated board, its serial port on standard input and output
+    QemuRun(qemu::Options),
 }
 
 fn main() -> ExitCode {
     let done = repo::Repo::find().and_then(|repo| match Cli::parse().command {
-        Command::Setup(options) => setup::run(&repo, &options),
+        Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
