@@ -59,7 +59,7 @@ enum Source {
     /// `rustup target add`
     Rustup,
     /// Debian's library source of exactly this compiler
-    Source,
+    Library,
     /// Debian's compiler as a second toolchain for `firmware/`
     Second,
 }
@@ -149,7 +149,7 @@ fn provide_targets(repo: &Repo, wanted: &[String], from: Option<Source>) -> Resu
     };
     let done =
         (may(Source::Rustup) && !forbidden && note("rustup", targets::rustup_add(repo, &missing)))
-            || (may(Source::Source)
+            || (may(Source::Library)
                 && note(
                     "Debian's library source",
                     debian::from_source(repo, &missing),

@@ -86,7 +86,7 @@ pub fn rustup_add(repo: &Repo, missing: &[String]) -> Result<()> {
         .quiet()
 }
 
-/// Builds core, alloc and compiler_builtins from `library`, the source of exactly this compiler,
+/// Builds core, alloc and `compiler_builtins` from `library`, the source of exactly this compiler,
 /// and puts them where the precompiled ones would lie; stable Cargo then takes them as installed.
 pub fn build(repo: &Repo, library: &Path, missing: &[String]) -> Result<()> {
     let version = compiler(repo)?;
