@@ -81,11 +81,12 @@ impl Default for LineBuffer {
 mod tests {
     use super::*;
     extern crate std;
+    use std::string::String;
     use std::vec;
     use std::vec::Vec;
 
     /// All lines of `input`, as text or the name of what was wrong.
-    fn lines(mut input: &[u8]) -> Vec<std::string::String> {
+    fn lines(mut input: &[u8]) -> Vec<String> {
         let mut buffer = LineBuffer::new();
         let mut found = vec![];
         loop {
@@ -113,7 +114,7 @@ mod tests {
         input.extend(b"\nz\n");
         let found = lines(&input);
         assert_eq!(found.len(), 3);
-        assert_eq!(found.first().map(|line| line.len()), Some(LINE_BYTES));
+        assert_eq!(found.first().map(String::len), Some(LINE_BYTES));
         assert_eq!(
             found.get(1..),
             Some(["TooLong".into(), "z".into()].as_slice())

@@ -36,6 +36,15 @@ impl Repo {
         clean(Run::new(program).dir(&self.root))
     }
 
+    /// A Cargo command on the firmware workspace with the host's toolchain, for what is no board's.
+    pub fn firmware_on_host(&self, command: &str) -> Run {
+        let manifest = self.firmware.join("Cargo.toml");
+        self.host("cargo")
+            .arg(command)
+            .arg("--manifest-path")
+            .arg(manifest)
+    }
+
     /// A command in the firmware workspace, with the toolchain that is set for that folder: `cargo
     /// xtask` runs under rustup, which hands its own choice of toolchain down to every child, and a
     /// second toolchain for the firmware would never be asked.

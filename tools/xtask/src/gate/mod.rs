@@ -131,7 +131,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     gate.step("runtime, each feature, each target", || {
         build::features(repo, targets)
     });
-    gate.step("firmware clippy", || lint::firmware(repo, targets));
+    gate.step("clippy for the board", || lint::board(repo, targets));
     let mut image = None;
     gate.needed("firmware image", || {
         image = Some(firmware::build(repo)?);

@@ -41,8 +41,8 @@ pub fn doc_tests(repo: &Repo) -> Result<Outcome> {
 /// The firmware's board-free part.
 pub fn firmware_app(repo: &Repo) -> Result<Outcome> {
     counted(
-        repo.bare("cargo")
-            .args(["test", "--package", "qdllm-app", "--no-fail-fast"]),
+        repo.firmware_on_host("test")
+            .args(["--package", "qdllm-app", "--no-fail-fast"]),
     )
 }
 
