@@ -1,4 +1,4 @@
-//! Counts instructions with the core's SysTick timer, calibrated against a loop of known length.
+//! Counts instructions with the core's `SysTick` timer, calibrated against a loop of known length.
 
 use crate::hardware::{stack_high_water_bytes, static_ram_bytes};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ fn SysTick() {
 /// The instruction counter.
 ///
 /// QEMU's `-icount shift=0` lets every instruction take one nanosecond of the emulated clock, so
-/// SysTick, at 25 MHz, moves once in 40 instructions. Without that option time is real time and no
+/// `SysTick`, at 25 MHz, moves once in 40 instructions. Without that option time is real time and no
 /// count of instructions exists; the calibration then finds no steady ratio and 0 is reported.
 pub struct SysTickMeter {
     instructions_per_tick: u64,
