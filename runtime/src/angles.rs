@@ -22,9 +22,7 @@ impl Squash {
             Self::MinMax10 => {
                 let (low, high) = features
                     .iter()
-                    .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &x| {
-                        (l.min(x), h.max(x))
-                    });
+                    .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
                 let span = high - low;
                 let factor = if span > 0.0 { 10.0 / span } else { 0.0 };
                 features.iter_mut().for_each(|x| *x = (*x - low) * factor);

@@ -43,12 +43,8 @@ fn layer(index: usize) -> impl Iterator<Item = Gate> + Clone {
         (0..3).map(move |k| Gate::rotation(GateKind::Rz, j, param(39 + 3 * j as usize + k)))
     });
     let wrap = core::iter::once(Gate::fixed(GateKind::Cx, 10, 0));
-    let ladder = (1..9u8).flat_map(|k| {
-        [
-            Gate::fixed(GateKind::Cx, k, k + 1),
-            Gate::fixed(GateKind::Cx, k, k - 1),
-        ]
-    });
+    let ladder = (1..9u8)
+        .flat_map(|k| [Gate::fixed(GateKind::Cx, k, k + 1), Gate::fixed(GateKind::Cx, k, k - 1)]);
     rotations.chain(phases).chain(wrap).chain(ladder)
 }
 
@@ -63,10 +59,8 @@ pub fn paper_angle_name(index: u16) -> AngleName {
 
 impl core::fmt::Display for AngleName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (layer, i) = (
-            self.0 as usize / PAPER_LAYER_ANGLES,
-            self.0 as usize % PAPER_LAYER_ANGLES,
-        );
+        let (layer, i) =
+            (self.0 as usize / PAPER_LAYER_ANGLES, self.0 as usize % PAPER_LAYER_ANGLES);
         let greek = ["alpha", "beta", "gamma", "delta"];
         if i < 39 {
             let (q, k) = (i / 4, i % 4);

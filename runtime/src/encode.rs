@@ -3,12 +3,13 @@
 use crate::angles::Squash;
 use crate::circuit::QUBITS;
 use crate::error::Error;
-use crate::features::{ROW, RowBits};
+use crate::features::{Pool, ROW, RowBits};
 use crate::format::{Kind, write};
 use crate::fuse::{Fused, FusedOp};
 use crate::meta::{Front, Meta, Preset, TOKEN_RULES};
 use crate::model::Model;
 use crate::program::{NEGATED, ProgramHeader, StoredOp};
+use crate::token::GramKinds;
 use crate::vocab::bucket_bits_for;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -44,8 +45,10 @@ pub struct Parts {
 pub enum FrontParts {
     /// A selected vocabulary.
     Words {
-        /// Whether pairs of neighbouring words count.
-        bigrams: bool,
+        /// Which n-grams count besides words.
+        kinds: GramKinds,
+        /// How rows become features.
+        pool: Pool,
         /// Keys ([`crate::vocab::key`] with the bucket bits of their number), ascending.
         keys: Vec<u32>,
         /// Bits of the entries.
@@ -82,10 +85,7 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, Error> {
     };
     sections.push((Kind::Meta, postcard(&meta)?));
     sections.push((Kind::Labels, postcard(&parts.labels)?));
-    sections.push((
-        Kind::Program,
-        program_section(&parts.circuit, &parts.parameters)?,
-    ));
+    sections.push((Kind::Program, program_section(&parts.circuit, &parts.parameters)?));
     sections.push((Kind::Head, floats(&parts.head)));
     if let Some(preset) = parts.preset {
         #[allow(clippy::cast_possible_truncation)]
@@ -104,14 +104,7 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, Error> {
 
 fn front_sections(front: &FrontParts, sections: &mut Vec<(Kind, Vec<u8>)>) -> Result<Front, Error> {
     match front {
-        FrontParts::Words {
-            bigrams,
-            keys,
-            row_bits,
-            rows,
-            scale,
-            bias,
-        } => {
+        FrontParts::Words { kinds, pool, keys, row_bits, rows, scale, bias } => {
             let count = u16::try_from(keys.len()).map_err(|_| Error::BadVocabulary)?;
             if rows.len() != keys.len() {
                 return Err(Error::BadRows);
@@ -122,10 +115,7 @@ fn front_sections(front: &FrontParts, sections: &mut Vec<(Kind, Vec<u8>)>) -> Re
                 let end = keys.partition_point(|key| key >> 16 <= bucket);
                 ends.extend_from_slice(&(end as u16).to_le_bytes());
             }
-            let low = keys
-                .iter()
-                .flat_map(|&key| (key as u16).to_le_bytes())
-                .collect();
+            let low = keys.iter().flat_map(|&key| (key as u16).to_le_bytes()).collect();
             let both: Vec<f32> = scale.iter().chain(bias).copied().collect();
             sections.push((Kind::Buckets, ends));
             sections.push((Kind::Keys, low));
@@ -133,7 +123,8 @@ fn front_sections(front: &FrontParts, sections: &mut Vec<(Kind, Vec<u8>)>) -> Re
             sections.push((Kind::Scale, floats(&both)));
             Ok(Front::Words {
                 token_rules: TOKEN_RULES,
-                bigrams: *bigrams,
+                kinds: *kinds,
+                pool: *pool,
                 rows: count,
                 bucket_bits,
                 row_bits: *row_bits,
@@ -178,26 +169,17 @@ pub fn program_section(circuit: &Fused, parameters: &[f64]) -> Result<Vec<u8>, E
     for op in &circuit.ops {
         match op {
             FusedOp::Phases(terms) => {
-                bytes.extend(postcard(&StoredOp::Phases {
-                    terms: small(terms.len())?,
-                })?);
+                bytes.extend(postcard(&StoredOp::Phases { terms: small(terms.len())? })?);
                 for (mask, a) in terms {
                     bytes.extend(postcard(&(*mask, angle(a)))?);
                 }
             }
             FusedOp::Ry(qubit, a) => {
-                bytes.extend(postcard(&StoredOp::Ry {
-                    qubit: *qubit,
-                    angle_rad: angle(a),
-                })?);
+                bytes.extend(postcard(&StoredOp::Ry { qubit: *qubit, angle_rad: angle(a) })?);
             }
             FusedOp::Linear(map) => {
                 bytes.extend(postcard(&StoredOp::Linear { offset: map.offset })?);
-                for column in map
-                    .columns
-                    .iter()
-                    .take((circuit.qubits as usize).min(QUBITS))
-                {
+                for column in map.columns.iter().take((circuit.qubits as usize).min(QUBITS)) {
                     bytes.extend(postcard(column)?);
                 }
             }

@@ -1,8 +1,9 @@
-//! N-grams to the pooled feature vector: the mean of the rows of the n-grams found.
+//! N-grams to the pooled feature vector: the rows of the n-grams found, summed.
 
 use crate::circuit::QUBITS;
 use crate::error::Error;
-use crate::token::Grams;
+use crate::math::sqrt;
+use crate::token::Gram;
 use crate::vocab::Vocab;
 
 /// Integers a row has: one an encoder angle.
@@ -29,6 +30,26 @@ impl RowBits {
     /// Bytes of a table of `rows` rows.
     pub const fn table_bytes(self, rows: usize) -> usize {
         (rows * ROW * self.bits()).div_ceil(8)
+    }
+}
+
+/// How the sum of the rows found becomes features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Pool {
+    /// Divided by the number of n-grams found.
+    Mean,
+    /// Divided by its square root: a longer text may speak louder.
+    Root,
+}
+
+impl Pool {
+    /// What divides the sum of `found` rows; 1 for none.
+    pub fn divisor(self, found: u32) -> f32 {
+        let count = found.max(1) as f32;
+        match self {
+            Self::Mean => count,
+            Self::Root => sqrt(count),
+        }
     }
 }
 
@@ -70,7 +91,11 @@ impl<'a> Rows<'a> {
 }
 
 /// The sums of the rows of all n-grams found, and how many were found.
-pub fn pool(grams: Grams<'_>, vocab: &Vocab<'_>, rows: &Rows<'_>) -> ([i32; ROW], u32) {
+pub fn pool(
+    grams: impl Iterator<Item = Gram>,
+    vocab: &Vocab<'_>,
+    rows: &Rows<'_>,
+) -> ([i32; ROW], u32) {
     let mut sums = [0; ROW];
     let mut found = 0_u32;
     for row in grams.filter_map(|gram| vocab.row(gram.hash)) {

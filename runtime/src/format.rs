@@ -123,10 +123,7 @@ impl<'a> Container<'a> {
         if u32_at(stored, 0)? != checksum(covered) {
             return Err(Error::BadChecksum);
         }
-        let container = Self {
-            bytes,
-            sections: u16_at(bytes, 6)?,
-        };
+        let container = Self { bytes, sections: u16_at(bytes, 6)? };
         container.check_directory(body)?;
         Ok(container)
     }

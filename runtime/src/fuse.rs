@@ -32,10 +32,7 @@ impl Affine {
     }
 
     fn constant(constant: f64) -> Self {
-        Self {
-            constant,
-            terms: Vec::new(),
-        }
+        Self { constant, terms: Vec::new() }
     }
 
     fn scaled(mut self, by: f64) -> Self {
@@ -100,10 +97,7 @@ impl core::fmt::Display for FuseError {
             Self::BadQubit(i) => write!(f, "gate {i} names a qubit that is absent or given twice"),
             Self::QubitCount(n) => write!(f, "{n} qubits; a circuit has 1 to {QUBITS}"),
             Self::InputOutsideEncoder(i) => {
-                write!(
-                    f,
-                    "gate {i} takes an input but is not the first RX on its qubit"
-                )
+                write!(f, "gate {i} takes an input but is not the first RX on its qubit")
             }
             Self::NoEncoder(q) => write!(f, "qubit {q} has no encoder RX"),
         }
@@ -264,10 +258,7 @@ impl Fuser {
         let (za, zb) = (1_u16 << a, 1_u16 << b);
         let angle = |i: usize| match gate.angles[i] {
             Angle::Const(x) => Affine::constant(x),
-            Angle::Param(p) => Affine {
-                constant: 0.0,
-                terms: Vec::from([(p, 1.0)]),
-            },
+            Angle::Param(p) => Affine { constant: 0.0, terms: Vec::from([(p, 1.0)]) },
             // The caller has taken the encoder's gates out.
             Angle::Input(_) => Affine::default(),
         };
@@ -302,20 +293,10 @@ impl Fuser {
             K::Rzz => self.phase(za | zb, angle(0)),
             // RY(pi/2) turns Z into X, RX(-pi/2) turns Z into Y.
             K::Rxx => {
-                self.around(
-                    &[a, b],
-                    Self::x_to_z,
-                    |f| f.phase(za | zb, angle(0)),
-                    Self::z_to_x,
-                );
+                self.around(&[a, b], Self::x_to_z, |f| f.phase(za | zb, angle(0)), Self::z_to_x);
             }
             K::Ryy => {
-                self.around(
-                    &[a, b],
-                    Self::y_to_z,
-                    |f| f.phase(za | zb, angle(0)),
-                    Self::z_to_y,
-                );
+                self.around(&[a, b], Self::y_to_z, |f| f.phase(za | zb, angle(0)), Self::z_to_y);
             }
             K::Crz => self.controlled_rz(za, zb, angle(0)),
             K::Crx => {

@@ -106,14 +106,7 @@ const fn row(
     inverse: Inverse,
     generator: Generator,
 ) -> GateInfo {
-    GateInfo {
-        kind,
-        name,
-        qubits,
-        angles,
-        inverse,
-        generator,
-    }
+    GateInfo { kind, name, qubits, angles, inverse, generator }
 }
 
 /// The gate table, in the order of [`GateKind`].
@@ -181,29 +174,17 @@ const NO_ANGLE: Angle = Angle::Const(0.0);
 impl Gate {
     /// A one-qubit gate with one angle.
     pub const fn rotation(kind: GateKind, qubit: u8, angle: Angle) -> Self {
-        Self {
-            kind,
-            qubits: [qubit, qubit],
-            angles: [angle, NO_ANGLE, NO_ANGLE],
-        }
+        Self { kind, qubits: [qubit, qubit], angles: [angle, NO_ANGLE, NO_ANGLE] }
     }
 
     /// A two-qubit gate with one angle.
     pub const fn coupling(kind: GateKind, a: u8, b: u8, angle: Angle) -> Self {
-        Self {
-            kind,
-            qubits: [a, b],
-            angles: [angle, NO_ANGLE, NO_ANGLE],
-        }
+        Self { kind, qubits: [a, b], angles: [angle, NO_ANGLE, NO_ANGLE] }
     }
 
     /// A gate without angles; for a one-qubit gate give the qubit twice.
     pub const fn fixed(kind: GateKind, a: u8, b: u8) -> Self {
-        Self {
-            kind,
-            qubits: [a, b],
-            angles: [NO_ANGLE; 3],
-        }
+        Self { kind, qubits: [a, b], angles: [NO_ANGLE; 3] }
     }
 }
 

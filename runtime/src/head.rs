@@ -32,13 +32,7 @@ impl<'a> Head<'a> {
             return Err(Error::BadMeta);
         }
         let table = Floats::parse(table, classes * (outputs + 1), Error::BadHead)?;
-        Ok(Self {
-            classes,
-            outputs,
-            table,
-            temperature,
-            reject_below,
-        })
+        Ok(Self { classes, outputs, table, temperature, reject_below })
     }
 
     /// Temperature that divides the logits before the softmax.
@@ -109,11 +103,7 @@ impl<'s> Prediction<'s> {
 
     /// The `k` most probable classes in descending order, as (class, probability); equals by class.
     pub fn top(&self, k: usize) -> Top<'s> {
-        Top {
-            probabilities: self.probabilities,
-            last: None,
-            left: k,
-        }
+        Top { probabilities: self.probabilities, last: None, left: k }
     }
 
     /// Whether the probability is under the model's threshold: better not to act on it.

@@ -24,10 +24,7 @@ impl<S: Scalar> Diagonal<S> {
     /// `sign` -1 gives the inverse.
     pub fn new(terms: impl Iterator<Item = (u16, S)>, sign: S) -> Self {
         let none = (0, [S::ONE, S::ZERO], [S::ONE, S::ZERO]);
-        let mut diagonal = Self {
-            terms: [none; MAX_TERMS],
-            count: 0,
-        };
+        let mut diagonal = Self { terms: [none; MAX_TERMS], count: 0 };
         for (slot, (mask, angle)) in diagonal.terms.iter_mut().zip(terms) {
             let (sin, cos) = (angle * sign * S::HALF).sin_cos();
             *slot = (mask, [cos, sin], [cos * cos - sin * sin, (cos + cos) * sin]);

@@ -30,10 +30,10 @@ impl LinearMap {
 
     /// The image under the linear part alone.
     pub fn linear(&self, index: u16) -> u16 {
-        self.columns.iter().enumerate().fold(
-            0,
-            |y, (j, column)| if index >> j & 1 == 1 { y ^ column } else { y },
-        )
+        self.columns
+            .iter()
+            .enumerate()
+            .fold(0, |y, (j, column)| if index >> j & 1 == 1 { y ^ column } else { y })
     }
 
     /// The mask `m'` with `parity(m & A x) = parity(m' & x)` for every `x`, and whether the offset
@@ -51,10 +51,7 @@ impl LinearMap {
     /// This map, then `next`.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
-        Self {
-            columns: self.columns.map(|c| next.linear(c)),
-            offset: next.apply(self.offset),
-        }
+        Self { columns: self.columns.map(|c| next.linear(c)), offset: next.apply(self.offset) }
     }
 
     /// The inverse, or `None` where two indices share an image.
@@ -73,14 +70,8 @@ impl LinearMap {
                 }
             }
         }
-        let linear = Self {
-            columns: inverse,
-            offset: 0,
-        };
-        Some(Self {
-            offset: linear.linear(self.offset),
-            ..linear
-        })
+        let linear = Self { columns: inverse, offset: 0 };
+        Some(Self { offset: linear.linear(self.offset), ..linear })
     }
 
     /// The map of CX with control `c` and target `t`.
@@ -99,10 +90,7 @@ impl LinearMap {
 
     /// The map of X.
     pub fn x(q: u8) -> Self {
-        Self {
-            offset: 1 << q,
-            ..Self::IDENTITY
-        }
+        Self { offset: 1 << q, ..Self::IDENTITY }
     }
 }
 
@@ -122,11 +110,7 @@ mod tests {
     /// A map made of random CX and X steps.
     fn map_of(steps: &[(u8, u8)]) -> LinearMap {
         steps.iter().fold(LinearMap::IDENTITY, |m, &(a, b)| {
-            m.then(&if a == b {
-                LinearMap::x(a)
-            } else {
-                LinearMap::cx(a, b)
-            })
+            m.then(&if a == b { LinearMap::x(a) } else { LinearMap::cx(a, b) })
         })
     }
 

@@ -110,3 +110,8 @@ pub fn tanh(x: f32) -> f32 {
 pub fn exp(x: f32) -> f32 {
     libm::expf(x)
 }
+
+/// Square root (exactly rounded).
+pub fn sqrt(x: f32) -> f32 {
+    libm::sqrtf(x)
+}

@@ -2,7 +2,8 @@
 
 use crate::angles::Squash;
 use crate::error::Error;
-use crate::features::RowBits;
+use crate::features::{Pool, RowBits};
+use crate::token::GramKinds;
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,10 @@ pub enum Front {
     Words {
         /// Version of the token rules, [`TOKEN_RULES`].
         token_rules: u8,
-        /// Whether pairs of neighbouring words count as n-grams.
-        bigrams: bool,
+        /// Which n-grams count besides words.
+        kinds: GramKinds,
+        /// How rows become features.
+        pool: Pool,
         /// Rows of the vocabulary.
         rows: u16,
         /// Bits of a key above its lower 16.
@@ -80,18 +83,11 @@ impl<'a> Texts<'a> {
         }
         let mut walk = texts.clone();
         while walk.left > 0 {
-            if walk
-                .step()
-                .is_none_or(|text| text.is_empty() || text.len() > 255)
-            {
+            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255) {
                 return Err(Error::BadLabels);
             }
         }
-        if walk.bytes.is_empty() {
-            Ok(texts)
-        } else {
-            Err(Error::BadLabels)
-        }
+        if walk.bytes.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
     }
 
     fn step(&mut self) -> Option<&'a str> {
@@ -137,11 +133,7 @@ impl<'a> Source<'a> {
         if bytes.len() != 4 * left as usize {
             return Err(Error::BadProgram);
         }
-        Ok(Self {
-            preset,
-            left,
-            bytes,
-        })
+        Ok(Self { preset, left, bytes })
     }
 
     /// The angles in radians, in the order of the circuit's parameters.

@@ -2,14 +2,14 @@
 
 use crate::circuit::QUBITS;
 use crate::error::Error;
-use crate::features::{ROW, Rows, pool};
+use crate::features::{Pool, ROW, Rows, pool};
 use crate::format::{Container, Kind};
 use crate::head::{Head, Prediction};
 use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
 use crate::program::{MAX_OUTPUTS, Program};
 use crate::state::StateVector;
 use crate::table::Floats;
-use crate::token::grams;
+use crate::token::{GramKinds, grams};
 use crate::vocab::Vocab;
 
 /// Classes that a model may have.
@@ -56,12 +56,7 @@ pub struct Model<'a> {
 #[derive(Clone, Copy, Debug)]
 enum FrontEnd<'a> {
     /// Vocabulary, rows, and the scale and bias of each dimension.
-    Words {
-        bigrams: bool,
-        vocab: Vocab<'a>,
-        rows: Rows<'a>,
-        scale: Floats<'a>,
-    },
+    Words { kinds: GramKinds, pool: Pool, vocab: Vocab<'a>, rows: Rows<'a>, scale: Floats<'a> },
     /// 11 x inputs weights, then 11 biases.
     Dense { inputs: usize, table: Floats<'a> },
 }
@@ -89,14 +84,7 @@ impl<'a> Model<'a> {
             meta.reject_below,
         )?;
         let front = FrontEnd::parse(&container, meta.front)?;
-        Ok(Self {
-            container,
-            meta,
-            labels,
-            front,
-            program,
-            head,
-        })
+        Ok(Self { container, meta, labels, front, program, head })
     }
 
     /// Reads a model from the front of a longer region, such as a flash partition.
@@ -121,6 +109,20 @@ impl<'a> Model<'a> {
         Ok(self.finish(features, found, scratch))
     }
 
+    /// Classifies a text as if n-gram number `skip` (in the order of [`grams`]) were not in it.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn classify_without<'s>(
+        &self,
+        text: &str,
+        skip: Option<usize>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Prediction<'s>, Error> {
+        let (features, found) = self.features_without(text, skip)?;
+        Ok(self.finish(features, found, scratch))
+    }
+
     /// Classifies a vector with a `dense` model.
     ///
     /// # Errors
@@ -139,20 +141,24 @@ impl<'a> Model<'a> {
     /// # Errors
     /// [`Error::WrongFrontEnd`] if the model takes a vector.
     pub fn text_features(&self, text: &str) -> Result<([f32; QUBITS], u32), Error> {
-        let FrontEnd::Words {
-            bigrams,
-            vocab,
-            rows,
-            scale,
-        } = &self.front
-        else {
+        self.features_without(text, None)
+    }
+
+    fn features_without(
+        &self,
+        text: &str,
+        skip: Option<usize>,
+    ) -> Result<([f32; QUBITS], u32), Error> {
+        let FrontEnd::Words { kinds, pool: pooling, vocab, rows, scale } = &self.front else {
             return Err(Error::WrongFrontEnd);
         };
-        let (sums, found) = pool(grams(text, *bigrams), vocab, rows);
-        let count = if found == 0 { 1.0 } else { found as f32 };
+        let all = grams(text, *kinds).enumerate();
+        let kept = all.filter(|(i, _)| Some(*i) != skip).map(|(_, gram)| gram);
+        let (sums, found) = pool(kept, vocab, rows);
+        let divisor = pooling.divisor(found);
         let mut features = [0.0; ROW];
         for (i, (x, sum)) in features.iter_mut().zip(sums).enumerate() {
-            *x = sum as f32 * scale.get(i) / count + scale.get(ROW + i);
+            *x = sum as f32 * scale.get(i) / divisor + scale.get(ROW + i);
         }
         Ok((features, found))
     }
@@ -183,20 +189,14 @@ impl<'a> Model<'a> {
         scratch: &'s mut Scratch,
     ) -> Prediction<'s> {
         self.meta.squash.apply(&mut features);
-        self.program
-            .run(&mut scratch.state, &features, &mut scratch.expectations);
+        self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
         let classes = self.classes().min(MAX_CLASSES);
         let outputs = self.program.outputs().min(MAX_OUTPUTS);
         let expectations = &scratch.expectations[..outputs];
         let probabilities = &mut scratch.probabilities[..classes];
         self.head.logits(expectations, probabilities);
         self.head.softmax(probabilities);
-        Prediction {
-            probabilities,
-            expectations,
-            reject_below: self.meta.reject_below,
-            found,
-        }
+        Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
     }
 
     /// Classes of the model.
@@ -206,10 +206,7 @@ impl<'a> Model<'a> {
 
     /// The name of a class; empty for a class that the model does not have.
     pub fn label(&self, class: usize) -> &'a str {
-        Texts::parse(self.labels, None)
-            .ok()
-            .and_then(|mut all| all.nth(class))
-            .unwrap_or("")
+        Texts::parse(self.labels, None).ok().and_then(|mut all| all.nth(class)).unwrap_or("")
     }
 
     /// Bytes of the model file.
@@ -247,9 +244,7 @@ impl<'a> Model<'a> {
 
     /// The circuit by its named angles, if the file carries it.
     pub fn source(&self) -> Option<Source<'a>> {
-        self.container
-            .get(Kind::Source)
-            .and_then(|section| Source::parse(section).ok())
+        self.container.get(Kind::Source).and_then(|section| Source::parse(section).ok())
     }
 
     /// Where the model comes from, as (name, value) pairs; empty if the file does not say.
@@ -266,13 +261,7 @@ impl<'a> Model<'a> {
 impl<'a> FrontEnd<'a> {
     fn parse(container: &Container<'a>, front: Front) -> Result<Self, Error> {
         match front {
-            Front::Words {
-                token_rules,
-                bigrams,
-                rows,
-                bucket_bits,
-                row_bits,
-            } => {
+            Front::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
                 if token_rules != TOKEN_RULES {
                     return Err(Error::UnsupportedVersion);
                 }
@@ -281,12 +270,7 @@ impl<'a> FrontEnd<'a> {
                 let vocab = Vocab::parse(bucket_bits, count, ends, keys)?;
                 let rows = Rows::parse(row_bits, count, container.need(Kind::Rows)?)?;
                 let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
-                Ok(Self::Words {
-                    bigrams,
-                    vocab,
-                    rows,
-                    scale,
-                })
+                Ok(Self::Words { kinds, pool, vocab, rows, scale })
             }
             Front::Dense { inputs } => {
                 let count = inputs as usize;
@@ -295,10 +279,7 @@ impl<'a> FrontEnd<'a> {
                 }
                 let section = container.need(Kind::Dense)?;
                 let table = Floats::parse(section, ROW * (count + 1), Error::BadDense)?;
-                Ok(Self::Dense {
-                    inputs: count,
-                    table,
-                })
+                Ok(Self::Dense { inputs: count, table })
             }
         }
     }

@@ -67,11 +67,7 @@ impl<'a> Program<'a> {
         if header.qubits == 0 || header.outputs == 0 || header.outputs as usize > MAX_OUTPUTS {
             return Err(Error::BadProgram);
         }
-        let mut walk = Ops {
-            qubits: header.qubits,
-            left: header.ops,
-            bytes: ops,
-        };
+        let mut walk = Ops { qubits: header.qubits, left: header.ops, bytes: ops };
         for _ in 0..header.ops {
             let op = walk.decode()?;
             check(&op, header.qubits)?;
@@ -87,11 +83,7 @@ impl<'a> Program<'a> {
         if !rest.is_empty() {
             return Err(Error::BadProgram);
         }
-        Ok(Self {
-            header,
-            ops,
-            outputs,
-        })
+        Ok(Self { header, ops, outputs })
     }
 
     /// Qubits, which is also the number of encoder angles.
@@ -106,19 +98,12 @@ impl<'a> Program<'a> {
 
     /// The Z words it reads, as (mask of qubits, negated).
     pub fn words(&self) -> impl Iterator<Item = (u16, bool)> + '_ {
-        self.outputs
-            .iter()
-            .take(self.outputs())
-            .map(|w| (w & !NEGATED, w & NEGATED != 0))
+        self.outputs.iter().take(self.outputs()).map(|w| (w & !NEGATED, w & NEGATED != 0))
     }
 
     /// The instructions in the order of execution.
     pub fn ops(&self) -> Ops<'a> {
-        Ops {
-            qubits: self.header.qubits,
-            left: self.header.ops,
-            bytes: self.ops,
-        }
+        Ops { qubits: self.header.qubits, left: self.header.ops, bytes: self.ops }
     }
 
     /// Runs the circuit on encoder angles (radians, one a qubit) and writes one expectation an
@@ -167,11 +152,7 @@ fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
         Op::Ry(..) => Err(Error::BadProgram),
         Op::Linear(map) => {
             // Bits of absent qubits must stay where they are, or an index would leave the state.
-            let used = map
-                .columns
-                .iter()
-                .take(qubits as usize)
-                .chain([&map.offset]);
+            let used = map.columns.iter().take(qubits as usize).chain([&map.offset]);
             if used.into_iter().any(|c| c >> qubits != 0) || map.inverse().is_none() {
                 return Err(Error::BadProgram);
             }
@@ -181,11 +162,7 @@ fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
 }
 
 fn finite(x: f32) -> Result<(), Error> {
-    if x.is_finite() {
-        Ok(())
-    } else {
-        Err(Error::NotFinite)
-    }
+    if x.is_finite() { Ok(()) } else { Err(Error::NotFinite) }
 }
 
 fn take<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), Error> {
@@ -209,10 +186,7 @@ impl<'a> Ops<'a> {
                 if terms as usize > MAX_TERMS {
                     return Err(Error::BadProgram);
                 }
-                let all = Terms {
-                    left: terms,
-                    bytes: rest,
-                };
+                let all = Terms { left: terms, bytes: rest };
                 let mut walk = all.clone();
                 for _ in 0..terms {
                     walk.decode()?;
@@ -222,10 +196,7 @@ impl<'a> Ops<'a> {
             }
             StoredOp::Ry { qubit, angle_rad } => Ok(Op::Ry(qubit, angle_rad)),
             StoredOp::Linear { offset } => {
-                let mut map = LinearMap {
-                    offset,
-                    ..LinearMap::IDENTITY
-                };
+                let mut map = LinearMap { offset, ..LinearMap::IDENTITY };
                 for column in map.columns.iter_mut().take(self.qubits as usize) {
                     (*column, self.bytes) = take::<u16>(self.bytes)?;
                 }

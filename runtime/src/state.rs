@@ -23,11 +23,7 @@ pub struct StateVector<V> {
 impl<V: Value> StateVector<V> {
     /// Room for a state; every amplitude is zero until [`start`](Self::start).
     pub const fn new() -> Self {
-        Self {
-            re: [V::ZERO; DIM],
-            im: [V::ZERO; DIM],
-            qubits: 0,
-        }
+        Self { re: [V::ZERO; DIM], im: [V::ZERO; DIM], qubits: 0 }
     }
 
     /// Qubits of the state it holds.
@@ -99,11 +95,7 @@ mod tests {
         assert_eq!(re.len(), 8);
         // RX(pi)|0> = -i|1>, and only qubit 0 was turned: index 1.
         assert!((im[1] + 1.0).abs() < 1e-15 && re[1].abs() < 1e-15);
-        assert!(
-            (0..8)
-                .filter(|&x| x != 1)
-                .all(|x| re[x].abs() + im[x].abs() < 1e-15)
-        );
+        assert!((0..8).filter(|&x| x != 1).all(|x| re[x].abs() + im[x].abs() < 1e-15));
     }
 
     #[test]

@@ -3,18 +3,30 @@
 //!
 //! The rules, which are part of the model format (token rules 1):
 //! - Letters are folded to lower case: ASCII, Latin-1, Greek and Cyrillic; other letters stay.
-//! - A word is a run of letters and digits. An apostrophe (`'` or U+2019) between letters is
-//!   skipped, so `don't` is `dont`. Every run of ASCII digits inside or alone is one `0`.
+//! - A word is a run of letters and digits. Apostrophes (`'`, `` ` ``, U+2019) between letters are
+//!   skipped, so `don't` is `dont`. A run of ASCII digits is one `0`; of three or more equal letters
+//!   two count, so `sooo` is `soo`.
 //! - A word that begins `http://`, `https://` or `www.` reaches to the next white space and becomes
 //!   the word `<url>`; `@` before a letter, digit or `_` takes all of these and becomes `<user>`.
-//! - `!` and `?` are words of their own; everything else separates.
-//! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded word; of a bigram, over both words
-//!   with a space between.
+//! - A run of `!` and `?` is a word: `!` or `?` alone, `??` for question marks only, else `!!`. Two or
+//!   more full stops are the word `..`. Everything else separates.
+//! - With prefixes, a word of five or more counted characters also gives its first four and `*`;
+//!   with bigrams, each word also gives the pair with the word before it.
+//! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; a bigram has a space between.
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 const BASIS: u32 = 0x811c_9dc5;
 /// Prime of FNV-1a, 32 bits.
 const PRIME: u32 = 0x0100_0193;
+
+/// Which n-grams a text gives besides its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GramKinds {
+    /// Pairs of neighbouring words.
+    pub bigrams: bool,
+    /// First four characters of longer words.
+    pub prefixes: bool,
+}
 
 /// One n-gram of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,72 +37,83 @@ pub struct Gram {
     pub start: usize,
     /// One past the last byte in the text.
     pub end: usize,
-    /// Words in it: 1 or 2.
-    pub words: u8,
 }
 
-/// Iterator over the words of a text, each followed by the bigram that it ends.
+/// Iterator over the n-grams of a text: each word, then its prefix, then the bigram that it ends.
 #[derive(Clone, Debug)]
 pub struct Grams<'t> {
     text: &'t str,
     at: usize,
+    kinds: GramKinds,
     /// The previous word's hash state and first byte.
     previous: Option<(u32, usize)>,
-    pending: Option<Gram>,
-    bigrams: bool,
+    /// What is still to be given of the word last read: prefix, bigram.
+    pending: [Option<Gram>; 2],
 }
 
-/// The n-grams of `text`: words, and with `bigrams` also pairs of neighbours.
-pub fn grams(text: &str, bigrams: bool) -> Grams<'_> {
-    Grams {
-        text,
-        at: 0,
-        previous: None,
-        pending: None,
-        bigrams,
-    }
+/// The n-grams of `text`.
+pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
+    Grams { text, at: 0, kinds, previous: None, pending: [None; 2] }
 }
 
 impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending.take() {
+        if let Some(gram) = self.pending[0].take().or_else(|| self.pending[1].take()) {
             return Some(gram);
         }
         let after = self.previous.map(|(hash, _)| feed(hash, b' '));
-        let (word, pair) = self.word(after)?;
-        if self.bigrams
-            && let (Some(hash), Some((_, start))) = (pair, self.previous)
+        let (start, hash) = self.word(after)?;
+        let word = Gram { hash: hash.alone, start, end: self.at };
+        if self.kinds.prefixes {
+            self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
+        }
+        if self.kinds.bigrams
+            && let (Some(hash), Some((_, start))) = (hash.pair, self.previous)
         {
-            self.pending = Some(Gram {
-                hash,
-                start,
-                words: 2,
-                ..word
-            });
+            self.pending[1] = Some(Gram { hash, start, ..word });
         }
         self.previous = Some((word.hash, word.start));
         Some(word)
     }
 }
 
-/// Two hashes fed alike: of the word alone, and continued from the word before.
+/// The hashes of a word, fed as it is read.
 #[derive(Clone, Copy)]
-struct Pair(u32, Option<u32>);
+struct Hashes {
+    /// Of the word.
+    alone: u32,
+    /// Of the word before, a space and this word.
+    pair: Option<u32>,
+    /// Of the first four characters and `*`, once there is a fifth.
+    prefix: Option<u32>,
+    /// State after four characters.
+    four: u32,
+    characters: u32,
+}
 
-impl Pair {
-    fn feed(&mut self, byte: u8) {
-        self.0 = feed(self.0, byte);
-        self.1 = self.1.map(|h| feed(h, byte));
+impl Hashes {
+    fn new(after: Option<u32>) -> Self {
+        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
     }
 
+    /// Feeds a whole word that has no prefix.
     fn feed_all(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.feed(b));
+        for &byte in bytes {
+            self.alone = feed(self.alone, byte);
+            self.pair = self.pair.map(|h| feed(h, byte));
+        }
     }
 
     fn feed_char(&mut self, c: char) {
         self.feed_all(c.encode_utf8(&mut [0; 4]).as_bytes());
+        self.characters += 1;
+        match self.characters {
+            4 => self.four = self.alone,
+            5 => self.prefix = Some(feed(self.four, b'*')),
+            _ => {}
+        }
     }
 }
 
@@ -99,62 +122,48 @@ impl Grams<'_> {
         self.text.get(self.at..).unwrap_or("")
     }
 
-    /// The next word, and the hash of the bigram that it ends if `after` is the state before it.
-    fn word(&mut self, after: Option<u32>) -> Option<(Gram, Option<u32>)> {
-        loop {
-            let c = self.rest().chars().next()?;
-            if is_word(c) {
-                break;
-            }
-            let start = self.at;
-            self.at += c.len_utf8();
-            let mut hash = Pair(BASIS, after);
-            if c == '!' || c == '?' {
-                hash.feed(c as u8);
-            } else if c == '@' && self.rest().starts_with(is_handle) {
-                let length = self
-                    .rest()
-                    .find(|c| !is_handle(c))
-                    .unwrap_or(self.rest().len());
-                self.at += length;
-                hash.feed_all(b"<user>");
-            } else {
-                continue;
-            }
-            return Some((
-                Gram {
-                    hash: hash.0,
-                    start,
-                    end: self.at,
-                    words: 1,
-                },
-                hash.1,
-            ));
-        }
-        let start = self.at;
-        let mut hash = Pair(BASIS, after);
-        if is_address(self.rest().as_bytes()) {
-            self.at += self
-                .rest()
-                .find(char::is_whitespace)
-                .unwrap_or(self.rest().len());
-            hash.feed_all(b"<url>");
-        } else {
-            self.plain_word(&mut hash);
-        }
-        Some((
-            Gram {
-                hash: hash.0,
-                start,
-                end: self.at,
-                words: 1,
-            },
-            hash.1,
-        ))
+    /// Moves over what `belongs` and returns how many bytes that were.
+    fn skip(&mut self, belongs: impl Fn(char) -> bool) -> usize {
+        let length = self.rest().find(|c| !belongs(c)).unwrap_or(self.rest().len());
+        self.at += length;
+        length
     }
 
-    fn plain_word(&mut self, hash: &mut Pair) {
-        let mut in_digits = false;
+    /// The next word: its first byte and its hashes.
+    fn word(&mut self, after: Option<u32>) -> Option<(usize, Hashes)> {
+        loop {
+            let start = self.at;
+            let c = self.rest().chars().next()?;
+            let mut hash = Hashes::new(after);
+            if is_address(self.rest().as_bytes()) {
+                self.skip(|c| !c.is_whitespace());
+                hash.feed_all(b"<url>");
+            } else if is_word(c) {
+                self.plain_word(&mut hash);
+            } else if c == '!' || c == '?' {
+                let length = self.skip(|c| c == '!' || c == '?');
+                let run = self.text.get(start..self.at).unwrap_or("");
+                match (length, run.contains('!')) {
+                    (1, _) => hash.feed_char(c),
+                    (_, true) => hash.feed_all(b"!!"),
+                    (_, false) => hash.feed_all(b"??"),
+                }
+            } else if c == '.' && self.rest().starts_with("..") {
+                self.skip(|c| c == '.');
+                hash.feed_all(b"..");
+            } else {
+                self.at += c.len_utf8();
+                if c != '@' || self.skip(is_handle) == 0 {
+                    continue;
+                }
+                hash.feed_all(b"<user>");
+            }
+            return Some((start, hash));
+        }
+    }
+
+    fn plain_word(&mut self, hash: &mut Hashes) {
+        let (mut last, mut repeats) = ('\0', 0);
         let mut length = 0;
         let mut chars = self.rest().chars().peekable();
         while let Some(c) = chars.next() {
@@ -163,14 +172,15 @@ impl Grams<'_> {
                 break;
             }
             length += c.len_utf8();
-            if c.is_ascii_digit() {
-                if !in_digits {
-                    hash.feed(b'0');
-                }
-            } else if !joins {
-                hash.feed_char(fold(c));
+            if joins {
+                continue;
             }
-            in_digits = c.is_ascii_digit();
+            let folded = if c.is_ascii_digit() { '0' } else { fold(c) };
+            repeats = if folded == last { repeats + 1 } else { 1 };
+            last = folded;
+            if repeats <= if folded == '0' { 1 } else { 2 } {
+                hash.feed_char(folded);
+            }
         }
         self.at += length;
     }
@@ -186,7 +196,7 @@ pub fn fnv1a(bytes: &[u8]) -> u32 {
 }
 
 fn is_apostrophe(c: char) -> bool {
-    c == '\'' || c == '\u{2019}'
+    matches!(c, '\'' | '`' | '\u{2019}')
 }
 
 fn is_handle(c: char) -> bool {
@@ -216,11 +226,9 @@ fn fold(c: char) -> char {
 }
 
 fn is_address(bytes: &[u8]) -> bool {
-    [&b"http://"[..], b"https://", b"www."].iter().any(|p| {
-        bytes
-            .get(..p.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(p))
-    })
+    [&b"http://"[..], b"https://", b"www."]
+        .iter()
+        .any(|p| bytes.get(..p.len()).is_some_and(|head| head.eq_ignore_ascii_case(p)))
 }
 
 #[cfg(test)]
@@ -231,8 +239,11 @@ mod tests {
     extern crate std;
     use std::vec::Vec;
 
+    const WORDS: GramKinds = GramKinds { bigrams: false, prefixes: false };
+    const ALL: GramKinds = GramKinds { bigrams: true, prefixes: true };
+
     fn words(text: &str) -> Vec<u32> {
-        grams(text, false).map(|g| g.hash).collect()
+        grams(text, WORDS).map(|g| g.hash).collect()
     }
 
     fn hashes(folded: &[&str]) -> Vec<u32> {
@@ -250,21 +261,17 @@ mod tests {
     #[test]
     fn words_are_folded_by_the_rules() {
         let cases: &[(&str, &[&str])] = &[
-            (
-                "Turn OFF the porch-light",
-                &["turn", "off", "the", "porch", "light"],
-            ),
-            ("don't, can’t 'quoted'", &["dont", "cant", "quoted"]),
-            (
-                "at 10:30 in room b12 or 2005",
-                &["at", "0", "0", "in", "room", "b0", "or", "0"],
-            ),
-            (
-                "see HTTP://a.b/c?d! and www.x.org",
-                &["see", "<url>", "and", "<url>"],
-            ),
+            ("Turn OFF the porch-light", &["turn", "off", "the", "porch", "light"]),
+            ("don't, can’t `quoted'", &["dont", "cant", "quoted"]),
+            ("at 10:30 in room b12 or 2005", &["at", "0", "0", "in", "room", "b0", "or", "0"]),
+            ("see HTTP://a.b/c?d! and www.x.org", &["see", "<url>", "and", "<url>"]),
             ("@some_one hi @ you", &["<user>", "hi", "you"]),
-            ("so good!! why?", &["so", "good", "!", "!", "why", "?"]),
+            ("so good! why?", &["so", "good", "!", "why", "?"]),
+            (
+                "no!!! what?! huh?? hm... a.b",
+                &["no", "!!", "what", "!!", "huh", "??", "hm", "..", "a", "b"],
+            ),
+            ("Soooo baaad, 1000 coool's", &["soo", "baad", "0", "cools"]),
             ("ÉCOLE Ωμέγα ПРИВЕТ", &["école", "ωμέγα", "привет"]),
             ("日本語 😀 naïve", &["日本語", "😀", "naïve"]),
             (" \t… — ", &[]),
@@ -275,18 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn bigrams_follow_the_word_that_ends_them() {
-        let all: Vec<_> = grams("Turn it UP", true).collect();
-        let expected = hashes(&["turn", "it", "turn it", "up", "it up"]);
+    fn prefixes_and_bigrams_follow_their_word() {
+        let all: Vec<_> = grams("Turn lights UP", ALL).collect();
+        let expected = hashes(&["turn", "lights", "ligh*", "turn lights", "up", "lights up"]);
         assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), expected);
-        assert_eq!((all[4].start, all[4].end, all[4].words), (5, 10, 2));
+        assert_eq!((all[5].start, all[5].end), (5, 14));
+        assert_eq!((all[2].start, all[2].end), (5, 11));
     }
 
     proptest! {
         #[test]
         fn any_text_gives_grams_that_lie_in_it(text in any::<std::string::String>()) {
             let mut end = 0;
-            for gram in grams(&text, true).filter(|g| g.words == 1) {
+            for gram in grams(&text, WORDS) {
                 prop_assert!(gram.start >= end && gram.end > gram.start);
                 prop_assert!(text.is_char_boundary(gram.start) && text.is_char_boundary(gram.end));
                 end = gram.end;

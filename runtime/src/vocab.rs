@@ -53,11 +53,7 @@ impl<'a> Vocab<'a> {
         if !sizes {
             return Err(Error::BadVocabulary);
         }
-        let vocab = Self {
-            bucket_bits,
-            ends,
-            keys,
-        };
+        let vocab = Self { bucket_bits, ends, keys };
         let mut start = 0;
         for bucket in 0..1_usize << bucket_bits {
             let end = u16_at(ends, bucket) as usize;
@@ -69,11 +65,7 @@ impl<'a> Vocab<'a> {
             }
             start = end;
         }
-        if start == rows {
-            Ok(vocab)
-        } else {
-            Err(Error::BadVocabulary)
-        }
+        if start == rows { Ok(vocab) } else { Err(Error::BadVocabulary) }
     }
 
     /// Rows of the vocabulary.
@@ -85,11 +77,7 @@ impl<'a> Vocab<'a> {
     pub fn row(&self, hash: u32) -> Option<usize> {
         let key = key(hash, self.bucket_bits);
         let (bucket, low) = ((key >> 16) as usize, key as u16);
-        let mut from = if bucket == 0 {
-            0
-        } else {
-            u16_at(self.ends, bucket - 1) as usize
-        };
+        let mut from = if bucket == 0 { 0 } else { u16_at(self.ends, bucket - 1) as usize };
         let mut to = u16_at(self.ends, bucket) as usize;
         while from < to {
             let middle = from.midpoint(to);

@@ -39,23 +39,17 @@ pub fn expectation(state: &[Complex64], mask: u16) -> f64 {
     state
         .iter()
         .enumerate()
-        .map(|(x, a)| {
-            if (x as u16 & mask).count_ones() % 2 == 0 {
-                a.norm_sqr()
-            } else {
-                -a.norm_sqr()
-            }
-        })
+        .map(
+            |(x, a)| {
+                if (x as u16 & mask).count_ones() % 2 == 0 { a.norm_sqr() } else { -a.norm_sqr() }
+            },
+        )
         .sum()
 }
 
 fn apply(state: &[Complex64], matrix: &Matrix, targets: &[u8]) -> Vec<Complex64> {
-    let local = |x: usize| {
-        targets
-            .iter()
-            .enumerate()
-            .fold(0, |row, (i, &t)| row | (x >> t & 1) << i)
-    };
+    let local =
+        |x: usize| targets.iter().enumerate().fold(0, |row, (i, &t)| row | (x >> t & 1) << i);
     let clear = targets.iter().fold(!0_usize, |m, &t| m & !(1 << t));
     (0..state.len())
         .map(|x| {
@@ -80,18 +74,10 @@ pub fn matrix(kind: GateKind, [t, phi, lambda]: [f64; 3]) -> Matrix {
     let two = |a, b, c, d| vec![vec![a, b], vec![c, d]];
     let diagonal = |d: Vec<Complex64>| -> Matrix {
         (0..d.len())
-            .map(|i| {
-                (0..d.len())
-                    .map(|j| if i == j { d[i] } else { ZERO })
-                    .collect()
-            })
+            .map(|i| (0..d.len()).map(|j| if i == j { d[i] } else { ZERO }).collect())
             .collect()
     };
-    let (x, y, z) = (
-        two(ZERO, ONE, ONE, ZERO),
-        two(ZERO, -I, I, ZERO),
-        diagonal(vec![ONE, -ONE]),
-    );
+    let (x, y, z) = (two(ZERO, ONE, ONE, ZERO), two(ZERO, -I, I, ZERO), diagonal(vec![ONE, -ONE]));
     let e = |angle: f64| Complex64::from_polar(1.0, angle);
     match kind {
         K::Rx => two(real(c), -I * s, -I * s, real(c)),

@@ -3,10 +3,10 @@
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
 use qdllm_runtime::encode::{FrontParts, Parts};
-use qdllm_runtime::features::{ROW, RowBits};
+use qdllm_runtime::features::{Pool, ROW, RowBits};
 use qdllm_runtime::fuse::Fused;
 use qdllm_runtime::meta::Preset;
-use qdllm_runtime::token::grams;
+use qdllm_runtime::token::{GramKinds, grams};
 use qdllm_runtime::vocab::{bucket_bits_for, key};
 
 use crate::vectors::single_z;
@@ -21,23 +21,17 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
     let text = "turn on off the light lamp set timer for minutes play music next song stop \
                 kitchen porch warm cold degrees add milk to list";
     let bits = bucket_bits_for(24);
-    let mut keys: Vec<u32> = grams(text, false).map(|g| key(g.hash, bits)).collect();
+    let mut keys: Vec<u32> = grams(text, GramKinds::default()).map(|g| key(g.hash, bits)).collect();
     keys.sort_unstable();
-    let largest = if row_bits == RowBits::Four {
-        7.0
-    } else {
-        127.0
-    };
+    let largest = if row_bits == RowBits::Four { 7.0 } else { 127.0 };
     let mut n = numbers();
     let mut next = |scale: f64| n.next().unwrap_or(0.0) * scale;
-    let rows = keys
-        .iter()
-        .map(|_| [0; ROW].map(|_: i8| next(largest) as i8))
-        .collect();
+    let rows = keys.iter().map(|_| [0; ROW].map(|_: i8| next(largest) as i8)).collect();
     Parts {
         labels: ["light", "timer", "music"].map(String::from).to_vec(),
         front: FrontParts::Words {
-            bigrams: false,
+            kinds: GramKinds::default(),
+            pool: Pool::Mean,
             keys,
             row_bits,
             rows,
@@ -58,16 +52,12 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
 /// A `dense` model of two classes on vectors of four numbers.
 pub fn dense_parts() -> Parts {
     let mut n = numbers();
-    let table = (0..ROW * 5)
-        .map(|_| n.next().unwrap_or(0.0) as f32)
-        .collect();
+    let table = (0..ROW * 5).map(|_| n.next().unwrap_or(0.0) as f32).collect();
     Parts {
         labels: vec!["down".into(), "up".into()],
         front: FrontParts::Dense { inputs: 4, table },
         squash: Squash::MinMax10,
-        head: (0..2 * 12)
-            .map(|_| n.next().unwrap_or(0.0) as f32)
-            .collect(),
+        head: (0..2 * 12).map(|_| n.next().unwrap_or(0.0) as f32).collect(),
         temperature: 1.0,
         reject_below: 0.0,
         ..words_parts(RowBits::Four)

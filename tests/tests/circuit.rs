@@ -31,21 +31,14 @@ fn run_f64(fused: &Fused, inputs: &[f64], parameters: &[f64]) -> Vec<f64> {
     }
     state.measure();
     let read = |&(mask, negated)| {
-        if negated {
-            -state.expectation(mask)
-        } else {
-            state.expectation(mask)
-        }
+        if negated { -state.expectation(mask) } else { state.expectation(mask) }
     };
     fused.outputs.iter().map(read).collect()
 }
 
 fn largest_gap(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(x, y)| (x - y).abs())
-        .fold(0.0, f64::max)
+    a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
 }
 
 #[test]
@@ -54,21 +47,10 @@ fn paper_circuit_fuses_to_47_angles_in_two_diagonals() {
     // 144 angles; RY and RZ triples merge (to 20 RY and 11 RZ), the last RZ layer has no effect,
     // nor has RZ on qubit 10, which is never turned; RZZ(8,9) of layer 2 is an RZ before the CX block.
     assert_eq!(fused.angles(), 47);
-    let phases = fused
-        .ops
-        .iter()
-        .filter(|op| matches!(op, FusedOp::Phases(_)))
-        .count();
-    let maps = fused
-        .ops
-        .iter()
-        .filter(|op| matches!(op, FusedOp::Linear(_)))
-        .count();
+    let phases = fused.ops.iter().filter(|op| matches!(op, FusedOp::Phases(_))).count();
+    let maps = fused.ops.iter().filter(|op| matches!(op, FusedOp::Linear(_))).count();
     assert_eq!((phases, maps), (2, 1));
-    assert!(
-        matches!(fused.ops[0], FusedOp::Phases(_)),
-        "begins with its diagonal"
-    );
+    assert!(matches!(fused.ops[0], FusedOp::Phases(_)), "begins with its diagonal");
     // The last CX block became the parities that the reference analysis gives.
     let masks: Vec<u16> = fused.outputs.iter().map(|o| o.0).collect();
     let bits = |qubits: &[u16]| qubits.iter().fold(0, |m, q| m | 1 << q);
@@ -102,31 +84,16 @@ fn expectations_equal_mindquantum_in_f64_and_f32() {
 
 /// Any gate of the table on `qubits` qubits, angles constant or one of 8 parameters.
 fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
-    let angle = prop_oneof![
-        (-7.0..7.0).prop_map(Angle::Const),
-        (0u16..8).prop_map(Angle::Param),
-    ];
-    (
-        0..GATES.len(),
-        0..qubits,
-        1..qubits.max(2),
-        [angle.clone(), angle.clone(), angle],
-    )
-        .prop_map(move |(kind, a, step, angles)| {
+    let angle = prop_oneof![(-7.0..7.0).prop_map(Angle::Const), (0u16..8).prop_map(Angle::Param),];
+    (0..GATES.len(), 0..qubits, 1..qubits.max(2), [angle.clone(), angle.clone(), angle]).prop_map(
+        move |(kind, a, step, angles)| {
             let two = GATES[kind].qubits == 2 && qubits > 1;
             // On one qubit only one-qubit gates make sense.
-            let kind = if GATES[kind].qubits == 2 && !two {
-                GateKind::H
-            } else {
-                GATES[kind].kind
-            };
+            let kind = if GATES[kind].qubits == 2 && !two { GateKind::H } else { GATES[kind].kind };
             let b = if two { (a + step) % qubits } else { a };
-            Gate {
-                kind,
-                qubits: [a, b],
-                angles,
-            }
-        })
+            Gate { kind, qubits: [a, b], angles }
+        },
+    )
 }
 
 fn any_circuit() -> impl Strategy<Value = (u8, Vec<Gate>, Vec<f64>, Vec<f64>, Vec<u16>)> {
@@ -161,14 +128,8 @@ fn circuits_that_cannot_be_fused_are_refused() {
     let bad = |gates: Vec<Gate>, n| Fused::new(gates.into_iter(), n, &[1]).unwrap_err();
     let cx = Gate::fixed(GateKind::Cx, 0, 0);
     assert_eq!(bad(vec![], 12), FuseError::QubitCount(12));
-    assert_eq!(
-        bad(encoder(2).chain([cx]).collect(), 2),
-        FuseError::BadQubit(2)
-    );
+    assert_eq!(bad(encoder(2).chain([cx]).collect(), 2), FuseError::BadQubit(2));
     assert_eq!(bad(encoder(1).collect(), 2), FuseError::NoEncoder(1));
     let again = Gate::rotation(GateKind::Rx, 0, Angle::Input(0));
-    assert_eq!(
-        bad(encoder(2).chain([again]).collect(), 2),
-        FuseError::InputOutsideEncoder(2)
-    );
+    assert_eq!(bad(encoder(2).chain([again]).collect(), 2), FuseError::InputOutsideEncoder(2));
 }

@@ -7,12 +7,8 @@ use qdllm_runtime::{Error, MAX_CLASSES, Model, Scratch};
 use qdllm_tests::sample::{dense_parts, words_parts};
 use std::path::Path;
 
-const TEXTS: [&str; 4] = [
-    "turn on the porch light",
-    "set timer for 10 minutes",
-    "",
-    "unknown words only",
-];
+const TEXTS: [&str; 4] =
+    ["turn on the porch light", "set timer for 10 minutes", "", "unknown words only"];
 
 fn sample() -> Vec<u8> {
     encode(&words_parts(RowBits::Four)).unwrap()
@@ -35,62 +31,37 @@ fn the_frozen_sample_of_version_1_reads_as_ever() {
     }
     let bytes = std::fs::read(&path).unwrap();
     let model = Model::parse(&bytes).unwrap();
-    assert_eq!(
-        (model.classes(), model.label(1), model.label(9)),
-        (3, "timer", "")
-    );
+    assert_eq!((model.classes(), model.label(1), model.label(9)), (3, "timer", ""));
     assert_eq!(model.vocab().unwrap().rows(), 24);
     assert_eq!(model.source().unwrap().angles_rad().count(), 144);
-    assert_eq!(
-        model.provenance().next(),
-        Some(("made by", "the sample of the format's tests"))
-    );
+    assert_eq!(model.provenance().next(), Some(("made by", "the sample of the format's tests")));
     let mut scratch = Scratch::new();
     let mut got = String::new();
     for text in TEXTS {
         let p = model.classify(text, &mut scratch).unwrap();
-        let all: Vec<String> = p
-            .probabilities()
-            .iter()
-            .map(|x| format!("{x:.5}"))
-            .collect();
-        got += &format!(
-            "{text}|{}|{}|{}|{}\n",
-            p.class(),
-            p.found(),
-            p.is_rejected(),
-            all.join(" ")
-        );
+        let all: Vec<String> = p.probabilities().iter().map(|x| format!("{x:.5}")).collect();
+        got +=
+            &format!("{text}|{}|{}|{}|{}\n", p.class(), p.found(), p.is_rejected(), all.join(" "));
     }
     let frozen = path.with_extension("txt");
     if std::env::var_os("QDLLM_FREEZE").is_some() {
         std::fs::write(&frozen, &got).unwrap();
     }
     assert_eq!(got, std::fs::read_to_string(frozen).unwrap());
-    assert_eq!(
-        bytes,
-        sample(),
-        "today's encoder still writes version 1 the same way"
-    );
+    assert_eq!(bytes, sample(), "today's encoder still writes version 1 the same way");
 }
 
 #[test]
 fn every_truncation_is_refused() {
     let bytes = sample();
     for length in 0..bytes.len() {
-        assert!(
-            Model::parse(&bytes[..length]).is_err(),
-            "{length} bytes were accepted"
-        );
+        assert!(Model::parse(&bytes[..length]).is_err(), "{length} bytes were accepted");
         assert!(Model::from_region(&bytes[..length]).is_err());
     }
     let mut longer = bytes.clone();
     longer.extend_from_slice(&[0xff; 100]);
     assert_eq!(Model::parse(&longer).unwrap_err(), Error::LengthMismatch);
-    assert!(
-        Model::from_region(&longer).is_ok(),
-        "a flash region is longer than the model"
-    );
+    assert!(Model::from_region(&longer).is_ok(), "a flash region is longer than the model");
 }
 
 #[test]
@@ -98,14 +69,8 @@ fn every_single_bit_flip_is_refused() {
     let mut bytes = sample();
     for i in 0..bytes.len() * 8 {
         bytes[i / 8] ^= 1 << (i % 8);
-        assert!(
-            Model::parse(&bytes).is_err(),
-            "flip of bit {i} was accepted"
-        );
-        assert!(
-            Model::from_region(&bytes).is_err(),
-            "flip of bit {i} was accepted in a region"
-        );
+        assert!(Model::parse(&bytes).is_err(), "flip of bit {i} was accepted");
+        assert!(Model::from_region(&bytes).is_err(), "flip of bit {i} was accepted in a region");
         bytes[i / 8] ^= 1 << (i % 8);
     }
 }
@@ -151,17 +116,11 @@ fn errors_name_what_is_wrong() {
         encode(&parts).unwrap_err()
     };
     assert_eq!(refused(|p| p.labels.truncate(1)), Error::BadClassCount);
-    assert_eq!(
-        refused(|p| p.labels = vec!["x".into(); MAX_CLASSES + 1]),
-        Error::BadClassCount
-    );
+    assert_eq!(refused(|p| p.labels = vec!["x".into(); MAX_CLASSES + 1]), Error::BadClassCount);
     assert_eq!(refused(|p| p.labels[0] = String::new()), Error::BadLabels);
     assert_eq!(refused(|p| p.head[3] = f32::NAN), Error::NotFinite);
     assert_eq!(refused(|p| p.head.truncate(5)), Error::BadHead);
-    assert_eq!(
-        refused(|p| p.parameters[0] = f64::INFINITY),
-        Error::NotFinite
-    );
+    assert_eq!(refused(|p| p.parameters[0] = f64::INFINITY), Error::NotFinite);
     assert_eq!(refused(|p| p.temperature = 0.0), Error::BadMeta);
     assert_eq!(refused(|p| p.reject_below = 1.5), Error::BadMeta);
     let unsorted = refused(|p| {
@@ -177,26 +136,15 @@ fn a_model_refuses_input_for_another_front_end() {
     let (words, dense) = (sample(), encode(&dense_parts()).unwrap());
     let (words, dense) = (Model::parse(&words).unwrap(), Model::parse(&dense).unwrap());
     let mut scratch = Scratch::new();
-    assert_eq!(
-        words.classify_vector(&[0.0; 4], &mut scratch).unwrap_err(),
-        Error::WrongFrontEnd
-    );
-    assert_eq!(
-        dense.classify("hello", &mut scratch).unwrap_err(),
-        Error::WrongFrontEnd
-    );
+    assert_eq!(words.classify_vector(&[0.0; 4], &mut scratch).unwrap_err(), Error::WrongFrontEnd);
+    assert_eq!(dense.classify("hello", &mut scratch).unwrap_err(), Error::WrongFrontEnd);
     assert_eq!(
         dense.classify_vector(&[0.0; 3], &mut scratch).unwrap_err(),
         Error::WrongInputLength
     );
     let bad = [0.0, f32::NAN, 0.0, 0.0];
-    assert_eq!(
-        dense.classify_vector(&bad, &mut scratch).unwrap_err(),
-        Error::InputNotFinite
-    );
-    let p = dense
-        .classify_vector(&[0.5, -1.0, 2.0, 0.1], &mut scratch)
-        .unwrap();
+    assert_eq!(dense.classify_vector(&bad, &mut scratch).unwrap_err(), Error::InputNotFinite);
+    let p = dense.classify_vector(&[0.5, -1.0, 2.0, 0.1], &mut scratch).unwrap();
     assert!((p.probabilities().iter().sum::<f32>() - 1.0).abs() < 1e-6);
 }
 

@@ -20,19 +20,16 @@ pub struct Adam {
 impl Adam {
     /// State for `count` parameters before the first step.
     pub fn new(count: usize) -> Self {
-        Self {
-            mean: vec![0.0; count],
-            square: vec![0.0; count],
-            steps: 0,
-        }
+        Self { mean: vec![0.0; count], square: vec![0.0; count], steps: 0 }
     }
 
-    /// One step: `rate` is the learning rate of each parameter in `parameters`' order.
+    /// One step: `rate` gives (learning rate, weight decay) of each parameter; the decay is decoupled
+    /// (`AdamW`, arXiv 1711.05101) and shrinks a parameter by `rate * decay` of itself.
     pub fn step(
         &mut self,
         parameters: &mut [f32],
         gradient: &[f32],
-        rate: impl Fn(usize) -> f32 + Sync,
+        rate: impl Fn(usize) -> (f32, f32) + Sync,
     ) {
         self.steps += 1;
         let steps = self.steps.min(1 << 24) as i32;
@@ -48,7 +45,8 @@ impl Adam {
                     mean[i] = BETA1 * mean[i] + (1.0 - BETA1) * g;
                     square[i] = BETA2 * square[i] + (1.0 - BETA2) * g * g;
                     let step = (mean[i] / fix1) / ((square[i] / fix2).sqrt() + EPSILON);
-                    *p -= rate(chunk * CHUNK + i) * step;
+                    let (rate, decay) = rate(chunk * CHUNK + i);
+                    *p -= rate * (step + decay * *p);
                 }
             });
     }
@@ -62,14 +60,11 @@ mod tests {
     fn the_first_step_is_the_learning_rate_and_a_parabola_is_descended() {
         let mut x = [3.0_f32];
         let mut adam = Adam::new(1);
-        adam.step(&mut x, &[6.0], |_| 0.1);
-        assert!(
-            (x[0] - 2.9).abs() < 1e-6,
-            "a first step has the size of the rate"
-        );
+        adam.step(&mut x, &[6.0], |_| (0.1, 0.0));
+        assert!((x[0] - 2.9).abs() < 1e-6, "a first step has the size of the rate");
         for _ in 0..500 {
             let slope = [2.0 * x[0]];
-            adam.step(&mut x, &slope, |_| 0.1);
+            adam.step(&mut x, &slope, |_| (0.1, 0.0));
         }
         assert!(x[0].abs() < 1e-2, "{}", x[0]);
     }

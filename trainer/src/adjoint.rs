@@ -19,20 +19,9 @@ pub struct Bound<S> {
 }
 
 enum BoundOp<S> {
-    Phases {
-        masks: Vec<u16>,
-        forth: Box<Diagonal<S>>,
-        back: Box<Diagonal<S>>,
-    },
-    Ry {
-        qubit: usize,
-        cos: S,
-        sin: S,
-    },
-    Linear {
-        forth: LinearMap,
-        back: LinearMap,
-    },
+    Phases { masks: Vec<u16>, forth: Box<Diagonal<S>>, back: Box<Diagonal<S>> },
+    Ry { qubit: usize, cos: S, sin: S },
+    Linear { forth: LinearMap, back: LinearMap },
 }
 
 /// Two states and a spare plane: the memory of one gradient.
@@ -72,10 +61,7 @@ impl<S: Scalar> Bound<S> {
             .map(|op| match op {
                 FusedOp::Phases(terms) => {
                     let diagonal = |sign| {
-                        Box::new(Diagonal::new(
-                            terms.iter().map(|(m, a)| (*m, angle(a))),
-                            sign,
-                        ))
+                        Box::new(Diagonal::new(terms.iter().map(|(m, a)| (*m, angle(a))), sign))
                     };
                     BoundOp::Phases {
                         masks: terms.iter().map(|(mask, _)| *mask).collect(),
@@ -85,11 +71,7 @@ impl<S: Scalar> Bound<S> {
                 }
                 FusedOp::Ry(qubit, a) => {
                     let (sin, cos) = (angle(a) * S::HALF).sin_cos();
-                    BoundOp::Ry {
-                        qubit: *qubit as usize,
-                        cos,
-                        sin,
-                    }
+                    BoundOp::Ry { qubit: *qubit as usize, cos, sin }
                 }
                 FusedOp::Linear(map) => BoundOp::Linear {
                     forth: *map,
@@ -98,11 +80,7 @@ impl<S: Scalar> Bound<S> {
                 },
             })
             .collect();
-        Self {
-            qubits: circuit.qubits as usize,
-            ops,
-            outputs: circuit.outputs.clone(),
-        }
+        Self { qubits: circuit.qubits as usize, ops, outputs: circuit.outputs.clone() }
     }
 
     /// Expectations at encoder angles `inputs` (radians), one an output; keeps the state for
@@ -156,13 +134,8 @@ impl<S: Scalar> Bound<S> {
             }
         }
         reversed.reverse();
-        let inputs = (0..self.qubits)
-            .map(|q| flip_overlap(psi, lambda, q))
-            .collect();
-        Gradient {
-            inputs,
-            angles: reversed,
-        }
+        let inputs = (0..self.qubits).map(|q| flip_overlap(psi, lambda, q)).collect();
+        Gradient { inputs, angles: reversed }
     }
 
     /// `lambda = O psi`, `O` diagonal: the Walsh transform of the weights at their words.

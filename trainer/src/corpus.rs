@@ -214,17 +214,9 @@ impl Corpus {
             Some(soft) => soft.classes.clone(),
             None => counts.into_keys().collect(),
         };
-        let kept = sources
-            .labels_per_class
-            .map(|_| draws.into_values().flatten().collect());
+        let kept = sources.labels_per_class.map(|_| draws.into_values().flatten().collect());
         let digest = hex(&digest.finalize());
-        Ok(Self {
-            sources: sources.clone(),
-            classes,
-            soft,
-            kept,
-            digest,
-        })
+        Ok(Self { sources: sources.clone(), classes, soft, kept, digest })
     }
 
     /// Class names in the order of the classes: the teacher's, or sorted.
@@ -264,36 +256,17 @@ impl Corpus {
             }
         }
         if let Some(path) = &self.sources.data {
-            self.file(
-                path,
-                Origin::Labelled,
-                stage,
-                progress,
-                &mut pass,
-                &mut visit,
-            )?;
+            self.file(path, Origin::Labelled, stage, progress, &mut pass, &mut visit)?;
         }
         if let Some(path) = &self.sources.unlabelled {
-            self.file(
-                path,
-                Origin::Unlabelled,
-                stage,
-                progress,
-                &mut pass,
-                &mut visit,
-            )?;
+            self.file(path, Origin::Unlabelled, stage, progress, &mut pass, &mut visit)?;
         }
         if let Some(path) = &self.sources.valid {
             pass.held.clear();
             self.file(path, Origin::Valid, stage, progress, &mut pass, &mut visit)?;
         }
         if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &self.sources.soft) {
-            return Err(CorpusError::NoSoftLabel {
-                soft: soft.clone(),
-                path,
-                line,
-                missing,
-            });
+            return Err(CorpusError::NoSoftLabel { soft: soft.clone(), path, line, missing });
         }
         self.check_parts(&pass.tally)?;
         Ok(pass.tally)
@@ -329,10 +302,7 @@ impl Corpus {
         progress.stage(stage, rows.bytes_total());
         while let Some(row) = rows.next().transpose()? {
             progress.at(rows.bytes_read());
-            let class = row
-                .label
-                .map(|label| self.class(path, row.line, label))
-                .transpose()?;
+            let class = row.label.map(|label| self.class(path, row.line, label)).transpose()?;
             let short = short(&row.text);
             if pass.held.contains(&short) {
                 pass.tally.leaked += 1;
@@ -365,12 +335,7 @@ impl Corpus {
                 (Part::Train, Some(_)) => pass.tally.labelled += 1,
                 (Part::Train, None) => pass.tally.soft_only += 1,
             }
-            visit(Text {
-                part,
-                label,
-                teacher,
-                text: &row.text,
-            });
+            visit(Text { part, label, teacher, text: &row.text });
         }
         pass.tally.skipped += rows.skipped();
         progress.done();
@@ -389,11 +354,7 @@ impl Corpus {
         let mut head = [0; 8];
         head.copy_from_slice(&digest[..8]);
         let place = u64::from_le_bytes(head) as f64 / u64::MAX as f64;
-        if candidate && place < self.sources.holdout {
-            Part::Valid
-        } else {
-            Part::Train
-        }
+        if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
     }
 
     fn class(&self, path: &Path, line: u64, label: String) -> Result<usize, CorpusError> {
@@ -434,10 +395,7 @@ fn check_classes(
     decides: bool,
 ) -> Result<(), CorpusError> {
     if let (true, 1, Some(label)) = (decides, counts.len(), counts.keys().next()) {
-        return Err(CorpusError::OneClass {
-            path: path.to_owned(),
-            label: label.clone(),
-        });
+        return Err(CorpusError::OneClass { path: path.to_owned(), label: label.clone() });
     }
     let most = qdllm_runtime::MAX_CLASSES;
     if counts.len() > most {

@@ -25,10 +25,7 @@ pub fn rank(draw: u64, text: &str) -> [u8; 32] {
 pub fn draw_labels(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<bool> {
     let mut classes: HashMap<&str, Vec<([u8; 32], usize)>> = HashMap::new();
     for (i, (label, text)) in rows.iter().enumerate() {
-        classes
-            .entry(label)
-            .or_default()
-            .push((rank(draw, text), i));
+        classes.entry(label).or_default().push((rank(draw, text), i));
     }
     let mut keep = vec![false; rows.len()];
     for ranked in classes.values_mut() {
@@ -46,23 +43,14 @@ mod tests {
 
     fn rows(n: usize) -> Vec<(String, String)> {
         (0..n)
-            .map(|i| {
-                (
-                    ["off", "on", "dim"][i % 3].to_owned(),
-                    format!("text number {i}"),
-                )
-            })
+            .map(|i| (["off", "on", "dim"][i % 3].to_owned(), format!("text number {i}")))
             .collect()
     }
 
     fn kept(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<String> {
         let keep = draw_labels(rows, per_class, draw);
-        let mut texts: Vec<String> = rows
-            .iter()
-            .zip(keep)
-            .filter(|(_, k)| *k)
-            .map(|((_, text), _)| text.clone())
-            .collect();
+        let mut texts: Vec<String> =
+            rows.iter().zip(keep).filter(|(_, k)| *k).map(|((_, text), _)| text.clone()).collect();
         texts.sort();
         texts
     }
@@ -72,11 +60,7 @@ mod tests {
         let rows = rows(30);
         let keep = draw_labels(&rows, 4, 0);
         for class in ["off", "on", "dim"] {
-            let n = rows
-                .iter()
-                .zip(&keep)
-                .filter(|((label, _), k)| label == class && **k)
-                .count();
+            let n = rows.iter().zip(&keep).filter(|((label, _), k)| label == class && **k).count();
             assert_eq!(n, 4, "{class}");
         }
     }

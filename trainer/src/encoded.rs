@@ -3,7 +3,7 @@
 
 use crate::corpus::Text;
 use crate::student::Sample;
-use qdllm_runtime::token::grams;
+use qdllm_runtime::token::{GramKinds, grams};
 use qdllm_runtime::vocab::{bucket_bits_for, key};
 use std::collections::HashMap;
 
@@ -11,23 +11,23 @@ use std::collections::HashMap;
 #[derive(Clone, Debug)]
 pub struct HostVocab {
     rows: HashMap<u32, u16>,
-    bigrams: bool,
+    kinds: GramKinds,
     bucket_bits: u8,
 }
 
 impl HostVocab {
     /// A vocabulary of ascending keys; row `i` belongs to `keys[i]`.
-    pub fn new(keys: &[u32], bigrams: bool) -> Self {
+    pub fn new(keys: &[u32], kinds: GramKinds) -> Self {
         Self {
             rows: keys.iter().zip(0..).map(|(&k, row)| (k, row)).collect(),
-            bigrams,
+            kinds,
             bucket_bits: bucket_bits_for(keys.len()),
         }
     }
 
     /// The rows of a text's n-grams, in order and with repeats.
     pub fn rows<'t>(&'t self, text: &'t str) -> impl Iterator<Item = u16> + 't {
-        grams(text, self.bigrams)
+        grams(text, self.kinds)
             .filter_map(|g| self.rows.get(&key(g.hash, self.bucket_bits)).copied())
     }
 }

@@ -2,15 +2,26 @@
 
 pub mod adam;
 pub mod adjoint;
+pub mod calibrate;
+pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod corpus;
 pub mod data;
+pub mod distil;
 pub mod draws;
 pub mod encoded;
+pub mod explain;
+pub mod export;
 pub mod lanes;
 pub mod loss;
 pub mod metrics;
 pub mod progress;
+pub mod quantise;
 pub mod seed;
 pub mod select;
 pub mod soft;
 pub mod student;
+pub mod train;
+pub mod weigh;

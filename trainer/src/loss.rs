@@ -17,10 +17,7 @@ pub struct LossWeights {
 /// Softmax of `logits / temperature`.
 pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut out: Vec<f32> = logits
-        .iter()
-        .map(|x| ((x - highest) / temperature).exp())
-        .collect();
+    let mut out: Vec<f32> = logits.iter().map(|x| ((x - highest) / temperature).exp()).collect();
     let sum: f32 = out.iter().sum();
     out.iter_mut().for_each(|x| *x /= sum);
     out
@@ -46,12 +43,7 @@ pub fn loss(
     if let Some(label) = label {
         let even = weights.smoothing / student.len() as f32;
         for (i, &qi) in q.iter().enumerate() {
-            let target = even
-                + if i == label {
-                    1.0 - weights.smoothing
-                } else {
-                    0.0
-                };
+            let target = even + if i == label { 1.0 - weights.smoothing } else { 0.0 };
             total -= (1.0 - share) * target * qi.max(f32::MIN_POSITIVE).ln();
             slope[i] += (1.0 - share) * (qi - target);
         }
@@ -63,11 +55,7 @@ pub fn loss(
         let mean = |i: usize| 0.5 * (p[i] + q[i]);
         // ln(a / b) that is 0 where the weight before it vanishes.
         let log_ratio = |a: f32, b: f32| {
-            if a > 0.0 {
-                (a / b.max(f32::MIN_POSITIVE)).ln()
-            } else {
-                0.0
-            }
+            if a > 0.0 { (a / b.max(f32::MIN_POSITIVE)).ln() } else { 0.0 }
         };
         let lean: f32 = (0..q.len()).map(|i| q[i] * log_ratio(q[i], mean(i))).sum();
         for i in 0..q.len() {
@@ -87,21 +75,15 @@ pub fn loss(
 mod tests {
     use super::*;
 
-    const WEIGHTS: LossWeights = LossWeights {
-        alpha: 0.4,
-        temperature: 2.0,
-        smoothing: 0.1,
-    };
+    const WEIGHTS: LossWeights = LossWeights { alpha: 0.4, temperature: 2.0, smoothing: 0.1 };
 
     #[test]
     fn gradient_is_the_finite_difference() {
         let student = [0.3, -1.2, 0.8, 0.1];
         let teacher = [1.5, -0.7, 0.2, -2.0];
-        for (label, soft) in [
-            (Some(2), None),
-            (None, Some(&teacher[..])),
-            (Some(1), Some(&teacher[..])),
-        ] {
+        for (label, soft) in
+            [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher[..]))]
+        {
             let value = |z: &[f32]| loss(z, label, soft, &WEIGHTS, &mut [0.0; 4]);
             let mut slope = [0.0; 4];
             loss(&student, label, soft, &WEIGHTS, &mut slope);
@@ -112,11 +94,7 @@ mod tests {
                     value(&z)
                 };
                 let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!(
-                    (slope[i] - difference).abs() < 1e-3,
-                    "{i}: {} {difference}",
-                    slope[i]
-                );
+                assert!((slope[i] - difference).abs() < 1e-3, "{i}: {} {difference}", slope[i]);
             }
         }
     }
@@ -132,13 +110,7 @@ mod tests {
     #[test]
     fn extreme_logits_stay_finite() {
         let mut slope = [0.0; 2];
-        let value = loss(
-            &[500.0, -500.0],
-            Some(1),
-            Some(&[-300.0, 300.0]),
-            &WEIGHTS,
-            &mut slope,
-        );
+        let value = loss(&[500.0, -500.0], Some(1), Some(&[-300.0, 300.0]), &WEIGHTS, &mut slope);
         assert!(value.is_finite() && slope.iter().all(|s| s.is_finite()));
     }
 }

@@ -1,1 +1,23 @@
-fn main() {}
+//! `qdllm`: parses, runs, and turns an error into a line and an exit code.
+
+use clap::Parser;
+use qdllm_trainer::cli::{Cli, Command};
+use qdllm_trainer::commands::{classify, demo, distill, eval, inspect};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Distill(args) => distill::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

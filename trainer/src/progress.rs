@@ -16,11 +16,7 @@ impl Progress {
     /// Progress on standard error; with `quiet` nothing is shown.
     pub fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
-        Self {
-            bar: ProgressBar::hidden(),
-            terminal,
-            quiet,
-        }
+        Self { bar: ProgressBar::hidden(), terminal, quiet }
     }
 
     /// Begins a stage of `total` steps.
@@ -29,8 +25,7 @@ impl Progress {
         if self.terminal {
             self.bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template("{msg:28} [{bar:30}] {percent:>3}% {eta:>4}");
-            self.bar
-                .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.bar.set_message(name.to_owned());
             self.bar.enable_steady_tick(Duration::from_millis(200));
         } else if !self.quiet {

@@ -6,6 +6,7 @@ use crate::loss::{LossWeights, loss};
 use crate::seed::stream;
 use qdllm_runtime::QUBITS;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
+use qdllm_runtime::features::Pool;
 use qdllm_runtime::fuse::Fused;
 use rand::Rng;
 use rayon::prelude::*;
@@ -36,21 +37,18 @@ pub struct Shape {
     pub classes: usize,
     /// What stands between features and head.
     pub heart: Heart,
+    /// How rows become features.
+    pub pool: Pool,
     circuit: Fused,
 }
 
 impl Shape {
     /// A student of `rows` vocabulary rows and `classes` classes.
-    pub fn new(rows: usize, classes: usize, heart: Heart) -> Self {
+    pub fn new(rows: usize, classes: usize, heart: Heart, pool: Pool) -> Self {
         let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
         // The preset names only its own qubits and begins with its encoder.
         let circuit = Fused::new(paper(), QUBITS as u8, &readouts).expect("the preset fuses");
-        Self {
-            rows,
-            classes,
-            heart,
-            circuit,
-        }
+        Self { rows, classes, heart, pool, circuit }
     }
 
     /// The circuit of [`Heart::Circuit`].
@@ -72,13 +70,7 @@ impl Shape {
     /// The circuit's named angles in radians.
     pub fn angle_range(&self) -> Range<usize> {
         let start = self.bias_range().end;
-        start
-            ..start
-                + if self.heart == Heart::Circuit {
-                    PAPER_ANGLES
-                } else {
-                    0
-                }
+        start..start + if self.heart == Heart::Circuit { PAPER_ANGLES } else { 0 }
     }
 
     /// Weights by class, then one bias a class.
@@ -93,25 +85,20 @@ impl Shape {
     }
 
     /// Parameters at the start of training, drawn from the stream `init` of the root seed.
-    pub fn init(&self, root: u64, row_spread: f32) -> Vec<f32> {
+    pub fn init(&self, root: u64, row_deviation: f32) -> Vec<f32> {
         let mut rng = stream(root, "init");
         let mut theta = vec![0.0; self.parameters()];
         let mut fill = |range: Range<usize>, spread: f32, theta: &mut [f32]| {
-            theta[range]
-                .iter_mut()
-                .for_each(|x| *x = rng.random_range(-spread..spread));
+            theta[range].iter_mut().for_each(|x| *x = rng.random_range(-spread..spread));
         };
-        fill(self.row_range(), row_spread, &mut theta);
+        // An even spread of +-sqrt(3) d has the standard deviation d.
+        fill(self.row_range(), 3.0_f32.sqrt() * row_deviation, &mut theta);
         if self.heart == Heart::Circuit {
             fill(self.angle_range(), 0.1, &mut theta);
         }
         let head = self.head_range();
         let weights = head.start..head.start + self.classes * QUBITS;
-        fill(
-            weights,
-            (6.0 / (QUBITS + self.classes) as f32).sqrt(),
-            &mut theta,
-        );
+        fill(weights, (6.0 / (QUBITS + self.classes) as f32).sqrt(), &mut theta);
         // A quarter turn: the middle of the encoder's slope, where tanh is 1/2.
         if self.heart == Heart::Circuit || self.heart == Heart::Cosine {
             theta[self.bias_range()].fill(0.5_f32.atanh());
@@ -121,10 +108,7 @@ impl Shape {
 
     /// The circuit's angles in double precision.
     pub fn angles_rad(&self, theta: &[f32]) -> Vec<f64> {
-        theta[self.angle_range()]
-            .iter()
-            .map(|&x| f64::from(x))
-            .collect()
+        theta[self.angle_range()].iter().map(|&x| f64::from(x)).collect()
     }
 }
 
@@ -164,12 +148,7 @@ impl<'s> Batcher<'s> {
             Heart::Circuit => Bound::new(&shape.circuit, &shape.angles_rad(theta)),
             _ => Bound::new(&shape.circuit, &[]),
         };
-        Self {
-            shape,
-            theta,
-            bound,
-            dropout,
-        }
+        Self { shape, theta, bound, dropout }
     }
 
     /// Logits of each sample, one row of `classes` a sample.
@@ -179,9 +158,7 @@ impl<'s> Batcher<'s> {
             .map_init(Work::<Lanes>::default, |work, chunk| {
                 let features = self.features(chunk);
                 let outputs = self.outputs(work, &features);
-                (0..chunk.len())
-                    .map(|lane| self.head(&outputs, lane))
-                    .collect::<Vec<_>>()
+                (0..chunk.len()).map(|lane| self.head(&outputs, lane)).collect::<Vec<_>>()
             })
             .flatten()
             .collect()
@@ -197,9 +174,7 @@ impl<'s> Batcher<'s> {
         let share = 1.0 / samples.len() as f32;
         let chunks: Vec<ChunkGradient> = samples
             .par_chunks(LANES)
-            .map_init(Work::<Lanes>::default, |work, chunk| {
-                self.chunk(work, chunk, weights, share)
-            })
+            .map_init(Work::<Lanes>::default, |work, chunk| self.chunk(work, chunk, weights, share))
             .collect();
         let mut by_angle = vec![0.0; self.shape.circuit.angles()];
         let mut total = 0.0;
@@ -207,10 +182,7 @@ impl<'s> Batcher<'s> {
         for (part, chunk) in chunks.iter().zip(samples.chunks(LANES)) {
             total += part.loss;
             add(&mut gradient[head.clone()], &part.head);
-            by_angle
-                .iter_mut()
-                .zip(&part.angles)
-                .for_each(|(sum, x)| *sum += x);
+            by_angle.iter_mut().zip(&part.angles).for_each(|(sum, x)| *sum += x);
             for (slope, sample) in part.features.iter().zip(chunk) {
                 self.scatter(sample, slope, gradient);
             }
@@ -219,10 +191,7 @@ impl<'s> Batcher<'s> {
             let mut by_parameter = vec![0.0; PAPER_ANGLES];
             to_parameters(&self.shape.circuit, &by_angle, &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
-            angles
-                .iter_mut()
-                .zip(&by_parameter)
-                .for_each(|(sum, &x)| *sum += x as f32);
+            angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
         }
         total / samples.len() as f64
     }
@@ -251,13 +220,8 @@ impl<'s> Batcher<'s> {
         for (lane, sample) in samples.iter().enumerate() {
             let mut slope = vec![0.0; classes];
             let logits = self.head(&outputs, lane);
-            part.loss += f64::from(loss(
-                &logits,
-                sample.label,
-                sample.teacher,
-                weights,
-                &mut slope,
-            ));
+            part.loss +=
+                f64::from(loss(&logits, sample.label, sample.teacher, weights, &mut slope));
             for (class, s) in slope.iter().map(|s| s * share).enumerate() {
                 for (i, w) in weights_of(class).iter().enumerate() {
                     cotangent[i].0[lane] += s * w;
@@ -284,7 +248,7 @@ impl<'s> Batcher<'s> {
         })
     }
 
-    /// Mean of the kept rows plus bias, 11 features with a sample a lane.
+    /// Pooled kept rows plus bias, 11 features with a sample a lane.
     fn features(&self, samples: &[Sample<'_>]) -> [Lanes; QUBITS] {
         let bias = &self.theta[self.shape.bias_range()];
         let mut features = [Lanes([0.0; LANES]); QUBITS];
@@ -296,7 +260,7 @@ impl<'s> Batcher<'s> {
                 count += 1;
             }
             for (i, sum) in sums.iter().enumerate() {
-                features[i].0[lane] = sum / count.max(1) as f32 + bias[i];
+                features[i].0[lane] = sum / self.shape.pool.divisor(count) + bias[i];
             }
         }
         features
@@ -305,7 +269,7 @@ impl<'s> Batcher<'s> {
     /// Adds a sample's feature slope to its rows and to the bias.
     fn scatter(&self, sample: &Sample<'_>, slope: &[f32; QUBITS], gradient: &mut [f32]) {
         let kept = self.kept(sample);
-        let share = 1.0 / kept.clone().count().max(1) as f32;
+        let share = 1.0 / self.shape.pool.divisor(kept.clone().count() as u32);
         let each = slope.map(|s| s * share);
         for row in kept {
             add(&mut gradient[row * QUBITS..(row + 1) * QUBITS], &each);
@@ -316,9 +280,9 @@ impl<'s> Batcher<'s> {
     fn outputs(&self, work: &mut Work<Lanes>, features: &[Lanes; QUBITS]) -> Vec<Lanes> {
         let each = |f: fn(f32) -> f32| features.iter().map(|x| Lanes(x.0.map(f))).collect();
         match self.shape.heart {
-            Heart::Circuit => self
-                .bound
-                .expectations(work, &features.map(|x| Lanes(x.0.map(turn)))),
+            Heart::Circuit => {
+                self.bound.expectations(work, &features.map(|x| Lanes(x.0.map(turn))))
+            }
             Heart::Linear => features.to_vec(),
             Heart::Cosine => each(|x| turn(x).cos()),
             Heart::Tanh => each(f32::tanh),
@@ -334,11 +298,7 @@ impl<'s> Batcher<'s> {
         angles: &mut Vec<f64>,
     ) -> Vec<Lanes> {
         let through = |slopes: &[Lanes], f: fn(f32) -> f32| -> Vec<Lanes> {
-            slopes
-                .iter()
-                .zip(features)
-                .map(|(s, x)| *s * Lanes(x.0.map(f)))
-                .collect()
+            slopes.iter().zip(features).map(|(s, x)| *s * Lanes(x.0.map(f))).collect()
         };
         match self.shape.heart {
             Heart::Circuit => {
@@ -358,11 +318,7 @@ impl<'s> Batcher<'s> {
         weights
             .chunks_exact(QUBITS)
             .zip(bias)
-            .map(|(w, b)| {
-                w.iter()
-                    .zip(outputs)
-                    .fold(*b, |sum, (w, e)| sum + w * e.0[lane])
-            })
+            .map(|(w, b)| w.iter().zip(outputs).fold(*b, |sum, (w, e)| sum + w * e.0[lane]))
             .collect()
     }
 }
@@ -394,14 +350,10 @@ mod tests {
 
     #[test]
     fn gradients_of_every_heart_are_finite_differences() {
-        let weights = LossWeights {
-            alpha: 0.5,
-            temperature: 2.0,
-            smoothing: 0.0,
-        };
+        let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
         let teacher = [0.5, -0.5, 1.0];
         for heart in [Heart::Circuit, Heart::Linear, Heart::Cosine, Heart::Tanh] {
-            let shape = Shape::new(5, 3, heart);
+            let shape = Shape::new(5, 3, heart, Pool::Root);
             let mut theta = shape.init(3, 0.5);
             let samples: Vec<Sample<'_>> = [&[0_u16, 1, 1][..], &[2, 4], &[], &[3]]
                 .iter()

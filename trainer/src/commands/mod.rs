@@ -1,0 +1,18 @@
+//! One command a file; each has its arguments and a `run`.
+
+use anyhow::{Context, Result};
+use std::path::Path;
+
+pub mod classify;
+pub mod demo;
+pub mod distill;
+pub mod eval;
+pub mod inspect;
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// With the file's name.
+pub fn load(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+}
