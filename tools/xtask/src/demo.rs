@@ -32,6 +32,9 @@ pub struct Options {
     /// Where the model and the reports are written [default: demo in the build folder]
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Takes this model file instead of distilling one; its classes may be any
+    #[arg(long)]
+    model: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -54,35 +57,24 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         say(TOPIC, "building qdllm");
         let trainer = repo
             .host("cargo")
-            .args([
-                "build",
-                "--release",
-                "--quiet",
-                "--package",
-                "qdllm-trainer",
-            ])
+            .args(["build", "--release", "--quiet", "--package", "qdllm-trainer"])
             .go();
-        let image = bare
-            .join()
-            .map_err(|_| anyhow::anyhow!("the set-up stopped"))?;
+        let image = bare.join().map_err(|_| anyhow::anyhow!("the set-up stopped"))?;
         trainer.and(image)
     })?;
-    say(
-        TOPIC,
-        format!("built after {:.0} s", started.elapsed().as_secs_f32()),
-    );
+    say(TOPIC, format!("built after {:.0} s", started.elapsed().as_secs_f32()));
 
     let qdllm = target.join("release/qdllm");
-    repo.host(&qdllm.display().to_string())
-        .args(["demo", "--out"])
-        .arg(&out)
-        .go()?;
-    let model = out.join("model.qdm");
+    let model = match &options.model {
+        Some(model) => std::path::absolute(model)?,
+        None => {
+            let qdllm = qdllm.display().to_string();
+            repo.host(&qdllm).args(["demo", "--out"]).arg(&out).go()?;
+            out.join("model.qdm")
+        }
+    };
     let same = side_by_side(&image, &qdllm, &model)?;
-    say(
-        TOPIC,
-        format!("done in {:.0} s", started.elapsed().as_secs_f32()),
-    );
+    say(TOPIC, format!("done in {:.0} s", started.elapsed().as_secs_f32()));
     if !same {
         bail!("the device and the host do not agree");
     }
@@ -105,52 +97,26 @@ fn side_by_side(image: &Path, qdllm: &Path, model: &Path) -> Result<bool> {
         "\nThe same {} bytes of model on an emulated Cortex-M4 and on this machine:\n",
         ready.model_bytes
     );
-    println!(
-        "{:<44} {:<24} {:<24} {:>12}",
-        "sentence", "device", "host", "instructions"
-    );
+    println!("{:<44} {:<24} {:<24} {:>12}", "sentence", "device", "host", "instructions");
     let mut differences = Vec::new();
     for ((text, board), host) in texts.iter().zip(&board).zip(&host) {
-        println!(
-            "{text:<44} {:<24} {:<24} {:>12}",
-            shown(board),
-            shown(host),
-            board.instructions
-        );
+        println!("{text:<44} {:<24} {:<24} {:>12}", shown(board), shown(host), board.instructions);
         if let Some(difference) = board.difference(host) {
             differences.push(format!("{text:?}: {difference}"));
         }
     }
-    let gap = board
-        .iter()
-        .zip(&host)
-        .map(|(board, host)| board.largest_gap(host))
-        .fold(0.0, f64::max);
+    let gap =
+        board.iter().zip(&host).map(|(board, host)| board.largest_gap(host)).fold(0.0, f64::max);
     println!("\nlargest difference of a probability  {gap:.1e} (allowed: {TOLERANCE:.0e})");
     println!(
         "model in flash                       {} bytes, {} classes",
         info.model_bytes, info.classes
     );
-    println!(
-        "program in flash                     {} bytes",
-        flash_bytes(image)?
-    );
-    println!(
-        "RAM of the classifier                {} bytes",
-        info.classifier_ram_bytes
-    );
-    println!(
-        "RAM of the whole program             {} bytes of statics",
-        info.static_ram_bytes
-    );
-    println!(
-        "deepest stack                        {} bytes",
-        info.stack_bytes
-    );
-    println!(
-        "boot of the emulator to ready        {:.2} s",
-        boot.as_secs_f32()
-    );
+    println!("program in flash                     {} bytes", flash_bytes(image)?);
+    println!("RAM of the classifier                {} bytes", info.classifier_ram_bytes);
+    println!("RAM of the whole program             {} bytes of statics", info.static_ram_bytes);
+    println!("deepest stack                        {} bytes", info.stack_bytes);
+    println!("boot of the emulator to ready        {:.2} s", boot.as_secs_f32());
     for difference in &differences {
         println!("DIFFERS: {difference}");
     }

@@ -42,16 +42,9 @@ impl Image {
     }
 
     fn parse(bytes: Vec<u8>) -> Result<Self> {
-        ensure!(
-            bytes.starts_with(b"\x7fELF\x01\x01"),
-            "the magic bytes differ"
-        );
+        ensure!(bytes.starts_with(b"\x7fELF\x01\x01"), "the magic bytes differ");
         let table = word(&bytes, 0x20)?;
-        let (size, count, names) = (
-            half(&bytes, 0x2e)?,
-            half(&bytes, 0x30)?,
-            half(&bytes, 0x32)?,
-        );
+        let (size, count, names) = (half(&bytes, 0x2e)?, half(&bytes, 0x30)?, half(&bytes, 0x32)?);
         let mut sections = Vec::new();
         let mut name_offsets = Vec::new();
         for index in 0..count {
@@ -74,10 +67,7 @@ impl Image {
 
     /// Bytes of the section called `name`, 0 when there is none.
     pub fn section_bytes(&self, name: &str) -> usize {
-        self.sections
-            .iter()
-            .find(|section| section.name == name)
-            .map_or(0, |section| section.size)
+        self.sections.iter().find(|section| section.name == name).map_or(0, |section| section.size)
     }
 
     /// All symbols.
@@ -85,23 +75,13 @@ impl Image {
     /// # Errors
     /// When the image is stripped or damaged.
     pub fn symbols(&self) -> Result<Vec<Symbol>> {
-        let table = self
-            .sections
-            .iter()
-            .find(|section| section.kind == SYMBOL_TABLE);
+        let table = self.sections.iter().find(|section| section.kind == SYMBOL_TABLE);
         let table = table.context("the image has no symbol table")?;
-        let names = self
-            .sections
-            .get(table.link)
-            .context("the symbols have no names")?
-            .offset;
+        let names = self.sections.get(table.link).context("the symbols have no names")?.offset;
         let mut symbols = Vec::new();
         for at in (table.offset..table.offset + table.size).step_by(16) {
             let name = text(&self.bytes, names + word(&self.bytes, at)?)?;
-            symbols.push(Symbol {
-                name,
-                value: u32::try_from(word(&self.bytes, at + 4)?)?,
-            });
+            symbols.push(Symbol { name, value: u32::try_from(word(&self.bytes, at + 4)?)? });
         }
         Ok(symbols)
     }
@@ -111,13 +91,8 @@ impl Image {
     /// # Errors
     /// When the image has no such symbol.
     pub fn address(&self, name: &str) -> Result<u32> {
-        let found = self
-            .symbols()?
-            .into_iter()
-            .find(|symbol| symbol.name == name);
-        Ok(found
-            .with_context(|| format!("the image has no symbol {name}"))?
-            .value)
+        let found = self.symbols()?.into_iter().find(|symbol| symbol.name == name);
+        Ok(found.with_context(|| format!("the image has no symbol {name}"))?.value)
     }
 }
 
@@ -133,9 +108,6 @@ fn half(bytes: &[u8], at: usize) -> Result<usize> {
 
 fn text(bytes: &[u8], at: usize) -> Result<String> {
     let rest = bytes.get(at..).context("cut short")?;
-    let end = rest
-        .iter()
-        .position(|&byte| byte == 0)
-        .context("cut short")?;
+    let end = rest.iter().position(|&byte| byte == 0).context("cut short")?;
     Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
 }

@@ -14,28 +14,13 @@ const PACKAGE: &str = "qdllm-qemu";
 /// # Errors
 /// When the build fails.
 pub fn build(repo: &Repo) -> Result<PathBuf> {
-    let run = repo
-        .bare("cargo")
-        .args(["build", "--release", "--quiet", "--package", PACKAGE]);
-    let run = run.args([
-        "--target",
-        DEMO_TARGET,
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
+    let run = repo.bare("cargo").args(["build", "--release", "--quiet", "--package", PACKAGE]);
+    let run = run.args(["--target", DEMO_TARGET, "--message-format", "json-render-diagnostics"]);
     let shown = run.shown().to_owned();
-    let output = run
-        .into_command()
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output();
+    let output = run.into_command().stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot start `{shown}`"))?;
     if !output.status.success() {
-        bail!(
-            "`{shown}` failed in {}: {}",
-            repo.firmware.display(),
-            output.status
-        );
+        bail!("`{shown}` failed in {}: {}", repo.firmware.display(), output.status);
     }
     // Cargo says where it put the program: the folder depends on the person's configuration.
     for line in String::from_utf8_lossy(&output.stdout).lines() {

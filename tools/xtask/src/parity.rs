@@ -90,33 +90,18 @@ impl Answer {
             return Some(format!("a probability differs by {worst:e}"));
         }
         // The board rounds to six decimals: classes that this makes equal may stand in any order.
-        let shown: Vec<f64> = host
-            .order()
-            .iter()
-            .map(|&class| self.probabilities[class])
-            .collect();
+        let shown: Vec<f64> = host.order().iter().map(|&class| self.probabilities[class]).collect();
         if shown.windows(2).any(|pair| pair[0] < pair[1]) {
-            return Some(format!(
-                "another order: {:?} against {:?}",
-                self.order(),
-                host.order()
-            ));
+            return Some(format!("another order: {:?} against {:?}", self.order(), host.order()));
         }
         None
     }
 
     /// The largest difference of any probability; NaN if one is.
     pub fn largest_gap(&self, host: &Self) -> f64 {
-        let all = self
-            .probabilities
-            .iter()
-            .zip(&host.probabilities)
-            .map(|(a, b)| (a - b).abs());
+        let all = self.probabilities.iter().zip(&host.probabilities).map(|(a, b)| (a - b).abs());
         all.chain([(self.probability - host.probability).abs()])
-            .fold(
-                0.0,
-                |worst: f64, gap| if gap.is_nan() { gap } else { worst.max(gap) },
-            )
+            .fold(0.0, |worst: f64, gap| if gap.is_nan() { gap } else { worst.max(gap) })
     }
 }
 
@@ -134,25 +119,15 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
         .spawn()
         .with_context(|| format!("cannot start `{shown}`"))?;
     let mut input = child.stdin.take().context("the input is a pipe")?;
-    let lines: String = texts
-        .iter()
-        .flat_map(|text| [text.as_str(), "\n"])
-        .collect();
+    let lines: String = texts.iter().flat_map(|text| [text.as_str(), "\n"]).collect();
     // In a thread: the program answers while it still reads, and both pipes have an end.
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = child.wait_with_output()?;
     let written = writer.join();
-    ensure!(
-        output.status.success(),
-        "`{shown}` failed: {}",
-        output.status
-    );
+    ensure!(output.status.success(), "`{shown}` failed: {}", output.status);
     written.map_err(|_| anyhow::anyhow!("the writer stopped"))??;
     let text = String::from_utf8(output.stdout)?;
-    let answers = text
-        .lines()
-        .map(Answer::from_host)
-        .collect::<Result<Vec<_>>>()?;
+    let answers = text.lines().map(Answer::from_host).collect::<Result<Vec<_>>>()?;
     ensure!(
         answers.len() == texts.len(),
         "`{shown}` answered {} of {} texts",
@@ -167,8 +142,5 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
 /// # Errors
 /// When the board refuses one or is gone.
 pub fn on_device(device: &mut Device, texts: &[String]) -> Result<Vec<Answer>> {
-    texts
-        .iter()
-        .map(|text| Answer::from_device(&device.ask(text)?))
-        .collect()
+    texts.iter().map(|text| Answer::from_device(&device.ask(text)?)).collect()
 }

@@ -29,15 +29,8 @@ pub struct Options {
 /// The emulator's command line. The image itself says where its model's region begins.
 fn command(image: &Path, model: Option<&Path>) -> Result<Command> {
     let mut command = Command::new(QEMU);
-    command.args([
-        "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "stdio",
-    ]);
-    command.args([
-        "-semihosting-config",
-        "enable=on,target=native",
-        "-icount",
-        "shift=0",
-    ]);
+    command.args(["-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "stdio"]);
+    command.args(["-semihosting-config", "enable=on,target=native", "-icount", "shift=0"]);
     if let Some(model) = model {
         if !model.is_file() {
             bail!("{}: no such model file", model.display());
@@ -45,9 +38,7 @@ fn command(image: &Path, model: Option<&Path>) -> Result<Command> {
         let at = Image::read(image)?.address("_model_start")?;
         // QEMU splits options at commas and takes a doubled one as itself.
         let file = model.display().to_string().replace(',', ",,");
-        command
-            .arg("-device")
-            .arg(format!("loader,file={file},addr={at:#x},force-raw=on"));
+        command.arg("-device").arg(format!("loader,file={file},addr={at:#x},force-raw=on"));
     }
     command.arg("-kernel").arg(image);
     Ok(command)
@@ -61,10 +52,8 @@ fn command(image: &Path, model: Option<&Path>) -> Result<Command> {
 pub fn run(options: &Options) -> Result<u8> {
     let mut command = command(&options.image, options.model.as_deref())?;
     // Lines go through a pipe: on a terminal QEMU would switch echo and line editing off.
-    let mut child = command
-        .stdin(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {QEMU}"))?;
+    let mut child =
+        command.stdin(Stdio::piped()).spawn().with_context(|| format!("cannot start {QEMU}"))?;
     let mut port = child.stdin.take().context("the port is a pipe")?;
     std::thread::spawn(move || forward(&mut port));
     let code = child.wait()?.code().context("QEMU was ended by a signal")?;
@@ -86,11 +75,7 @@ fn forward(port: &mut ChildStdin) -> std::io::Result<()> {
             }
         }
     }
-    port.write_all(if last == b'\n' {
-        b":quit\n"
-    } else {
-        b"\n:quit\n"
-    })
+    port.write_all(if last == b'\n' { b":quit\n" } else { b"\n:quit\n" })
 }
 
 /// A board that runs; dropping it switches it off.
@@ -123,12 +108,7 @@ impl Device {
                 }
             }
         });
-        Ok(Self {
-            child,
-            port,
-            lines,
-            booted,
-        })
+        Ok(Self { child, port, lines, booted })
     }
 
     /// Sends bytes as they are.
@@ -147,14 +127,12 @@ impl Device {
     /// # Errors
     /// When the board is silent for too long or gone.
     pub fn line(&mut self) -> Result<String> {
-        self.lines
-            .recv_timeout(PATIENCE)
-            .map_err(|error| match error {
-                RecvTimeoutError::Timeout => {
-                    anyhow!("the board was silent for {} s", PATIENCE.as_secs())
-                }
-                RecvTimeoutError::Disconnected => anyhow!("the board ended"),
-            })
+        self.lines.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                anyhow!("the board was silent for {} s", PATIENCE.as_secs())
+            }
+            RecvTimeoutError::Disconnected => anyhow!("the board ended"),
+        })
     }
 
     /// Sends one line and returns the line that answers it.
@@ -164,8 +142,7 @@ impl Device {
     pub fn ask(&mut self, line: &str) -> Result<String> {
         self.send(line.as_bytes())?;
         self.send(b"\n")?;
-        self.line()
-            .with_context(|| format!("no answer to {line:?}"))
+        self.line().with_context(|| format!("no answer to {line:?}"))
     }
 
     /// Time since the emulator was started.

@@ -39,10 +39,7 @@ impl Repo {
     /// A Cargo command on the firmware workspace with the host's toolchain, for what is no board's.
     pub fn firmware_on_host(&self, command: &str) -> Run {
         let manifest = self.firmware.join("Cargo.toml");
-        self.host("cargo")
-            .arg(command)
-            .arg("--manifest-path")
-            .arg(manifest)
+        self.host("cargo").arg(command).arg("--manifest-path").arg(manifest)
     }
 
     /// A command in the firmware workspace, with the toolchain that is set for that folder: `cargo
@@ -57,10 +54,8 @@ impl Repo {
     /// # Errors
     /// When `cargo metadata` fails.
     pub fn target_dir(&self) -> Result<PathBuf> {
-        let text = self
-            .host("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .read()?;
+        let text =
+            self.host("cargo").args(["metadata", "--no-deps", "--format-version", "1"]).read()?;
         let metadata: serde_json::Value = serde_json::from_str(&text)?;
         let dir = metadata["target_directory"]
             .as_str()
@@ -71,12 +66,7 @@ impl Repo {
 
 /// Takes away what `cargo run` set for this program and what would mislead a build of another one.
 fn clean(run: Run) -> Run {
-    [
-        "CARGO_MANIFEST_DIR",
-        "CARGO_MANIFEST_PATH",
-        "CARGO_BUILD_TARGET",
-        "CARGO_PKG_NAME",
-    ]
-    .iter()
-    .fold(run, |run, name| run.unset(name))
+    ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_BUILD_TARGET", "CARGO_PKG_NAME"]
+        .iter()
+        .fold(run, |run, name| run.unset(name))
 }

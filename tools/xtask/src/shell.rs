@@ -16,10 +16,7 @@ impl Run {
     /// A call of `program`, found on PATH unless it has a slash.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let shown = program.as_ref().to_string_lossy().into_owned();
-        Self {
-            command: Command::new(program),
-            shown,
-        }
+        Self { command: Command::new(program), shown }
     }
 
     /// Adds one argument.
@@ -119,9 +116,7 @@ pub fn say(topic: &str, what: impl AsRef<str>) {
 /// Where PATH finds `program`.
 pub fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// Calls `attempt` up to `times` times with growing pauses: package servers are slow now and then.
@@ -135,10 +130,7 @@ pub fn retry<T>(times: u32, topic: &str, mut attempt: impl FnMut() -> Result<T>)
         match attempt() {
             Err(error) if tried < times => {
                 let pause = Duration::from_secs(5 << (tried - 1));
-                say(
-                    topic,
-                    format!("{error:#}; trying again in {} s", pause.as_secs()),
-                );
+                say(topic, format!("{error:#}; trying again in {} s", pause.as_secs()));
                 std::thread::sleep(pause);
             }
             last => return last,

@@ -19,18 +19,8 @@ pub fn features(repo: &Repo, targets: bool) -> Result<Outcome> {
     let mut sets = vec![String::new()];
     sets.extend(names(repo)?);
     for set in &sets {
-        let run = repo
-            .host("cargo")
-            .args(["clippy", "--quiet", "--package", RUNTIME]);
-        run.args([
-            "--no-default-features",
-            "--features",
-            set,
-            "--",
-            "-D",
-            "warnings",
-        ])
-        .go()?;
+        let run = repo.host("cargo").args(["clippy", "--quiet", "--package", RUNTIME]);
+        run.args(["--no-default-features", "--features", set, "--", "-D", "warnings"]).go()?;
         counts.passed += 1;
         if set == HOSTED {
             continue;
@@ -40,13 +30,9 @@ pub fn features(repo: &Repo, targets: bool) -> Result<Outcome> {
             continue;
         }
         let manifest = repo.root.join("runtime/Cargo.toml");
-        let run = repo
-            .bare("cargo")
-            .args(["check", "--quiet", "--manifest-path"])
-            .arg(manifest);
+        let run = repo.bare("cargo").args(["check", "--quiet", "--manifest-path"]).arg(manifest);
         let run = run.args(["--no-default-features", "--features", set]);
-        run.args(ALL_TARGETS.iter().flat_map(|target| ["--target", target]))
-            .go()?;
+        run.args(ALL_TARGETS.iter().flat_map(|target| ["--target", target])).go()?;
         counts.passed += ALL_TARGETS.len() as u32;
     }
     Ok(Outcome::Done(counts))
@@ -54,14 +40,10 @@ pub fn features(repo: &Repo, targets: bool) -> Result<Outcome> {
 
 /// The runtime's features; `default` is one of them, private ones begin with an underscore.
 fn names(repo: &Repo) -> Result<Vec<String>> {
-    let text = repo
-        .host("cargo")
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .read()?;
+    let text =
+        repo.host("cargo").args(["metadata", "--no-deps", "--format-version", "1"]).read()?;
     let metadata: Value = serde_json::from_str(&text)?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata lists no packages")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let runtime = packages.iter().find(|package| package["name"] == RUNTIME);
     let features = runtime.and_then(|package| package["features"].as_object());
     let features = features.with_context(|| format!("cargo metadata does not list {RUNTIME}"))?;

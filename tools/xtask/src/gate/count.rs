@@ -18,10 +18,7 @@ pub struct Counts {
 impl Counts {
     /// `count` tests that held.
     pub fn passed(count: u32) -> Self {
-        Self {
-            passed: count,
-            ..Self::default()
-        }
+        Self { passed: count, ..Self::default() }
     }
 
     /// Adds others.
@@ -68,13 +65,8 @@ impl Counts {
 /// # Errors
 /// When it cannot start.
 pub fn watch(mut command: Command, shown: &str) -> Result<(Counts, bool)> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;
     let output = child.stdout.take().context("the output is a pipe")?;
     let errors = child.stderr.take().context("the output is a pipe")?;
     // One of the two streams carries the counts, depending on the runner.
@@ -129,9 +121,6 @@ mod tests {
 
     #[test]
     fn a_test_that_prints_numbers_counts_nothing() {
-        assert_eq!(
-            counted(&["7 passed, 3 failed", "summary: 1 passed"]),
-            (0, 0, 0)
-        );
+        assert_eq!(counted(&["7 passed, 3 failed", "summary: 1 passed"]), (0, 0, 0));
     }
 }

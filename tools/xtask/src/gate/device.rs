@@ -37,10 +37,7 @@ type Case = (&'static str, fn(&Bench) -> Result<()>);
 const CASES: [Case; 8] = [
     ("no panic is linked in", no_panic_is_linked_in),
     ("frozen answers come back", frozen_answers_come_back),
-    (
-        "a bad line is refused and the next one answered",
-        bad_lines_are_refused,
-    ),
+    ("a bad line is refused and the next one answered", bad_lines_are_refused),
     ("no bytes stop the loop", no_bytes_stop_the_loop),
     ("instruction counts repeat", instruction_counts_repeat),
     ("memory stays within its limits", memory_stays_within_limits),
@@ -102,11 +99,7 @@ fn no_panic_is_linked_in(bench: &Bench) -> Result<()> {
         .map(|symbol| symbol.name.as_str())
         .filter(|name| name.contains("panicking"))
         .collect();
-    ensure!(
-        found.is_empty(),
-        "the image can panic, it has {}",
-        found.join(", ")
-    );
+    ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
     Ok(())
 }
 
@@ -128,10 +121,8 @@ fn frozen_answers_come_back(bench: &Bench) -> Result<()> {
             said.ends_with("\trejected") == rejected.parse::<bool>()?,
             "{text:?}: {said:?}, rejected {rejected}"
         );
-        let wanted = probabilities
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<Result<Vec<f64>, _>>()?;
+        let wanted =
+            probabilities.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         ensure!(
             answer.probabilities.len() == wanted.len(),
             "{text:?}: {said:?} instead of {probabilities}"
@@ -164,10 +155,7 @@ fn bad_lines_are_refused(bench: &Bench) -> Result<()> {
         ensure!(said.starts_with(refusal), "{said:?} instead of {refusal:?}");
         let again = device.ask("set timer for 10 minutes")?;
         let (again, good) = (Answer::from_device(&again)?, Answer::from_device(&good)?);
-        ensure!(
-            again.probabilities == good.probabilities,
-            "another answer after a refusal"
-        );
+        ensure!(again.probabilities == good.probabilities, "another answer after a refusal");
     }
     quit(device)
 }
@@ -187,11 +175,7 @@ fn no_bytes_stop_the_loop(bench: &Bench) -> Result<()> {
         let length = next() % 1100;
         // Every other line is printable text, which reaches the classifier more often.
         let byte = |value: u64| {
-            if round % 2 == 0 {
-                value as u8
-            } else {
-                b' ' + (value % 95) as u8
-            }
+            if round % 2 == 0 { value as u8 } else { b' ' + (value % 95) as u8 }
         };
         let line: Vec<u8> = (0..length)
             .map(|_| byte(next()))
@@ -200,10 +184,7 @@ fn no_bytes_stop_the_loop(bench: &Bench) -> Result<()> {
         device.send(&line)?;
         let said = device.ask("")?;
         let refused = said.starts_with("!100\t") || said.starts_with("!101\t");
-        ensure!(
-            refused || Answer::from_device(&said).is_ok(),
-            "line {round}: {said:?}"
-        );
+        ensure!(refused || Answer::from_device(&said).is_ok(), "line {round}: {said:?}");
     }
     quit(device)
 }
@@ -219,10 +200,7 @@ fn instruction_counts_repeat(bench: &Bench) -> Result<()> {
         quit(device)?;
     }
     let (first, second) = counts.split_at(texts.len());
-    ensure!(
-        first.iter().all(|&count| count > 0),
-        "the board does not count: {first:?}"
-    );
+    ensure!(first.iter().all(|&count| count > 0), "the board does not count: {first:?}");
     ensure!(first == second, "{first:?} and then {second:?}");
     Ok(())
 }
@@ -237,18 +215,9 @@ fn memory_stays_within_limits(bench: &Bench) -> Result<()> {
         "{} bytes of model, the file has {length}",
         info.model_bytes
     );
-    ensure!(
-        info.classifier_ram_bytes <= CLASSIFIER_RAM_BYTES,
-        "{info:?}"
-    );
-    ensure!(
-        info.classifier_ram_bytes <= info.static_ram_bytes,
-        "{info:?}"
-    );
-    ensure!(
-        info.stack_bytes > 0 && info.stack_bytes < STACK_BYTES,
-        "{info:?}"
-    );
+    ensure!(info.classifier_ram_bytes <= CLASSIFIER_RAM_BYTES, "{info:?}");
+    ensure!(info.classifier_ram_bytes <= info.static_ram_bytes, "{info:?}");
+    ensure!(info.stack_bytes > 0 && info.stack_bytes < STACK_BYTES, "{info:?}");
     quit(device)
 }
 
@@ -283,17 +252,12 @@ fn damaged_models_are_refused(bench: &Bench) -> Result<()> {
 /// Expects `!number` and the same number as exit code.
 fn refused(mut device: Device) -> Result<()> {
     let said = device.line()?;
-    let number = said
-        .strip_prefix('!')
-        .and_then(|rest| rest.split('\t').next())
-        .map(str::parse::<i32>);
+    let number =
+        said.strip_prefix('!').and_then(|rest| rest.split('\t').next()).map(str::parse::<i32>);
     let Some(Ok(number)) = number else {
         anyhow::bail!("{said:?} is no refusal");
     };
     let code = device.code()?;
-    ensure!(
-        (1..100).contains(&number) && code == number,
-        "{said:?}, then exit code {code}"
-    );
+    ensure!((1..100).contains(&number) && code == number, "{said:?}, then exit code {code}");
     Ok(())
 }

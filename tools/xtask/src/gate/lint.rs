@@ -23,10 +23,7 @@ pub fn clippy(repo: &Repo, teacher: bool) -> Result<Outcome> {
     let host = || repo.host("cargo").args(["clippy", "--all-targets"]);
     host().arg("--workspace").args(DENY).go()?;
     if teacher {
-        host()
-            .args(["--package", "qdllm-trainer", "--features", "teacher"])
-            .args(DENY)
-            .go()?;
+        host().args(["--package", "qdllm-trainer", "--features", "teacher"]).args(DENY).go()?;
     }
     repo.firmware_on_host("clippy")
         .args(["--all-targets", "--package", "qdllm-app"])
@@ -38,17 +35,11 @@ pub fn clippy(repo: &Repo, teacher: bool) -> Result<Outcome> {
 /// Documentation of every crate, the teachers' heavy build apart.
 pub fn docs(repo: &Repo) -> Result<Outcome> {
     let runtime = ["--package", "qdllm-runtime", "--all-features"];
-    let strict = |run: Run| {
-        run.args(["--no-deps", "--quiet"])
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .go()
-    };
+    let strict =
+        |run: Run| run.args(["--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings").go();
     strict(repo.host("cargo").args(["doc", "--workspace"]))?;
     strict(repo.host("cargo").arg("doc").args(runtime))?;
-    strict(
-        repo.firmware_on_host("doc")
-            .args(["--package", "qdllm-app"]),
-    )?;
+    strict(repo.firmware_on_host("doc").args(["--package", "qdllm-app"]))?;
     Ok(Outcome::Done(Counts::default()))
 }
 

@@ -50,12 +50,7 @@ struct Gate<'a> {
 impl Gate<'_> {
     /// Runs one step if it was chosen.
     fn step(&mut self, name: &str, run: impl FnOnce() -> Result<Outcome>) {
-        if self
-            .options
-            .only
-            .as_ref()
-            .is_none_or(|only| name.contains(only.as_str()))
-        {
+        if self.options.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {
             self.needed(name, run);
         }
     }
@@ -69,18 +64,10 @@ impl Gate<'_> {
         let word = match result {
             Ok(Outcome::Done(counts)) if counts.failed > 0 => {
                 self.total.add(counts);
-                format!(
-                    "FAILED, {} of {} tests",
-                    counts.failed,
-                    counts.passed + counts.failed
-                )
+                format!("FAILED, {} of {} tests", counts.failed, counts.passed + counts.failed)
             }
             Ok(Outcome::Done(counts)) => {
-                self.total.add(if counts.ran() == 0 {
-                    Counts::passed(1)
-                } else {
-                    counts
-                });
+                self.total.add(if counts.ran() == 0 { Counts::passed(1) } else { counts });
                 match counts.ran() {
                     0 => "ok".to_owned(),
                     _ => format!("ok, {} tests", counts.passed),
@@ -96,10 +83,7 @@ impl Gate<'_> {
                 format!("FAILED: {error}")
             }
         };
-        say(
-            TOPIC,
-            format!("--- {name}: {word} ({:.1} s)", took.as_secs_f32()),
-        );
+        say(TOPIC, format!("--- {name}: {word} ({:.1} s)", took.as_secs_f32()));
         self.report.push((name.to_owned(), took, word));
     }
 }
@@ -109,11 +93,7 @@ impl Gate<'_> {
 /// # Errors
 /// When a step failed.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    let mut gate = Gate {
-        options,
-        total: Counts::default(),
-        report: Vec::new(),
-    };
+    let mut gate = Gate { options, total: Counts::default(), report: Vec::new() };
     let started = Instant::now();
 
     gate.step("fmt", || lint::fmt(repo));
@@ -128,9 +108,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         targets = true;
         Ok(Outcome::Done(Counts::default()))
     });
-    gate.step("runtime, each feature, each target", || {
-        build::features(repo, targets)
-    });
+    gate.step("runtime, each feature, each target", || build::features(repo, targets));
     gate.step("clippy for the board", || lint::board(repo, targets));
     let mut image = None;
     gate.needed("firmware image", || {
@@ -139,9 +117,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     });
     let without = || Outcome::Skipped("there is no firmware image".to_owned());
     let image = image.as_deref();
-    gate.step("device", || {
-        image.map_or_else(|| Ok(without()), |image| device::tests(repo, image))
-    });
+    gate.step("device", || image.map_or_else(|| Ok(without()), |image| device::tests(repo, image)));
     gate.step("device equals host", || {
         image.map_or_else(|| Ok(without()), |image| same::tests(repo, image))
     });
@@ -151,11 +127,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         println!("{:>7.1} s  {name}: {word}", took.as_secs_f32());
     }
     println!("{:>7.1} s  all", started.elapsed().as_secs_f32());
-    let Counts {
-        passed,
-        failed,
-        skipped,
-    } = gate.total;
+    let Counts { passed, failed, skipped } = gate.total;
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 {
         bail!("{failed} failed");

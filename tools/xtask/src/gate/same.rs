@@ -24,21 +24,12 @@ const TEST_PART: &str = "trainer/data/commands/test.tsv";
 /// When a program fails; a text that differs is a failed test instead.
 pub fn tests(repo: &Repo, image: &Path) -> Result<Outcome> {
     repo.host("cargo")
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            "qdllm-trainer",
-        ])
+        .args(["build", "--release", "--quiet", "--package", "qdllm-trainer"])
         .go()?;
     let target = repo.target_dir()?;
     let qdllm = target.join("release/qdllm");
     let out = target.join("device-tests/demo");
-    repo.host(&qdllm.display().to_string())
-        .args(["demo", "--out"])
-        .arg(&out)
-        .go()?;
+    repo.host(&qdllm.display().to_string()).args(["demo", "--out"]).arg(&out).go()?;
     let model = out.join("model.qdm");
 
     let texts = texts(&repo.root.join(TEST_PART))?;
@@ -60,20 +51,10 @@ pub fn tests(repo: &Repo, image: &Path) -> Result<Outcome> {
             }
         }
     }
-    let gap = board
-        .iter()
-        .zip(&host)
-        .map(|(board, host)| board.largest_gap(host))
-        .fold(0.0, f64::max);
-    let most = board
-        .iter()
-        .map(|answer| answer.instructions)
-        .max()
-        .unwrap_or(0);
-    say(
-        TOPIC,
-        format!("largest difference {gap:.1e}; at most {most} instructions"),
-    );
+    let gap =
+        board.iter().zip(&host).map(|(board, host)| board.largest_gap(host)).fold(0.0, f64::max);
+    let most = board.iter().map(|answer| answer.instructions).max().unwrap_or(0);
+    say(TOPIC, format!("largest difference {gap:.1e}; at most {most} instructions"));
     Ok(Outcome::Done(counts))
 }
 
@@ -81,11 +62,8 @@ pub fn tests(repo: &Repo, image: &Path) -> Result<Outcome> {
 fn texts(file: &Path) -> Result<Vec<String>> {
     let rows =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let rows: Vec<&str> = rows
-        .lines()
-        .filter_map(|row| row.split_once('\t'))
-        .map(|(_, text)| text)
-        .collect();
+    let rows: Vec<&str> =
+        rows.lines().filter_map(|row| row.split_once('\t')).map(|(_, text)| text).collect();
     ensure!(
         rows.len() >= TEXTS,
         "{} has {} texts, {TEXTS} are compared",
@@ -93,9 +71,5 @@ fn texts(file: &Path) -> Result<Vec<String>> {
         rows.len()
     );
     let spread = (0..TEXTS).map(|i| rows[i * rows.len() / TEXTS]);
-    Ok(SENTENCES
-        .into_iter()
-        .chain(spread)
-        .map(str::to_owned)
-        .collect())
+    Ok(SENTENCES.into_iter().chain(spread).map(str::to_owned).collect())
 }

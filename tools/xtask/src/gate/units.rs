@@ -32,18 +32,12 @@ pub fn tests(repo: &Repo) -> Result<Outcome> {
 
 /// The examples in the documentation.
 pub fn doc_tests(repo: &Repo) -> Result<Outcome> {
-    counted(
-        repo.host("cargo")
-            .args(["test", "--workspace", "--doc", "--no-fail-fast"]),
-    )
+    counted(repo.host("cargo").args(["test", "--workspace", "--doc", "--no-fail-fast"]))
 }
 
 /// The firmware's board-free part.
 pub fn firmware_app(repo: &Repo) -> Result<Outcome> {
-    counted(
-        repo.firmware_on_host("test")
-            .args(["--package", "qdllm-app", "--no-fail-fast"]),
-    )
+    counted(repo.firmware_on_host("test").args(["--package", "qdllm-app", "--no-fail-fast"]))
 }
 
 /// Runs a test runner; one that fails without naming a failed test has not even built.

@@ -22,9 +22,7 @@ const SOURCE_SUITES: [&[&str]; 3] = [
 pub fn codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |key: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.map(|value| value.trim_matches('"').to_owned())
     };
     if value("ID").as_deref() != Some("debian") || which("apt-get").is_none() {
@@ -66,21 +64,10 @@ impl Archive {
             "Acquire::Retries=3".to_owned(),
             "Acquire::http::Timeout=60".to_owned(),
         ];
-        let options = options
-            .into_iter()
-            .flat_map(|option| ["-o".to_owned(), option])
-            .collect();
+        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
         let archive = Self { options };
-        say(
-            TOPIC,
-            format!("reading Debian's package lists: {}", suites.join(", ")),
-        );
-        retry(3, TOPIC, || {
-            archive
-                .apply(Run::new("apt-get"))
-                .args(["-q", "update"])
-                .quiet()
-        })?;
+        say(TOPIC, format!("reading Debian's package lists: {}", suites.join(", ")));
+        retry(3, TOPIC, || archive.apply(Run::new("apt-get")).args(["-q", "update"]).quiet())?;
         Ok(archive)
     }
 
@@ -91,11 +78,8 @@ impl Archive {
 
     /// All versions of `package`, newest first.
     pub fn versions(&self, package: &str) -> Vec<String> {
-        let text = self
-            .apply(Run::new("apt-cache"))
-            .args(["madison", package])
-            .read()
-            .unwrap_or_default();
+        let text =
+            self.apply(Run::new("apt-cache")).args(["madison", package]).read().unwrap_or_default();
         let mut versions = Vec::new();
         for line in text.lines() {
             if let Some(version) = line.split('|').nth(1).map(|field| field.trim().to_owned())
@@ -109,10 +93,7 @@ impl Archive {
 
     /// What the package's record says in `apt-cache show`.
     pub fn record(&self, package: &str, version: &str) -> Result<String> {
-        self.apply(Run::new("apt-cache"))
-            .arg("show")
-            .arg(format!("{package}={version}"))
-            .read()
+        self.apply(Run::new("apt-cache")).arg("show").arg(format!("{package}={version}")).read()
     }
 
     /// Downloads one package into `dir`, an empty folder, and returns the file.
@@ -120,19 +101,12 @@ impl Archive {
         fs::create_dir_all(dir)?;
         let what = format!("{package}={version}");
         retry(3, TOPIC, || {
-            self.apply(Run::new("apt-get"))
-                .args(["-q", "download", &what])
-                .dir(dir)
-                .quiet()
+            self.apply(Run::new("apt-get")).args(["-q", "download", &what]).dir(dir).quiet()
         })?;
         let prefix = format!("{package}_");
-        let found = fs::read_dir(dir)?
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
-            });
+        let found = fs::read_dir(dir)?.flatten().map(|entry| entry.path()).find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+        });
         found.with_context(|| format!("apt-get download {what} left no file"))
     }
 }
@@ -143,19 +117,10 @@ fn mirror(suite: &str) -> Result<String> {
     let security = suite.ends_with("-security");
     let installed = codename()? + if security { "-security" } else { "" };
     let text = Run::new("apt-get")
-        .args([
-            "indextargets",
-            "--format",
-            "$(RELEASE) $(REPO_URI)",
-            "Created-By: Packages",
-        ])
+        .args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"])
         .read()?;
-    let found = text
-        .lines()
-        .find_map(|line| line.strip_prefix(&installed)?.strip_prefix(' '));
-    Ok(found
-        .with_context(|| format!("apt has no source for {installed}"))?
-        .to_owned())
+    let found = text.lines().find_map(|line| line.strip_prefix(&installed)?.strip_prefix(' '));
+    Ok(found.with_context(|| format!("apt has no source for {installed}"))?.to_owned())
 }
 
 /// Builds the missing targets from the library source that belongs to the installed compiler.
@@ -174,11 +139,7 @@ pub fn from_source(repo: &Repo, missing: &[String]) -> Result<()> {
     let tree = work.join("library");
     fs::create_dir_all(&tree)?;
     let script = "dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\" --strip-components=5 --wildcards './usr/src/rustc-*/library'";
-    Run::new("sh")
-        .args(["-c", script, "sh"])
-        .arg(&file)
-        .arg(&tree)
-        .quiet()?;
+    Run::new("sh").args(["-c", script, "sh"]).arg(&file).arg(&tree).quiet()?;
     targets::build(repo, &tree, missing)?;
     fs::remove_dir_all(&work)?;
     Ok(())
@@ -195,9 +156,7 @@ fn find_source(release: &str) -> Result<(Archive, &'static str, String)> {
         };
         for package in ["rust-src", "rust-web-src"] {
             let matching = |version: &String| {
-                version
-                    .strip_prefix(release)
-                    .is_some_and(|rest| rest.starts_with(['+', '~', '-']))
+                version.strip_prefix(release).is_some_and(|rest| rest.starts_with(['+', '~', '-']))
             };
             if let Some(version) = archive.versions(package).into_iter().find(matching) {
                 return Ok((archive, package, version));

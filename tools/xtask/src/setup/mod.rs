@@ -24,12 +24,8 @@ pub use qemu::PROGRAM as QEMU;
 pub const DEMO_TARGET: &str = "thumbv7em-none-eabihf";
 
 /// Every target that the tests build for.
-pub const ALL_TARGETS: [&str; 4] = [
-    "thumbv6m-none-eabi",
-    "thumbv7m-none-eabi",
-    DEMO_TARGET,
-    "thumbv8m.main-none-eabihf",
-];
+pub const ALL_TARGETS: [&str; 4] =
+    ["thumbv6m-none-eabi", "thumbv7m-none-eabi", DEMO_TARGET, "thumbv8m.main-none-eabihf"];
 
 const TOPIC: &str = "setup";
 
@@ -106,19 +102,13 @@ fn provide(repo: &Repo, wanted: &[String], from: Option<Source>, with_qemu: bool
     std::thread::scope(|scope| {
         let emulator = scope.spawn(|| if with_qemu { qemu::ensure() } else { Ok(()) });
         let built = provide_targets(repo, wanted, from);
-        let emulator = emulator
-            .join()
-            .map_err(|_| anyhow::anyhow!("QEMU's set-up stopped"))?;
+        let emulator = emulator.join().map_err(|_| anyhow::anyhow!("QEMU's set-up stopped"))?;
         built.and(emulator)
     })?;
     let seconds = started.elapsed().as_secs_f32();
     say(
         TOPIC,
-        format!(
-            "ready in {seconds:.0} s: {} with {}",
-            wanted.join(", "),
-            targets::compiler(repo)?
-        ),
+        format!("ready in {seconds:.0} s: {} with {}", wanted.join(", "), targets::compiler(repo)?),
     );
     Ok(())
 }
@@ -132,10 +122,7 @@ fn provide_targets(repo: &Repo, wanted: &[String], from: Option<Source>) -> Resu
     let remedy = format!("rustup target add {}", missing.join(" "));
     let forbidden = std::env::var_os("RUSTUP_AUTO_INSTALL").is_some_and(|value| value == "0");
     if forbidden && from.is_none() {
-        say(
-            TOPIC,
-            "RUSTUP_AUTO_INSTALL=0: rustup is not asked to download",
-        );
+        say(TOPIC, "RUSTUP_AUTO_INSTALL=0: rustup is not asked to download");
     }
     let may = |source| from.is_none_or(|only| only == source);
     let mut failures = Vec::new();
@@ -150,10 +137,7 @@ fn provide_targets(repo: &Repo, wanted: &[String], from: Option<Source>) -> Resu
     let done =
         (may(Source::Rustup) && !forbidden && note("rustup", targets::rustup_add(repo, &missing)))
             || (may(Source::Library)
-                && note(
-                    "Debian's library source",
-                    debian::from_source(repo, &missing),
-                ))
+                && note("Debian's library source", debian::from_source(repo, &missing)))
             || (may(Source::Second) && note("Debian's compiler", second::install(repo, wanted)));
     if !done {
         bail!(
@@ -163,10 +147,7 @@ fn provide_targets(repo: &Repo, wanted: &[String], from: Option<Source>) -> Resu
     }
     let missing = targets::missing(repo, wanted)?;
     if !missing.is_empty() {
-        bail!(
-            "still missing after the set-up: {}; run: {remedy}",
-            missing.join(", ")
-        );
+        bail!("still missing after the set-up: {}; run: {remedy}", missing.join(", "));
     }
     Ok(())
 }
@@ -222,9 +203,5 @@ fn fresh(name: &str) -> Result<PathBuf> {
 
 /// Unpacks the file tree of a Debian package.
 fn unpack(package: &std::path::Path, into: &std::path::Path) -> Result<()> {
-    Run::new("dpkg-deb")
-        .arg("-x")
-        .arg(package)
-        .arg(into)
-        .quiet()
+    Run::new("dpkg-deb").arg("-x").arg(package).arg(into).quiet()
 }

@@ -27,11 +27,7 @@ pub fn ensure() -> Result<()> {
     }
     say(TOPIC, format!("installing {PROGRAM}"));
     let apt = || as_root("apt-get", &remedy);
-    retry(3, TOPIC, || {
-        apt()?
-            .args(["-q", "-o", "Acquire::Retries=3", "update"])
-            .quiet()
-    })?;
+    retry(3, TOPIC, || apt()?.args(["-q", "-o", "Acquire::Retries=3", "update"]).quiet())?;
     if removes_something()? {
         // A newer qemu-utils from the backports suite would have to go for the stable emulator, so
         // the emulator comes from the same suite.
@@ -52,21 +48,10 @@ pub fn ensure() -> Result<()> {
                 .quiet()
         })?;
     } else {
-        retry(3, TOPIC, || {
-            install(apt()?)
-                .arg(PROGRAM)
-                .env(FRONTEND.0, FRONTEND.1)
-                .quiet()
-        })?;
+        retry(3, TOPIC, || install(apt()?).arg(PROGRAM).env(FRONTEND.0, FRONTEND.1).quiet())?;
     }
     let version = Run::new(PROGRAM).arg("--version").read()?;
-    say(
-        TOPIC,
-        format!(
-            "installed {}",
-            version.lines().next().context("QEMU names no version")?
-        ),
-    );
+    say(TOPIC, format!("installed {}", version.lines().next().context("QEMU names no version")?));
     Ok(())
 }
 
@@ -74,21 +59,13 @@ pub fn ensure() -> Result<()> {
 const FRONTEND: (&str, &str) = ("DEBIAN_FRONTEND", "noninteractive");
 
 fn install(apt: Run) -> Run {
-    apt.args([
-        "-q",
-        "-y",
-        "--no-install-recommends",
-        "-o",
-        "Acquire::Retries=3",
-        "install",
-    ])
+    apt.args(["-q", "-y", "--no-install-recommends", "-o", "Acquire::Retries=3", "install"])
 }
 
 /// Whether installing the stable emulator would take an installed package away.
 fn removes_something() -> Result<bool> {
-    let plan = Run::new("apt-get")
-        .args(["-s", "--no-install-recommends", "install", PROGRAM])
-        .read()?;
+    let plan =
+        Run::new("apt-get").args(["-s", "--no-install-recommends", "install", PROGRAM]).read()?;
     Ok(plan.lines().any(|line| line.starts_with("Remv")))
 }
 
@@ -102,12 +79,6 @@ fn remedy() -> String {
         ("apk", "apk add qemu-system-arm"),
         ("brew", "brew install qemu"),
     ];
-    let found = managers
-        .iter()
-        .find(|(program, _)| which(program).is_some());
-    found
-        .map_or("your system's package of QEMU for Arm", |(_, command)| {
-            command
-        })
-        .to_owned()
+    let found = managers.iter().find(|(program, _)| which(program).is_some());
+    found.map_or("your system's package of QEMU for Arm", |(_, command)| command).to_owned()
 }

@@ -22,31 +22,19 @@ pub fn install(repo: &Repo, wanted: &[String]) -> Result<()> {
     let root = cache()?.join("second");
     if !linked()? {
         let host = targets::field(repo, "host")?;
-        let real = PathBuf::from(
-            targets::rustc(repo)
-                .args(["--print", "sysroot"])
-                .read()?
-                .trim(),
-        );
+        let real = PathBuf::from(targets::rustc(repo).args(["--print", "sysroot"]).read()?.trim());
         let usr = download(&code, &root)?;
         assemble(&usr, &host, &real)?;
-        Run::new("rustup")
-            .args(["toolchain", "link", NAME])
-            .arg(&usr)
-            .quiet()?;
+        Run::new("rustup").args(["toolchain", "link", NAME]).arg(&usr).quiet()?;
     }
-    Run::new("rustup")
-        .args(["override", "set", NAME, "--path"])
-        .arg(&repo.firmware)
-        .quiet()?;
+    Run::new("rustup").args(["override", "set", NAME, "--path"]).arg(&repo.firmware).quiet()?;
     say(TOPIC, format!("firmware/ now uses toolchain {NAME}"));
     let missing = targets::missing(repo, wanted)?;
     if missing.is_empty() {
         return Ok(());
     }
-    let sources = fs::read_dir(root.join("usr/src"))?
-        .flatten()
-        .map(|entry| entry.path().join("library"));
+    let sources =
+        fs::read_dir(root.join("usr/src"))?.flatten().map(|entry| entry.path().join("library"));
     let library = sources
         .into_iter()
         .find(|path| path.is_dir())
@@ -59,22 +47,15 @@ pub fn remove(repo: &Repo) -> Result<()> {
     if which("rustup").is_none() || !linked()? {
         return Ok(());
     }
-    Run::new("rustup")
-        .args(["override", "unset", "--path"])
-        .arg(&repo.firmware)
-        .quiet()?;
-    Run::new("rustup")
-        .args(["toolchain", "uninstall", NAME])
-        .quiet()?;
+    Run::new("rustup").args(["override", "unset", "--path"]).arg(&repo.firmware).quiet()?;
+    Run::new("rustup").args(["toolchain", "uninstall", NAME]).quiet()?;
     say(TOPIC, format!("removed toolchain {NAME}"));
     Ok(())
 }
 
 fn linked() -> Result<bool> {
     let list = Run::new("rustup").args(["toolchain", "list"]).read()?;
-    Ok(list
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(NAME)))
+    Ok(list.lines().any(|line| line.split_whitespace().next() == Some(NAME)))
 }
 
 /// Unpacks the compiler, its library, its library's source and its LLVM; returns the `usr` folder.
@@ -83,10 +64,7 @@ fn download(code: &str, root: &Path) -> Result<PathBuf> {
     let archive = Archive::open(&[code, &security])?;
     let newest = |package: &str| {
         let versions = archive.versions(package);
-        versions
-            .into_iter()
-            .next()
-            .with_context(|| format!("Debian {code} has no {package}"))
+        versions.into_iter().next().with_context(|| format!("Debian {code} has no {package}"))
     };
     let version = newest("rustc-web")?;
     say(TOPIC, format!("unpacking Debian's rustc-web {version}"));
@@ -94,19 +72,12 @@ fn download(code: &str, root: &Path) -> Result<PathBuf> {
     let minor = release.rsplit_once('.').map_or(release, |(minor, _)| minor);
     let shared = format!("libstd-rust-web-{minor}");
     let record = archive.record(&shared, &version)?;
-    let llvm = record
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .find(|word| {
-            word.strip_prefix("libllvm")
-                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-        });
+    let llvm = record.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
+        word.strip_prefix("libllvm")
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    });
     let mut packages = Vec::new();
-    for package in [
-        shared.as_str(),
-        "rustc-web",
-        "libstd-rust-web-dev",
-        "rust-web-src",
-    ] {
+    for package in [shared.as_str(), "rustc-web", "libstd-rust-web-dev", "rust-web-src"] {
         packages.push((package.to_owned(), version.clone()));
     }
     if let Some(llvm) = llvm {
@@ -140,9 +111,6 @@ fn assemble(usr: &Path, host: &str, real: &Path) -> Result<()> {
     symlink(real.join("bin/cargo"), usr.join("bin/cargo"))?;
     let bin = Path::new("lib/rustlib").join(host).join("bin");
     fs::create_dir_all(usr.join(&bin))?;
-    symlink(
-        real.join(&bin).join("rust-lld"),
-        usr.join(&bin).join("rust-lld"),
-    )?;
+    symlink(real.join(&bin).join("rust-lld"), usr.join(&bin).join("rust-lld"))?;
     Ok(())
 }

@@ -26,22 +26,15 @@ pub fn compiler(repo: &Repo) -> Result<String> {
 /// A field of `rustc -vV`, such as `release` or `host`.
 pub fn field(repo: &Repo, name: &str) -> Result<String> {
     let text = rustc(repo).arg("-vV").read()?;
-    let found = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    Ok(found
-        .with_context(|| format!("rustc -vV has no field {name}"))?
-        .to_owned())
+    let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    Ok(found.with_context(|| format!("rustc -vV has no field {name}"))?.to_owned())
 }
 
 /// Where the compiler looks for the libraries of `target`.
 fn library_dir(repo: &Repo, target: &str) -> Result<PathBuf> {
-    let text = rustc(repo)
-        .args(["--print", "target-libdir", "--target", target])
-        .read();
+    let text = rustc(repo).args(["--print", "target-libdir", "--target", target]).read();
     Ok(PathBuf::from(
-        text.with_context(|| format!("{target} is no target of this compiler"))?
-            .trim(),
+        text.with_context(|| format!("{target} is no target of this compiler"))?.trim(),
     ))
 }
 
@@ -68,8 +61,7 @@ fn libraries(dir: &Path, name: &str) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == "rlib"))
         .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
         })
         .collect()
 }
@@ -80,23 +72,14 @@ pub fn rustup_add(repo: &Repo, missing: &[String]) -> Result<()> {
         bail!("there is no rustup on PATH");
     }
     say(TOPIC, format!("rustup target add {}", missing.join(" ")));
-    repo.bare("rustup")
-        .args(["target", "add"])
-        .args(missing)
-        .quiet()
+    repo.bare("rustup").args(["target", "add"]).args(missing).quiet()
 }
 
 /// Builds core, alloc and `compiler_builtins` from `library`, the source of exactly this compiler,
 /// and puts them where the precompiled ones would lie; stable Cargo then takes them as installed.
 pub fn build(repo: &Repo, library: &Path, missing: &[String]) -> Result<()> {
     let version = compiler(repo)?;
-    say(
-        TOPIC,
-        format!(
-            "building core and alloc with {version} for {}",
-            missing.join(", ")
-        ),
-    );
+    say(TOPIC, format!("building core and alloc with {version} for {}", missing.join(", ")));
     let work = fresh("build")?;
     fs::create_dir_all(work.join("src"))?;
     fs::write(work.join("src/lib.rs"), "#![no_std]\n")?;
@@ -113,14 +96,7 @@ pub fn build(repo: &Repo, library: &Path, missing: &[String]) -> Result<()> {
     let targets = missing.iter().flat_map(|target| ["--target", target]);
     let out = work.join("target");
     repo.bare("cargo")
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "-Z",
-            "build-std=core,alloc",
-            "--manifest-path",
-        ])
+        .args(["build", "--release", "--quiet", "-Z", "build-std=core,alloc", "--manifest-path"])
         .arg(work.join("Cargo.toml"))
         .args(targets)
         .env("CARGO_TARGET_DIR", &out)
@@ -132,12 +108,7 @@ pub fn build(repo: &Repo, library: &Path, missing: &[String]) -> Result<()> {
         .quiet()?;
 
     for target in missing {
-        install(
-            repo,
-            target,
-            &out.join(target).join("release/deps"),
-            &version,
-        )?;
+        install(repo, target, &out.join(target).join("release/deps"), &version)?;
     }
     fs::remove_dir_all(&work)?;
     Ok(())
@@ -154,10 +125,7 @@ fn install(repo: &Repo, target: &str, built: &Path, version: &str) -> Result<()>
     fs::create_dir_all(&part).with_context(|| format!("cannot write {}", part.display()))?;
     for name in CRATES {
         for file in libraries(built, name) {
-            fs::copy(
-                &file,
-                part.join(file.file_name().context("a library has a name")?),
-            )?;
+            fs::copy(&file, part.join(file.file_name().context("a library has a name")?))?;
         }
     }
     fs::write(part.join(MARK), format!("{version}\n"))?;
