@@ -104,8 +104,10 @@ impl StudentConfig {
 pub struct TrainingConfig {
     /// Root of every random stream.
     pub seed: u64,
-    /// Passes over the training texts.
+    /// Passes over the training texts, at least.
     pub epochs: usize,
+    /// Steps at least: few texts are passed over more often.
+    pub least_steps: usize,
     /// Texts a step.
     pub batch: usize,
     /// Learning rate of the vocabulary rows at the start; falls linearly to zero.
@@ -133,6 +135,7 @@ impl Default for TrainingConfig {
         Self {
             seed: 0,
             epochs: 15,
+            least_steps: 1500,
             batch: 32,
             rate: 0.01,
             heart_rate: 0.01,
@@ -209,6 +212,12 @@ impl Config {
             ..self.sources.clone()
         };
         Self { sources, ..self.clone() }.to_toml()
+    }
+
+    /// Passes over `texts` texts: the epochs asked for, or as many as the least number of steps takes.
+    pub fn epochs_for(&self, texts: usize) -> usize {
+        let steps = texts.div_ceil(self.training.batch).max(1);
+        self.training.epochs.max(self.training.least_steps.div_ceil(steps))
     }
 
     /// Refuses values outside their ranges.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Where the texts come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sources {
     /// Labelled texts.
@@ -31,6 +31,21 @@ pub struct Sources {
     pub holdout: f64,
     /// What to do with bad rows.
     pub bad_rows: BadRows,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            data: None,
+            unlabelled: None,
+            soft: None,
+            valid: None,
+            labels_per_class: None,
+            label_draw: 0,
+            holdout: 0.1,
+            bad_rows: BadRows::Refuse,
+        }
+    }
 }
 
 /// Whether a text trains the student or judges it.

@@ -167,7 +167,15 @@ impl Prepared {
             config.student.pool(),
         );
         let training = &config.training;
-        let trained = train(&shape, training, &self.texts, &self.valid, resume, observe)?;
+        let trained = train(
+            &shape,
+            training,
+            config.epochs_for(self.texts.len()),
+            &self.texts,
+            &self.valid,
+            resume,
+            observe,
+        )?;
         let before = judge(&shape, &trained.theta, training, &self.valid);
         let rows = quantise(&trained.theta[shape.row_range()], config.student.row_bits());
         let mut theta = trained.theta;

@@ -73,13 +73,14 @@ pub struct Trained {
     pub epoch: usize,
 }
 
-/// Trains a student and returns the parameters of the epoch with the least validation loss.
+/// Trains a student for `epochs` epochs, or until its patience ends, and returns the parameters of the epoch with the least validation loss.
 ///
 /// # Errors
 /// [`TrainError`]; the checkpoint then holds the last state that was good.
 pub fn train(
     shape: &Shape,
     config: &TrainingConfig,
+    epochs: usize,
     texts: &Encoded,
     valid: &Encoded,
     resume: Option<&Resume>,
@@ -102,9 +103,10 @@ pub fn train(
         None => fresh(),
     };
     let mut saved = Instant::now();
-    while state.epochs < config.epochs && state.epochs < state.best_epoch + config.patience {
+    let patience = config.patience.max(epochs / 5);
+    while state.epochs < epochs && state.epochs < state.best_epoch + patience {
         let epoch = state.epochs + 1;
-        let train_loss = pass(shape, config, texts, &mut state);
+        let train_loss = pass(shape, config, epochs, texts, &mut state);
         let judged = judge(shape, &state.theta, config, valid);
         if !train_loss.is_finite() || !judged.loss.is_finite() {
             return Err(TrainError::Diverged { epoch });
@@ -135,7 +137,13 @@ pub fn epochs_done(path: &Path, fingerprint: &str) -> Result<usize, CheckpointEr
 }
 
 /// One pass over the training texts; returns their mean loss.
-fn pass(shape: &Shape, config: &TrainingConfig, texts: &Encoded, state: &mut Checkpoint) -> f64 {
+fn pass(
+    shape: &Shape,
+    config: &TrainingConfig,
+    epochs: usize,
+    texts: &Encoded,
+    state: &mut Checkpoint,
+) -> f64 {
     let epoch = state.epochs + 1;
     let weights = weights(config, config.smoothing);
     let mut order: Vec<u32> = (0..texts.len() as u32).collect();
@@ -146,7 +154,7 @@ fn pass(shape: &Shape, config: &TrainingConfig, texts: &Encoded, state: &mut Che
     let mut total = 0.0;
     for (step, batch) in order.chunks(config.batch).enumerate() {
         // The learning rate falls linearly to zero over the whole run.
-        let done = (state.epochs * steps + step) as f32 / (config.epochs * steps) as f32;
+        let done = (state.epochs * steps + step) as f32 / (epochs * steps) as f32;
         let samples: Vec<Sample<'_>> = batch
             .iter()
             .map(|&i| {

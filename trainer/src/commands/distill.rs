@@ -84,34 +84,37 @@ pub struct DistillArgs {
     /// Seed of every random stream [default: 0]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Passes over the texts
+    /// Passes over the texts [default: 15]
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// Texts a step
+    /// Steps at least; few texts are passed over more often [default: 1500]
+    #[arg(long)]
+    pub least_steps: Option<usize>,
+    /// Texts a step [default: 32]
     #[arg(long)]
     pub batch: Option<usize>,
-    /// Learning rate of the vocabulary rows
+    /// Learning rate of the vocabulary rows [default: 0.01]
     #[arg(long)]
     pub rate: Option<f32>,
-    /// Learning rate of angles, bias and head
+    /// Learning rate of angles, bias and head [default: 0.01]
     #[arg(long)]
     pub heart_rate: Option<f32>,
-    /// Weight decay of the vocabulary rows
+    /// Weight decay of the vocabulary rows [default: 0.2]
     #[arg(long)]
     pub decay: Option<f32>,
-    /// Chance that an n-gram is left out in training
+    /// Chance that an n-gram is left out in training [default: 0.5]
     #[arg(long)]
     pub dropout: Option<f32>,
-    /// Label smoothing
+    /// Label smoothing [default: 0.03]
     #[arg(long)]
     pub smoothing: Option<f32>,
-    /// The teacher's share of the loss where there is a label too
+    /// The teacher's share of the loss where there is a label too [default: 0.5]
     #[arg(long)]
     pub alpha: Option<f32>,
-    /// Temperature of the distillation term
+    /// Temperature of the distillation term [default: 2]
     #[arg(long)]
     pub temperature: Option<f32>,
-    /// Epochs without a better validation loss after which training stops
+    /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
     #[arg(long)]
     pub patience: Option<usize>,
     /// Forget an earlier, unfinished run
@@ -176,6 +179,7 @@ impl DistillArgs {
             reject_below => config.student.reject_below,
             seed => config.training.seed,
             epochs => config.training.epochs,
+            least_steps => config.training.least_steps,
             batch => config.training.batch,
             rate => config.training.rate,
             heart_rate => config.training.heart_rate,
@@ -248,7 +252,7 @@ pub fn distill(
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
     let mut log = reopen(&metrics, done).with_context(|| metrics.display().to_string())?;
-    progress.stage("training", config.training.epochs as u64);
+    progress.stage("training", config.epochs_for(prepared.texts.len()) as u64);
     let mut failed = None;
     let student = prepared.distil(config, Some(&resume), |event| {
         progress.at(event.epoch as u64);

@@ -127,7 +127,8 @@ fn control(
             classes.join(", ")
         );
     }
-    progress.stage("training the linear control", config.training.epochs as u64);
+    let epochs = config.epochs_for(prepared.texts.len());
+    progress.stage("training the linear control", epochs as u64);
     let linear = prepared.distil(&config, None, |event| progress.at(event.epoch as u64))?;
     progress.done();
     let vocab = HostVocab::new(&prepared.keys, config.student.kinds());
