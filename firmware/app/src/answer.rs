@@ -46,9 +46,7 @@ impl<'p, P: Write> Answer<'p, P> {
     pub(crate) fn probability(self, value: f32) -> Self {
         // `as` saturates and turns NaN into 0, so no input is out of range.
         let millionths = ((f64::from(value) * 1e6 + 0.5) as u64).min(1_000_000);
-        self.digits(millionths / 1_000_000, 1)
-            .text(".")
-            .digits(millionths % 1_000_000, 6)
+        self.digits(millionths / 1_000_000, 1).text(".").digits(millionths % 1_000_000, 6)
     }
 
     /// Ends the line.
@@ -118,10 +116,7 @@ mod tests {
     #[test]
     fn numbers_are_the_formatters_numbers() {
         for value in [0, 1, 9, 10, 99, 100, 1_000_000, 18_446_744_073_709_551_615] {
-            assert_eq!(
-                written(|answer| answer.number(value)),
-                std::format!("{value}\r\n")
-            );
+            assert_eq!(written(|answer| answer.number(value)), std::format!("{value}\r\n"));
         }
     }
 
@@ -140,14 +135,8 @@ mod tests {
 
     #[test]
     fn impossible_probabilities_stay_inside_the_line() {
-        assert_eq!(
-            written(|answer| answer.probability(f32::NAN)),
-            "0.000000\r\n"
-        );
-        assert_eq!(
-            written(|answer| answer.probability(f32::INFINITY)),
-            "1.000000\r\n"
-        );
+        assert_eq!(written(|answer| answer.probability(f32::NAN)), "0.000000\r\n");
+        assert_eq!(written(|answer| answer.probability(f32::INFINITY)), "1.000000\r\n");
         assert_eq!(written(|answer| answer.probability(-3.0)), "0.000000\r\n");
     }
 

@@ -29,10 +29,7 @@ pub struct LineBuffer {
 impl LineBuffer {
     /// An empty buffer, all zeros so that a static of it takes no flash.
     pub const fn new() -> Self {
-        Self {
-            bytes: [0; LINE_BYTES],
-            after_return: false,
-        }
+        Self { bytes: [0; LINE_BYTES], after_return: false }
     }
 
     /// Reads up to the next line end.
@@ -63,10 +60,7 @@ impl LineBuffer {
         if too_long {
             return Ok(Line::TooLong);
         }
-        let text = self
-            .bytes
-            .get(..length)
-            .and_then(|bytes| core::str::from_utf8(bytes).ok());
+        let text = self.bytes.get(..length).and_then(|bytes| core::str::from_utf8(bytes).ok());
         Ok(text.map_or(Line::NotUtf8, Line::Text))
     }
 }
@@ -100,10 +94,7 @@ mod tests {
 
     #[test]
     fn every_line_end_is_one_end() {
-        assert_eq!(
-            lines(b"a\nb\rc\r\nd\n\re\r\r\nf"),
-            ["a", "b", "c", "d", "", "e", ""]
-        );
+        assert_eq!(lines(b"a\nb\rc\r\nd\n\re\r\r\nf"), ["a", "b", "c", "d", "", "e", ""]);
     }
 
     #[test]
@@ -115,10 +106,7 @@ mod tests {
         let found = lines(&input);
         assert_eq!(found.len(), 3);
         assert_eq!(found.first().map(String::len), Some(LINE_BYTES));
-        assert_eq!(
-            found.get(1..),
-            Some(["TooLong".into(), "z".into()].as_slice())
-        );
+        assert_eq!(found.get(1..), Some(["TooLong".into(), "z".into()].as_slice()));
     }
 
     #[test]

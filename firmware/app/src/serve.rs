@@ -20,10 +20,7 @@ pub struct Memory {
 impl Memory {
     /// Memory in its first state.
     pub const fn new() -> Self {
-        Self {
-            scratch: Scratch::new(),
-            line: LineBuffer::new(),
-        }
+        Self { scratch: Scratch::new(), line: LineBuffer::new() }
     }
 }
 
@@ -54,11 +51,9 @@ where
             Line::Closed | Line::Text(":quit") => return Ok(()),
             Line::Text(":info") => describe("info", model, port, meter)?,
             Line::Text(text) => classify(text, model, scratch, port, meter)?,
-            Line::TooLong => refuse(
-                port,
-                TOO_LONG,
-                format_args!("line longer than {LINE_BYTES} bytes"),
-            )?,
+            Line::TooLong => {
+                refuse(port, TOO_LONG, format_args!("line longer than {LINE_BYTES} bytes"))?
+            }
             Line::NotUtf8 => refuse(port, NOT_UTF8, "line is not UTF-8")?,
         }
     }
@@ -112,10 +107,8 @@ fn describe<P: Write, M: Meter>(
         ("\tstatic_ram_bytes=", meter.static_bytes()),
         ("\tstack_bytes=", meter.stack_bytes()),
     ];
-    let mut answer = Answer::new(port)
-        .text(word)
-        .text("\tversion=")
-        .text(env!("CARGO_PKG_VERSION"));
+    let mut answer =
+        Answer::new(port).text(word).text("\tversion=").text(env!("CARGO_PKG_VERSION"));
     for (name, value) in fields {
         answer = answer.text(name).number(value as u64);
     }

@@ -71,11 +71,7 @@ fn talk(input: &[u8], reads: usize) -> Result<(Vec<String>, usize), Error> {
     let model = Model::parse(MODEL)?;
     let mut memory = Memory::new();
     let mut counter = Counter { started: false };
-    let mut port = Port {
-        input,
-        output: Vec::new(),
-        reads,
-    };
+    let mut port = Port { input, output: Vec::new(), reads };
     let mut errors = 0;
     while serve(&model, &mut memory, &mut port, &mut counter).is_err() {
         errors += 1;
@@ -98,11 +94,7 @@ fn an_answer_is_what_the_runtime_says() -> Result<(), Error> {
     let model = Model::parse(MODEL)?;
     let mut scratch = Scratch::new();
     let prediction = model.classify(text, &mut scratch)?;
-    let all: Vec<String> = prediction
-        .probabilities()
-        .iter()
-        .map(|p| format!("{p:.6}"))
-        .collect();
+    let all: Vec<String> = prediction.probabilities().iter().map(|p| format!("{p:.6}")).collect();
     let expected = format!(
         "{}\t{:.6}\t{INSTRUCTIONS}\t{}\t{}",
         model.label(prediction.class()),
@@ -137,10 +129,7 @@ fn bad_lines_are_refused_with_their_numbers() -> Result<(), Error> {
     let mut input = vec![b'x'; LINE_BYTES + 1];
     input.extend(b"\n\xff\n:infos\n\n");
     let lines = answers(&input)?;
-    let starts: Vec<&str> = lines
-        .iter()
-        .filter_map(|line| line.split('\t').next())
-        .collect();
+    let starts: Vec<&str> = lines.iter().filter_map(|line| line.split('\t').next()).collect();
     // `:infos` is a text like any other, and so is an empty line.
     assert!(
         matches!(starts[..], ["!100", "!101", a, b] if !a.starts_with('!') && !b.starts_with('!'))
@@ -152,13 +141,7 @@ fn bad_lines_are_refused_with_their_numbers() -> Result<(), Error> {
 fn a_broken_line_ends_the_call_and_the_next_call_goes_on() -> Result<(), Error> {
     let (lines, errors) = talk(b"turn on the porch light\nset timer\n", 30)?;
     assert_eq!(errors, 1);
-    assert_eq!(
-        lines
-            .iter()
-            .filter(|line| line.starts_with("ready\t"))
-            .count(),
-        2
-    );
+    assert_eq!(lines.iter().filter(|line| line.starts_with("ready\t")).count(), 2);
     assert_eq!(lines.len(), 4, "{lines:?}");
     Ok(())
 }

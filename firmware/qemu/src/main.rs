@@ -23,7 +23,7 @@ fn main() -> ! {
     let Some(peripherals) = cortex_m::Peripherals::take() else {
         exit(EXIT_NO_PERIPHERALS);
     };
-    let mut meter = SysTickMeter::start(peripherals.SYST);
+    let mut meter = SysTickMeter::new(peripherals.SYST);
     match Model::from_region(model_region()) {
         Ok(model) => {
             let Ok(()) = serve(&model, MEMORY, &mut uart, &mut meter);

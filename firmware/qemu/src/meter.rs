@@ -1,4 +1,4 @@
-//! Counts instructions with the core's `SysTick` timer, calibrated against a loop of known length.
+//! Counts instructions with the core's `SysTick` timer, calibrated against loops of known length.
 
 use crate::hardware::{stack_high_water_bytes, static_ram_bytes};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ const INSTRUCTIONS_PER_ROUND: u32 = 2;
 /// How far one tick may be from a whole number of instructions, in 1/1000.
 const TOLERANCE: u64 = 2;
 
-/// Wraps since the start.
+/// Wraps since the last start.
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
@@ -31,37 +31,59 @@ fn SysTick() {
 /// The instruction counter.
 ///
 /// QEMU's `-icount shift=0` lets every instruction take one nanosecond of the emulated clock, so
-/// `SysTick`, at 25 MHz, moves once in 40 instructions. Without that option time is real time and no
-/// count of instructions exists; the calibration then finds no steady ratio and 0 is reported.
+/// `SysTick`, at 25 MHz, moves once in 40 instructions. Without that option time is real time and
+/// no count of instructions exists; the calibration then finds no steady ratio and 0 is reported.
 pub struct SysTickMeter {
+    timer: SYST,
     instructions_per_tick: u64,
-    begun: u64,
 }
 
 impl SysTickMeter {
     /// Starts the timer and calibrates it.
-    pub fn start(mut timer: SYST) -> Self {
+    pub fn new(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(PERIOD - 1);
-        timer.clear_current();
         timer.enable_interrupt();
-        timer.enable_counter();
-        Self {
-            instructions_per_tick: calibrate(),
-            begun: ticks(),
+        let mut meter = Self { timer, instructions_per_tick: 0 };
+        meter.instructions_per_tick = meter.calibrate();
+        meter
+    }
+
+    /// Instructions per tick, or 0 when that is no steady whole number.
+    fn calibrate(&mut self) -> u64 {
+        let short = self.time_loop(CALIBRATION);
+        let long = self.time_loop(2 * CALIBRATION);
+        // What surrounds the loops, the same in both, cancels in the difference.
+        let ticks = long.saturating_sub(short);
+        if ticks == 0 {
+            return 0;
         }
+        let instructions = u64::from(CALIBRATION * INSTRUCTIONS_PER_ROUND);
+        let ratio = (instructions + ticks / 2) / ticks;
+        let off = (ratio * ticks).abs_diff(instructions);
+        if off * 1000 > TOLERANCE * instructions { 0 } else { ratio }
+    }
+
+    /// Ticks of a loop of `rounds`.
+    fn time_loop(&mut self, rounds: u32) -> u64 {
+        self.start();
+        cortex_m::asm::delay(rounds);
+        ticks()
     }
 }
 
 impl Meter for SysTickMeter {
+    /// Sets the timer back, its position within a tick too: the same work gives the same count.
     fn start(&mut self) {
-        self.begun = ticks();
+        self.timer.disable_counter();
+        self.timer.clear_current();
+        SCB::clear_pendst();
+        WRAPS.store(0, Ordering::Relaxed);
+        self.timer.enable_counter();
     }
 
     fn instructions(&mut self) -> u64 {
-        ticks()
-            .wrapping_sub(self.begun)
-            .wrapping_mul(self.instructions_per_tick)
+        ticks().wrapping_mul(self.instructions_per_tick)
     }
 
     fn stack_bytes(&self) -> usize {
@@ -73,7 +95,7 @@ impl Meter for SysTickMeter {
     }
 }
 
-/// Ticks since the timer started, the wraps included.
+/// Ticks since the last start, the wraps included.
 fn ticks() -> u64 {
     loop {
         let wraps = WRAPS.load(Ordering::Relaxed);
@@ -86,30 +108,4 @@ fn ticks() -> u64 {
             return u64::from(wraps) * u64::from(PERIOD) + u64::from(into);
         }
     }
-}
-
-/// Instructions per tick, or 0 when that is no steady whole number.
-fn calibrate() -> u64 {
-    let short = time_loop(CALIBRATION);
-    let long = time_loop(2 * CALIBRATION);
-    // What surrounds the loops, the same in both, cancels in the difference.
-    let ticks = long.saturating_sub(short);
-    if ticks == 0 {
-        return 0;
-    }
-    let instructions = u64::from(CALIBRATION * INSTRUCTIONS_PER_ROUND);
-    let ratio = (instructions + ticks / 2) / ticks;
-    let off = (ratio * ticks).abs_diff(instructions);
-    if off * 1000 > TOLERANCE * instructions {
-        0
-    } else {
-        ratio
-    }
-}
-
-/// Ticks of a loop of `rounds`.
-fn time_loop(rounds: u32) -> u64 {
-    let before = ticks();
-    cortex_m::asm::delay(rounds);
-    ticks().wrapping_sub(before)
 }
