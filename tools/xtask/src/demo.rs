@@ -55,10 +55,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             firmware::build(repo)
         });
         say(TOPIC, "building qdllm");
-        let trainer = repo
-            .host("cargo")
-            .args(["build", "--release", "--quiet", "--package", "qdllm-trainer"])
-            .go();
+        let trainer =
+            repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go();
         let image = bare.join().map_err(|_| anyhow::anyhow!("the set-up stopped"))?;
         trainer.and(image)
     })?;

@@ -27,46 +27,41 @@ pub fn ensure() -> Result<()> {
     }
     say(TOPIC, format!("installing {PROGRAM}"));
     let apt = || as_root("apt-get", &remedy);
-    retry(3, TOPIC, || apt()?.args(["-q", "-o", "Acquire::Retries=3", "update"]).quiet())?;
-    if removes_something()? {
-        // A newer qemu-utils from the backports suite would have to go for the stable emulator, so
-        // the emulator comes from the same suite.
-        let code = codename()?;
+    apt()?;
+    // A source of the person's own that does not answer must not keep Debian's from being used.
+    let update = || apt()?.args(["-q", "-o", "Acquire::Retries=3", "update"]).quiet();
+    if let Err(error) = retry(2, TOPIC, update) {
+        say(TOPIC, format!("{error:#}; going on with the package lists there are"));
+    }
+    if let (false, Ok(code)) = (installs_cleanly(), codename()) {
+        // A newer qemu-utils from the backports suite would have to go for the stable emulator, or
+        // keeps it out, so the emulator comes from the same suite.
         let backports = format!("{code}-backports");
-        let suites = [
-            code.clone(),
-            format!("{code}-security"),
-            format!("{code}-updates"),
-            backports.clone(),
-        ];
-        let archive = Archive::open(&suites.each_ref().map(String::as_str))?;
+        let suites =
+            [code.as_str(), &format!("{code}-security"), &format!("{code}-updates"), &backports];
+        let archive = Archive::open(&suites)?;
         retry(3, TOPIC, || {
-            archive
-                .apply(install(apt()?))
-                .args(["-t", backports.as_str(), PROGRAM])
-                .env(FRONTEND.0, FRONTEND.1)
-                .quiet()
+            install(archive.apply(apt()?)).args(["-t", &backports, PROGRAM]).quiet()
         })?;
     } else {
-        retry(3, TOPIC, || install(apt()?).arg(PROGRAM).env(FRONTEND.0, FRONTEND.1).quiet())?;
+        retry(3, TOPIC, || install(apt()?).arg(PROGRAM).quiet())?;
     }
     let version = Run::new(PROGRAM).arg("--version").read()?;
     say(TOPIC, format!("installed {}", version.lines().next().context("QEMU names no version")?));
     Ok(())
 }
 
-/// apt must never stop at a question.
-const FRONTEND: (&str, &str) = ("DEBIAN_FRONTEND", "noninteractive");
-
+/// An installation that asks nothing and waits for another package manager that is at work.
 fn install(apt: Run) -> Run {
-    apt.args(["-q", "-y", "--no-install-recommends", "-o", "Acquire::Retries=3", "install"])
+    apt.args(["-q", "-y", "--no-install-recommends"])
+        .args(["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300", "install"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
 }
 
-/// Whether installing the stable emulator would take an installed package away.
-fn removes_something() -> Result<bool> {
-    let plan =
-        Run::new("apt-get").args(["-s", "--no-install-recommends", "install", PROGRAM]).read()?;
-    Ok(plan.lines().any(|line| line.starts_with("Remv")))
+/// Whether the emulator of the system's own sources can be installed without taking anything away.
+fn installs_cleanly() -> bool {
+    let plan = Run::new("apt-get").args(["-s", "--no-install-recommends", "install", PROGRAM]);
+    plan.read().is_ok_and(|plan| !plan.lines().any(|line| line.starts_with("Remv")))
 }
 
 /// The command that installs the emulator on this kind of system.
