@@ -1,6 +1,6 @@
 //! The command line: types only.
 
-use crate::commands::{classify, demo, distill, eval, inspect};
+use crate::commands::{classify, controls, demo, distill, eval, inspect};
 use clap::{Parser, Subcommand};
 
 /// Distils a language model into a text classifier of a few kilobytes
@@ -26,6 +26,8 @@ pub enum Command {
     Distill(Box<distill::DistillArgs>),
     /// Judge a model on labelled texts, beside a linear control
     Eval(eval::EvalArgs),
+    /// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
+    Controls(controls::ControlsArgs),
     /// Classify texts
     Classify(classify::ClassifyArgs),
     /// Show what a model file holds

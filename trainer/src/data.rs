@@ -172,10 +172,10 @@ impl Rows {
             Source::Table(table) => table.cut(&self.path),
             Source::Lines { format, reader, line, buffer } => loop {
                 *line += 1;
-                let read = read_line(reader, buffer).map_err(|source| DataError::Read {
+                let read = read_line(reader, buffer).map_err(|reason| DataError::Read {
                     path: self.path.clone(),
                     line: *line,
-                    source,
+                    reason,
                 })?;
                 match read {
                     Line::End => return Ok(None),
@@ -239,7 +239,7 @@ pub fn text_digest(text: &str) -> [u8; 32] {
 
 /// Opens a regular file or pipe and tells its size.
 fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let open = |source| DataError::Open { path: path.into(), source };
+    let open = |reason| DataError::Open { path: path.into(), reason };
     let file = File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(open)?;
     if metadata.is_dir() {

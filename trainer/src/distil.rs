@@ -9,7 +9,7 @@ use crate::quantise::{Quantised, quantise};
 use crate::select::Counter;
 use crate::soft::TeacherInfo;
 use crate::student::{Batcher, Sample, Shape};
-use crate::train::{Event, Judgement, Resume, TrainError, judge, train};
+use crate::train::{Judgement, Moment, Resume, TrainError, judge, train};
 use crate::weigh::Weigher;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -158,7 +158,7 @@ impl Prepared {
         &self,
         config: &Config,
         resume: Option<&Resume>,
-        observe: impl FnMut(&Event),
+        observe: impl FnMut(Moment<'_>),
     ) -> Result<Student, DistilError> {
         let shape = Shape::new(
             self.keys.len(),

@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod controls;
 pub mod corpus;
 pub mod data;
 pub mod distil;

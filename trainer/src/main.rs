@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
-use qdllm_trainer::commands::{classify, demo, distill, eval, inspect};
+use qdllm_trainer::commands::{classify, controls, demo, distill, eval, inspect};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Controls(args) => controls::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };

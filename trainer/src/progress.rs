@@ -2,7 +2,10 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Seconds between two plain lines of one stage.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows one stage of work at a time.
 #[derive(Debug)]
@@ -10,18 +13,24 @@ pub struct Progress {
     bar: ProgressBar,
     terminal: bool,
     quiet: bool,
+    stage: String,
+    total: u64,
+    said: Instant,
 }
 
 impl Progress {
     /// Progress on standard error; with `quiet` nothing is shown.
     pub fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
-        Self { bar: ProgressBar::hidden(), terminal, quiet }
+        let bar = ProgressBar::hidden();
+        Self { bar, terminal, quiet, stage: String::new(), total: 0, said: Instant::now() }
     }
 
     /// Begins a stage of `total` steps.
     pub fn stage(&mut self, name: &str, total: u64) {
         self.bar.finish_and_clear();
+        (self.total, self.said) = (total, Instant::now());
+        name.clone_into(&mut self.stage);
         if self.terminal {
             self.bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template("{msg:28} [{bar:30}] {percent:>3}% {eta:>4}");
@@ -34,17 +43,18 @@ impl Progress {
     }
 
     /// Steps done of the stage.
-    pub fn at(&self, done: u64) {
+    pub fn at(&mut self, done: u64) {
         self.bar.set_position(done);
+        if !self.terminal && !self.quiet && self.said.elapsed() >= PLAIN_EVERY {
+            eprintln!("{} ... {}%", self.stage, 100 * done / self.total.max(1));
+            self.said = Instant::now();
+        }
     }
 
     /// A line of text above the bar.
     pub fn say(&self, line: &str) {
         if self.terminal {
-            self.bar.println(line);
-            if self.bar.is_hidden() {
-                eprintln!("{line}");
-            }
+            self.bar.suspend(|| eprintln!("{line}"));
         } else if !self.quiet {
             eprintln!("{line}");
         }

@@ -136,7 +136,7 @@ struct SoftReader<'a> {
 
 impl<'a> SoftReader<'a> {
     fn open(path: &'a Path) -> Result<Self, SoftError> {
-        let open = |source| SoftError::Open { path: path.into(), source };
+        let open = |reason| SoftError::Open { path: path.into(), reason };
         let file = File::open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
             return Err(SoftError::Directory { path: path.into() });
@@ -155,8 +155,8 @@ impl<'a> SoftReader<'a> {
     fn next_line(&mut self) -> Result<bool, SoftError> {
         loop {
             self.line += 1;
-            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|source| {
-                SoftError::Read { path: self.path.into(), line: self.line, source }
+            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|reason| {
+                SoftError::Read { path: self.path.into(), line: self.line, reason }
             })?;
             match read {
                 Line::End => return Ok(false),

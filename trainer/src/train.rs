@@ -26,6 +26,15 @@ pub struct Event {
     pub valid: Judgement,
 }
 
+/// What the loop tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment<'e> {
+    /// Texts trained on so far, over all epochs: for a progress bar.
+    Texts(u64),
+    /// An epoch is done.
+    Epoch(&'e Event),
+}
+
 /// How a student does on encoded texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
@@ -84,7 +93,7 @@ pub fn train(
     texts: &Encoded,
     valid: &Encoded,
     resume: Option<&Resume>,
-    mut observe: impl FnMut(&Event),
+    mut observe: impl FnMut(Moment<'_>),
 ) -> Result<Trained, TrainError> {
     let fresh = || {
         let theta = shape.init(config.seed, config.row_spread);
@@ -106,7 +115,7 @@ pub fn train(
     let patience = config.patience.max(epochs / 5);
     while state.epochs < epochs && state.epochs < state.best_epoch + patience {
         let epoch = state.epochs + 1;
-        let train_loss = pass(shape, config, epochs, texts, &mut state);
+        let train_loss = pass(shape, config, epochs, texts, &mut state, &mut observe);
         let judged = judge(shape, &state.theta, config, valid);
         if !train_loss.is_finite() || !judged.loss.is_finite() {
             return Err(TrainError::Diverged { epoch });
@@ -116,7 +125,7 @@ pub fn train(
             (state.best_loss, state.best_epoch) = (judged.loss, epoch);
             state.best.clone_from(&state.theta);
         }
-        observe(&Event { epoch, train_loss, valid: judged });
+        observe(Moment::Epoch(&Event { epoch, train_loss, valid: judged }));
         if let Some(r) = resume.filter(|r| saved.elapsed() >= r.every) {
             state.write(&r.path)?;
             saved = Instant::now();
@@ -143,6 +152,7 @@ fn pass(
     epochs: usize,
     texts: &Encoded,
     state: &mut Checkpoint,
+    observe: &mut impl FnMut(Moment<'_>),
 ) -> f64 {
     let epoch = state.epochs + 1;
     let weights = weights(config, config.smoothing);
@@ -153,6 +163,7 @@ fn pass(
     let rows = shape.row_range();
     let mut total = 0.0;
     for (step, batch) in order.chunks(config.batch).enumerate() {
+        observe(Moment::Texts((state.epochs * order.len() + step * config.batch) as u64));
         // The learning rate falls linearly to zero over the whole run.
         let done = (state.epochs * steps + step) as f32 / (epochs * steps) as f32;
         let samples: Vec<Sample<'_>> = batch

@@ -1,6 +1,6 @@
 //! `qdllm demo`: the shipped smart-home commands, from a teacher's soft labels to a model file.
 
-use crate::commands::distill::distill;
+use crate::commands::distill::{Keep, distill};
 use crate::commands::eval::evaluate;
 use crate::config::Config;
 use crate::data::BadRows;
@@ -47,7 +47,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let test = put("test.tsv", TEST)?;
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
-    let (outcome, _) = distill(&config, &out, false, &mut progress)?;
+    let (outcome, _) = distill(&config, &out, Keep::default(), &mut progress)?;
     let labels_only = labels_only(&config, folder, &mut progress)?;
     let evaluation = evaluate(&out, &test, BadRows::Refuse, Some(&config), args.json)?;
     let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;
@@ -78,6 +78,6 @@ fn labels_only(config: &Config, folder: &Path, progress: &mut Progress) -> Resul
     config.sources.soft = None;
     config.student.rows = config.student.rows.min(256);
     let out = folder.join("labels-only.qdm");
-    distill(&config, &out, false, progress)?;
+    distill(&config, &out, Keep::default(), progress)?;
     Ok(out)
 }

@@ -7,7 +7,7 @@ use crate::distil::{Prepared, Student, Summary};
 use crate::export::export;
 use crate::progress::Progress;
 use crate::student::Heart;
-use crate::train::{Event, Judgement, Resume, epochs_done};
+use crate::train::{Event, Judgement, Moment, Resume, epochs_done};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::Scratch;
@@ -117,6 +117,9 @@ pub struct DistillArgs {
     /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
     #[arg(long)]
     pub patience: Option<usize>,
+    /// Seconds between two checkpoints at least; 0 writes one an epoch
+    #[arg(long, default_value_t = 1)]
+    pub checkpoint_seconds: u64,
     /// Forget an earlier, unfinished run
     #[arg(long)]
     pub restart: bool,
@@ -202,13 +205,32 @@ impl DistillArgs {
 pub fn run(args: &DistillArgs) -> Result<()> {
     let config = args.resolve()?;
     let mut progress = Progress::new(args.quiet || args.json);
-    let (outcome, _) = distill(&config, &args.out, args.restart, &mut progress)?;
+    let keep = Keep {
+        restart: args.restart,
+        checkpoint_every: Duration::from_secs(args.checkpoint_seconds),
+    };
+    let (outcome, _) = distill(&config, &args.out, keep, &mut progress)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
     } else {
         print!("{outcome}");
     }
     Ok(())
+}
+
+/// How a run deals with an earlier one and with its own end.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Whether an earlier, unfinished run is forgotten.
+    pub restart: bool,
+    /// Least time between two checkpoints.
+    pub checkpoint_every: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { restart: false, checkpoint_every: Duration::from_secs(1) }
+    }
 }
 
 /// A path with something appended to its name.
@@ -225,7 +247,7 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub fn distill(
     config: &Config,
     out: &Path,
-    restart: bool,
+    keep: Keep,
     progress: &mut Progress,
 ) -> Result<(Outcome, Student)> {
     if config.student.heart != Heart::Circuit {
@@ -238,24 +260,27 @@ pub fn distill(
         bail!("{}: is a folder; --out names a file", out.display());
     }
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
-    if restart && checkpoint.exists() {
+    if keep.restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
     }
     let prepared = Prepared::read(config, progress)?;
     let resume = Resume {
         path: checkpoint.clone(),
         fingerprint: prepared.fingerprint(config),
-        every: Duration::from_secs(1),
+        every: keep.checkpoint_every,
     };
     let done = epochs_done(&checkpoint, &resume.fingerprint)?;
     if done > 0 {
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
     let mut log = reopen(&metrics, done).with_context(|| metrics.display().to_string())?;
-    progress.stage("training", config.epochs_for(prepared.texts.len()) as u64);
+    progress.stage("training", texts_of(config, &prepared));
     let mut failed = None;
-    let student = prepared.distil(config, Some(&resume), |event| {
-        progress.at(event.epoch as u64);
+    let student = prepared.distil(config, Some(&resume), |moment| {
+        let event = match moment {
+            Moment::Texts(done) => return progress.at(done),
+            Moment::Epoch(event) => event,
+        };
         progress.say(&line(event));
         let written = serde_json::to_string(event).map_err(std::io::Error::other);
         if let Err(e) = written.and_then(|json| writeln!(log, "{json}")) {
@@ -280,6 +305,11 @@ pub fn distill(
         probes: exported.probes,
     };
     Ok((outcome, student))
+}
+
+/// Texts that training passes over, repeats counted.
+pub fn texts_of(config: &Config, prepared: &Prepared) -> u64 {
+    (config.epochs_for(prepared.texts.len()) * prepared.texts.len()) as u64
 }
 
 /// The metrics file with the lines of the epochs that the checkpoint has done.

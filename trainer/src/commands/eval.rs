@@ -1,6 +1,6 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
-use crate::commands::distill::beside;
+use crate::commands::distill::{beside, texts_of};
 use crate::commands::load;
 use crate::config::Config;
 use crate::data::{BadRows, Rows};
@@ -9,6 +9,7 @@ use crate::encoded::HostVocab;
 use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::student::Heart;
+use crate::train::Moment;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
@@ -127,9 +128,12 @@ fn control(
             classes.join(", ")
         );
     }
-    let epochs = config.epochs_for(prepared.texts.len());
-    progress.stage("training the linear control", epochs as u64);
-    let linear = prepared.distil(&config, None, |event| progress.at(event.epoch as u64))?;
+    progress.stage("training the linear control", texts_of(&config, &prepared));
+    let linear = prepared.distil(&config, None, |moment| {
+        if let Moment::Texts(done) = moment {
+            progress.at(done);
+        }
+    })?;
     progress.done();
     let vocab = HostVocab::new(&prepared.keys, config.student.kinds());
     Ok(linear.probabilities(&vocab, texts))

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use std::path::Path;
 
 pub mod classify;
+pub mod controls;
 pub mod demo;
 pub mod distill;
 pub mod eval;

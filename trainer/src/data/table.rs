@@ -146,7 +146,7 @@ fn failure(path: &Path, line: u64, error: csv::Error) -> DataError {
         ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => {
             DataError::OpenQuote { path, line }
         }
-        ErrorKind::Io(source) => DataError::Read { path, line, source },
-        other => DataError::Read { path, line, source: io::Error::other(format!("{other:?}")) },
+        ErrorKind::Io(reason) => DataError::Read { path, line, reason },
+        other => DataError::Read { path, line, reason: io::Error::other(format!("{other:?}")) },
     }
 }

@@ -46,7 +46,7 @@ impl SoftWriter {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(|source| SoftError::Open { path: path.into(), source })?;
+            .map_err(|reason| SoftError::Open { path: path.into(), reason })?;
         let mut writer =
             Self { path: path.into(), file, classes: classes.len(), done: HashSet::new() };
         let whole = writer.take_up(&header, &first)?;
@@ -147,7 +147,7 @@ impl SoftWriter {
         self.file.write_all(bytes).map_err(|e| self.failed(e))
     }
 
-    fn failed(&self, source: io::Error) -> SoftError {
-        SoftError::Write { path: self.path.clone(), source }
+    fn failed(&self, reason: io::Error) -> SoftError {
+        SoftError::Write { path: self.path.clone(), reason }
     }
 }
