@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+pub mod bind;
+pub mod check;
+pub mod circuit;
+pub mod cli;
+pub mod commands;
+pub mod device;
+pub mod draw;
+pub mod expand;
+pub mod expr;
+pub mod order;
+pub mod place;
+pub mod qasm;
+pub mod report;
+pub mod rewrite;
+pub mod route;
+pub mod source;
+pub mod state;
+pub mod step;
+pub mod svg;
+pub mod transpile;
+pub mod unitary;

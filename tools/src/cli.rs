@@ -1,0 +1,28 @@
+//! The command line: types only.
+
+use crate::commands::{draw, transpile};
+use clap::{Parser, Subcommand};
+
+/// Compiles qdllm circuits for quantum processors
+///
+/// The same model file that runs on a microcontroller gives the circuit here: draw it, or compile it
+/// for a processor's couplings and gates. Every compiled circuit is checked against its source by
+/// exact simulation before it is written.
+///
+/// Exit code: 0 done, 1 the work failed, 2 wrong use.
+#[derive(Parser, Debug)]
+#[command(name = "qdllm-hw", version, verbatim_doc_comment)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Draw a circuit as text or SVG
+    Draw(draw::DrawArgs),
+    /// Compile a circuit for a processor
+    Transpile(transpile::TranspileArgs),
+}

@@ -1,0 +1,125 @@
+//! One command a file; each has its arguments and a `run`. Here: what they share.
+
+use crate::device::Device;
+use crate::qasm;
+use crate::source::Source;
+use crate::transpile::Options;
+use crate::unitary::Basis;
+use anyhow::{Context, Result};
+use clap::Args;
+use qdllm_runtime::Model;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+pub mod draw;
+pub mod transpile;
+
+/// Where the circuit comes from: `MODEL TEXT`, or `--qasm FILE`.
+#[derive(Args, Debug, Clone)]
+pub struct From {
+    /// A model file (.qdm)
+    #[arg(required_unless_present = "qasm", requires = "text")]
+    pub model: Option<PathBuf>,
+    /// The text whose features set the encoder's angles
+    #[arg(requires = "model")]
+    pub text: Option<String>,
+    /// An OpenQASM 2 file instead of a model and a text
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "text"])]
+    pub qasm: Option<PathBuf>,
+}
+
+impl From {
+    /// The source and its inputs (radians).
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn read(&self) -> Result<(Source, Vec<f64>)> {
+        if let Some(path) = &self.qasm {
+            let name = path.display().to_string();
+            let circuit = qasm::read(&text_of(path)?).with_context(|| name.clone())?;
+            return Ok((Source::from_circuit(&circuit).context(name)?, Vec::new()));
+        }
+        let (Some(path), Some(text)) = (&self.model, &self.text) else {
+            anyhow::bail!("give a model and a text, or --qasm FILE");
+        };
+        let bytes =
+            std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let model = Model::parse(&bytes).with_context(|| path.display().to_string())?;
+        Ok((Source::from_model(&model), inputs_of(&model, text)?))
+    }
+}
+
+/// The encoder angles (radians) that a model gives to a text.
+///
+/// # Errors
+/// When the model takes vectors, not texts.
+pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>> {
+    let (mut features, _) = model.text_features(text)?;
+    model.meta().squash.apply(&mut features);
+    Ok(features.iter().map(|&x| f64::from(x)).collect())
+}
+
+/// How to compile.
+#[derive(Args, Debug, Clone)]
+pub struct How {
+    /// Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file
+    ///
+    /// The file is a coupling map {"name", "n_qubits", "coupling_map": [[a, b], ...]}, or a chip's own
+    /// information with "qubits_info" and "couplers_info", whose fidelities then choose the qubits.
+    #[arg(long, default_value = "baihua", verbatim_doc_comment)]
+    pub target: String,
+    /// One-qubit gates to use beside cz
+    #[arg(long, value_enum, default_value = "h-rz")]
+    pub basis: Basis,
+    /// Keep one circuit whose every qubit is read as in the source
+    ///
+    /// Without it, trailing gates become parities of the measured bits, and qubits that only control
+    /// become the weights of several smaller circuits.
+    #[arg(long)]
+    pub no_rewrite: bool,
+    /// Seed of the routing; the same seed gives the same circuit
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl How {
+    /// The processor.
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn device(&self) -> Result<Device> {
+        let path = Path::new(&self.target);
+        if path.is_file() {
+            return Device::from_json(&text_of(path)?).with_context(|| self.target.clone());
+        }
+        Ok(Device::named(&self.target)?)
+    }
+
+    /// The compiler's options.
+    pub fn options(&self) -> Options {
+        Options {
+            rewrite: !self.no_rewrite,
+            basis: self.basis,
+            seed: self.seed,
+            ..Options::default()
+        }
+    }
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// With the file's name.
+pub fn write_whole(path: &Path, content: &str) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = || format!("{}: cannot be written", path.display());
+    let mut file =
+        tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder).with_context(name)?;
+    file.write_all(content.as_bytes()).with_context(name)?;
+    file.persist(path).with_context(name)?;
+    Ok(())
+}

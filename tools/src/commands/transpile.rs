@@ -1,0 +1,126 @@
+//! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
+
+use crate::check::Readout;
+use crate::commands::{From, How, write_whole};
+use crate::qasm;
+use crate::report::Report;
+use crate::transpile::{Compiled, Plan};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Compile a circuit for a processor
+///
+/// Writes circuit-1.qasm, circuit-2.qasm, ... (physical qubits) and readout.json into the folder of
+/// -o: the weight of each circuit, and for each output the classical bits whose parity it is. The
+/// expectation of output k is the sum over circuits of weight x (-1)^negated x the mean of
+/// (-1)^(number of ones among its bits). Without -o only the report is printed.
+///
+/// Examples:
+///   qdllm-hw transpile model.qdm "turn on the light" -o compiled
+///   qdllm-hw transpile --qasm circuit.qasm --target grid:3x4 --json
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct TranspileArgs {
+    /// Where the circuit comes from
+    #[command(flatten)]
+    pub from: From,
+    /// How to compile
+    #[command(flatten)]
+    pub how: How,
+    /// Folder for the compiled circuits; made if absent
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Print as JSON, circuits included
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is printed with `--json`, and written as `readout.json` without the QASM texts.
+#[derive(Debug, Serialize)]
+pub struct Compilation {
+    /// Name of the processor.
+    pub target: String,
+    /// Its calibration's date; absent: errors are typical ones.
+    pub calibrated: Option<String>,
+    /// The circuits to run.
+    pub circuits: Vec<CompiledCircuit>,
+}
+
+/// One circuit of a [`Compilation`].
+#[derive(Debug, Serialize)]
+pub struct CompiledCircuit {
+    /// Name of its file in the folder.
+    pub file: String,
+    /// How much its outputs count.
+    pub weight: f64,
+    /// Output by output, the classical bits whose parity it is.
+    pub readouts: Vec<Readout>,
+    /// (physical qubit, classical bit)
+    pub measures: Vec<(u8, u8)>,
+    /// What it costs.
+    pub report: Report,
+    /// OpenQASM 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qasm: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the circuit cannot be read, does not fit the processor, or a file cannot be written.
+pub fn run(args: &TranspileArgs) -> Result<()> {
+    let (source, inputs) = args.from.read()?;
+    let plan = Plan::new(source, &args.how.device()?, args.how.options())?;
+    let compiled = plan.compile(&inputs)?;
+    let mut result = Compilation {
+        target: plan.device().name.clone(),
+        calibrated: plan.device().calibrated.clone(),
+        circuits: compiled.iter().enumerate().map(|(i, c)| described(i, c, &plan)).collect(),
+    };
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{}: cannot be made", folder.display()))?;
+        let texts: Vec<Option<String>> =
+            result.circuits.iter_mut().map(|c| c.qasm.take()).collect();
+        for (circuit, text) in result.circuits.iter().zip(&texts) {
+            write_whole(&folder.join(&circuit.file), text.as_deref().unwrap_or(""))?;
+        }
+        write_whole(&folder.join("readout.json"), &serde_json::to_string_pretty(&result)?)?;
+        result.circuits.iter_mut().zip(texts).for_each(|(c, text)| c.qasm = text);
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        print(&result);
+    }
+    Ok(())
+}
+
+fn described(i: usize, compiled: &Compiled, plan: &Plan) -> CompiledCircuit {
+    CompiledCircuit {
+        file: format!("circuit-{}.qasm", i + 1),
+        weight: compiled.weight,
+        readouts: compiled.readouts.clone(),
+        measures: compiled.circuit.measures.clone(),
+        report: Report::of(&compiled.circuit, plan.device()),
+        qasm: Some(qasm::write(&compiled.circuit)),
+    }
+}
+
+fn print(result: &Compilation) {
+    let errors = result.calibrated.as_deref().unwrap_or("none; typical errors are assumed");
+    println!("target {}, calibration: {errors}", result.target);
+    for circuit in &result.circuits {
+        println!("{}  weight {:.6}", circuit.file, circuit.weight);
+        println!("  {}", circuit.report);
+        for (k, readout) in circuit.readouts.iter().enumerate() {
+            let bits: Vec<String> = readout.bits.iter().map(|b| format!("c[{b}]")).collect();
+            let parity = if bits.is_empty() { "0".into() } else { bits.join(" ^ ") };
+            let flip = if readout.negated { " ^ 1" } else { "" };
+            println!("  output {k} = {parity}{flip}");
+        }
+    }
+    println!("equal to the source within {:e}, by simulation", crate::check::TOLERANCE);
+}

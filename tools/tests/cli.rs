@@ -1,0 +1,121 @@
+//! `qdllm-hw` as a user runs it: files, exit codes, messages.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_qdllm-hw")).args(arguments).output().unwrap()
+}
+
+fn data(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "data", name].iter().collect();
+    path.display().to_string()
+}
+
+/// The frozen sample model of the format's tests.
+fn model() -> String {
+    let path: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "..", "tests", "vectors", "words_v1.qdm"].iter().collect();
+    path.display().to_string()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn transpile_writes_circuits_that_read_back_and_a_read_out_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("compiled").display().to_string();
+    let printed = json(&run(&["transpile", &model(), "turn on the light", "-o", &out, "--json"]));
+    let circuits = printed["circuits"].as_array().unwrap();
+    assert_eq!(circuits.len(), 2);
+    let table: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(&out).join("readout.json")).unwrap())
+            .unwrap();
+    let mut total = 0.0;
+    for (shown, stored) in circuits.iter().zip(table["circuits"].as_array().unwrap()) {
+        let text =
+            fs::read_to_string(Path::new(&out).join(stored["file"].as_str().unwrap())).unwrap();
+        assert_eq!(shown["qasm"], text.as_str());
+        let circuit = qdllm_tools::qasm::read(&text).unwrap();
+        assert_eq!(stored["report"]["cz"], circuit.two_qubit_gates());
+        assert_eq!(stored["readouts"].as_array().unwrap().len(), 11);
+        total += stored["weight"].as_f64().unwrap();
+    }
+    assert!((total - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let file = data("qdllm11_random0.qasm");
+    let arguments = ["transpile", "--qasm", &file, "--no-rewrite", "--json", "--basis", "u"];
+    assert_eq!(run(&arguments).stdout, run(&arguments).stdout);
+}
+
+#[test]
+fn draw_gives_text_svg_and_json() {
+    let file = data("qdllm11_random0.qasm");
+    let text = String::from_utf8(run(&["draw", "--qasm", &file]).stdout).unwrap();
+    assert!(text.starts_with(" q0: ") && text.contains("rzz(-1.515)") && text.contains("M->c10"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drawing.svg").display().to_string();
+    let both =
+        json(&run(&["draw", &model(), "play music", "--compiled", "--svg", &path, "--json"]));
+    assert_eq!(both.as_array().unwrap().len(), 2);
+    for drawing in both.as_array().unwrap() {
+        let svg = fs::read_to_string(drawing["file"].as_str().unwrap()).unwrap();
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+    }
+}
+
+#[test]
+fn failures_name_their_cause_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let head = "OPENQASM 2.0;\nqreg q[13];\ncreg c[13];\n";
+    let unknown = write("unknown.qasm", &format!("{head}ccx q[0],q[1],q[2];"));
+    let large = write("large.qasm", &format!("{head}h q;\nmeasure q -> c;"));
+    let unread = write("unread.qasm", &format!("{head}h q[0];"));
+    let pair = write("pair.qasm", &format!("{head}h q[0];\ncx q[0],q[1];\nmeasure q -> c;"));
+    let bell = write(
+        "bell.qasm",
+        "OPENQASM 2.0;\nqreg q[3];\ncreg c[3];\nh q[0];\ncx q[0],q[1];\nry(1) q[1];\ncx q[1],q[2];\nry(1) q[2];\nmeasure q -> c;",
+    );
+    let empty = write("empty.json", r#"{"name": "x", "n_qubits": 3, "coupling_map": []}"#);
+    let parted =
+        write("parted.json", r#"{"name": "x", "n_qubits": 4, "coupling_map": [[0, 1], [2, 3]]}"#);
+    let out = folder.path().join("out").display().to_string();
+    for (arguments, code, message) in [
+        (vec!["--qasm", &unknown], 1, "unknown.qasm: line 4: unknown gate `ccx`"),
+        (vec!["--qasm", &large], 1, "13 qubits are in use; at most 11"),
+        (vec!["--qasm", &pair], 1, "13 qubits are in use"),
+        (vec!["--qasm", &unread], 1, "measures nothing"),
+        (vec!["--qasm", &bell, "--target", &empty], 1, "no coupler"),
+        (
+            vec!["--qasm", &bell, "--target", &parted],
+            1,
+            "needs 3 connected qubits; the largest connected part has 2",
+        ),
+        (vec!["--qasm", &bell, "--target", "nowhere"], 1, "`nowhere` is no target"),
+        (vec!["--qasm", "absent.qasm"], 1, "absent.qasm: cannot be read"),
+        (vec![&bell, "text"], 1, "bell.qasm"),
+        (vec![], 2, "--qasm"),
+        (vec!["--qasm", &bell, "--basis", "cnot"], 2, "h-rz"),
+    ] {
+        let mut all = vec!["transpile", "-o", &out];
+        all.extend(arguments);
+        let output = run(&all);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{all:?}: {stderr}");
+        assert!(stderr.contains(message), "{all:?}: {stderr}");
+        assert!(!Path::new(&out).exists());
+    }
+}
