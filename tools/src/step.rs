@@ -173,42 +173,75 @@ pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
 }
 
 /// Merges and cancels steps that meet after commuting; keeps the order of the others.
+///
+/// No ZZ phase by a multiple of pi is left: it is Z on each qubit, or nothing.
 pub fn simplified(steps: Vec<Step>) -> Vec<Step> {
     let mut kept: Vec<Step> = Vec::with_capacity(steps.len());
     for step in steps {
-        // Z⊗Z by half a turn is Z on each, up to phase.
-        if let Step::Zz(a, b, t) = &step
-            && t.is_multiple_of(PI)
-        {
-            if !t.is_multiple_of(2.0 * PI) {
-                push(&mut kept, Step::Rz(*a, Lin::number(PI)));
-                push(&mut kept, Step::Rz(*b, Lin::number(PI)));
-            }
-            continue;
-        }
         push(&mut kept, step);
     }
     kept
 }
 
-fn push(kept: &mut Vec<Step>, step: Step) {
-    for i in (0..kept.len()).rev() {
-        if let Some(result) = merged(&kept[i], &step) {
-            match result {
-                Some(one) => kept[i] = one,
-                None => drop(kept.remove(i)),
-            }
-            return;
+/// The steps that stand for one: half a turn of ZZ is Z on each qubit up to phase, a whole turn of
+/// anything is nothing.
+fn reduced(step: Step) -> Vec<Step> {
+    match &step {
+        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => {
+            Vec::new()
         }
-        if !kept[i].commutes(&step) {
-            break;
+        Step::Zz(a, b, t) if t.is_multiple_of(PI) => {
+            vec![Step::Rz(*a, Lin::number(PI)), Step::Rz(*b, Lin::number(PI))]
+        }
+        _ => vec![step],
+    }
+}
+
+fn push(kept: &mut Vec<Step>, step: Step) {
+    for step in reduced(step) {
+        let mut at = kept.len();
+        let mut met = None;
+        while at > 0 {
+            at -= 1;
+            met = merged(&kept[at], &step);
+            if met.is_some() || !kept[at].commutes(&step) {
+                break;
+            }
+        }
+        match met {
+            Some(sum) => drop(kept.splice(at..=at, sum.into_iter().flat_map(reduced))),
+            None => kept.push(step),
         }
     }
-    let none = match &step {
-        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) => t.is_multiple_of(2.0 * PI),
-        _ => false,
-    };
-    if !none {
-        kept.push(step);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_merge_across_what_they_commute_with_and_no_further() {
+        let n = Lin::number;
+        let cx = Step::Cx(0, 1);
+        let across = vec![cx.clone(), Step::Rz(0, n(1.0)), Step::X(1), Step::Cx(2, 1), cx.clone()];
+        assert_eq!(simplified(across).len(), 3);
+        let blocked = vec![cx.clone(), Step::Rz(1, n(1.0)), cx];
+        assert_eq!(simplified(blocked.clone()), blocked);
+    }
+
+    #[test]
+    fn two_cz_leave_only_z() {
+        let cz = Step::Zz(0, 1, Lin::number(FRAC_PI_2));
+        let z = |q| Step::Rz(q, Lin::number(PI));
+        assert_eq!(simplified(vec![cz.clone(), cz.clone()]), [z(0), z(1)]);
+        assert_eq!(simplified(vec![cz; 4]), []);
+    }
+
+    #[test]
+    fn angles_of_inputs_add_up() {
+        let ry = |t| Step::Ry(3, t);
+        let sum = simplified(vec![ry(Lin::input(2)), ry(Lin::number(1.0)), ry(Lin::input(2))]);
+        let [Step::Ry(3, t)] = &sum[..] else { panic!("{sum:?}") };
+        assert!((t.value(&[0.0, 0.0, 0.25]) - 1.5).abs() < 1e-15);
     }
 }

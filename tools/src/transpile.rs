@@ -237,7 +237,8 @@ fn laid_out(
     };
     let weights = pairs(first, n);
     let placements = place(&weights, needed, device, 12);
-    let finish = |routed: Routed| {
+    let finish = |mut routed: Routed| {
+        routed.steps = fresh::kept(routed.steps);
         let steps = scheduled(&expanded(&scheduled(&routed.steps)));
         let plain = expanded(&routed.steps);
         let key = |s: &Vec<Step>| (s.iter().map(Step::cost).sum::<usize>(), cz_depth(s));

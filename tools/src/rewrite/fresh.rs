@@ -41,6 +41,24 @@ pub fn mark(steps: &[Step], root: u8) -> Vec<Step> {
         .collect()
 }
 
+/// The routed steps with marks only where they still hold: an exchange entangles, as far as one can
+/// see from the order of steps, so a qubit that was moved counts as used.
+pub fn kept(steps: Vec<Step>) -> Vec<Step> {
+    let mut used = [false; 256];
+    let still = |step: Step| {
+        let Some((a, b)) = step.pair() else { return step };
+        let (used_a, used_b) = (used[a as usize], used[b as usize]);
+        used[a as usize] = true;
+        used[b as usize] = true;
+        match step {
+            Step::Fresh(_, _, t) if used_a && used_b => Step::Zz(a, b, t),
+            Step::Fresh(_, _, t) if used_b => Step::Fresh(b, a, t),
+            other => other,
+        }
+    };
+    steps.into_iter().map(still).collect()
+}
+
 struct First {
     /// ZZ phases that can act before every other two-qubit step but their likes.
     phase: Vec<bool>,

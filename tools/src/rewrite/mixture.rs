@@ -36,7 +36,9 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
         let axis = step.acts().iter().find(|a| a.0 == q).map(|a| a.1);
         match step {
             Step::Ry(_, angle) if !used => {
-                prepared = Some(prepared.unwrap_or_default().plus(angle));
+                // RY(t) X = X RY(-t): past an X the angle counts the other way.
+                let signed = angle.clone().times(if flipped { -1.0 } else { 1.0 });
+                prepared = Some(prepared.unwrap_or_default().plus(&signed));
             }
             Step::X(_) if !used => flipped ^= true,
             // Between two RY a phase would count.
@@ -46,7 +48,6 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
         }
     }
     let angle = prepared.unwrap_or_default();
-    // X after RY(t) and RY(t) after X both give RY(t + pi) or RY(pi - t) in probabilities: the bit flips.
     let values: &[bool] = if !angle.is_multiple_of(PI) {
         &[false, true]
     } else if (angle.constant / PI).round().rem_euclid(2.0) == 1.0 {
