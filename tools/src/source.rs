@@ -86,7 +86,8 @@ impl Source {
         Some(Self { qubits: QUBITS as u8, gates: gates.collect::<Option<_>>()?, outputs })
     }
 
-    fn from_program(model: &Model<'_>) -> Self {
+    /// A model's circuit from its fused program, whose index maps become CX.
+    pub fn from_program(model: &Model<'_>) -> Self {
         let program = model.program();
         let qubits = program.qubits() as u8;
         let mut gates: Vec<Gate> = encoder(qubits).collect();

@@ -209,7 +209,13 @@ fn push(kept: &mut Vec<Step>, step: Step) {
             }
         }
         match met {
-            Some(sum) => drop(kept.splice(at..=at, sum.into_iter().flat_map(reduced))),
+            Some(sum) => {
+                // What the two became may meet something earlier still.
+                let tail = kept.split_off(at + 1);
+                kept.pop();
+                sum.into_iter().flat_map(reduced).for_each(|part| push(kept, part));
+                kept.extend(tail);
+            }
             None => kept.push(step),
         }
     }

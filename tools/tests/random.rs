@@ -96,6 +96,8 @@ fn the_simulator_agrees_with_the_runtime() {
 #[test]
 fn a_hundred_random_circuits_compile_for_three_maps() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
+    // With a folder in QDLLM_RANDOM_CIRCUITS the circuits are kept there, for peers/transpile.py.
+    let folder = std::env::var_os("QDLLM_RANDOM_CIRCUITS").map(std::path::PathBuf::from);
     let devices = ["baihua", "line:11", "grid:3x4"].map(|name| Device::named(name).unwrap());
     for i in 0..100 {
         let qubits = rng.random_range(1..=11_u8);
@@ -111,6 +113,9 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
         };
         // What is compiled is what its text says.
         let circuit = qasm::read(&qasm::write(&circuit)).unwrap();
+        if let Some(folder) = &folder {
+            std::fs::write(folder.join(format!("{i:03}.qasm")), qasm::write(&circuit)).unwrap();
+        }
         let source = Source::from_circuit(&circuit).unwrap();
         for device in &devices {
             for rewrite in [true, false] {

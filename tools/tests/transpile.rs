@@ -1,9 +1,12 @@
 //! The compiler on the circuits it was made for, and on random ones.
 
+use qdllm_runtime::{Model, Scratch};
+use qdllm_tools::commands::inputs_of;
 use qdllm_tools::device::Device;
 use qdllm_tools::qasm;
 use qdllm_tools::report::Report;
 use qdllm_tools::source::Source;
+use qdllm_tools::state::simulate;
 use qdllm_tools::transpile::{Compiled, Options, Plan};
 
 const RANDOM: [&str; 2] =
@@ -50,4 +53,75 @@ fn without_rewrites_the_reference_circuit_stays_within_its_bounds() {
             assert!(report.cz <= cz && report.cz_depth <= depth, "{target}: {report}");
         }
     }
+}
+
+/// What running the compiled circuits exactly would give for output `k`.
+fn expectation(parts: &[Compiled], k: usize) -> f64 {
+    let of = |part: &Compiled| {
+        let used = part.circuit.used();
+        let state = simulate(&part.circuit, &used).unwrap();
+        let qubit = |bit: u8| part.circuit.measures.iter().find(|m| m.1 == bit).unwrap().0;
+        let place = |q: u8| used.iter().position(|&u| u == q).unwrap();
+        let readout = &part.readouts[k];
+        let mask = readout.bits.iter().fold(0, |m, &b| m | 1_usize << place(qubit(b)));
+        let sum: f64 = state
+            .iter()
+            .enumerate()
+            .map(
+                |(x, a)| {
+                    if (x & mask).count_ones() % 2 == 0 { a.norm_sqr() } else { -a.norm_sqr() }
+                },
+            )
+            .sum();
+        part.weight * if readout.negated { -sum } else { sum }
+    };
+    parts.iter().map(of).sum()
+}
+
+#[test]
+fn one_plan_serves_every_text_and_gives_the_models_expectations() {
+    let bytes = include_bytes!("../../tests/vectors/words_v1.qdm");
+    let model = Model::parse(bytes).unwrap();
+    let device = Device::baihua().unwrap();
+    let plan = Plan::new(Source::from_model(&model), &device, Options::default()).unwrap();
+    assert_eq!(plan.circuits(), 2);
+    let mut scratch = Scratch::new();
+    for text in ["turn on the light", "play music", "", "set a timer for warm milk", "unknown"] {
+        let compiled = plan.compile(&inputs_of(&model, text).unwrap()).unwrap();
+        let prediction = model.classify(text, &mut scratch).unwrap();
+        for (k, &e) in prediction.expectations().iter().enumerate() {
+            let ours = expectation(&compiled, k);
+            assert!((ours - f64::from(e)).abs() < 1e-5, "{text}, output {k}: {ours} and {e}");
+        }
+    }
+}
+
+#[test]
+fn a_model_without_named_angles_compiles_from_its_program() {
+    let bytes = include_bytes!("../../tests/vectors/words_v1.qdm");
+    let model = Model::parse(bytes).unwrap();
+    let named = Source::from_model(&model);
+    let program = Source::from_program(&model);
+    assert_ne!(named, program);
+    let device = Device::named("line:11").unwrap();
+    let plan = Plan::new(program, &device, Options::default()).unwrap();
+    let inputs = inputs_of(&model, "turn on the light").unwrap();
+    let compiled = plan.compile(&inputs).unwrap();
+    let other = Plan::new(named, &device, Options::default()).unwrap().compile(&inputs).unwrap();
+    for k in 0..11 {
+        // The program holds its angles in f32.
+        assert!((expectation(&compiled, k) - expectation(&other, k)).abs() < 1e-5, "output {k}");
+    }
+    for part in &compiled {
+        println!("from the program, on a line: {}", Report::of(&part.circuit, &device));
+    }
+}
+
+#[test]
+fn an_angle_that_is_no_number_is_refused() {
+    let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
+    let device = Device::baihua().unwrap();
+    let plan = Plan::new(Source::from_model(&model), &device, Options::default()).unwrap();
+    let error = plan.compile(&[0.0, f64::NAN]).unwrap_err();
+    assert!(error.to_string().contains("input 1"), "{error}");
 }

@@ -59,14 +59,16 @@ pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>> {
     Ok(features.iter().map(|&x| f64::from(x)).collect())
 }
 
+/// Long help of `--target`.
+const TARGET_HELP: &str = "Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file\n\n\
+    The file is a coupling map {\"name\", \"n_qubits\", \"coupling_map\": [[a, b], ...]}, or a chip's \
+    own information with \"qubits_info\" and \"couplers_info\", whose fidelities then choose the qubits.";
+
 /// How to compile.
 #[derive(Args, Debug, Clone)]
 pub struct How {
     /// Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file
-    ///
-    /// The file is a coupling map {"name", "n_qubits", "coupling_map": [[a, b], ...]}, or a chip's own
-    /// information with "qubits_info" and "couplers_info", whose fidelities then choose the qubits.
-    #[arg(long, default_value = "baihua", verbatim_doc_comment)]
+    #[arg(long, default_value = "baihua", long_help = TARGET_HELP)]
     pub target: String,
     /// One-qubit gates to use beside cz
     #[arg(long, value_enum, default_value = "h-rz")]

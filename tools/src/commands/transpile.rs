@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Compile a circuit for a processor
 ///
@@ -35,6 +36,9 @@ pub struct TranspileArgs {
     /// Print as JSON, circuits included
     #[arg(long)]
     pub json: bool,
+    /// Say on standard error how long the layout took (once a model) and the rest (once a text)
+    #[arg(long)]
+    pub timing: bool,
 }
 
 /// What is printed with `--json`, and written as `readout.json` without the QASM texts.
@@ -72,8 +76,16 @@ pub struct CompiledCircuit {
 /// When the circuit cannot be read, does not fit the processor, or a file cannot be written.
 pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
-    let plan = Plan::new(source, &args.how.device()?, args.how.options())?;
+    let device = args.how.device()?;
+    let start = Instant::now();
+    let plan = Plan::new(source, &device, args.how.options())?;
+    let planned = start.elapsed();
     let compiled = plan.compile(&inputs)?;
+    if args.timing {
+        let ms = |t: Duration| t.as_secs_f64() * 1e3;
+        let rest = ms(start.elapsed() - planned);
+        eprintln!("layout {:.1} ms; angles and check {rest:.2} ms", ms(planned));
+    }
     let mut result = Compilation {
         target: plan.device().name.clone(),
         calibrated: plan.device().calibrated.clone(),

@@ -71,11 +71,11 @@ fn free_place(steps: &[Step], from: usize, mask: u16) -> Option<Place> {
         }
     }
     let (mut m, mut negated) = (mask, false);
-    for at in from + 1..steps.len() {
+    for (at, step) in steps.iter().enumerate().skip(from + 1) {
         if let Some(place) = found(at, m, negated) {
             return Some(place);
         }
-        if !pass(&steps[at], &mut m, &mut negated) {
+        if !pass(step, &mut m, &mut negated) {
             return None;
         }
     }
