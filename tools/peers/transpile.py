@@ -47,7 +47,7 @@ def main():
                     check=True, capture_output=True, text=True).stdout
                 counts.append(max(c["report"]["cz"] for c in json.loads(out)["circuits"]))
             text = "\n".join(l for l in file.read_text().splitlines() if not l.startswith("gate ryy"))
-            circuit = qasm2.loads(text, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS + [ryy(qasm2)])
+            circuit = qasm2.loads(text, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS + (ryy(qasm2),))
             theirs.append(min(
                 transpile(circuit, coupling_map=both, basis_gates=["h", "rx", "ry", "rz", "cz"],
                           optimization_level=3, seed_transpiler=seed).count_ops().get("cz", 0)
