@@ -125,3 +125,24 @@ fn an_angle_that_is_no_number_is_refused() {
     let error = plan.compile(&[0.0, f64::NAN]).unwrap_err();
     assert!(error.to_string().contains("input 1"), "{error}");
 }
+
+#[test]
+fn calibration_chooses_the_qubits() {
+    // A line of 30 whose couplers are bad but for those among qubits 12 to 21.
+    let couplers: Vec<String> = (0..29)
+        .map(|q| {
+            let fidelity = if (12..21).contains(&q) { 0.995 } else { 0.93 };
+            format!(r#""C{q}": {{"qubits_index": [{q}, {}], "fidelity": {fidelity}}}"#, q + 1)
+        })
+        .collect();
+    let qubits: Vec<String> =
+        (0..30).map(|q| format!(r#""Q{q}": {{"index": {q}, "fidelity": 0.999}}"#)).collect();
+    let text = format!(
+        r#"{{"qubits_info": {{{}}}, "couplers_info": {{{}}}}}"#,
+        qubits.join(", "),
+        couplers.join(", ")
+    );
+    let device = Device::from_json(&text).unwrap();
+    let compiled = compile(RANDOM[0], &device, Options::default());
+    assert_eq!(Report::of(&compiled[0].circuit, &device).physical, (12..=21).collect::<Vec<u8>>());
+}

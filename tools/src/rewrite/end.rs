@@ -43,3 +43,32 @@ pub fn absorb(branch: &mut Branch) {
     kept.reverse();
     branch.steps = kept;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Lin;
+
+    #[test]
+    fn trailing_steps_become_parities_and_others_stay() {
+        let t = || Lin::number(0.3);
+        let mut branch = Branch {
+            weight: Vec::new(),
+            steps: vec![
+                Step::Ry(0, t()),
+                Step::Ry(2, t()),
+                Step::Cx(0, 1),
+                Step::Ry(1, t()),
+                Step::Zz(0, 1, t()),
+                Step::X(0),
+                Step::Cx(1, 0),
+                Step::Rz(0, t()),
+            ],
+            outputs: vec![(0b001, false), (0b010, true)],
+        };
+        absorb(&mut branch);
+        // Qubit 2 is not read, so its RY is gone too; the first CX has an RY behind its target.
+        assert_eq!(branch.steps, [Step::Ry(0, t()), Step::Cx(0, 1), Step::Ry(1, t())]);
+        assert_eq!(branch.outputs, [(0b011, true), (0b010, true)]);
+    }
+}

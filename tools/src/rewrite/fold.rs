@@ -99,3 +99,45 @@ fn pass(step: &Step, mask: &mut u16, negated: &mut bool) -> bool {
         Step::Fresh(a, b, _) | Step::Swap(a, b) => *mask & (1 << a | 1 << b) == 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parity_that_stands_on_a_wire_is_used_there() {
+        let t = || Lin::number(0.5);
+        // Between the two CX wire 1 holds x0 + x1, which after them is the word of both wires.
+        let mut steps =
+            vec![Step::Cx(0, 1), Step::X(1), Step::Cx(0, 1), Step::Ry(2, t()), Step::Zz(0, 1, t())];
+        assert_eq!(fold(&mut steps), 1);
+        assert_eq!(steps.iter().filter(|s| s.pair().is_some()).count(), 2);
+        // Right before the last CX, behind the X: the sign has not changed.
+        assert_eq!(steps[2], Step::Rz(1, t()));
+    }
+
+    #[test]
+    fn a_rotation_of_the_word_stops_it() {
+        let t = || Lin::number(0.5);
+        let mut steps =
+            vec![Step::Cx(0, 1), Step::Ry(1, t()), Step::Zz(0, 1, t()), Step::Ry(0, t())];
+        let before = steps.clone();
+        assert_eq!(fold(&mut steps), 0);
+        assert_eq!(steps, before);
+    }
+
+    #[test]
+    fn equal_words_meet_in_one_phase() {
+        let t = || Lin::number(0.5);
+        // x0 + x1 becomes x0 + x2 by CX(1, 2) CX(2, 1): another pair of wires, one parity.
+        let mut steps = vec![
+            Step::Zz(0, 1, t()),
+            Step::Cx(1, 2),
+            Step::Cx(2, 1),
+            Step::Cx(1, 2),
+            Step::Zz(0, 2, t()),
+        ];
+        assert_eq!(fold(&mut steps), 1);
+        assert_eq!(steps.iter().filter(|s| matches!(s, Step::Zz(..))).count(), 1);
+    }
+}

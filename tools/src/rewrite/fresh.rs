@@ -84,3 +84,46 @@ fn first_phases(steps: &[Step]) -> First {
     }
     First { phase, before }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Lin;
+
+    fn chain() -> Vec<Step> {
+        let t = || Lin::number(0.5);
+        let zz = |a| Step::Zz(a, a + 1, t());
+        vec![
+            Step::Ry(0, t()),
+            zz(0),
+            Step::Ry(0, t()),
+            zz(1),
+            Step::Ry(1, t()),
+            zz(2),
+            Step::Cx(0, 1),
+        ]
+    }
+
+    #[test]
+    fn a_chain_of_phases_costs_one_cz_each_from_any_root() {
+        for root in 0..4 {
+            let marked = mark(&chain(), root);
+            assert_eq!(marked.len(), chain().len());
+            assert_eq!(marked.iter().map(Step::cost).sum::<usize>(), 4, "root {root}: {marked:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_phase_of_a_ring_reaches_no_fresh_qubit() {
+        let zz = |a, b| Step::Zz(a, b, Lin::number(0.5));
+        let marked = mark(&[zz(0, 1), zz(1, 2), zz(2, 0)], 0);
+        assert_eq!(marked.iter().map(Step::cost).sum::<usize>(), 1 + 1 + 2);
+    }
+
+    #[test]
+    fn an_exchange_takes_the_mark_away() {
+        let t = || Lin::number(0.5);
+        let steps = vec![Step::Swap(1, 2), Step::Fresh(0, 1, t()), Step::Fresh(1, 2, t())];
+        assert_eq!(kept(steps), [Step::Swap(1, 2), Step::Fresh(1, 0, t()), Step::Zz(1, 2, t())]);
+    }
+}

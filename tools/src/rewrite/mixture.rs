@@ -77,3 +77,54 @@ fn with_bit(branch: &Branch, q: u8, one: bool, flipped: bool, angle: &Lin, both:
     }
     Branch { weight, steps: steps.collect(), outputs: outputs.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn branch(steps: Vec<Step>) -> Branch {
+        Branch { weight: Vec::new(), steps, outputs: vec![(0b01, false), (0b11, false)] }
+    }
+
+    #[test]
+    fn a_control_becomes_two_weighted_branches() {
+        let angle = Lin::input(0);
+        let steps = vec![
+            Step::Ry(1, angle),
+            Step::Ry(0, Lin::number(0.4)),
+            Step::Zz(0, 1, Lin::number(0.7)),
+            Step::Ry(0, Lin::number(0.2)),
+            Step::Cx(1, 0),
+        ];
+        let all = split(branch(steps), 2);
+        assert_eq!(all.len(), 2);
+        let inputs = [0.9];
+        assert!((all[0].weight(&inputs) - 0.45_f64.cos().powi(2)).abs() < 1e-15);
+        assert!((all[1].weight(&inputs) - 0.45_f64.sin().powi(2)).abs() < 1e-15);
+        assert!(all[0].steps.contains(&Step::Rz(0, Lin::number(0.7))));
+        assert!(all[1].steps.contains(&Step::Rz(0, Lin::number(-0.7))));
+        assert_eq!((all[0].steps.len(), all[1].steps.last()), (3, Some(&Step::X(0))));
+        assert_eq!(all[0].outputs, [(0b01, false), (0b01, false)]);
+        assert_eq!(all[1].outputs, [(0b01, false), (0b01, true)]);
+    }
+
+    #[test]
+    fn a_qubit_in_a_basis_state_needs_no_second_branch() {
+        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Lin::number(1.0))];
+        let all = split(branch(steps), 1);
+        // Qubit 0 is a target: it cannot be split off, and only it was asked for.
+        assert_eq!(all.len(), 1);
+        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Lin::number(1.0))];
+        let all = split(branch(steps), 2);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].steps, [Step::X(0), Step::Ry(0, Lin::number(1.0))]);
+        assert_eq!(all[0].outputs[1], (0b01, true));
+    }
+
+    #[test]
+    fn a_rotation_after_the_coupling_forbids_the_split() {
+        let ry = |q| Step::Ry(q, Lin::number(1.0));
+        let steps = vec![ry(0), ry(1), Step::Cx(1, 0), ry(1), ry(0)];
+        assert_eq!(split(branch(steps.clone()), 2), [branch(steps)]);
+    }
+}
