@@ -37,10 +37,14 @@ pub fn apply(state: &mut [C], op: &Op, a: usize, b: usize) {
     match op.kind {
         K::Cx => pairs(state, b, za, &Matrix::rotation(K::X, 0.0)),
         K::Cz => phases(state, |x| (x & za != 0 && x & zb != 0).then_some(c(-1.0, 0.0))),
-        K::Cp => phases(state, |x| (x & za != 0 && x & zb != 0).then_some(C::turn(t))),
-        K::Rzz => phases(state, |x| {
-            Some(C::turn(if (x & za != 0) == (x & zb != 0) { -t / 2.0 } else { t / 2.0 }))
-        }),
+        K::Cp => {
+            let turn = C::turn(t);
+            phases(state, |x| (x & za != 0 && x & zb != 0).then_some(turn));
+        }
+        K::Rzz => {
+            let turns = [C::turn(-t / 2.0), C::turn(t / 2.0)];
+            phases(state, |x| Some(turns[usize::from((x & za != 0) != (x & zb != 0))]));
+        }
         K::Crx => pairs(state, b, za, &controlled(K::Rx)),
         K::Cry => pairs(state, b, za, &controlled(K::Ry)),
         K::Crz => pairs(state, b, za, &controlled(K::Rz)),
@@ -74,10 +78,13 @@ pub fn apply(state: &mut [C], op: &Op, a: usize, b: usize) {
 fn pairs(state: &mut [C], target: usize, controls: usize, matrix: &Matrix) {
     let bit = 1 << target;
     let m = &matrix.0;
-    for x in (0..state.len()).filter(|x| x & bit == 0 && x & controls == controls) {
-        let (p, q) = (state[x], state[x | bit]);
-        state[x] = m[0][0] * p + m[0][1] * q;
-        state[x | bit] = m[1][0] * p + m[1][1] * q;
+    for (i, block) in state.chunks_exact_mut(2 * bit).enumerate() {
+        let (zeros, ones) = block.split_at_mut(bit);
+        for (j, (p, q)) in zeros.iter_mut().zip(ones).enumerate() {
+            if (i * 2 * bit + j) & controls == controls {
+                (*p, *q) = (m[0][0] * *p + m[0][1] * *q, m[1][0] * *p + m[1][1] * *q);
+            }
+        }
     }
 }
 

@@ -82,9 +82,15 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
     let planned = start.elapsed();
     let compiled = plan.compile(&inputs)?;
     if args.timing {
+        // Repeated, because one short run says more about the scheduler than about the work.
+        let mut best = Duration::MAX;
+        for _ in 0..20 {
+            let start = Instant::now();
+            plan.compile(&inputs)?;
+            best = best.min(start.elapsed());
+        }
         let ms = |t: Duration| t.as_secs_f64() * 1e3;
-        let rest = ms(start.elapsed() - planned);
-        eprintln!("layout {:.1} ms; angles and check {rest:.2} ms", ms(planned));
+        eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
     }
     let mut result = Compilation {
         target: plan.device().name.clone(),
