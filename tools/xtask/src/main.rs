@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
+mod accuracy;
 mod demo;
 mod elf;
 mod firmware;
@@ -27,6 +28,8 @@ enum Command {
     Setup(setup::Options),
     /// Distills the demo's model and classifies sentences on the emulated board and on this machine
     Demo(demo::Options),
+    /// Measures the README's table of accuracy: students beside their controls
+    Accuracy(accuracy::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = repo::Repo::find().and_then(|repo| match Cli::parse().command {
         Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
