@@ -101,7 +101,7 @@ impl Answer {
     pub fn largest_gap(&self, host: &Self) -> f64 {
         let all = self.probabilities.iter().zip(&host.probabilities).map(|(a, b)| (a - b).abs());
         all.chain([(self.probability - host.probability).abs()])
-            .fold(0.0, |worst: f64, gap| if gap.is_nan() { gap } else { worst.max(gap) })
+            .fold(0.0, |worst: f64, gap| if worst.is_nan() || gap <= worst { worst } else { gap })
     }
 }
 
