@@ -1,0 +1,148 @@
+//! What can be wrong with a data file, said with file, line, field and remedy.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::MAX_ROW_BYTES;
+
+/// A data file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file is missing or may not be read.
+    #[error("{}: cannot open the data file: {source}; check the path and its permissions", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path is a directory.
+    #[error("{}: is a directory; name one data file in it", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The extension does not say which format the file has.
+    #[error("{}: the extension does not tell the format; rename the file to one of {accepted}", path.display())]
+    Extension {
+        /// The file.
+        path: PathBuf,
+        /// The extensions that would do.
+        accepted: &'static str,
+    },
+    /// A `.txt` file where labels are needed.
+    #[error("{}: a .txt file holds texts without labels; give a .tsv of `label<TAB>text`, a .csv or a .jsonl", path.display())]
+    NoLabels {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk or the pipe failed.
+    #[error("{}:{line}: reading failed: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The line being read.
+        line: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A CSV header that does not name a column that is needed, or names it twice.
+    #[error("{}:{line}: the header must name one column `{field}`, it names {found}; add or rename the column", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The header's line.
+        line: u64,
+        /// The column looked for.
+        field: &'static str,
+        /// The names the header does have.
+        found: String,
+    },
+    /// A CSV record that never ends, so that no later row can be told apart.
+    #[error("{}:{line}: the record that starts here does not end within the file or {} KiB; close its quote, or double the quotes inside the field", path.display(), MAX_ROW_BYTES >> 10)]
+    OpenQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line the record starts on.
+        line: u64,
+    },
+    /// A bad row, when bad rows are refused.
+    #[error("{}:{line}: {fault}; or pass `--bad-rows skip` to leave bad rows out", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The row's line.
+        line: u64,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// Not one good row.
+    #[error("{}: no rows ({skipped} bad rows skipped); give a file with at least one text", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// Bad rows that were skipped.
+        skipped: u64,
+    },
+}
+
+/// What is wrong with one row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A TSV line without a tab.
+    #[error("no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`")]
+    NoTab,
+    /// A field of nothing but white space.
+    #[error("field `{field}` is empty; fill it in or delete the row")]
+    Blank {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field that is absent.
+    #[error("field `{field}` is missing; add it")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("field `{field}` is not UTF-8 from its byte {byte} on; save the file as UTF-8")]
+    Utf8 {
+        /// The field, or `line` when fields could not be told apart yet.
+        field: &'static str,
+        /// The first offending byte, counted from 1 within the field.
+        byte: usize,
+    },
+    /// A JSON line that is not an object.
+    #[error(
+        "the line is not a JSON object; write {{\"text\": \"..\", \"label\": \"..\"}} on one line"
+    )]
+    NotObject,
+    /// A JSON object that does not parse.
+    #[error("not valid JSON: {0}; correct the line")]
+    Json(String),
+    /// A JSON field of the wrong kind.
+    #[error("field `{field}` is {found}; it must be {expected}")]
+    Kind {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        found: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A CSV record with more or fewer fields than its header.
+    #[error(
+        "{found} fields where the header has {expected}; put quotes around a field that contains a comma"
+    )]
+    Fields {
+        /// Fields of the record.
+        found: usize,
+        /// Fields of the header.
+        expected: usize,
+    },
+    /// A row longer than any sentence.
+    #[error("the line is longer than {} KiB; a row is one short text, split it or check the line ends", MAX_ROW_BYTES >> 10)]
+    TooLong,
+}

@@ -1,0 +1,165 @@
+//! CSV with a header, record by record, with true line numbers and a bound on a record's size.
+//!
+//! The csv crate ends a file's last record whether or not its quotes are closed, and counts lines
+//! from where it starts to look for a record. Both are mended here: two line feeds are appended to
+//! the file, of which a closed record can take only one, and a record's first line is counted back
+//! from its end.
+
+use std::fs::File;
+use std::io::{self, Chain, Read};
+use std::path::Path;
+
+use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
+
+use super::{Counted, Cut, DataError, Fault, MAX_ROW_BYTES, checked_label, checked_text, utf8};
+
+const BUFFER_BYTES: usize = 1 << 16;
+const TAIL: &[u8] = b"\n\n";
+
+/// A CSV file and where its two columns are.
+pub(super) struct Table {
+    reader: Reader<Chain<Counted<File>, &'static [u8]>>,
+    record: ByteRecord,
+    fields: usize,
+    text: usize,
+    label: Option<usize>,
+}
+
+impl Table {
+    /// Reads the header. A file without one is left for the first [`Table::cut`] to find empty.
+    pub(super) fn open(path: &Path, file: File, labelled: bool) -> Result<Self, DataError> {
+        let mut table = Self {
+            reader: ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                // Only \n ends a record: with \r as well the crate's line count slips on CRLF.
+                .terminator(Terminator::Any(b'\n'))
+                .buffer_capacity(BUFFER_BYTES)
+                .from_reader(Counted::new(file).chain(TAIL)),
+            record: ByteRecord::new(),
+            fields: 0,
+            text: 0,
+            label: None,
+        };
+        if let Some(line) = table.read(path)? {
+            let names: Vec<String> = table
+                .record
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+                .collect();
+            let column = |field: &'static str| {
+                let mut found = names.iter().enumerate().filter(|(_, name)| *name == field);
+                match (found.next(), found.next()) {
+                    (Some((index, _)), None) => Ok(index),
+                    _ => Err(DataError::Header {
+                        path: path.into(),
+                        line,
+                        field,
+                        found: format!("`{}`", names.join("`, `")),
+                    }),
+                }
+            };
+            table.fields = names.len();
+            table.text = column("text")?;
+            table.label = if labelled {
+                Some(column("label")?)
+            } else {
+                None
+            };
+        }
+        Ok(table)
+    }
+
+    /// Bytes taken from the file so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.reader.get_ref().get_ref().0.count()
+    }
+
+    /// The next record's line, and its label and text or what is wrong with them.
+    pub(super) fn cut(&mut self, path: &Path) -> Result<Option<(u64, Cut)>, DataError> {
+        let Some(line) = self.read(path)? else {
+            return Ok(None);
+        };
+        Ok(Some((line, self.columns())))
+    }
+
+    fn columns(&self) -> Cut {
+        if self.record.as_slice().len() > MAX_ROW_BYTES {
+            return Err(Fault::TooLong);
+        }
+        if self.record.len() != self.fields {
+            return Err(Fault::Fields {
+                found: self.record.len(),
+                expected: self.fields,
+            });
+        }
+        let field = |name, index| utf8(name, self.record.get(index).unwrap_or_default());
+        let label = match self.label {
+            Some(index) => Some(checked_label(field("label", index)?)?),
+            None => None,
+        };
+        Ok((label, checked_text(field("text", self.text)?)?))
+    }
+
+    /// Reads the next record that is not blank into `record`, returns the line it starts on.
+    fn read(&mut self, path: &Path) -> Result<Option<u64>, DataError> {
+        loop {
+            let line = self.reader.position().line();
+            let start = self.reader.position().byte();
+            let limit = start + u64::try_from(MAX_ROW_BYTES + 2 * BUFFER_BYTES).unwrap_or(u64::MAX);
+            self.reader.get_mut().get_mut().0.set_limit(limit);
+            match self.reader.read_byte_record(&mut self.record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(failure(path, line, error)),
+            }
+            let end = self.reader.position();
+            let inside = self.record.as_slice().iter().filter(|&&b| b == b'\n');
+            let inside = u64::try_from(inside.count()).unwrap_or(u64::MAX);
+            let closed = end.byte() < self.bytes_read() + 2;
+            // A closed record's own line feed has been counted, an open one's is a field's.
+            let first = end.line().saturating_sub(inside + u64::from(closed));
+            if !closed {
+                let path = path.into();
+                return Err(DataError::OpenQuote { path, line: first });
+            }
+            self.drop_carriage_return();
+            let blank = self.record.len() == 1 && self.record.as_slice().iter().all(|&b| b == b' ');
+            if !blank {
+                return Ok(Some(first));
+            }
+        }
+    }
+
+    /// Of a CRLF line end the \r is still in the last field.
+    fn drop_carriage_return(&mut self) {
+        if self.record.as_slice().ends_with(b"\r") {
+            let last = self.record.len() - 1;
+            let trimmed: ByteRecord = (self.record.iter().enumerate())
+                .map(|(i, field)| {
+                    if i == last {
+                        field.strip_suffix(b"\r").unwrap_or(field)
+                    } else {
+                        field
+                    }
+                })
+                .collect();
+            self.record = trimmed;
+        }
+    }
+}
+
+fn failure(path: &Path, line: u64, error: csv::Error) -> DataError {
+    let path = path.into();
+    match error.into_kind() {
+        ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => {
+            DataError::OpenQuote { path, line }
+        }
+        ErrorKind::Io(source) => DataError::Read { path, line, source },
+        other => DataError::Read {
+            path,
+            line,
+            source: io::Error::other(format!("{other:?}")),
+        },
+    }
+}
