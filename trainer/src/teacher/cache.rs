@@ -17,7 +17,8 @@ use super::{Identity, Pooled, TeacherError, digest};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
 const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
-const KEY_BYTES: usize = 32;
+/// Key and token count in front of a record's vectors.
+const RECORD_HEAD_BYTES: usize = 32 + 4;
 const CUT: u32 = 1 << 31;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
@@ -31,8 +32,18 @@ pub struct Cache {
     seed: [u8; 32],
     cells: usize,
     width: usize,
-    index: HashMap<Key, u64>,
+    index: HashMap<Key, Entry>,
     records: u64,
+}
+
+/// What is known of a held text without reading its vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    record: u64,
+    /// Tokens the model read.
+    pub tokens: usize,
+    /// True when the text had been cut.
+    pub cut: bool,
 }
 
 impl Cache {
@@ -89,9 +100,9 @@ impl Cache {
         hash.finalize().into()
     }
 
-    /// True when the text's features are held.
-    pub fn contains(&self, key: &Key) -> bool {
-        self.index.contains_key(key)
+    /// What is held of a text, if anything.
+    pub fn get(&self, key: &Key) -> Option<Entry> {
+        self.index.get(key).copied()
     }
 
     /// Appends features and hands them to the system; keys already held are left as they are.
@@ -100,16 +111,17 @@ impl Cache {
     /// When writing fails or the features have another size than the file's records.
     pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<(), TeacherError> {
         let mut bytes = Vec::new();
-        let mut fresh = Vec::new();
+        let mut fresh: Vec<(Key, Entry)> = Vec::new();
         for (key, row) in rows {
             if row.values.len() != self.cells * self.width {
                 let what = format!("holds records of {} numbers, got {}", self.cells * self.width, row.values.len());
                 return Err(TeacherError::Cache { path: self.path.clone(), what });
             }
-            if self.index.contains_key(key) || fresh.contains(key) {
+            if self.index.contains_key(key) || fresh.iter().any(|(k, _)| k == key) {
                 continue;
             }
-            fresh.push(*key);
+            let record = self.records + fresh.len() as u64;
+            fresh.push((*key, Entry { record, tokens: row.tokens, cut: row.cut }));
             bytes.extend_from_slice(key);
             let flag = if row.cut { CUT } else { 0 };
             bytes.extend_from_slice(&(row.tokens as u32 | flag).to_le_bytes());
@@ -123,32 +135,27 @@ impl Cache {
         let end = HEADER_BYTES + self.records * self.record_bytes();
         self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
         self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
-        for key in fresh {
-            self.index.insert(key, self.records);
-            self.records += 1;
-        }
+        self.records += fresh.len() as u64;
+        self.index.extend(fresh);
         Ok(())
     }
 
-    /// One cell's vector of a text, and whether the text had been cut; `None` when it is not held.
+    /// One cell's vector of a text; `None` when it is not held.
     ///
     /// # Errors
     /// When reading fails or the bytes do not match their checksum.
-    pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<(Vec<f32>, bool)>, TeacherError> {
-        let Some(&record) = self.index.get(key) else { return Ok(None) };
-        let start = HEADER_BYTES + record * self.record_bytes() + KEY_BYTES as u64;
-        let mut tokens = [0; 4];
-        self.read_at(start, &mut tokens)?;
+    pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>, TeacherError> {
+        let Some(&Entry { record, .. }) = self.index.get(key) else { return Ok(None) };
+        let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
         let mut bytes = vec![0; self.cell_bytes()];
-        self.read_at(start + 4 + (cell * self.cell_bytes()) as u64, &mut bytes)?;
+        self.read_at(start + (cell * self.cell_bytes()) as u64, &mut bytes)?;
         let (values, sum) = bytes.split_at(self.width * 4);
         if CRC.checksum(values).to_le_bytes() != sum {
             let what = format!("record {record} does not match its checksum");
             return Err(TeacherError::Cache { path: self.path.clone(), what });
         }
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let cut = u32::from_le_bytes(tokens) & CUT != 0;
-        Ok(Some((values.chunks_exact(4).map(float).collect(), cut)))
+        Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), TeacherError> {
@@ -161,7 +168,7 @@ impl Cache {
     }
 
     fn record_bytes(&self) -> u64 {
-        (KEY_BYTES + 4 + self.cells * self.cell_bytes()) as u64
+        (RECORD_HEAD_BYTES + self.cells * self.cell_bytes()) as u64
     }
 
     /// Reads the keys of all whole records and cuts off what follows the last good one.
@@ -171,15 +178,18 @@ impl Cache {
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
         for record in 0..whole {
-            let mut key = [0; KEY_BYTES];
+            let (mut key, mut tokens) = ([0; 32], [0; 4]);
             reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
-            reader.seek_relative((stride as usize - KEY_BYTES) as i64).map_err(TeacherError::io(&self.path))?;
-            self.index.insert(key, record);
+            reader.read_exact(&mut tokens).map_err(TeacherError::io(&self.path))?;
+            let rest = (self.cells * self.cell_bytes()) as i64;
+            reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
+            let word = u32::from_le_bytes(tokens);
+            self.index.insert(key, Entry { record, tokens: (word & !CUT) as usize, cut: word & CUT != 0 });
         }
         // Only the newest records can be half on disk with the file already long enough: check from the end.
         while whole > 0 && !self.sound(whole - 1)? {
             whole -= 1;
-            self.index.retain(|_, record| *record < whole);
+            self.index.retain(|_, entry| entry.record < whole);
         }
         self.records = whole;
         self.file.set_len(HEADER_BYTES + whole * stride).map_err(TeacherError::io(&self.path))
@@ -187,7 +197,7 @@ impl Cache {
 
     fn sound(&mut self, record: u64) -> Result<bool, TeacherError> {
         let mut bytes = vec![0; self.cells * self.cell_bytes()];
-        self.read_at(HEADER_BYTES + record * self.record_bytes() + KEY_BYTES as u64 + 4, &mut bytes)?;
+        self.read_at(HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64, &mut bytes)?;
         Ok(bytes.chunks_exact(self.cell_bytes()).all(|cell| {
             let (values, sum) = cell.split_at(self.width * 4);
             CRC.checksum(values).to_le_bytes() == sum

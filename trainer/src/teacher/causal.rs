@@ -13,7 +13,7 @@ use super::prompt::{Prompt, Prompted};
 use super::{Extractor, Identity, Pooled, TeacherError, digest};
 
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
-const TOKENS_A_BATCH: usize = 512;
+pub(super) const TOKENS_A_BATCH: usize = 512;
 
 /// A decoder from a GGUF file with its tokenizer and prompt.
 pub struct Causal {
@@ -28,12 +28,12 @@ pub struct Causal {
 }
 
 impl Causal {
-    /// Loads a GGUF file. `limit` is the most tokens a prompted text may take, longer texts are cut; `cells` are the
-    /// feature vectors wanted, or empty for every layer with both poolings.
+    /// Loads a GGUF file. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
+    /// those whose states are wanted, each with both poolings, or none for [`spread`] over the depth.
     ///
     /// # Errors
-    /// When the file cannot be used or a cell's layer is deeper than the model.
-    pub fn load(path: &Path, template: &str, limit: usize, cells: &[Cell]) -> Result<Self, TeacherError> {
+    /// When the file cannot be used or a layer is deeper than the model.
+    pub fn load(path: &Path, template: &str, limit: usize, layers: &[usize]) -> Result<Self, TeacherError> {
         let device = Device::Cpu;
         let mut gguf = Gguf::open(path)?;
         let model = Llama::load(&mut gguf, limit, &device)?;
@@ -43,14 +43,13 @@ impl Causal {
             let what = format!("the prompt alone fills the limit of {} tokens; shorten it or raise the limit", model.context());
             return Err(TeacherError::model(path, what));
         }
-        if let Some(cell) = cells.iter().find(|c| c.layer > model.depth()) {
-            let what = format!("has {} layers, {cell} was asked for", model.depth());
+        if let Some(layer) = layers.iter().find(|&&layer| layer > model.depth()) {
+            let what = format!("has {} layers, layer {layer} was asked for", model.depth());
             return Err(TeacherError::model(path, what));
         }
-        let cells = match cells {
-            [] => every_cell(model.depth()),
-            some => some.to_vec(),
-        };
+        let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
+        let both = |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
+        let cells = layers.iter().flat_map(both).collect();
         let stem = || path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let name = gguf.model_name().map_or_else(stem, str::to_owned);
         let limit = model.context();
@@ -62,6 +61,11 @@ impl Causal {
         self.model.depth()
     }
 
+    /// The prompt around each text.
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
+    }
+
     /// Tokenises texts into the prompt.
     ///
     /// # Errors
@@ -71,9 +75,11 @@ impl Causal {
     }
 }
 
-/// Every layer with both poolings, in cell order.
-pub fn every_cell(depth: usize) -> Vec<Cell> {
-    (0..=depth).flat_map(|layer| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling })).collect()
+/// Six layers at even steps, the last one among them (all when there are fewer).
+pub fn spread(depth: usize) -> Vec<usize> {
+    let mut layers: Vec<usize> = (1..=6).map(|i| (i * depth).div_ceil(6)).collect();
+    layers.dedup();
+    layers
 }
 
 impl Extractor for Causal {
@@ -82,8 +88,12 @@ impl Extractor for Causal {
         Identity {
             name: self.name.clone(),
             digest: self.digest.clone(),
-            settings: format!("prompt {:?}, at most {} tokens, {}", self.prompt.template(), self.limit, cells.join(", ")),
+            settings: format!("{}, {}", self.summary(), cells.join(", ")),
         }
+    }
+
+    fn summary(&self) -> String {
+        format!("prompt {:?}, at most {} tokens", self.prompt.template(), self.limit)
     }
 
     fn cells(&self) -> &[Cell] {

@@ -4,15 +4,25 @@
 //! [`Cell`]; the [`cache`] keeps them; a probe or a prompt's scores turn them into logits.
 
 pub mod batch;
+pub mod blend;
 pub mod cache;
 pub mod causal;
 pub mod digest;
 mod error;
+pub mod features;
+pub mod fitted;
+pub mod folds;
 pub mod gguf;
+pub mod lbfgs;
 pub mod llama;
+pub mod logistic;
 pub mod minilm;
+pub mod open;
 pub mod pool;
+pub mod probe;
 pub mod prompt;
+pub mod selftrain;
+pub mod zeroshot;
 
 pub use error::TeacherError;
 pub use pool::{Cell, Pooling};
@@ -43,6 +53,10 @@ pub struct Pooled {
 pub trait Extractor {
     /// Name, digest and settings.
     fn identity(&self) -> Identity;
+    /// The settings in a few words, without the list of cells.
+    fn summary(&self) -> String {
+        self.identity().settings
+    }
     /// The vectors that [`Self::extract`] gives, in order.
     fn cells(&self) -> &[Cell];
     /// Length of one vector.
@@ -54,15 +68,26 @@ pub trait Extractor {
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
 }
 
-/// A model that scores classes directly.
-pub trait Scorer {
-    /// Name, digest and settings.
-    fn identity(&self) -> Identity;
-    /// Number of classes, the length of every answer.
-    fn classes(&self) -> usize;
-    /// One logit a class for each text, in their order.
+/// Texts in, class logits out: what every way to a soft label comes down to.
+pub trait Teacher {
+    /// The classes, in the order of the logits.
+    fn classes(&self) -> &[String];
+    /// The models behind it.
+    fn models(&self) -> Vec<Identity>;
+    /// Everything beside the models that decides the logits, in words.
+    fn method(&self) -> String;
+    /// Runs the models over texts that are not in their caches; `progress(done, of)` follows each model.
     ///
     /// # Errors
-    /// When the tokenizer or the model fails.
-    fn score(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
+    /// When a model or a cache fails; what was computed before is kept.
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<features::Work>, TeacherError>;
+    /// One logit a class for each prepared text, in their order.
+    ///
+    /// # Errors
+    /// When a text was not prepared or a cache cannot be read.
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
 }

@@ -55,6 +55,11 @@ impl Prompt {
         &self.template
     }
 
+    /// What the template says after the text.
+    pub fn after(&self) -> &str {
+        self.template.split_once(SLOT).map_or("", |(_, after)| after)
+    }
+
     /// Tokens that the template itself takes.
     pub fn overhead(&self) -> usize {
         self.before.len() + self.after.len()
