@@ -18,7 +18,10 @@ pub fn draw_labels(rows: &[(String, String)], per_class: usize, draw: u64) -> Ve
         let mut hash = Sha256::new_with_prefix(b"qdllm label draw");
         hash.update(draw.to_le_bytes());
         hash.update(text.as_bytes());
-        classes.entry(label).or_default().push((hash.finalize().into(), i));
+        classes
+            .entry(label)
+            .or_default()
+            .push((hash.finalize().into(), i));
     }
     let mut keep = vec![false; rows.len()];
     for ranked in classes.values_mut() {
@@ -35,13 +38,24 @@ mod tests {
     use super::draw_labels;
 
     fn rows(n: usize) -> Vec<(String, String)> {
-        (0..n).map(|i| (["off", "on", "dim"][i % 3].to_owned(), format!("text number {i}"))).collect()
+        (0..n)
+            .map(|i| {
+                (
+                    ["off", "on", "dim"][i % 3].to_owned(),
+                    format!("text number {i}"),
+                )
+            })
+            .collect()
     }
 
     fn kept(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<String> {
         let keep = draw_labels(rows, per_class, draw);
-        let mut texts: Vec<String> =
-            rows.iter().zip(keep).filter(|(_, k)| *k).map(|((_, text), _)| text.clone()).collect();
+        let mut texts: Vec<String> = rows
+            .iter()
+            .zip(keep)
+            .filter(|(_, k)| *k)
+            .map(|((_, text), _)| text.clone())
+            .collect();
         texts.sort();
         texts
     }
@@ -51,7 +65,11 @@ mod tests {
         let rows = rows(30);
         let keep = draw_labels(&rows, 4, 0);
         for class in ["off", "on", "dim"] {
-            let n = rows.iter().zip(&keep).filter(|((label, _), k)| label == class && **k).count();
+            let n = rows
+                .iter()
+                .zip(&keep)
+                .filter(|((label, _), k)| label == class && **k)
+                .count();
             assert_eq!(n, 4, "{class}");
         }
     }

@@ -21,11 +21,19 @@ impl Progress {
     #[must_use]
     pub fn start(name: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {per_sec} eta {eta}");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(name.to_owned())
+            let style =
+                ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {per_sec} eta {eta}");
+            ProgressBar::new(0)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_message(name.to_owned())
         });
         let now = Instant::now();
-        Self { name: name.to_owned(), bar, started: now, said: now }
+        Self {
+            name: name.to_owned(),
+            bar,
+            started: now,
+            said: now,
+        }
     }
 
     /// Shows that `done` of `of` steps are done.
@@ -35,7 +43,11 @@ impl Progress {
             bar.set_position(done as u64);
         } else if self.said.elapsed() >= EVERY {
             self.said = Instant::now();
-            eprintln!("{}: {done} of {of}, {:.0} s", self.name, self.started.elapsed().as_secs_f64());
+            eprintln!(
+                "{}: {done} of {of}, {:.0} s",
+                self.name,
+                self.started.elapsed().as_secs_f64()
+            );
         }
     }
 }

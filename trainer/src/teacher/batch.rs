@@ -31,6 +31,10 @@ mod tests {
             let longest = group.iter().map(|&i| lengths[i]).max().unwrap_or(0);
             assert!(group.len() == 1 || group.len() * longest <= 12, "{group:?}");
         }
-        assert_eq!(groups.last().map(Vec::as_slice), Some(&[4][..]), "a text over the budget goes alone");
+        assert_eq!(
+            groups.last().map(Vec::as_slice),
+            Some(&[4][..]),
+            "a text over the budget goes alone"
+        );
     }
 }

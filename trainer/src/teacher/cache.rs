@@ -51,12 +51,23 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder cannot be written, another run holds the file, or the file is of another kind.
-    pub fn open(folder: &Path, identity: &Identity, cells: usize, width: usize) -> Result<Self, TeacherError> {
+    pub fn open(
+        folder: &Path,
+        identity: &Identity,
+        cells: usize,
+        width: usize,
+    ) -> Result<Self, TeacherError> {
         std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
         let seed = seed_of(identity);
         let path = folder.join(format!("{}.features", &digest::hex(&seed)[..16]));
         let io = |e| TeacherError::io(&path)(e);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
         if file.try_lock().is_err() {
             let what = "another run is writing this cache; wait for it or give this run its own with --cache";
             return Err(TeacherError::model(&path, what));
@@ -70,10 +81,21 @@ impl Cache {
             let mut found = vec![0; header.len()];
             file.read_exact(&mut found).map_err(io)?;
             if found != header {
-                return Err(TeacherError::Cache { path, what: "is not the feature file its name says".into() });
+                return Err(TeacherError::Cache {
+                    path,
+                    what: "is not the feature file its name says".into(),
+                });
             }
         }
-        let mut cache = Self { path, file, seed, cells, width, index: HashMap::new(), records: 0 };
+        let mut cache = Self {
+            path,
+            file,
+            seed,
+            cells,
+            width,
+            index: HashMap::new(),
+            records: 0,
+        };
         cache.rebuild(bytes.max(HEADER_BYTES))?;
         Ok(cache)
     }
@@ -114,14 +136,28 @@ impl Cache {
         let mut fresh: Vec<(Key, Entry)> = Vec::new();
         for (key, row) in rows {
             if row.values.len() != self.cells * self.width {
-                let what = format!("holds records of {} numbers, got {}", self.cells * self.width, row.values.len());
-                return Err(TeacherError::Cache { path: self.path.clone(), what });
+                let what = format!(
+                    "holds records of {} numbers, got {}",
+                    self.cells * self.width,
+                    row.values.len()
+                );
+                return Err(TeacherError::Cache {
+                    path: self.path.clone(),
+                    what,
+                });
             }
             if self.index.contains_key(key) || fresh.iter().any(|(k, _)| k == key) {
                 continue;
             }
             let record = self.records + fresh.len() as u64;
-            fresh.push((*key, Entry { record, tokens: row.tokens, cut: row.cut }));
+            fresh.push((
+                *key,
+                Entry {
+                    record,
+                    tokens: row.tokens,
+                    cut: row.cut,
+                },
+            ));
             bytes.extend_from_slice(key);
             let flag = if row.cut { CUT } else { 0 };
             bytes.extend_from_slice(&(row.tokens as u32 | flag).to_le_bytes());
@@ -133,8 +169,12 @@ impl Cache {
             }
         }
         let end = HEADER_BYTES + self.records * self.record_bytes();
-        self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
-        self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
+        self.file
+            .seek(SeekFrom::Start(end))
+            .map_err(TeacherError::io(&self.path))?;
+        self.file
+            .write_all(&bytes)
+            .map_err(TeacherError::io(&self.path))?;
         self.records += fresh.len() as u64;
         self.index.extend(fresh);
         Ok(())
@@ -145,22 +185,31 @@ impl Cache {
     /// # Errors
     /// When reading fails or the bytes do not match their checksum.
     pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>, TeacherError> {
-        let Some(&Entry { record, .. }) = self.index.get(key) else { return Ok(None) };
+        let Some(&Entry { record, .. }) = self.index.get(key) else {
+            return Ok(None);
+        };
         let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
         let mut bytes = vec![0; self.cell_bytes()];
         self.read_at(start + (cell * self.cell_bytes()) as u64, &mut bytes)?;
         let (values, sum) = bytes.split_at(self.width * 4);
         if CRC.checksum(values).to_le_bytes() != sum {
             let what = format!("record {record} does not match its checksum");
-            return Err(TeacherError::Cache { path: self.path.clone(), what });
+            return Err(TeacherError::Cache {
+                path: self.path.clone(),
+                what,
+            });
         }
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), TeacherError> {
-        self.file.seek(SeekFrom::Start(offset)).map_err(TeacherError::io(&self.path))?;
-        self.file.read_exact(into).map_err(TeacherError::io(&self.path))
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .map_err(TeacherError::io(&self.path))?;
+        self.file
+            .read_exact(into)
+            .map_err(TeacherError::io(&self.path))
     }
 
     fn cell_bytes(&self) -> usize {
@@ -176,15 +225,30 @@ impl Cache {
         let stride = self.record_bytes();
         let mut whole = (bytes - HEADER_BYTES) / stride;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
-        reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
+        reader
+            .seek(SeekFrom::Start(HEADER_BYTES))
+            .map_err(TeacherError::io(&self.path))?;
         for record in 0..whole {
             let (mut key, mut tokens) = ([0; 32], [0; 4]);
-            reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
-            reader.read_exact(&mut tokens).map_err(TeacherError::io(&self.path))?;
+            reader
+                .read_exact(&mut key)
+                .map_err(TeacherError::io(&self.path))?;
+            reader
+                .read_exact(&mut tokens)
+                .map_err(TeacherError::io(&self.path))?;
             let rest = (self.cells * self.cell_bytes()) as i64;
-            reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
+            reader
+                .seek_relative(rest)
+                .map_err(TeacherError::io(&self.path))?;
             let word = u32::from_le_bytes(tokens);
-            self.index.insert(key, Entry { record, tokens: (word & !CUT) as usize, cut: word & CUT != 0 });
+            self.index.insert(
+                key,
+                Entry {
+                    record,
+                    tokens: (word & !CUT) as usize,
+                    cut: word & CUT != 0,
+                },
+            );
         }
         // Only the newest records can be half on disk with the file already long enough: check from the end.
         while whole > 0 && !self.sound(whole - 1)? {
@@ -192,12 +256,17 @@ impl Cache {
             self.index.retain(|_, entry| entry.record < whole);
         }
         self.records = whole;
-        self.file.set_len(HEADER_BYTES + whole * stride).map_err(TeacherError::io(&self.path))
+        self.file
+            .set_len(HEADER_BYTES + whole * stride)
+            .map_err(TeacherError::io(&self.path))
     }
 
     fn sound(&mut self, record: u64) -> Result<bool, TeacherError> {
         let mut bytes = vec![0; self.cells * self.cell_bytes()];
-        self.read_at(HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64, &mut bytes)?;
+        self.read_at(
+            HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64,
+            &mut bytes,
+        )?;
         Ok(bytes.chunks_exact(self.cell_bytes()).all(|cell| {
             let (values, sum) = cell.split_at(self.width * 4);
             CRC.checksum(values).to_le_bytes() == sum
@@ -216,5 +285,11 @@ fn seed_of(identity: &Identity) -> [u8; 32] {
 }
 
 fn header(cells: usize, width: usize, seed: &[u8; 32]) -> Vec<u8> {
-    [MAGIC.as_slice(), &(cells as u32).to_le_bytes(), &(width as u32).to_le_bytes(), seed].concat()
+    [
+        MAGIC.as_slice(),
+        &(cells as u32).to_le_bytes(),
+        &(width as u32).to_le_bytes(),
+        seed,
+    ]
+    .concat()
 }

@@ -33,27 +33,51 @@ impl Causal {
     ///
     /// # Errors
     /// When the file cannot be used or a layer is deeper than the model.
-    pub fn load(path: &Path, template: &str, limit: usize, layers: &[usize]) -> Result<Self, TeacherError> {
+    pub fn load(
+        path: &Path,
+        template: &str,
+        limit: usize,
+        layers: &[usize],
+    ) -> Result<Self, TeacherError> {
         let device = Device::Cpu;
         let mut gguf = Gguf::open(path)?;
         let model = Llama::load(&mut gguf, limit, &device)?;
         let mut tokenizer = gguf.tokenizer()?;
         let prompt = Prompt::parse(template, &mut tokenizer)?;
         if prompt.overhead() >= model.context() {
-            let what = format!("the prompt alone fills the limit of {} tokens; shorten it or raise the limit", model.context());
+            let what = format!(
+                "the prompt alone fills the limit of {} tokens; shorten it or raise the limit",
+                model.context()
+            );
             return Err(TeacherError::model(path, what));
         }
         if let Some(layer) = layers.iter().find(|&&layer| layer > model.depth()) {
             let what = format!("has {} layers, layer {layer} was asked for", model.depth());
             return Err(TeacherError::model(path, what));
         }
-        let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
-        let both = |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
+        let layers = if layers.is_empty() {
+            spread(model.depth())
+        } else {
+            layers.to_vec()
+        };
+        let both =
+            |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
         let cells = layers.iter().flat_map(both).collect();
-        let stem = || path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-        let name = gguf.model_name().map_or_else(stem, str::to_owned);
+        // The file's name rather than `general.name`: converters leave training-run titles in that key.
+        let name = path
+            .file_stem()
+            .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let limit = model.context();
-        Ok(Self { model, tokenizer, device, prompt, limit, cells, name, digest: digest::file(path)? })
+        Ok(Self {
+            model,
+            tokenizer,
+            device,
+            prompt,
+            limit,
+            cells,
+            name,
+            digest: digest::file(path)?,
+        })
     }
 
     /// Number of layers.
@@ -71,7 +95,10 @@ impl Causal {
     /// # Errors
     /// When the tokenizer fails.
     pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
-        texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
+        texts
+            .iter()
+            .map(|text| self.prompt.fill(text, self.limit, &self.tokenizer))
+            .collect()
     }
 }
 
@@ -93,7 +120,11 @@ impl Extractor for Causal {
     }
 
     fn summary(&self) -> String {
-        format!("prompt {:?}, at most {} tokens", self.prompt.template(), self.limit)
+        format!(
+            "prompt {:?}, at most {} tokens",
+            self.prompt.template(),
+            self.limit
+        )
     }
 
     fn cells(&self) -> &[Cell] {
@@ -119,9 +150,15 @@ impl Extractor for Causal {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
             let tokens = Tokens::causal(&ids, &self.device)?;
             self.model.run(&tokens, depth, |layer, states| {
-                for (slot, cell) in self.cells.iter().enumerate().filter(|(_, c)| c.layer == layer) {
+                for (slot, cell) in self
+                    .cells
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, c)| c.layer == layer)
+                {
                     for (row, &i) in group.iter().enumerate() {
-                        let pooled = pool(states, row, &rows[i].text, lengths[i] - 1, cell.pooling)?;
+                        let pooled =
+                            pool(states, row, &rows[i].text, lengths[i] - 1, cell.pooling)?;
                         out[i].values[slot * width..(slot + 1) * width].copy_from_slice(&pooled);
                     }
                 }

@@ -30,7 +30,9 @@ pub enum TeacherError {
     #[error("running the model failed: {0}")]
     Tensor(#[from] candle_core::Error),
     /// The model answered with NaN or infinity.
-    #[error("the model gave a number that is not finite for the text `{text}`; its weights are damaged or it overflows")]
+    #[error(
+        "the model gave a number that is not finite for the text `{text}`; its weights are damaged or it overflows"
+    )]
     NonFinite {
         /// The start of the text.
         text: String,
@@ -51,11 +53,17 @@ pub enum TeacherError {
 impl TeacherError {
     /// An I/O error that remembers its file: `map_err(TeacherError::io(path))`.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// A model error with its file.
     pub fn model(path: &Path, what: impl Into<String>) -> Self {
-        Self::Model { path: path.to_owned(), what: what.into() }
+        Self::Model {
+            path: path.to_owned(),
+            what: what.into(),
+        }
     }
 }

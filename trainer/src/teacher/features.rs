@@ -38,7 +38,12 @@ impl Features {
     /// # Errors
     /// As [`Cache::open`].
     pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
-        let cache = Cache::open(folder, &extractor.identity(), extractor.cells().len(), extractor.width())?;
+        let cache = Cache::open(
+            folder,
+            &extractor.identity(),
+            extractor.cells().len(),
+            extractor.width(),
+        )?;
         Ok(Self { extractor, cache })
     }
 
@@ -72,10 +77,18 @@ impl Features {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Work, TeacherError> {
         // Sorted by length, then key: equal sets of texts make equal chunks whatever their order.
-        let unique: BTreeMap<(usize, Key), &str> =
-            texts.iter().map(|&text| ((text.len(), self.cache.key(text)), text)).collect();
-        let unique: Vec<(Key, &str)> = unique.into_iter().map(|((_, key), text)| (key, text)).collect();
-        let mut work = Work { texts: unique.len(), ..Work::default() };
+        let unique: BTreeMap<(usize, Key), &str> = texts
+            .iter()
+            .map(|&text| ((text.len(), self.cache.key(text)), text))
+            .collect();
+        let unique: Vec<(Key, &str)> = unique
+            .into_iter()
+            .map(|((_, key), text)| (key, text))
+            .collect();
+        let mut work = Work {
+            texts: unique.len(),
+            ..Work::default()
+        };
         let mut spent = Duration::ZERO;
         let mut done = 0;
         for chunk in unique.chunks(TEXTS_A_CHUNK) {
@@ -88,13 +101,17 @@ impl Features {
                 check_finite(&rows, &texts)?;
                 work.computed += rows.len();
                 work.tokens += rows.iter().map(|r| r.tokens).sum::<usize>();
-                let rows: Vec<(Key, Pooled)> = chunk.iter().map(|(key, _)| *key).zip(rows).collect();
+                let rows: Vec<(Key, Pooled)> =
+                    chunk.iter().map(|(key, _)| *key).zip(rows).collect();
                 self.cache.append(&rows)?;
             }
             progress(done, unique.len());
         }
         work.seconds = spent.as_secs_f64();
-        work.cut = unique.iter().filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut)).count();
+        work.cut = unique
+            .iter()
+            .filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut))
+            .count();
         Ok(work)
     }
 
@@ -109,7 +126,10 @@ impl Features {
             match self.cache.read(&key, cell)? {
                 Some(row) => values.extend(row),
                 None => {
-                    let (path, what) = (self.cache.path().to_owned(), format!("has no features of `{}`", start(text)));
+                    let (path, what) = (
+                        self.cache.path().to_owned(),
+                        format!("has no features of `{}`", start(text)),
+                    );
                     return Err(TeacherError::Cache { path, what });
                 }
             }
@@ -119,7 +139,11 @@ impl Features {
 }
 
 fn check_finite(rows: &[Pooled], texts: &[&str]) -> Result<(), TeacherError> {
-    match rows.iter().zip(texts).find(|(row, _)| row.values.iter().any(|v| !v.is_finite())) {
+    match rows
+        .iter()
+        .zip(texts)
+        .find(|(row, _)| row.values.iter().any(|v| !v.is_finite()))
+    {
         Some((_, text)) => Err(TeacherError::NonFinite { text: start(text) }),
         None => Ok(()),
     }

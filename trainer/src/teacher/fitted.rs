@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::blend::{Blend, Candidate, average, blends, cool, finalists, temperature};
+use super::blend::{Blend, Candidate, average, blends, finalists};
+use super::calibrate::{Labels, cool, judge, temperature};
 use super::features::{Features, Work};
 use super::folds::stratified;
 use super::logistic::{Logistic, Matrix};
-use super::probe::{Labels, Scaler, cross_validate, judge};
+use super::probe::{Scaler, choose, cross_validate};
 use super::selftrain::{View, fit, held_out};
 use super::{Identity, Teacher, TeacherError};
 
@@ -72,8 +73,15 @@ impl ProbeTeacher {
         options: Options,
     ) -> Result<(Self, Findings), TeacherError> {
         let fold = stratified(texts, labels, classes, options.seed)?;
-        let labels = Labels { of: labels.to_vec(), classes: classes.len() };
-        let all: Vec<&str> = texts.iter().chain(unlabelled.iter().take(POOL_TEXTS)).copied().collect();
+        let labels = Labels {
+            of: labels.to_vec(),
+            classes: classes.len(),
+        };
+        let all: Vec<&str> = texts
+            .iter()
+            .chain(unlabelled.iter().take(POOL_TEXTS))
+            .copied()
+            .collect();
 
         let mut cells = Vec::new();
         for (model, source) in sources.iter_mut().enumerate() {
@@ -81,8 +89,13 @@ impl ProbeTeacher {
                 let x = scaled(source, slot, &all)?.1;
                 let rows: Vec<usize> = (0..texts.len()).collect();
                 let trials = cross_validate(&x.select(&rows), &labels, &fold);
-                let trial = trials.into_iter().min_by(|a, b| a.loss.total_cmp(&b.loss));
-                cells.extend(trial.map(|trial| Candidate { model, slot, cell, trial }));
+                let trial = choose(trials, &labels);
+                cells.extend(trial.map(|trial| Candidate {
+                    model,
+                    slot,
+                    cell,
+                    trial,
+                }));
             }
         }
         let finalists = finalists(&cells);
@@ -95,7 +108,10 @@ impl ProbeTeacher {
         let (mut views, mut scalers) = (Vec::new(), Vec::new());
         for candidate in &chosen {
             let (scaler, x) = scaled(&mut sources[candidate.model], candidate.slot, &all)?;
-            views.push(View { x, penalty: candidate.trial.penalty });
+            views.push(View {
+                x,
+                penalty: candidate.trial.penalty,
+            });
             scalers.push(scaler);
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
@@ -104,9 +120,16 @@ impl ProbeTeacher {
         let (accuracy, loss) = judge(&table, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
-        let members = chosen.iter().zip(scalers).zip(probes).map(|((c, scaler), probe)| {
-            Member { model: c.model, slot: c.slot, scaler, probe }
-        });
+        let members = chosen
+            .iter()
+            .zip(scalers)
+            .zip(probes)
+            .map(|((c, scaler), probe)| Member {
+                model: c.model,
+                slot: c.slot,
+                scaler,
+                probe,
+            });
         let members = members.collect();
         let method = describe(&sources, &chosen, options, all.len() - texts.len());
         let findings = Findings {
@@ -118,11 +141,24 @@ impl ProbeTeacher {
             finalists: finalists.clone(),
             cells,
         };
-        Ok((Self { sources, members, classes: classes.to_vec(), temperature, method }, findings))
+        Ok((
+            Self {
+                sources,
+                members,
+                classes: classes.to_vec(),
+                temperature,
+                method,
+            },
+            findings,
+        ))
     }
 }
 
-fn scaled(source: &mut Features, slot: usize, texts: &[&str]) -> Result<(Scaler, Matrix), TeacherError> {
+fn scaled(
+    source: &mut Features,
+    slot: usize,
+    texts: &[&str],
+) -> Result<(Scaler, Matrix), TeacherError> {
     let values = source.vectors(texts, slot)?;
     let scaler = Scaler::measure(&values, source.width());
     let x = scaler.apply(&values);
@@ -130,7 +166,10 @@ fn scaled(source: &mut Features, slot: usize, texts: &[&str]) -> Result<(Scaler,
 }
 
 fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
-    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
+    table
+        .chunks_exact(classes)
+        .map(|row| row.iter().map(|&v| v as f32).collect())
+        .collect()
 }
 
 fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
@@ -139,16 +178,28 @@ fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool:
         .enumerate()
         .map(|(m, source)| {
             let identity = source.identity();
-            let own: Vec<String> =
-                chosen.iter().filter(|c| c.model == m).map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty)).collect();
-            format!("{} ({}) at {}", identity.name, source.summary(), own.join(" and "))
+            let own: Vec<String> = chosen
+                .iter()
+                .filter(|c| c.model == m)
+                .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
+                .collect();
+            format!(
+                "{} ({}) at {}",
+                identity.name,
+                source.summary(),
+                own.join(" and ")
+            )
         })
         .collect();
     let rounds = match options.rounds {
         0 => String::new(),
         n => format!("; {n} rounds of self-training on {pool} unlabelled texts"),
     };
-    format!("linear probes, averaged: {}{rounds}; folds by seed {}; labelled texts by held-out probes", models.join("; "), options.seed)
+    format!(
+        "linear probes, averaged: {}{rounds}; folds by seed {}; labelled texts by held-out probes",
+        models.join("; "),
+        options.seed
+    )
 }
 
 impl Teacher for ProbeTeacher {
@@ -164,8 +215,15 @@ impl Teacher for ProbeTeacher {
         self.method.clone()
     }
 
-    fn prepare(&mut self, texts: &[&str], progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Work>, TeacherError> {
-        self.sources.iter_mut().map(|source| source.prepare(texts, progress)).collect()
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        self.sources
+            .iter_mut()
+            .map(|source| source.prepare(texts, progress))
+            .collect()
     }
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
@@ -173,10 +231,17 @@ impl Teacher for ProbeTeacher {
         for member in &self.members {
             let values = self.sources[member.model].vectors(texts, member.slot)?;
             let x = member.scaler.apply(&values);
-            tables.push((0..texts.len()).flat_map(|i| member.probe.log_probabilities(x.row(i))).collect::<Vec<f64>>());
+            tables.push(
+                (0..texts.len())
+                    .flat_map(|i| member.probe.log_probabilities(x.row(i)))
+                    .collect::<Vec<f64>>(),
+            );
         }
         let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
         let table = average(&tables, self.classes.len());
-        Ok(rows(&cool(&table, self.classes.len(), self.temperature), self.classes.len()))
+        Ok(rows(
+            &cool(&table, self.classes.len(), self.temperature),
+            self.classes.len(),
+        ))
     }
 }

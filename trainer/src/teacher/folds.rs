@@ -11,9 +11,17 @@ pub const FOLDS: usize = 5;
 ///
 /// # Errors
 /// When there are fewer than two classes or a class has fewer than two rows.
-pub fn stratified(texts: &[&str], labels: &[usize], classes: &[String], seed: u64) -> Result<Vec<usize>, TeacherError> {
+pub fn stratified(
+    texts: &[&str],
+    labels: &[usize],
+    classes: &[String],
+    seed: u64,
+) -> Result<Vec<usize>, TeacherError> {
     if classes.len() < 2 {
-        return Err(TeacherError::Labels(format!("a probe needs at least 2 classes, the labels name {}", classes.len())));
+        return Err(TeacherError::Labels(format!(
+            "a probe needs at least 2 classes, the labels name {}",
+            classes.len()
+        )));
     }
     let mut ranked: Vec<Vec<([u8; 32], usize)>> = vec![Vec::new(); classes.len()];
     for (i, (text, &label)) in texts.iter().zip(labels).enumerate() {
@@ -22,9 +30,16 @@ pub fn stratified(texts: &[&str], labels: &[usize], classes: &[String], seed: u6
         hash.update(text.as_bytes());
         ranked[label].push((hash.finalize().into(), i));
     }
-    let rarest = ranked.iter().enumerate().min_by_key(|(_, rows)| rows.len()).map_or((0, 0), |(c, rows)| (c, rows.len()));
+    let rarest = ranked
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, rows)| rows.len())
+        .map_or((0, 0), |(c, rows)| (c, rows.len()));
     if rarest.1 < 2 {
-        let what = format!("class `{}` has {} labelled text(s), a probe needs at least 2", classes[rarest.0], rarest.1);
+        let what = format!(
+            "class `{}` has {} labelled text(s), a probe needs at least 2",
+            classes[rarest.0], rarest.1
+        );
         return Err(TeacherError::Labels(what));
     }
     let folds = rarest.1.min(FOLDS);
@@ -52,7 +67,9 @@ mod tests {
         let fold = stratified(&texts, &labels, &classes, 1).unwrap();
         for f in 0..FOLDS {
             for class in 0..3 {
-                let n = (0..60).filter(|&i| fold[i] == f && labels[i] == class).count();
+                let n = (0..60)
+                    .filter(|&i| fold[i] == f && labels[i] == class)
+                    .count();
                 assert_eq!(n, 4, "fold {f} class {class}");
             }
         }
@@ -62,7 +79,9 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_validated() {
         let classes = ["a", "b"].map(String::from);
-        let message = stratified(&["x", "y", "z"], &[0, 0, 1], &classes, 1).unwrap_err().to_string();
+        let message = stratified(&["x", "y", "z"], &[0, 0, 1], &classes, 1)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("`b`"), "{message}");
         assert!(stratified(&["x", "y"], &[0, 0], &classes[..1], 1).is_err());
     }

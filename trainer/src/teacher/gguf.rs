@@ -30,13 +30,31 @@ impl Gguf {
     /// When the file cannot be read, is not GGUF, or names no architecture.
     pub fn open(path: &Path) -> Result<Self, TeacherError> {
         let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
-        let content = Content::read(&mut reader)
-            .map_err(|e| TeacherError::model(path, format!("not a readable GGUF file ({e}); fetch it again")))?;
-        let architecture = match content.metadata.get("general.architecture").map(Value::to_string) {
+        let content = Content::read(&mut reader).map_err(|e| {
+            TeacherError::model(
+                path,
+                format!("not a readable GGUF file ({e}); fetch it again"),
+            )
+        })?;
+        let architecture = match content
+            .metadata
+            .get("general.architecture")
+            .map(Value::to_string)
+        {
             Some(Ok(name)) => name.clone(),
-            _ => return Err(TeacherError::model(path, "the GGUF header has no `general.architecture`; fetch it again")),
+            _ => {
+                return Err(TeacherError::model(
+                    path,
+                    "the GGUF header has no `general.architecture`; fetch it again",
+                ));
+            }
         };
-        Ok(Self { path: path.to_owned(), reader, content, architecture })
+        Ok(Self {
+            path: path.to_owned(),
+            reader,
+            content,
+            architecture,
+        })
     }
 
     /// The file's path.
@@ -49,20 +67,17 @@ impl Gguf {
         &self.architecture
     }
 
-    /// The model's own name, when the file states one.
-    pub fn model_name(&self) -> Option<&str> {
-        self.content.metadata.get("general.name").and_then(|v| v.to_string().ok()).map(String::as_str)
-    }
-
     fn value(&self, key: &str) -> Result<&Value, TeacherError> {
-        self.content
-            .metadata
-            .get(key)
-            .ok_or_else(|| TeacherError::model(&self.path, format!("the GGUF header has no `{key}`")))
+        self.content.metadata.get(key).ok_or_else(|| {
+            TeacherError::model(&self.path, format!("the GGUF header has no `{key}`"))
+        })
     }
 
     fn bad(&self, key: &str, e: &candle_core::Error) -> TeacherError {
-        TeacherError::model(&self.path, format!("GGUF key `{key}` has the wrong type ({e})"))
+        TeacherError::model(
+            &self.path,
+            format!("GGUF key `{key}` has the wrong type ({e})"),
+        )
     }
 
     /// A count such as `block_count`, under the architecture's prefix.
@@ -71,7 +86,10 @@ impl Gguf {
     /// When the key is missing or no unsigned integer.
     pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
         let key = format!("{}.{key}", self.architecture);
-        self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
+        self.value(&key)?
+            .to_u32()
+            .map(|n| n as usize)
+            .map_err(|e| self.bad(&key, &e))
     }
 
     /// A real hyper-parameter, or `default` when the file leaves it out.
@@ -95,17 +113,33 @@ impl Gguf {
     ///
     /// # Errors
     /// When the tensor is missing, cannot be read, or has another shape.
-    pub fn tensor(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, TeacherError> {
+    pub fn tensor(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        device: &Device,
+    ) -> Result<Tensor, TeacherError> {
         if !self.has_tensor(name) {
-            return Err(TeacherError::model(&self.path, format!("tensor `{name}` is missing; fetch the file again")));
+            return Err(TeacherError::model(
+                &self.path,
+                format!("tensor `{name}` is missing; fetch the file again"),
+            ));
         }
         let tensor = self
             .content
             .tensor(&mut self.reader, name, device)
             .and_then(|t| t.dequantize(device))
-            .map_err(|e| TeacherError::model(&self.path, format!("tensor `{name}`: {e}; fetch the file again")))?;
+            .map_err(|e| {
+                TeacherError::model(
+                    &self.path,
+                    format!("tensor `{name}`: {e}; fetch the file again"),
+                )
+            })?;
         if tensor.dims() != shape {
-            let what = format!("tensor `{name}` has shape {:?}, the header asks for {shape:?}", tensor.dims());
+            let what = format!(
+                "tensor `{name}` has shape {:?}, the header asks for {shape:?}",
+                tensor.dims()
+            );
             return Err(TeacherError::model(&self.path, what));
         }
         Ok(tensor)
@@ -128,14 +162,22 @@ impl Gguf {
     /// # Errors
     /// When the file carries none, or one that is not byte-level BPE.
     pub fn tokenizer(&self) -> Result<Tokenizer, TeacherError> {
-        let mut tokenizer = <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content)
-            .map_err(|e| TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})")))?;
-        let pre = self.content.metadata.get("tokenizer.ggml.pre").and_then(|v| v.to_string().ok());
+        let mut tokenizer =
+            <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {
+                TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})"))
+            })?;
+        let pre = self
+            .content
+            .metadata
+            .get("tokenizer.ggml.pre")
+            .and_then(|v| v.to_string().ok());
         if pre.is_some_and(|name| name == "smollm") {
             // This family reads every digit by itself and puts no space before the first word; the
             // reader's default for names it does not know does neither.
-            let steps: Vec<PreTokenizerWrapper> =
-                vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
+            let steps: Vec<PreTokenizerWrapper> = vec![
+                Digits::new(true).into(),
+                ByteLevel::new(false, true, true).into(),
+            ];
             tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(steps))));
         }
         Ok(tokenizer)

@@ -58,8 +58,19 @@ impl Tokens {
     /// When there is no sequence or only empty ones.
     pub fn causal(rows: &[&[u32]], device: &Device) -> Result<Self, TeacherError> {
         let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
-        let padded = rows.iter().flat_map(|r| r.iter().copied().chain(std::iter::repeat(0)).take(length)).collect();
-        let mask = (0..length * length).map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 }).collect();
+        let padded = rows
+            .iter()
+            .flat_map(|r| r.iter().copied().chain(std::iter::repeat(0)).take(length))
+            .collect();
+        let mask = (0..length * length)
+            .map(|i| {
+                if i % length > i / length {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+            .collect();
         Ok(Self {
             ids: Tensor::from_vec::<_, u32>(padded, (rows.len(), length), device)?,
             positions: rows.iter().flat_map(|_| 0..length as u32).collect(),
@@ -76,11 +87,20 @@ impl Llama {
     pub fn load(gguf: &mut Gguf, context: usize, device: &Device) -> Result<Self, TeacherError> {
         let path = gguf.path().to_owned();
         if gguf.architecture() != "llama" {
-            let what = format!("architecture `{}` is not supported; use a GGUF of the llama family", gguf.architecture());
+            let what = format!(
+                "architecture `{}` is not supported; use a GGUF of the llama family",
+                gguf.architecture()
+            );
             return Err(TeacherError::model(&path, what));
         }
-        let (width, heads) = (gguf.count("embedding_length")?, gguf.count("attention.head_count")?);
-        let (kv_heads, feed) = (gguf.count("attention.head_count_kv")?, gguf.count("feed_forward_length")?);
+        let (width, heads) = (
+            gguf.count("embedding_length")?,
+            gguf.count("attention.head_count")?,
+        );
+        let (kv_heads, feed) = (
+            gguf.count("attention.head_count_kv")?,
+            gguf.count("feed_forward_length")?,
+        );
         let blocks = gguf.count("block_count")?;
         check_heads(&path, width, heads, kv_heads)?;
         let head_width = width / heads;
@@ -90,16 +110,37 @@ impl Llama {
         let mut layers = Vec::with_capacity(blocks);
         for i in 0..blocks {
             let mut linear = |name: &str, rows: usize, columns: usize| {
-                let weight = gguf.tensor(&format!("blk.{i}.{name}.weight"), &[rows, columns], device)?;
+                let weight =
+                    gguf.tensor(&format!("blk.{i}.{name}.weight"), &[rows, columns], device)?;
                 Ok::<_, TeacherError>(Linear::new(weight, None))
             };
-            let (query, output) = (linear("attn_q", width, width)?, linear("attn_output", width, width)?);
-            let (key, value) = (linear("attn_k", kv_width, width)?, linear("attn_v", kv_width, width)?);
-            let (gate, up) = (linear("ffn_gate", feed, width)?, linear("ffn_up", feed, width)?);
+            let (query, output) = (
+                linear("attn_q", width, width)?,
+                linear("attn_output", width, width)?,
+            );
+            let (key, value) = (
+                linear("attn_k", kv_width, width)?,
+                linear("attn_v", kv_width, width)?,
+            );
+            let (gate, up) = (
+                linear("ffn_gate", feed, width)?,
+                linear("ffn_up", feed, width)?,
+            );
             let down = linear("ffn_down", width, feed)?;
-            let attention_norm = gguf.tensor(&format!("blk.{i}.attn_norm.weight"), &[width], device)?;
+            let attention_norm =
+                gguf.tensor(&format!("blk.{i}.attn_norm.weight"), &[width], device)?;
             let feed_norm = gguf.tensor(&format!("blk.{i}.ffn_norm.weight"), &[width], device)?;
-            layers.push(Layer { attention_norm, query, key, value, output, feed_norm, gate, up, down });
+            layers.push(Layer {
+                attention_norm,
+                query,
+                key,
+                value,
+                output,
+                feed_norm,
+                gate,
+                up,
+                down,
+            });
         }
         let vocabulary = gguf.vocabulary()?;
         let embedding = gguf.tensor("token_embd.weight", &[vocabulary, width], device)?;
@@ -108,7 +149,12 @@ impl Llama {
             true => gguf.tensor("output.weight", &[vocabulary, width], device)?,
             false => embedding.clone(),
         };
-        let (cos, sin) = rotations(context, head_width, gguf.real("rope.freq_base", 10_000.0)?, device)?;
+        let (cos, sin) = rotations(
+            context,
+            head_width,
+            gguf.real("rope.freq_base", 10_000.0)?,
+            device,
+        )?;
         Ok(Self {
             embedding: Embedding::new(embedding, width),
             layers,
@@ -154,8 +200,14 @@ impl Llama {
         let (batch, length) = tokens.ids.dims2()?;
         let positions = Tensor::from_slice(&tokens.positions, batch * length, tokens.ids.device())?;
         let half = self.head_width / 2;
-        let cos = self.cos.index_select(&positions, 0)?.reshape((batch, length, half))?;
-        let sin = self.sin.index_select(&positions, 0)?.reshape((batch, length, half))?;
+        let cos = self
+            .cos
+            .index_select(&positions, 0)?
+            .reshape((batch, length, half))?;
+        let sin = self
+            .sin
+            .index_select(&positions, 0)?
+            .reshape((batch, length, half))?;
         let mut x = self.embedding.forward(&tokens.ids)?;
         visit(0, &x)?;
         for (i, layer) in self.layers.iter().take(depth).enumerate() {
@@ -178,13 +230,25 @@ impl Llama {
     /// # Errors
     /// When the states do not have the model's width.
     pub fn next_token(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
-        Ok(ops::log_softmax(&self.unembedding.forward(states)?, D::Minus1)?)
+        Ok(ops::log_softmax(
+            &self.unembedding.forward(states)?,
+            D::Minus1,
+        )?)
     }
 
-    fn attend(&self, layer: &Layer, x: &Tensor, cos: &Tensor, sin: &Tensor, mask: &Tensor) -> Result<Tensor, TeacherError> {
+    fn attend(
+        &self,
+        layer: &Layer,
+        x: &Tensor,
+        cos: &Tensor,
+        sin: &Tensor,
+        mask: &Tensor,
+    ) -> Result<Tensor, TeacherError> {
         let (batch, length, _) = x.dims3()?;
         let split = |t: Tensor, heads: usize| {
-            t.reshape((batch, length, heads, self.head_width))?.transpose(1, 2)?.contiguous()
+            t.reshape((batch, length, heads, self.head_width))?
+                .transpose(1, 2)?
+                .contiguous()
         };
         // GGUF files of this family hold query and key rows permuted for the interleaved rotation.
         let query = rotary_emb::rope_i(&split(layer.query.forward(x)?, self.heads)?, cos, sin)?;
@@ -194,15 +258,35 @@ impl Llama {
         let shared = self.heads / self.kv_heads;
         let query = query.reshape((batch, self.kv_heads, shared * length, self.head_width))?;
         let scores = (query.matmul(&key.t()?)? / (self.head_width as f64).sqrt())?;
-        let scores = scores.reshape((batch, self.heads, length, length))?.broadcast_add(mask)?;
-        let weights = ops::softmax_last_dim(&scores)?.reshape((batch, self.kv_heads, shared * length, length))?;
-        let mixed = weights.matmul(&value)?.reshape((batch, self.heads, length, self.head_width))?;
-        Ok(layer.output.forward(&mixed.transpose(1, 2)?.reshape((batch, length, self.width))?)?)
+        let scores = scores
+            .reshape((batch, self.heads, length, length))?
+            .broadcast_add(mask)?;
+        let weights = ops::softmax_last_dim(&scores)?.reshape((
+            batch,
+            self.kv_heads,
+            shared * length,
+            length,
+        ))?;
+        let mixed =
+            weights
+                .matmul(&value)?
+                .reshape((batch, self.heads, length, self.head_width))?;
+        Ok(layer.output.forward(
+            &mixed
+                .transpose(1, 2)?
+                .reshape((batch, length, self.width))?,
+        )?)
     }
 }
 
-fn check_heads(path: &Path, width: usize, heads: usize, kv_heads: usize) -> Result<(), TeacherError> {
-    let fits = heads > 0 && kv_heads > 0 && width.is_multiple_of(heads) && heads.is_multiple_of(kv_heads);
+fn check_heads(
+    path: &Path,
+    width: usize,
+    heads: usize,
+    kv_heads: usize,
+) -> Result<(), TeacherError> {
+    let fits =
+        heads > 0 && kv_heads > 0 && width.is_multiple_of(heads) && heads.is_multiple_of(kv_heads);
     if fits && (width / heads).is_multiple_of(2) {
         return Ok(());
     }
@@ -210,10 +294,21 @@ fn check_heads(path: &Path, width: usize, heads: usize, kv_heads: usize) -> Resu
     Err(TeacherError::model(path, what))
 }
 
-fn rotations(context: usize, head_width: usize, base: f32, device: &Device) -> Result<(Tensor, Tensor), TeacherError> {
+fn rotations(
+    context: usize,
+    head_width: usize,
+    base: f32,
+    device: &Device,
+) -> Result<(Tensor, Tensor), TeacherError> {
     let half = head_width / 2;
-    let angle = |i: usize| (i / half) as f64 * f64::from(base).powf(-2.0 * (i % half) as f64 / head_width as f64);
-    let table = |f: fn(f64) -> f64| (0..context * half).map(|i| f(angle(i)) as f32).collect::<Vec<_>>();
+    let angle = |i: usize| {
+        (i / half) as f64 * f64::from(base).powf(-2.0 * (i % half) as f64 / head_width as f64)
+    };
+    let table = |f: fn(f64) -> f64| {
+        (0..context * half)
+            .map(|i| f(angle(i)) as f32)
+            .collect::<Vec<_>>()
+    };
     let cos = Tensor::from_vec(table(f64::cos), (context, half), device)?;
     let sin = Tensor::from_vec(table(f64::sin), (context, half), device)?;
     Ok((cos, sin))

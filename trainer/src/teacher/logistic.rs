@@ -9,8 +9,8 @@ use super::lbfgs::{Outcome, minimise};
 
 /// Rows of one parallel piece of work.
 const ROWS_A_CHUNK: usize = 256;
-/// Largest gradient entry at which a fit counts as done; log-probabilities have settled to three digits by then.
-const TOLERANCE: f64 = 1e-6;
+/// Largest gradient entry at which a fit counts as done; log-probabilities have settled to two digits by then.
+const TOLERANCE: f64 = 1e-5;
 const ITERATIONS: usize = 300;
 
 /// Rows of features, row-major.
@@ -35,7 +35,10 @@ impl Matrix {
 
     /// The rows of the given numbers, in that order.
     pub fn select(&self, rows: &[usize]) -> Self {
-        Self { columns: self.columns, values: rows.iter().flat_map(|&i| self.row(i)).copied().collect() }
+        Self {
+            columns: self.columns,
+            values: rows.iter().flat_map(|&i| self.row(i)).copied().collect(),
+        }
     }
 }
 
@@ -50,7 +53,11 @@ pub struct Logistic {
 impl Logistic {
     /// All parameters zero: every class equally likely.
     pub fn zero(classes: usize, columns: usize) -> Self {
-        Self { classes, columns, parameters: vec![0.0; classes * (columns + 1)] }
+        Self {
+            classes,
+            columns,
+            parameters: vec![0.0; classes * (columns + 1)],
+        }
     }
 
     /// Fits by L-BFGS, starting from the present parameters (a warm start along a path of penalties).
@@ -59,30 +66,41 @@ impl Logistic {
     pub fn fit(&mut self, x: &Matrix, targets: &[f64], weights: &[f64], penalty: f64) -> Outcome {
         let total: f64 = weights.iter().sum();
         let shape = (self.classes, self.columns);
-        minimise(&mut self.parameters, TOLERANCE, ITERATIONS, |parameters, gradient| {
-            // Chunks run on all cores and are added in order: the sum does not depend on the number of threads.
-            let parts: Vec<(f64, Vec<f64>)> = (0..x.rows().div_ceil(ROWS_A_CHUNK))
-                .into_par_iter()
-                .map(|chunk| {
-                    let rows = chunk * ROWS_A_CHUNK..((chunk + 1) * ROWS_A_CHUNK).min(x.rows());
-                    loss_of_rows(parameters, shape, x, targets, weights, rows)
-                })
-                .collect();
-            gradient.fill(0.0);
-            let mut value = 0.0;
-            for (part, slope) in parts {
-                value += part / total;
-                gradient.iter_mut().zip(slope).for_each(|(g, s)| *g += s / total);
-            }
-            let stride = shape.1 + 1;
-            for (g, p) in gradient.chunks_exact_mut(stride).zip(parameters.chunks_exact(stride)) {
-                for (g, p) in g[..shape.1].iter_mut().zip(p) {
-                    value += 0.5 * penalty * p * p;
-                    *g += penalty * p;
+        minimise(
+            &mut self.parameters,
+            TOLERANCE,
+            ITERATIONS,
+            |parameters, gradient| {
+                // Chunks run on all cores and are added in order: the sum does not depend on the number of threads.
+                let parts: Vec<(f64, Vec<f64>)> = (0..x.rows().div_ceil(ROWS_A_CHUNK))
+                    .into_par_iter()
+                    .map(|chunk| {
+                        let rows = chunk * ROWS_A_CHUNK..((chunk + 1) * ROWS_A_CHUNK).min(x.rows());
+                        loss_of_rows(parameters, shape, x, targets, weights, rows)
+                    })
+                    .collect();
+                gradient.fill(0.0);
+                let mut value = 0.0;
+                for (part, slope) in parts {
+                    value += part / total;
+                    gradient
+                        .iter_mut()
+                        .zip(slope)
+                        .for_each(|(g, s)| *g += s / total);
                 }
-            }
-            value
-        })
+                let stride = shape.1 + 1;
+                for (g, p) in gradient
+                    .chunks_exact_mut(stride)
+                    .zip(parameters.chunks_exact(stride))
+                {
+                    for (g, p) in g[..shape.1].iter_mut().zip(p) {
+                        value += 0.5 * penalty * p * p;
+                        *g += penalty * p;
+                    }
+                }
+                value
+            },
+        )
     }
 
     /// Number of classes.
@@ -128,7 +146,10 @@ fn loss_of_rows(
             value -= weights[i] * target * log_p;
             let error = weights[i] * (log_p.exp() - target);
             let g = &mut gradient[class * (columns + 1)..(class + 1) * (columns + 1)];
-            g[..columns].iter_mut().zip(row).for_each(|(g, x)| *g += error * x);
+            g[..columns]
+                .iter_mut()
+                .zip(row)
+                .for_each(|(g, x)| *g += error * x);
             g[columns] += error;
         }
     }
@@ -159,17 +180,25 @@ mod tests {
     fn clouds(n: usize) -> (Matrix, Vec<usize>) {
         let mut state = 1u64;
         let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5
         };
         let centres = [(0.0, 1.0), (1.0, 0.0), (-1.0, -0.5)];
         let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
-        let values = labels.iter().flat_map(|&c| [centres[c].0 + 1.6 * next(), centres[c].1 + 1.6 * next()]).collect();
+        let values = labels
+            .iter()
+            .flat_map(|&c| [centres[c].0 + 1.6 * next(), centres[c].1 + 1.6 * next()])
+            .collect();
         (Matrix { columns: 2, values }, labels)
     }
 
     fn one_hot(labels: &[usize], classes: usize) -> Vec<f64> {
-        labels.iter().flat_map(|&l| (0..classes).map(move |c| f64::from(u8::from(c == l)))).collect()
+        labels
+            .iter()
+            .flat_map(|&l| (0..classes).map(move |c| f64::from(u8::from(c == l))))
+            .collect()
     }
 
     #[test]
@@ -177,18 +206,24 @@ mod tests {
         let (x, labels) = clouds(600);
         let mut model = Logistic::zero(3, 2);
         let end = model.fit(&x, &one_hot(&labels, 3), &[1.0; 600], 1e-2);
-        assert!(end.gradient <= 1e-6, "{end:?}");
+        assert!(end.gradient <= 1e-5, "{end:?}");
         // At the minimum of the penalised loss, weights = mean of (target - p) x / penalty, class by class.
         for class in 0..3 {
             let mut sums = [0.0; 2];
             for (i, &label) in labels.iter().enumerate() {
                 let p = model.log_probabilities(x.row(i))[class].exp();
                 let error = f64::from(u8::from(label == class)) - p;
-                sums.iter_mut().zip(x.row(i)).for_each(|(s, x)| *s += error * x / 600.0);
+                sums.iter_mut()
+                    .zip(x.row(i))
+                    .for_each(|(s, x)| *s += error * x / 600.0);
             }
             for (k, sum) in sums.iter().enumerate() {
                 let weight = model.parameters[class * 3 + k];
-                assert!((weight - sum / 1e-2).abs() < 1e-3, "class {class}: {weight} against {}", sum / 1e-2);
+                assert!(
+                    (weight - sum / 1e-2).abs() < 2e-3,
+                    "class {class}: {weight} against {}",
+                    sum / 1e-2
+                );
             }
         }
     }
@@ -218,14 +253,23 @@ mod tests {
         let (x, labels) = clouds(30);
         let twice: Vec<usize> = (0..30).chain([4, 7]).collect();
         let mut doubled = Logistic::zero(3, 2);
-        doubled.fit(&x.select(&twice), &one_hot(&twice.iter().map(|&i| labels[i]).collect::<Vec<_>>(), 3), &[1.0; 32], 0.1);
+        doubled.fit(
+            &x.select(&twice),
+            &one_hot(&twice.iter().map(|&i| labels[i]).collect::<Vec<_>>(), 3),
+            &[1.0; 32],
+            0.1,
+        );
         let mut weights = [1.0; 30];
         (weights[4], weights[7]) = (2.0, 2.0);
         let mut weighted = Logistic::zero(3, 2);
         weighted.fit(&x, &one_hot(&labels, 3), &weights, 0.1);
         for i in 0..30 {
-            for (a, b) in doubled.log_probabilities(x.row(i)).iter().zip(weighted.log_probabilities(x.row(i))) {
-                assert!((a - b).abs() < 1e-4, "{a} {b}");
+            for (a, b) in doubled
+                .log_probabilities(x.row(i))
+                .iter()
+                .zip(weighted.log_probabilities(x.row(i)))
+            {
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
             }
         }
     }

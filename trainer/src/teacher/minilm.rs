@@ -1,4 +1,4 @@
-//! Sentence-transformers encoder (MiniLM and its kin) from a local folder: mean-pooled, length-normalised embeddings.
+//! Sentence-transformers encoder (`MiniLM` and its kin) from a local folder: mean-pooled, length-normalised embeddings.
 
 use std::path::Path;
 
@@ -37,8 +37,15 @@ impl SentenceEncoder {
         let text = std::fs::read_to_string(&config).map_err(TeacherError::io(&config))?;
         let config: Config = serde_json::from_str(&text)
             .map_err(|e| TeacherError::model(&config, format!("not a BERT configuration ({e})")))?;
-        if config.model_type.as_deref().is_some_and(|kind| kind != "bert") {
-            let what = format!("model type {:?} is not supported; use a `bert` checkpoint", config.model_type);
+        if config
+            .model_type
+            .as_deref()
+            .is_some_and(|kind| kind != "bert")
+        {
+            let what = format!(
+                "model type {:?} is not supported; use a `bert` checkpoint",
+                config.model_type
+            );
             return Err(TeacherError::model(folder, what));
         }
         let weights = folder.join("model.safetensors");
@@ -46,26 +53,41 @@ impl SentenceEncoder {
         let bytes = std::fs::read(&weights).map_err(TeacherError::io(&weights))?;
         let model = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &device)
             .and_then(|tensors| BertModel::load(tensors, &config))
-            .map_err(|e| TeacherError::model(&weights, format!("does not fit its config.json ({e})")))?;
+            .map_err(|e| {
+                TeacherError::model(&weights, format!("does not fit its config.json ({e})"))
+            })?;
         let path = folder.join("tokenizer.json");
-        let bad = |e: tokenizers::Error| TeacherError::model(&path, format!("not a usable tokenizer ({e})"));
+        let bad = |e: tokenizers::Error| {
+            TeacherError::model(&path, format!("not a usable tokenizer ({e})"))
+        };
         let mut tokenizer = Tokenizer::from_file(&path).map_err(bad)?;
-        tokenizer.with_truncation(None).map_err(bad)?.with_padding(None);
-        let path = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        tokenizer
+            .with_truncation(None)
+            .map_err(bad)?
+            .with_padding(None);
+        let path = folder
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         Ok(Self {
             model,
             tokenizer,
             device,
             width: config.hidden_size,
             limit: limit.clamp(2, config.max_position_embeddings.max(2)),
-            cells: [Cell { layer: config.num_hidden_layers, pooling: Pooling::Mean }],
+            cells: [Cell {
+                layer: config.num_hidden_layers,
+                pooling: Pooling::Mean,
+            }],
             name: path,
             digest: digest::file(&weights)?,
         })
     }
 
     fn encode(&self, text: &str) -> Result<(Vec<u32>, bool), TeacherError> {
-        let encoding = self.tokenizer.encode(text, true).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
+        let encoding = self
+            .tokenizer
+            .encode(text, true)
+            .map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
         let mut ids = encoding.get_ids().to_vec();
         let cut = ids.len() > self.limit;
         if cut {
@@ -79,7 +101,13 @@ impl SentenceEncoder {
         let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
         let shape = (rows.len(), length);
         let pad = |f: fn(u32) -> u32| {
-            let row = move |r: &&[u32]| r.iter().map(|&id| f(id)).chain(std::iter::repeat(0)).take(length).collect::<Vec<_>>();
+            let row = move |r: &&[u32]| {
+                r.iter()
+                    .map(|&id| f(id))
+                    .chain(std::iter::repeat(0))
+                    .take(length)
+                    .collect::<Vec<_>>()
+            };
             rows.iter().flat_map(row).collect::<Vec<u32>>()
         };
         let ids = Tensor::from_vec(pad(|id| id), shape, &self.device)?;
@@ -111,10 +139,19 @@ impl Extractor for SentenceEncoder {
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        let rows = texts.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>, _>>()?;
+        let rows = texts
+            .iter()
+            .map(|text| self.encode(text))
+            .collect::<Result<Vec<_>, _>>()?;
         let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
-        let mut out: Vec<Pooled> =
-            rows.iter().map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut }).collect();
+        let mut out: Vec<Pooled> = rows
+            .iter()
+            .map(|(ids, cut)| Pooled {
+                values: Vec::new(),
+                tokens: ids.len(),
+                cut: *cut,
+            })
+            .collect();
         for group in by_length(&lengths, TOKENS_A_BATCH) {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
             for (&i, vector) in group.iter().zip(self.embed(&ids)?) {

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod blend;
 pub mod cache;
+pub mod calibrate;
 pub mod causal;
 pub mod digest;
 mod error;

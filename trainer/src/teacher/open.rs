@@ -23,12 +23,20 @@ pub struct Reading {
 /// When the path is none of these or the model cannot be loaded.
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
     if let Some(file) = gguf_file(path)? {
-        return Ok(Box::new(Causal::load(&file, &reading.prompt, reading.limit, &reading.layers)?));
+        return Ok(Box::new(Causal::load(
+            &file,
+            &reading.prompt,
+            reading.limit,
+            &reading.layers,
+        )?));
     }
     if path.join("config.json").is_file() {
         return Ok(Box::new(SentenceEncoder::load(path, reading.limit)?));
     }
-    Err(TeacherError::model(path, "holds no model; give a .gguf file, or a folder with config.json, tokenizer.json and model.safetensors"))
+    Err(TeacherError::model(
+        path,
+        "holds no model; give a .gguf file, or a folder with config.json, tokenizer.json and model.safetensors",
+    ))
 }
 
 /// Opens a GGUF file, or a folder with one, as a causal model.
@@ -38,15 +46,24 @@ pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, T
 pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
     match gguf_file(path)? {
         Some(file) => Causal::load(&file, &reading.prompt, reading.limit, &reading.layers),
-        None => Err(TeacherError::model(path, "is no causal model; zero-shot needs a .gguf file or a folder with one")),
+        None => Err(TeacherError::model(
+            path,
+            "is no causal model; zero-shot needs a .gguf file or a folder with one",
+        )),
     }
 }
 
 fn gguf_file(path: &Path) -> Result<Option<PathBuf>, TeacherError> {
-    let is_gguf = |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    let is_gguf = |p: &Path| {
+        p.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
+    };
     if !path.is_dir() {
         if !path.exists() {
-            return Err(TeacherError::model(path, "does not exist; `qdllm teach --help` says where models come from"));
+            return Err(TeacherError::model(
+                path,
+                "does not exist; `qdllm teach --help` says where models come from",
+            ));
         }
         return Ok(is_gguf(path).then(|| path.to_owned()));
     }
@@ -58,7 +75,10 @@ fn gguf_file(path: &Path) -> Result<Option<PathBuf>, TeacherError> {
         }
     }
     if found.len() > 1 {
-        return Err(TeacherError::model(path, format!("holds {} GGUF files; name the one to use", found.len())));
+        return Err(TeacherError::model(
+            path,
+            format!("holds {} GGUF files; name the one to use", found.len()),
+        ));
     }
     Ok(found.pop())
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::calibrate::{Labels, as_good_as, cool, judge, losses, temperature};
 use super::logistic::{Logistic, Matrix};
 
 /// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
@@ -22,7 +23,9 @@ impl Scaler {
         let rows = (values.len() / columns.max(1)).max(1) as f64;
         let mut mean = vec![0.0; columns];
         for row in values.chunks_exact(columns) {
-            mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v) / rows);
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(m, &v)| *m += f64::from(v) / rows);
         }
         let mut variance = vec![0.0; columns];
         for row in values.chunks_exact(columns) {
@@ -32,38 +35,34 @@ impl Scaler {
         }
         let typical = variance.iter().sum::<f64>() / columns as f64;
         // A column that never moves says nothing; dividing by its rounding noise would make it shout.
-        let factor = |&v: &f64| if v > 1e-10 * typical { 1.0 / (v * columns as f64).sqrt() } else { 0.0 };
-        Self { factor: variance.iter().map(factor).collect(), mean }
+        let factor = |&v: &f64| {
+            if v > 1e-10 * typical {
+                1.0 / (v * columns as f64).sqrt()
+            } else {
+                0.0
+            }
+        };
+        Self {
+            factor: variance.iter().map(factor).collect(),
+            mean,
+        }
     }
 
     /// Scaled rows.
     pub fn apply(&self, values: &[f32]) -> Matrix {
         let scale = |row: &[f32]| {
-            let scaled = row.iter().zip(&self.mean).zip(&self.factor).map(|((&v, m), f)| (f64::from(v) - m) * f);
+            let scaled = row
+                .iter()
+                .zip(&self.mean)
+                .zip(&self.factor)
+                .map(|((&v, m), f)| (f64::from(v) - m) * f);
             scaled.collect::<Vec<f64>>()
         };
         let columns = self.mean.len();
-        Matrix { columns, values: values.chunks_exact(columns).flat_map(scale).collect() }
-    }
-}
-
-/// Known labels as class numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels {
-    /// Class of every row.
-    pub of: Vec<usize>,
-    /// Number of classes.
-    pub classes: usize,
-}
-
-impl Labels {
-    /// Targets of some rows: 1 for the label, 0 elsewhere.
-    pub fn one_hot(&self, rows: &[usize]) -> Vec<f64> {
-        let mut targets = vec![0.0; rows.len() * self.classes];
-        for (slot, &row) in rows.iter().enumerate() {
-            targets[slot * self.classes + self.of[row]] = 1.0;
+        Matrix {
+            columns,
+            values: values.chunks_exact(columns).flat_map(scale).collect(),
         }
-        targets
     }
 }
 
@@ -74,7 +73,8 @@ pub struct Trial {
     pub penalty: f64,
     /// Share of rows predicted right while held out.
     pub accuracy: f64,
-    /// Mean negative log-probability of the true class while held out, in nats.
+    /// Mean negative log-probability of the true class while held out, in nats, at the best temperature: a strong
+    /// penalty makes a probe timid, which the temperature mends, and must not be counted against it.
     pub loss: f64,
     /// Log-probabilities of every row while held out, rows x classes.
     #[serde(skip)]
@@ -93,7 +93,8 @@ pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial>
             let (train, targets) = (x.select(&inside), labels.one_hot(&inside));
             let weights = vec![1.0; inside.len()];
             let mut model = Logistic::zero(classes, x.columns);
-            let mut rows: Vec<(usize, Vec<Vec<f64>>)> = outside.iter().map(|&i| (i, Vec::new())).collect();
+            let mut rows: Vec<(usize, Vec<Vec<f64>>)> =
+                outside.iter().map(|&i| (i, Vec::new())).collect();
             for penalty in PENALTIES {
                 model.fit(&train, &targets, &weights, penalty);
                 for (i, path) in &mut rows {
@@ -110,30 +111,27 @@ pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial>
         }
     }
     let trial = |(penalty, held_out): (f64, Vec<f64>)| {
-        let (accuracy, loss) = judge(&held_out, labels);
-        Trial { penalty, accuracy, loss, held_out }
+        let calibrated = cool(&held_out, labels.classes, temperature(&held_out, labels));
+        let (accuracy, loss) = judge(&calibrated, labels);
+        Trial {
+            penalty,
+            accuracy,
+            loss,
+            held_out,
+        }
     };
     PENALTIES.into_iter().zip(held_out).map(trial).collect()
 }
 
-/// Accuracy and mean negative log-probability of the true class.
-pub fn judge(log_probabilities: &[f64], labels: &Labels) -> (f64, f64) {
-    let rows = log_probabilities.chunks_exact(labels.classes).zip(&labels.of);
-    let n = labels.of.len().max(1) as f64;
-    let right = rows.clone().filter(|(row, label)| best(row) == **label).count();
-    let loss = rows.map(|(row, &label)| -row[label]).sum::<f64>();
-    (right as f64 / n, loss / n)
-}
-
-/// The largest entry, the first of equals.
-pub fn best(row: &[f64]) -> usize {
-    let mut top = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[top] {
-            top = i;
-        }
-    }
-    top
+/// The strongest penalty that the labels cannot tell from the best one; `trials` as [`cross_validate`] gives them. On
+/// a hundred labels the held-out loss is nearly flat towards weak penalties, and the weakest generalise worst.
+pub fn choose(trials: Vec<Trial>, labels: &Labels) -> Option<Trial> {
+    let lowest = trials.iter().min_by(|a, b| a.loss.total_cmp(&b.loss))?;
+    let best = losses(&lowest.held_out, labels);
+    let strongest = trials
+        .iter()
+        .position(|t| as_good_as(&losses(&t.held_out, labels), &best));
+    strongest.and_then(|i| trials.into_iter().nth(i))
 }
 
 #[cfg(test)]
@@ -142,7 +140,9 @@ mod tests {
 
     #[test]
     fn scaling_gives_unit_rows_and_silences_constant_columns() {
-        let values: Vec<f32> = (0..400).flat_map(|i| [7.0, (i % 9) as f32, 1000.0 * (i % 5) as f32]).collect();
+        let values: Vec<f32> = (0..400)
+            .flat_map(|i| [7.0, (i % 9) as f32, 1000.0 * (i % 5) as f32])
+            .collect();
         let scaled = Scaler::measure(&values, 3).apply(&values);
         for column in 0..3 {
             let of: Vec<f64> = (0..400).map(|i| scaled.row(i)[column]).collect();
@@ -150,7 +150,10 @@ mod tests {
             let variance = of.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 400.0;
             assert!(mean.abs() < 1e-9, "column {column} has mean {mean}");
             let wanted = if column == 0 { 0.0 } else { 1.0 / 3.0 };
-            assert!((variance - wanted).abs() < 1e-9, "column {column} has variance {variance}");
+            assert!(
+                (variance - wanted).abs() < 1e-9,
+                "column {column} has variance {variance}"
+            );
         }
     }
 
@@ -158,12 +161,25 @@ mod tests {
     fn cross_validation_sees_signal_and_does_not_see_noise() {
         // Class = sign of column 0; column 1 is unrelated. Labels of the second problem are unrelated to both.
         let n = 200;
-        let values: Vec<f32> = (0..n).flat_map(|i| [((i * 37) % 101) as f32 - 50.0, ((i * 53) % 97) as f32]).collect();
+        let values: Vec<f32> = (0..n)
+            .flat_map(|i| [((i * 37) % 101) as f32 - 50.0, ((i * 53) % 97) as f32])
+            .collect();
         let x = Scaler::measure(&values, 2).apply(&values);
         let fold: Vec<usize> = (0..n).map(|i| (i / 3) % 5).collect();
-        let signal = Labels { of: (0..n).map(|i| usize::from(values[2 * i] > 0.0)).collect(), classes: 2 };
-        let noise = Labels { of: (0..n).map(|i| (i * i / 7) % 2).collect(), classes: 2 };
-        let top = |labels| cross_validate(&x, labels, &fold).iter().map(|t| t.accuracy).fold(0.0, f64::max);
+        let signal = Labels {
+            of: (0..n).map(|i| usize::from(values[2 * i] > 0.0)).collect(),
+            classes: 2,
+        };
+        let noise = Labels {
+            of: (0..n).map(|i| (i * i / 7) % 2).collect(),
+            classes: 2,
+        };
+        let top = |labels| {
+            cross_validate(&x, labels, &fold)
+                .iter()
+                .map(|t| t.accuracy)
+                .fold(0.0, f64::max)
+        };
         assert!(top(&signal) > 0.95, "{}", top(&signal));
         assert!(top(&noise) < 0.65, "{}", top(&noise));
     }

@@ -36,7 +36,11 @@ impl Prompt {
     pub fn parse(template: &str, tokenizer: &mut Tokenizer) -> Result<Self, TeacherError> {
         let (before, after) = match template.split_once(SLOT) {
             Some((before, after)) if !after.contains(SLOT) => (before, after),
-            _ => return Err(TeacherError::Tokenizer(format!("the prompt `{template}` needs {SLOT} exactly once"))),
+            _ => {
+                return Err(TeacherError::Tokenizer(format!(
+                    "the prompt `{template}` needs {SLOT} exactly once"
+                )));
+            }
         };
         let trimmed = before.strip_suffix(' ');
         tokenizer.set_encode_special_tokens(false);
@@ -57,7 +61,9 @@ impl Prompt {
 
     /// What the template says after the text.
     pub fn after(&self) -> &str {
-        self.template.split_once(SLOT).map_or("", |(_, after)| after)
+        self.template
+            .split_once(SLOT)
+            .map_or("", |(_, after)| after)
     }
 
     /// Tokens that the template itself takes.
@@ -69,7 +75,12 @@ impl Prompt {
     ///
     /// # Errors
     /// When the tokenizer fails on the text.
-    pub fn fill(&self, text: &str, limit: usize, tokenizer: &Tokenizer) -> Result<Prompted, TeacherError> {
+    pub fn fill(
+        &self,
+        text: &str,
+        limit: usize,
+        tokenizer: &Tokenizer,
+    ) -> Result<Prompted, TeacherError> {
         let mut own = match self.space {
             true => encode(tokenizer, &format!(" {text}"))?,
             false => encode(tokenizer, text)?,
@@ -79,11 +90,20 @@ impl Prompt {
         own.truncate(room);
         let start = self.before.len();
         let range = start..start + own.len();
-        let mut ids: Vec<u32> = [self.before.as_slice(), own.as_slice(), self.after.as_slice()].concat();
+        let mut ids: Vec<u32> = [
+            self.before.as_slice(),
+            own.as_slice(),
+            self.after.as_slice(),
+        ]
+        .concat();
         if ids.is_empty() {
             ids.push(0);
         }
-        Ok(Prompted { ids, text: range, cut })
+        Ok(Prompted {
+            ids,
+            text: range,
+            cut,
+        })
     }
 }
 
@@ -92,6 +112,8 @@ impl Prompt {
 /// # Errors
 /// When the tokenizer fails.
 pub fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, TeacherError> {
-    let encoding = tokenizer.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
+    let encoding = tokenizer
+        .encode(text, false)
+        .map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
     Ok(encoding.get_ids().to_vec())
 }

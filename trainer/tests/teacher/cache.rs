@@ -8,7 +8,11 @@ use qdllm_trainer::teacher::cache::{Cache, Key};
 use qdllm_trainer::teacher::{Identity, Pooled};
 
 fn identity(settings: &str) -> Identity {
-    Identity { name: "tiny".into(), digest: "ab".repeat(32), settings: settings.into() }
+    Identity {
+        name: "tiny".into(),
+        digest: "ab".repeat(32),
+        settings: settings.into(),
+    }
 }
 
 fn open(folder: &Path) -> Cache {
@@ -17,13 +21,21 @@ fn open(folder: &Path) -> Cache {
 
 fn record(cache: &Cache, text: &str, start: u8) -> (Key, Pooled) {
     let values = (start..start + 6).map(f32::from).collect();
-    (cache.key(text), Pooled { values, tokens: usize::from(start), cut: start % 2 == 1 })
+    (
+        cache.key(text),
+        Pooled {
+            values,
+            tokens: usize::from(start),
+            cut: start % 2 == 1,
+        },
+    )
 }
 
 /// Three texts on disk; returns the file.
 fn fill(folder: &Path) -> std::path::PathBuf {
     let mut cache = open(folder);
-    let rows = [("one", 1), ("two", 2), ("three", 3)].map(|(text, start)| record(&cache, text, start));
+    let rows =
+        [("one", 1), ("two", 2), ("three", 3)].map(|(text, start)| record(&cache, text, start));
     cache.append(&rows[..1]).unwrap();
     cache.append(&rows).unwrap();
     cache.path().to_owned()
@@ -87,7 +99,10 @@ fn a_flipped_bit_in_the_middle_is_an_error_and_not_a_feature() {
     let mut cache = open(folder.path());
     let key = cache.key("one");
     let message = cache.read(&key, 0).unwrap_err().to_string();
-    assert!(message.contains("checksum") && message.contains("delete"), "{message}");
+    assert!(
+        message.contains("checksum") && message.contains("delete"),
+        "{message}"
+    );
     assert!(cache.read(&key, 1).unwrap().is_some());
 }
 
@@ -102,7 +117,10 @@ fn settings_and_models_do_not_share_features() {
     std::fs::copy(&path, other.path()).unwrap();
     let moved = other.path().to_owned();
     drop(other);
-    let message = Cache::open(folder.path(), &identity("another prompt"), 2, 3).err().unwrap().to_string();
+    let message = Cache::open(folder.path(), &identity("another prompt"), 2, 3)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(message.contains(&moved.display().to_string()), "{message}");
 }
 
@@ -110,6 +128,9 @@ fn settings_and_models_do_not_share_features() {
 fn a_second_writer_is_turned_away() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open(folder.path());
-    let message = Cache::open(folder.path(), &identity("plain"), 2, 3).err().unwrap().to_string();
+    let message = Cache::open(folder.path(), &identity("plain"), 2, 3)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(message.contains("--cache"), "{message}");
 }

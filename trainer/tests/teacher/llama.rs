@@ -7,11 +7,19 @@ use qdllm_trainer::teacher::zeroshot::ClassScores;
 use qdllm_trainer::teacher::{Extractor, Pooling, TeacherError};
 
 use super::reference::{next_token, states};
-use super::tiny::{BLOCKS, WIDTH, Weights, llama_weights, vocabulary, write_llama};
+use super::tiny::{BLOCKS, SPECIAL, WIDTH, Weights, llama_weights, vocabulary, write_llama};
 
 const PROMPT: &str = "say {text} now";
 
-fn tiny(prompt: &str, limit: usize) -> (tempfile::TempDir, PathBuf, Weights, Result<Causal, TeacherError>) {
+fn tiny(
+    prompt: &str,
+    limit: usize,
+) -> (
+    tempfile::TempDir,
+    PathBuf,
+    Weights,
+    Result<Causal, TeacherError>,
+) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     let weights = llama_weights();
@@ -27,7 +35,9 @@ fn ids(text: &str) -> Vec<u32> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let token = ["off", "of", "on"].into_iter().find(|t| rest.starts_with(t));
+        let token = ["off", "of", "on"]
+            .into_iter()
+            .find(|t| rest.starts_with(t));
         let token = token.map_or_else(|| first.to_string(), str::to_owned);
         rest = &rest[token.len()..];
         // A space is written as this letter in byte-level vocabularies.
@@ -54,12 +64,17 @@ fn states_of_every_layer_match_the_plain_loops() {
                 Pooling::Last => of.last().unwrap().clone(),
                 Pooling::Mean => {
                     let text = &of[before.len()..before.len() + own.len()];
-                    (0..WIDTH).map(|i| text.iter().map(|v| v[i]).sum::<f64>() / text.len() as f64).collect()
+                    (0..WIDTH)
+                        .map(|i| text.iter().map(|v| v[i]).sum::<f64>() / text.len() as f64)
+                        .collect()
                 }
             };
             let got = &row.values[slot * WIDTH..(slot + 1) * WIDTH];
             for (got, wanted) in got.iter().zip(pooled) {
-                assert!((f64::from(*got) - wanted).abs() < 2e-5, "{text}, {cell}: {got} is not {wanted}");
+                assert!(
+                    (f64::from(*got) - wanted).abs() < 2e-5,
+                    "{text}, {cell}: {got} is not {wanted}"
+                );
             }
         }
     }
@@ -71,10 +86,20 @@ fn a_long_text_is_cut_and_says_so() {
     let (_folder, _, _, model) = tiny(PROMPT, 12);
     let model = model.unwrap();
     let rows = model.extract(&["abcdefghijklmnop", "abc", ""]).unwrap();
-    assert_eq!(rows.iter().map(|r| (r.cut, r.tokens)).collect::<Vec<_>>(), [(true, 12), (false, 11), (false, 8)]);
+    assert_eq!(
+        rows.iter().map(|r| (r.cut, r.tokens)).collect::<Vec<_>>(),
+        [(true, 12), (false, 11), (false, 8)]
+    );
     // What is left of a cut text is its beginning.
     let short = model.extract(&["abcd"]).unwrap();
-    assert!(rows[0].values.iter().zip(&short[0].values).all(|(a, b)| (a - b).abs() < 1e-5), "{short:?}");
+    assert!(
+        rows[0]
+            .values
+            .iter()
+            .zip(&short[0].values)
+            .all(|(a, b)| (a - b).abs() < 1e-5),
+        "{short:?}"
+    );
 }
 
 #[test]
@@ -94,20 +119,29 @@ fn class_scores_match_one_pass_a_class() {
                 sequence.push(token);
             }
             let wanted = sum / own.len() as f64;
-            assert!((f64::from(got) - wanted).abs() < 1e-4, "`{text}`, {word}: {got} is not {wanted}");
+            assert!(
+                (f64::from(got) - wanted).abs() < 1e-4,
+                "`{text}`, {word}: {got} is not {wanted}"
+            );
         }
     }
 }
 
 #[test]
-fn special_tokens_in_a_text_are_plain_text() {
-    let (_folder, _, _, model) = tiny("{text}", 64);
-    let row = &model.unwrap().extract(&["<|im_start|>"]).unwrap()[0];
-    assert_eq!(row.tokens, 12, "one token a byte");
+fn a_special_token_is_one_in_the_prompt_and_plain_letters_in_a_text() {
+    let prompt = format!("{SPECIAL}{{text}}");
+    let (_folder, _, _, model) = tiny(&prompt, 64);
+    let rows = model.unwrap().fill(&["", SPECIAL]).unwrap();
+    assert_eq!(rows[0].ids.len(), 1);
+    assert_eq!(rows[1].ids.len(), 1 + ids(SPECIAL).len());
+    assert!(!rows[1].ids[1..].contains(&rows[0].ids[0]));
 }
 
 fn refusal(result: Result<Causal, TeacherError>) -> String {
-    result.map(|_| ()).expect_err("a bad model was accepted").to_string()
+    result
+        .map(|_| ())
+        .expect_err("a bad model was accepted")
+        .to_string()
 }
 
 #[test]
@@ -121,7 +155,10 @@ fn bad_models_are_refused_by_name() {
 
     write_llama(&path, "gptneox", &weights);
     let message = refusal(load(PROMPT, 64, &[]));
-    assert!(message.contains("tiny.gguf") && message.contains("`gptneox`"), "{message}");
+    assert!(
+        message.contains("tiny.gguf") && message.contains("`gptneox`"),
+        "{message}"
+    );
 
     let mut missing = weights.clone();
     missing.remove("blk.1.ffn_up.weight");

@@ -60,9 +60,16 @@ impl Outcome {
     fn text(&self) -> String {
         let mut out = String::new();
         for Speed { model, work } in &self.speeds {
-            let _ = write!(out, "{model}: {} texts, {} of them new", work.texts, work.computed);
+            let _ = write!(
+                out,
+                "{model}: {} texts, {} of them new",
+                work.texts, work.computed
+            );
             if work.seconds > 0.0 {
-                let (texts, tokens) = (work.computed as f64 / work.seconds, work.tokens as f64 / work.seconds);
+                let (texts, tokens) = (
+                    work.computed as f64 / work.seconds,
+                    work.tokens as f64 / work.seconds,
+                );
                 let _ = write!(out, " ({texts:.1} texts/s, {tokens:.0} tokens/s)");
             }
             let _ = writeln!(out, ", {} cut", work.cut);
@@ -73,7 +80,11 @@ impl Outcome {
         let _ = writeln!(out, "teacher: {}", self.info.method);
         if let Some(f) = &self.findings {
             let error = (f.accuracy * (1.0 - f.accuracy) / self.labels.max(1) as f64).sqrt();
-            let _ = writeln!(out, "accuracy, cross-validated on {} labels: {:.3} +- {error:.3}", self.labels, f.accuracy);
+            let _ = writeln!(
+                out,
+                "accuracy, cross-validated on {} labels: {:.3} +- {error:.3}",
+                self.labels, f.accuracy
+            );
         }
         for (what, report) in [
             ("on the test file", &self.test),
@@ -97,7 +108,9 @@ impl Outcome {
 
     fn cells(&self, findings: &Findings) -> String {
         let name = |model: usize| self.speeds.get(model).map_or("", |s| s.model.as_str());
-        let mut out = String::from("cell, best penalty                                     held-out accuracy  loss\n");
+        let mut out = String::from(
+            "cell, best penalty                                     held-out accuracy  loss\n",
+        );
         for candidate in &findings.cells {
             let (what, trial) = (candidate.describe(name(candidate.model)), &candidate.trial);
             let _ = writeln!(out, "  {what:<60} {:.3}  {:.3}", trial.accuracy, trial.loss);
@@ -110,7 +123,13 @@ impl Outcome {
             };
             let members: Vec<String> = blend.members.iter().map(of).collect();
             let chosen = if place == 0 { "  <- chosen" } else { "" };
-            let _ = writeln!(out, "  {:<60} {:.3}  {:.3}{chosen}", members.join(" + "), blend.accuracy, blend.loss);
+            let _ = writeln!(
+                out,
+                "  {:<60} {:.3}  {:.3}{chosen}",
+                members.join(" + "),
+                blend.accuracy,
+                blend.loss
+            );
         }
         out
     }

@@ -77,7 +77,9 @@ impl Texts {
                 test.push((text, class));
             }
             if overlap > 0 {
-                eprintln!("warning: {overlap} test texts are among the labelled ones; the test accuracy is too good");
+                eprintln!(
+                    "warning: {overlap} test texts are among the labelled ones; the test accuracy is too good"
+                );
             }
             texts.test = test;
         }
@@ -96,7 +98,13 @@ impl Texts {
             }
         }
         self.classes = if args.classes.is_empty() {
-            rows.iter().zip(&keep).filter(|(_, k)| **k).map(|((label, _), _)| label.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+            rows.iter()
+                .zip(&keep)
+                .filter(|(_, k)| **k)
+                .map(|((label, _), _)| label.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
         } else {
             args.classes.clone()
         };
@@ -104,7 +112,9 @@ impl Texts {
             match self.classes.iter().position(|c| *c == label) {
                 Some(class) if keep => self.known.push((text, class)),
                 Some(class) => self.hidden.push((text, class)),
-                None => bail!("class `{label}` has no text left whose label is kept; lower --heldback or name it in --classes"),
+                None => bail!(
+                    "class `{label}` has no text left whose label is kept; lower --heldback or name it in --classes"
+                ),
             }
         }
         Ok(())
@@ -112,15 +122,25 @@ impl Texts {
 
     /// The texts that get a soft label, in the order of the files: those of the data file, then the unlabelled.
     pub fn to_label(&self) -> Vec<&str> {
-        let own = self.known.iter().chain(&self.hidden).map(|(text, _)| text.as_str());
-        own.chain(self.unlabelled.iter().map(String::as_str)).collect()
+        let own = self
+            .known
+            .iter()
+            .chain(&self.hidden)
+            .map(|(text, _)| text.as_str());
+        own.chain(self.unlabelled.iter().map(String::as_str))
+            .collect()
     }
 }
 
 /// Where in [0, 1) a text falls when a share is held back.
 fn place(text: &str) -> f64 {
-    let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text.as_bytes()).finalize();
-    let word = hash.iter().take(6).fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    let hash = Sha256::new_with_prefix(b"qdllm held back")
+        .chain_update(text.as_bytes())
+        .finalize();
+    let word = hash
+        .iter()
+        .take(6)
+        .fold(0u64, |word, &byte| word << 8 | u64::from(byte));
     word as f64 / (1u64 << 48) as f64
 }
 
@@ -129,7 +149,9 @@ fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(u64, St
     let mut out = Vec::new();
     for row in rows.by_ref() {
         let row = row?;
-        let label = row.label.with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
+        let label = row
+            .label
+            .with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
         out.push((row.line, label, row.text));
     }
     *skipped += rows.skipped();
@@ -138,7 +160,10 @@ fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(u64, St
 
 fn unlabelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
     let mut rows = Rows::unlabelled(path, bad)?;
-    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<Vec<_>>>()?;
+    let texts = rows
+        .by_ref()
+        .map(|row| Ok(row?.text))
+        .collect::<Result<Vec<_>>>()?;
     *skipped += rows.skipped();
     Ok(texts)
 }
