@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+pub mod plain;
+pub mod sample;
+pub mod vectors;

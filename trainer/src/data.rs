@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -42,7 +42,8 @@ pub struct Row {
 }
 
 /// What to do with a bad row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BadRows {
     /// Stop with an error that names the row.
     #[default]
@@ -63,12 +64,7 @@ enum LineFormat {
 type Cut = Result<(Option<String>, String), Fault>;
 
 enum Source {
-    Lines {
-        format: LineFormat,
-        reader: BufReader<Counted<File>>,
-        line: u64,
-        buffer: Vec<u8>,
-    },
+    Lines { format: LineFormat, reader: BufReader<Counted<File>>, line: u64, buffer: Vec<u8> },
     Table(Box<Table>),
 }
 
@@ -106,11 +102,8 @@ impl Rows {
     }
 
     fn open(path: &Path, bad: BadRows, labelled: bool) -> Result<Self, DataError> {
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let extension =
+            path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let format = match extension.as_str() {
             "tsv" => Some(LineFormat::Tsv),
             "jsonl" | "ndjson" => Some(LineFormat::Json),
@@ -177,17 +170,12 @@ impl Rows {
         let labelled = self.labelled;
         match &mut self.source {
             Source::Table(table) => table.cut(&self.path),
-            Source::Lines {
-                format,
-                reader,
-                line,
-                buffer,
-            } => loop {
+            Source::Lines { format, reader, line, buffer } => loop {
                 *line += 1;
-                let read = read_line(reader, buffer).map_err(|source| DataError::Read {
+                let read = read_line(reader, buffer).map_err(|reason| DataError::Read {
                     path: self.path.clone(),
                     line: *line,
-                    source,
+                    reason,
                 })?;
                 match read {
                     Line::End => return Ok(None),
@@ -251,10 +239,7 @@ pub fn text_digest(text: &str) -> [u8; 32] {
 
 /// Opens a regular file or pipe and tells its size.
 fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let open = |source| DataError::Open {
-        path: path.into(),
-        source,
-    };
+    let open = |reason| DataError::Open { path: path.into(), reason };
     let file = File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(open)?;
     if metadata.is_dir() {
@@ -268,11 +253,8 @@ fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
         LineFormat::Text => Ok((None, checked_text(utf8("text", bytes)?)?)),
         LineFormat::Tsv => {
             let tab = bytes.iter().position(|&b| b == b'\t').ok_or(Fault::NoTab)?;
-            let label = if labelled {
-                Some(checked_label(utf8("label", &bytes[..tab])?)?)
-            } else {
-                None
-            };
+            let label =
+                if labelled { Some(checked_label(utf8("label", &bytes[..tab])?)?) } else { None };
             Ok((label, checked_text(utf8("text", &bytes[tab + 1..])?)?))
         }
         LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
@@ -321,10 +303,7 @@ fn cut_json(line: &str, labelled: bool) -> Cut {
 
 /// Bytes as text, or the fault that names the field and the first bad byte, counted from 1.
 fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
-    std::str::from_utf8(bytes).map_err(|e| Fault::Utf8 {
-        field,
-        byte: e.valid_up_to() + 1,
-    })
+    std::str::from_utf8(bytes).map_err(|e| Fault::Utf8 { field, byte: e.valid_up_to() + 1 })
 }
 
 fn checked_label(label: &str) -> Result<String, Fault> {
@@ -335,9 +314,5 @@ fn checked_label(label: &str) -> Result<String, Fault> {
 }
 
 fn checked_text(text: &str) -> Result<String, Fault> {
-    if text.trim().is_empty() {
-        Err(Fault::Blank { field: "text" })
-    } else {
-        Ok(text.to_owned())
-    }
+    if text.trim().is_empty() { Err(Fault::Blank { field: "text" }) } else { Ok(text.to_owned()) }
 }

@@ -7,21 +7,25 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+/// Place of a text in draw number `draw`: SHA-256 of `qdllm label draw`, the draw as 8 bytes little endian, and the
+/// text. The smallest of a class keep their labels.
+#[must_use]
+pub fn rank(draw: u64, text: &str) -> [u8; 32] {
+    Sha256::new_with_prefix(b"qdllm label draw")
+        .chain_update(draw.to_le_bytes())
+        .chain_update(text.as_bytes())
+        .finalize()
+        .into()
+}
+
 /// Marks the `per_class` rows of each class that keep their label in draw number `draw`; rows are (label, text).
 ///
-/// Rank is SHA-256 of `qdllm label draw`, the draw as 8 bytes little endian, and the text; smallest first, equal texts
-/// in the order given. A class with fewer rows keeps them all.
+/// Smallest [`rank`] first, equal texts in the order given. A class with fewer rows keeps them all.
 #[must_use]
 pub fn draw_labels(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<bool> {
     let mut classes: HashMap<&str, Vec<([u8; 32], usize)>> = HashMap::new();
     for (i, (label, text)) in rows.iter().enumerate() {
-        let mut hash = Sha256::new_with_prefix(b"qdllm label draw");
-        hash.update(draw.to_le_bytes());
-        hash.update(text.as_bytes());
-        classes
-            .entry(label)
-            .or_default()
-            .push((hash.finalize().into(), i));
+        classes.entry(label).or_default().push((rank(draw, text), i));
     }
     let mut keep = vec![false; rows.len()];
     for ranked in classes.values_mut() {
@@ -39,23 +43,14 @@ mod tests {
 
     fn rows(n: usize) -> Vec<(String, String)> {
         (0..n)
-            .map(|i| {
-                (
-                    ["off", "on", "dim"][i % 3].to_owned(),
-                    format!("text number {i}"),
-                )
-            })
+            .map(|i| (["off", "on", "dim"][i % 3].to_owned(), format!("text number {i}")))
             .collect()
     }
 
     fn kept(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<String> {
         let keep = draw_labels(rows, per_class, draw);
-        let mut texts: Vec<String> = rows
-            .iter()
-            .zip(keep)
-            .filter(|(_, k)| *k)
-            .map(|((_, text), _)| text.clone())
-            .collect();
+        let mut texts: Vec<String> =
+            rows.iter().zip(keep).filter(|(_, k)| *k).map(|((_, text), _)| text.clone()).collect();
         texts.sort();
         texts
     }
@@ -65,11 +60,7 @@ mod tests {
         let rows = rows(30);
         let keep = draw_labels(&rows, 4, 0);
         for class in ["off", "on", "dim"] {
-            let n = rows
-                .iter()
-                .zip(&keep)
-                .filter(|((label, _), k)| label == class && **k)
-                .count();
+            let n = rows.iter().zip(&keep).filter(|((label, _), k)| label == class && **k).count();
             assert_eq!(n, 4, "{class}");
         }
     }

@@ -1,1 +1,28 @@
-fn main() {}
+//! `qdllm`: parses, runs, and turns an error into a line and an exit code.
+
+use clap::Parser;
+use qdllm_trainer::cli::{Cli, Command};
+#[cfg(feature = "teacher")]
+use qdllm_trainer::commands::teach;
+use qdllm_trainer::commands::{classify, controls, demo, distill, eval, inspect};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "teacher")]
+        Command::Teach(args) => teach::run(&args),
+        Command::Distill(args) => distill::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Controls(args) => controls::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

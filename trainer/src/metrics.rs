@@ -75,11 +75,7 @@ impl Report {
     #[must_use]
     pub fn from<P: AsRef<[f32]>>(classes: &[String], truth: &[usize], probabilities: &[P]) -> Self {
         assert!(!truth.is_empty(), "a report needs at least one text");
-        assert_eq!(
-            truth.len(),
-            probabilities.len(),
-            "one row of probabilities a text"
-        );
+        assert_eq!(truth.len(), probabilities.len(), "one row of probabilities a text");
         let mut confusion = vec![vec![0; classes.len()]; classes.len()];
         let mut bins = [Bin::default(); ECE_BINS];
         for (&truth, row) in truth.iter().zip(probabilities) {
@@ -93,17 +89,14 @@ impl Report {
         let texts = truth.len();
         let right: usize = (0..classes.len()).map(|c| confusion[c][c]).sum();
         let accuracy = ratio(right, texts);
-        let per_class: Vec<ClassScores> = (0..classes.len())
-            .map(|c| class_scores(&classes[c], c, &confusion))
-            .collect();
+        let per_class: Vec<ClassScores> =
+            (0..classes.len()).map(|c| class_scores(&classes[c], c, &confusion)).collect();
         let gap: f64 = bins.iter().map(Bin::gap).sum();
         Self {
             texts,
             accuracy,
             standard_error: (accuracy * (1.0 - accuracy) / count(texts)).sqrt(),
-            macro_avg: mean(&per_class, |c| {
-                f64::from(u8::from(c.support + c.predicted > 0))
-            }),
+            macro_avg: mean(&per_class, |c| f64::from(u8::from(c.support + c.predicted > 0))),
             weighted_avg: mean(&per_class, |c| count(c.support)),
             calibration_error: gap / count(texts),
             per_class,
@@ -171,11 +164,7 @@ fn mean(per_class: &[ClassScores], weight: impl Fn(&ClassScores) -> f64) -> Scor
         let sum: f64 = per_class.iter().map(|c| weight(c) * score(&c.scores)).sum();
         sum / total
     };
-    Scores {
-        precision: over(|s| s.precision),
-        recall: over(|s| s.recall),
-        f1: over(|s| s.f1),
-    }
+    Scores { precision: over(|s| s.precision), recall: over(|s| s.recall), f1: over(|s| s.f1) }
 }
 
 /// Exact up to 2^53 texts.
@@ -185,26 +174,16 @@ fn count(n: usize) -> f64 {
 }
 
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        count(part) / count(whole)
-    }
+    if whole == 0 { 0.0 } else { count(part) / count(whole) }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (accuracy, error) = (self.accuracy, self.standard_error);
         writeln!(f, "texts             {}", self.texts)?;
-        writeln!(
-            f,
-            "accuracy          {accuracy:.4} (standard error {error:.4})"
-        )?;
+        writeln!(f, "accuracy          {accuracy:.4} (standard error {error:.4})")?;
         let ece = self.calibration_error;
-        writeln!(
-            f,
-            "calibration error {ece:.4} ({ECE_BINS} bins of equal width)"
-        )?;
+        writeln!(f, "calibration error {ece:.4} ({ECE_BINS} bins of equal width)")?;
         writeln!(f)?;
 
         let names = self.per_class.iter().map(|c| c.class.chars().count());
@@ -232,10 +211,7 @@ fn score_line(
     support: usize,
 ) -> fmt::Result {
     let (precision, recall, f1) = (s.precision, s.recall, s.f1);
-    writeln!(
-        f,
-        "{name:width$}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:7}"
-    )
+    writeln!(f, "{name:width$}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:7}")
 }
 
 impl Report {

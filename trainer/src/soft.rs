@@ -64,23 +64,13 @@ impl SoftLabels {
     /// logits than there are classes, or contradicts an earlier row of the same text.
     pub fn read(path: &Path) -> Result<Self, SoftError> {
         let mut reader = SoftReader::open(path)?;
-        let Some(Header {
-            classes, teacher, ..
-        }) = reader.header()?
-        else {
+        let Some(Header { classes, teacher, .. }) = reader.header()? else {
             return Err(reader.fault(SoftFault::NoHeader));
         };
-        let mut labels = Self {
-            classes,
-            teacher,
-            rows: HashMap::new(),
-            logits: Vec::new(),
-            digest: [0; 32],
-        };
+        let mut labels =
+            Self { classes, teacher, rows: HashMap::new(), logits: Vec::new(), digest: [0; 32] };
         while let Some((digest, logits)) = reader.row(labels.classes.len())? {
-            labels
-                .insert(digest, &logits)
-                .map_err(|f| reader.fault(f))?;
+            labels.insert(digest, &logits).map_err(|f| reader.fault(f))?;
         }
         labels.digest = reader.finish();
         Ok(labels)
@@ -146,10 +136,7 @@ struct SoftReader<'a> {
 
 impl<'a> SoftReader<'a> {
     fn open(path: &'a Path) -> Result<Self, SoftError> {
-        let open = |source| SoftError::Open {
-            path: path.into(),
-            source,
-        };
+        let open = |reason| SoftError::Open { path: path.into(), reason };
         let file = File::open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
             return Err(SoftError::Directory { path: path.into() });
@@ -168,12 +155,8 @@ impl<'a> SoftReader<'a> {
     fn next_line(&mut self) -> Result<bool, SoftError> {
         loop {
             self.line += 1;
-            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|source| {
-                SoftError::Read {
-                    path: self.path.into(),
-                    line: self.line,
-                    source,
-                }
+            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|reason| {
+                SoftError::Read { path: self.path.into(), line: self.line, reason }
             })?;
             match read {
                 Line::End => return Ok(false),
@@ -213,11 +196,7 @@ impl<'a> SoftReader<'a> {
     }
 
     fn fault(&self, fault: SoftFault) -> SoftError {
-        SoftError::Row {
-            path: self.path.into(),
-            line: self.line,
-            fault,
-        }
+        SoftError::Row { path: self.path.into(), line: self.line, fault }
     }
 
     fn finish(self) -> [u8; 32] {

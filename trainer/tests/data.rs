@@ -14,19 +14,11 @@ fn file(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn row(line: u64, label: &str, text: &str) -> Row {
-    Row {
-        line,
-        label: Some(label.to_owned()),
-        text: text.to_owned(),
-    }
+    Row { line, label: Some(label.to_owned()), text: text.to_owned() }
 }
 
 fn plain(line: u64, text: &str) -> Row {
-    Row {
-        line,
-        label: None,
-        text: text.to_owned(),
-    }
+    Row { line, label: None, text: text.to_owned() }
 }
 
 fn labelled(path: &Path) -> Result<Vec<Row>, DataError> {
@@ -44,13 +36,8 @@ fn fault(name: &str, bytes: &[u8]) -> (u64, Fault) {
     match labelled(&path).unwrap_err() {
         error @ DataError::Row { .. } => {
             let said = error.to_string();
-            let DataError::Row { line, fault, .. } = error else {
-                unreachable!()
-            };
-            assert!(
-                said.contains(&format!("{}:{line}: ", path.display())),
-                "{said}"
-            );
+            let DataError::Row { line, fault, .. } = error else { unreachable!() };
+            assert!(said.contains(&format!("{}:{line}: ", path.display())), "{said}");
             assert!(said.contains("--bad-rows skip"), "{said}");
             (line, fault)
         }
@@ -61,11 +48,7 @@ fn fault(name: &str, bytes: &[u8]) -> (u64, Fault) {
 #[test]
 fn every_format_gives_the_same_rows() {
     let dir = TempDir::new().unwrap();
-    let tsv = file(
-        &dir,
-        "a.tsv",
-        "on\tlight on\n\noff\tgo, \"dark\"\tnow\n7\tça va\n".as_bytes(),
-    );
+    let tsv = file(&dir, "a.tsv", "on\tlight on\n\noff\tgo, \"dark\"\tnow\n7\tça va\n".as_bytes());
     let csv = file(
         &dir,
         "a.csv",
@@ -104,11 +87,7 @@ fn every_format_gives_the_same_rows() {
 fn txt_is_one_text_a_line_and_has_no_labels() {
     let dir = TempDir::new().unwrap();
     let path = file(&dir, "a.txt", b"first text\n   \n second \nlast");
-    let rows = [
-        plain(1, "first text"),
-        plain(3, " second "),
-        plain(4, "last"),
-    ];
+    let rows = [plain(1, "first text"), plain(3, " second "), plain(4, "last")];
     assert_eq!(unlabelled(&path).unwrap(), rows);
     assert!(matches!(labelled(&path), Err(DataError::NoLabels { .. })));
 }
@@ -141,12 +120,8 @@ fn byte_order_mark_and_crlf_are_not_text() {
 fn quoted_csv_fields_span_lines_and_line_numbers_stay_true() {
     let dir = TempDir::new().unwrap();
     let csv = b"text,label\n\n\"two\nlines\n\",a\n\n\"b\",b\nc,c\n\"end\n\",d";
-    let rows = [
-        row(3, "a", "two\nlines\n"),
-        row(7, "b", "b"),
-        row(8, "c", "c"),
-        row(9, "d", "end\n"),
-    ];
+    let rows =
+        [row(3, "a", "two\nlines\n"), row(7, "b", "b"), row(8, "c", "c"), row(9, "d", "end\n")];
     assert_eq!(labelled(&file(&dir, "a.csv", csv)).unwrap(), rows);
     let csv = b"label,text\na,\"end\n\"";
     let rows = [row(2, "a", "end\n")];
@@ -162,14 +137,8 @@ fn bad_rows_are_named() {
     let utf8 = |field, byte| Fault::Utf8 { field, byte };
     assert_eq!(fault("a.tsv", b"a\tcaf\xE9\n"), (1, utf8("text", 4)));
     assert_eq!(fault("a.tsv", b"\xFFa\tb\n"), (1, utf8("label", 1)));
-    assert_eq!(
-        fault("a.jsonl", b"{\"text\":\"\xE9\"}\n"),
-        (1, utf8("line", 10))
-    );
-    assert_eq!(
-        fault("a.csv", b"label,text\na,b\na,\xE9\n"),
-        (3, utf8("text", 1))
-    );
+    assert_eq!(fault("a.jsonl", b"{\"text\":\"\xE9\"}\n"), (1, utf8("line", 10)));
+    assert_eq!(fault("a.csv", b"label,text\na,b\na,\xE9\n"), (3, utf8("text", 1)));
     assert_eq!(fault("a.csv", b"label,text\n,b\n"), (2, blank("label")));
     let fields = |found, expected| Fault::Fields { found, expected };
     assert_eq!(fault("a.csv", b"label,text\na,b,c\n"), (2, fields(3, 2)));
@@ -178,11 +147,7 @@ fn bad_rows_are_named() {
     assert_eq!(fault("a.jsonl", b"{\"text\":\"t\"}"), (1, missing("label")));
     assert_eq!(fault("a.jsonl", b"{\"label\":\"t\"}"), (1, missing("text")));
     assert_eq!(fault("a.jsonl", b"[\"t\", \"l\"]"), (1, Fault::NotObject));
-    let kind = |field, found, expected| Fault::Kind {
-        field,
-        found,
-        expected,
-    };
+    let kind = |field, found, expected| Fault::Kind { field, found, expected };
     assert_eq!(
         fault("a.jsonl", b"{\"text\":\"t\",\"label\":1.5}"),
         (1, kind("label", "a fraction", "a string or an integer"))
@@ -216,18 +181,12 @@ fn a_file_without_a_good_row_is_an_error() {
         ("b.tsv", b"\xEF\xBB\xBF"),
     ] {
         let error = labelled(&file(&dir, name, bytes)).unwrap_err();
-        assert!(
-            matches!(error, DataError::Empty { skipped: 0, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::Empty { skipped: 0, .. }), "{error}");
     }
     let path = file(&dir, "c.tsv", b"bad\nbad\n");
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
     let error = rows.next().unwrap().unwrap_err();
-    assert!(
-        matches!(error, DataError::Empty { skipped: 2, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, DataError::Empty { skipped: 2, .. }), "{error}");
     assert!(rows.next().is_none());
 }
 
@@ -251,10 +210,7 @@ fn what_is_no_data_file_is_refused_by_name() {
     let bare = refused(&file(&dir, "data", b"a\tb\n"));
     assert!(matches!(bare, DataError::Extension { .. }));
     let header = refused(&file(&dir, "a.csv", b"label,sentence\na,b\n"));
-    assert!(
-        header.to_string().contains("`label`, `sentence`"),
-        "{header}"
-    );
+    assert!(header.to_string().contains("`label`, `sentence`"), "{header}");
     let twice = refused(&file(&dir, "b.csv", b"text,Text\na,b\n"));
     assert!(matches!(twice, DataError::Header { field: "text", .. }));
 }
@@ -271,10 +227,7 @@ fn an_open_quote_is_an_error_and_does_not_swallow_rows() {
         let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
         assert_eq!(rows.next().unwrap().unwrap(), row(2, "a", "b"));
         let error = rows.next().unwrap().unwrap_err();
-        assert!(
-            matches!(error, DataError::OpenQuote { line: 3, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::OpenQuote { line: 3, .. }), "{error}");
         assert!(rows.next().is_none());
     }
     let mut long = b"label,text\na,\"open".to_vec();
@@ -282,10 +235,7 @@ fn an_open_quote_is_an_error_and_does_not_swallow_rows() {
     let path = file(&dir, "long.csv", &long);
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
     let error = rows.next().unwrap().unwrap_err();
-    assert!(
-        matches!(error, DataError::OpenQuote { line: 2, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, DataError::OpenQuote { line: 2, .. }), "{error}");
     assert!(rows.bytes_read() < 2 << 20, "stopped at the limit");
 }
 
@@ -335,12 +285,6 @@ fn progress_runs_from_nothing_to_the_file_size() {
 #[test]
 fn digest_is_sha256_of_the_bytes() {
     // FIPS 180-2, the one-block example.
-    let hex: String = text_digest("abc")
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    assert_eq!(
-        hex,
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
+    let hex: String = text_digest("abc").iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }

@@ -14,18 +14,7 @@ fn near(found: f64, expected: f64) {
 /// Ten texts of classes a (5), b (3), c (2); the confusion matrix is
 /// a: 3 1 1, b: 1 2 0, c: 0 0 2.
 fn ten() -> (Vec<usize>, Vec<Vec<f32>>) {
-    let pairs = [
-        (0, 0),
-        (0, 0),
-        (0, 0),
-        (0, 1),
-        (0, 2),
-        (1, 0),
-        (1, 1),
-        (1, 1),
-        (2, 2),
-        (2, 2),
-    ];
+    let pairs = [(0, 0), (0, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 1), (2, 2), (2, 2)];
     let row = |p: usize| (0..3).map(|c| if c == p { 0.5 } else { 0.25 }).collect();
     pairs.iter().map(|&(t, p)| (t, row(p))).unzip()
 }
@@ -38,9 +27,7 @@ fn scores_by_hand() {
     assert_eq!(report.confusion, [[3, 1, 1], [1, 2, 0], [0, 0, 2]]);
     near(report.accuracy, 0.7);
     near(report.standard_error, 0.144_913_767_46); // sqrt(0.7 * 0.3 / 10)
-    let [a, b, c] = &report.per_class[..] else {
-        panic!()
-    };
+    let [a, b, c] = &report.per_class[..] else { panic!() };
     near(a.scores.precision, 3.0 / 4.0);
     near(a.scores.recall, 3.0 / 5.0);
     near(a.scores.f1, 2.0 / 3.0);

@@ -21,10 +21,7 @@ fn teacher() -> TeacherInfo {
 }
 
 fn hex(text: &str) -> String {
-    text_digest(text)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    text_digest(text).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 const HEADER: &str =
@@ -39,10 +36,7 @@ fn fault(lines: &[&str]) -> (u64, SoftFault) {
     let said = error.to_string();
     match error {
         SoftError::Row { line, fault, .. } => {
-            assert!(
-                said.starts_with(&format!("{}:{line}: ", path.display())),
-                "{said}"
-            );
+            assert!(said.starts_with(&format!("{}:{line}: ", path.display())), "{said}");
             (line, fault)
         }
         other => panic!("{other}"),
@@ -69,10 +63,7 @@ fn what_is_written_is_read() {
 
     let text = fs::read_to_string(&path).unwrap();
     let rows: Vec<&str> = text.lines().collect();
-    let first = format!(
-        r#"{{"text_sha256":"{}","logits":[-1.2346,2]}}"#,
-        hex("light on")
-    );
+    let first = format!(r#"{{"text_sha256":"{}","logits":[-1.2346,2]}}"#, hex("light on"));
     assert_eq!(rows[1], first);
     assert!(rows[2].ends_with(r#""logits":[0,0.001]}"#), "{}", rows[2]);
 
@@ -120,22 +111,10 @@ fn another_header_is_refused_and_the_file_left_alone() {
     other.digest = "11".to_owned();
     let error = SoftWriter::open(&path, &classes(), &other).unwrap_err();
     let said = error.to_string();
-    assert!(
-        said.contains("`teacher.digest` is `00ff`, this run has `11`"),
-        "{said}"
-    );
+    assert!(said.contains("`teacher.digest` is `00ff`, this run has `11`"), "{said}");
     let swapped: Vec<String> = classes().into_iter().rev().collect();
     let error = SoftWriter::open(&path, &swapped, &teacher()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SoftError::OtherHeader {
-                field: "classes",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, SoftError::OtherHeader { field: "classes", .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let mut command = teacher();
@@ -147,14 +126,7 @@ fn another_header_is_refused_and_the_file_left_alone() {
         fs::write(&path, foreign).unwrap();
         let error = SoftWriter::open(&path, &classes(), &teacher()).unwrap_err();
         assert!(
-            matches!(
-                error,
-                SoftError::Row {
-                    line: 1,
-                    fault: SoftFault::NoHeader,
-                    ..
-                }
-            ),
+            matches!(error, SoftError::Row { line: 1, fault: SoftFault::NoHeader, .. }),
             "{error}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
@@ -170,18 +142,9 @@ fn the_writer_refuses_what_the_reader_would() {
         Err(SoftError::Append { fault, .. }) => fault,
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        fault(writer.append("a", &[0.0, f32::NAN])),
-        SoftFault::NotFinite(2)
-    );
-    assert_eq!(
-        fault(writer.append("a", &[f32::INFINITY, 0.0])),
-        SoftFault::NotFinite(1)
-    );
-    let count = SoftFault::Count {
-        found: 1,
-        expected: 2,
-    };
+    assert_eq!(fault(writer.append("a", &[0.0, f32::NAN])), SoftFault::NotFinite(2));
+    assert_eq!(fault(writer.append("a", &[f32::INFINITY, 0.0])), SoftFault::NotFinite(1));
+    let count = SoftFault::Count { found: 1, expected: 2 };
     assert_eq!(fault(writer.append("a", &[0.0])), count);
     assert_eq!(SoftLabels::read(&path).unwrap().len(), 0);
     let one = ["on".to_owned()];
@@ -191,44 +154,22 @@ fn the_writer_refuses_what_the_reader_would() {
 
 #[test]
 fn bad_rows_are_named() {
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[NaN,1]}"#),
-        SoftFault::NotFinite(1)
-    );
+    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[NaN,1]}"#), SoftFault::NotFinite(1));
     assert_eq!(
         row_fault(r#"{"text_sha256":"HEX","logits":[1,-Infinity]}"#),
         SoftFault::NotFinite(2)
     );
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1,null]}"#),
-        SoftFault::NotFinite(2)
-    );
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1e39,1]}"#),
-        SoftFault::NotFinite(1)
-    );
-    let count = SoftFault::Count {
-        found: 3,
-        expected: 2,
-    };
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1,2,3]}"#),
-        count
-    );
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEx","logits":[1,2]}"#),
-        SoftFault::Hex
-    );
+    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1,null]}"#), SoftFault::NotFinite(2));
+    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1e39,1]}"#), SoftFault::NotFinite(1));
+    let count = SoftFault::Count { found: 3, expected: 2 };
+    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1,2,3]}"#), count);
+    assert_eq!(row_fault(r#"{"text_sha256":"HEx","logits":[1,2]}"#), SoftFault::Hex);
     let no_hex = format!(r#"{{"text_sha256":"{}","logits":[1,2]}}"#, "g".repeat(64));
     assert_eq!(row_fault(&no_hex), SoftFault::Hex);
     let missing = |field| SoftFault::Missing { field };
     assert_eq!(row_fault(r#"{"logits":[1,2]}"#), missing("text_sha256"));
     assert_eq!(row_fault(r#"{"text_sha256":"HEX"}"#), missing("logits"));
-    let kind = |field, found, expected| SoftFault::Kind {
-        field,
-        found,
-        expected,
-    };
+    let kind = |field, found, expected| SoftFault::Kind { field, found, expected };
     assert_eq!(
         row_fault(r#"{"text_sha256":"HEX","logits":[1,"2"]}"#),
         kind("logits", "a string", "numbers only")
@@ -245,19 +186,14 @@ fn bad_rows_are_named() {
 fn rows_may_name_their_teacher_and_repeat_themselves_but_not_contradict() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("soft.jsonl");
-    let same = format!(
-        r#"{{"text_sha256":"{}","logits":[1,2],"teacher":{{"name":"x"}}}}"#,
-        hex("a")
-    );
+    let same =
+        format!(r#"{{"text_sha256":"{}","logits":[1,2],"teacher":{{"name":"x"}}}}"#, hex("a"));
     fs::write(&path, [HEADER, &same, "", &same].join("\r\n")).unwrap();
     let soft = SoftLabels::read(&path).unwrap();
     assert_eq!((soft.len(), soft.get("a")), (1, Some(&[1.0_f32, 2.0][..])));
     assert_eq!(soft.teacher.command, "");
     let other = same.replace("[1,2]", "[1,3]");
-    assert_eq!(
-        fault(&[HEADER, &same, &other]),
-        (3, SoftFault::Contradiction)
-    );
+    assert_eq!(fault(&[HEADER, &same, &other]), (3, SoftFault::Contradiction));
 }
 
 #[test]
@@ -287,23 +223,10 @@ fn a_torn_file_is_refused_by_the_reader_with_the_remedy() {
     let path = dir.path().join("soft.jsonl");
     fs::write(&path, format!("{HEADER}\n{{\"text_sha256\":\"12")).unwrap();
     let error = SoftLabels::read(&path).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SoftError::Row {
-                line: 2,
-                fault: SoftFault::Torn,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, SoftError::Row { line: 2, fault: SoftFault::Torn, .. }), "{error}");
     assert!(matches!(
         SoftLabels::read(&dir.path().join("none.jsonl")),
         Err(SoftError::Open { .. })
     ));
-    assert!(matches!(
-        SoftLabels::read(dir.path()),
-        Err(SoftError::Directory { .. })
-    ));
+    assert!(matches!(SoftLabels::read(dir.path()), Err(SoftError::Directory { .. })));
 }

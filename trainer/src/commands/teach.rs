@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use self::report::{Outcome, Speed};
 use self::texts::Texts;
-use super::progress::Progress;
 use crate::data::BadRows;
 use crate::metrics::Report;
+use crate::progress::Progress;
 use crate::soft::{SoftWriter, TeacherInfo};
 use crate::teacher::Teacher;
 use crate::teacher::features::Features;
@@ -76,11 +76,7 @@ pub struct TeachArgs {
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// What a causal model reads; {text} stands for the text
-    #[arg(
-        long,
-        default_value = "The text \"{text}\" is about",
-        value_name = "TEMPLATE"
-    )]
+    #[arg(long, default_value = "The text \"{text}\" is about", value_name = "TEMPLATE")]
     pub prompt: String,
     /// Most tokens of a text, prompt included; longer texts are cut and counted
     #[arg(long, default_value_t = 256, value_name = "N")]
@@ -113,10 +109,7 @@ pub struct TeachArgs {
 /// # Errors
 /// When an input is refused or a model fails; the cache keeps what was computed, so the same command goes on there.
 pub fn run(args: &TeachArgs) -> Result<()> {
-    if args
-        .heldback
-        .is_some_and(|share| !(0.0..1.0).contains(&share))
-    {
+    if args.heldback.is_some_and(|share| !(0.0..1.0).contains(&share)) {
         bail!("--heldback is a share of the labels: at least 0 and below 1");
     }
     let texts = Texts::read(args)?;
@@ -133,22 +126,11 @@ pub fn run(args: &TeachArgs) -> Result<()> {
         }
         let of: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
         let truth: Vec<usize> = rows.iter().map(|(_, class)| *class).collect();
-        let probabilities: Vec<Vec<f32>> = teacher
-            .logits(&of)?
-            .iter()
-            .map(|row| softmax(row))
-            .collect();
-        Ok(Some(Report::from(
-            teacher.classes(),
-            &truth,
-            &probabilities,
-        )))
+        let probabilities: Vec<Vec<f32>> =
+            teacher.logits(&of)?.iter().map(|row| softmax(row)).collect();
+        Ok(Some(Report::from(teacher.classes(), &truth, &probabilities)))
     };
-    let unfitted = if findings.is_some() {
-        &[][..]
-    } else {
-        &texts.known
-    };
+    let unfitted = if findings.is_some() { &[][..] } else { &texts.known };
     let outcome = Outcome {
         test: judged(&texts.test, teacher.as_mut())?,
         set_aside: judged(&texts.hidden, teacher.as_mut())?,
@@ -172,36 +154,25 @@ type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Speed>);
 fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let mut sources = Vec::new();
     let mut speeds = Vec::new();
-    let every: Vec<&str> = texts
-        .to_label()
-        .into_iter()
-        .chain(texts.test.iter().map(|(t, _)| t.as_str()))
-        .collect();
+    let every: Vec<&str> =
+        texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     for path in &args.model {
         let mut features = Features::open(open::extractor(path, &reading(args))?, &cache(args))?;
         let name = features.identity().name;
-        let mut progress = Progress::start(&name);
-        let work = features.prepare(&every, &mut |done, of| progress.show(done, of))?;
+        let mut progress = Progress::new(false);
+        progress.stage(&name, every.len() as u64);
+        let work = features.prepare(&every, &mut |done, _| progress.at(done as u64))?;
+        progress.done();
         speeds.push(Speed { model: name, work });
         sources.push(features);
     }
     let labelled: Vec<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
     let labels: Vec<usize> = texts.known.iter().map(|(_, class)| *class).collect();
     let own = texts.hidden.iter().map(|(text, _)| text.as_str());
-    let pool: Vec<&str> = own
-        .chain(texts.unlabelled.iter().map(String::as_str))
-        .collect();
-    let options = Options {
-        rounds: args.rounds,
-        seed: args.seed,
-    };
-    let (teacher, findings) = ProbeTeacher::fit(
-        sources,
-        (&labelled, &labels),
-        &pool,
-        &texts.classes,
-        options,
-    )?;
+    let pool: Vec<&str> = own.chain(texts.unlabelled.iter().map(String::as_str)).collect();
+    let options = Options { rounds: args.rounds, seed: args.seed };
+    let (teacher, findings) =
+        ProbeTeacher::fit(sources, (&labelled, &labels), &pool, &texts.classes, options)?;
     Ok((Box::new(teacher), Some(findings), speeds))
 }
 
@@ -209,17 +180,10 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let [path] = args.model.as_slice() else {
         bail!("zero-shot takes one model, {} were given", args.model.len());
     };
-    let classes = if texts.classes.is_empty() {
-        &args.classes
-    } else {
-        &texts.classes
-    };
+    let classes = if texts.classes.is_empty() { &args.classes } else { &texts.classes };
     let plain = || classes.iter().map(|c| c.replace('_', " ")).collect();
-    let words: Vec<String> = if args.class_words.is_empty() {
-        plain()
-    } else {
-        args.class_words.clone()
-    };
+    let words: Vec<String> =
+        if args.class_words.is_empty() { plain() } else { args.class_words.clone() };
     if words.len() != classes.len() {
         bail!(
             "--class-words has {} phrases for {} classes ({})",
@@ -230,25 +194,14 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     }
     let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
     let mut teacher = ZeroShot::open(scores, classes, &cache(args))?;
-    let every: Vec<&str> = texts
-        .to_label()
-        .into_iter()
-        .chain(texts.test.iter().map(|(t, _)| t.as_str()))
-        .collect();
-    let name = teacher
-        .models()
-        .into_iter()
-        .map(|m| m.name)
-        .collect::<String>();
-    let mut progress = Progress::start(&name);
-    let work = teacher.prepare(&every, &mut |done, of| progress.show(done, of))?;
-    let speeds = work
-        .into_iter()
-        .map(|work| Speed {
-            model: name.clone(),
-            work,
-        })
-        .collect();
+    let every: Vec<&str> =
+        texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
+    let name = teacher.models().into_iter().map(|m| m.name).collect::<String>();
+    let mut progress = Progress::new(false);
+    progress.stage(&name, every.len() as u64);
+    let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64))?;
+    progress.done();
+    let speeds = work.into_iter().map(|work| Speed { model: name.clone(), work }).collect();
     Ok((Box::new(teacher), None, speeds))
 }
 
@@ -276,11 +229,7 @@ fn write(
         writer.append(text, logits)?;
     }
     for chunk in texts.to_label().chunks(1024) {
-        let rest: Vec<&str> = chunk
-            .iter()
-            .copied()
-            .filter(|text| !writer.contains(text))
-            .collect();
+        let rest: Vec<&str> = chunk.iter().copied().filter(|text| !writer.contains(text)).collect();
         for (text, logits) in rest.iter().zip(teacher.logits(&rest)?) {
             writer.append(text, &logits)?;
         }
@@ -305,37 +254,26 @@ fn info(teacher: &dyn Teacher) -> TeacherInfo {
 /// The command line, with absolute paths cut to their last part: where a model lay says nothing to others.
 fn command() -> String {
     let short = |arg: String| match std::path::Path::new(&arg) {
-        path if path.is_absolute() => path
-            .file_name()
-            .map_or(arg.clone(), |n| n.to_string_lossy().into_owned()),
+        path if path.is_absolute() => {
+            path.file_name().map_or(arg.clone(), |n| n.to_string_lossy().into_owned())
+        }
         _ => arg,
     };
     let quote = |arg: String| match arg.contains([' ', '"', '{']) {
         true => format!("'{arg}'"),
         false => arg,
     };
-    let args: Vec<String> = std::env::args()
-        .skip(1)
-        .map(|arg| quote(short(arg)))
-        .collect();
+    let args: Vec<String> = std::env::args().skip(1).map(|arg| quote(short(arg))).collect();
     format!("qdllm {}", args.join(" "))
 }
 
 fn reading(args: &TeachArgs) -> Reading {
-    Reading {
-        prompt: args.prompt.clone(),
-        limit: args.max_tokens,
-        layers: args.layers.clone(),
-    }
+    Reading { prompt: args.prompt.clone(), limit: args.max_tokens, layers: args.layers.clone() }
 }
 
 fn cache(args: &TeachArgs) -> PathBuf {
-    let beside = || {
-        args.out
-            .parent()
-            .map_or_else(PathBuf::new, PathBuf::from)
-            .join("teacher-cache")
-    };
+    let beside =
+        || args.out.parent().map_or_else(PathBuf::new, PathBuf::from).join("teacher-cache");
     args.cache.clone().unwrap_or_else(beside)
 }
 

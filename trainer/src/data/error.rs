@@ -10,12 +10,12 @@ use super::MAX_ROW_BYTES;
 #[non_exhaustive]
 pub enum DataError {
     /// The file is missing or may not be read.
-    #[error("{}: cannot open the data file: {source}; check the path and its permissions", path.display())]
+    #[error("{}: cannot open the data file: {reason}; check the path and its permissions", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The path is a directory.
     #[error("{}: is a directory; name one data file in it", path.display())]
@@ -38,14 +38,14 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The disk or the pipe failed.
-    #[error("{}:{line}: reading failed: {source}", path.display())]
+    #[error("{}:{line}: reading failed: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The line being read.
         line: u64,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A CSV header that does not name a column that is needed, or names it twice.
     #[error("{}:{line}: the header must name one column `{field}`, it names {found}; add or rename the column", path.display())]

@@ -16,11 +16,7 @@ pub(crate) struct Counted<R> {
 
 impl<R> Counted<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self {
-            inner,
-            count: 0,
-            limit: u64::MAX,
-        }
+        Self { inner, count: 0, limit: u64::MAX }
     }
 
     /// Bytes read so far.
@@ -83,9 +79,7 @@ pub(crate) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Re
             return Ok(match (any, too_long) {
                 (false, _) => Line::End,
                 (true, true) => Line::TooLong,
-                (true, false) => Line::Read {
-                    newline: end.is_some(),
-                },
+                (true, false) => Line::Read { newline: end.is_some() },
             });
         }
     }

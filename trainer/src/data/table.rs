@@ -61,11 +61,7 @@ impl Table {
             };
             table.fields = names.len();
             table.text = column("text")?;
-            table.label = if labelled {
-                Some(column("label")?)
-            } else {
-                None
-            };
+            table.label = if labelled { Some(column("label")?) } else { None };
         }
         Ok(table)
     }
@@ -88,10 +84,7 @@ impl Table {
             return Err(Fault::TooLong);
         }
         if self.record.len() != self.fields {
-            return Err(Fault::Fields {
-                found: self.record.len(),
-                expected: self.fields,
-            });
+            return Err(Fault::Fields { found: self.record.len(), expected: self.fields });
         }
         let field = |name, index| utf8(name, self.record.get(index).unwrap_or_default());
         let label = match self.label {
@@ -136,13 +129,11 @@ impl Table {
         if self.record.as_slice().ends_with(b"\r") {
             let last = self.record.len() - 1;
             let trimmed: ByteRecord = (self.record.iter().enumerate())
-                .map(|(i, field)| {
-                    if i == last {
-                        field.strip_suffix(b"\r").unwrap_or(field)
-                    } else {
-                        field
-                    }
-                })
+                .map(
+                    |(i, field)| {
+                        if i == last { field.strip_suffix(b"\r").unwrap_or(field) } else { field }
+                    },
+                )
                 .collect();
             self.record = trimmed;
         }
@@ -155,11 +146,7 @@ fn failure(path: &Path, line: u64, error: csv::Error) -> DataError {
         ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => {
             DataError::OpenQuote { path, line }
         }
-        ErrorKind::Io(source) => DataError::Read { path, line, source },
-        other => DataError::Read {
-            path,
-            line,
-            source: io::Error::other(format!("{other:?}")),
-        },
+        ErrorKind::Io(reason) => DataError::Read { path, line, reason },
+        other => DataError::Read { path, line, reason: io::Error::other(format!("{other:?}")) },
     }
 }

@@ -10,12 +10,12 @@ use crate::data::MAX_ROW_BYTES;
 #[non_exhaustive]
 pub enum SoftError {
     /// The file is missing, or may not be read or written.
-    #[error("{}: cannot open the soft label file: {source}; check the path and its permissions", path.display())]
+    #[error("{}: cannot open the soft label file: {reason}; check the path and its permissions", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The path is a directory.
     #[error("{}: is a directory; name a soft label file", path.display())]
@@ -24,22 +24,22 @@ pub enum SoftError {
         path: PathBuf,
     },
     /// Reading failed.
-    #[error("{}:{line}: reading failed: {source}", path.display())]
+    #[error("{}:{line}: reading failed: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The line being read.
         line: u64,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Writing failed.
-    #[error("{}: writing failed: {source}; make room and run the same command again, it goes on where it stopped", path.display())]
+    #[error("{}: writing failed: {reason}; make room and run the same command again, it goes on where it stopped", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A line that is not what it must be.
     #[error("{}:{line}: {fault}", path.display())]

@@ -24,11 +24,7 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn new(classes: &[String], teacher: &TeacherInfo) -> Self {
-        Self {
-            qdllm_soft: VERSION,
-            classes: classes.to_vec(),
-            teacher: teacher.clone(),
-        }
+        Self { qdllm_soft: VERSION, classes: classes.to_vec(), teacher: teacher.clone() }
     }
 
     pub(super) fn parse(line: &[u8]) -> Result<Self, SoftFault> {
@@ -50,12 +46,7 @@ impl Header {
 
     /// Two classes at least, each named, no name twice.
     pub(super) fn check(&self) -> Result<(), SoftFault> {
-        let problem = |problem| {
-            Err(SoftFault::Header {
-                field: "classes",
-                problem,
-            })
-        };
+        let problem = |problem| Err(SoftFault::Header { field: "classes", problem });
         if self.classes.len() < 2 {
             let count = self.classes.len();
             return problem(format!("has {count} names, two are the least"));
@@ -76,14 +67,11 @@ fn header_field<T: serde::de::DeserializeOwned>(
     object: &Map<String, Value>,
     field: &'static str,
 ) -> Result<T, SoftFault> {
-    let value = object.get(field).ok_or_else(|| SoftFault::Header {
-        field,
-        problem: "is missing".to_owned(),
-    })?;
-    T::deserialize(value).map_err(|e| SoftFault::Header {
-        field,
-        problem: format!("is not what it must be ({e})"),
-    })
+    let value = object
+        .get(field)
+        .ok_or_else(|| SoftFault::Header { field, problem: "is missing".to_owned() })?;
+    T::deserialize(value)
+        .map_err(|e| SoftFault::Header { field, problem: format!("is not what it must be ({e})") })
 }
 
 #[derive(Deserialize)]
@@ -114,10 +102,7 @@ pub(super) fn check_logits(logits: &[f32], classes: usize) -> Result<(), SoftFau
         return Err(SoftFault::NotFinite(i + 1));
     }
     if logits.len() != classes {
-        return Err(SoftFault::Count {
-            found: logits.len(),
-            expected: classes,
-        });
+        return Err(SoftFault::Count { found: logits.len(), expected: classes });
     }
     Ok(())
 }
@@ -143,15 +128,10 @@ fn explain(line: &str, error: &str) -> SoftFault {
             };
         }
     };
-    let kind = |field, value, expected| SoftFault::Kind {
-        field,
-        found: json_kind(value),
-        expected,
-    };
+    let kind =
+        |field, value, expected| SoftFault::Kind { field, found: json_kind(value), expected };
     match (object.get("text_sha256"), object.get("logits")) {
-        (None, _) => SoftFault::Missing {
-            field: "text_sha256",
-        },
+        (None, _) => SoftFault::Missing { field: "text_sha256" },
         (_, None) => SoftFault::Missing { field: "logits" },
         (Some(digest), _) if !digest.is_string() => kind("text_sha256", digest, "a string"),
         (_, Some(Value::Array(logits))) => {
@@ -176,11 +156,7 @@ fn parse_hex(hex: &str) -> Option<[u8; 32]> {
     }
     let mut digest = [0; 32];
     for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let digit = |b: u8| {
-            char::from(b)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        };
+        let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(digest)
@@ -190,10 +166,7 @@ fn parse_hex(hex: &str) -> Option<[u8; 32]> {
 pub(super) fn format_row(digest: &[u8; 32], logits: &[f32]) -> String {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let logits: Vec<String> = logits.iter().map(|&x| decimal(x)).collect();
-    format!(
-        "{{\"text_sha256\":\"{hex}\",\"logits\":[{}]}}\n",
-        logits.join(",")
-    )
+    format!("{{\"text_sha256\":\"{hex}\",\"logits\":[{}]}}\n", logits.join(","))
 }
 
 /// A finite number rounded to four decimals, without trailing zeros.

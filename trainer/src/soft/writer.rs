@@ -34,10 +34,7 @@ impl SoftWriter {
     /// or has another header. An existing file is then left as it was.
     pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self, SoftError> {
         let header = Header::new(classes, teacher);
-        let refuse = |fault| SoftError::Append {
-            path: path.into(),
-            fault,
-        };
+        let refuse = |fault| SoftError::Append { path: path.into(), fault };
         header.check().map_err(refuse)?;
         let mut first =
             serde_json::to_string(&header).map_err(|e| refuse(SoftFault::Json(e.to_string())))?;
@@ -49,16 +46,9 @@ impl SoftWriter {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(|source| SoftError::Open {
-                path: path.into(),
-                source,
-            })?;
-        let mut writer = Self {
-            path: path.into(),
-            file,
-            classes: classes.len(),
-            done: HashSet::new(),
-        };
+            .map_err(|reason| SoftError::Open { path: path.into(), reason })?;
+        let mut writer =
+            Self { path: path.into(), file, classes: classes.len(), done: HashSet::new() };
         let whole = writer.take_up(&header, &first)?;
         let cut = writer.file.set_len(whole);
         let end = cut.and_then(|()| writer.file.seek(SeekFrom::End(0)));
@@ -76,11 +66,7 @@ impl SoftWriter {
         if reader.torn {
             // Ended within the first write? Then the file is a beginning of our own header.
             let ours = first.as_bytes().starts_with(&reader.buffer);
-            return if ours {
-                Ok(0)
-            } else {
-                Err(reader.fault(SoftFault::NoHeader))
-            };
+            return if ours { Ok(0) } else { Err(reader.fault(SoftFault::NoHeader)) };
         }
         let Some(found) = found? else {
             return Ok(0);
@@ -138,10 +124,8 @@ impl SoftWriter {
     /// # Errors
     /// When a logit is not finite, when there is not one logit a class, or when writing fails.
     pub fn append(&mut self, text: &str, logits: &[f32]) -> Result<bool, SoftError> {
-        check_logits(logits, self.classes).map_err(|fault| SoftError::Append {
-            path: self.path.clone(),
-            fault,
-        })?;
+        check_logits(logits, self.classes)
+            .map_err(|fault| SoftError::Append { path: self.path.clone(), fault })?;
         let digest = text_digest(text);
         if self.done.contains(&digest) {
             return Ok(false);
@@ -163,10 +147,7 @@ impl SoftWriter {
         self.file.write_all(bytes).map_err(|e| self.failed(e))
     }
 
-    fn failed(&self, source: io::Error) -> SoftError {
-        SoftError::Write {
-            path: self.path.clone(),
-            source,
-        }
+    fn failed(&self, reason: io::Error) -> SoftError {
+        SoftError::Write { path: self.path.clone(), reason }
     }
 }

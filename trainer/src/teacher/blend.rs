@@ -56,29 +56,18 @@ pub fn finalists(candidates: &[Candidate]) -> Vec<Candidate> {
 pub fn blends(finalists: &[Candidate], labels: &Labels) -> Vec<Blend> {
     let models = finalists.iter().map(|c| c.model + 1).max().unwrap_or(0);
     let table = |members: &[usize]| {
-        let tables: Vec<&[f64]> = members
-            .iter()
-            .map(|&i| finalists[i].trial.held_out.as_slice())
-            .collect();
+        let tables: Vec<&[f64]> =
+            members.iter().map(|&i| finalists[i].trial.held_out.as_slice()).collect();
         average(&tables, labels.classes)
     };
     let mut all: Vec<Blend> = (1..1usize << finalists.len())
-        .map(|set| {
-            (0..finalists.len())
-                .filter(|i| set >> i & 1 == 1)
-                .collect::<Vec<_>>()
-        })
+        .map(|set| (0..finalists.len()).filter(|i| set >> i & 1 == 1).collect::<Vec<_>>())
         .filter(|members| (0..models).all(|m| members.iter().any(|&i| finalists[i].model == m)))
         .map(|members| {
             let table = table(&members);
             let temperature = temperature(&table, labels);
             let (accuracy, loss) = judge(&cool(&table, labels.classes, temperature), labels);
-            Blend {
-                members,
-                accuracy,
-                loss,
-                temperature,
-            }
+            Blend { members, accuracy, loss, temperature }
         })
         .collect();
     all.sort_by(|a, b| a.loss.total_cmp(&b.loss));
@@ -99,9 +88,7 @@ pub fn blends(finalists: &[Candidate], labels: &Labels) -> Vec<Blend> {
 pub fn average(tables: &[&[f64]], classes: usize) -> Vec<f64> {
     let mut sum = vec![0.0; tables.first().map_or(0, |t| t.len())];
     for table in tables {
-        sum.iter_mut()
-            .zip(*table)
-            .for_each(|(s, v)| *s += v / tables.len() as f64);
+        sum.iter_mut().zip(*table).for_each(|(s, v)| *s += v / tables.len() as f64);
     }
     cool(&sum, classes, 1.0)
 }
@@ -113,10 +100,7 @@ impl Candidate {
             Pooling::Mean => "mean",
             Pooling::Last => "last",
         };
-        format!(
-            "{model} layer {} {pooling}, penalty {}",
-            self.cell.layer, self.trial.penalty
-        )
+        format!("{model} layer {} {pooling}, penalty {}", self.cell.layer, self.trial.penalty)
     }
 }
 
@@ -128,20 +112,13 @@ mod tests {
     use crate::teacher::{Cell, Pooling};
 
     fn labels() -> Labels {
-        Labels {
-            of: (0..40).map(|i| i % 2).collect(),
-            classes: 2,
-        }
+        Labels { of: (0..40).map(|i| i % 2).collect(), classes: 2 }
     }
 
     /// Says the truth with probability `p`, except on every `wrong`-th row starting at `phase`.
     fn table(p: f64, wrong: usize, phase: usize) -> Vec<f64> {
         let row = |i: usize| {
-            let truth = if (i + phase).is_multiple_of(wrong) {
-                1 - i % 2
-            } else {
-                i % 2
-            };
+            let truth = if (i + phase).is_multiple_of(wrong) { 1 - i % 2 } else { i % 2 };
             [0, 1].map(|c| if c == truth { p.ln() } else { (1.0 - p).ln() })
         };
         (0..40).flat_map(row).collect()
@@ -149,21 +126,8 @@ mod tests {
 
     fn candidate(model: usize, layer: usize, held_out: Vec<f64>) -> Candidate {
         let (accuracy, loss) = judge(&held_out, &labels());
-        let trial = Trial {
-            penalty: 1.0,
-            accuracy,
-            loss,
-            held_out,
-        };
-        Candidate {
-            model,
-            slot: layer,
-            cell: Cell {
-                layer,
-                pooling: Pooling::Mean,
-            },
-            trial,
-        }
+        let trial = Trial { penalty: 1.0, accuracy, loss, held_out };
+        Candidate { model, slot: layer, cell: Cell { layer, pooling: Pooling::Mean }, trial }
     }
 
     #[test]
@@ -175,9 +139,7 @@ mod tests {
         ];
         let best = finalists(&all);
         assert_eq!(
-            best.iter()
-                .map(|c| (c.model, c.cell.layer))
-                .collect::<Vec<_>>(),
+            best.iter().map(|c| (c.model, c.cell.layer)).collect::<Vec<_>>(),
             [(0, 2), (1, 6)]
         );
         let sets = blends(&best, &labels());

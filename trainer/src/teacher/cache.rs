@@ -87,15 +87,7 @@ impl Cache {
                 });
             }
         }
-        let mut cache = Self {
-            path,
-            file,
-            seed,
-            cells,
-            width,
-            index: HashMap::new(),
-            records: 0,
-        };
+        let mut cache = Self { path, file, seed, cells, width, index: HashMap::new(), records: 0 };
         cache.rebuild(bytes.max(HEADER_BYTES))?;
         Ok(cache)
     }
@@ -141,23 +133,13 @@ impl Cache {
                     self.cells * self.width,
                     row.values.len()
                 );
-                return Err(TeacherError::Cache {
-                    path: self.path.clone(),
-                    what,
-                });
+                return Err(TeacherError::Cache { path: self.path.clone(), what });
             }
             if self.index.contains_key(key) || fresh.iter().any(|(k, _)| k == key) {
                 continue;
             }
             let record = self.records + fresh.len() as u64;
-            fresh.push((
-                *key,
-                Entry {
-                    record,
-                    tokens: row.tokens,
-                    cut: row.cut,
-                },
-            ));
+            fresh.push((*key, Entry { record, tokens: row.tokens, cut: row.cut }));
             bytes.extend_from_slice(key);
             let flag = if row.cut { CUT } else { 0 };
             bytes.extend_from_slice(&(row.tokens as u32 | flag).to_le_bytes());
@@ -169,12 +151,8 @@ impl Cache {
             }
         }
         let end = HEADER_BYTES + self.records * self.record_bytes();
-        self.file
-            .seek(SeekFrom::Start(end))
-            .map_err(TeacherError::io(&self.path))?;
-        self.file
-            .write_all(&bytes)
-            .map_err(TeacherError::io(&self.path))?;
+        self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
+        self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
         self.records += fresh.len() as u64;
         self.index.extend(fresh);
         Ok(())
@@ -194,22 +172,15 @@ impl Cache {
         let (values, sum) = bytes.split_at(self.width * 4);
         if CRC.checksum(values).to_le_bytes() != sum {
             let what = format!("record {record} does not match its checksum");
-            return Err(TeacherError::Cache {
-                path: self.path.clone(),
-                what,
-            });
+            return Err(TeacherError::Cache { path: self.path.clone(), what });
         }
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), TeacherError> {
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .map_err(TeacherError::io(&self.path))?;
-        self.file
-            .read_exact(into)
-            .map_err(TeacherError::io(&self.path))
+        self.file.seek(SeekFrom::Start(offset)).map_err(TeacherError::io(&self.path))?;
+        self.file.read_exact(into).map_err(TeacherError::io(&self.path))
     }
 
     fn cell_bytes(&self) -> usize {
@@ -225,29 +196,17 @@ impl Cache {
         let stride = self.record_bytes();
         let mut whole = (bytes - HEADER_BYTES) / stride;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
-        reader
-            .seek(SeekFrom::Start(HEADER_BYTES))
-            .map_err(TeacherError::io(&self.path))?;
+        reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
         for record in 0..whole {
             let (mut key, mut tokens) = ([0; 32], [0; 4]);
-            reader
-                .read_exact(&mut key)
-                .map_err(TeacherError::io(&self.path))?;
-            reader
-                .read_exact(&mut tokens)
-                .map_err(TeacherError::io(&self.path))?;
+            reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
+            reader.read_exact(&mut tokens).map_err(TeacherError::io(&self.path))?;
             let rest = (self.cells * self.cell_bytes()) as i64;
-            reader
-                .seek_relative(rest)
-                .map_err(TeacherError::io(&self.path))?;
+            reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
             let word = u32::from_le_bytes(tokens);
             self.index.insert(
                 key,
-                Entry {
-                    record,
-                    tokens: (word & !CUT) as usize,
-                    cut: word & CUT != 0,
-                },
+                Entry { record, tokens: (word & !CUT) as usize, cut: word & CUT != 0 },
             );
         }
         // Only the newest records can be half on disk with the file already long enough: check from the end.
@@ -256,9 +215,7 @@ impl Cache {
             self.index.retain(|_, entry| entry.record < whole);
         }
         self.records = whole;
-        self.file
-            .set_len(HEADER_BYTES + whole * stride)
-            .map_err(TeacherError::io(&self.path))
+        self.file.set_len(HEADER_BYTES + whole * stride).map_err(TeacherError::io(&self.path))
     }
 
     fn sound(&mut self, record: u64) -> Result<bool, TeacherError> {
@@ -285,11 +242,5 @@ fn seed_of(identity: &Identity) -> [u8; 32] {
 }
 
 fn header(cells: usize, width: usize, seed: &[u8; 32]) -> Vec<u8> {
-    [
-        MAGIC.as_slice(),
-        &(cells as u32).to_le_bytes(),
-        &(width as u32).to_le_bytes(),
-        seed,
-    ]
-    .concat()
+    [MAGIC.as_slice(), &(cells as u32).to_le_bytes(), &(width as u32).to_le_bytes(), seed].concat()
 }

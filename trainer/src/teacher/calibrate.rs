@@ -24,14 +24,9 @@ impl Labels {
 
 /// Accuracy and mean negative log-probability of the true class.
 pub fn judge(log_probabilities: &[f64], labels: &Labels) -> (f64, f64) {
-    let rows = log_probabilities
-        .chunks_exact(labels.classes)
-        .zip(&labels.of);
+    let rows = log_probabilities.chunks_exact(labels.classes).zip(&labels.of);
     let n = labels.of.len().max(1) as f64;
-    let right = rows
-        .clone()
-        .filter(|(row, label)| best(row) == **label)
-        .count();
+    let right = rows.clone().filter(|(row, label)| best(row) == **label).count();
     let loss = rows.map(|(row, &label)| -row[label]).sum::<f64>();
     (right as f64 / n, loss / n)
 }
@@ -98,37 +93,19 @@ mod tests {
     #[test]
     fn temperature_restores_what_was_sharpened() {
         // Right 80% of the time and saying so is calibrated; sharpening by 3 asks for a temperature of 3.
-        let labels = Labels {
-            of: (0..40).map(|i| i % 2).collect(),
-            classes: 2,
-        };
+        let labels = Labels { of: (0..40).map(|i| i % 2).collect(), classes: 2 };
         let said = |i: usize| {
-            if i.is_multiple_of(5) {
-                1 - i % 2
-            } else {
-                i % 2
-            }
+            if i.is_multiple_of(5) { 1 - i % 2 } else { i % 2 }
         };
         let honest: Vec<f64> = (0..40)
-            .flat_map(|i| {
-                [0, 1].map(|c| {
-                    if c == said(i) {
-                        0.8f64.ln()
-                    } else {
-                        0.2f64.ln()
-                    }
-                })
-            })
+            .flat_map(|i| [0, 1].map(|c| if c == said(i) { 0.8f64.ln() } else { 0.2f64.ln() }))
             .collect();
         assert!((temperature(&honest, &labels) - 1.0).abs() < 1e-3);
         let sharp = cool(&honest, 2, 1.0 / 3.0);
         assert!((temperature(&sharp, &labels) - 3.0).abs() < 1e-2);
         let (accuracy, loss) = judge(&honest, &labels);
         assert!((accuracy - 0.8).abs() < 1e-12);
-        assert!(
-            (loss + 0.8 * 0.8f64.ln() + 0.2 * 0.2f64.ln()).abs() < 1e-12,
-            "{loss}"
-        );
+        assert!((loss + 0.8 * 0.8f64.ln() + 0.2 * 0.2f64.ln()).abs() < 1e-12, "{loss}");
     }
 
     #[test]
@@ -136,9 +113,8 @@ mod tests {
         let base: Vec<f64> = (0..100).map(|i| f64::from(i % 7)).collect();
         let steady: Vec<f64> = base.iter().map(|v| v + 0.1).collect();
         assert!(!as_good_as(&steady, &base) && as_good_as(&base, &steady));
-        let noisy: Vec<f64> = (0..100)
-            .map(|i| base[i] + if i % 2 == 0 { 3.0 } else { -2.8 })
-            .collect();
+        let noisy: Vec<f64> =
+            (0..100).map(|i| base[i] + if i % 2 == 0 { 3.0 } else { -2.8 }).collect();
         assert!(as_good_as(&noisy, &base) && as_good_as(&base, &noisy));
     }
 

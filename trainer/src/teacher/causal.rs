@@ -55,18 +55,12 @@ impl Causal {
             let what = format!("has {} layers, layer {layer} was asked for", model.depth());
             return Err(TeacherError::model(path, what));
         }
-        let layers = if layers.is_empty() {
-            spread(model.depth())
-        } else {
-            layers.to_vec()
-        };
+        let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
         let both =
             |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
         let cells = layers.iter().flat_map(both).collect();
         // The file's name rather than `general.name`: converters leave training-run titles in that key.
-        let name = path
-            .file_stem()
-            .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let limit = model.context();
         Ok(Self {
             model,
@@ -95,10 +89,7 @@ impl Causal {
     /// # Errors
     /// When the tokenizer fails.
     pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
-        texts
-            .iter()
-            .map(|text| self.prompt.fill(text, self.limit, &self.tokenizer))
-            .collect()
+        texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
     }
 }
 
@@ -120,11 +111,7 @@ impl Extractor for Causal {
     }
 
     fn summary(&self) -> String {
-        format!(
-            "prompt {:?}, at most {} tokens",
-            self.prompt.template(),
-            self.limit
-        )
+        format!("prompt {:?}, at most {} tokens", self.prompt.template(), self.limit)
     }
 
     fn cells(&self) -> &[Cell] {
@@ -150,11 +137,7 @@ impl Extractor for Causal {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
             let tokens = Tokens::causal(&ids, &self.device)?;
             self.model.run(&tokens, depth, |layer, states| {
-                for (slot, cell) in self
-                    .cells
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, c)| c.layer == layer)
+                for (slot, cell) in self.cells.iter().enumerate().filter(|(_, c)| c.layer == layer)
                 {
                     for (row, &i) in group.iter().enumerate() {
                         let pooled =

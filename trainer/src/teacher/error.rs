@@ -53,17 +53,11 @@ pub enum TeacherError {
 impl TeacherError {
     /// An I/O error that remembers its file: `map_err(TeacherError::io(path))`.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 
     /// A model error with its file.
     pub fn model(path: &Path, what: impl Into<String>) -> Self {
-        Self::Model {
-            path: path.to_owned(),
-            what: what.into(),
-        }
+        Self::Model { path: path.to_owned(), what: what.into() }
     }
 }

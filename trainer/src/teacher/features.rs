@@ -38,12 +38,8 @@ impl Features {
     /// # Errors
     /// As [`Cache::open`].
     pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
-        let cache = Cache::open(
-            folder,
-            &extractor.identity(),
-            extractor.cells().len(),
-            extractor.width(),
-        )?;
+        let cache =
+            Cache::open(folder, &extractor.identity(), extractor.cells().len(), extractor.width())?;
         Ok(Self { extractor, cache })
     }
 
@@ -77,18 +73,11 @@ impl Features {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Work, TeacherError> {
         // Sorted by length, then key: equal sets of texts make equal chunks whatever their order.
-        let unique: BTreeMap<(usize, Key), &str> = texts
-            .iter()
-            .map(|&text| ((text.len(), self.cache.key(text)), text))
-            .collect();
-        let unique: Vec<(Key, &str)> = unique
-            .into_iter()
-            .map(|((_, key), text)| (key, text))
-            .collect();
-        let mut work = Work {
-            texts: unique.len(),
-            ..Work::default()
-        };
+        let unique: BTreeMap<(usize, Key), &str> =
+            texts.iter().map(|&text| ((text.len(), self.cache.key(text)), text)).collect();
+        let unique: Vec<(Key, &str)> =
+            unique.into_iter().map(|((_, key), text)| (key, text)).collect();
+        let mut work = Work { texts: unique.len(), ..Work::default() };
         let mut spent = Duration::ZERO;
         let mut done = 0;
         for chunk in unique.chunks(TEXTS_A_CHUNK) {
@@ -108,10 +97,8 @@ impl Features {
             progress(done, unique.len());
         }
         work.seconds = spent.as_secs_f64();
-        work.cut = unique
-            .iter()
-            .filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut))
-            .count();
+        work.cut =
+            unique.iter().filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut)).count();
         Ok(work)
     }
 
@@ -139,11 +126,7 @@ impl Features {
 }
 
 fn check_finite(rows: &[Pooled], texts: &[&str]) -> Result<(), TeacherError> {
-    match rows
-        .iter()
-        .zip(texts)
-        .find(|(row, _)| row.values.iter().any(|v| !v.is_finite()))
-    {
+    match rows.iter().zip(texts).find(|(row, _)| row.values.iter().any(|v| !v.is_finite())) {
         Some((_, text)) => Err(TeacherError::NonFinite { text: start(text) }),
         None => Ok(()),
     }

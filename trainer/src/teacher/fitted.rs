@@ -73,15 +73,9 @@ impl ProbeTeacher {
         options: Options,
     ) -> Result<(Self, Findings), TeacherError> {
         let fold = stratified(texts, labels, classes, options.seed)?;
-        let labels = Labels {
-            of: labels.to_vec(),
-            classes: classes.len(),
-        };
-        let all: Vec<&str> = texts
-            .iter()
-            .chain(unlabelled.iter().take(POOL_TEXTS))
-            .copied()
-            .collect();
+        let labels = Labels { of: labels.to_vec(), classes: classes.len() };
+        let all: Vec<&str> =
+            texts.iter().chain(unlabelled.iter().take(POOL_TEXTS)).copied().collect();
 
         let mut cells = Vec::new();
         for (model, source) in sources.iter_mut().enumerate() {
@@ -90,12 +84,7 @@ impl ProbeTeacher {
                 let rows: Vec<usize> = (0..texts.len()).collect();
                 let trials = cross_validate(&x.select(&rows), &labels, &fold);
                 let trial = choose(trials, &labels);
-                cells.extend(trial.map(|trial| Candidate {
-                    model,
-                    slot,
-                    cell,
-                    trial,
-                }));
+                cells.extend(trial.map(|trial| Candidate { model, slot, cell, trial }));
             }
         }
         let finalists = finalists(&cells);
@@ -108,10 +97,7 @@ impl ProbeTeacher {
         let (mut views, mut scalers) = (Vec::new(), Vec::new());
         for candidate in &chosen {
             let (scaler, x) = scaled(&mut sources[candidate.model], candidate.slot, &all)?;
-            views.push(View {
-                x,
-                penalty: candidate.trial.penalty,
-            });
+            views.push(View { x, penalty: candidate.trial.penalty });
             scalers.push(scaler);
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
@@ -120,16 +106,12 @@ impl ProbeTeacher {
         let (accuracy, loss) = judge(&table, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
-        let members = chosen
-            .iter()
-            .zip(scalers)
-            .zip(probes)
-            .map(|((c, scaler), probe)| Member {
-                model: c.model,
-                slot: c.slot,
-                scaler,
-                probe,
-            });
+        let members = chosen.iter().zip(scalers).zip(probes).map(|((c, scaler), probe)| Member {
+            model: c.model,
+            slot: c.slot,
+            scaler,
+            probe,
+        });
         let members = members.collect();
         let method = describe(&sources, &chosen, options, all.len() - texts.len());
         let findings = Findings {
@@ -141,16 +123,7 @@ impl ProbeTeacher {
             finalists: finalists.clone(),
             cells,
         };
-        Ok((
-            Self {
-                sources,
-                members,
-                classes: classes.to_vec(),
-                temperature,
-                method,
-            },
-            findings,
-        ))
+        Ok((Self { sources, members, classes: classes.to_vec(), temperature, method }, findings))
     }
 }
 
@@ -166,10 +139,7 @@ fn scaled(
 }
 
 fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
-    table
-        .chunks_exact(classes)
-        .map(|row| row.iter().map(|&v| v as f32).collect())
-        .collect()
+    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
 }
 
 fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
@@ -183,12 +153,7 @@ fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool:
                 .filter(|c| c.model == m)
                 .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
                 .collect();
-            format!(
-                "{} ({}) at {}",
-                identity.name,
-                source.summary(),
-                own.join(" and ")
-            )
+            format!("{} ({}) at {}", identity.name, source.summary(), own.join(" and "))
         })
         .collect();
     let rounds = match options.rounds {
@@ -220,10 +185,7 @@ impl Teacher for ProbeTeacher {
         texts: &[&str],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Work>, TeacherError> {
-        self.sources
-            .iter_mut()
-            .map(|source| source.prepare(texts, progress))
-            .collect()
+        self.sources.iter_mut().map(|source| source.prepare(texts, progress)).collect()
     }
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
@@ -239,9 +201,6 @@ impl Teacher for ProbeTeacher {
         }
         let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
         let table = average(&tables, self.classes.len());
-        Ok(rows(
-            &cool(&table, self.classes.len(), self.temperature),
-            self.classes.len(),
-        ))
+        Ok(rows(&cool(&table, self.classes.len(), self.temperature), self.classes.len()))
     }
 }

@@ -67,9 +67,7 @@ mod tests {
         let fold = stratified(&texts, &labels, &classes, 1).unwrap();
         for f in 0..FOLDS {
             for class in 0..3 {
-                let n = (0..60)
-                    .filter(|&i| fold[i] == f && labels[i] == class)
-                    .count();
+                let n = (0..60).filter(|&i| fold[i] == f && labels[i] == class).count();
                 assert_eq!(n, 4, "fold {f} class {class}");
             }
         }
@@ -79,9 +77,8 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_validated() {
         let classes = ["a", "b"].map(String::from);
-        let message = stratified(&["x", "y", "z"], &[0, 0, 1], &classes, 1)
-            .unwrap_err()
-            .to_string();
+        let message =
+            stratified(&["x", "y", "z"], &[0, 0, 1], &classes, 1).unwrap_err().to_string();
         assert!(message.contains("`b`"), "{message}");
         assert!(stratified(&["x", "y"], &[0, 0], &classes[..1], 1).is_err());
     }

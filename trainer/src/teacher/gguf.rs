@@ -31,15 +31,9 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self, TeacherError> {
         let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
         let content = Content::read(&mut reader).map_err(|e| {
-            TeacherError::model(
-                path,
-                format!("not a readable GGUF file ({e}); fetch it again"),
-            )
+            TeacherError::model(path, format!("not a readable GGUF file ({e}); fetch it again"))
         })?;
-        let architecture = match content
-            .metadata
-            .get("general.architecture")
-            .map(Value::to_string)
+        let architecture = match content.metadata.get("general.architecture").map(Value::to_string)
         {
             Some(Ok(name)) => name.clone(),
             _ => {
@@ -49,12 +43,7 @@ impl Gguf {
                 ));
             }
         };
-        Ok(Self {
-            path: path.to_owned(),
-            reader,
-            content,
-            architecture,
-        })
+        Ok(Self { path: path.to_owned(), reader, content, architecture })
     }
 
     /// The file's path.
@@ -74,10 +63,7 @@ impl Gguf {
     }
 
     fn bad(&self, key: &str, e: &candle_core::Error) -> TeacherError {
-        TeacherError::model(
-            &self.path,
-            format!("GGUF key `{key}` has the wrong type ({e})"),
-        )
+        TeacherError::model(&self.path, format!("GGUF key `{key}` has the wrong type ({e})"))
     }
 
     /// A count such as `block_count`, under the architecture's prefix.
@@ -86,10 +72,7 @@ impl Gguf {
     /// When the key is missing or no unsigned integer.
     pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
         let key = format!("{}.{key}", self.architecture);
-        self.value(&key)?
-            .to_u32()
-            .map(|n| n as usize)
-            .map_err(|e| self.bad(&key, &e))
+        self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
     }
 
     /// A real hyper-parameter, or `default` when the file leaves it out.
@@ -166,18 +149,12 @@ impl Gguf {
             <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {
                 TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})"))
             })?;
-        let pre = self
-            .content
-            .metadata
-            .get("tokenizer.ggml.pre")
-            .and_then(|v| v.to_string().ok());
+        let pre = self.content.metadata.get("tokenizer.ggml.pre").and_then(|v| v.to_string().ok());
         if pre.is_some_and(|name| name == "smollm") {
             // This family reads every digit by itself and puts no space before the first word; the
             // reader's default for names it does not know does neither.
-            let steps: Vec<PreTokenizerWrapper> = vec![
-                Digits::new(true).into(),
-                ByteLevel::new(false, true, true).into(),
-            ];
+            let steps: Vec<PreTokenizerWrapper> =
+                vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
             tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(steps))));
         }
         Ok(tokenizer)

@@ -36,19 +36,11 @@ pub fn minimise(
     for iteration in 0..limit {
         let largest = largest(&gradient);
         if largest <= tolerance {
-            return Outcome {
-                value,
-                gradient: largest,
-                iterations: iteration,
-            };
+            return Outcome { value, gradient: largest, iterations: iteration };
         }
         let direction = descent(&gradient, &history);
         let slope = dot(&direction, &gradient);
-        let start = if history.is_empty() {
-            1.0 / norm(&gradient).max(1.0)
-        } else {
-            1.0
-        };
+        let start = if history.is_empty() { 1.0 / norm(&gradient).max(1.0) } else { 1.0 };
         // Bracketing bisection for the weak Wolfe conditions: keeps every curvature pair positive.
         let (mut low, mut high, mut step) = (0.0, f64::INFINITY, start);
         let mut trial = |step: f64, next_gradient: &mut [f64]| {
@@ -69,11 +61,7 @@ pub fn minimise(
             } else {
                 high = step;
             }
-            step = if high.is_finite() {
-                f64::midpoint(low, high)
-            } else {
-                2.0 * low
-            };
+            step = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * low };
         }
         // Out of trials on a failing step: the best known one is `low`, and none at all is the end. NaN counts as
         // failing throughout.
@@ -82,39 +70,23 @@ pub fn minimise(
                 candidate = trial(low, &mut next_gradient);
             }
             if candidate.partial_cmp(&value) != Some(Ordering::Less) {
-                return Outcome {
-                    value,
-                    gradient: largest,
-                    iterations: iteration,
-                };
+                return Outcome { value, gradient: largest, iterations: iteration };
             }
         }
         let moved: Vec<f64> = next.iter().zip(x.iter()).map(|(a, b)| a - b).collect();
-        let turned: Vec<f64> = next_gradient
-            .iter()
-            .zip(&gradient)
-            .map(|(a, b)| a - b)
-            .collect();
+        let turned: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
         let curvature = dot(&moved, &turned);
         if curvature > 1e-12 * dot(&turned, &turned) {
             if history.len() == MEMORY {
                 history.remove(0);
             }
-            history.push(Pair {
-                moved,
-                turned,
-                curvature,
-            });
+            history.push(Pair { moved, turned, curvature });
         }
         x.copy_from_slice(&next);
         gradient.copy_from_slice(&next_gradient);
         value = candidate;
     }
-    Outcome {
-        value,
-        gradient: largest(&gradient),
-        iterations: limit,
-    }
+    Outcome { value, gradient: largest(&gradient), iterations: limit }
 }
 
 struct Pair {
@@ -192,9 +164,6 @@ mod tests {
             g[1] = 200.0 * b;
             a * a + 100.0 * b * b
         });
-        assert!(
-            (x[0] - 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6,
-            "{x:?} {end:?}"
-        );
+        assert!((x[0] - 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6, "{x:?} {end:?}");
     }
 }

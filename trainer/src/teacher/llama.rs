@@ -63,13 +63,7 @@ impl Tokens {
             .flat_map(|r| r.iter().copied().chain(std::iter::repeat(0)).take(length))
             .collect();
         let mask = (0..length * length)
-            .map(|i| {
-                if i % length > i / length {
-                    f32::NEG_INFINITY
-                } else {
-                    0.0
-                }
-            })
+            .map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 })
             .collect();
         Ok(Self {
             ids: Tensor::from_vec::<_, u32>(padded, (rows.len(), length), device)?,
@@ -93,14 +87,9 @@ impl Llama {
             );
             return Err(TeacherError::model(&path, what));
         }
-        let (width, heads) = (
-            gguf.count("embedding_length")?,
-            gguf.count("attention.head_count")?,
-        );
-        let (kv_heads, feed) = (
-            gguf.count("attention.head_count_kv")?,
-            gguf.count("feed_forward_length")?,
-        );
+        let (width, heads) = (gguf.count("embedding_length")?, gguf.count("attention.head_count")?);
+        let (kv_heads, feed) =
+            (gguf.count("attention.head_count_kv")?, gguf.count("feed_forward_length")?);
         let blocks = gguf.count("block_count")?;
         check_heads(&path, width, heads, kv_heads)?;
         let head_width = width / heads;
@@ -114,18 +103,11 @@ impl Llama {
                     gguf.tensor(&format!("blk.{i}.{name}.weight"), &[rows, columns], device)?;
                 Ok::<_, TeacherError>(Linear::new(weight, None))
             };
-            let (query, output) = (
-                linear("attn_q", width, width)?,
-                linear("attn_output", width, width)?,
-            );
-            let (key, value) = (
-                linear("attn_k", kv_width, width)?,
-                linear("attn_v", kv_width, width)?,
-            );
-            let (gate, up) = (
-                linear("ffn_gate", feed, width)?,
-                linear("ffn_up", feed, width)?,
-            );
+            let (query, output) =
+                (linear("attn_q", width, width)?, linear("attn_output", width, width)?);
+            let (key, value) =
+                (linear("attn_k", kv_width, width)?, linear("attn_v", kv_width, width)?);
+            let (gate, up) = (linear("ffn_gate", feed, width)?, linear("ffn_up", feed, width)?);
             let down = linear("ffn_down", width, feed)?;
             let attention_norm =
                 gguf.tensor(&format!("blk.{i}.attn_norm.weight"), &[width], device)?;
@@ -149,12 +131,8 @@ impl Llama {
             true => gguf.tensor("output.weight", &[vocabulary, width], device)?,
             false => embedding.clone(),
         };
-        let (cos, sin) = rotations(
-            context,
-            head_width,
-            gguf.real("rope.freq_base", 10_000.0)?,
-            device,
-        )?;
+        let (cos, sin) =
+            rotations(context, head_width, gguf.real("rope.freq_base", 10_000.0)?, device)?;
         Ok(Self {
             embedding: Embedding::new(embedding, width),
             layers,
@@ -200,14 +178,8 @@ impl Llama {
         let (batch, length) = tokens.ids.dims2()?;
         let positions = Tensor::from_slice(&tokens.positions, batch * length, tokens.ids.device())?;
         let half = self.head_width / 2;
-        let cos = self
-            .cos
-            .index_select(&positions, 0)?
-            .reshape((batch, length, half))?;
-        let sin = self
-            .sin
-            .index_select(&positions, 0)?
-            .reshape((batch, length, half))?;
+        let cos = self.cos.index_select(&positions, 0)?.reshape((batch, length, half))?;
+        let sin = self.sin.index_select(&positions, 0)?.reshape((batch, length, half))?;
         let mut x = self.embedding.forward(&tokens.ids)?;
         visit(0, &x)?;
         for (i, layer) in self.layers.iter().take(depth).enumerate() {
@@ -230,10 +202,7 @@ impl Llama {
     /// # Errors
     /// When the states do not have the model's width.
     pub fn next_token(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
-        Ok(ops::log_softmax(
-            &self.unembedding.forward(states)?,
-            D::Minus1,
-        )?)
+        Ok(ops::log_softmax(&self.unembedding.forward(states)?, D::Minus1)?)
     }
 
     fn attend(
@@ -246,9 +215,7 @@ impl Llama {
     ) -> Result<Tensor, TeacherError> {
         let (batch, length, _) = x.dims3()?;
         let split = |t: Tensor, heads: usize| {
-            t.reshape((batch, length, heads, self.head_width))?
-                .transpose(1, 2)?
-                .contiguous()
+            t.reshape((batch, length, heads, self.head_width))?.transpose(1, 2)?.contiguous()
         };
         // GGUF files of this family hold query and key rows permuted for the interleaved rotation.
         let query = rotary_emb::rope_i(&split(layer.query.forward(x)?, self.heads)?, cos, sin)?;
@@ -258,9 +225,7 @@ impl Llama {
         let shared = self.heads / self.kv_heads;
         let query = query.reshape((batch, self.kv_heads, shared * length, self.head_width))?;
         let scores = (query.matmul(&key.t()?)? / (self.head_width as f64).sqrt())?;
-        let scores = scores
-            .reshape((batch, self.heads, length, length))?
-            .broadcast_add(mask)?;
+        let scores = scores.reshape((batch, self.heads, length, length))?.broadcast_add(mask)?;
         let weights = ops::softmax_last_dim(&scores)?.reshape((
             batch,
             self.kv_heads,
@@ -268,14 +233,8 @@ impl Llama {
             length,
         ))?;
         let mixed =
-            weights
-                .matmul(&value)?
-                .reshape((batch, self.heads, length, self.head_width))?;
-        Ok(layer.output.forward(
-            &mixed
-                .transpose(1, 2)?
-                .reshape((batch, length, self.width))?,
-        )?)
+            weights.matmul(&value)?.reshape((batch, self.heads, length, self.head_width))?;
+        Ok(layer.output.forward(&mixed.transpose(1, 2)?.reshape((batch, length, self.width))?)?)
     }
 }
 
@@ -304,11 +263,8 @@ fn rotations(
     let angle = |i: usize| {
         (i / half) as f64 * f64::from(base).powf(-2.0 * (i % half) as f64 / head_width as f64)
     };
-    let table = |f: fn(f64) -> f64| {
-        (0..context * half)
-            .map(|i| f(angle(i)) as f32)
-            .collect::<Vec<_>>()
-    };
+    let table =
+        |f: fn(f64) -> f64| (0..context * half).map(|i| f(angle(i)) as f32).collect::<Vec<_>>();
     let cos = Tensor::from_vec(table(f64::cos), (context, half), device)?;
     let sin = Tensor::from_vec(table(f64::sin), (context, half), device)?;
     Ok((cos, sin))

@@ -53,11 +53,7 @@ pub struct Logistic {
 impl Logistic {
     /// All parameters zero: every class equally likely.
     pub fn zero(classes: usize, columns: usize) -> Self {
-        Self {
-            classes,
-            columns,
-            parameters: vec![0.0; classes * (columns + 1)],
-        }
+        Self { classes, columns, parameters: vec![0.0; classes * (columns + 1)] }
     }
 
     /// Fits by L-BFGS, starting from the present parameters (a warm start along a path of penalties).
@@ -66,41 +62,30 @@ impl Logistic {
     pub fn fit(&mut self, x: &Matrix, targets: &[f64], weights: &[f64], penalty: f64) -> Outcome {
         let total: f64 = weights.iter().sum();
         let shape = (self.classes, self.columns);
-        minimise(
-            &mut self.parameters,
-            TOLERANCE,
-            ITERATIONS,
-            |parameters, gradient| {
-                // Chunks run on all cores and are added in order: the sum does not depend on the number of threads.
-                let parts: Vec<(f64, Vec<f64>)> = (0..x.rows().div_ceil(ROWS_A_CHUNK))
-                    .into_par_iter()
-                    .map(|chunk| {
-                        let rows = chunk * ROWS_A_CHUNK..((chunk + 1) * ROWS_A_CHUNK).min(x.rows());
-                        loss_of_rows(parameters, shape, x, targets, weights, rows)
-                    })
-                    .collect();
-                gradient.fill(0.0);
-                let mut value = 0.0;
-                for (part, slope) in parts {
-                    value += part / total;
-                    gradient
-                        .iter_mut()
-                        .zip(slope)
-                        .for_each(|(g, s)| *g += s / total);
+        minimise(&mut self.parameters, TOLERANCE, ITERATIONS, |parameters, gradient| {
+            // Chunks run on all cores and are added in order: the sum does not depend on the number of threads.
+            let parts: Vec<(f64, Vec<f64>)> = (0..x.rows().div_ceil(ROWS_A_CHUNK))
+                .into_par_iter()
+                .map(|chunk| {
+                    let rows = chunk * ROWS_A_CHUNK..((chunk + 1) * ROWS_A_CHUNK).min(x.rows());
+                    loss_of_rows(parameters, shape, x, targets, weights, rows)
+                })
+                .collect();
+            gradient.fill(0.0);
+            let mut value = 0.0;
+            for (part, slope) in parts {
+                value += part / total;
+                gradient.iter_mut().zip(slope).for_each(|(g, s)| *g += s / total);
+            }
+            let stride = shape.1 + 1;
+            for (g, p) in gradient.chunks_exact_mut(stride).zip(parameters.chunks_exact(stride)) {
+                for (g, p) in g[..shape.1].iter_mut().zip(p) {
+                    value += 0.5 * penalty * p * p;
+                    *g += penalty * p;
                 }
-                let stride = shape.1 + 1;
-                for (g, p) in gradient
-                    .chunks_exact_mut(stride)
-                    .zip(parameters.chunks_exact(stride))
-                {
-                    for (g, p) in g[..shape.1].iter_mut().zip(p) {
-                        value += 0.5 * penalty * p * p;
-                        *g += penalty * p;
-                    }
-                }
-                value
-            },
-        )
+            }
+            value
+        })
     }
 
     /// Number of classes.
@@ -146,10 +131,7 @@ fn loss_of_rows(
             value -= weights[i] * target * log_p;
             let error = weights[i] * (log_p.exp() - target);
             let g = &mut gradient[class * (columns + 1)..(class + 1) * (columns + 1)];
-            g[..columns]
-                .iter_mut()
-                .zip(row)
-                .for_each(|(g, x)| *g += error * x);
+            g[..columns].iter_mut().zip(row).for_each(|(g, x)| *g += error * x);
             g[columns] += error;
         }
     }
@@ -180,9 +162,7 @@ mod tests {
     fn clouds(n: usize) -> (Matrix, Vec<usize>) {
         let mut state = 1u64;
         let mut next = || {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5
         };
         let centres = [(0.0, 1.0), (1.0, 0.0), (-1.0, -0.5)];
@@ -213,9 +193,7 @@ mod tests {
             for (i, &label) in labels.iter().enumerate() {
                 let p = model.log_probabilities(x.row(i))[class].exp();
                 let error = f64::from(u8::from(label == class)) - p;
-                sums.iter_mut()
-                    .zip(x.row(i))
-                    .for_each(|(s, x)| *s += error * x / 600.0);
+                sums.iter_mut().zip(x.row(i)).for_each(|(s, x)| *s += error * x / 600.0);
             }
             for (k, sum) in sums.iter().enumerate() {
                 let weight = model.parameters[class * 3 + k];
@@ -264,10 +242,8 @@ mod tests {
         let mut weighted = Logistic::zero(3, 2);
         weighted.fit(&x, &one_hot(&labels, 3), &weights, 0.1);
         for i in 0..30 {
-            for (a, b) in doubled
-                .log_probabilities(x.row(i))
-                .iter()
-                .zip(weighted.log_probabilities(x.row(i)))
+            for (a, b) in
+                doubled.log_probabilities(x.row(i)).iter().zip(weighted.log_probabilities(x.row(i)))
             {
                 assert!((a - b).abs() < 1e-3, "{a} {b}");
             }

@@ -37,11 +37,7 @@ impl SentenceEncoder {
         let text = std::fs::read_to_string(&config).map_err(TeacherError::io(&config))?;
         let config: Config = serde_json::from_str(&text)
             .map_err(|e| TeacherError::model(&config, format!("not a BERT configuration ({e})")))?;
-        if config
-            .model_type
-            .as_deref()
-            .is_some_and(|kind| kind != "bert")
-        {
+        if config.model_type.as_deref().is_some_and(|kind| kind != "bert") {
             let what = format!(
                 "model type {:?} is not supported; use a `bert` checkpoint",
                 config.model_type
@@ -61,23 +57,16 @@ impl SentenceEncoder {
             TeacherError::model(&path, format!("not a usable tokenizer ({e})"))
         };
         let mut tokenizer = Tokenizer::from_file(&path).map_err(bad)?;
-        tokenizer
-            .with_truncation(None)
-            .map_err(bad)?
-            .with_padding(None);
-        let path = folder
-            .file_name()
-            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        tokenizer.with_truncation(None).map_err(bad)?.with_padding(None);
+        let path =
+            folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         Ok(Self {
             model,
             tokenizer,
             device,
             width: config.hidden_size,
             limit: limit.clamp(2, config.max_position_embeddings.max(2)),
-            cells: [Cell {
-                layer: config.num_hidden_layers,
-                pooling: Pooling::Mean,
-            }],
+            cells: [Cell { layer: config.num_hidden_layers, pooling: Pooling::Mean }],
             name: path,
             digest: digest::file(&weights)?,
         })
@@ -139,18 +128,11 @@ impl Extractor for SentenceEncoder {
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        let rows = texts
-            .iter()
-            .map(|text| self.encode(text))
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = texts.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>, _>>()?;
         let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
         let mut out: Vec<Pooled> = rows
             .iter()
-            .map(|(ids, cut)| Pooled {
-                values: Vec::new(),
-                tokens: ids.len(),
-                cut: *cut,
-            })
+            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
             .collect();
         for group in by_length(&lengths, TOKENS_A_BATCH) {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();

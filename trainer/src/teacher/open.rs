@@ -23,12 +23,7 @@ pub struct Reading {
 /// When the path is none of these or the model cannot be loaded.
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
     if let Some(file) = gguf_file(path)? {
-        return Ok(Box::new(Causal::load(
-            &file,
-            &reading.prompt,
-            reading.limit,
-            &reading.layers,
-        )?));
+        return Ok(Box::new(Causal::load(&file, &reading.prompt, reading.limit, &reading.layers)?));
     }
     if path.join("config.json").is_file() {
         return Ok(Box::new(SentenceEncoder::load(path, reading.limit)?));
@@ -54,10 +49,7 @@ pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
 }
 
 fn gguf_file(path: &Path) -> Result<Option<PathBuf>, TeacherError> {
-    let is_gguf = |p: &Path| {
-        p.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
-    };
+    let is_gguf = |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
     if !path.is_dir() {
         if !path.exists() {
             return Err(TeacherError::model(

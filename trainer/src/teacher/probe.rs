@@ -23,9 +23,7 @@ impl Scaler {
         let rows = (values.len() / columns.max(1)).max(1) as f64;
         let mut mean = vec![0.0; columns];
         for row in values.chunks_exact(columns) {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(m, &v)| *m += f64::from(v) / rows);
+            mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v) / rows);
         }
         let mut variance = vec![0.0; columns];
         for row in values.chunks_exact(columns) {
@@ -36,16 +34,9 @@ impl Scaler {
         let typical = variance.iter().sum::<f64>() / columns as f64;
         // A column that never moves says nothing; dividing by its rounding noise would make it shout.
         let factor = |&v: &f64| {
-            if v > 1e-10 * typical {
-                1.0 / (v * columns as f64).sqrt()
-            } else {
-                0.0
-            }
+            if v > 1e-10 * typical { 1.0 / (v * columns as f64).sqrt() } else { 0.0 }
         };
-        Self {
-            factor: variance.iter().map(factor).collect(),
-            mean,
-        }
+        Self { factor: variance.iter().map(factor).collect(), mean }
     }
 
     /// Scaled rows.
@@ -59,10 +50,7 @@ impl Scaler {
             scaled.collect::<Vec<f64>>()
         };
         let columns = self.mean.len();
-        Matrix {
-            columns,
-            values: values.chunks_exact(columns).flat_map(scale).collect(),
-        }
+        Matrix { columns, values: values.chunks_exact(columns).flat_map(scale).collect() }
     }
 }
 
@@ -113,12 +101,7 @@ pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial>
     let trial = |(penalty, held_out): (f64, Vec<f64>)| {
         let calibrated = cool(&held_out, labels.classes, temperature(&held_out, labels));
         let (accuracy, loss) = judge(&calibrated, labels);
-        Trial {
-            penalty,
-            accuracy,
-            loss,
-            held_out,
-        }
+        Trial { penalty, accuracy, loss, held_out }
     };
     PENALTIES.into_iter().zip(held_out).map(trial).collect()
 }
@@ -128,9 +111,7 @@ pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial>
 pub fn choose(trials: Vec<Trial>, labels: &Labels) -> Option<Trial> {
     let lowest = trials.iter().min_by(|a, b| a.loss.total_cmp(&b.loss))?;
     let best = losses(&lowest.held_out, labels);
-    let strongest = trials
-        .iter()
-        .position(|t| as_good_as(&losses(&t.held_out, labels), &best));
+    let strongest = trials.iter().position(|t| as_good_as(&losses(&t.held_out, labels), &best));
     strongest.and_then(|i| trials.into_iter().nth(i))
 }
 
@@ -140,9 +121,8 @@ mod tests {
 
     #[test]
     fn scaling_gives_unit_rows_and_silences_constant_columns() {
-        let values: Vec<f32> = (0..400)
-            .flat_map(|i| [7.0, (i % 9) as f32, 1000.0 * (i % 5) as f32])
-            .collect();
+        let values: Vec<f32> =
+            (0..400).flat_map(|i| [7.0, (i % 9) as f32, 1000.0 * (i % 5) as f32]).collect();
         let scaled = Scaler::measure(&values, 3).apply(&values);
         for column in 0..3 {
             let of: Vec<f64> = (0..400).map(|i| scaled.row(i)[column]).collect();
@@ -150,10 +130,7 @@ mod tests {
             let variance = of.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 400.0;
             assert!(mean.abs() < 1e-9, "column {column} has mean {mean}");
             let wanted = if column == 0 { 0.0 } else { 1.0 / 3.0 };
-            assert!(
-                (variance - wanted).abs() < 1e-9,
-                "column {column} has variance {variance}"
-            );
+            assert!((variance - wanted).abs() < 1e-9, "column {column} has variance {variance}");
         }
     }
 
@@ -161,24 +138,15 @@ mod tests {
     fn cross_validation_sees_signal_and_does_not_see_noise() {
         // Class = sign of column 0; column 1 is unrelated. Labels of the second problem are unrelated to both.
         let n = 200;
-        let values: Vec<f32> = (0..n)
-            .flat_map(|i| [((i * 37) % 101) as f32 - 50.0, ((i * 53) % 97) as f32])
-            .collect();
+        let values: Vec<f32> =
+            (0..n).flat_map(|i| [((i * 37) % 101) as f32 - 50.0, ((i * 53) % 97) as f32]).collect();
         let x = Scaler::measure(&values, 2).apply(&values);
         let fold: Vec<usize> = (0..n).map(|i| (i / 3) % 5).collect();
-        let signal = Labels {
-            of: (0..n).map(|i| usize::from(values[2 * i] > 0.0)).collect(),
-            classes: 2,
-        };
-        let noise = Labels {
-            of: (0..n).map(|i| (i * i / 7) % 2).collect(),
-            classes: 2,
-        };
+        let signal =
+            Labels { of: (0..n).map(|i| usize::from(values[2 * i] > 0.0)).collect(), classes: 2 };
+        let noise = Labels { of: (0..n).map(|i| (i * i / 7) % 2).collect(), classes: 2 };
         let top = |labels| {
-            cross_validate(&x, labels, &fold)
-                .iter()
-                .map(|t| t.accuracy)
-                .fold(0.0, f64::max)
+            cross_validate(&x, labels, &fold).iter().map(|t| t.accuracy).fold(0.0, f64::max)
         };
         assert!(top(&signal) > 0.95, "{}", top(&signal));
         assert!(top(&noise) < 0.65, "{}", top(&noise));

@@ -61,9 +61,7 @@ impl Prompt {
 
     /// What the template says after the text.
     pub fn after(&self) -> &str {
-        self.template
-            .split_once(SLOT)
-            .map_or("", |(_, after)| after)
+        self.template.split_once(SLOT).map_or("", |(_, after)| after)
     }
 
     /// Tokens that the template itself takes.
@@ -90,20 +88,12 @@ impl Prompt {
         own.truncate(room);
         let start = self.before.len();
         let range = start..start + own.len();
-        let mut ids: Vec<u32> = [
-            self.before.as_slice(),
-            own.as_slice(),
-            self.after.as_slice(),
-        ]
-        .concat();
+        let mut ids: Vec<u32> =
+            [self.before.as_slice(), own.as_slice(), self.after.as_slice()].concat();
         if ids.is_empty() {
             ids.push(0);
         }
-        Ok(Prompted {
-            ids,
-            text: range,
-            cut,
-        })
+        Ok(Prompted { ids, text: range, cut })
     }
 }
 
@@ -112,8 +102,7 @@ impl Prompt {
 /// # Errors
 /// When the tokenizer fails.
 pub fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, TeacherError> {
-    let encoding = tokenizer
-        .encode(text, false)
-        .map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
+    let encoding =
+        tokenizer.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
     Ok(encoding.get_ids().to_vec())
 }

@@ -30,18 +30,12 @@ pub fn fit(views: &[View], labels: &Labels, inside: &[usize], rounds: usize) -> 
         .iter()
         .map(|view| {
             let mut model = Logistic::zero(classes, view.x.columns);
-            model.fit(
-                &view.x.select(inside),
-                &one_hot,
-                &vec![1.0; inside.len()],
-                view.penalty,
-            );
+            model.fit(&view.x.select(inside), &one_hot, &vec![1.0; inside.len()], view.penalty);
             model
         })
         .collect();
-    let pool: Vec<usize> = views
-        .first()
-        .map_or_else(Vec::new, |v| (labels.of.len()..v.x.rows()).collect());
+    let pool: Vec<usize> =
+        views.first().map_or_else(Vec::new, |v| (labels.of.len()..v.x.rows()).collect());
     if pool.is_empty() {
         return models;
     }
@@ -66,11 +60,7 @@ pub fn predict(models: &[Logistic], matrices: &[Matrix], rows: std::ops::Range<u
     let tables: Vec<Vec<f64>> = models
         .iter()
         .zip(matrices)
-        .map(|(model, x)| {
-            rows.clone()
-                .flat_map(|i| model.log_probabilities(x.row(i)))
-                .collect()
-        })
+        .map(|(model, x)| rows.clone().flat_map(|i| model.log_probabilities(x.row(i))).collect())
         .collect();
     let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
     average(&tables, models.first().map_or(1, Logistic::classes))

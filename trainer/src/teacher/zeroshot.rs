@@ -53,24 +53,13 @@ impl ClassScores {
             }
             tokens.push(own);
         }
-        let cells = [Cell {
-            layer: causal.depth(),
-            pooling: Pooling::Last,
-        }];
-        Ok(Self {
-            causal,
-            words: words.to_vec(),
-            tokens,
-            cells,
-        })
+        let cells = [Cell { layer: causal.depth(), pooling: Pooling::Last }];
+        Ok(Self { causal, words: words.to_vec(), tokens, cells })
     }
 
     /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
     fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        let rows: Vec<Branches> = prompts
-            .iter()
-            .map(|p| Branches::new(p, &self.tokens))
-            .collect();
+        let rows: Vec<Branches> = prompts.iter().map(|p| Branches::new(p, &self.tokens)).collect();
         let tokens = Branches::stack(&rows, &self.causal.device)?;
         let length = tokens.ids.dim(D::Minus1)?;
         let depth = self.causal.depth();
@@ -102,11 +91,7 @@ impl ClassScores {
             let mut sum = 0.0;
             for (k, &token) in class.iter().enumerate() {
                 // The first token is predicted by the prompt's end, the others by the token before them.
-                let place = if k == 0 {
-                    0
-                } else {
-                    start + k - branches.prompt
-                };
+                let place = if k == 0 { 0 } else { start + k - branches.prompt };
                 sum += log_p.get(place)?.get(token as usize)?.to_scalar::<f32>()?;
             }
             scores.push(sum / class.len() as f32);
@@ -132,20 +117,12 @@ impl Branches {
             starts.push(ids.len());
             ids.extend_from_slice(&class[..class.len() - 1]);
         }
-        Self {
-            ids,
-            prompt: prompt.len(),
-            starts,
-        }
+        Self { ids, prompt: prompt.len(), starts }
     }
 
     /// Where the branch of a place begins; the prompt's own places belong to none.
     fn branch(&self, place: usize) -> Option<usize> {
-        self.starts
-            .iter()
-            .rev()
-            .copied()
-            .find(|&start| start <= place)
+        self.starts.iter().rev().copied().find(|&start| start <= place)
     }
 
     fn sees(&self, from: usize, to: usize) -> bool {
@@ -162,21 +139,11 @@ impl Branches {
         for row in rows {
             for from in 0..length {
                 ids.push(row.ids.get(from).copied().unwrap_or(0));
-                let position = row
-                    .branch(from)
-                    .map_or(from, |start| row.prompt + from - start);
-                positions.push(if from < row.ids.len() {
-                    position as u32
-                } else {
-                    0
-                });
-                mask.extend((0..length).map(|to| {
-                    if row.sees(from, to) {
-                        0.0
-                    } else {
-                        f32::NEG_INFINITY
-                    }
-                }));
+                let position = row.branch(from).map_or(from, |start| row.prompt + from - start);
+                positions.push(if from < row.ids.len() { position as u32 } else { 0 });
+                mask.extend(
+                    (0..length).map(|to| if row.sees(from, to) { 0.0 } else { f32::NEG_INFINITY }),
+                );
             }
         }
         Ok(Tokens {
@@ -191,10 +158,7 @@ impl Extractor for ClassScores {
     fn identity(&self) -> Identity {
         let base = self.causal.identity();
         Identity {
-            settings: format!(
-                "{}; mean log-probability of {:?}",
-                base.settings, self.words
-            ),
+            settings: format!("{}; mean log-probability of {:?}", base.settings, self.words),
             ..base
         }
     }
@@ -211,11 +175,7 @@ impl Extractor for ClassScores {
         let rows = self.causal.fill(texts)?;
         let extra: usize = self.tokens.iter().map(|t| t.len() - 1).sum();
         let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len() + extra).collect();
-        let empty = |i: usize| Pooled {
-            values: Vec::new(),
-            tokens: lengths[i],
-            cut: rows[i].cut,
-        };
+        let empty = |i: usize| Pooled { values: Vec::new(), tokens: lengths[i], cut: rows[i].cut };
         let mut out: Vec<Pooled> = (0..rows.len()).map(empty).collect();
         for group in by_length(&lengths, TOKENS_A_BATCH) {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
@@ -243,10 +203,7 @@ impl ZeroShot {
         classes: &[String],
         folder: &Path,
     ) -> Result<Self, TeacherError> {
-        Ok(Self {
-            features: Features::open(Box::new(scores), folder)?,
-            classes: classes.to_vec(),
-        })
+        Ok(Self { features: Features::open(Box::new(scores), folder)?, classes: classes.to_vec() })
     }
 }
 
@@ -279,9 +236,6 @@ impl Teacher for ZeroShot {
         let empty = self.features.vectors(&[""], 0)?;
         let scores = self.features.vectors(texts, 0)?;
         let calibrated = |row: &[f32]| row.iter().zip(&empty).map(|(s, e)| s - e).collect();
-        Ok(scores
-            .chunks_exact(self.classes.len())
-            .map(calibrated)
-            .collect())
+        Ok(scores.chunks_exact(self.classes.len()).map(calibrated).collect())
     }
 }

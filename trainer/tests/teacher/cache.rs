@@ -8,11 +8,7 @@ use qdllm_trainer::teacher::cache::{Cache, Key};
 use qdllm_trainer::teacher::{Identity, Pooled};
 
 fn identity(settings: &str) -> Identity {
-    Identity {
-        name: "tiny".into(),
-        digest: "ab".repeat(32),
-        settings: settings.into(),
-    }
+    Identity { name: "tiny".into(), digest: "ab".repeat(32), settings: settings.into() }
 }
 
 fn open(folder: &Path) -> Cache {
@@ -21,14 +17,7 @@ fn open(folder: &Path) -> Cache {
 
 fn record(cache: &Cache, text: &str, start: u8) -> (Key, Pooled) {
     let values = (start..start + 6).map(f32::from).collect();
-    (
-        cache.key(text),
-        Pooled {
-            values,
-            tokens: usize::from(start),
-            cut: start % 2 == 1,
-        },
-    )
+    (cache.key(text), Pooled { values, tokens: usize::from(start), cut: start % 2 == 1 })
 }
 
 /// Three texts on disk; returns the file.
@@ -99,10 +88,7 @@ fn a_flipped_bit_in_the_middle_is_an_error_and_not_a_feature() {
     let mut cache = open(folder.path());
     let key = cache.key("one");
     let message = cache.read(&key, 0).unwrap_err().to_string();
-    assert!(
-        message.contains("checksum") && message.contains("delete"),
-        "{message}"
-    );
+    assert!(message.contains("checksum") && message.contains("delete"), "{message}");
     assert!(cache.read(&key, 1).unwrap().is_some());
 }
 
@@ -117,10 +103,8 @@ fn settings_and_models_do_not_share_features() {
     std::fs::copy(&path, other.path()).unwrap();
     let moved = other.path().to_owned();
     drop(other);
-    let message = Cache::open(folder.path(), &identity("another prompt"), 2, 3)
-        .err()
-        .unwrap()
-        .to_string();
+    let message =
+        Cache::open(folder.path(), &identity("another prompt"), 2, 3).err().unwrap().to_string();
     assert!(message.contains(&moved.display().to_string()), "{message}");
 }
 
@@ -128,9 +112,6 @@ fn settings_and_models_do_not_share_features() {
 fn a_second_writer_is_turned_away() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open(folder.path());
-    let message = Cache::open(folder.path(), &identity("plain"), 2, 3)
-        .err()
-        .unwrap()
-        .to_string();
+    let message = Cache::open(folder.path(), &identity("plain"), 2, 3).err().unwrap().to_string();
     assert!(message.contains("--cache"), "{message}");
 }

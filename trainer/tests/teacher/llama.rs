@@ -14,12 +14,7 @@ const PROMPT: &str = "say {text} now";
 fn tiny(
     prompt: &str,
     limit: usize,
-) -> (
-    tempfile::TempDir,
-    PathBuf,
-    Weights,
-    Result<Causal, TeacherError>,
-) {
+) -> (tempfile::TempDir, PathBuf, Weights, Result<Causal, TeacherError>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     let weights = llama_weights();
@@ -35,9 +30,7 @@ fn ids(text: &str) -> Vec<u32> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let token = ["off", "of", "on"]
-            .into_iter()
-            .find(|t| rest.starts_with(t));
+        let token = ["off", "of", "on"].into_iter().find(|t| rest.starts_with(t));
         let token = token.map_or_else(|| first.to_string(), str::to_owned);
         rest = &rest[token.len()..];
         // A space is written as this letter in byte-level vocabularies.
@@ -93,11 +86,7 @@ fn a_long_text_is_cut_and_says_so() {
     // What is left of a cut text is its beginning.
     let short = model.extract(&["abcd"]).unwrap();
     assert!(
-        rows[0]
-            .values
-            .iter()
-            .zip(&short[0].values)
-            .all(|(a, b)| (a - b).abs() < 1e-5),
+        rows[0].values.iter().zip(&short[0].values).all(|(a, b)| (a - b).abs() < 1e-5),
         "{short:?}"
     );
 }
@@ -138,10 +127,7 @@ fn a_special_token_is_one_in_the_prompt_and_plain_letters_in_a_text() {
 }
 
 fn refusal(result: Result<Causal, TeacherError>) -> String {
-    result
-        .map(|_| ())
-        .expect_err("a bad model was accepted")
-        .to_string()
+    result.map(|_| ()).expect_err("a bad model was accepted").to_string()
 }
 
 #[test]
@@ -155,10 +141,7 @@ fn bad_models_are_refused_by_name() {
 
     write_llama(&path, "gptneox", &weights);
     let message = refusal(load(PROMPT, 64, &[]));
-    assert!(
-        message.contains("tiny.gguf") && message.contains("`gptneox`"),
-        "{message}"
-    );
+    assert!(message.contains("tiny.gguf") && message.contains("`gptneox`"), "{message}");
 
     let mut missing = weights.clone();
     missing.remove("blk.1.ffn_up.weight");

@@ -23,11 +23,7 @@ fn weights(model: &str) -> Option<PathBuf> {
 }
 
 fn reading(prompt: &str) -> Reading {
-    Reading {
-        prompt: prompt.into(),
-        limit: 64,
-        layers: Vec::new(),
-    }
+    Reading { prompt: prompt.into(), limit: 64, layers: Vec::new() }
 }
 
 #[test]
@@ -41,17 +37,12 @@ fn smollm_knows_a_capital_and_reads_digits_one_by_one() {
     assert_eq!(rows[1].text.len(), 4, "and each of these words is one");
     let words = ["Berlin", "Madrid", "Paris", "London", "Rome"].map(String::from);
     let scores = ClassScores::new(model, &words).unwrap();
-    for (country, city) in [
-        ("France", "Paris"),
-        ("Italy", "Rome"),
-        ("Germany", "Berlin"),
-        ("Spain", "Madrid"),
-    ] {
+    for (country, city) in
+        [("France", "Paris"), ("Italy", "Rome"), ("Germany", "Berlin"), ("Spain", "Madrid")]
+    {
         let text = format!("The capital of {country}");
         let row = &scores.extract(&[&text]).unwrap()[0].values;
-        let top = (0..row.len())
-            .max_by(|&a, &b| row[a].total_cmp(&row[b]))
-            .unwrap();
+        let top = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
         assert_eq!(words[top], city, "{row:?}");
     }
 }
@@ -63,24 +54,10 @@ fn minilm_puts_like_beside_like() {
     };
     let model = extractor(&path, &reading("{text}")).unwrap();
     let rows = model
-        .extract(&[
-            "switch the lamp off",
-            "turn off the light",
-            "the match ended in a draw",
-        ])
+        .extract(&["switch the lamp off", "turn off the light", "the match ended in a draw"])
         .unwrap();
     let cosine = |a: usize, b: usize| {
-        rows[a]
-            .values
-            .iter()
-            .zip(&rows[b].values)
-            .map(|(x, y)| x * y)
-            .sum::<f32>()
+        rows[a].values.iter().zip(&rows[b].values).map(|(x, y)| x * y).sum::<f32>()
     };
-    assert!(
-        cosine(0, 1) > 0.6 && cosine(0, 2) < 0.2,
-        "{} and {}",
-        cosine(0, 1),
-        cosine(0, 2)
-    );
+    assert!(cosine(0, 1) > 0.6 && cosine(0, 2) < 0.2, "{} and {}", cosine(0, 1), cosine(0, 2));
 }

@@ -6,28 +6,18 @@ type Rows = Vec<Vec<f64>>;
 
 /// Hidden states of one sequence: `[layer][token][WIDTH]`, layer 0 the embedding, the last one normed.
 pub fn states(weights: &Weights, ids: &[u32]) -> Vec<Rows> {
-    let mut x: Rows = ids
-        .iter()
-        .map(|&id| row(weights, "token_embd.weight", id as usize))
-        .collect();
+    let mut x: Rows =
+        ids.iter().map(|&id| row(weights, "token_embd.weight", id as usize)).collect();
     let mut out = vec![x.clone()];
     for block in 0..BLOCKS {
         let name = |part: &str| format!("blk.{block}.{part}.weight");
-        let normed: Rows = x
-            .iter()
-            .map(|v| norm(v, &row(weights, &name("attn_norm"), 0)))
-            .collect();
+        let normed: Rows =
+            x.iter().map(|v| norm(v, &row(weights, &name("attn_norm"), 0))).collect();
         let project = |part: &str, v: &[f64]| multiply(weights, &name(part), v);
-        let queries: Rows = normed
-            .iter()
-            .enumerate()
-            .map(|(t, v)| rotate(&project("attn_q", v), t))
-            .collect();
-        let keys: Rows = normed
-            .iter()
-            .enumerate()
-            .map(|(t, v)| rotate(&project("attn_k", v), t))
-            .collect();
+        let queries: Rows =
+            normed.iter().enumerate().map(|(t, v)| rotate(&project("attn_q", v), t)).collect();
+        let keys: Rows =
+            normed.iter().enumerate().map(|(t, v)| rotate(&project("attn_k", v), t)).collect();
         let values: Rows = normed.iter().map(|v| project("attn_v", v)).collect();
         for t in 0..ids.len() {
             let mixed = attend(&queries[t], &keys[..=t], &values[..=t]);
@@ -37,30 +27,22 @@ pub fn states(weights: &Weights, ids: &[u32]) -> Vec<Rows> {
         for v in &mut x {
             let normed = norm(v, &row(weights, &name("ffn_norm"), 0));
             let (gate, up) = (project("ffn_gate", &normed), project("ffn_up", &normed));
-            let hidden: Vec<f64> = gate
-                .iter()
-                .zip(up)
-                .map(|(g, u)| g / (1.0 + (-g).exp()) * u)
-                .collect();
+            let hidden: Vec<f64> =
+                gate.iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
             let step = project("ffn_down", &hidden);
             v.iter_mut().zip(step).for_each(|(x, s)| *x += s);
         }
         out.push(x.clone());
     }
     let last = out.last_mut().unwrap();
-    last.iter_mut()
-        .for_each(|v| *v = norm(v, &row(weights, "output_norm.weight", 0)));
+    last.iter_mut().for_each(|v| *v = norm(v, &row(weights, "output_norm.weight", 0)));
     out
 }
 
 /// Log-probabilities of the token after the sequence; the output matrix is the embedding's.
 pub fn next_token(weights: &Weights, ids: &[u32]) -> Vec<f64> {
     let states = states(weights, ids);
-    let logits = multiply(
-        weights,
-        "token_embd.weight",
-        states.last().unwrap().last().unwrap(),
-    );
+    let logits = multiply(weights, "token_embd.weight", states.last().unwrap().last().unwrap());
     let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum = logits.iter().map(|v| (v - top).exp()).sum::<f64>().ln() + top;
     logits.into_iter().map(|v| v - sum).collect()
@@ -76,13 +58,7 @@ fn attend(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>]) -> Vec<f64> {
         let weights: Vec<f64> = keys.iter().map(|k| score(k).exp()).collect();
         let total: f64 = weights.iter().sum();
         for i in 0..size {
-            out.push(
-                weights
-                    .iter()
-                    .zip(values)
-                    .map(|(w, v)| w / total * v[shared + i])
-                    .sum(),
-            );
+            out.push(weights.iter().zip(values).map(|(w, v)| w / total * v[shared + i]).sum());
         }
     }
     out
@@ -107,18 +83,13 @@ fn norm(v: &[f64], gain: &[f64]) -> Vec<f64> {
 }
 
 fn multiply(weights: &Weights, name: &str, v: &[f64]) -> Vec<f64> {
-    (0..weights[name].0[0])
-        .map(|i| dot(&row(weights, name, i), v))
-        .collect()
+    (0..weights[name].0[0]).map(|i| dot(&row(weights, name, i), v)).collect()
 }
 
 fn row(weights: &Weights, name: &str, i: usize) -> Vec<f64> {
     let (shape, values) = &weights[name];
     let columns = shape[shape.len() - 1];
-    values[i * columns..(i + 1) * columns]
-        .iter()
-        .map(|&v| f64::from(v))
-        .collect()
+    values[i * columns..(i + 1) * columns].iter().map(|&v| f64::from(v)).collect()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

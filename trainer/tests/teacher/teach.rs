@@ -22,9 +22,7 @@ struct Bench {
 impl Bench {
     /// A folder with two tiny models, 120 labelled texts and a test file: the class is the last word.
     fn new() -> Self {
-        let bench = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let bench = Self { folder: tempfile::tempdir().unwrap() };
         write_llama(&bench.path("tiny.gguf"), "llama", &llama_weights());
         std::fs::create_dir(bench.path("bert")).unwrap();
         write_bert(&bench.path("bert"));
@@ -60,9 +58,7 @@ fn right(soft: &SoftLabels, file: &Path) -> f64 {
     let rows: Vec<(&str, &str)> = text.lines().map(|l| l.split_once('\t').unwrap()).collect();
     let right = rows.iter().filter(|(label, text)| {
         let logits = soft.get(text).unwrap();
-        let top = (0..logits.len())
-            .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
-            .unwrap();
+        let top = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
         soft.classes[top] == *label
     });
     right.count() as f64 / rows.len() as f64
@@ -78,24 +74,14 @@ fn two_models_teach_and_a_run_that_ended_early_is_taken_up() {
         (soft.len(), soft.classes.as_slice()),
         (120, ["off", "on"].map(String::from).as_slice())
     );
+    assert!(soft.teacher.name.contains("tiny + bert"), "{:?}", soft.teacher);
     assert!(
-        soft.teacher.name.contains("tiny + bert"),
-        "{:?}",
-        soft.teacher
-    );
-    assert!(
-        !soft
-            .teacher
-            .command
-            .contains(bench.folder.path().to_str().unwrap()),
+        !soft.teacher.command.contains(bench.folder.path().to_str().unwrap()),
         "{}",
         soft.teacher.command
     );
     let share = right(&soft, &bench.path("data.tsv"));
-    assert!(
-        share > 0.9,
-        "the teacher is right on {share} of texts whose last word is the class"
-    );
+    assert!(share > 0.9, "the teacher is right on {share} of texts whose last word is the class");
 
     // Ended while writing the output: half a file under the partial name, features torn in the middle of a record.
     std::fs::remove_file(bench.path("soft.jsonl")).unwrap();
@@ -106,21 +92,13 @@ fn two_models_teach_and_a_run_that_ended_early_is_taken_up() {
         std::fs::write(&path, &bytes[..bytes.len() * 3 / 5]).unwrap();
     }
     bench.run(&format!("{BOTH} --out @soft.jsonl")).unwrap();
-    assert!(
-        std::fs::read(bench.path("soft.jsonl")).unwrap() == first,
-        "resumed run differs"
-    );
+    assert!(std::fs::read(bench.path("soft.jsonl")).unwrap() == first, "resumed run differs");
     assert!(!bench.path("soft.jsonl.partial").exists());
 
     // And with nothing left behind at all.
-    bench
-        .run(&format!("{BOTH} --out @soft.jsonl --cache @fresh"))
-        .unwrap();
+    bench.run(&format!("{BOTH} --out @soft.jsonl --cache @fresh")).unwrap();
     let again = SoftLabels::read(&bench.path("soft.jsonl")).unwrap();
-    for line in std::fs::read_to_string(bench.path("data.tsv"))
-        .unwrap()
-        .lines()
-    {
+    for line in std::fs::read_to_string(bench.path("data.tsv")).unwrap().lines() {
         let text = line.split_once('\t').unwrap().1;
         assert_eq!(soft.get(text), again.get(text));
     }
@@ -129,28 +107,18 @@ fn two_models_teach_and_a_run_that_ended_early_is_taken_up() {
 #[test]
 fn hidden_labels_do_not_reach_the_teacher() {
     let bench = Bench::new();
-    bench
-        .run(&format!("{BOTH} --out @honest.jsonl --cache @cache"))
-        .unwrap();
+    bench.run(&format!("{BOTH} --out @honest.jsonl --cache @cache")).unwrap();
     // The labels that draw 0 sets aside are swapped; nothing of the soft labels may move.
     let text = std::fs::read_to_string(bench.path("data.tsv")).unwrap();
     let rows: Vec<(String, String)> = text
         .lines()
-        .map(|l| {
-            l.split_once('\t')
-                .map(|(a, b)| (a.to_owned(), b.to_owned()))
-                .unwrap()
-        })
+        .map(|l| l.split_once('\t').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
         .collect();
     let keep = qdllm_trainer::draws::draw_labels(&rows, 10, 0);
     // Kept rows alone go in as labelled, the rest as unlabelled text.
     let (mut known, mut plain) = (String::new(), String::new());
     for ((label, text), keep) in rows.iter().zip(keep) {
-        let _ = if keep {
-            writeln!(known, "{label}\t{text}")
-        } else {
-            writeln!(plain, "{text}")
-        };
+        let _ = if keep { writeln!(known, "{label}\t{text}") } else { writeln!(plain, "{text}") };
     }
     std::fs::write(bench.path("known.tsv"), known).unwrap();
     std::fs::write(bench.path("plain.txt"), plain).unwrap();
@@ -169,18 +137,10 @@ fn zero_shot_needs_no_labels() {
     let bench = Bench::new();
     std::fs::write(bench.path("plain.txt"), "turn it on\nturn it off\nwell\n").unwrap();
     let zero = "--model @tiny.gguf --method zero-shot --unlabelled @plain.txt";
-    bench
-        .run(&format!(
-            "{zero} --classes turn_on,turn_off --out @zero.jsonl"
-        ))
-        .unwrap();
+    bench.run(&format!("{zero} --classes turn_on,turn_off --out @zero.jsonl")).unwrap();
     let soft = SoftLabels::read(&bench.path("zero.jsonl")).unwrap();
     assert_eq!((soft.len(), soft.classes.len()), (3, 2));
-    assert!(
-        soft.teacher.method.contains("turn on"),
-        "{}",
-        soft.teacher.method
-    );
+    assert!(soft.teacher.method.contains("turn on"), "{}", soft.teacher.method);
 
     for (classes, says) in [
         ("one", "at least 2"),
@@ -208,9 +168,7 @@ fn bad_labels_are_refused_and_the_output_is_left_alone() {
         std::fs::write(bench.path("bad.tsv"), data).unwrap();
         let message = format!(
             "{:#}",
-            bench
-                .run("--model @bert --data @bad.tsv --out @soft.jsonl")
-                .unwrap_err()
+            bench.run("--model @bert --data @bad.tsv --out @soft.jsonl").unwrap_err()
         );
         assert!(message.contains(says), "{message}");
     }
@@ -219,14 +177,9 @@ fn bad_labels_are_refused_and_the_output_is_left_alone() {
         .run("--model @bert --data @data.tsv --test @bad.tsv --out @soft.jsonl")
         .unwrap_err()
         .to_string();
-    assert!(
-        message.contains("bad.tsv:1") && message.contains("`dim`"),
-        "{message}"
-    );
-    let message = bench
-        .run("--model @nothing --data @data.tsv --out @soft.jsonl")
-        .unwrap_err()
-        .to_string();
+    assert!(message.contains("bad.tsv:1") && message.contains("`dim`"), "{message}");
+    let message =
+        bench.run("--model @nothing --data @data.tsv --out @soft.jsonl").unwrap_err().to_string();
     assert!(message.contains("does not exist"), "{message}");
     assert_eq!(std::fs::read(bench.path("soft.jsonl")).unwrap(), b"mine");
 }

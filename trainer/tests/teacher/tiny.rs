@@ -28,19 +28,14 @@ pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 pub fn noise(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed;
     move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         ((state >> 40) as f32 / (1u32 << 24) as f32).mul_add(2.0, -1.0)
     }
 }
 
 /// One token a byte, then three merged ones and a special one.
 pub fn vocabulary() -> Vec<String> {
-    let mut alphabet: Vec<String> = ByteLevel::alphabet()
-        .into_iter()
-        .map(String::from)
-        .collect();
+    let mut alphabet: Vec<String> = ByteLevel::alphabet().into_iter().map(String::from).collect();
     alphabet.sort();
     alphabet.extend(["of", "off", "on", SPECIAL].map(String::from));
     alphabet
@@ -51,18 +46,11 @@ pub fn llama_weights() -> Weights {
     let mut next = noise(7);
     let mut weights = Weights::new();
     let mut put = |name: String, shape: &[usize], centre: f32, spread: f32| {
-        let values = (0..shape.iter().product())
-            .map(|_| spread.mul_add(next(), centre))
-            .collect();
+        let values = (0..shape.iter().product()).map(|_| spread.mul_add(next(), centre)).collect();
         weights.insert(name, (shape.to_vec(), values));
     };
     let kv = WIDTH / HEADS * KV_HEADS;
-    put(
-        "token_embd.weight".into(),
-        &[vocabulary().len(), WIDTH],
-        0.0,
-        1.0,
-    );
+    put("token_embd.weight".into(), &[vocabulary().len(), WIDTH], 0.0, 1.0);
     put("output_norm.weight".into(), &[WIDTH], 1.0, 0.2);
     for i in 0..BLOCKS {
         let name = |part: &str| format!("blk.{i}.{part}.weight");
@@ -84,15 +72,10 @@ pub fn write_llama(path: &Path, architecture: &str, weights: &Weights) {
     let strings = |list: Vec<String>| Value::Array(list.into_iter().map(Value::String).collect());
     let key = |name: &str| format!("{architecture}.{name}");
     // 1 is a plain token, 3 a control token.
-    let kinds = vocabulary()
-        .iter()
-        .map(|token| Value::I32(if token == SPECIAL { 3 } else { 1 }))
-        .collect();
+    let kinds =
+        vocabulary().iter().map(|token| Value::I32(if token == SPECIAL { 3 } else { 1 })).collect();
     let metadata: Vec<(String, Value)> = vec![
-        (
-            "general.architecture".into(),
-            Value::String(architecture.into()),
-        ),
+        ("general.architecture".into(), Value::String(architecture.into())),
         ("general.name".into(), Value::String("tiny".into())),
         (key("block_count"), Value::U32(BLOCKS as u32)),
         (key("embedding_length"), Value::U32(WIDTH as u32)),
@@ -100,10 +83,7 @@ pub fn write_llama(path: &Path, architecture: &str, weights: &Weights) {
         (key("context_length"), Value::U32(CONTEXT as u32)),
         (key("attention.head_count"), Value::U32(HEADS as u32)),
         (key("attention.head_count_kv"), Value::U32(KV_HEADS as u32)),
-        (
-            key("attention.layer_norm_rms_epsilon"),
-            Value::F32(EPSILON as f32),
-        ),
+        (key("attention.layer_norm_rms_epsilon"), Value::F32(EPSILON as f32)),
         (key("rope.freq_base"), Value::F32(BASE as f32)),
         ("tokenizer.ggml.model".into(), Value::String("gpt2".into())),
         ("tokenizer.ggml.pre".into(), Value::String("smollm".into())),
@@ -118,10 +98,7 @@ pub fn write_llama(path: &Path, architecture: &str, weights: &Weights) {
         .iter()
         .map(|(name, (shape, values))| {
             let tensor = Tensor::from_vec(values.clone(), shape.as_slice(), &Device::Cpu).unwrap();
-            (
-                name.as_str(),
-                QTensor::quantize(&tensor, GgmlDType::F32).unwrap(),
-            )
+            (name.as_str(), QTensor::quantize(&tensor, GgmlDType::F32).unwrap())
         })
         .collect();
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
@@ -132,9 +109,7 @@ pub fn write_llama(path: &Path, architecture: &str, weights: &Weights) {
 /// Writes a tiny BERT folder with a word tokenizer of a few words.
 pub fn write_bert(folder: &Path) {
     const BERT_WIDTH: usize = 12;
-    let words = [
-        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "turn", "the", "light", "on", "off", "please",
-    ];
+    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "turn", "the", "light", "on", "off", "please"];
     let config = serde_json::json!({
         "vocab_size": words.len(), "hidden_size": BERT_WIDTH, "num_hidden_layers": 2, "num_attention_heads": 3,
         "intermediate_size": 20, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "max_position_embeddings": 32,
@@ -158,29 +133,13 @@ pub fn write_bert(folder: &Path) {
     let mut next = noise(11);
     let mut tensors: HashMap<String, Tensor> = HashMap::new();
     let mut put = |name: &str, shape: &[usize], centre: f32| {
-        let values: Vec<f32> = (0..shape.iter().product())
-            .map(|_| 0.5f32.mul_add(next(), centre))
-            .collect();
-        tensors.insert(
-            name.to_owned(),
-            Tensor::from_vec(values, shape, &Device::Cpu).unwrap(),
-        );
+        let values: Vec<f32> =
+            (0..shape.iter().product()).map(|_| 0.5f32.mul_add(next(), centre)).collect();
+        tensors.insert(name.to_owned(), Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
     };
-    put(
-        "embeddings.word_embeddings.weight",
-        &[words.len(), BERT_WIDTH],
-        0.0,
-    );
-    put(
-        "embeddings.position_embeddings.weight",
-        &[32, BERT_WIDTH],
-        0.0,
-    );
-    put(
-        "embeddings.token_type_embeddings.weight",
-        &[2, BERT_WIDTH],
-        0.0,
-    );
+    put("embeddings.word_embeddings.weight", &[words.len(), BERT_WIDTH], 0.0);
+    put("embeddings.position_embeddings.weight", &[32, BERT_WIDTH], 0.0);
+    put("embeddings.token_type_embeddings.weight", &[2, BERT_WIDTH], 0.0);
     let mut norms = vec!["embeddings".to_owned()];
     for i in 0..2 {
         let layer = |part: &str| format!("encoder.layer.{i}.{part}");
@@ -190,11 +149,7 @@ pub fn write_bert(folder: &Path) {
             "attention.self.value",
             "attention.output.dense",
         ] {
-            put(
-                &format!("{}.weight", layer(part)),
-                &[BERT_WIDTH, BERT_WIDTH],
-                0.0,
-            );
+            put(&format!("{}.weight", layer(part)), &[BERT_WIDTH, BERT_WIDTH], 0.0);
             put(&format!("{}.bias", layer(part)), &[BERT_WIDTH], 0.0);
         }
         put(&layer("intermediate.dense.weight"), &[20, BERT_WIDTH], 0.0);

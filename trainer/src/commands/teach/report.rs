@@ -60,16 +60,10 @@ impl Outcome {
     fn text(&self) -> String {
         let mut out = String::new();
         for Speed { model, work } in &self.speeds {
-            let _ = write!(
-                out,
-                "{model}: {} texts, {} of them new",
-                work.texts, work.computed
-            );
+            let _ = write!(out, "{model}: {} texts, {} of them new", work.texts, work.computed);
             if work.seconds > 0.0 {
-                let (texts, tokens) = (
-                    work.computed as f64 / work.seconds,
-                    work.tokens as f64 / work.seconds,
-                );
+                let (texts, tokens) =
+                    (work.computed as f64 / work.seconds, work.tokens as f64 / work.seconds);
                 let _ = write!(out, " ({texts:.1} texts/s, {tokens:.0} tokens/s)");
             }
             let _ = writeln!(out, ", {} cut", work.cut);

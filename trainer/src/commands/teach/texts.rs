@@ -122,25 +122,15 @@ impl Texts {
 
     /// The texts that get a soft label, in the order of the files: those of the data file, then the unlabelled.
     pub fn to_label(&self) -> Vec<&str> {
-        let own = self
-            .known
-            .iter()
-            .chain(&self.hidden)
-            .map(|(text, _)| text.as_str());
-        own.chain(self.unlabelled.iter().map(String::as_str))
-            .collect()
+        let own = self.known.iter().chain(&self.hidden).map(|(text, _)| text.as_str());
+        own.chain(self.unlabelled.iter().map(String::as_str)).collect()
     }
 }
 
 /// Where in [0, 1) a text falls when a share is held back.
 fn place(text: &str) -> f64 {
-    let hash = Sha256::new_with_prefix(b"qdllm held back")
-        .chain_update(text.as_bytes())
-        .finalize();
-    let word = hash
-        .iter()
-        .take(6)
-        .fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text.as_bytes()).finalize();
+    let word = hash.iter().take(6).fold(0u64, |word, &byte| word << 8 | u64::from(byte));
     word as f64 / (1u64 << 48) as f64
 }
 
@@ -160,10 +150,7 @@ fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(u64, St
 
 fn unlabelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
     let mut rows = Rows::unlabelled(path, bad)?;
-    let texts = rows
-        .by_ref()
-        .map(|row| Ok(row?.text))
-        .collect::<Result<Vec<_>>>()?;
+    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<Vec<_>>>()?;
     *skipped += rows.skipped();
     Ok(texts)
 }

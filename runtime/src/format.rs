@@ -1,0 +1,218 @@
+//! The container of a model file: header, section directory, checksum. `FORMAT.md` specifies it.
+
+use crate::error::Error;
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+
+/// The first four bytes of every model.
+pub const MAGIC: [u8; 4] = *b"QDMF";
+/// The format version that this crate writes; it reads every version up to it.
+pub const VERSION: u16 = 1;
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 12;
+/// Bytes of one directory entry.
+pub const ENTRY_BYTES: usize = 12;
+/// Bytes of the checksum at the end.
+pub const CHECKSUM_BYTES: usize = 4;
+/// Kinds with this bit may be skipped by a reader that does not know them.
+pub const OPTIONAL: u16 = 0x8000;
+
+const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// CRC-32 (ISO-HDLC, the polynomial of zlib) of `bytes`.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    CRC32.checksum(bytes)
+}
+
+/// Kinds of sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u16)]
+pub enum Kind {
+    /// Sizes, front end, temperature (postcard).
+    Meta = 1,
+    /// Class names (postcard).
+    Labels = 2,
+    /// Ends of the vocabulary's buckets (`u16`).
+    Buckets = 3,
+    /// Keys of the vocabulary (`u16`).
+    Keys = 4,
+    /// Integer rows (4 or 8 bits).
+    Rows = 5,
+    /// Scale of each row dimension, then bias (`f32`).
+    Scale = 6,
+    /// Dense front end: weights by angle, then bias (`f32`).
+    Dense = 7,
+    /// The fused circuit (postcard).
+    Program = 8,
+    /// Weights by class, then bias (`f32`).
+    Head = 9,
+    /// The circuit as named angles (postcard); for the host.
+    Source = OPTIONAL | 1,
+    /// Where the model comes from, as pairs of text (postcard); for people.
+    Provenance = OPTIONAL | 2,
+}
+
+impl Kind {
+    /// Every kind that this version knows.
+    pub const ALL: [Self; 11] = [
+        Self::Meta,
+        Self::Labels,
+        Self::Buckets,
+        Self::Keys,
+        Self::Rows,
+        Self::Scale,
+        Self::Dense,
+        Self::Program,
+        Self::Head,
+        Self::Source,
+        Self::Provenance,
+    ];
+
+    /// Its name in tables that people read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Labels => "labels",
+            Self::Buckets => "buckets",
+            Self::Keys => "keys",
+            Self::Rows => "rows",
+            Self::Scale => "scale",
+            Self::Dense => "dense",
+            Self::Program => "program",
+            Self::Head => "head",
+            Self::Source => "source",
+            Self::Provenance => "provenance",
+        }
+    }
+}
+
+/// The checked container of one model: gives sections by kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Container<'a> {
+    bytes: &'a [u8],
+    sections: u16,
+}
+
+impl<'a> Container<'a> {
+    /// The length in bytes that the header at the front of `region` states.
+    ///
+    /// # Errors
+    /// [`Error::TooShort`], [`Error::BadMagic`] or [`Error::UnsupportedVersion`].
+    pub fn stated_length(region: &[u8]) -> Result<usize, Error> {
+        if region.len() < HEADER_BYTES + CHECKSUM_BYTES {
+            return Err(Error::TooShort);
+        }
+        if region.get(..4) != Some(&MAGIC[..]) {
+            return Err(Error::BadMagic);
+        }
+        match u16_at(region, 4)? {
+            1..=VERSION => Ok(u32_at(region, 8)? as usize),
+            _ => Err(Error::UnsupportedVersion),
+        }
+    }
+
+    /// Checks header, length, checksum and directory of a whole file.
+    ///
+    /// # Errors
+    /// The first of these that is wrong, in that order.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        if Self::stated_length(bytes)? != bytes.len() {
+            return Err(Error::LengthMismatch);
+        }
+        let body = bytes.len() - CHECKSUM_BYTES;
+        let (covered, stored) = bytes.split_at_checked(body).ok_or(Error::TooShort)?;
+        if u32_at(stored, 0)? != checksum(covered) {
+            return Err(Error::BadChecksum);
+        }
+        let container = Self { bytes, sections: u16_at(bytes, 6)? };
+        container.check_directory(body)?;
+        Ok(container)
+    }
+
+    fn check_directory(&self, body: usize) -> Result<(), Error> {
+        let mut free_from = HEADER_BYTES + ENTRY_BYTES * self.sections as usize;
+        for i in 0..self.sections {
+            let (kind, offset, length) = self.entry(i).ok_or(Error::BadDirectory)?;
+            let end = offset.checked_add(length).ok_or(Error::BadDirectory)?;
+            if offset % 4 != 0 || offset < free_from || end > body {
+                return Err(Error::BadDirectory);
+            }
+            if (0..i).any(|j| self.entry(j).is_some_and(|(k, ..)| k == kind)) {
+                return Err(Error::BadDirectory);
+            }
+            if kind & OPTIONAL == 0 && Kind::ALL.iter().all(|&k| k as u16 != kind) {
+                return Err(Error::UnknownSection);
+            }
+            free_from = end;
+        }
+        Ok(())
+    }
+
+    /// (kind, offset, length) of directory entry `i`.
+    fn entry(&self, i: u16) -> Option<(u16, usize, usize)> {
+        let at = HEADER_BYTES + ENTRY_BYTES * i as usize;
+        let offset = u32_at(self.bytes, at + 4).ok()? as usize;
+        let length = u32_at(self.bytes, at + 8).ok()? as usize;
+        Some((u16_at(self.bytes, at).ok()?, offset, length))
+    }
+
+    /// The bytes of a section, if the file has it.
+    pub fn get(&self, kind: Kind) -> Option<&'a [u8]> {
+        (0..self.sections)
+            .filter_map(|i| self.entry(i))
+            .find(|&(k, ..)| k == kind as u16)
+            .and_then(|(_, offset, length)| self.bytes.get(offset..offset + length))
+    }
+
+    /// The bytes of a section.
+    ///
+    /// # Errors
+    /// [`Error::MissingSection`].
+    pub fn need(&self, kind: Kind) -> Result<&'a [u8], Error> {
+        self.get(kind).ok_or(Error::MissingSection)
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Error> {
+    match bytes.get(at..at + 2) {
+        Some(&[a, b]) => Ok(u16::from_le_bytes([a, b])),
+        _ => Err(Error::BadDirectory),
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Error> {
+    match bytes.get(at..at + 4) {
+        Some(&[a, b, c, d]) => Ok(u32::from_le_bytes([a, b, c, d])),
+        _ => Err(Error::BadDirectory),
+    }
+}
+
+/// Puts sections into a container: the only writer of the format.
+///
+/// Sections are laid out in the order given, each aligned to 4 bytes.
+#[cfg(feature = "alloc")]
+pub fn write(sections: &[(Kind, alloc::vec::Vec<u8>)]) -> alloc::vec::Vec<u8> {
+    let mut bytes = alloc::vec![0; HEADER_BYTES + ENTRY_BYTES * sections.len()];
+    for (i, (kind, content)) in sections.iter().enumerate() {
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let at = HEADER_BYTES + ENTRY_BYTES * i;
+        let offset = bytes.len() as u32;
+        bytes[at..at + 2].copy_from_slice(&(*kind as u16).to_le_bytes());
+        bytes[at + 4..at + 8].copy_from_slice(&offset.to_le_bytes());
+        bytes[at + 8..at + 12].copy_from_slice(&(content.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(content);
+    }
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let length = (bytes.len() + CHECKSUM_BYTES) as u32;
+    bytes[..4].copy_from_slice(&MAGIC);
+    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[6..8].copy_from_slice(&(sections.len() as u16).to_le_bytes());
+    bytes[8..12].copy_from_slice(&length.to_le_bytes());
+    let crc = checksum(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}

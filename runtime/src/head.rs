@@ -1,0 +1,147 @@
+//! Expectations to logits, calibrated probabilities and a decision.
+
+use crate::error::Error;
+use crate::math::exp;
+use crate::table::Floats;
+
+/// The final affine layer and its temperature, borrowed from a model file.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    classes: usize,
+    outputs: usize,
+    /// `classes x outputs` weights, then `classes` biases.
+    table: Floats<'a>,
+    temperature: f32,
+    reject_below: f32,
+}
+
+impl<'a> Head<'a> {
+    /// Checks the table's size.
+    ///
+    /// # Errors
+    /// [`Error::BadHead`] or [`Error::NotFinite`]; [`Error::BadMeta`] for a temperature that is not
+    /// positive or a threshold outside 0..=1.
+    pub fn parse(
+        classes: usize,
+        outputs: usize,
+        table: &'a [u8],
+        temperature: f32,
+        reject_below: f32,
+    ) -> Result<Self, Error> {
+        if !(temperature > 0.0 && temperature.is_finite() && (0.0..=1.0).contains(&reject_below)) {
+            return Err(Error::BadMeta);
+        }
+        let table = Floats::parse(table, classes * (outputs + 1), Error::BadHead)?;
+        Ok(Self { classes, outputs, table, temperature, reject_below })
+    }
+
+    /// Temperature that divides the logits before the softmax.
+    pub fn temperature(&self) -> f32 {
+        self.temperature
+    }
+
+    /// The probability under which a decision is rejected.
+    pub fn reject_below(&self) -> f32 {
+        self.reject_below
+    }
+
+    /// Writes one logit a class into the front of `logits`.
+    pub fn logits(&self, expectations: &[f32], logits: &mut [f32]) {
+        for (class, logit) in logits.iter_mut().enumerate().take(self.classes) {
+            let row = class * self.outputs;
+            let bias = self.table.get(self.classes * self.outputs + class);
+            *logit = expectations
+                .iter()
+                .take(self.outputs)
+                .enumerate()
+                .fold(bias, |sum, (i, e)| sum + self.table.get(row + i) * e);
+        }
+    }
+
+    /// Turns logits into probabilities in place: softmax of `logit / temperature`.
+    pub fn softmax(&self, logits: &mut [f32]) {
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut sum = 0.0;
+        for x in logits.iter_mut() {
+            *x = exp((*x - highest) / self.temperature);
+            sum += *x;
+        }
+        // At least one term is exp(0) = 1, so the sum is never zero.
+        logits.iter_mut().for_each(|x| *x /= sum);
+    }
+}
+
+/// The result of a classification; borrows the probabilities from the scratch memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Prediction<'s> {
+    pub(crate) probabilities: &'s [f32],
+    pub(crate) expectations: &'s [f32],
+    pub(crate) reject_below: f32,
+    pub(crate) found: u32,
+}
+
+impl<'s> Prediction<'s> {
+    /// The most probable class; of equals the first.
+    pub fn class(&self) -> usize {
+        self.top(1).next().map_or(0, |(class, _)| class)
+    }
+
+    /// The probability of [`class`](Self::class).
+    pub fn probability(&self) -> f32 {
+        self.top(1).next().map_or(0.0, |(_, p)| p)
+    }
+
+    /// One calibrated probability a class; they sum to 1.
+    pub fn probabilities(&self) -> &'s [f32] {
+        self.probabilities
+    }
+
+    /// What the circuit was read to give, each in -1..=1.
+    pub fn expectations(&self) -> &'s [f32] {
+        self.expectations
+    }
+
+    /// The `k` most probable classes in descending order, as (class, probability); equals by class.
+    pub fn top(&self, k: usize) -> Top<'s> {
+        Top { probabilities: self.probabilities, last: None, left: k }
+    }
+
+    /// Whether the probability is under the model's threshold: better not to act on it.
+    pub fn is_rejected(&self) -> bool {
+        self.probability() < self.reject_below
+    }
+
+    /// N-grams of the text that the vocabulary knew; 0 means that the answer is the model's prior.
+    pub fn found(&self) -> u32 {
+        self.found
+    }
+}
+
+/// Iterator over classes by falling probability.
+#[derive(Clone, Debug)]
+pub struct Top<'s> {
+    probabilities: &'s [f32],
+    last: Option<(usize, f32)>,
+    left: usize,
+}
+
+impl Iterator for Top<'_> {
+    type Item = (usize, f32);
+
+    fn next(&mut self) -> Option<(usize, f32)> {
+        self.left = self.left.checked_sub(1)?;
+        // Selection by repeated passes: no memory, and classes are few.
+        let after = |class: usize, p: f32| match self.last {
+            None => true,
+            Some((last, bound)) => p < bound || (p == bound && class > last),
+        };
+        let mut best: Option<(usize, f32)> = None;
+        for (class, &p) in self.probabilities.iter().enumerate() {
+            if after(class, p) && best.is_none_or(|(_, b)| p > b) {
+                best = Some((class, p));
+            }
+        }
+        self.last = best;
+        best
+    }
+}

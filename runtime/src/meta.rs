@@ -1,0 +1,147 @@
+//! What a model's postcard sections hold: sizes, class names, named angles, provenance.
+
+use crate::angles::Squash;
+use crate::error::Error;
+use crate::features::{Pool, RowBits};
+use crate::token::GramKinds;
+use postcard::take_from_bytes;
+use serde::{Deserialize, Serialize};
+
+/// Token rules that this crate implements ([`crate::token`]).
+pub const TOKEN_RULES: u8 = 1;
+
+/// The meta section.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Classes, 2 to 64.
+    pub classes: u8,
+    /// The front end and its sizes.
+    pub front: Front,
+    /// How features become angles.
+    pub squash: Squash,
+    /// Temperature of the softmax.
+    pub temperature: f32,
+    /// Probability under which a decision is rejected; 0 rejects nothing.
+    pub reject_below: f32,
+}
+
+/// Front ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Front {
+    /// Text through a selected vocabulary.
+    Words {
+        /// Version of the token rules, [`TOKEN_RULES`].
+        token_rules: u8,
+        /// Which n-grams count besides words.
+        kinds: GramKinds,
+        /// How rows become features.
+        pool: Pool,
+        /// Rows of the vocabulary.
+        rows: u16,
+        /// Bits of a key above its lower 16.
+        bucket_bits: u8,
+        /// Bits of a row's entries.
+        row_bits: RowBits,
+    },
+    /// A vector given by the caller.
+    Dense {
+        /// Its length.
+        inputs: u16,
+    },
+}
+
+impl Meta {
+    /// Decodes the section; sizes are checked where the tables are.
+    ///
+    /// # Errors
+    /// [`Error::BadMeta`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        match take_from_bytes(bytes) {
+            Ok((meta, [])) => Ok(meta),
+            _ => Err(Error::BadMeta),
+        }
+    }
+}
+
+/// A postcard sequence of texts or pairs of texts, decoded one by one.
+#[derive(Clone, Debug)]
+pub struct Texts<'a> {
+    left: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> Texts<'a> {
+    /// Checks a section of `count` texts (any number if `None`), none empty, each at most 255 bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadLabels`].
+    pub fn parse(section: &'a [u8], count: Option<usize>) -> Result<Self, Error> {
+        let (left, bytes) = take_from_bytes::<u32>(section).map_err(|_| Error::BadLabels)?;
+        let texts = Self { left, bytes };
+        if count.is_some_and(|n| n != left as usize) {
+            return Err(Error::BadLabels);
+        }
+        let mut walk = texts.clone();
+        while walk.left > 0 {
+            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255) {
+                return Err(Error::BadLabels);
+            }
+        }
+        if walk.bytes.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
+    }
+
+    fn step(&mut self) -> Option<&'a str> {
+        self.left = self.left.checked_sub(1)?;
+        let (text, rest) = take_from_bytes::<&'a str>(self.bytes).ok()?;
+        self.bytes = rest;
+        Some(text)
+    }
+}
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.step()
+    }
+}
+
+/// Circuits that the source section can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Preset {
+    /// [`crate::circuit::paper`], 144 angles.
+    Paper,
+}
+
+/// The source section: the circuit by its name, then its named angles in order.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// The circuit.
+    pub preset: Preset,
+    left: u16,
+    bytes: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    /// Decodes the section.
+    ///
+    /// # Errors
+    /// [`Error::BadProgram`].
+    pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
+        let ((preset, left), bytes) =
+            take_from_bytes::<(Preset, u16)>(section).map_err(|_| Error::BadProgram)?;
+        if bytes.len() != 4 * left as usize {
+            return Err(Error::BadProgram);
+        }
+        Ok(Self { preset, left, bytes })
+    }
+
+    /// The angles in radians, in the order of the circuit's parameters.
+    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
+        let bytes = self.bytes;
+        (0..self.left as usize).map_while(move |i| match bytes.get(4 * i..4 * i + 4) {
+            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! The circuit as a device executes it: diagonals, RY rotations and index maps, decoded in place
+//! from the model file, then Z words to read.
+
+use crate::circuit::QUBITS;
+use crate::error::Error;
+use crate::kernels::{Diagonal, MAX_TERMS};
+use crate::linear::LinearMap;
+use crate::math::{Scalar, Value};
+use crate::state::StateVector;
+use postcard::take_from_bytes;
+use serde::{Deserialize, Serialize};
+
+/// Expectations that a program may give at most.
+pub const MAX_OUTPUTS: usize = 16;
+
+/// Bit of a stored output word that negates its expectation.
+pub(crate) const NEGATED: u16 = 1 << 15;
+
+/// The first bytes of a program.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ProgramHeader {
+    pub(crate) qubits: u8,
+    pub(crate) ops: u8,
+    pub(crate) outputs: u8,
+}
+
+/// How an instruction is stored; what its comment names follows as further postcard items.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum StoredOp {
+    /// Followed by `terms` pairs (mask, angle in radians).
+    Phases { terms: u8 },
+    /// Nothing follows.
+    Ry { qubit: u8, angle_rad: f32 },
+    /// Followed by one `u16` column a qubit.
+    Linear { offset: u16 },
+}
+
+/// One instruction of a program.
+#[derive(Clone, Debug)]
+pub enum Op<T> {
+    /// `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))`, given as (mask, angle in radians).
+    Phases(T),
+    /// RY on a qubit; angle in radians.
+    Ry(u8, f32),
+    /// The index map `x -> A x + c`.
+    Linear(LinearMap),
+}
+
+/// A validated program, borrowed from a model file.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    header: ProgramHeader,
+    ops: &'a [u8],
+    outputs: [u16; MAX_OUTPUTS],
+}
+
+impl<'a> Program<'a> {
+    /// Decodes and checks a program section.
+    ///
+    /// # Errors
+    /// [`Error::TooManyQubits`], [`Error::NotFinite`] or [`Error::BadProgram`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let (header, ops) = take::<ProgramHeader>(bytes)?;
+        if header.qubits as usize > QUBITS {
+            return Err(Error::TooManyQubits);
+        }
+        if header.qubits == 0 || header.outputs == 0 || header.outputs as usize > MAX_OUTPUTS {
+            return Err(Error::BadProgram);
+        }
+        let mut walk = Ops { qubits: header.qubits, left: header.ops, bytes: ops };
+        for _ in 0..header.ops {
+            let op = walk.decode()?;
+            check(&op, header.qubits)?;
+        }
+        let mut outputs = [0; MAX_OUTPUTS];
+        let mut rest = walk.bytes;
+        for word in outputs.iter_mut().take(header.outputs as usize) {
+            (*word, rest) = take::<u16>(rest)?;
+            if (*word & !NEGATED) >> header.qubits != 0 {
+                return Err(Error::BadProgram);
+            }
+        }
+        if !rest.is_empty() {
+            return Err(Error::BadProgram);
+        }
+        Ok(Self { header, ops, outputs })
+    }
+
+    /// Qubits, which is also the number of encoder angles.
+    pub fn qubits(&self) -> usize {
+        self.header.qubits as usize
+    }
+
+    /// Expectations it gives.
+    pub fn outputs(&self) -> usize {
+        self.header.outputs as usize
+    }
+
+    /// The Z words it reads, as (mask of qubits, negated).
+    pub fn words(&self) -> impl Iterator<Item = (u16, bool)> + '_ {
+        self.outputs.iter().take(self.outputs()).map(|w| (w & !NEGATED, w & NEGATED != 0))
+    }
+
+    /// The instructions in the order of execution.
+    pub fn ops(&self) -> Ops<'a> {
+        Ops { qubits: self.header.qubits, left: self.header.ops, bytes: self.ops }
+    }
+
+    /// Runs the circuit on encoder angles (radians, one a qubit) and writes one expectation an
+    /// output into `expectations`; both slices may be longer. The state is used up.
+    pub fn run<V: Value>(
+        &self,
+        state: &mut StateVector<V>,
+        angles_rad: &[V],
+        expectations: &mut [V],
+    ) {
+        state.start(angles_rad.get(..self.qubits()).unwrap_or(angles_rad));
+        for op in self.ops() {
+            match op {
+                Op::Phases(terms) => {
+                    let terms = terms.map(|(mask, angle)| (mask, V::Scalar::from_f32(angle)));
+                    state.diagonal(&Diagonal::new(terms, V::Scalar::ONE));
+                }
+                Op::Ry(qubit, angle) => {
+                    let (sin, cos) = (V::Scalar::from_f32(angle) * V::Scalar::HALF).sin_cos();
+                    state.ry(qubit as usize, cos, sin);
+                }
+                Op::Linear(map) => state.permute(&map),
+            }
+        }
+        state.measure();
+        for (out, (mask, negated)) in expectations.iter_mut().zip(self.words()) {
+            let e = state.expectation(mask);
+            *out = if negated { -e } else { e };
+        }
+    }
+}
+
+/// Refuses what an executor could not run.
+fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
+    match op {
+        Op::Phases(terms) => {
+            for (mask, angle) in terms.clone() {
+                if mask >> qubits != 0 || mask == 0 {
+                    return Err(Error::BadProgram);
+                }
+                finite(angle)?;
+            }
+            Ok(())
+        }
+        Op::Ry(qubit, angle) if *qubit < qubits => finite(*angle),
+        Op::Ry(..) => Err(Error::BadProgram),
+        Op::Linear(map) => {
+            // Bits of absent qubits must stay where they are, or an index would leave the state.
+            let used = map.columns.iter().take(qubits as usize).chain([&map.offset]);
+            if used.into_iter().any(|c| c >> qubits != 0) || map.inverse().is_none() {
+                return Err(Error::BadProgram);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn finite(x: f32) -> Result<(), Error> {
+    if x.is_finite() { Ok(()) } else { Err(Error::NotFinite) }
+}
+
+fn take<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), Error> {
+    take_from_bytes(bytes).map_err(|_| Error::BadProgram)
+}
+
+/// Iterator over the instructions of a [`Program`].
+#[derive(Clone, Debug)]
+pub struct Ops<'a> {
+    qubits: u8,
+    left: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> Ops<'a> {
+    fn decode(&mut self) -> Result<Op<Terms<'a>>, Error> {
+        let (stored, rest) = take::<StoredOp>(self.bytes)?;
+        self.bytes = rest;
+        match stored {
+            StoredOp::Phases { terms } => {
+                if terms as usize > MAX_TERMS {
+                    return Err(Error::BadProgram);
+                }
+                let all = Terms { left: terms, bytes: rest };
+                let mut walk = all.clone();
+                for _ in 0..terms {
+                    walk.decode()?;
+                }
+                self.bytes = walk.bytes;
+                Ok(Op::Phases(all))
+            }
+            StoredOp::Ry { qubit, angle_rad } => Ok(Op::Ry(qubit, angle_rad)),
+            StoredOp::Linear { offset } => {
+                let mut map = LinearMap { offset, ..LinearMap::IDENTITY };
+                for column in map.columns.iter_mut().take(self.qubits as usize) {
+                    (*column, self.bytes) = take::<u16>(self.bytes)?;
+                }
+                Ok(Op::Linear(map))
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Ops<'a> {
+    type Item = Op<Terms<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        self.decode().ok()
+    }
+}
+
+/// Iterator over the terms of a diagonal: (mask, angle in radians).
+#[derive(Clone, Debug)]
+pub struct Terms<'a> {
+    left: u8,
+    bytes: &'a [u8],
+}
+
+impl Terms<'_> {
+    fn decode(&mut self) -> Result<(u16, f32), Error> {
+        let (term, rest) = take::<(u16, f32)>(self.bytes)?;
+        self.bytes = rest;
+        Ok(term)
+    }
+}
+
+impl Iterator for Terms<'_> {
+    type Item = (u16, f32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        self.decode().ok()
+    }
+}

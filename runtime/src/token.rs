@@ -1,0 +1,304 @@
+//! Text to n-grams: words folded in case, addresses and numbers folded to one word each, hashed
+//! as they are read, so that no buffer holds a word.
+//!
+//! The rules, which are part of the model format (token rules 1):
+//! - Letters are folded to lower case: ASCII, Latin-1, Greek and Cyrillic; other letters stay.
+//! - A word is a run of letters and digits. Apostrophes (`'`, `` ` ``, U+2019) between letters are
+//!   skipped, so `don't` is `dont`. A run of ASCII digits is one `0`; of three or more equal letters
+//!   two count, so `sooo` is `soo`.
+//! - A word that begins `http://`, `https://` or `www.` reaches to the next white space and becomes
+//!   the word `<url>`; `@` before a letter, digit or `_` takes all of these and becomes `<user>`.
+//! - A run of `!` and `?` is a word: `!` or `?` alone, `??` for question marks only, else `!!`. Two or
+//!   more full stops are the word `..`. Everything else separates.
+//! - With prefixes, a word of five or more counted characters also gives its first four and `*`;
+//!   with bigrams, each word also gives the pair with the word before it.
+//! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; a bigram has a space between.
+
+/// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
+const BASIS: u32 = 0x811c_9dc5;
+/// Prime of FNV-1a, 32 bits.
+const PRIME: u32 = 0x0100_0193;
+
+/// Which n-grams a text gives besides its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GramKinds {
+    /// Pairs of neighbouring words.
+    pub bigrams: bool,
+    /// First four characters of longer words.
+    pub prefixes: bool,
+}
+
+/// One n-gram of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gram {
+    /// FNV-1a of the folded n-gram.
+    pub hash: u32,
+    /// First byte in the text.
+    pub start: usize,
+    /// One past the last byte in the text.
+    pub end: usize,
+}
+
+/// Iterator over the n-grams of a text: each word, then its prefix, then the bigram that it ends.
+#[derive(Clone, Debug)]
+pub struct Grams<'t> {
+    text: &'t str,
+    at: usize,
+    kinds: GramKinds,
+    /// The previous word's hash state and first byte.
+    previous: Option<(u32, usize)>,
+    /// What is still to be given of the word last read: prefix, bigram.
+    pending: [Option<Gram>; 2],
+}
+
+/// The n-grams of `text`.
+pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
+    Grams { text, at: 0, kinds, previous: None, pending: [None; 2] }
+}
+
+impl Iterator for Grams<'_> {
+    type Item = Gram;
+
+    fn next(&mut self) -> Option<Gram> {
+        if let Some(gram) = self.pending[0].take().or_else(|| self.pending[1].take()) {
+            return Some(gram);
+        }
+        let after = self.previous.map(|(hash, _)| feed(hash, b' '));
+        let (start, hash) = self.word(after)?;
+        let word = Gram { hash: hash.alone, start, end: self.at };
+        if self.kinds.prefixes {
+            self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
+        }
+        if self.kinds.bigrams
+            && let (Some(hash), Some((_, start))) = (hash.pair, self.previous)
+        {
+            self.pending[1] = Some(Gram { hash, start, ..word });
+        }
+        self.previous = Some((word.hash, word.start));
+        Some(word)
+    }
+}
+
+/// The hashes of a word, fed as it is read.
+#[derive(Clone, Copy)]
+struct Hashes {
+    /// Of the word.
+    alone: u32,
+    /// Of the word before, a space and this word.
+    pair: Option<u32>,
+    /// Of the first four characters and `*`, once there is a fifth.
+    prefix: Option<u32>,
+    /// State after four characters.
+    four: u32,
+    characters: u32,
+}
+
+impl Hashes {
+    fn new(after: Option<u32>) -> Self {
+        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
+    }
+
+    /// Feeds a whole word that has no prefix.
+    fn feed_all(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.alone = feed(self.alone, byte);
+            self.pair = self.pair.map(|h| feed(h, byte));
+        }
+    }
+
+    fn feed_char(&mut self, c: char) {
+        self.feed_all(c.encode_utf8(&mut [0; 4]).as_bytes());
+        self.characters += 1;
+        match self.characters {
+            4 => self.four = self.alone,
+            5 => self.prefix = Some(feed(self.four, b'*')),
+            _ => {}
+        }
+    }
+}
+
+impl Grams<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    /// Moves over what `belongs` and returns how many bytes that were.
+    fn skip(&mut self, belongs: impl Fn(char) -> bool) -> usize {
+        let length = self.rest().find(|c| !belongs(c)).unwrap_or(self.rest().len());
+        self.at += length;
+        length
+    }
+
+    /// The next word: its first byte and its hashes.
+    fn word(&mut self, after: Option<u32>) -> Option<(usize, Hashes)> {
+        loop {
+            let start = self.at;
+            let c = self.rest().chars().next()?;
+            let mut hash = Hashes::new(after);
+            if is_address(self.rest().as_bytes()) {
+                self.skip(|c| !c.is_whitespace());
+                hash.feed_all(b"<url>");
+            } else if is_word(c) {
+                self.plain_word(&mut hash);
+            } else if c == '!' || c == '?' {
+                let length = self.skip(|c| c == '!' || c == '?');
+                let run = self.text.get(start..self.at).unwrap_or("");
+                match (length, run.contains('!')) {
+                    (1, _) => hash.feed_char(c),
+                    (_, true) => hash.feed_all(b"!!"),
+                    (_, false) => hash.feed_all(b"??"),
+                }
+            } else if c == '.' && self.rest().starts_with("..") {
+                self.skip(|c| c == '.');
+                hash.feed_all(b"..");
+            } else {
+                self.at += c.len_utf8();
+                if c != '@' || self.skip(is_handle) == 0 {
+                    continue;
+                }
+                hash.feed_all(b"<user>");
+            }
+            return Some((start, hash));
+        }
+    }
+
+    fn plain_word(&mut self, hash: &mut Hashes) {
+        let (mut last, mut repeats) = ('\0', 0);
+        let mut length = 0;
+        let mut chars = self.rest().chars().peekable();
+        while let Some(c) = chars.next() {
+            let joins = is_apostrophe(c) && chars.peek().is_some_and(|&next| is_word(next));
+            if !is_word(c) && !joins {
+                break;
+            }
+            length += c.len_utf8();
+            if joins {
+                continue;
+            }
+            let folded = if c.is_ascii_digit() { '0' } else { fold(c) };
+            repeats = if folded == last { repeats + 1 } else { 1 };
+            last = folded;
+            if repeats <= if folded == '0' { 1 } else { 2 } {
+                hash.feed_char(folded);
+            }
+        }
+        self.at += length;
+    }
+}
+
+fn feed(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(PRIME)
+}
+
+/// FNV-1a, 32 bits, of bytes: what [`grams`] computes for an already folded n-gram.
+pub fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(BASIS, |hash, &byte| feed(hash, byte))
+}
+
+fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '`' | '\u{2019}')
+}
+
+fn is_handle(c: char) -> bool {
+    c == '_' || c.is_ascii_alphanumeric()
+}
+
+/// Letters and digits, without Unicode tables: beyond ASCII all but the blocks of signs.
+fn is_word(c: char) -> bool {
+    match c {
+        '\0'..='\u{7f}' => c.is_ascii_alphanumeric(),
+        '\u{80}'..='\u{bf}' => matches!(c, 'ª' | 'µ' | 'º'),
+        '×' | '÷' => false,
+        '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}' | '\u{fe00}'..='\u{fe0f}' => false,
+        '\u{ff00}'..='\u{ff0f}' | '\u{fff0}'..='\u{ffff}' => false,
+        _ => true,
+    }
+}
+
+/// Lower case of the alphabets whose cases lie a fixed distance apart.
+fn fold(c: char) -> char {
+    let shift = match c {
+        'A'..='Z' | 'À'..='Þ' | 'Α'..='Ω' | 'А'..='Я' => 32,
+        'Ѐ'..='Џ' => 80,
+        _ => 0,
+    };
+    char::from_u32(c as u32 + shift).unwrap_or(c)
+}
+
+fn is_address(bytes: &[u8]) -> bool {
+    [&b"http://"[..], b"https://", b"www."]
+        .iter()
+        .any(|p| bytes.get(..p.len()).is_some_and(|head| head.eq_ignore_ascii_case(p)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    const WORDS: GramKinds = GramKinds { bigrams: false, prefixes: false };
+    const ALL: GramKinds = GramKinds { bigrams: true, prefixes: true };
+
+    fn words(text: &str) -> Vec<u32> {
+        grams(text, WORDS).map(|g| g.hash).collect()
+    }
+
+    fn hashes(folded: &[&str]) -> Vec<u32> {
+        folded.iter().map(|w| fnv1a(w.as_bytes())).collect()
+    }
+
+    #[test]
+    fn fnv_1a_has_its_published_values() {
+        // Test vectors of the FNV authors (draft-eastlake-fnv, appendix C).
+        assert_eq!(fnv1a(b""), 0x811c_9dc5);
+        assert_eq!(fnv1a(b"a"), 0xe40c_292c);
+        assert_eq!(fnv1a(b"foobar"), 0xbf9c_f968);
+    }
+
+    #[test]
+    fn words_are_folded_by_the_rules() {
+        let cases: &[(&str, &[&str])] = &[
+            ("Turn OFF the porch-light", &["turn", "off", "the", "porch", "light"]),
+            ("don't, can’t `quoted'", &["dont", "cant", "quoted"]),
+            ("at 10:30 in room b12 or 2005", &["at", "0", "0", "in", "room", "b0", "or", "0"]),
+            ("see HTTP://a.b/c?d! and www.x.org", &["see", "<url>", "and", "<url>"]),
+            ("@some_one hi @ you", &["<user>", "hi", "you"]),
+            ("so good! why?", &["so", "good", "!", "why", "?"]),
+            (
+                "no!!! what?! huh?? hm... a.b",
+                &["no", "!!", "what", "!!", "huh", "??", "hm", "..", "a", "b"],
+            ),
+            ("Soooo baaad, 1000 coool's", &["soo", "baad", "0", "cools"]),
+            ("ÉCOLE Ωμέγα ПРИВЕТ", &["école", "ωμέγα", "привет"]),
+            ("日本語 😀 naïve", &["日本語", "😀", "naïve"]),
+            (" \t… — ", &[]),
+        ];
+        for (text, folded) in cases {
+            assert_eq!(words(text), hashes(folded), "{text}");
+        }
+    }
+
+    #[test]
+    fn prefixes_and_bigrams_follow_their_word() {
+        let all: Vec<_> = grams("Turn lights UP", ALL).collect();
+        let expected = hashes(&["turn", "lights", "ligh*", "turn lights", "up", "lights up"]);
+        assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), expected);
+        assert_eq!((all[5].start, all[5].end), (5, 14));
+        assert_eq!((all[2].start, all[2].end), (5, 11));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_grams_that_lie_in_it(text in any::<std::string::String>()) {
+            let mut end = 0;
+            for gram in grams(&text, WORDS) {
+                prop_assert!(gram.start >= end && gram.end > gram.start);
+                prop_assert!(text.is_char_boundary(gram.start) && text.is_char_boundary(gram.end));
+                end = gram.end;
+            }
+        }
+    }
+}

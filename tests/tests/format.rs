@@ -1,0 +1,164 @@
+//! The model file: frozen samples still read, every damage is an error.
+
+use qdllm_runtime::encode::{FrontParts, encode};
+use qdllm_runtime::features::RowBits;
+use qdllm_runtime::format::{CHECKSUM_BYTES, checksum};
+use qdllm_runtime::{Error, MAX_CLASSES, Model, Scratch};
+use qdllm_tests::sample::{dense_parts, words_parts};
+use std::path::Path;
+
+const TEXTS: [&str; 4] =
+    ["turn on the porch light", "set timer for 10 minutes", "", "unknown words only"];
+
+fn sample() -> Vec<u8> {
+    encode(&words_parts(RowBits::Four)).unwrap()
+}
+
+/// Puts a right checksum on changed bytes, so that the checks behind it are reached.
+fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let body = bytes.len() - CHECKSUM_BYTES;
+    let crc = checksum(&bytes[..body]);
+    bytes[body..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_frozen_sample_of_version_1_reads_as_ever() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/words_v1.qdm");
+    // QDLLM_FREEZE=1 writes the sample of a new version; an old one is never written again.
+    if std::env::var_os("QDLLM_FREEZE").is_some() {
+        std::fs::write(&path, sample()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    let model = Model::parse(&bytes).unwrap();
+    assert_eq!((model.classes(), model.label(1), model.label(9)), (3, "timer", ""));
+    assert_eq!(model.vocab().unwrap().rows(), 24);
+    assert_eq!(model.source().unwrap().angles_rad().count(), 144);
+    assert_eq!(model.provenance().next(), Some(("made by", "the sample of the format's tests")));
+    let mut scratch = Scratch::new();
+    let mut got = String::new();
+    for text in TEXTS {
+        let p = model.classify(text, &mut scratch).unwrap();
+        let all: Vec<String> = p.probabilities().iter().map(|x| format!("{x:.5}")).collect();
+        got +=
+            &format!("{text}|{}|{}|{}|{}\n", p.class(), p.found(), p.is_rejected(), all.join(" "));
+    }
+    let frozen = path.with_extension("txt");
+    if std::env::var_os("QDLLM_FREEZE").is_some() {
+        std::fs::write(&frozen, &got).unwrap();
+    }
+    assert_eq!(got, std::fs::read_to_string(frozen).unwrap());
+    assert_eq!(bytes, sample(), "today's encoder still writes version 1 the same way");
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let bytes = sample();
+    for length in 0..bytes.len() {
+        assert!(Model::parse(&bytes[..length]).is_err(), "{length} bytes were accepted");
+        assert!(Model::from_region(&bytes[..length]).is_err());
+    }
+    let mut longer = bytes.clone();
+    longer.extend_from_slice(&[0xff; 100]);
+    assert_eq!(Model::parse(&longer).unwrap_err(), Error::LengthMismatch);
+    assert!(Model::from_region(&longer).is_ok(), "a flash region is longer than the model");
+}
+
+#[test]
+fn every_single_bit_flip_is_refused() {
+    let mut bytes = sample();
+    for i in 0..bytes.len() * 8 {
+        bytes[i / 8] ^= 1 << (i % 8);
+        assert!(Model::parse(&bytes).is_err(), "flip of bit {i} was accepted");
+        assert!(Model::from_region(&bytes).is_err(), "flip of bit {i} was accepted in a region");
+        bytes[i / 8] ^= 1 << (i % 8);
+    }
+}
+
+#[test]
+fn damage_behind_a_right_checksum_never_panics_and_what_is_accepted_runs() {
+    let bytes = sample();
+    let mut scratch = Scratch::new();
+    let (mut refused, mut ran) = (0, 0);
+    for i in 0..(bytes.len() - CHECKSUM_BYTES) * 8 {
+        let mut changed = bytes.clone();
+        changed[i / 8] ^= 1 << (i % 8);
+        match Model::parse(&resealed(changed)) {
+            Err(_) => refused += 1,
+            Ok(model) => {
+                let p = model.classify(TEXTS[0], &mut scratch).unwrap();
+                assert!(p.class() < model.classes());
+                ran += 1;
+            }
+        }
+    }
+    println!("{refused} refused, {ran} ran");
+    assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran");
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    let bytes = sample();
+    let with = |at: usize, value: u8| {
+        let mut b = bytes.clone();
+        b[at] = value;
+        Model::parse(&resealed(b)).unwrap_err()
+    };
+    assert_eq!(Model::parse(b"").unwrap_err(), Error::TooShort);
+    assert_eq!(Model::parse(&[b'x'; 64]).unwrap_err(), Error::BadMagic);
+    assert_eq!(with(4, 2), Error::UnsupportedVersion);
+    assert_eq!(with(4, 0), Error::UnsupportedVersion);
+    assert_eq!(with(12, 0x7f), Error::UnknownSection);
+    assert_eq!(with(16, 1), Error::BadDirectory);
+    let refused = |change: fn(&mut qdllm_runtime::encode::Parts)| {
+        let mut parts = words_parts(RowBits::Eight);
+        change(&mut parts);
+        encode(&parts).unwrap_err()
+    };
+    assert_eq!(refused(|p| p.labels.truncate(1)), Error::BadClassCount);
+    assert_eq!(refused(|p| p.labels = vec!["x".into(); MAX_CLASSES + 1]), Error::BadClassCount);
+    assert_eq!(refused(|p| p.labels[0] = String::new()), Error::BadLabels);
+    assert_eq!(refused(|p| p.head[3] = f32::NAN), Error::NotFinite);
+    assert_eq!(refused(|p| p.head.truncate(5)), Error::BadHead);
+    assert_eq!(refused(|p| p.parameters[0] = f64::INFINITY), Error::NotFinite);
+    assert_eq!(refused(|p| p.temperature = 0.0), Error::BadMeta);
+    assert_eq!(refused(|p| p.reject_below = 1.5), Error::BadMeta);
+    let unsorted = refused(|p| {
+        if let FrontParts::Words { keys, .. } = &mut p.front {
+            keys.swap(0, 1);
+        }
+    });
+    assert_eq!(unsorted, Error::BadVocabulary);
+}
+
+#[test]
+fn a_model_refuses_input_for_another_front_end() {
+    let (words, dense) = (sample(), encode(&dense_parts()).unwrap());
+    let (words, dense) = (Model::parse(&words).unwrap(), Model::parse(&dense).unwrap());
+    let mut scratch = Scratch::new();
+    assert_eq!(words.classify_vector(&[0.0; 4], &mut scratch).unwrap_err(), Error::WrongFrontEnd);
+    assert_eq!(dense.classify("hello", &mut scratch).unwrap_err(), Error::WrongFrontEnd);
+    assert_eq!(
+        dense.classify_vector(&[0.0; 3], &mut scratch).unwrap_err(),
+        Error::WrongInputLength
+    );
+    let bad = [0.0, f32::NAN, 0.0, 0.0];
+    assert_eq!(dense.classify_vector(&bad, &mut scratch).unwrap_err(), Error::InputNotFinite);
+    let p = dense.classify_vector(&[0.5, -1.0, 2.0, 0.1], &mut scratch).unwrap();
+    assert!((p.probabilities().iter().sum::<f32>() - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn top_k_falls_and_scratch_has_its_stated_size() {
+    let bytes = sample();
+    let model = Model::parse(&bytes).unwrap();
+    let mut scratch = Scratch::new();
+    let p = model.classify(TEXTS[0], &mut scratch).unwrap();
+    let top: Vec<(usize, f32)> = p.top(10).collect();
+    assert_eq!(top.len(), 3);
+    assert!(top.windows(2).all(|w| w[0].1 >= w[1].1));
+    assert_eq!(top[0], (p.class(), p.probability()));
+    // 16 KiB of amplitudes, 16 expectations, 64 probabilities, alignment.
+    assert_eq!(size_of::<Scratch>(), 16384 + 64 + 256 + 64);
+    assert!(size_of::<Scratch>() <= 17 * 1024);
+}

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+"""Make the smart-home command set (train.tsv, test.tsv) from the templates of home-assistant-intents.
+
+    pip download --no-deps home-assistant-intents==2026.10.27
+    python generate.py home_assistant_intents-2026.10.27-py3-none-any.whl --out .
+    python generate.py home_assistant_intents-2026.10.27-py3-none-any.whl --check
+
+The source may also be the wheel's home_assistant_intents/data/en.json. Stdlib only. The result depends on
+nothing but that file, grammar.py and SEED: all chance goes through random.Random.random(), the one
+method whose sequence Python promises to keep.
+"""
+import argparse
+import hashlib
+import json
+import random
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+from grammar import (CLASSES, DROP, GROUPS, IMPERATIVE, OPTIONAL_RULES, POLITE, REJECT, REWRITE,
+                     REWRITE_INTENT, RULES, SLOTS, name_slot, spell)
+
+SALT = "2"  # of the split: of 0..8, one of middling difficulty (README.md)
+SEED = "qdllm commands 1"
+EN_JSON_SHA256 = "0b9d606a216b1712409a3d822a8edfb9ff4458e51e421792882ea24e0ce1d456"
+PER_CLASS = {"test": 150, "train": 600}
+TEST_ONE_IN, TEST_AT_LEAST = 5, 4  # families of templates held out of each class
+
+# ---------------------------------------------------------------- template syntax
+class Parser:
+    """Recursive descent over hassil's syntax: (a|b) [optional] {slot} <rule> (a;b) for any order, and \\."""
+
+    def __init__(self, text):
+        self.text, self.pos = text, 0
+
+    def parse(self, closing=""):
+        branches, branch, kind = [], [], "alt"
+        while self.pos < len(self.text) and self.text[self.pos] != closing:
+            char = self.text[self.pos]
+            self.pos += 1
+            if char in "([":
+                inner = self.parse(")" if char == "(" else "]")
+                self.pos += 1
+                branch.append(inner if char == "(" else ("opt", inner))
+            elif char in "{<":
+                end = self.text.index("}" if char == "{" else ">", self.pos)
+                branch.append(("slot" if char == "{" else "rule", self.text[self.pos:end]))
+                self.pos = end + 1
+            elif char in "|;":
+                kind = "alt" if char == "|" else "perm"
+                branches.append(("seq", branch))
+                branch = []
+            else:
+                if char == "\\":
+                    char = self.text[self.pos]
+                    self.pos += 1
+                branch.append(("text", char))
+        branches.append(("seq", branch))
+        return branches[0] if len(branches) == 1 else (kind, branches)
+
+
+RULE_NODES = {name: Parser(text).parse() for name, text in RULES.items()}
+
+
+def expand(node, rng):
+    """A random sentence. Slot fills stay marked, <group=fill>, so that shape() can tell them from the rest."""
+    kind, value = node
+    if kind == "text":
+        return value
+    if kind == "seq":
+        return "".join(expand(child, rng) for child in value)
+    if kind == "alt":
+        return expand(pick(value, rng), rng)
+    if kind == "perm":
+        return " ".join(expand(child, rng) for child in shuffled(value, rng))
+    if kind == "opt":
+        return expand(value, rng) if rng.random() < 0.5 else ""
+    if kind == "rule":
+        return expand(RULE_NODES[value], rng)
+    return "<%s=%s>" % (GROUPS.get(value, value), pick(SLOTS[value], rng))
+
+
+def flatten(node, optional=False):
+    """The template as text: slots as GROUPS in capitals, alternatives joined by |, optional parts on request."""
+    kind, value = node
+    if kind == "text":
+        return value
+    if kind == "seq":
+        return "".join(flatten(child, optional) for child in value)
+    if kind in ("alt", "perm"):
+        return " | ".join(dict.fromkeys(flatten(child, optional) for child in value))
+    if kind == "opt":
+        return flatten(value, optional) if optional else ""
+    if kind == "rule":
+        return flatten(RULE_NODES[value], optional) if value not in OPTIONAL_RULES else ""
+    return GROUPS.get(value, value).upper()
+
+
+def pick(values, rng):
+    return values[int(rng.random() * len(values))]
+
+
+def shuffled(values, rng):
+    return [values[i] for _, i in sorted((rng.random(), i) for i in range(len(values)))]
+
+
+# ---------------------------------------------------------------- templates and their split
+def load_intents(source):
+    if source.suffix == ".whl":
+        with zipfile.ZipFile(source) as wheel:
+            raw = wheel.read("home_assistant_intents/data/en.json")
+    else:
+        raw = source.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != EN_JSON_SHA256:
+        sys.exit("%s: not the en.json of the pinned version (see --help)" % source)
+    return json.loads(raw)["intents"]
+
+
+def repair(intent, domains, template):
+    """The template with the tables of grammar.py applied: none, one or several."""
+    if any(re.search(rule, intent + " " + template) for rule in DROP):
+        return []
+    if "{name}" in template:
+        slot = name_slot(intent, domains, template)
+        if slot is None:
+            return []
+        template = template.replace("{name}", "{%s}" % slot)
+    for prefix, pattern, replacement in REWRITE_INTENT:
+        if re.match(prefix, intent):
+            template = re.sub(pattern, replacement, template)
+    for pattern, replacement in REWRITE:
+        template = re.sub(pattern, replacement, template)
+    return template.split("\n")
+
+
+def skeleton_of(node):
+    """The template without its optional words, articles and places: equal for near-identical templates."""
+    text = re.sub(r"((it )?\b(in|on|of) )?(the )?\bPLACE|\b(the|my|a)( \| (the|my|a))*\b|\|", "", flatten(node))
+    return " ".join(text.split())
+
+
+def families(intents, names):
+    """{skeleton: [templates]}, the unit of the split."""
+    found = {}
+    for name in names:
+        for block in intents["Hass" + name]["data"]:
+            domains = block.get("requires_context", {}).get("domain", [])
+            for source in block["sentences"]:
+                for template in repair(name, domains, source):
+                    node = Parser(template).parse()
+                    found.setdefault(skeleton_of(node), {}).setdefault(template, node)
+    return {skeleton: list(members.values()) for skeleton, members in found.items()}
+
+
+def vocabulary(groups):
+    text = " ".join(flatten(node, optional) for nodes in groups for node in nodes for optional in (False, True))
+    return set(re.findall(r"[a-z']+", text))
+
+
+def split(found):
+    """Hold out families in hash order, but only one whose own words the remaining families also use.
+
+    So a test template is a new wording made of known words, and never the only home of a verb.
+    """
+    order = sorted(found, key=lambda skeleton: hashlib.sha256((SALT + skeleton).encode()).hexdigest())
+    wanted = max(TEST_AT_LEAST, round(len(order) / TEST_ONE_IN))
+    test, train, needed = [], list(order), set()
+    for skeleton in order:
+        rest = [s for s in train if s != skeleton]
+        words = needed | set(re.findall(r"[a-z']+", skeleton))
+        if len(test) < wanted and words <= vocabulary(found[s] for s in rest):
+            test.append(skeleton)
+            train, needed = rest, words
+    return {"test": test, "train": train}
+
+
+# ---------------------------------------------------------------- sentences
+def shape(marked):
+    """What is left of a sentence without its fills and articles: test and train share no shape."""
+    text = re.sub(r"<(\w+)=[^>]*>", lambda m: m.group(1).upper(), marked)
+    return " ".join(w for w in text.split() if w not in ("the", "my", "our", "a"))
+
+
+def finish(label, marked, rng):
+    """The sentence as spoken, or None when it is odd."""
+    text = " ".join(re.sub(r"<\w+=([^>]*)>", r"\1", marked).lower().split())
+    text = re.sub(r"^make (.*?) to ", r"make \1 ", text)
+    text = re.sub(r" to (highest|lowest)\b", r" to the \1", text)
+    text = re.sub(r"\b(all (?:of )?(?:the |my )?(?:\w+ ){0,2}?(?:light|lamp|fan))\b", r"\1s", text)
+    if any(only in ("", label) and re.search(pattern, text) for only, pattern in REJECT):
+        return None
+    # Speech drops articles before plurals and at the start: "switch off kitchen lights", "tv on".
+    if rng.random() < 0.3:
+        text = re.sub(r"\b(on|off|out|turn|switch|activate|deactivate) the ((?:\w+ ){0,2}(?:lights|lamps|fans)\b)",
+                      r"\1 \2", text)
+    if rng.random() < 0.6:
+        text = re.sub(r"^the ", "", text)
+    if rng.random() < 0.5:
+        text = re.sub(r"\b\d+(?![\dk%])", lambda m: spell(int(m.group())), text)
+    text = re.sub(r"\ba (?=(8|11|18|8\d|eight|eleven|eighteen|eighty)\b)", "an ", text)
+    if IMPERATIVE.match(text) and rng.random() < 0.35:
+        text = pick(POLITE, rng).format(text)
+    return text if 2 <= len(text.split()) <= 14 else None
+
+
+def draw(label, groups, count, rng, taken, avoid):
+    """`count` texts, taking the families in turn and a random template of each; {text: shape}."""
+    out, misses = {}, {}
+    groups = dict(groups)
+    while len(out) < count and groups:
+        for key in shuffled(list(groups), rng):
+            if len(out) == count:
+                break
+            marked = expand(pick(groups[key], rng), rng)
+            text = finish(label, marked, rng)
+            if text is None or text in taken or text in out or shape(marked) in avoid:
+                misses[key] = misses.get(key, 0) + 1
+                if misses[key] > 200:  # a family with few different sentences is used up
+                    del groups[key]
+            else:
+                out[text], misses[key] = shape(marked), 0
+    return out
+
+
+def build(intents):
+    """The two files' texts, and for the report: (class, side, held skeletons, templates, texts)."""
+    rows, taken, report = {"train": [], "test": []}, set(), []
+    for label, names in CLASSES.items():
+        found, shapes = families(intents, names), set()
+        for side, skeletons in split(found).items():  # test first: train avoids its shapes
+            rng = random.Random("%s %s %s" % (SEED, label, side))
+            texts = draw(label, {s: found[s] for s in skeletons}, PER_CLASS[side], rng, taken, shapes)
+            taken.update(texts)
+            shapes.update(texts.values())
+            rows[side] += [(label, text) for text in texts]
+            report.append((label, side, skeletons, sum(len(found[s]) for s in skeletons), list(texts)))
+    files = {side + ".tsv": "".join("%s\t%s\n" % row for row in shuffled(rows[side], random.Random(SEED + side)))
+             for side in rows}
+    return files, report
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="the downloaded wheel, or its en.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, metavar="DIR")
+    parser.add_argument("--check", action="store_true", help="write nothing; compare with the files in DIR")
+    parser.add_argument("--families", action="store_true", help="also list the held-out families")
+    args = parser.parse_args()
+    files, report = build(load_intents(args.source))
+    if args.check:
+        stale = [name for name, text in files.items()
+                 if not (args.out / name).is_file() or (args.out / name).read_bytes() != text.encode()]
+        sys.exit("differs: " + ", ".join(stale) if stale else 0)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (args.out / name).write_bytes(text.encode())
+    print("class        side   families  templates  texts  mean words")
+    for label, side, skeletons, templates, texts in report:
+        mean = sum(len(text.split()) for text in texts) / len(texts)
+        print("%-12s %-6s %8d %10d %6d %11.1f" % (label, side, len(skeletons), templates, len(texts), mean))
+        if args.families and side == "test":
+            print("".join("    %s\n" % skeleton for skeleton in skeletons), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+//! The command line: types only.
+
+#[cfg(feature = "teacher")]
+use crate::commands::teach;
+use crate::commands::{classify, controls, demo, distill, eval, inspect};
+use clap::{Parser, Subcommand};
+
+/// Distils a language model into a text classifier of a few kilobytes
+///
+/// The student's heart is an 11-qubit circuit (arXiv 2505.13205); the model file runs on
+/// microcontrollers, on this machine and on a quantum processor.
+///
+/// Exit code: 0 done, 1 the work failed, 2 wrong use.
+#[derive(Parser, Debug)]
+#[command(name = "qdllm", version, verbatim_doc_comment)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Distil the shipped smart-home commands and show what came out
+    Demo(demo::DemoArgs),
+    /// Ask a language model for soft labels
+    #[cfg(feature = "teacher")]
+    Teach(Box<teach::TeachArgs>),
+    /// Train a student from labels, soft labels, or both
+    Distill(Box<distill::DistillArgs>),
+    /// Judge a model on labelled texts, beside a linear control
+    Eval(eval::EvalArgs),
+    /// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
+    Controls(controls::ControlsArgs),
+    /// Classify texts
+    Classify(classify::ClassifyArgs),
+    /// Show what a model file holds
+    Inspect(inspect::InspectArgs),
+}

@@ -1,0 +1,387 @@
+//! `qdllm distill`: labels, soft labels or both to a model file.
+
+use crate::checkpoint::write_whole;
+use crate::config::{Config, Criterion, Pooling};
+use crate::data::BadRows;
+use crate::distil::{Prepared, Student, Summary};
+use crate::export::export;
+use crate::progress::Progress;
+use crate::student::Heart;
+use crate::train::{Event, Judgement, Moment, Resume, epochs_done};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use qdllm_runtime::Scratch;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Train a student from labelled texts, a teacher's soft labels, or both
+///
+/// The result is one model file. Beside it are written `<out>.toml` (the resolved settings) and
+/// `<out>.metrics.jsonl` (one line an epoch). A run that was interrupted goes on where it stood when
+/// the same command is given again, and ends with the same bytes.
+///
+/// Examples:
+///
+///   qdllm distill --data train.tsv --rows 4096 --out model.qdm
+///
+///   qdllm distill --data labelled.tsv --unlabelled texts.txt --soft soft.jsonl --out model.qdm
+#[derive(Args, Debug, Clone)]
+#[command(verbatim_doc_comment)]
+pub struct DistillArgs {
+    /// Labelled texts: .tsv (label, tab, text), .csv or .jsonl
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Texts without labels: .txt or .jsonl; needs --soft
+    #[arg(long)]
+    pub unlabelled: Option<PathBuf>,
+    /// Soft labels made by `qdllm teach`
+    #[arg(long)]
+    pub soft: Option<PathBuf>,
+    /// Labelled texts for validation (else a part of the others is held out)
+    #[arg(long)]
+    pub valid: Option<PathBuf>,
+    /// Where the model goes
+    #[arg(long, short)]
+    pub out: PathBuf,
+    /// Settings file (TOML); options given here win over it
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Keep only this many labels a class and hide the rest
+    #[arg(long)]
+    pub labels_per_class: Option<usize>,
+    /// Which draw of labels is kept [default: 0]
+    #[arg(long)]
+    pub label_draw: Option<u64>,
+    /// Share held out for validation without --valid [default: 0.1]
+    #[arg(long)]
+    pub holdout: Option<f64>,
+    /// What to do with bad rows [default: refuse]
+    #[arg(long)]
+    pub bad_rows: Option<BadRows>,
+    /// Rows of the vocabulary [default: 1024]
+    #[arg(long)]
+    pub rows: Option<usize>,
+    /// Count pairs of neighbouring words too
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub bigrams: Option<bool>,
+    /// Count the first four characters of longer words too
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub prefixes: Option<bool>,
+    /// How the rows of a text become features [default: root]
+    #[arg(long)]
+    pub pooling: Option<Pooling>,
+    /// How the vocabulary is chosen [default: chi-squared]
+    #[arg(long)]
+    pub select: Option<Criterion>,
+    /// Bits of a row's entries, 4 or 8 [default: 4]
+    #[arg(long)]
+    pub row_bits: Option<u8>,
+    /// Reject decisions under this probability [default: 0, never]
+    #[arg(long)]
+    pub reject_below: Option<f32>,
+    /// Seed of every random stream [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Passes over the texts [default: 15]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Steps at least; few texts are passed over more often [default: 1500]
+    #[arg(long)]
+    pub least_steps: Option<usize>,
+    /// Texts a step [default: 32]
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// Learning rate of the vocabulary rows [default: 0.01]
+    #[arg(long)]
+    pub rate: Option<f32>,
+    /// Learning rate of angles, bias and head [default: 0.01]
+    #[arg(long)]
+    pub heart_rate: Option<f32>,
+    /// Weight decay of the vocabulary rows [default: 0.2]
+    #[arg(long)]
+    pub decay: Option<f32>,
+    /// Chance that an n-gram is left out in training [default: 0.5]
+    #[arg(long)]
+    pub dropout: Option<f32>,
+    /// Label smoothing [default: 0.03]
+    #[arg(long)]
+    pub smoothing: Option<f32>,
+    /// The teacher's share of the loss where there is a label too [default: 0.5]
+    #[arg(long)]
+    pub alpha: Option<f32>,
+    /// Temperature of the distillation term [default: 2]
+    #[arg(long)]
+    pub temperature: Option<f32>,
+    /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
+    #[arg(long)]
+    pub patience: Option<usize>,
+    /// Seconds between two checkpoints at least; 0 writes one an epoch
+    #[arg(long, default_value_t = 1)]
+    pub checkpoint_seconds: u64,
+    /// Forget an earlier, unfinished run
+    #[arg(long)]
+    pub restart: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What a run reports.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// The model file.
+    pub model: PathBuf,
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// Bytes of the runtime's scratch memory.
+    pub ram_bytes: usize,
+    /// Figures of the training.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Largest difference of a probability between trainer and runtime.
+    pub largest_gap: f32,
+    /// Texts over which it was measured.
+    pub probes: usize,
+}
+
+impl DistillArgs {
+    /// The settings file with the options laid over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a value is out of its range.
+    pub fn resolve(&self) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        macro_rules! lay {
+            ($($option:ident => $place:expr),* $(,)?) => {
+                $(if let Some(value) = self.$option.clone() { $place = value.into(); })*
+            };
+        }
+        lay! {
+            data => config.sources.data,
+            unlabelled => config.sources.unlabelled,
+            soft => config.sources.soft,
+            valid => config.sources.valid,
+            labels_per_class => config.sources.labels_per_class,
+            label_draw => config.sources.label_draw,
+            holdout => config.sources.holdout,
+            bad_rows => config.sources.bad_rows,
+            rows => config.student.rows,
+            bigrams => config.student.bigrams,
+            prefixes => config.student.prefixes,
+            pooling => config.student.pooling,
+            select => config.student.select,
+            row_bits => config.student.row_bits,
+            reject_below => config.student.reject_below,
+            seed => config.training.seed,
+            epochs => config.training.epochs,
+            least_steps => config.training.least_steps,
+            batch => config.training.batch,
+            rate => config.training.rate,
+            heart_rate => config.training.heart_rate,
+            decay => config.training.decay,
+            dropout => config.training.dropout,
+            smoothing => config.training.smoothing,
+            alpha => config.training.alpha,
+            temperature => config.training.temperature,
+            patience => config.training.patience,
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// With file, line and remedy; the model file is written only when it is complete.
+pub fn run(args: &DistillArgs) -> Result<()> {
+    let config = args.resolve()?;
+    let mut progress = Progress::new(args.quiet || args.json);
+    let keep = Keep {
+        restart: args.restart,
+        checkpoint_every: Duration::from_secs(args.checkpoint_seconds),
+    };
+    let (outcome, _) = distill(&config, &args.out, keep, &mut progress)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        print!("{outcome}");
+    }
+    Ok(())
+}
+
+/// How a run deals with an earlier one and with its own end.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Whether an earlier, unfinished run is forgotten.
+    pub restart: bool,
+    /// Least time between two checkpoints.
+    pub checkpoint_every: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { restart: false, checkpoint_every: Duration::from_secs(1) }
+    }
+}
+
+/// A path with something appended to its name.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Distils and writes the model, its settings and its metrics.
+///
+/// # Errors
+/// As [`run`].
+pub fn distill(
+    config: &Config,
+    out: &Path,
+    keep: Keep,
+    progress: &mut Progress,
+) -> Result<(Outcome, Student)> {
+    if config.student.heart != Heart::Circuit {
+        bail!(
+            "the heart `{:?}` is a control; only `circuit` makes a model file",
+            config.student.heart
+        );
+    }
+    if out.is_dir() {
+        bail!("{}: is a folder; --out names a file", out.display());
+    }
+    let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
+    if keep.restart && checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
+    }
+    let prepared = Prepared::read(config, progress)?;
+    let resume = Resume {
+        path: checkpoint.clone(),
+        fingerprint: prepared.fingerprint(config),
+        every: keep.checkpoint_every,
+    };
+    let done = epochs_done(&checkpoint, &resume.fingerprint)?;
+    if done > 0 {
+        progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
+    }
+    let mut log = reopen(&metrics, done).with_context(|| metrics.display().to_string())?;
+    progress.stage("training", texts_of(config, &prepared));
+    let mut failed = None;
+    let student = prepared.distil(config, Some(&resume), |moment| {
+        let event = match moment {
+            Moment::Texts(done) => return progress.at(done),
+            Moment::Epoch(event) => event,
+        };
+        progress.say(&line(event));
+        let written = serde_json::to_string(event).map_err(std::io::Error::other);
+        if let Err(e) = written.and_then(|json| writeln!(log, "{json}")) {
+            failed.get_or_insert(e);
+        }
+    })?;
+    progress.done();
+    if let Some(e) = failed {
+        return Err(e).with_context(|| metrics.display().to_string());
+    }
+    let exported = export(&student, &prepared, config)?;
+    write_whole(&beside(out, ".toml"), config.to_toml().as_bytes())
+        .with_context(|| beside(out, ".toml").display().to_string())?;
+    write_whole(out, &exported.bytes).with_context(|| out.display().to_string())?;
+    std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
+    let outcome = Outcome {
+        model: out.to_owned(),
+        bytes: exported.bytes.len(),
+        ram_bytes: size_of::<Scratch>(),
+        summary: student.summary.clone(),
+        largest_gap: exported.largest_gap,
+        probes: exported.probes,
+    };
+    Ok((outcome, student))
+}
+
+/// Texts that training passes over, repeats counted.
+pub fn texts_of(config: &Config, prepared: &Prepared) -> u64 {
+    (config.epochs_for(prepared.texts.len()) * prepared.texts.len()) as u64
+}
+
+/// The metrics file with the lines of the epochs that the checkpoint has done.
+fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
+    let kept: String = match std::fs::read_to_string(path) {
+        Ok(text) => text.lines().take(epochs).map(|l| format!("{l}\n")).collect(),
+        Err(_) => String::new(),
+    };
+    std::fs::write(path, kept)?;
+    std::fs::OpenOptions::new().append(true).open(path)
+}
+
+fn line(event: &Event) -> String {
+    format!(
+        "epoch {:>3}  train loss {:.4}  valid loss {:.4}{}",
+        event.epoch,
+        event.train_loss,
+        event.valid.loss,
+        shares(&event.valid),
+    )
+}
+
+fn shares(judged: &Judgement) -> String {
+    let mut text = String::new();
+    if let Some(x) = judged.accuracy {
+        text += &format!("  accuracy {x:.4}");
+    }
+    if let Some(x) = judged.agreement {
+        text += &format!("  as the teacher {x:.4}");
+    }
+    text
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (s, tally) = (&self.summary, &self.summary.tally);
+        writeln!(
+            f,
+            "texts        {} with labels, {} with soft labels alone, {} for validation",
+            tally.labelled, tally.soft_only, tally.valid
+        )?;
+        for (count, what) in [
+            (tally.duplicates, "left out as duplicates"),
+            (tally.contradictions, "duplicates with another label"),
+            (tally.leaked, "left out since validation holds them"),
+            (tally.unused, "unused: label hidden and no teacher"),
+            (tally.skipped, "bad rows skipped"),
+        ] {
+            if count > 0 {
+                writeln!(f, "             {count} {what}")?;
+            }
+        }
+        writeln!(f, "best epoch   {}", s.epoch)?;
+        writeln!(
+            f,
+            "validation   before quantisation: loss {:.4}{}",
+            s.before.loss,
+            shares(&s.before)
+        )?;
+        writeln!(
+            f,
+            "             after quantisation:  loss {:.4}{}",
+            s.after.loss,
+            shares(&s.after)
+        )?;
+        writeln!(f, "temperature  {:.3}", s.temperature)?;
+        writeln!(
+            f,
+            "checked      the runtime agrees on {} texts, probabilities within {:.1e}",
+            self.probes, self.largest_gap
+        )?;
+        writeln!(f, "model        {} ({} bytes)", self.model.display(), self.bytes)?;
+        writeln!(f, "RAM          {} bytes beside the stack", self.ram_bytes)
+    }
+}

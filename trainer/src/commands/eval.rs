@@ -1,0 +1,186 @@
+//! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
+
+use crate::commands::distill::{beside, texts_of};
+use crate::commands::load;
+use crate::config::Config;
+use crate::data::{BadRows, Rows};
+use crate::distil::Prepared;
+use crate::encoded::HostVocab;
+use crate::metrics::Report;
+use crate::progress::Progress;
+use crate::student::Heart;
+use crate::train::Moment;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use qdllm_runtime::format::{ENTRY_BYTES, Kind};
+use qdllm_runtime::{Model, Scratch};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Judge a model on labelled texts
+///
+/// Beside the student stands a linear control of the same size, trained with the same settings on
+/// the same texts (read from `<model>.toml`), its head reading the pooled features without a circuit.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// The model file
+    pub model: PathBuf,
+    /// Labelled texts that were not trained on: .tsv, .csv or .jsonl
+    #[arg(long)]
+    pub data: PathBuf,
+    /// What to do with bad rows
+    #[arg(long, default_value = "refuse")]
+    pub bad_rows: BadRows,
+    /// Leave the control out
+    #[arg(long)]
+    pub no_control: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The student's figures beside the control's.
+#[derive(Debug, Serialize)]
+pub struct Evaluation {
+    /// The student, through the runtime.
+    pub student: Report,
+    /// Bytes of its file.
+    pub student_bytes: usize,
+    /// The linear control, if there was one.
+    pub control: Option<Report>,
+    /// Bytes of the student's file without its circuit.
+    pub control_bytes: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or a label is unknown to the model.
+pub fn run(args: &EvalArgs) -> Result<()> {
+    let settings = beside(&args.model, ".toml");
+    let config = match (args.no_control, settings.exists()) {
+        (true, _) => None,
+        (false, true) => Some(Config::read(&settings)?),
+        (false, false) => bail!(
+            "{}: not found; the linear control is trained with the model's settings. Give --no-control to leave it out",
+            settings.display()
+        ),
+    };
+    let evaluation = evaluate(&args.model, &args.data, args.bad_rows, config.as_ref(), args.json)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&evaluation)?);
+    } else {
+        print!("{evaluation}");
+    }
+    Ok(())
+}
+
+/// Judges the model file, and a linear control trained by `config` if given.
+///
+/// # Errors
+/// As [`run`].
+pub fn evaluate(
+    model_path: &Path,
+    data: &Path,
+    bad_rows: BadRows,
+    config: Option<&Config>,
+    quiet: bool,
+) -> Result<Evaluation> {
+    let bytes = load(model_path)?;
+    let model = Model::parse(&bytes).with_context(|| model_path.display().to_string())?;
+    let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
+    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
+    let mut scratch = Box::new(Scratch::new());
+    let student: Vec<Vec<f32>> = texts
+        .iter()
+        .map(|text| Ok(model.classify(text, &mut scratch)?.probabilities().to_vec()))
+        .collect::<Result<_, qdllm_runtime::Error>>()?;
+    let control = match config {
+        Some(config) => Some(control(config, &texts, quiet, &classes)?),
+        None => None,
+    };
+    let circuit: usize = [Kind::Program, Kind::Source]
+        .iter()
+        .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
+        .sum();
+    Ok(Evaluation {
+        student: Report::from(&classes, &truth, &student),
+        student_bytes: bytes.len(),
+        control: control.map(|p| Report::from(&classes, &truth, &p)),
+        control_bytes: bytes.len() - circuit,
+    })
+}
+
+fn control(
+    config: &Config,
+    texts: &[String],
+    quiet: bool,
+    classes: &[String],
+) -> Result<Vec<Vec<f32>>> {
+    let mut config = config.clone();
+    config.student.heart = Heart::Linear;
+    let mut progress = Progress::new(quiet);
+    let prepared = Prepared::read(&config, &mut progress)?;
+    if prepared.classes != classes {
+        bail!(
+            "the training files beside the model now hold the classes {}; the model has {}",
+            prepared.classes.join(", "),
+            classes.join(", ")
+        );
+    }
+    progress.stage("training the linear control", texts_of(&config, &prepared));
+    let linear = prepared.distil(&config, None, |moment| {
+        if let Moment::Texts(done) = moment {
+            progress.at(done);
+        }
+    })?;
+    progress.done();
+    let vocab = HostVocab::new(&prepared.keys, config.student.kinds());
+    Ok(linear.probabilities(&vocab, texts))
+}
+
+/// The texts of a labelled file and their classes.
+///
+/// # Errors
+/// With file and line; a label that the model does not have is refused.
+pub fn read_labelled(
+    path: &Path,
+    bad_rows: BadRows,
+    classes: &[String],
+) -> Result<(Vec<String>, Vec<usize>)> {
+    let (mut texts, mut truth) = (Vec::new(), Vec::new());
+    for row in Rows::labelled(path, bad_rows)? {
+        let row = row?;
+        let label = row.label.unwrap_or_default();
+        let Some(class) = classes.iter().position(|c| *c == label) else {
+            bail!(
+                "{}:{}: label `{label}` is unknown to the model, which has {}",
+                path.display(),
+                row.line,
+                classes.join(", ")
+            );
+        };
+        texts.push(row.text);
+        truth.push(class);
+    }
+    Ok((texts, truth))
+}
+
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.student)?;
+        writeln!(f, "{:34} accuracy  macro F1  calibration error    bytes", "")?;
+        let mut row = |name: &str, report: &Report, bytes: usize| {
+            writeln!(
+                f,
+                "{name:34} {:>8.4}  {:>8.4}  {:>17.4}  {bytes:>7}",
+                report.accuracy, report.macro_avg.f1, report.calibration_error
+            )
+        };
+        row("student (circuit)", &self.student, self.student_bytes)?;
+        if let Some(control) = &self.control {
+            row("linear control, same rows and head", control, self.control_bytes)?;
+        }
+        Ok(())
+    }
+}

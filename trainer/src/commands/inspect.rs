@@ -1,0 +1,134 @@
+//! `qdllm inspect`: what a model file holds.
+
+use crate::commands::load;
+use anyhow::{Context, Result};
+use clap::Args;
+use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, VERSION};
+use qdllm_runtime::meta::Front;
+use qdllm_runtime::program::Op;
+use qdllm_runtime::{Model, Scratch};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Show what a model file holds: bytes by section, RAM, circuit, provenance
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// The model file
+    pub model: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Serialize)]
+struct Inspection<'a> {
+    bytes: usize,
+    format_version: u16,
+    ram_bytes: usize,
+    classes: Vec<&'a str>,
+    front: String,
+    sections: Vec<(&'static str, usize)>,
+    circuit: Circuit,
+    temperature: f32,
+    reject_below: f32,
+    provenance: Vec<(&'a str, &'a str)>,
+}
+
+#[derive(Serialize)]
+struct Circuit {
+    qubits: usize,
+    named_angles: usize,
+    fused_phases: usize,
+    fused_rotations: usize,
+    index_maps: usize,
+    outputs: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file is not a model.
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let bytes = load(&args.model)?;
+    let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
+    let inspection = inspect(&model);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&inspection)?);
+    } else {
+        print!("{inspection}");
+    }
+    Ok(())
+}
+
+fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
+    let mut sections: Vec<(&'static str, usize)> = Kind::ALL
+        .iter()
+        .filter_map(|&kind| Some((kind.name(), model.container().get(kind)?.len())))
+        .collect();
+    let framed = HEADER_BYTES + ENTRY_BYTES * sections.len() + CHECKSUM_BYTES;
+    let held: usize = sections.iter().map(|(_, n)| n).sum();
+    // What is left is the padding that aligns sections to 4 bytes.
+    sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
+    debug_assert!(model.len_bytes() - held >= framed);
+    let front = match model.meta().front {
+        Front::Words { rows, kinds, row_bits, .. } => format!(
+            "words: {rows} rows of {}-bit integers; words{}{}",
+            row_bits.bits(),
+            if kinds.prefixes { ", prefixes" } else { "" },
+            if kinds.bigrams { ", pairs" } else { "" }
+        ),
+        Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
+    };
+    let program = model.program();
+    let mut circuit = Circuit {
+        qubits: program.qubits(),
+        named_angles: model.source().map_or(0, |s| s.angles_rad().count()),
+        fused_phases: 0,
+        fused_rotations: 0,
+        index_maps: 0,
+        outputs: program.outputs(),
+    };
+    for op in program.ops() {
+        match op {
+            Op::Phases(terms) => circuit.fused_phases += terms.count(),
+            Op::Ry(..) => circuit.fused_rotations += 1,
+            Op::Linear(_) => circuit.index_maps += 1,
+        }
+    }
+    Inspection {
+        bytes: model.len_bytes(),
+        format_version: VERSION,
+        ram_bytes: size_of::<Scratch>(),
+        classes: (0..model.classes()).map(|c| model.label(c)).collect(),
+        front,
+        sections,
+        circuit,
+        temperature: model.head().temperature(),
+        reject_below: model.head().reject_below(),
+        provenance: model.provenance().collect(),
+    }
+}
+
+impl std::fmt::Display for Inspection<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "size         {} bytes, format {}", self.bytes, self.format_version)?;
+        for (name, bytes) in &self.sections {
+            writeln!(f, "             {bytes:>7}  {name}")?;
+        }
+        writeln!(f, "RAM          {} bytes beside the stack", self.ram_bytes)?;
+        writeln!(f, "classes      {}: {}", self.classes.len(), self.classes.join(", "))?;
+        writeln!(f, "front end    {}", self.front)?;
+        let c = &self.circuit;
+        writeln!(
+            f,
+            "circuit      {} qubits, {} named angles; fused: {} phases, {} rotations, {} index maps, {} read-outs",
+            c.qubits, c.named_angles, c.fused_phases, c.fused_rotations, c.index_maps, c.outputs
+        )?;
+        writeln!(f, "temperature  {:.4}", self.temperature)?;
+        writeln!(f, "rejects      below probability {}", self.reject_below)?;
+        for (name, value) in &self.provenance {
+            writeln!(f, "{name:12} {value}")?;
+        }
+        Ok(())
+    }
+}

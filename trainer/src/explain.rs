@@ -1,0 +1,43 @@
+//! Which n-grams moved a decision: each is left out in turn and the answer compared.
+
+use qdllm_runtime::meta::Front;
+use qdllm_runtime::token::grams;
+use qdllm_runtime::{Error, Model, Scratch};
+use serde::Serialize;
+
+/// An n-gram and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moved {
+    /// The n-gram as it stands in the text.
+    pub ngram: String,
+    /// The decided class's log-odds with it, less those without it: positive spoke for the decision.
+    pub by: f32,
+}
+
+/// The n-grams of `text` that the model knows, by falling weight.
+///
+/// An n-gram that occurs twice is listed twice, each time for that one occurrence.
+///
+/// # Errors
+/// [`Error::WrongFrontEnd`] for a model that takes a vector.
+pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<Vec<Moved>, Error> {
+    let Front::Words { kinds, .. } = model.meta().front else {
+        return Err(Error::WrongFrontEnd);
+    };
+    let class = model.classify(text, scratch)?.class();
+    let mut log_odds = |skip: Option<usize>| -> Result<f32, Error> {
+        let p = model.classify_without(text, skip, scratch)?.probabilities()[class];
+        let p = p.clamp(1e-7, 1.0 - 1e-7);
+        Ok((p / (1.0 - p)).ln())
+    };
+    let whole = log_odds(None)?;
+    let mut moved = Vec::new();
+    for (i, gram) in grams(text, kinds).enumerate() {
+        if model.vocab().and_then(|v| v.row(gram.hash)).is_some() {
+            let by = whole - log_odds(Some(i))?;
+            moved.push(Moved { ngram: text[gram.start..gram.end].to_owned(), by });
+        }
+    }
+    moved.sort_by(|a, b| b.by.abs().total_cmp(&a.by.abs()));
+    Ok(moved)
+}

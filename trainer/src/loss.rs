@@ -1,0 +1,116 @@
+//! The distillation loss of arXiv 2505.13205 and its gradient by the student's logits.
+//!
+//! With a label and a teacher: `(1-a) CE + a T^2 KL(teacher/T || student/T) + a JS(teacher, student)`.
+//! With a label alone: `CE`. With a teacher alone: `T^2 KL + JS`, the same weight as a label has.
+
+/// Weights of the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossWeights {
+    /// `a`: the teacher's share where there is a label too, 0 to 1.
+    pub alpha: f32,
+    /// `T`: temperature of the KL term.
+    pub temperature: f32,
+    /// Share of a label's weight spread evenly over all classes, 0 to 1.
+    pub smoothing: f32,
+}
+
+/// Softmax of `logits / temperature`.
+pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut out: Vec<f32> = logits.iter().map(|x| ((x - highest) / temperature).exp()).collect();
+    let sum: f32 = out.iter().sum();
+    out.iter_mut().for_each(|x| *x /= sum);
+    out
+}
+
+/// The loss of one sample; its gradient by each student logit is added to `slope`.
+///
+/// `label` and `teacher` (logits) may each be absent; with neither the loss is 0.
+pub fn loss(
+    student: &[f32],
+    label: Option<usize>,
+    teacher: Option<&[f32]>,
+    weights: &LossWeights,
+    slope: &mut [f32],
+) -> f32 {
+    let share = match (label, teacher) {
+        (Some(_), Some(_)) => weights.alpha,
+        (None, Some(_)) => 1.0,
+        _ => 0.0,
+    };
+    let q = softmax(student, 1.0);
+    let mut total = 0.0;
+    if let Some(label) = label {
+        let even = weights.smoothing / student.len() as f32;
+        for (i, &qi) in q.iter().enumerate() {
+            let target = even + if i == label { 1.0 - weights.smoothing } else { 0.0 };
+            total -= (1.0 - share) * target * qi.max(f32::MIN_POSITIVE).ln();
+            slope[i] += (1.0 - share) * (qi - target);
+        }
+    }
+    if let Some(teacher) = teacher.filter(|_| share > 0.0) {
+        let t = weights.temperature;
+        let (soft_q, soft_p) = (softmax(student, t), softmax(teacher, t));
+        let p = softmax(teacher, 1.0);
+        let mean = |i: usize| 0.5 * (p[i] + q[i]);
+        // ln(a / b) that is 0 where the weight before it vanishes.
+        let log_ratio = |a: f32, b: f32| {
+            if a > 0.0 { (a / b.max(f32::MIN_POSITIVE)).ln() } else { 0.0 }
+        };
+        let lean: f32 = (0..q.len()).map(|i| q[i] * log_ratio(q[i], mean(i))).sum();
+        for i in 0..q.len() {
+            let kl = t * t * soft_p[i] * log_ratio(soft_p[i], soft_q[i]);
+            let from_p = p[i] * log_ratio(p[i], mean(i));
+            let from_q = q[i] * log_ratio(q[i], mean(i));
+            total += share * (kl + 0.5 * (from_p + from_q));
+            let kl_slope = t * (soft_q[i] - soft_p[i]);
+            let js_slope = 0.5 * q[i] * (log_ratio(q[i], mean(i)) - lean);
+            slope[i] += share * (kl_slope + js_slope);
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEIGHTS: LossWeights = LossWeights { alpha: 0.4, temperature: 2.0, smoothing: 0.1 };
+
+    #[test]
+    fn gradient_is_the_finite_difference() {
+        let student = [0.3, -1.2, 0.8, 0.1];
+        let teacher = [1.5, -0.7, 0.2, -2.0];
+        for (label, soft) in
+            [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher[..]))]
+        {
+            let value = |z: &[f32]| loss(z, label, soft, &WEIGHTS, &mut [0.0; 4]);
+            let mut slope = [0.0; 4];
+            loss(&student, label, soft, &WEIGHTS, &mut slope);
+            for i in 0..4 {
+                let moved = |by: f32| {
+                    let mut z = student;
+                    z[i] += by;
+                    value(&z)
+                };
+                let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                assert!((slope[i] - difference).abs() < 1e-3, "{i}: {} {difference}", slope[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_student_that_equals_its_teacher_has_no_soft_loss() {
+        let z = [2.0, -1.0, 0.5];
+        let mut slope = [0.0; 3];
+        let value = loss(&z, None, Some(&z), &WEIGHTS, &mut slope);
+        assert!(value.abs() < 1e-6 && slope.iter().all(|s| s.abs() < 1e-6));
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        let mut slope = [0.0; 2];
+        let value = loss(&[500.0, -500.0], Some(1), Some(&[-300.0, 300.0]), &WEIGHTS, &mut slope);
+        assert!(value.is_finite() && slope.iter().all(|s| s.is_finite()));
+    }
+}

@@ -1,0 +1,167 @@
+//! Vocabulary selection by weight: a logistic regression on all n-grams, and those kept that carry
+//! most of its decisions.
+//!
+//! Where n-grams overlap (a word, its prefix, its pairs) chi-squared picks the same evidence several
+//! times; a regression shares it out. Texts are unit vectors of `idf = 1 + ln(texts / occurring)`;
+//! the objective is `|w|^2 / 2 + sum of cross-entropies`, descended by `AdaGrad` on the n-grams that
+//! occur, so that the cost grows with the texts and not with the vocabulary.
+
+use crate::corpus::{Part, Text};
+use crate::loss::softmax;
+use crate::select::{best, shares, unique_keys};
+use qdllm_runtime::token::GramKinds;
+use qdllm_runtime::vocab::bucket_bits_for;
+use std::collections::HashMap;
+
+/// Passes over the texts: the ranking no longer moves after these.
+const EPOCHS: usize = 12;
+/// Step size of `AdaGrad`.
+const RATE: f32 = 0.5;
+
+/// The candidates of every training text, and what each text counts for.
+#[derive(Debug)]
+pub struct Weigher {
+    classes: usize,
+    kinds: GramKinds,
+    bucket_bits: u8,
+    keys: Vec<u32>,
+    places: HashMap<u32, u32>,
+    occurrences: Vec<u32>,
+    ends: Vec<usize>,
+    grams: Vec<u32>,
+    shares: Vec<f32>,
+    buffer: Vec<u32>,
+}
+
+impl Weigher {
+    /// Weighs `candidates` (ascending keys) for a vocabulary of `rows` rows.
+    pub fn new(classes: usize, rows: usize, kinds: GramKinds, candidates: Vec<u32>) -> Self {
+        Self {
+            classes,
+            kinds,
+            bucket_bits: bucket_bits_for(rows),
+            places: candidates.iter().zip(0..).map(|(&key, place)| (key, place)).collect(),
+            occurrences: vec![0; candidates.len()],
+            keys: candidates,
+            ends: Vec::new(),
+            grams: Vec::new(),
+            shares: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Adds a text if it belongs to training.
+    pub fn add(&mut self, text: &Text<'_>) {
+        let Some(shares) = shares(text, self.classes).filter(|_| text.part == Part::Train) else {
+            return;
+        };
+        unique_keys(text.text, self.kinds, self.bucket_bits, &mut self.buffer);
+        for place in self.buffer.iter().filter_map(|key| self.places.get(key)) {
+            self.grams.push(*place);
+            self.occurrences[*place as usize] += 1;
+        }
+        self.ends.push(self.grams.len());
+        self.shares.extend(shares);
+    }
+
+    /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
+    /// the length of an n-gram's weights around their mean over the classes.
+    pub fn select(&self, rows: usize) -> Vec<u32> {
+        let idf: Vec<f32> = self
+            .occurrences
+            .iter()
+            .map(|&n| 1.0 + (self.ends.len() as f32 / n.max(1) as f32).ln())
+            .collect();
+        let weights = self.fit(&idf);
+        let score = |place: usize| {
+            let w = &weights[place * self.classes..(place + 1) * self.classes];
+            let mean = w.iter().sum::<f32>() / self.classes as f32;
+            let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
+            f64::from(length * idf[place] * (self.occurrences[place] as f32).sqrt())
+        };
+        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
+    }
+
+    fn fit(&self, idf: &[f32]) -> Vec<f32> {
+        let classes = self.classes;
+        let mut weights = vec![0.0_f32; idf.len() * classes];
+        let mut squares = vec![1e-6_f32; weights.len()];
+        let mut bias = vec![0.0_f32; classes];
+        for epoch in 0..EPOCHS {
+            // A fixed stride visits every text once in a scattered order.
+            for text in scattered(self.ends.len(), epoch) {
+                let start = if text == 0 { 0 } else { self.ends[text - 1] };
+                let grams = &self.grams[start..self.ends[text]];
+                let length = grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt();
+                let mut logits = bias.clone();
+                for &g in grams {
+                    let x = idf[g as usize] / length;
+                    let row = &weights[g as usize * classes..];
+                    logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
+                }
+                let mut slope = softmax(&logits, 1.0);
+                let shares = &self.shares[text * classes..];
+                slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
+                bias.iter_mut().zip(&slope).for_each(|(b, s)| *b -= 0.01 * s);
+                for &g in grams {
+                    let x = idf[g as usize] / length;
+                    // The penalty of a weight is shared out over the texts in which it occurs.
+                    let shrink = 1.0 / self.occurrences[g as usize] as f32;
+                    for (class, s) in slope.iter().enumerate() {
+                        let i = g as usize * classes + class;
+                        let gradient = x * s + shrink * weights[i];
+                        squares[i] += gradient * gradient;
+                        weights[i] -= RATE * gradient / squares[i].sqrt();
+                    }
+                }
+            }
+        }
+        weights
+    }
+}
+
+/// 0..count in a scattered order that differs by epoch.
+fn scattered(count: usize, epoch: usize) -> impl Iterator<Item = usize> {
+    let coprime = |a: usize| {
+        let (mut x, mut y) = (a, count);
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        x == 1
+    };
+    let golden = (count as f64 * 0.618_034) as usize + 2 * epoch + 1;
+    let stride = (golden..).find(|&s| coprime(s)).unwrap_or(1);
+    (0..count).map(move |i| (i * stride + epoch) % count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qdllm_runtime::token::grams;
+    use qdllm_runtime::vocab::key;
+
+    #[test]
+    fn every_text_is_visited_once() {
+        for count in [1, 2, 10, 97, 1000] {
+            let mut seen: Vec<usize> = scattered(count, 3).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn telling_words_outweigh_common_ones() {
+        let kinds = GramKinds::default();
+        let keyed = |text: &str| -> Vec<u32> {
+            let mut keys: Vec<u32> =
+                grams(text, kinds).map(|g| key(g.hash, bucket_bits_for(2))).collect();
+            keys.sort_unstable();
+            keys
+        };
+        let mut weigher = Weigher::new(2, 2, kinds, keyed("good bad the film"));
+        for (label, text) in [(0, "the bad film"), (1, "the good film")].repeat(10) {
+            weigher.add(&Text { part: Part::Train, label: Some(label), teacher: None, text });
+        }
+        assert_eq!(weigher.select(2), keyed("good bad"));
+    }
+}

@@ -1,0 +1,96 @@
+//! The `controls` command end to end, on files.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use qdllm_trainer::commands::controls::{Control, ControlsArgs, Outcome, Summary, measure};
+use qdllm_trainer::data::BadRows;
+use tempfile::TempDir;
+
+const ROOMS: [&str; 6] = ["kitchen", "hall", "garden", "porch", "attic", "cellar"];
+const ORDERS: [(&str, &str); 3] = [
+    ("on", "switch on the {} light"),
+    ("off", "make it dark in the {}"),
+    ("timer", "wake me in the {} in ten minutes"),
+];
+
+/// Three classes that their words tell apart, sorted by label, as files often are.
+fn rows(rooms: &[&str]) -> String {
+    let mut text = String::new();
+    for (label, order) in ORDERS {
+        for room in rooms {
+            writeln!(text, "{label}\t{}", order.replace("{}", room)).unwrap();
+        }
+    }
+    text
+}
+
+fn arguments(dir: &TempDir, train: &str, test: &str) -> ControlsArgs {
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    ControlsArgs {
+        data: write("train.tsv", train),
+        test: write("test.tsv", test),
+        json: false,
+        seed: 1,
+        only: None,
+        bad_rows: BadRows::Refuse,
+    }
+}
+
+fn refused(train: &str, test: &str) -> String {
+    let dir = TempDir::new().unwrap();
+    measure(&arguments(&dir, train, test)).unwrap_err().to_string()
+}
+
+#[test]
+fn both_controls_learn_and_are_reported() {
+    let dir = TempDir::new().unwrap();
+    let arguments = arguments(&dir, &rows(&ROOMS[..4]), &rows(&ROOMS[4..]));
+    let summary = measure(&arguments).unwrap();
+    assert_eq!(summary.classes, ["off", "on", "timer"]);
+    assert_eq!((summary.train_texts, summary.test_texts), (12, 6));
+    let names: Vec<&str> = summary.controls.iter().map(|o| o.control).collect();
+    assert_eq!(names, ["tfidf", "fasttext"]);
+    for outcome in &summary.controls {
+        assert!((outcome.accuracy - 1.0).abs() < 1e-12, "{outcome:?}");
+        assert!((outcome.macro_f1 - 1.0).abs() < 1e-12, "{outcome:?}");
+        assert!(outcome.bytes > 1000, "{outcome:?}");
+    }
+    let again = measure(&arguments).unwrap();
+    let figures = |summary: &Summary| -> Vec<(f64, usize)> {
+        let pair = |o: &Outcome| (o.accuracy, o.bytes);
+        summary.controls.iter().map(pair).collect()
+    };
+    assert_eq!(figures(&summary), figures(&again));
+}
+
+#[test]
+fn one_control_and_skipped_rows_are_a_choice() {
+    let dir = TempDir::new().unwrap();
+    let train = rows(&ROOMS[..4]) + "no tab here\n";
+    let mut arguments = arguments(&dir, &train, &rows(&ROOMS[4..]));
+    let error = measure(&arguments).unwrap_err().to_string();
+    assert!(error.contains("train.tsv:13: no tab"), "{error}");
+    arguments.bad_rows = BadRows::Skip;
+    arguments.only = Some(Control::Fasttext);
+    let summary = measure(&arguments).unwrap();
+    assert_eq!(summary.skipped_rows, 1);
+    assert_eq!(summary.controls.len(), 1);
+    assert_eq!(summary.controls[0].control, "fasttext");
+}
+
+#[test]
+fn data_that_cannot_be_judged_is_refused() {
+    let train = rows(&ROOMS[..4]);
+    let error = refused(&train, "on\tlight\nof\tdark\n");
+    assert!(error.contains("test.tsv:2: label `of`"), "{error}");
+    let error = refused("on\ta\non\tb\n", "on\ta\n");
+    assert!(error.contains("every label is `on`"), "{error}");
+    let error = refused(&train, "");
+    assert!(error.contains("test.tsv: no rows"), "{error}");
+}
