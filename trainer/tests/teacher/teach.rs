@@ -108,14 +108,13 @@ fn two_models_teach_and_a_run_that_ended_early_is_taken_up() {
 fn hidden_labels_do_not_reach_the_teacher() {
     let bench = Bench::new();
     bench.run(&format!("{BOTH} --out @honest.jsonl --cache @cache")).unwrap();
-    // The labels that draw 0 sets aside are swapped; nothing of the soft labels may move.
+    // The labels that draw 0 sets aside are taken out of the files altogether; no soft label may move.
     let text = std::fs::read_to_string(bench.path("data.tsv")).unwrap();
     let rows: Vec<(String, String)> = text
         .lines()
         .map(|l| l.split_once('\t').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
         .collect();
     let keep = qdllm_trainer::draws::draw_labels(&rows, 10, 0);
-    // Kept rows alone go in as labelled, the rest as unlabelled text.
     let (mut known, mut plain) = (String::new(), String::new());
     for ((label, text), keep) in rows.iter().zip(keep) {
         let _ = if keep { writeln!(known, "{label}\t{text}") } else { writeln!(plain, "{text}") };
