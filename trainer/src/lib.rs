@@ -24,5 +24,7 @@ pub mod seed;
 pub mod select;
 pub mod soft;
 pub mod student;
+#[cfg(feature = "teacher")]
+pub mod teacher;
 pub mod train;
 pub mod weigh;
