@@ -16,6 +16,7 @@ pub mod encoded;
 pub mod explain;
 pub mod export;
 pub mod lanes;
+pub mod lbfgs;
 pub mod loss;
 pub mod metrics;
 pub mod progress;

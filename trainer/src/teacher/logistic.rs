@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::lbfgs::{Outcome, minimise};
+use crate::lbfgs::{Outcome, minimise};
 
 /// Rows of one parallel piece of work.
 const ROWS_A_CHUNK: usize = 256;

@@ -14,7 +14,6 @@ pub mod features;
 pub mod fitted;
 pub mod folds;
 pub mod gguf;
-pub mod lbfgs;
 pub mod llama;
 pub mod logistic;
 pub mod minilm;

@@ -1,7 +1,5 @@
 //! Limited-memory BFGS for smooth convex functions, in f64, without randomness.
 
-use std::cmp::Ordering;
-
 /// Curvature pairs kept; more gained nothing on probes of a few thousand parameters.
 const MEMORY: usize = 10;
 /// Sufficient decrease (Armijo) and curvature (weak Wolfe) constants.
@@ -49,10 +47,13 @@ pub fn minimise(
             }
             f(&next, next_gradient)
         };
+        // Near the minimum a good step changes the value by less than its last digits.
+        let rounding = 4.0 * f64::EPSILON * value.abs();
+        let no_worse = |candidate: f64| candidate <= value + rounding;
         let mut candidate = f64::INFINITY;
         for _ in 0..40 {
             candidate = trial(step, &mut next_gradient);
-            let lower = candidate <= value + DECREASE * step * slope;
+            let lower = candidate <= value + DECREASE * step * slope + rounding;
             if lower && dot(&next_gradient, &direction) >= CURVATURE * slope {
                 break;
             }
@@ -65,11 +66,11 @@ pub fn minimise(
         }
         // Out of trials on a failing step: the best known one is `low`, and none at all is the end. NaN counts as
         // failing throughout.
-        if candidate.partial_cmp(&value) != Some(Ordering::Less) {
+        if !no_worse(candidate) {
             if low > 0.0 {
                 candidate = trial(low, &mut next_gradient);
             }
-            if candidate.partial_cmp(&value) != Some(Ordering::Less) {
+            if !no_worse(candidate) {
                 return Outcome { value, gradient: largest, iterations: iteration };
             }
         }
