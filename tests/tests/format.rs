@@ -52,6 +52,21 @@ fn the_frozen_sample_of_version_1_reads_as_ever() {
 }
 
 #[test]
+fn the_frozen_dense_sample_of_version_1_reads_as_ever() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/dense_v1.qdm");
+    if std::env::var_os("QDLLM_FREEZE").is_some() {
+        std::fs::write(&path, encode(&dense_parts()).unwrap()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(bytes, encode(&dense_parts()).unwrap());
+    let model = Model::parse(&bytes).unwrap();
+    let mut scratch = Scratch::new();
+    let p = model.classify_vector(&[0.5, -1.0, 2.0, 0.1], &mut scratch).unwrap();
+    let shown = format!("{} {:.5}", p.class(), p.probability());
+    assert_eq!(shown, "1 0.83386");
+}
+
+#[test]
 fn every_truncation_is_refused() {
     let bytes = sample();
     for length in 0..bytes.len() {

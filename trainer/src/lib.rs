@@ -16,6 +16,7 @@ pub mod encoded;
 pub mod explain;
 pub mod export;
 pub mod lanes;
+pub mod lbfgs;
 pub mod loss;
 pub mod metrics;
 pub mod progress;
@@ -24,5 +25,7 @@ pub mod seed;
 pub mod select;
 pub mod soft;
 pub mod student;
+#[cfg(feature = "teacher")]
+pub mod teacher;
 pub mod train;
 pub mod weigh;

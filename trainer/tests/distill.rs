@@ -196,5 +196,14 @@ fn a_truncated_or_foreign_model_is_refused() {
             assert!(message.contains(name) && message.contains(needle), "{message}");
         }
     }
+    let dense = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/dense_v1.qdm");
+    for args in
+        [vec!["classify", dense, "a text"], vec!["eval", dense, "--data", TRAIN, "--no-control"]]
+    {
+        let output = qdllm(&args).output().unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("dense_v1.qdm") && message.contains("vector of 4"), "{message}");
+    }
     assert_eq!(qdllm(&["distill"]).output().unwrap().status.code(), Some(2), "wrong use");
 }

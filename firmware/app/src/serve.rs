@@ -52,7 +52,7 @@ where
             Line::Text(":info") => describe("info", model, port, meter)?,
             Line::Text(text) => classify(text, model, scratch, port, meter)?,
             Line::TooLong => {
-                refuse(port, TOO_LONG, format_args!("line longer than {LINE_BYTES} bytes"))?
+                refuse(port, TOO_LONG, format_args!("line longer than {LINE_BYTES} bytes"))?;
             }
             Line::NotUtf8 => refuse(port, NOT_UTF8, "line is not UTF-8")?,
         }

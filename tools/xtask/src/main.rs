@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod demo;
+mod draws;
 mod elf;
 mod firmware;
 mod gate;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures the README's table of accuracy: students beside their controls
     Accuracy(accuracy::Options),
+    /// Measures the commands with few labels over several draws: teacher, student, labels alone
+    Draws(draws::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });

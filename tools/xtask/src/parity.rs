@@ -101,7 +101,7 @@ impl Answer {
     pub fn largest_gap(&self, host: &Self) -> f64 {
         let all = self.probabilities.iter().zip(&host.probabilities).map(|(a, b)| (a - b).abs());
         all.chain([(self.probability - host.probability).abs()])
-            .fold(0.0, |worst: f64, gap| if gap.is_nan() { gap } else { worst.max(gap) })
+            .fold(0.0, |worst: f64, gap| if worst.is_nan() || gap <= worst { worst } else { gap })
     }
 }
 
@@ -143,4 +143,65 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
 /// When the board refuses one or is gone.
 pub fn on_device(device: &mut Device, texts: &[String]) -> Result<Vec<Answer>> {
     texts.iter().map(|text| Answer::from_device(&device.ask(text)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+
+    fn answer(probabilities: &[f64]) -> Answer {
+        let class = (0..probabilities.len()).max_by(|&a, &b| {
+            let [a, b] = [a, b].map(|class| probabilities[class]);
+            a.total_cmp(&b)
+        });
+        let class = class.unwrap_or(0);
+        Answer {
+            label: format!("class {class}"),
+            class,
+            probability: probabilities[class],
+            probabilities: probabilities.to_vec(),
+            instructions: 0,
+        }
+    }
+
+    fn differ(board: &[f64], host: &[f64]) -> bool {
+        answer(board).difference(&answer(host)).is_some()
+    }
+
+    #[test]
+    fn equal_answers_agree_and_small_gaps_are_allowed() {
+        assert!(!differ(&[0.2, 0.7, 0.1], &[0.2, 0.7, 0.1]));
+        assert!(!differ(&[0.20009, 0.69995, 0.09996], &[0.2, 0.7, 0.1]));
+    }
+
+    #[test]
+    fn larger_gaps_other_classes_and_other_sizes_differ() {
+        assert!(differ(&[0.2002, 0.7, 0.0998], &[0.2, 0.7, 0.1]));
+        assert!(differ(&[0.50001, 0.49999], &[0.49999, 0.50001]));
+        assert!(differ(&[0.3, 0.7], &[0.2, 0.7, 0.1]));
+        let mut nan = answer(&[0.2, 0.7, 0.1]);
+        nan.probabilities[2] = f64::NAN;
+        assert!(nan.difference(&answer(&[0.2, 0.7, 0.1])).is_some());
+    }
+
+    #[test]
+    fn the_order_of_the_lesser_classes_counts() {
+        assert!(differ(&[0.8, 0.10001, 0.09999], &[0.8, 0.09999, 0.10001]));
+        // What six decimals show as equal has no order.
+        assert!(!differ(&[0.8, 0.1, 0.1], &[0.8, 0.0999999, 0.1000001]));
+    }
+
+    #[test]
+    fn the_boards_line_is_read_and_refusals_are_not_answers() {
+        let line = "timer\t0.512300\t1600120\t1\t0.400000,0.512300,0.087700\trejected";
+        let answer = Answer::from_device(line).expect("a line of the protocol");
+        assert_eq!(
+            (answer.label.as_str(), answer.class, answer.instructions),
+            ("timer", 1, 1_600_120)
+        );
+        assert_eq!(answer.probabilities, [0.4, 0.5123, 0.0877]);
+        for line in ["!100\tline longer than 1024 bytes", "", "timer\t0.5\tmany\t1\t0.5,0.5"] {
+            assert!(Answer::from_device(line).is_err(), "{line:?}");
+        }
+    }
 }

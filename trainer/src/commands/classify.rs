@@ -1,6 +1,6 @@
 //! `qdllm classify`: texts to classes, through the runtime that devices run.
 
-use crate::commands::load;
+use crate::commands::{load, takes_text};
 use crate::explain::explain;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -60,6 +60,7 @@ struct Answer<'a> {
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
+    takes_text(&model, &args.model)?;
     let mut scratch = Box::new(Scratch::new());
     let mut out = std::io::stdout().lock();
     let mut answer = |text: &str| one(&model, text, args, &mut scratch, &mut out);

@@ -1,7 +1,7 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
 use crate::commands::distill::{beside, texts_of};
-use crate::commands::load;
+use crate::commands::{load, takes_text};
 use crate::config::Config;
 use crate::data::{BadRows, Rows};
 use crate::distil::Prepared;
@@ -88,6 +88,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let bytes = load(model_path)?;
     let model = Model::parse(&bytes).with_context(|| model_path.display().to_string())?;
+    takes_text(&model, model_path)?;
     let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
     let mut scratch = Box::new(Scratch::new());

@@ -1,6 +1,8 @@
 //! One command a file; each has its arguments and a `run`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use qdllm_runtime::Model;
+use qdllm_runtime::meta::Front;
 use std::path::Path;
 
 pub mod classify;
@@ -9,6 +11,8 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
+#[cfg(feature = "teacher")]
+pub mod teach;
 
 /// The bytes of a model file.
 ///
@@ -16,4 +20,18 @@ pub mod inspect;
 /// With the file's name.
 pub fn load(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+/// Refuses a model whose front end takes a vector and no text.
+///
+/// # Errors
+/// With the file's name and what to do.
+pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
+    match model.meta().front {
+        Front::Words { .. } => Ok(()),
+        Front::Dense { inputs } => bail!(
+            "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; distill a model with the front end `words`, or call the runtime's classify_vector",
+            path.display()
+        ),
+    }
 }

@@ -35,6 +35,12 @@ pub fn doc_tests(repo: &Repo) -> Result<Outcome> {
     counted(repo.host("cargo").args(["test", "--workspace", "--doc", "--no-fail-fast"]))
 }
 
+/// Tests of the language-model teachers, on tiny checkpoints that the tests write.
+pub fn teacher(repo: &Repo) -> Result<Outcome> {
+    let only = ["--package", "qdllm-trainer", "--features", "teacher", "--no-fail-fast"];
+    counted(repo.host("cargo").arg("test").args(only).args(["--test", "teacher"]))
+}
+
 /// The firmware's board-free part.
 pub fn firmware_app(repo: &Repo) -> Result<Outcome> {
     counted(repo.firmware_on_host("test").args(["--package", "qdllm-app", "--no-fail-fast"]))
