@@ -62,7 +62,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         let models: Vec<String> = options.model.iter().map(|m| m.display().to_string()).collect();
         let mut teach = vec!["teach", "--json", "--test", &test, "--out", &soft, "--cache", &cache];
         teach.extend(kept);
-        teach.extend(["--rounds", "0", "--prompt", PROMPT]);
+        teach.extend(["--prompt", PROMPT]);
         teach.extend(models.iter().flat_map(|m| ["--model", m.as_str()]));
         let teacher = figure(&ask(&teach)?, "/test/accuracy")?;
         say(TOPIC, format!("draw {draw}: distilling"));
