@@ -4,7 +4,7 @@
 //! references and gradient checks one `f64`; in host batches an array of samples side by side
 //! (defined by the caller). Parameters shared by all samples are the value's [`Scalar`].
 
-use core::ops::{Add, Mul, Neg, Sub};
+use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A real number: `f32` or `f64`.
 pub trait Scalar:
@@ -13,6 +13,7 @@ pub trait Scalar:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + Neg<Output = Self>
 {
     /// Zero.

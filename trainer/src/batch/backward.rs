@@ -67,7 +67,9 @@ impl Sums {
     pub fn add(&mut self, other: &Self) {
         let pairs = [(&mut self.turns, &other.turns), (&mut self.low, &other.low)];
         let moves = self.moves.iter_mut().zip(&other.moves);
-        for (to, from) in pairs.into_iter().chain(moves).chain(self.high.iter_mut().zip(&other.high)) {
+        for (to, from) in
+            pairs.into_iter().chain(moves).chain(self.high.iter_mut().zip(&other.high))
+        {
             to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
         }
     }
@@ -157,15 +159,34 @@ pub(crate) fn gradient<S: Simd>(
     contract(simd, plan, tape, back);
     let Back { low, high, slope, .. } = back;
     let mut by_bond = [&mut sums.low[..], &mut []];
-    factor(simd, &plan.low, &mut tape.low, low, slope, &mut by_bond, &mut sums.turns, inputs, 0, plan);
+    factor(
+        simd,
+        &plan.low,
+        &mut tape.low,
+        low,
+        slope,
+        &mut by_bond,
+        &mut sums.turns,
+        inputs,
+        0,
+        plan,
+    );
     let mut by_bond = match &mut sums.high[..] {
         [a, b] => [&mut a[..], &mut b[..]],
         [a] => [&mut a[..], &mut []],
         _ => return,
     };
     factor(
-        simd, &plan.high, &mut tape.high, high, slope, &mut by_bond, &mut sums.turns, inputs,
-        plan.cut, plan,
+        simd,
+        &plan.high,
+        &mut tape.high,
+        high,
+        slope,
+        &mut by_bond,
+        &mut sums.turns,
+        inputs,
+        plan.cut,
+        plan,
     );
 }
 
@@ -185,7 +206,11 @@ fn observe<S: Simd>(
         for (&weight, &(mask, negated)) in weights.iter().zip(&plan.words) {
             let odd = ((start | x) & mask >> LOW << LOW).count_ones() & 1 == 1;
             let at = &mut w[mask & 15];
-            *at = if odd == negated { simd.add_f32s(*at, weight) } else { simd.sub_f32s(*at, weight) };
+            *at = if odd == negated {
+                simd.add_f32s(*at, weight)
+            } else {
+                simd.sub_f32s(*at, weight)
+            };
         }
         walsh16(simd, &mut w);
         let at = line(x);
@@ -215,7 +240,8 @@ fn ungather<S: Simd, const R: usize, const N: usize>(
     let tangents = tangents::<S, R>(simd, turns);
     let phases = !step.terms.is_empty();
     // Undoing a turn in tangent form multiplies by 1 + t^2.
-    let scale = turns.iter().fold(1.0, |s, t| s / (1.0 + f64::from(t.tangent) * f64::from(t.tangent)));
+    let scale =
+        turns.iter().fold(1.0, |s, t| s / (1.0 + f64::from(t.tangent) * f64::from(t.tangent)));
     let mut overlaps = [simd.splat_f32s(0.0); R];
     for group in 0..step.from.len() / N {
         let base = spread(group, turns);
@@ -241,7 +267,8 @@ fn ungather<S: Simd, const R: usize, const N: usize>(
             let y = base | deposit(k, turns);
             let x = step.from[y] as usize;
             if phases {
-                let product = simd.negate_mul_add_e_f32s(lis[k], prs[k], simd.mul_f32s(lrs[k], pis[k]));
+                let product =
+                    simd.negate_mul_add_e_f32s(lis[k], prs[k], simd.mul_f32s(lrs[k], pis[k]));
                 by_index[x] += scale * f64::from(simd.reduce_sum_f32s(product));
             }
             let [fr, fi] = step.factors[y];

@@ -45,8 +45,10 @@ impl FactorState {
             for (y, f) in table.iter().enumerate() {
                 let v = product[line(y ^ factor.flip)];
                 let at = line(y);
-                (br[at], bi[at]) =
-                    (simd.mul_f32s(v, simd.splat_f32s(f[0])), simd.mul_f32s(v, simd.splat_f32s(f[1])));
+                (br[at], bi[at]) = (
+                    simd.mul_f32s(v, simd.splat_f32s(f[0])),
+                    simd.mul_f32s(v, simd.splat_f32s(f[1])),
+                );
                 (ar[at], ai[at]) = (br[at], bi[at]);
             }
             turn_all::<S, false>(simd, ar, factor.qubits, &factor.turns);
@@ -227,8 +229,7 @@ pub(crate) fn expectations<S: Simd, const KEEP: bool>(
                 gather_any(simd, &outer, step, above, target);
             } else {
                 let (l, h) = (low[0].parts(simd), high[0].parts(simd));
-                let outer =
-                    Outer::<S, 1> { cut: plan.cut, low: [(l.0, l.1)], high: [(h.0, h.1)] };
+                let outer = Outer::<S, 1> { cut: plan.cut, low: [(l.0, l.1)], high: [(h.0, h.1)] };
                 gather_any(simd, &outer, step, above, target);
             }
         } else {
@@ -297,7 +298,8 @@ fn read<S: Simd>(
         for (sum, &(mask, negated)) in sums.iter_mut().zip(&plan.words) {
             let odd = ((start | x) & mask >> LOW << LOW).count_ones() & 1 == 1;
             let part = p[mask & 15];
-            *sum = if odd == negated { simd.add_f32s(*sum, part) } else { simd.sub_f32s(*sum, part) };
+            *sum =
+                if odd == negated { simd.add_f32s(*sum, part) } else { simd.sub_f32s(*sum, part) };
         }
     }
 }

@@ -7,11 +7,13 @@
 
 mod backward;
 mod forward;
+mod peak;
 mod plan;
 mod planes;
 mod trig;
 mod turns;
 
+pub use peak::fma_per_second;
 pub use planes::WIDTH;
 
 use backward::Back;
@@ -56,6 +58,11 @@ impl Batch {
         self.arch.dispatch(Lanes)
     }
 
+    /// Arithmetic instructions a sample: multiply-adds, multiplications and additions count one each.
+    pub fn operations(&self, gradients: bool) -> usize {
+        self.plan.operations(gradients)
+    }
+
     /// Encoder angles a sample.
     pub fn inputs(&self) -> usize {
         self.plan.inputs
@@ -79,7 +86,13 @@ impl Batch {
     /// error is under 2e-6.
     pub fn expectations(&self, work: &mut Work, angles_rad: &[f32], out: &mut [f32]) {
         let Work { tape, back } = work;
-        self.arch.dispatch(Forward { plan: &self.plan, tape, keep: back.is_some(), angles_rad, out });
+        self.arch.dispatch(Forward {
+            plan: &self.plan,
+            tape,
+            keep: back.is_some(),
+            angles_rad,
+            out,
+        });
     }
 
     /// Carries back the slopes `cotangent` (rows of one number an expectation) of the samples that
@@ -87,7 +100,13 @@ impl Batch {
     /// into the rows of `inputs` and adds what the circuit's angles need to `sums`.
     ///
     /// Once a run of `expectations`; without memory for gradients it does nothing.
-    pub fn gradient(&self, work: &mut Work, cotangent: &[f32], inputs: &mut [f32], sums: &mut Sums) {
+    pub fn gradient(
+        &self,
+        work: &mut Work,
+        cotangent: &[f32],
+        inputs: &mut [f32],
+        sums: &mut Sums,
+    ) {
         let Work { tape, back: Some(back) } = work else { return };
         let sums = &mut sums.0;
         self.arch.dispatch(Backward { plan: &self.plan, tape, back, cotangent, inputs, sums });

@@ -164,6 +164,33 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Arithmetic a sample, counted by the loops of the two passes.
+    pub fn operations(&self, gradients: bool) -> usize {
+        let (dim, bonds, words) = (1 << self.qubits, self.low.tables.len(), self.words.len());
+        let factor = |f: &Factor| {
+            let forward = 2 + bonds * (2 + 2 * f.turns.len());
+            let backward = bonds * (4 + 4 * f.turns.len()) + f.qubits;
+            (forward + if gradients { backward } else { 0 }) << f.qubits
+        };
+        // Sixteen indices are transformed at a time: 4 additions an index.
+        let ends = dim * 6 + dim / 16 * words;
+        let moves: usize = self
+            .moves
+            .iter()
+            .map(|step| {
+                let phases = if step.terms.is_empty() { 0 } else { 2 };
+                let backward = 4 + phases + 4 * step.turns.len();
+                dim * (4 + 2 * step.turns.len() + if gradients { backward } else { 0 })
+            })
+            .sum();
+        let outer = 4 * bonds * dim;
+        let contraction = if gradients { 8 * bonds * dim } else { 0 };
+        let ends = if gradients { 2 * ends } else { ends };
+        factor(&self.low) + factor(&self.high) + outer + contraction + moves + ends
+    }
+}
+
 /// A phase with its angle filled in.
 #[derive(Clone, Copy)]
 struct Phase {
@@ -199,12 +226,7 @@ struct Half {
 impl Half {
     /// The table of a bond: own phases, those across with a sign, the encoder's powers of -i, and what
     /// the rotations ask for.
-    fn table(
-        &self,
-        across: &[Phase],
-        sign: f64,
-        kept: impl Fn(usize) -> bool,
-    ) -> Vec<[f32; 2]> {
+    fn table(&self, across: &[Phase], sign: f64, kept: impl Fn(usize) -> bool) -> Vec<[f32; 2]> {
         let own = self.phases.iter().map(|p| (p.mask, p.angle));
         let phases =
             diagonal(self.qubits, own.chain(across.iter().map(|p| (p.mask, sign * p.angle))));

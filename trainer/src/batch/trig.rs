@@ -36,7 +36,11 @@ pub(crate) fn sin_cos<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     // An odd number of half turns changes the sign of both.
     let pairs = simd.sub_f32s(simd.mul_add_e_f32s(whole, simd.splat_f32s(0.5), round), round);
     let odd = simd.negate_mul_add_e_f32s(pairs, simd.splat_f32s(2.0), whole);
-    let sign = simd.negate_mul_add_e_f32s(simd.mul_f32s(odd, odd), simd.splat_f32s(2.0), simd.splat_f32s(1.0));
+    let sign = simd.negate_mul_add_e_f32s(
+        simd.mul_f32s(odd, odd),
+        simd.splat_f32s(2.0),
+        simd.splat_f32s(1.0),
+    );
     let square = simd.mul_f32s(rest, rest);
     let (mut sin, mut cos) = (simd.splat_f32s(SIN[5]), simd.splat_f32s(COS[6]));
     for k in 0..5 {

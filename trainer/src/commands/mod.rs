@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use std::path::Path;
 
+pub mod bench;
 pub mod classify;
+pub mod compile;
 pub mod controls;
 pub mod demo;
 pub mod distill;
