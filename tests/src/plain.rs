@@ -39,11 +39,13 @@ pub fn expectation(state: &[Complex64], mask: u16) -> f64 {
     state
         .iter()
         .enumerate()
-        .map(
-            |(x, a)| {
-                if (x as u16 & mask).count_ones() % 2 == 0 { a.norm_sqr() } else { -a.norm_sqr() }
-            },
-        )
+        .map(|(x, a)| {
+            if (x as u16 & mask).count_ones().is_multiple_of(2) {
+                a.norm_sqr()
+            } else {
+                -a.norm_sqr()
+            }
+        })
         .sum()
 }
 

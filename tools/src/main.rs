@@ -1,1 +1,3 @@
+//! `qdllm-hw`.
+
 fn main() {}

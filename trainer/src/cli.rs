@@ -1,5 +1,7 @@
 //! The command line: types only.
 
+#[cfg(feature = "teacher")]
+use crate::commands::teach;
 use crate::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
 use clap::{Parser, Subcommand};
 
@@ -22,6 +24,9 @@ pub struct Cli {
 pub enum Command {
     /// Distil the shipped smart-home commands and show what came out
     Demo(demo::DemoArgs),
+    /// Ask a language model for soft labels
+    #[cfg(feature = "teacher")]
+    Teach(Box<teach::TeachArgs>),
     /// Train a student from labels, soft labels, or both
     Distill(Box<distill::DistillArgs>),
     /// Judge a model on labelled texts, beside a linear control

@@ -17,6 +17,7 @@ pub mod draws;
 pub mod encoded;
 pub mod explain;
 pub mod export;
+pub mod lbfgs;
 pub mod loss;
 pub mod metrics;
 pub mod progress;
@@ -25,5 +26,7 @@ pub mod seed;
 pub mod select;
 pub mod soft;
 pub mod student;
+#[cfg(feature = "teacher")]
+pub mod teacher;
 pub mod train;
 pub mod weigh;

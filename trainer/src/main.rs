@@ -2,12 +2,16 @@
 
 use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
+#[cfg(feature = "teacher")]
+use qdllm_trainer::commands::teach;
 use qdllm_trainer::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "teacher")]
+        Command::Teach(args) => teach::run(&args),
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Controls(args) => controls::run(&args),

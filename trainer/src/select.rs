@@ -62,7 +62,7 @@ impl Counter {
         }
     }
 
-    /// N-grams that occur in at least [`LEAST_TEXTS`] texts, ascending: what may be selected.
+    /// N-grams that occur in at least two texts, ascending: what may be selected.
     pub fn candidates(&self) -> Vec<u32> {
         let mut keys: Vec<u32> = self.frequent().map(|(key, _)| key).collect();
         keys.sort_unstable();

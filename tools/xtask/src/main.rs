@@ -1,2 +1,55 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
+
+mod accuracy;
+mod demo;
+mod draws;
+mod elf;
+mod firmware;
+mod gate;
+mod parity;
+mod qemu;
+mod repo;
+mod setup;
+mod shell;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs the bare-metal Rust targets and QEMU; does nothing where they are present
+    Setup(setup::Options),
+    /// Distills the demo's model and classifies sentences on the emulated board and on this machine
+    Demo(demo::Options),
+    /// Measures the README's table of accuracy: students beside their controls
+    Accuracy(accuracy::Options),
+    /// Measures the commands with few labels over several draws: teacher, student, labels alone
+    Draws(draws::Options),
+    /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
+    Test(gate::Options),
+    /// Runs a firmware image on the emulated board, its serial port on standard input and output
+    QemuRun(qemu::Options),
+}
+
+fn main() -> ExitCode {
+    let done = repo::Repo::find().and_then(|repo| match Cli::parse().command {
+        Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

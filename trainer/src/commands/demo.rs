@@ -3,9 +3,12 @@
 use crate::commands::distill::{Keep, distill};
 use crate::commands::eval::evaluate;
 use crate::config::Config;
-use crate::data::BadRows;
+use crate::data::{BadRows, Rows};
+use crate::draws::draw_labels;
+use crate::metrics::argmax;
 use crate::progress::Progress;
-use anyhow::{Context, Result};
+use crate::soft::SoftLabels;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +48,12 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     config.sources.soft = Some(put("soft.jsonl", SOFT)?);
     config.check()?;
     let test = put("test.tsv", TEST)?;
+    let (name, accuracy, texts) = teacher(&config)?;
+    if !args.json {
+        println!(
+            "teacher      {name}: right on {accuracy:.4} of the {texts} texts whose labels are hidden"
+        );
+    }
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
     let (outcome, _) = distill(&config, &out, Keep::default(), &mut progress)?;
@@ -53,6 +62,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;
     if args.json {
         let all = serde_json::json!({
+            "teacher_accuracy": accuracy,
             "outcome": outcome,
             "evaluation": evaluation,
             "labels_only_accuracy": plain.student.accuracy,
@@ -72,11 +82,32 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
+/// The teacher's name, its accuracy on the training texts whose labels are hidden, and their number.
+fn teacher(config: &Config) -> Result<(String, f64, usize)> {
+    let sources = &config.sources;
+    let (Some(data), Some(soft)) = (&sources.data, &sources.soft) else {
+        bail!("the demo names its data and soft labels");
+    };
+    let soft = SoftLabels::read(soft)?;
+    let rows: Vec<(String, String)> = Rows::labelled(data, sources.bad_rows)?
+        .map(|row| row.map(|row| (row.label.unwrap_or_default(), row.text)))
+        .collect::<Result<_, _>>()?;
+    let kept = draw_labels(&rows, sources.labels_per_class.unwrap_or(0), sources.label_draw);
+    let (mut texts, mut right) = (0, 0);
+    for ((label, text), _) in rows.iter().zip(kept).filter(|(_, kept)| !kept) {
+        let logits = soft.get(text).context("the demo's soft labels cover its texts")?;
+        texts += 1;
+        right += usize::from(soft.classes[argmax(logits)] == *label);
+    }
+    Ok((soft.teacher.name, right as f64 / texts.max(1) as f64, texts))
+}
+
 /// The same student without its teacher, for comparison.
 fn labels_only(config: &Config, folder: &Path, progress: &mut Progress) -> Result<PathBuf> {
     let mut config = config.clone();
     config.sources.soft = None;
-    config.student.rows = config.student.rows.min(256);
+    // 160 texts hold few n-grams that occur twice.
+    config.student.rows = config.student.rows.min(128);
     let out = folder.join("labels-only.qdm");
     distill(&config, &out, Keep::default(), progress)?;
     Ok(out)

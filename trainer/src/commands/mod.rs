@@ -11,6 +11,8 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
+#[cfg(feature = "teacher")]
+pub mod teach;
 
 /// The bytes of a model file.
 ///

@@ -7,8 +7,17 @@
 
 use rayon::prelude::*;
 
-use super::lbfgs::{self, Stop};
 use super::sparse::Sparse;
+use crate::lbfgs;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    /// Largest component of the gradient at which the minimum counts as found.
+    pub(super) gradient: f64,
+    /// Steps at most.
+    pub(super) iterations: usize,
+}
 
 /// A trained classifier.
 pub(super) struct Logistic {
@@ -39,13 +48,14 @@ impl Logistic {
         stop: Stop,
     ) -> (Self, bool) {
         let objective = Objective::new(rows, truth, classes, c);
-        let start = vec![0.0; (rows.width() + 1) * objective.outputs];
-        let minimum = lbfgs::minimise(|x, g| objective.at(x, g), start, stop);
+        let mut x = vec![0.0; (rows.width() + 1) * objective.outputs];
+        let end =
+            lbfgs::minimise(&mut x, stop.gradient, stop.iterations, |x, g| objective.at(x, g));
         #[allow(clippy::cast_possible_truncation)]
-        let mut weights: Vec<f32> = minimum.x.iter().map(|&w| w as f32).collect();
+        let mut weights: Vec<f32> = x.iter().map(|&w| w as f32).collect();
         let intercepts = weights.split_off(rows.width() * objective.outputs);
         let fitted = Self { outputs: objective.outputs, weights, intercepts };
-        (fitted, minimum.gradient <= stop.gradient)
+        (fitted, end.gradient <= stop.gradient)
     }
 
     /// Probabilities of the classes for one row.

@@ -12,7 +12,6 @@
 //! and to the fastText program is measured by `tests/peers/controls.py`.
 
 pub mod fasttext;
-mod lbfgs;
 mod logistic;
 mod sparse;
 pub mod tfidf;

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::lbfgs::Stop;
 use super::logistic::Logistic;
+use super::logistic::Stop;
 use super::sparse::Sparse;
 use super::{FNV_START, check, fnv1a, is_word};
 

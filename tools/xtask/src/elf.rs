@@ -1,0 +1,113 @@
+//! Reads what the tests need from a 32-bit little-endian ELF: symbols and section sizes.
+
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+
+/// Section header types.
+const SYMBOL_TABLE: u32 = 2;
+
+/// An image as the linker wrote it.
+pub struct Image {
+    bytes: Vec<u8>,
+    sections: Vec<Section>,
+}
+
+/// One section header.
+struct Section {
+    name: String,
+    kind: u32,
+    offset: usize,
+    size: usize,
+    link: usize,
+}
+
+/// One named address.
+pub struct Symbol {
+    /// The linker's (mangled) name.
+    pub name: String,
+    /// Address, with the lowest bit set for Thumb code.
+    pub value: u32,
+}
+
+impl Image {
+    /// Reads the file's headers.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no 32-bit little-endian ELF.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(bytes)
+            .with_context(|| format!("{} is no 32-bit little-endian ELF", path.display()))
+    }
+
+    fn parse(bytes: Vec<u8>) -> Result<Self> {
+        ensure!(bytes.starts_with(b"\x7fELF\x01\x01"), "the magic bytes differ");
+        let table = word(&bytes, 0x20)?;
+        let (size, count, names) = (half(&bytes, 0x2e)?, half(&bytes, 0x30)?, half(&bytes, 0x32)?);
+        let mut sections = Vec::new();
+        let mut name_offsets = Vec::new();
+        for index in 0..count {
+            let at = table + index * size;
+            name_offsets.push(word(&bytes, at)?);
+            sections.push(Section {
+                name: String::new(),
+                kind: u32::try_from(word(&bytes, at + 4)?)?,
+                offset: word(&bytes, at + 16)?,
+                size: word(&bytes, at + 20)?,
+                link: word(&bytes, at + 24)?,
+            });
+        }
+        let names = sections.get(names).context("no section names")?.offset;
+        for (section, offset) in sections.iter_mut().zip(name_offsets) {
+            section.name = text(&bytes, names + offset)?;
+        }
+        Ok(Self { bytes, sections })
+    }
+
+    /// Bytes of the section called `name`, 0 when there is none.
+    pub fn section_bytes(&self, name: &str) -> usize {
+        self.sections.iter().find(|section| section.name == name).map_or(0, |section| section.size)
+    }
+
+    /// All symbols.
+    ///
+    /// # Errors
+    /// When the image is stripped or damaged.
+    pub fn symbols(&self) -> Result<Vec<Symbol>> {
+        let table = self.sections.iter().find(|section| section.kind == SYMBOL_TABLE);
+        let table = table.context("the image has no symbol table")?;
+        let names = self.sections.get(table.link).context("the symbols have no names")?.offset;
+        let mut symbols = Vec::new();
+        for at in (table.offset..table.offset + table.size).step_by(16) {
+            let name = text(&self.bytes, names + word(&self.bytes, at)?)?;
+            symbols.push(Symbol { name, value: u32::try_from(word(&self.bytes, at + 4)?)? });
+        }
+        Ok(symbols)
+    }
+
+    /// The address of one symbol.
+    ///
+    /// # Errors
+    /// When the image has no such symbol.
+    pub fn address(&self, name: &str) -> Result<u32> {
+        let found = self.symbols()?.into_iter().find(|symbol| symbol.name == name);
+        Ok(found.with_context(|| format!("the image has no symbol {name}"))?.value)
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<usize> {
+    let field = bytes.get(at..at + 4).context("cut short")?;
+    Ok(u32::from_le_bytes(field.try_into()?) as usize)
+}
+
+fn half(bytes: &[u8], at: usize) -> Result<usize> {
+    let field = bytes.get(at..at + 2).context("cut short")?;
+    Ok(u16::from_le_bytes(field.try_into()?).into())
+}
+
+fn text(bytes: &[u8], at: usize) -> Result<String> {
+    let rest = bytes.get(at..).context("cut short")?;
+    let end = rest.iter().position(|&byte| byte == 0).context("cut short")?;
+    Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+}

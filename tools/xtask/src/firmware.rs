@@ -1,0 +1,76 @@
+//! Builds the firmware for the emulated board and reads what the running board says about itself.
+
+use crate::repo::Repo;
+use crate::setup::DEMO_TARGET;
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+/// The board's package and program.
+const PACKAGE: &str = "qdllm-qemu";
+
+/// Builds the image and returns its file.
+///
+/// # Errors
+/// When the build fails.
+pub fn build(repo: &Repo) -> Result<PathBuf> {
+    let run = repo.bare("cargo").args(["build", "--release", "--quiet", "--package", PACKAGE]);
+    let run = run.args(["--target", DEMO_TARGET, "--message-format", "json-render-diagnostics"]);
+    let shown = run.shown().to_owned();
+    let output = run.into_command().stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed in {}: {}", repo.firmware.display(), output.status);
+    }
+    // Cargo says where it put the program: the folder depends on the person's configuration.
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line)?;
+        if message["target"]["name"] == PACKAGE
+            && let Some(file) = message["executable"].as_str()
+        {
+            return Ok(PathBuf::from(file));
+        }
+    }
+    bail!("`{shown}` built no program")
+}
+
+/// What the board's `ready` and `:info` lines say, in bytes.
+#[derive(Debug)]
+pub struct Info {
+    /// Classes of the model.
+    pub classes: u64,
+    /// The model file's length.
+    pub model_bytes: u64,
+    /// All RAM of the classifier beside the stack.
+    pub classifier_ram_bytes: u64,
+    /// All statics of the image.
+    pub static_ram_bytes: u64,
+    /// The deepest stack so far.
+    pub stack_bytes: u64,
+}
+
+impl Info {
+    /// Reads a line that begins with `word`.
+    ///
+    /// # Errors
+    /// When it begins with another word or a field is missing.
+    pub fn parse(word: &str, line: &str) -> Result<Self> {
+        let mut fields = line.split('\t');
+        if fields.next() != Some(word) {
+            bail!("the board said {line:?} instead of {word:?}");
+        }
+        let fields: Vec<(&str, &str)> = fields.filter_map(|field| field.split_once('=')).collect();
+        let value = |name: &str| -> Result<u64> {
+            let found = fields.iter().find(|(key, _)| *key == name);
+            let (_, text) = found.with_context(|| format!("no {name} in {line:?}"))?;
+            text.parse().with_context(|| format!("{name} in {line:?}"))
+        };
+        Ok(Self {
+            classes: value("classes")?,
+            model_bytes: value("model_bytes")?,
+            classifier_ram_bytes: value("classifier_ram_bytes")?,
+            static_ram_bytes: value("static_ram_bytes")?,
+            stack_bytes: value("stack_bytes")?,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! The firmware on the emulated board: does it answer as specified, whatever it is sent.
+
+use super::count::Counts;
+use super::{Outcome, TOPIC};
+use crate::elf::Image;
+use crate::firmware::Info;
+use crate::parity::{Answer, TOLERANCE};
+use crate::qemu::Device;
+use crate::repo::Repo;
+use crate::shell::say;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The most RAM that the classifier may take beside the stack.
+const CLASSIFIER_RAM_BYTES: u64 = 17 * 1024;
+
+/// The stack's region in the board's memory map.
+const STACK_BYTES: u64 = 8 * 1024;
+
+/// The longest line that the firmware takes.
+const LINE_BYTES: usize = 1024;
+
+/// What every case needs.
+struct Bench {
+    image: PathBuf,
+    /// A frozen model, and the answers that it gave when it was frozen.
+    model: PathBuf,
+    answers: String,
+    /// A folder for damaged copies.
+    work: PathBuf,
+}
+
+/// One case: its name and what it does.
+type Case = (&'static str, fn(&Bench) -> Result<()>);
+
+const CASES: [Case; 8] = [
+    ("no panic is linked in", no_panic_is_linked_in),
+    ("frozen answers come back", frozen_answers_come_back),
+    ("a bad line is refused and the next one answered", bad_lines_are_refused),
+    ("no bytes stop the loop", no_bytes_stop_the_loop),
+    ("instruction counts repeat", instruction_counts_repeat),
+    ("memory stays within its limits", memory_stays_within_limits),
+    ("no model is refused", no_model_is_refused),
+    ("a damaged model is refused", damaged_models_are_refused),
+];
+
+/// Runs every case on `image`.
+///
+/// # Errors
+/// When the frozen model cannot be read.
+pub fn tests(repo: &Repo, image: &Path) -> Result<Outcome> {
+    let vectors = repo.root.join("tests/vectors");
+    let answers = vectors.join("words_v1.txt");
+    let bench = Bench {
+        image: image.to_path_buf(),
+        model: vectors.join("words_v1.qdm"),
+        answers: fs::read_to_string(&answers)
+            .with_context(|| format!("cannot read {}", answers.display()))?,
+        work: repo.target_dir()?.join("device-tests"),
+    };
+    fs::create_dir_all(&bench.work)?;
+    let mut counts = Counts::default();
+    for (name, case) in CASES {
+        match case(&bench) {
+            Ok(()) => {
+                say(TOPIC, format!("ok: {name}"));
+                counts.passed += 1;
+            }
+            Err(error) => {
+                say(TOPIC, format!("FAILED: {name}: {error:#}"));
+                counts.failed += 1;
+            }
+        }
+    }
+    Ok(Outcome::Done(counts))
+}
+
+/// A board that has said that it is ready.
+fn ready(bench: &Bench) -> Result<Device> {
+    let mut device = Device::boot(&bench.image, Some(&bench.model))?;
+    Info::parse("ready", &device.line()?)?;
+    Ok(device)
+}
+
+/// Ends a board and expects code 0.
+fn quit(mut device: Device) -> Result<()> {
+    device.send(b":quit\n")?;
+    let code = device.code()?;
+    ensure!(code == 0, "the board ended with code {code}");
+    Ok(())
+}
+
+/// Code that can panic would link the panic machinery; nothing in the image may.
+fn no_panic_is_linked_in(bench: &Bench) -> Result<()> {
+    let symbols = Image::read(&bench.image)?.symbols()?;
+    let found: Vec<&str> = symbols
+        .iter()
+        .map(|symbol| symbol.name.as_str())
+        .filter(|name| name.contains("panicking"))
+        .collect();
+    ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
+    Ok(())
+}
+
+/// The lines `text|class|found|rejected|probabilities` beside the frozen model.
+fn frozen_answers_come_back(bench: &Bench) -> Result<()> {
+    let mut device = ready(bench)?;
+    for line in bench.answers.lines() {
+        let fields: Vec<&str> = line.split('|').collect();
+        let [text, class, _, rejected, probabilities] = fields[..] else {
+            anyhow::bail!("{line:?} does not have 5 fields");
+        };
+        let said = device.ask(text)?;
+        let answer = Answer::from_device(&said)?;
+        ensure!(
+            answer.class == class.parse::<usize>()?,
+            "{text:?}: {said:?} instead of class {class}"
+        );
+        ensure!(
+            said.ends_with("\trejected") == rejected.parse::<bool>()?,
+            "{text:?}: {said:?}, rejected {rejected}"
+        );
+        let wanted =
+            probabilities.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+        ensure!(
+            answer.probabilities.len() == wanted.len(),
+            "{text:?}: {said:?} instead of {probabilities}"
+        );
+        for (got, wanted) in answer.probabilities.iter().zip(wanted) {
+            ensure!(
+                (got - wanted).abs() <= TOLERANCE,
+                "{text:?}: {said:?} instead of {probabilities}"
+            );
+        }
+    }
+    quit(device)
+}
+
+fn bad_lines_are_refused(bench: &Bench) -> Result<()> {
+    let mut device = ready(bench)?;
+    let good = device.ask("set timer for 10 minutes")?;
+    Answer::from_device(&good)?;
+    let longest = "x".repeat(LINE_BYTES);
+    Answer::from_device(&device.ask(&longest)?)?;
+    let cases: [(Vec<u8>, &str); 4] = [
+        (format!("{longest}x").into_bytes(), "!100\t"),
+        ("long ".repeat(20_000).into_bytes(), "!100\t"),
+        (b"caf\xc3".to_vec(), "!101\t"),
+        (b"\xff\xfe\x00".to_vec(), "!101\t"),
+    ];
+    for (bytes, refusal) in cases {
+        device.send(&bytes)?;
+        let said = device.ask("")?;
+        ensure!(said.starts_with(refusal), "{said:?} instead of {refusal:?}");
+        let again = device.ask("set timer for 10 minutes")?;
+        let (again, good) = (Answer::from_device(&again)?, Answer::from_device(&good)?);
+        ensure!(again.probabilities == good.probabilities, "another answer after a refusal");
+    }
+    quit(device)
+}
+
+/// Lines of arbitrary bytes: each gets exactly one answer of a known form.
+fn no_bytes_stop_the_loop(bench: &Bench) -> Result<()> {
+    let mut device = ready(bench)?;
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        // Xorshift: any fixed stream of bytes serves.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 32
+    };
+    for round in 0..150 {
+        let length = next() % 1100;
+        // Every other line is printable text, which reaches the classifier more often.
+        let byte = |value: u64| {
+            if round % 2 == 0 { value as u8 } else { b' ' + (value % 95) as u8 }
+        };
+        let line: Vec<u8> = (0..length)
+            .map(|_| byte(next()))
+            .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+            .collect();
+        device.send(&line)?;
+        let said = device.ask("")?;
+        let refused = said.starts_with("!100\t") || said.starts_with("!101\t");
+        ensure!(refused || Answer::from_device(&said).is_ok(), "line {round}: {said:?}");
+    }
+    quit(device)
+}
+
+fn instruction_counts_repeat(bench: &Bench) -> Result<()> {
+    let texts = ["turn on the porch light", "", "set a timer for ten minutes"];
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let mut device = ready(bench)?;
+        for text in texts {
+            counts.push(Answer::from_device(&device.ask(text)?)?.instructions);
+        }
+        quit(device)?;
+    }
+    let (first, second) = counts.split_at(texts.len());
+    ensure!(first.iter().all(|&count| count > 0), "the board does not count: {first:?}");
+    ensure!(first == second, "{first:?} and then {second:?}");
+    Ok(())
+}
+
+fn memory_stays_within_limits(bench: &Bench) -> Result<()> {
+    let mut device = ready(bench)?;
+    device.ask("turn on the porch light")?;
+    let info = Info::parse("info", &device.ask(":info")?)?;
+    let length = fs::metadata(&bench.model)?.len();
+    ensure!(
+        info.model_bytes == length,
+        "{} bytes of model, the file has {length}",
+        info.model_bytes
+    );
+    ensure!(info.classifier_ram_bytes <= CLASSIFIER_RAM_BYTES, "{info:?}");
+    ensure!(info.classifier_ram_bytes <= info.static_ram_bytes, "{info:?}");
+    ensure!(info.stack_bytes > 0 && info.stack_bytes < STACK_BYTES, "{info:?}");
+    quit(device)
+}
+
+fn no_model_is_refused(bench: &Bench) -> Result<()> {
+    refused(Device::boot(&bench.image, None)?)
+}
+
+/// Copies that are cut short, changed by one bit, or no model at all.
+fn damaged_models_are_refused(bench: &Bench) -> Result<()> {
+    let good = fs::read(&bench.model)?;
+    let flip = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let copies = [
+        ("the first byte", flip(0)),
+        ("the version", flip(4)),
+        ("the middle", flip(good.len() / 2)),
+        ("the last byte", flip(good.len() - 1)),
+        ("half a file", good[..good.len() / 2].to_vec()),
+        ("erased flash", vec![0xff; 64 * 1024]),
+    ];
+    for (what, bytes) in copies {
+        let file = bench.work.join("damaged.qdm");
+        fs::write(&file, bytes)?;
+        refused(Device::boot(&bench.image, Some(&file))?).context(what)?;
+    }
+    Ok(())
+}
+
+/// Expects `!number` and the same number as exit code.
+fn refused(mut device: Device) -> Result<()> {
+    let said = device.line()?;
+    let number =
+        said.strip_prefix('!').and_then(|rest| rest.split('\t').next()).map(str::parse::<i32>);
+    let Some(Ok(number)) = number else {
+        anyhow::bail!("{said:?} is no refusal");
+    };
+    let code = device.code()?;
+    ensure!((1..100).contains(&number) && code == number, "{said:?}, then exit code {code}");
+    Ok(())
+}

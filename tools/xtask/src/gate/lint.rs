@@ -1,0 +1,61 @@
+//! Formatting, lints and documentation.
+
+use super::Outcome;
+use super::count::Counts;
+use crate::repo::Repo;
+use crate::setup::DEMO_TARGET;
+use crate::shell::Run;
+use anyhow::Result;
+
+/// Turns every lint into an error.
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
+/// Formatting of both workspaces.
+pub fn fmt(repo: &Repo) -> Result<Outcome> {
+    for run in [repo.host("cargo").arg("fmt"), repo.firmware_on_host("fmt")] {
+        run.args(["--all", "--check"]).go()?;
+    }
+    Ok(Outcome::Done(Counts::default()))
+}
+
+/// Lints of everything that builds for the host.
+pub fn clippy(repo: &Repo, teacher: bool) -> Result<Outcome> {
+    let host = || repo.host("cargo").args(["clippy", "--all-targets"]);
+    host().arg("--workspace").args(DENY).go()?;
+    if teacher {
+        host().args(["--package", "qdllm-trainer", "--features", "teacher"]).args(DENY).go()?;
+    }
+    repo.firmware_on_host("clippy")
+        .args(["--all-targets", "--package", "qdllm-app"])
+        .args(DENY)
+        .go()?;
+    Ok(Outcome::Done(Counts::default()))
+}
+
+/// Documentation of every crate, the teachers' heavy build apart.
+pub fn docs(repo: &Repo) -> Result<Outcome> {
+    let runtime = ["--package", "qdllm-runtime", "--all-features"];
+    let strict =
+        |run: Run| run.args(["--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings").go();
+    strict(repo.host("cargo").args(["doc", "--workspace"]))?;
+    strict(repo.host("cargo").arg("doc").args(runtime))?;
+    strict(repo.firmware_on_host("doc").args(["--package", "qdllm-app"]))?;
+    Ok(Outcome::Done(Counts::default()))
+}
+
+/// Lints of the board crate, for its own target.
+pub fn board(repo: &Repo, targets: bool) -> Result<Outcome> {
+    if !targets {
+        return Ok(Outcome::Skipped("there is no bare-metal target".to_owned()));
+    }
+    if !repo.bare("cargo").args(["clippy", "--version"]).works() {
+        let why = "the firmware's toolchain has no clippy";
+        return Ok(Outcome::Skipped(why.to_owned()));
+    }
+    repo.bare("cargo")
+        .args(["clippy", "--release", "--package", "qdllm-qemu"])
+        .args(["--target", DEMO_TARGET])
+        .args(DENY)
+        .go()?;
+    Ok(Outcome::Done(Counts::default()))
+}

@@ -1,0 +1,136 @@
+//! `test`: everything that must hold before a change lands, step by step.
+//!
+//! A failing step does not stop the ones that do not need it. The last line is
+//! `N passed, N failed, N skipped`, counting single tests, and each step that has none as one.
+
+mod build;
+mod count;
+mod device;
+mod lint;
+mod same;
+mod units;
+
+use crate::firmware;
+use crate::repo::Repo;
+use crate::setup;
+use crate::shell::say;
+use anyhow::{Result, bail};
+use clap::Args;
+use count::Counts;
+use std::time::{Duration, Instant};
+
+const TOPIC: &str = "test";
+
+/// Options of `cargo xtask test`.
+#[derive(Args)]
+pub struct Options {
+    /// Lints the language-model teachers too: a heavy build
+    #[arg(long)]
+    teacher: bool,
+    /// Runs only the steps whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// How a step that did not fail ended.
+enum Outcome {
+    /// It held; the tests that it ran, none for a plain check.
+    Done(Counts),
+    /// It could not run here, and why.
+    Skipped(String),
+}
+
+/// Steps run so far.
+struct Gate<'a> {
+    options: &'a Options,
+    total: Counts,
+    report: Vec<(String, Duration, String)>,
+}
+
+impl Gate<'_> {
+    /// Runs one step if it was chosen.
+    fn step(&mut self, name: &str, run: impl FnOnce() -> Result<Outcome>) {
+        if self.options.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {
+            self.needed(name, run);
+        }
+    }
+
+    /// Runs one step, chosen or not, and keeps its result: others build on it.
+    fn needed(&mut self, name: &str, run: impl FnOnce() -> Result<Outcome>) {
+        say(TOPIC, format!("--- {name}"));
+        let started = Instant::now();
+        let result = run();
+        let took = started.elapsed();
+        let word = match result {
+            Ok(Outcome::Done(counts)) if counts.failed > 0 => {
+                self.total.add(counts);
+                format!("FAILED, {} of {} tests", counts.failed, counts.passed + counts.failed)
+            }
+            Ok(Outcome::Done(counts)) => {
+                self.total.add(if counts.ran() == 0 { Counts::passed(1) } else { counts });
+                match counts.ran() {
+                    0 => "ok".to_owned(),
+                    _ => format!("ok, {} tests", counts.passed),
+                }
+            }
+            Ok(Outcome::Skipped(why)) => {
+                self.total.skipped += 1;
+                format!("skipped: {why}")
+            }
+            Err(error) => {
+                say(TOPIC, format!("{name}: {error:#}"));
+                self.total.failed += 1;
+                format!("FAILED: {error}")
+            }
+        };
+        say(TOPIC, format!("--- {name}: {word} ({:.1} s)", took.as_secs_f32()));
+        self.report.push((name.to_owned(), took, word));
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a step failed.
+pub fn run(repo: &Repo, options: &Options) -> Result<()> {
+    let mut gate = Gate { options, total: Counts::default(), report: Vec::new() };
+    let started = Instant::now();
+
+    gate.step("fmt", || lint::fmt(repo));
+    gate.step("clippy", || lint::clippy(repo, options.teacher));
+    gate.step("unit and integration tests", || units::tests(repo));
+    gate.step("doc tests", || units::doc_tests(repo));
+    gate.step("docs", || lint::docs(repo));
+    gate.step("firmware app on the host", || units::firmware_app(repo));
+    let mut targets = false;
+    gate.needed("bare-metal set-up", || {
+        setup::ensure(repo, &setup::ALL_TARGETS)?;
+        targets = true;
+        Ok(Outcome::Done(Counts::default()))
+    });
+    gate.step("runtime, each feature, each target", || build::features(repo, targets));
+    gate.step("clippy for the board", || lint::board(repo, targets));
+    let mut image = None;
+    gate.needed("firmware image", || {
+        image = Some(firmware::build(repo)?);
+        Ok(Outcome::Done(Counts::default()))
+    });
+    let without = || Outcome::Skipped("there is no firmware image".to_owned());
+    let image = image.as_deref();
+    gate.step("device", || image.map_or_else(|| Ok(without()), |image| device::tests(repo, image)));
+    gate.step("device equals host", || {
+        image.map_or_else(|| Ok(without()), |image| same::tests(repo, image))
+    });
+
+    println!();
+    for (name, took, word) in &gate.report {
+        println!("{:>7.1} s  {name}: {word}", took.as_secs_f32());
+    }
+    println!("{:>7.1} s  all", started.elapsed().as_secs_f32());
+    let Counts { passed, failed, skipped } = gate.total;
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        bail!("{failed} failed");
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! What `teach` reads: labelled rows, some of whose labels are set aside, unlabelled texts and a test file.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use super::TeachArgs;
+use crate::data::{BadRows, Rows};
+use crate::draws::draw_labels;
+
+/// All texts of a run, each once.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// Class names, sorted.
+    pub classes: Vec<String>,
+    /// Texts whose label the teacher may know, with the class.
+    pub known: Vec<(String, usize)>,
+    /// Texts of the data file whose label was set aside, with the class.
+    pub hidden: Vec<(String, usize)>,
+    /// Texts that never had a label.
+    pub unlabelled: Vec<String>,
+    /// The test file.
+    pub test: Vec<(String, usize)>,
+    /// Rows left out as bad.
+    pub skipped: u64,
+}
+
+impl Texts {
+    /// Reads all files that the arguments name.
+    ///
+    /// # Errors
+    /// At the first bad row unless those are skipped, and when a test label is no class of the data.
+    pub fn read(args: &TeachArgs) -> Result<Self> {
+        let mut texts = Self::default();
+        let mut seen: HashMap<String, String> = HashMap::new();
+        if let Some(path) = &args.data {
+            let mut rows: Vec<(String, String)> = Vec::new();
+            for (line, label, text) in labelled(path, args.bad_rows, &mut texts.skipped)? {
+                match seen.get(&text) {
+                    None => {
+                        seen.insert(text.clone(), label.clone());
+                        rows.push((label, text));
+                    }
+                    Some(earlier) if *earlier == label => {}
+                    Some(_) if args.bad_rows == BadRows::Skip => texts.skipped += 1,
+                    Some(earlier) => bail!(
+                        "{}:{line}: this text is labelled `{label}` here and `{earlier}` above; keep one of the two",
+                        path.display()
+                    ),
+                }
+            }
+            texts.sort_out(rows, args)?;
+        }
+        for path in &args.unlabelled {
+            for text in unlabelled(path, args.bad_rows, &mut texts.skipped)? {
+                if !seen.contains_key(&text) {
+                    seen.insert(text.clone(), String::new());
+                    texts.unlabelled.push(text);
+                }
+            }
+        }
+        if let Some(path) = &args.test {
+            let taught: HashSet<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
+            let mut overlap = 0;
+            let mut test = Vec::new();
+            for (line, label, text) in labelled(path, args.bad_rows, &mut texts.skipped)? {
+                let Some(class) = texts.classes.iter().position(|c| *c == label) else {
+                    bail!(
+                        "{}:{line}: label `{label}` is none of the classes ({}); correct it or add it to the data",
+                        path.display(),
+                        texts.classes.join(", ")
+                    );
+                };
+                overlap += usize::from(taught.contains(text.as_str()));
+                test.push((text, class));
+            }
+            if overlap > 0 {
+                eprintln!(
+                    "warning: {overlap} test texts are among the labelled ones; the test accuracy is too good"
+                );
+            }
+            texts.test = test;
+        }
+        Ok(texts)
+    }
+
+    /// Sets labels aside as `--labels-per-class` and `--heldback` ask.
+    fn sort_out(&mut self, rows: Vec<(String, String)>, args: &TeachArgs) -> Result<()> {
+        let mut keep = match args.labels_per_class {
+            Some(n) => draw_labels(&rows, n, args.label_draw),
+            None => vec![true; rows.len()],
+        };
+        if let Some(share) = args.heldback {
+            for (keep, (_, text)) in keep.iter_mut().zip(&rows) {
+                *keep &= place(text) >= share;
+            }
+        }
+        self.classes = if args.classes.is_empty() {
+            rows.iter()
+                .zip(&keep)
+                .filter(|(_, k)| **k)
+                .map(|((label, _), _)| label.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        } else {
+            args.classes.clone()
+        };
+        for ((label, text), keep) in rows.into_iter().zip(keep) {
+            match self.classes.iter().position(|c| *c == label) {
+                Some(class) if keep => self.known.push((text, class)),
+                Some(class) => self.hidden.push((text, class)),
+                None => bail!(
+                    "class `{label}` has no text left whose label is kept; lower --heldback or name it in --classes"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// The texts that get a soft label, in the order of the files: those of the data file, then the unlabelled.
+    pub fn to_label(&self) -> Vec<&str> {
+        let own = self.known.iter().chain(&self.hidden).map(|(text, _)| text.as_str());
+        own.chain(self.unlabelled.iter().map(String::as_str)).collect()
+    }
+}
+
+/// Where in [0, 1) a text falls when a share is held back.
+fn place(text: &str) -> f64 {
+    let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text.as_bytes()).finalize();
+    let word = hash.iter().take(6).fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    word as f64 / (1u64 << 48) as f64
+}
+
+fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(u64, String, String)>> {
+    let mut rows = Rows::labelled(path, bad)?;
+    let mut out = Vec::new();
+    for row in rows.by_ref() {
+        let row = row?;
+        let label = row
+            .label
+            .with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
+        out.push((row.line, label, row.text));
+    }
+    *skipped += rows.skipped();
+    Ok(out)
+}
+
+fn unlabelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
+    let mut rows = Rows::unlabelled(path, bad)?;
+    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<Vec<_>>>()?;
+    *skipped += rows.skipped();
+    Ok(texts)
+}

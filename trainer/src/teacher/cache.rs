@@ -1,0 +1,246 @@
+//! Features on disk: an append-only file a model and setting, so that no text is run through a model twice.
+//!
+//! Layout, little endian: magic `qdllmfc1`, cells u32, width u32, SHA-256 of the identity; then fixed-size records of
+//! key (SHA-256 of identity and text, 32 bytes), tokens u32 with bit 31 set when the text was cut, and for each cell
+//! `width` f32 followed by the CRC-32 of those bytes. A run that ends in the middle of a record leaves a torn tail,
+//! which opening drops. The index lives in memory and is rebuilt from the keys.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+use sha2::{Digest, Sha256};
+
+use super::{Identity, Pooled, TeacherError, digest};
+
+const MAGIC: &[u8; 8] = b"qdllmfc1";
+const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
+/// Key and token count in front of a record's vectors.
+const RECORD_HEAD_BYTES: usize = 32 + 4;
+const CUT: u32 = 1 << 31;
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Name of a text under one identity.
+pub type Key = [u8; 32];
+
+/// An open feature file, locked against other writers.
+pub struct Cache {
+    path: PathBuf,
+    file: File,
+    seed: [u8; 32],
+    cells: usize,
+    width: usize,
+    index: HashMap<Key, Entry>,
+    records: u64,
+}
+
+/// What is known of a held text without reading its vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    record: u64,
+    /// Tokens the model read.
+    pub tokens: usize,
+    /// True when the text had been cut.
+    pub cut: bool,
+}
+
+impl Cache {
+    /// Opens or creates the file for `identity` in `folder`; a torn tail is cut off.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, another run holds the file, or the file is of another kind.
+    pub fn open(
+        folder: &Path,
+        identity: &Identity,
+        cells: usize,
+        width: usize,
+    ) -> Result<Self, TeacherError> {
+        std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
+        let seed = seed_of(identity);
+        let path = folder.join(format!("{}.features", &digest::hex(&seed)[..16]));
+        let io = |e| TeacherError::io(&path)(e);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
+        if file.try_lock().is_err() {
+            let what = "another run is writing this cache; wait for it or give this run its own with --cache";
+            return Err(TeacherError::model(&path, what));
+        }
+        let header = header(cells, width, &seed);
+        let bytes = file.metadata().map_err(io)?.len();
+        if bytes < HEADER_BYTES {
+            file.set_len(0).map_err(io)?;
+            file.write_all(&header).map_err(io)?;
+        } else {
+            let mut found = vec![0; header.len()];
+            file.read_exact(&mut found).map_err(io)?;
+            if found != header {
+                return Err(TeacherError::Cache {
+                    path,
+                    what: "is not the feature file its name says".into(),
+                });
+            }
+        }
+        let mut cache = Self { path, file, seed, cells, width, index: HashMap::new(), records: 0 };
+        cache.rebuild(bytes.max(HEADER_BYTES))?;
+        Ok(cache)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of texts held.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// True when no text is held.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The key of a text.
+    pub fn key(&self, text: &str) -> Key {
+        let mut hash = Sha256::new_with_prefix(self.seed);
+        hash.update(text.as_bytes());
+        hash.finalize().into()
+    }
+
+    /// What is held of a text, if anything.
+    pub fn get(&self, key: &Key) -> Option<Entry> {
+        self.index.get(key).copied()
+    }
+
+    /// Appends features and hands them to the system; keys already held are left as they are.
+    ///
+    /// # Errors
+    /// When writing fails or the features have another size than the file's records.
+    pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<(), TeacherError> {
+        let mut bytes = Vec::new();
+        let mut fresh: Vec<(Key, Entry)> = Vec::new();
+        for (key, row) in rows {
+            if row.values.len() != self.cells * self.width {
+                let what = format!(
+                    "holds records of {} numbers, got {}",
+                    self.cells * self.width,
+                    row.values.len()
+                );
+                return Err(TeacherError::Cache { path: self.path.clone(), what });
+            }
+            if self.index.contains_key(key) || fresh.iter().any(|(k, _)| k == key) {
+                continue;
+            }
+            let record = self.records + fresh.len() as u64;
+            fresh.push((*key, Entry { record, tokens: row.tokens, cut: row.cut }));
+            bytes.extend_from_slice(key);
+            let flag = if row.cut { CUT } else { 0 };
+            bytes.extend_from_slice(&(row.tokens as u32 | flag).to_le_bytes());
+            for cell in row.values.chunks_exact(self.width) {
+                let start = bytes.len();
+                bytes.extend(cell.iter().flat_map(|v| v.to_le_bytes()));
+                let sum = CRC.checksum(&bytes[start..]);
+                bytes.extend_from_slice(&sum.to_le_bytes());
+            }
+        }
+        let end = HEADER_BYTES + self.records * self.record_bytes();
+        self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
+        self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
+        self.records += fresh.len() as u64;
+        self.index.extend(fresh);
+        Ok(())
+    }
+
+    /// One cell's vector of a text; `None` when it is not held.
+    ///
+    /// # Errors
+    /// When reading fails or the bytes do not match their checksum.
+    pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>, TeacherError> {
+        let Some(&Entry { record, .. }) = self.index.get(key) else {
+            return Ok(None);
+        };
+        let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
+        let mut bytes = vec![0; self.cell_bytes()];
+        self.read_at(start + (cell * self.cell_bytes()) as u64, &mut bytes)?;
+        let (values, sum) = bytes.split_at(self.width * 4);
+        if CRC.checksum(values).to_le_bytes() != sum {
+            let what = format!("record {record} does not match its checksum");
+            return Err(TeacherError::Cache { path: self.path.clone(), what });
+        }
+        let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        Ok(Some(values.chunks_exact(4).map(float).collect()))
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), TeacherError> {
+        self.file.seek(SeekFrom::Start(offset)).map_err(TeacherError::io(&self.path))?;
+        self.file.read_exact(into).map_err(TeacherError::io(&self.path))
+    }
+
+    fn cell_bytes(&self) -> usize {
+        self.width * 4 + 4
+    }
+
+    fn record_bytes(&self) -> u64 {
+        (RECORD_HEAD_BYTES + self.cells * self.cell_bytes()) as u64
+    }
+
+    /// Reads the keys of all whole records and cuts off what follows the last good one.
+    fn rebuild(&mut self, bytes: u64) -> Result<(), TeacherError> {
+        let stride = self.record_bytes();
+        let mut whole = (bytes - HEADER_BYTES) / stride;
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
+        for record in 0..whole {
+            let (mut key, mut tokens) = ([0; 32], [0; 4]);
+            reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
+            reader.read_exact(&mut tokens).map_err(TeacherError::io(&self.path))?;
+            let rest = (self.cells * self.cell_bytes()) as i64;
+            reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
+            let word = u32::from_le_bytes(tokens);
+            self.index.insert(
+                key,
+                Entry { record, tokens: (word & !CUT) as usize, cut: word & CUT != 0 },
+            );
+        }
+        // Only the newest records can be half on disk with the file already long enough: check from the end.
+        while whole > 0 && !self.sound(whole - 1)? {
+            whole -= 1;
+            self.index.retain(|_, entry| entry.record < whole);
+        }
+        self.records = whole;
+        self.file.set_len(HEADER_BYTES + whole * stride).map_err(TeacherError::io(&self.path))
+    }
+
+    fn sound(&mut self, record: u64) -> Result<bool, TeacherError> {
+        let mut bytes = vec![0; self.cells * self.cell_bytes()];
+        self.read_at(
+            HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64,
+            &mut bytes,
+        )?;
+        Ok(bytes.chunks_exact(self.cell_bytes()).all(|cell| {
+            let (values, sum) = cell.split_at(self.width * 4);
+            CRC.checksum(values).to_le_bytes() == sum
+        }))
+    }
+}
+
+fn seed_of(identity: &Identity) -> [u8; 32] {
+    // The name is for people: a renamed file of equal bytes keeps its cache.
+    let mut hash = Sha256::new_with_prefix(b"qdllm features");
+    for part in [&identity.digest, &identity.settings] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+fn header(cells: usize, width: usize, seed: &[u8; 32]) -> Vec<u8> {
+    [MAGIC.as_slice(), &(cells as u32).to_le_bytes(), &(width as u32).to_le_bytes(), seed].concat()
+}

@@ -1,0 +1,153 @@
+//! A causal language model as a feature extractor: prompt, decoder and pooling put together.
+
+use std::path::Path;
+
+use candle_core::Device;
+use tokenizers::Tokenizer;
+
+use super::batch::by_length;
+use super::gguf::Gguf;
+use super::llama::{Llama, Tokens};
+use super::pool::{Cell, Pooling, pool};
+use super::prompt::{Prompt, Prompted};
+use super::{Extractor, Identity, Pooled, TeacherError, digest};
+
+/// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
+pub(super) const TOKENS_A_BATCH: usize = 512;
+
+/// A decoder from a GGUF file with its tokenizer and prompt.
+pub struct Causal {
+    pub(super) model: Llama,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) device: Device,
+    prompt: Prompt,
+    limit: usize,
+    cells: Vec<Cell>,
+    name: String,
+    digest: String,
+}
+
+impl Causal {
+    /// Loads a GGUF file. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
+    /// those whose states are wanted, each with both poolings, or none for [`spread`] over the depth.
+    ///
+    /// # Errors
+    /// When the file cannot be used or a layer is deeper than the model.
+    pub fn load(
+        path: &Path,
+        template: &str,
+        limit: usize,
+        layers: &[usize],
+    ) -> Result<Self, TeacherError> {
+        let device = Device::Cpu;
+        let mut gguf = Gguf::open(path)?;
+        let model = Llama::load(&mut gguf, limit, &device)?;
+        let mut tokenizer = gguf.tokenizer()?;
+        let prompt = Prompt::parse(template, &mut tokenizer)?;
+        if prompt.overhead() >= model.context() {
+            let what = format!(
+                "the prompt alone fills the limit of {} tokens; shorten it or raise the limit",
+                model.context()
+            );
+            return Err(TeacherError::model(path, what));
+        }
+        if let Some(layer) = layers.iter().find(|&&layer| layer > model.depth()) {
+            let what = format!("has {} layers, layer {layer} was asked for", model.depth());
+            return Err(TeacherError::model(path, what));
+        }
+        let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
+        let both =
+            |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
+        let cells = layers.iter().flat_map(both).collect();
+        // The file's name rather than `general.name`: converters leave training-run titles in that key.
+        let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let limit = model.context();
+        Ok(Self {
+            model,
+            tokenizer,
+            device,
+            prompt,
+            limit,
+            cells,
+            name,
+            digest: digest::file(path)?,
+        })
+    }
+
+    /// Number of layers.
+    pub fn depth(&self) -> usize {
+        self.model.depth()
+    }
+
+    /// The prompt around each text.
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
+    }
+
+    /// Tokenises texts into the prompt.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
+        texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
+    }
+}
+
+/// Six layers at even steps, the last one among them (all when there are fewer).
+pub fn spread(depth: usize) -> Vec<usize> {
+    let mut layers: Vec<usize> = (1..=6).map(|i| (i * depth).div_ceil(6)).collect();
+    layers.dedup();
+    layers
+}
+
+impl Extractor for Causal {
+    fn identity(&self) -> Identity {
+        let cells: Vec<String> = self.cells.iter().map(ToString::to_string).collect();
+        Identity {
+            name: self.name.clone(),
+            digest: self.digest.clone(),
+            settings: format!("{}, {}", self.summary(), cells.join(", ")),
+        }
+    }
+
+    fn summary(&self) -> String {
+        format!("prompt {:?}, at most {} tokens", self.prompt.template(), self.limit)
+    }
+
+    fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    fn width(&self) -> usize {
+        self.model.width()
+    }
+
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
+        let rows = self.fill(texts)?;
+        let width = self.width();
+        let depth = self.cells.iter().map(|c| c.layer).max().unwrap_or(0);
+        let empty = |row: &Prompted| Pooled {
+            values: vec![0.0; self.cells.len() * width],
+            tokens: row.ids.len(),
+            cut: row.cut,
+        };
+        let mut out: Vec<Pooled> = rows.iter().map(empty).collect();
+        let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len()).collect();
+        for group in by_length(&lengths, TOKENS_A_BATCH) {
+            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
+            let tokens = Tokens::causal(&ids, &self.device)?;
+            self.model.run(&tokens, depth, |layer, states| {
+                for (slot, cell) in self.cells.iter().enumerate().filter(|(_, c)| c.layer == layer)
+                {
+                    for (row, &i) in group.iter().enumerate() {
+                        let pooled =
+                            pool(states, row, &rows[i].text, lengths[i] - 1, cell.pooling)?;
+                        out[i].values[slot * width..(slot + 1) * width].copy_from_slice(&pooled);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,30 @@
+//! SHA-256 of files and settings, as lower-case hexadecimal.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::TeacherError;
+
+/// Digest of a file's bytes, read in pieces.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn file(path: &Path) -> Result<String, TeacherError> {
+    let mut reader = File::open(path).map_err(TeacherError::io(path))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match reader.read(&mut buffer).map_err(TeacherError::io(path))? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Lower-case hexadecimal of bytes.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

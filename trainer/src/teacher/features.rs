@@ -1,0 +1,137 @@
+//! A model and its cache as one source of features: what is on disk is read, the rest is computed and kept.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::cache::{Cache, Key};
+use super::{Cell, Extractor, Identity, Pooled, TeacherError};
+
+/// Texts run and written together. A chunk that a run did not finish is computed whole again, so that every batch,
+/// and with it every last bit of the features, is what an undisturbed run gives.
+const TEXTS_A_CHUNK: usize = 64;
+
+/// What one call of [`Features::prepare`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Work {
+    /// Different texts asked for.
+    pub texts: usize,
+    /// Texts run through the model; the others were in the cache.
+    pub computed: usize,
+    /// Tokens run through the model.
+    pub tokens: usize,
+    /// Texts, cached ones included, that were longer than the limit and were cut.
+    pub cut: usize,
+    /// Seconds spent in the model.
+    pub seconds: f64,
+}
+
+/// An extractor with its cache file.
+pub struct Features {
+    extractor: Box<dyn Extractor>,
+    cache: Cache,
+}
+
+impl Features {
+    /// Opens the extractor's cache file in `folder`.
+    ///
+    /// # Errors
+    /// As [`Cache::open`].
+    pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
+        let cache =
+            Cache::open(folder, &extractor.identity(), extractor.cells().len(), extractor.width())?;
+        Ok(Self { extractor, cache })
+    }
+
+    /// Name, digest and settings of the model.
+    pub fn identity(&self) -> Identity {
+        self.extractor.identity()
+    }
+
+    /// The model's settings in a few words.
+    pub fn summary(&self) -> String {
+        self.extractor.summary()
+    }
+
+    /// The vectors a text has.
+    pub fn cells(&self) -> &[Cell] {
+        self.extractor.cells()
+    }
+
+    /// Length of one vector.
+    pub fn width(&self) -> usize {
+        self.extractor.width()
+    }
+
+    /// Makes sure that every text is in the cache. `progress(done, of)` is told after every chunk.
+    ///
+    /// # Errors
+    /// When the model or the cache fails; what was computed before stays in the cache.
+    pub fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Work, TeacherError> {
+        // Sorted by length, then key: equal sets of texts make equal chunks whatever their order.
+        let unique: BTreeMap<(usize, Key), &str> =
+            texts.iter().map(|&text| ((text.len(), self.cache.key(text)), text)).collect();
+        let unique: Vec<(Key, &str)> =
+            unique.into_iter().map(|((_, key), text)| (key, text)).collect();
+        let mut work = Work { texts: unique.len(), ..Work::default() };
+        let mut spent = Duration::ZERO;
+        let mut done = 0;
+        for chunk in unique.chunks(TEXTS_A_CHUNK) {
+            done += chunk.len();
+            if chunk.iter().any(|(key, _)| self.cache.get(key).is_none()) {
+                let started = Instant::now();
+                let texts: Vec<&str> = chunk.iter().map(|(_, text)| *text).collect();
+                let rows = self.extractor.extract(&texts)?;
+                spent += started.elapsed();
+                check_finite(&rows, &texts)?;
+                work.computed += rows.len();
+                work.tokens += rows.iter().map(|r| r.tokens).sum::<usize>();
+                let rows: Vec<(Key, Pooled)> =
+                    chunk.iter().map(|(key, _)| *key).zip(rows).collect();
+                self.cache.append(&rows)?;
+            }
+            progress(done, unique.len());
+        }
+        work.seconds = spent.as_secs_f64();
+        work.cut =
+            unique.iter().filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut)).count();
+        Ok(work)
+    }
+
+    /// One cell's vectors of prepared texts, row-major.
+    ///
+    /// # Errors
+    /// When a text has not been prepared or the cache cannot be read.
+    pub fn vectors(&mut self, texts: &[&str], cell: usize) -> Result<Vec<f32>, TeacherError> {
+        let mut values = Vec::with_capacity(texts.len() * self.width());
+        for text in texts {
+            let key = self.cache.key(text);
+            match self.cache.read(&key, cell)? {
+                Some(row) => values.extend(row),
+                None => {
+                    let (path, what) = (
+                        self.cache.path().to_owned(),
+                        format!("has no features of `{}`", start(text)),
+                    );
+                    return Err(TeacherError::Cache { path, what });
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+fn check_finite(rows: &[Pooled], texts: &[&str]) -> Result<(), TeacherError> {
+    match rows.iter().zip(texts).find(|(row, _)| row.values.iter().any(|v| !v.is_finite())) {
+        Some((_, text)) => Err(TeacherError::NonFinite { text: start(text) }),
+        None => Ok(()),
+    }
+}
+
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
+}

@@ -1,0 +1,206 @@
+//! A probe teacher: models, the cells that cross-validation chose, the fitted probes and their temperature.
+
+use serde::Serialize;
+
+use super::blend::{Blend, Candidate, average, blends, finalists};
+use super::calibrate::{Labels, cool, judge, temperature};
+use super::features::{Features, Work};
+use super::folds::stratified;
+use super::logistic::{Logistic, Matrix};
+use super::probe::{Scaler, choose, cross_validate};
+use super::selftrain::{View, fit, held_out};
+use super::{Identity, Teacher, TeacherError};
+
+/// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
+pub const POOL_TEXTS: usize = 8000;
+
+/// How a probe teacher is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Rounds of self-training on the unlabelled texts; 0 for none.
+    pub rounds: usize,
+    /// Decides the folds.
+    pub seed: u64,
+}
+
+/// What the fit found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Findings {
+    /// Every cell of every model at its best penalty.
+    pub cells: Vec<Candidate>,
+    /// The best cell of each model and pooling.
+    pub finalists: Vec<Candidate>,
+    /// Sets of finalists, best first; the first was taken.
+    pub blends: Vec<Blend>,
+    /// Held-out accuracy of the whole method on the labelled rows, self-training included.
+    pub accuracy: f64,
+    /// Held-out loss of the same after the temperature, nats.
+    pub loss: f64,
+    /// The temperature.
+    pub temperature: f64,
+    /// Logits of the labelled rows by models that did not see their labels.
+    #[serde(skip)]
+    pub labelled: Vec<Vec<f32>>,
+}
+
+struct Member {
+    model: usize,
+    slot: usize,
+    scaler: Scaler,
+    probe: Logistic,
+}
+
+/// The fitted teacher.
+pub struct ProbeTeacher {
+    sources: Vec<Features>,
+    members: Vec<Member>,
+    classes: Vec<String>,
+    temperature: f64,
+    method: String,
+}
+
+impl ProbeTeacher {
+    /// Chooses cells and fits probes on labelled texts, with unlabelled ones (already prepared in every source, like
+    /// the labelled) for scaling and self-training.
+    ///
+    /// # Errors
+    /// When the labels cannot be cross-validated or a cache cannot be read.
+    pub fn fit(
+        mut sources: Vec<Features>,
+        (texts, labels): (&[&str], &[usize]),
+        unlabelled: &[&str],
+        classes: &[String],
+        options: Options,
+    ) -> Result<(Self, Findings), TeacherError> {
+        let fold = stratified(texts, labels, classes, options.seed)?;
+        let labels = Labels { of: labels.to_vec(), classes: classes.len() };
+        let all: Vec<&str> =
+            texts.iter().chain(unlabelled.iter().take(POOL_TEXTS)).copied().collect();
+
+        let mut cells = Vec::new();
+        for (model, source) in sources.iter_mut().enumerate() {
+            for (slot, cell) in source.cells().to_vec().into_iter().enumerate() {
+                let x = scaled(source, slot, &all)?.1;
+                let rows: Vec<usize> = (0..texts.len()).collect();
+                let trials = cross_validate(&x.select(&rows), &labels, &fold);
+                let trial = choose(trials, &labels);
+                cells.extend(trial.map(|trial| Candidate { model, slot, cell, trial }));
+            }
+        }
+        let finalists = finalists(&cells);
+        let blends = blends(&finalists, &labels);
+        let Some(chosen) = blends.first() else {
+            return Err(TeacherError::Labels("no model was given to probe".into()));
+        };
+        let chosen: Vec<&Candidate> = chosen.members.iter().map(|&i| &finalists[i]).collect();
+
+        let (mut views, mut scalers) = (Vec::new(), Vec::new());
+        for candidate in &chosen {
+            let (scaler, x) = scaled(&mut sources[candidate.model], candidate.slot, &all)?;
+            views.push(View { x, penalty: candidate.trial.penalty });
+            scalers.push(scaler);
+        }
+        let raw = held_out(&views, &labels, &fold, options.rounds);
+        let temperature = temperature(&raw, &labels);
+        let table = cool(&raw, labels.classes, temperature);
+        let (accuracy, loss) = judge(&table, &labels);
+        let everyone: Vec<usize> = (0..texts.len()).collect();
+        let probes = fit(&views, &labels, &everyone, options.rounds);
+        let members = chosen.iter().zip(scalers).zip(probes).map(|((c, scaler), probe)| Member {
+            model: c.model,
+            slot: c.slot,
+            scaler,
+            probe,
+        });
+        let members = members.collect();
+        let method = describe(&sources, &chosen, options, all.len() - texts.len());
+        let findings = Findings {
+            labelled: rows(&table, labels.classes),
+            accuracy,
+            loss,
+            temperature,
+            blends: blends.clone(),
+            finalists: finalists.clone(),
+            cells,
+        };
+        Ok((Self { sources, members, classes: classes.to_vec(), temperature, method }, findings))
+    }
+}
+
+fn scaled(
+    source: &mut Features,
+    slot: usize,
+    texts: &[&str],
+) -> Result<(Scaler, Matrix), TeacherError> {
+    let values = source.vectors(texts, slot)?;
+    let scaler = Scaler::measure(&values, source.width());
+    let x = scaler.apply(&values);
+    Ok((scaler, x))
+}
+
+fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
+    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
+}
+
+fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
+    let models: Vec<String> = sources
+        .iter()
+        .enumerate()
+        .map(|(m, source)| {
+            let identity = source.identity();
+            let own: Vec<String> = chosen
+                .iter()
+                .filter(|c| c.model == m)
+                .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
+                .collect();
+            format!("{} ({}) at {}", identity.name, source.summary(), own.join(" and "))
+        })
+        .collect();
+    let rounds = match options.rounds {
+        0 => String::new(),
+        n => format!("; {n} rounds of self-training on {pool} unlabelled texts"),
+    };
+    format!(
+        "linear probes, averaged: {}{rounds}; folds by seed {}; labelled texts by held-out probes",
+        models.join("; "),
+        options.seed
+    )
+}
+
+impl Teacher for ProbeTeacher {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn models(&self) -> Vec<Identity> {
+        self.sources.iter().map(Features::identity).collect()
+    }
+
+    fn method(&self) -> String {
+        self.method.clone()
+    }
+
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        self.sources.iter_mut().map(|source| source.prepare(texts, progress)).collect()
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let mut tables = Vec::with_capacity(self.members.len());
+        for member in &self.members {
+            let values = self.sources[member.model].vectors(texts, member.slot)?;
+            let x = member.scaler.apply(&values);
+            tables.push(
+                (0..texts.len())
+                    .flat_map(|i| member.probe.log_probabilities(x.row(i)))
+                    .collect::<Vec<f64>>(),
+            );
+        }
+        let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
+        let table = average(&tables, self.classes.len());
+        Ok(rows(&cool(&table, self.classes.len(), self.temperature), self.classes.len()))
+    }
+}

@@ -1,0 +1,93 @@
+//! Teachers: language models that give texts feature vectors or class logits, in batches, on the CPU.
+//!
+//! [`Extractor`] is the seam between a model and everything above it: a model turns texts into one vector a
+//! [`Cell`]; the [`cache`] keeps them; a probe or a prompt's scores turn them into logits.
+
+pub mod batch;
+pub mod blend;
+pub mod cache;
+pub mod calibrate;
+pub mod causal;
+pub mod digest;
+mod error;
+pub mod features;
+pub mod fitted;
+pub mod folds;
+pub mod gguf;
+pub mod llama;
+pub mod logistic;
+pub mod minilm;
+pub mod open;
+pub mod pool;
+pub mod probe;
+pub mod prompt;
+pub mod selftrain;
+pub mod zeroshot;
+
+pub use error::TeacherError;
+pub use pool::{Cell, Pooling};
+
+/// What decides a model's answer to a text; features of equal identity are interchangeable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The model's name, for people.
+    pub name: String,
+    /// SHA-256 of its weight file, hexadecimal.
+    pub digest: String,
+    /// Prompt, token limit, cells: everything else that changes the numbers.
+    pub settings: String,
+}
+
+/// The vectors of one text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pooled {
+    /// One vector a cell, in cell order: cells x width.
+    pub values: Vec<f32>,
+    /// Tokens the model read.
+    pub tokens: usize,
+    /// True when the text was longer than the limit and its end was left out.
+    pub cut: bool,
+}
+
+/// A model that turns texts into vectors.
+pub trait Extractor {
+    /// Name, digest and settings.
+    fn identity(&self) -> Identity;
+    /// The settings in a few words, without the list of cells.
+    fn summary(&self) -> String {
+        self.identity().settings
+    }
+    /// The vectors that [`Self::extract`] gives, in order.
+    fn cells(&self) -> &[Cell];
+    /// Length of one vector.
+    fn width(&self) -> usize;
+    /// Features of a batch of texts, in their order. Equal batches give equal numbers.
+    ///
+    /// # Errors
+    /// When the tokenizer or the model fails.
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
+}
+
+/// Texts in, class logits out: what every way to a soft label comes down to.
+pub trait Teacher {
+    /// The classes, in the order of the logits.
+    fn classes(&self) -> &[String];
+    /// The models behind it.
+    fn models(&self) -> Vec<Identity>;
+    /// Everything beside the models that decides the logits, in words.
+    fn method(&self) -> String;
+    /// Runs the models over texts that are not in their caches; `progress(done, of)` follows each model.
+    ///
+    /// # Errors
+    /// When a model or a cache fails; what was computed before is kept.
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<features::Work>, TeacherError>;
+    /// One logit a class for each prepared text, in their order.
+    ///
+    /// # Errors
+    /// When a text was not prepared or a cache cannot be read.
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
+}

@@ -1,0 +1,158 @@
+//! The decoder against the plain loops: states of all layers, padding, prompts, cutting, class scores.
+
+use std::path::PathBuf;
+
+use qdllm_trainer::teacher::causal::Causal;
+use qdllm_trainer::teacher::zeroshot::ClassScores;
+use qdllm_trainer::teacher::{Extractor, Pooling, TeacherError};
+
+use super::reference::{next_token, states};
+use super::tiny::{BLOCKS, SPECIAL, WIDTH, Weights, llama_weights, vocabulary, write_llama};
+
+const PROMPT: &str = "say {text} now";
+
+fn tiny(
+    prompt: &str,
+    limit: usize,
+) -> (tempfile::TempDir, PathBuf, Weights, Result<Causal, TeacherError>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    let weights = llama_weights();
+    write_llama(&path, "llama", &weights);
+    let model = Causal::load(&path, prompt, limit, &[0, 1, 2]);
+    (folder, path, weights, model)
+}
+
+/// Token ids by hand: bytes, and the three merges.
+fn ids(text: &str) -> Vec<u32> {
+    let vocabulary = vocabulary();
+    let id = |token: &str| vocabulary.iter().position(|v| v == token).unwrap() as u32;
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let token = ["off", "of", "on"].into_iter().find(|t| rest.starts_with(t));
+        let token = token.map_or_else(|| first.to_string(), str::to_owned);
+        rest = &rest[token.len()..];
+        // A space is written as this letter in byte-level vocabularies.
+        out.push(id(if token == " " { "\u{120}" } else { &token }));
+    }
+    out
+}
+
+#[test]
+fn states_of_every_layer_match_the_plain_loops() {
+    let (_folder, _, weights, model) = tiny(PROMPT, 64);
+    let model = model.unwrap();
+    // Different lengths in one batch, so that padding is there to be got wrong.
+    let texts = ["turn the lights off", "on", "a b c d e f 12"];
+    let rows = model.extract(&texts).unwrap();
+    for (text, row) in texts.iter().zip(rows) {
+        let (before, own, after) = (ids("say"), ids(&format!(" {text}")), ids(" now"));
+        let all = [before.clone(), own.clone(), after].concat();
+        assert_eq!(row.tokens, all.len(), "{text}");
+        let wanted = states(&weights, &all);
+        for (slot, cell) in model.cells().iter().enumerate() {
+            let of = &wanted[cell.layer];
+            let pooled: Vec<f64> = match cell.pooling {
+                Pooling::Last => of.last().unwrap().clone(),
+                Pooling::Mean => {
+                    let text = &of[before.len()..before.len() + own.len()];
+                    (0..WIDTH)
+                        .map(|i| text.iter().map(|v| v[i]).sum::<f64>() / text.len() as f64)
+                        .collect()
+                }
+            };
+            let got = &row.values[slot * WIDTH..(slot + 1) * WIDTH];
+            for (got, wanted) in got.iter().zip(pooled) {
+                assert!(
+                    (f64::from(*got) - wanted).abs() < 2e-5,
+                    "{text}, {cell}: {got} is not {wanted}"
+                );
+            }
+        }
+    }
+    assert_eq!(model.cells().len(), 2 * (BLOCKS + 1));
+}
+
+#[test]
+fn a_long_text_is_cut_and_says_so() {
+    let (_folder, _, _, model) = tiny(PROMPT, 12);
+    let model = model.unwrap();
+    let rows = model.extract(&["abcdefghijklmnop", "abc", ""]).unwrap();
+    assert_eq!(
+        rows.iter().map(|r| (r.cut, r.tokens)).collect::<Vec<_>>(),
+        [(true, 12), (false, 11), (false, 8)]
+    );
+    // What is left of a cut text is its beginning.
+    let short = model.extract(&["abcd"]).unwrap();
+    assert!(
+        rows[0].values.iter().zip(&short[0].values).all(|(a, b)| (a - b).abs() < 1e-5),
+        "{short:?}"
+    );
+}
+
+#[test]
+fn class_scores_match_one_pass_a_class() {
+    let (_folder, _, weights, model) = tiny(PROMPT, 64);
+    let words = ["off", "light up", "on it", "x"].map(String::from);
+    let scores = ClassScores::new(model.unwrap(), &words).unwrap();
+    let texts = ["turn it", "a much longer text than that", ""];
+    for (text, row) in texts.iter().zip(scores.extract(&texts).unwrap()) {
+        let prompt = ids(&format!("say {text} now"));
+        for (word, got) in words.iter().zip(row.values) {
+            let own = ids(&format!(" {word}"));
+            let mut sequence = prompt.clone();
+            let mut sum = 0.0;
+            for &token in &own {
+                sum += next_token(&weights, &sequence)[token as usize];
+                sequence.push(token);
+            }
+            let wanted = sum / own.len() as f64;
+            assert!(
+                (f64::from(got) - wanted).abs() < 1e-4,
+                "`{text}`, {word}: {got} is not {wanted}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_special_token_is_one_in_the_prompt_and_plain_letters_in_a_text() {
+    let prompt = format!("{SPECIAL}{{text}}");
+    let (_folder, _, _, model) = tiny(&prompt, 64);
+    let rows = model.unwrap().fill(&["", SPECIAL]).unwrap();
+    assert_eq!(rows[0].ids.len(), 1);
+    assert_eq!(rows[1].ids.len(), 1 + ids(SPECIAL).len());
+    assert!(!rows[1].ids[1..].contains(&rows[0].ids[0]));
+}
+
+fn refusal(result: Result<Causal, TeacherError>) -> String {
+    result.map(|_| ()).expect_err("a bad model was accepted").to_string()
+}
+
+#[test]
+fn bad_models_are_refused_by_name() {
+    let (_folder, path, weights, _) = tiny(PROMPT, 64);
+    let load = |prompt: &str, limit, layers: &[usize]| Causal::load(&path, prompt, limit, layers);
+
+    assert!(refusal(load("no slot", 64, &[])).contains("{text}"));
+    assert!(refusal(load(PROMPT, 5, &[])).contains("prompt alone"));
+    assert!(refusal(load(PROMPT, 64, &[9])).contains("layer 9"));
+
+    write_llama(&path, "gptneox", &weights);
+    let message = refusal(load(PROMPT, 64, &[]));
+    assert!(message.contains("tiny.gguf") && message.contains("`gptneox`"), "{message}");
+
+    let mut missing = weights.clone();
+    missing.remove("blk.1.ffn_up.weight");
+    write_llama(&path, "llama", &missing);
+    assert!(refusal(load(PROMPT, 64, &[])).contains("blk.1.ffn_up.weight"));
+
+    let mut misshapen = weights;
+    misshapen.insert("blk.0.attn_k.weight".into(), (vec![4, 4], vec![0.0; 16]));
+    write_llama(&path, "llama", &misshapen);
+    assert!(refusal(load(PROMPT, 64, &[])).contains("[4, 4]"));
+
+    std::fs::write(&path, b"GGUF but not really").unwrap();
+    assert!(refusal(load(PROMPT, 64, &[])).contains("not a readable GGUF"));
+}
