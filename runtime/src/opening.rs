@@ -49,46 +49,14 @@ impl<V: Value> StateVector<V> {
         let taken = Taken::new(ops);
         let cut = qubits.min(LOW);
         let (below, above) = angles_rad.split_at_checked(cut).unwrap_or((angles_rad, &[]));
-        let low_mask = SIDE as u16 - 1;
-        let side = |angles: &[V], keep: fn(u16) -> bool, shift: usize, turns: &Turns<V::Scalar>| {
-            let own = |terms: &Option<Terms<'_>>| {
-                let kept = phases(terms).filter(move |&(mask, _)| keep(mask));
-                let kept = kept.map(move |(mask, a)| (mask >> shift, V::Scalar::from_f32(a)));
-                Diagonal::new(kept, V::Scalar::ONE).table()
-            };
-            let across = |(mask, _): &(u16, f32)| mask & low_mask != 0 && mask >> LOW != 0;
-            let mut side = Side::product(angles);
-            side.multiply(0, &own(&taken.first), angles.len());
-            side.copy();
-            if let Some(word) = taken.bond {
-                for bond in 0..2 {
-                    if shift == 0 {
-                        side.keep(bond, word);
-                    } else {
-                        let sign = if bond == 1 { -V::Scalar::ONE } else { V::Scalar::ONE };
-                        let crossing = phases(&taken.first)
-                            .filter(across)
-                            .map(|(mask, a)| (mask >> LOW, V::Scalar::from_f32(a) * sign));
-                        let table = Diagonal::new(crossing, V::Scalar::ONE).table();
-                        side.multiply(bond, &table, angles.len());
-                    }
-                }
-            }
-            let second = own(&taken.second);
-            for bond in 0..2 {
-                let size = 1 << angles.len().min(LOW);
-                turns.apply(&mut side.re[bond][..size]);
-                turns.apply(&mut side.im[bond][..size]);
-                side.multiply(bond, &second, angles.len());
-            }
-            side
-        };
-        let low = side(below, |m| m >> LOW == 0, 0, &taken.turns);
-        let high = side(above, |m| m & (SIDE as u16 - 1) == 0, LOW, &taken.turns.above(LOW));
+        let (mut low, mut high) = (Side::EMPTY, Side::EMPTY);
+        low.fill(&taken, &taken.turns, Part::Low, below);
+        high.fill(&taken, &taken.turns.above(LOW), Part::High, above);
         self.expand(&taken, &low, &high, cut, qubits - cut);
     }
 
     /// Writes every product of the two sides to its place.
+    #[inline(never)]
     fn expand(
         &mut self,
         taken: &Taken<'_, V::Scalar>,
@@ -149,11 +117,65 @@ impl<S: Scalar> Crossing<S> {
     }
 }
 
+/// Which phases of a diagonal are meant.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// Those on the low side alone.
+    Low,
+    /// Those on the high side alone.
+    High,
+    /// The high words of those across the cut, with their sign or against it.
+    Across { negated: bool },
+}
+
+impl Part {
+    /// The phase's word on the side that is meant, and whether it is negated.
+    fn of(self, mask: u16) -> Option<(u16, bool)> {
+        let (low, high) = (mask & (SIDE as u16 - 1), mask >> LOW);
+        match self {
+            Self::Low => (high == 0).then_some((low, false)),
+            Self::High => (low == 0).then_some((high, false)),
+            Self::Across { negated } => (low != 0 && high != 0).then_some((high, negated)),
+        }
+    }
+}
+
+// What is not inlined here keeps its tables on the stack only while it runs.
 impl<V: Value> Side<V> {
-    /// The encoder's product state (both bonds).
-    fn product(angles_rad: &[V]) -> Self {
-        let mut side = Self { re: [[V::ZERO; SIDE]; 2], im: [[V::ZERO; SIDE]; 2] };
-        let product = &mut side.re[0];
+    const EMPTY: Self = Self { re: [[V::ZERO; SIDE]; 2], im: [[V::ZERO; SIDE]; 2] };
+
+    /// Encoder, first diagonal, rotations, second diagonal, for both bonds.
+    #[inline(never)]
+    fn fill(
+        &mut self,
+        taken: &Taken<'_, V::Scalar>,
+        turns: &Turns<V::Scalar>,
+        part: Part,
+        angles_rad: &[V],
+    ) {
+        let qubits = angles_rad.len();
+        self.product(angles_rad);
+        self.multiply(0, &taken.first, part, qubits);
+        self.copy();
+        for bond in 0..taken.bonds() {
+            if let Some(word) = taken.bond {
+                if part == Part::Low {
+                    self.keep(bond, word);
+                } else {
+                    let across = Part::Across { negated: bond == 1 };
+                    self.multiply(bond, &taken.first, across, qubits);
+                }
+            }
+            let size = 1 << qubits.min(LOW);
+            turns.apply(&mut self.re[bond & 1][..size]);
+            turns.apply(&mut self.im[bond & 1][..size]);
+            self.multiply(bond, &taken.second, part, qubits);
+        }
+    }
+
+    /// The encoder's product state.
+    fn product(&mut self, angles_rad: &[V]) {
+        let product = &mut self.re[0];
         product[0] = V::splat(V::Scalar::ONE);
         for (q, &angle) in angles_rad.iter().enumerate().take(LOW) {
             let (sin, cos) = (angle * V::Scalar::HALF).sin_cos();
@@ -162,7 +184,7 @@ impl<V: Value> Side<V> {
                 (*a, *b) = (*a * cos, *a * sin);
             }
         }
-        for (x, (re, im)) in side.re[0].iter_mut().zip(&mut side.im[0]).enumerate() {
+        for (x, (re, im)) in self.re[0].iter_mut().zip(&mut self.im[0]).enumerate() {
             // (-i)^popcount times the real product.
             let r = *re;
             (*re, *im) = match x.count_ones() % 4 {
@@ -172,7 +194,6 @@ impl<V: Value> Side<V> {
                 _ => (V::ZERO, r),
             };
         }
-        side
     }
 
     fn copy(&mut self) {
@@ -190,8 +211,17 @@ impl<V: Value> Side<V> {
         }
     }
 
-    fn multiply(&mut self, bond: usize, table: &[[V::Scalar; 2]; SIDE], qubits: usize) {
-        let plane = self.re[bond].iter_mut().zip(&mut self.im[bond]).zip(table);
+    /// Multiplies a bond by the phases that are meant.
+    #[inline(never)]
+    fn multiply(&mut self, bond: usize, terms: &Option<Terms<'_>>, part: Part, qubits: usize) {
+        let Some(terms) = terms else { return };
+        let meant = terms.clone().filter_map(|(mask, angle)| {
+            let (word, negated) = part.of(mask)?;
+            let angle = V::Scalar::from_f32(angle);
+            Some((word, if negated { -angle } else { angle }))
+        });
+        let table = Diagonal::new(meant, V::Scalar::ONE).table();
+        let plane = self.re[bond & 1].iter_mut().zip(&mut self.im[bond & 1]).zip(&table);
         for ((re, im), &[c, s]) in plane.take(1 << qubits) {
             (*re, *im) = (*re * c - *im * s, *re * s + *im * c);
         }
@@ -249,6 +279,10 @@ impl<'a, S: Scalar> Taken<'a, S> {
         taken
     }
 
+    fn bonds(&self) -> usize {
+        if self.bond.is_some() { 2 } else { 1 }
+    }
+
     fn class(&self, low: u16) -> Option<usize> {
         self.classes.iter().position(|&c| c == low && c != 0)
     }
@@ -269,10 +303,6 @@ impl<'a, S: Scalar> Taken<'a, S> {
         }
         crossing
     }
-}
-
-fn phases<'a>(terms: &Option<Terms<'a>>) -> impl Iterator<Item = (u16, f32)> + use<'a> {
-    terms.clone().into_iter().flatten()
 }
 
 /// The phases that cross the cut: (low word, high word, angle).
