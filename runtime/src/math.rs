@@ -111,7 +111,8 @@ const QUARTER: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8];
 ///
 /// libm's computes in `f64`, which a microcontroller does in software.
 fn circle(x: f32) -> (f32, f32) {
-    if x.is_nan() || x > FAR || x < -FAR {
+    // Not a number lies in no range.
+    if !(-FAR..=FAR).contains(&x) {
         return libm::sincosf(x);
     }
     let quarters = x * core::f32::consts::FRAC_2_PI;

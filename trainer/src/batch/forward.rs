@@ -65,8 +65,8 @@ trait Source<S: Simd> {
 /// The outer product of the factors: `sum_b L_b (x) R_b`.
 struct Outer<'a, S: Simd, const BONDS: usize> {
     cut: usize,
-    low: [(&'a [S::f32s], &'a [S::f32s]); BONDS],
-    high: [(&'a [S::f32s], &'a [S::f32s]); BONDS],
+    low: [Whole<'a, S>; BONDS],
+    high: [Whole<'a, S>; BONDS],
 }
 
 impl<S: Simd, const BONDS: usize> Source<S> for Outer<'_, S, BONDS> {
@@ -90,7 +90,7 @@ impl<S: Simd, const BONDS: usize> Source<S> for Outer<'_, S, BONDS> {
     }
 }
 
-/// A whole state.
+/// The planes of a whole state or of one bond of a factor.
 struct Whole<'a, S: Simd>(&'a [S::f32s], &'a [S::f32s]);
 
 impl<S: Simd> Source<S> for Whole<'_, S> {
@@ -223,13 +223,17 @@ pub(crate) fn expectations<S: Simd, const KEEP: bool>(
                     (l0.parts(simd), l1.parts(simd), h0.parts(simd), h1.parts(simd));
                 let outer = Outer::<S, 2> {
                     cut: plan.cut,
-                    low: [(l0.0, l0.1), (l1.0, l1.1)],
-                    high: [(h0.0, h0.1), (h1.0, h1.1)],
+                    low: [Whole(l0.0, l0.1), Whole(l1.0, l1.1)],
+                    high: [Whole(h0.0, h0.1), Whole(h1.0, h1.1)],
                 };
                 gather_any(simd, &outer, step, above, target);
             } else {
                 let (l, h) = (low[0].parts(simd), high[0].parts(simd));
-                let outer = Outer::<S, 1> { cut: plan.cut, low: [(l.0, l.1)], high: [(h.0, h.1)] };
+                let outer = Outer::<S, 1> {
+                    cut: plan.cut,
+                    low: [Whole(l.0, l.1)],
+                    high: [Whole(h.0, h.1)],
+                };
                 gather_any(simd, &outer, step, above, target);
             }
         } else {

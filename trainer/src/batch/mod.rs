@@ -40,8 +40,8 @@ pub struct Batch {
     plan: Plan,
 }
 
-/// The memory of one thread: 270 KiB for expectations, 800 KiB for gradients (11 qubits, one fused
-/// layer after the first).
+/// The memory of one thread: a state for expectations, three for gradients (more for each further
+/// diagonal of a deeper circuit).
 pub struct Work {
     tape: Tape,
     back: Option<Back>,

@@ -135,7 +135,7 @@ fn overlap_pass<S: Simd, const R: usize, const N: usize>(
 
 /// How many of the `left` turns the next pass takes: as even as the register count allows.
 #[inline(always)]
-fn share<S: Simd>(left: usize, most: usize) -> usize {
+fn share(left: usize, most: usize) -> usize {
     let passes = left.div_ceil(most);
     left.div_ceil(passes.max(1))
 }
@@ -150,7 +150,7 @@ pub(crate) fn turn_all<S: Simd, const BACK: bool>(
 ) {
     let most = if S::REGISTER_COUNT >= 32 { 4 } else { 3 };
     while !turns.is_empty() {
-        let (now, rest) = turns.split_at(share::<S>(turns.len(), most));
+        let (now, rest) = turns.split_at(share(turns.len(), most));
         match now.len() {
             1 => turn_pass::<S, 1, 2, BACK>(simd, plane, qubits, now),
             2 => turn_pass::<S, 2, 4, BACK>(simd, plane, qubits, now),
@@ -173,7 +173,7 @@ pub(crate) fn overlap_all<S: Simd>(
 ) {
     let most = if S::REGISTER_COUNT >= 32 { 3 } else { 2 };
     while !turns.is_empty() {
-        let (now, rest) = turns.split_at(share::<S>(turns.len(), most));
+        let (now, rest) = turns.split_at(share(turns.len(), most));
         let (own, others) = sums.split_at_mut(now.len());
         match now.len() {
             1 => overlap_pass::<S, 1, 2>(simd, l, p, qubits, now, own),
