@@ -50,6 +50,10 @@ pub enum Error {
     WrongInputLength = 20,
     /// The vector given holds a number that is not finite.
     InputNotFinite = 21,
+    /// A compiled back end contradicts the model's sizes or cannot be decoded.
+    BadBackEnd = 22,
+    /// The model does not carry the back end that was asked for.
+    NoBackEnd = 23,
 }
 
 impl core::fmt::Display for Error {
@@ -78,6 +82,8 @@ impl core::fmt::Display for Error {
             Self::WrongFrontEnd => "the model has another front end than this input needs",
             Self::WrongInputLength => "input vector has the wrong length",
             Self::InputNotFinite => "input vector holds a number that is not finite",
+            Self::BadBackEnd => "a compiled back end is malformed or contradicts the circuit",
+            Self::NoBackEnd => "the model does not carry this back end; compile it first",
         })
     }
 }

@@ -49,11 +49,13 @@ pub enum Kind {
     Source = OPTIONAL | 1,
     /// Where the model comes from, as pairs of text (postcard); for people.
     Provenance = OPTIONAL | 2,
+    /// The compiled polynomial (postcard, then a table): another way to run the same model.
+    Polynomial = OPTIONAL | 3,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -65,6 +67,7 @@ impl Kind {
         Self::Head,
         Self::Source,
         Self::Provenance,
+        Self::Polynomial,
     ];
 
     /// Its name in tables that people read.
@@ -81,6 +84,7 @@ impl Kind {
             Self::Head => "head",
             Self::Source => "source",
             Self::Provenance => "provenance",
+            Self::Polynomial => "polynomial",
         }
     }
 }

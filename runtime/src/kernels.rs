@@ -7,8 +7,8 @@ use crate::state::{DIM, StateVector};
 
 /// Terms that one diagonal may have.
 pub const MAX_TERMS: usize = 64;
-/// Low index bits for which a diagonal is tabulated: 32 entries, on the stack.
-const LOW: usize = 5;
+/// Low index bits for which a diagonal is tabulated: 64 entries, on the stack.
+const LOW: usize = 6;
 
 /// The diagonal `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))` in a form made for fast use.
 #[derive(Clone, Debug)]
@@ -33,7 +33,12 @@ impl<S: Scalar> Diagonal<S> {
         diagonal
     }
 
-    /// The factors for the 32 indices that share the bits `high`.
+    /// The factors of the first 64 indices.
+    pub(crate) fn table(&self) -> [[S; 2]; 1 << LOW] {
+        self.block(0)
+    }
+
+    /// The factors for the 64 indices that share the bits `high`.
     fn block(&self, high: u16) -> [[S; 2]; 1 << LOW] {
         let mut table = [[S::ONE, S::ZERO]; 1 << LOW];
         let terms = || self.terms.iter().take(self.count);

@@ -22,10 +22,15 @@ pub mod linear;
 pub mod math;
 pub mod meta;
 mod model;
+mod opening;
+#[cfg(feature = "polynomial")]
+pub mod polynomial;
 pub mod program;
+mod read;
 pub mod state;
 pub mod table;
 pub mod token;
+pub mod turns;
 pub mod vocab;
 
 pub use circuit::QUBITS;

@@ -6,6 +6,8 @@ use crate::features::{Pool, ROW, Rows, pool};
 use crate::format::{Container, Kind};
 use crate::head::{Head, Prediction};
 use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
+#[cfg(feature = "polynomial")]
+use crate::polynomial::Polynomial;
 use crate::program::{MAX_OUTPUTS, Program};
 use crate::state::StateVector;
 use crate::table::Floats;
@@ -84,6 +86,10 @@ impl<'a> Model<'a> {
             meta.reject_below,
         )?;
         let front = FrontEnd::parse(&container, meta.front)?;
+        #[cfg(feature = "polynomial")]
+        if let Some(section) = container.get(Kind::Polynomial) {
+            Polynomial::parse(section, classes, program.qubits())?;
+        }
         Ok(Self { container, meta, labels, front, program, head })
     }
 
@@ -197,6 +203,38 @@ impl<'a> Model<'a> {
         self.head.logits(expectations, probabilities);
         self.head.softmax(probabilities);
         Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
+    }
+
+    /// Classifies a text by the compiled polynomial, without a statevector: `memory` is all it writes
+    /// beside the stack. The prediction has no expectations.
+    ///
+    /// # Errors
+    /// [`Error::NoBackEnd`] if the model carries no polynomial; else as [`classify`](Self::classify).
+    #[cfg(feature = "polynomial")]
+    pub fn classify_by_polynomial<'s>(
+        &self,
+        text: &str,
+        memory: &'s mut [f32; MAX_CLASSES],
+    ) -> Result<Prediction<'s>, Error> {
+        let polynomial = self.polynomial().ok_or(Error::NoBackEnd)?;
+        let (mut angles, found) = self.text_features(text)?;
+        self.meta.squash.apply(&mut angles);
+        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
+        polynomial.logits(&angles, probabilities);
+        self.head.softmax(probabilities);
+        Ok(Prediction {
+            probabilities,
+            expectations: &[],
+            reject_below: self.meta.reject_below,
+            found,
+        })
+    }
+
+    /// The compiled polynomial, if the file carries it.
+    #[cfg(feature = "polynomial")]
+    pub fn polynomial(&self) -> Option<Polynomial<'a>> {
+        let section = self.container.get(Kind::Polynomial)?;
+        Polynomial::parse(section, self.classes(), self.program.qubits()).ok()
     }
 
     /// Classes of the model.

@@ -7,6 +7,7 @@ use crate::kernels::{Diagonal, MAX_TERMS};
 use crate::linear::LinearMap;
 use crate::math::{Scalar, Value};
 use crate::state::StateVector;
+use crate::turns::Turns;
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
@@ -114,25 +115,40 @@ impl<'a> Program<'a> {
         angles_rad: &[V],
         expectations: &mut [V],
     ) {
-        state.start(angles_rad.get(..self.qubits()).unwrap_or(angles_rad));
-        for op in self.ops() {
+        let mut ops = self.ops();
+        state.open(angles_rad.get(..self.qubits()).unwrap_or(angles_rad), &mut ops);
+        let mut turns = Turns::NONE;
+        // What the state must still be multiplied by.
+        let mut scale = V::Scalar::ONE;
+        for op in ops {
             match op {
                 Op::Phases(terms) => {
+                    scale = scale * state.turn(&mut turns);
                     let terms = terms.map(|(mask, angle)| (mask, V::Scalar::from_f32(angle)));
                     state.diagonal(&Diagonal::new(terms, V::Scalar::ONE));
                 }
                 Op::Ry(qubit, angle) => {
                     let (sin, cos) = (V::Scalar::from_f32(angle) * V::Scalar::HALF).sin_cos();
-                    state.ry(qubit as usize, cos, sin);
+                    if !turns.add(qubit as usize, cos, sin) {
+                        scale = scale * state.turn(&mut turns);
+                        if !turns.add(qubit as usize, cos, sin) {
+                            state.ry(qubit as usize, cos, sin);
+                        }
+                    }
                 }
-                Op::Linear(map) => state.permute(&map),
+                Op::Linear(map) => {
+                    scale = scale * state.turn(&mut turns);
+                    state.permute(&map);
+                }
+            }
+            // Eleven turns shrink it by at most 16^11 more, and squares must stay within `f32`.
+            if scale * scale < V::Scalar::from_f32(1e-8) {
+                state.scale(scale);
+                scale = V::Scalar::ONE;
             }
         }
-        state.measure();
-        for (out, (mask, negated)) in expectations.iter_mut().zip(self.words()) {
-            let e = state.expectation(mask);
-            *out = if negated { -e } else { e };
-        }
+        scale = scale * state.turn(&mut turns);
+        state.expectations(self.words(), scale * scale, expectations);
     }
 }
 

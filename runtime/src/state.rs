@@ -43,6 +43,11 @@ impl<V: Value> StateVector<V> {
         (&mut self.re[..dim], &mut self.im[..dim])
     }
 
+    /// Says how many qubits the state has, 11 at most; the amplitudes stay.
+    pub(crate) fn set_qubits(&mut self, qubits: usize) {
+        self.qubits = qubits.min(QUBITS) as u8;
+    }
+
     fn dim(&self) -> usize {
         1 << self.qubits.min(QUBITS as u8)
     }

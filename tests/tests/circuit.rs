@@ -7,7 +7,7 @@ use qdllm_runtime::fuse::{FuseError, Fused, FusedOp};
 use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::kernels::Diagonal;
 use qdllm_runtime::math::Value;
-use qdllm_runtime::program::Program;
+use qdllm_runtime::program::{Op, Program};
 use qdllm_runtime::state::StateVector;
 use qdllm_tests::plain;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
@@ -96,11 +96,14 @@ fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
     )
 }
 
-fn any_circuit() -> impl Strategy<Value = (u8, Vec<Gate>, Vec<f64>, Vec<f64>, Vec<u16>)> {
-    (1u8..=6).prop_flat_map(|n| {
+fn any_circuit(
+    qubits: u8,
+    gates: usize,
+) -> impl Strategy<Value = (u8, Vec<Gate>, Vec<f64>, Vec<f64>, Vec<u16>)> {
+    (1..=qubits).prop_flat_map(move |n| {
         (
             Just(n),
-            prop::collection::vec(any_gate(n), 0..60),
+            prop::collection::vec(any_gate(n), 0..gates),
             prop::collection::vec(-4.0..4.0, n as usize),
             prop::collection::vec(-4.0..4.0, 8),
             prop::collection::vec(0u16..1 << n, 1..6),
@@ -112,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
     #[test]
     fn fusion_changes_no_expectation_of_random_circuits(
-        (qubits, gates, inputs, parameters, words) in any_circuit()
+        (qubits, gates, inputs, parameters, words) in any_circuit(6, 60)
     ) {
         let all = || encoder(qubits).chain(gates.iter().copied());
         let fused = Fused::new(all(), qubits, &words).unwrap();
@@ -120,6 +123,46 @@ proptest! {
         let expected: Vec<f64> = words.iter().map(|&m| plain::expectation(&state, m)).collect();
         let got = run_f64(&fused, &inputs, &parameters);
         prop_assert!(largest_gap(&got, &expected) < 1e-12, "{} {:?}", largest_gap(&got, &expected), fused);
+    }
+}
+
+/// Runs a stored program one instruction at a time, without what [`Program::run`] does at once.
+fn run_steps(program: &Program<'_>, inputs: &[f64]) -> Vec<f64> {
+    let mut state = Box::new(StateVector::<f64>::new());
+    state.start(inputs);
+    for op in program.ops() {
+        match op {
+            Op::Phases(terms) => {
+                state.diagonal(&Diagonal::new(terms.map(|(m, a)| (m, f64::from(a))), 1.0));
+            }
+            Op::Ry(q, a) => {
+                let (sin, cos) = Value::sin_cos(f64::from(a) / 2.0);
+                state.ry(q as usize, cos, sin);
+            }
+            Op::Linear(map) => state.permute(&map),
+        }
+    }
+    state.measure();
+    let read = |(mask, negated)| {
+        if negated { -state.expectation(mask) } else { state.expectation(mask) }
+    };
+    program.words().map(read).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn a_program_gives_what_its_instructions_give_one_by_one(
+        (qubits, gates, inputs, parameters, words) in any_circuit(11, 80)
+    ) {
+        let all = encoder(qubits).chain(gates.iter().copied());
+        let fused = Fused::new(all, qubits, &words).unwrap();
+        let section = program_section(&fused, &parameters).unwrap();
+        let program = Program::parse(&section).unwrap();
+        let mut out = vec![0.0_f64; words.len()];
+        program.run(&mut StateVector::new(), &inputs, &mut out);
+        let gap = largest_gap(&out, &run_steps(&program, &inputs));
+        prop_assert!(gap < 1e-12, "{gap:e} {fused:?}");
     }
 }
 

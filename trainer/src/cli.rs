@@ -2,7 +2,7 @@
 
 #[cfg(feature = "teacher")]
 use crate::commands::teach;
-use crate::commands::{classify, controls, demo, distill, eval, inspect};
+use crate::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
 use clap::{Parser, Subcommand};
 
 /// Distils a language model into a text classifier of a few kilobytes
@@ -35,6 +35,10 @@ pub enum Command {
     Controls(controls::ControlsArgs),
     /// Classify texts
     Classify(classify::ClassifyArgs),
+    /// Add a compiled back end to a model: smaller, measured against the exact circuit
+    Compile(compile::CompileArgs),
+    /// Measure inference and gradient on this machine
+    Bench(bench::BenchArgs),
     /// Show what a model file holds
     Inspect(inspect::InspectArgs),
 }

@@ -2,10 +2,12 @@
 
 pub mod adam;
 pub mod adjoint;
+pub mod batch;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
+pub mod compile;
 pub mod config;
 pub mod controls;
 pub mod corpus;
@@ -15,7 +17,6 @@ pub mod draws;
 pub mod encoded;
 pub mod explain;
 pub mod export;
-pub mod lanes;
 pub mod lbfgs;
 pub mod loss;
 pub mod metrics;

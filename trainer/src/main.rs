@@ -4,7 +4,7 @@ use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
 #[cfg(feature = "teacher")]
 use qdllm_trainer::commands::teach;
-use qdllm_trainer::commands::{classify, controls, demo, distill, eval, inspect};
+use qdllm_trainer::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Controls(args) => controls::run(&args),
         Command::Classify(args) => classify::run(&args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };
     match result {

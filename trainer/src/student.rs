@@ -1,7 +1,7 @@
 //! The student's parameters as one flat vector, and the batch that computes their gradient.
 
-use crate::adjoint::{Bound, Work, to_parameters};
-use crate::lanes::{LANES, Lanes};
+use crate::adjoint::to_parameters;
+use crate::batch::{Batch, Sums, Work};
 use crate::loss::{LossWeights, loss};
 use crate::seed::stream;
 use qdllm_runtime::QUBITS;
@@ -129,37 +129,40 @@ pub struct Sample<'a> {
 pub struct Batcher<'s> {
     shape: &'s Shape,
     theta: &'s [f32],
-    bound: Bound<f32>,
+    circuit: Batch,
     dropout: f32,
 }
 
-/// What eight samples give; collected in order, so that results do not depend on threads.
-struct ChunkGradient {
+/// What one group of samples gives; collected in order, so that results do not depend on threads.
+struct GroupGradient {
     loss: f64,
     head: Vec<f32>,
-    angles: Vec<f64>,
-    features: [[f32; QUBITS]; LANES],
+    angles: Sums,
+    /// One row of slopes by features a sample.
+    features: Vec<f32>,
 }
 
 impl<'s> Batcher<'s> {
     /// Binds the parameters; `dropout` is the chance that an n-gram is left out in training.
     pub fn new(shape: &'s Shape, theta: &'s [f32], dropout: f32) -> Self {
-        let bound = match shape.heart {
-            Heart::Circuit => Bound::new(&shape.circuit, &shape.angles_rad(theta)),
-            _ => Bound::new(&shape.circuit, &[]),
+        let angles = match shape.heart {
+            Heart::Circuit => shape.angles_rad(theta),
+            _ => Vec::new(),
         };
-        Self { shape, theta, bound, dropout }
+        Self { shape, theta, circuit: Batch::new(&shape.circuit, &angles), dropout }
     }
 
     /// Logits of each sample, one row of `classes` a sample.
     pub fn logits(&self, samples: &[Sample<'_>]) -> Vec<Vec<f32>> {
         samples
-            .par_chunks(LANES)
-            .map_init(Work::<Lanes>::default, |work, chunk| {
-                let features = self.features(chunk);
-                let outputs = self.outputs(work, &features);
-                (0..chunk.len()).map(|lane| self.head(&outputs, lane)).collect::<Vec<_>>()
-            })
+            .par_chunks(self.circuit.lanes())
+            .map_init(
+                || self.circuit.work(false),
+                |work, group| {
+                    let outputs = self.outputs(work, &self.features(group));
+                    outputs.chunks_exact(QUBITS).map(|row| self.head(row)).collect::<Vec<_>>()
+                },
+            )
             .flatten()
             .collect()
     }
@@ -172,70 +175,68 @@ impl<'s> Batcher<'s> {
         gradient: &mut [f32],
     ) -> f64 {
         let share = 1.0 / samples.len() as f32;
-        let chunks: Vec<ChunkGradient> = samples
-            .par_chunks(LANES)
-            .map_init(Work::<Lanes>::default, |work, chunk| self.chunk(work, chunk, weights, share))
+        let lanes = self.circuit.lanes();
+        let groups: Vec<GroupGradient> = samples
+            .par_chunks(lanes)
+            .map_init(
+                || self.circuit.work(self.shape.heart == Heart::Circuit),
+                |work, group| self.group(work, group, weights, share),
+            )
             .collect();
-        let mut by_angle = vec![0.0; self.shape.circuit.angles()];
+        let mut angles = self.circuit.sums();
         let mut total = 0.0;
         let head = self.shape.head_range();
-        for (part, chunk) in chunks.iter().zip(samples.chunks(LANES)) {
+        for (part, group) in groups.iter().zip(samples.chunks(lanes)) {
             total += part.loss;
             add(&mut gradient[head.clone()], &part.head);
-            by_angle.iter_mut().zip(&part.angles).for_each(|(sum, x)| *sum += x);
-            for (slope, sample) in part.features.iter().zip(chunk) {
+            angles.add(&part.angles);
+            for (slope, sample) in part.features.chunks_exact(QUBITS).zip(group) {
                 self.scatter(sample, slope, gradient);
             }
         }
         if self.shape.heart == Heart::Circuit {
             let mut by_parameter = vec![0.0; PAPER_ANGLES];
-            to_parameters(&self.shape.circuit, &by_angle, &mut by_parameter);
+            to_parameters(&self.shape.circuit, &self.circuit.slopes(angles), &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
             angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
         }
         total / samples.len() as f64
     }
 
-    fn chunk(
+    fn group(
         &self,
-        work: &mut Work<Lanes>,
+        work: &mut Work,
         samples: &[Sample<'_>],
         weights: &LossWeights,
         share: f32,
-    ) -> ChunkGradient {
+    ) -> GroupGradient {
         let features = self.features(samples);
         let outputs = self.outputs(work, &features);
         let classes = self.shape.classes;
-        let weights_of = |class: usize| {
-            let start = self.shape.head_range().start + class * QUBITS;
-            &self.theta[start..start + QUBITS]
-        };
-        let mut part = ChunkGradient {
+        let start = self.shape.head_range().start;
+        let mut part = GroupGradient {
             loss: 0.0,
             head: vec![0.0; classes * (QUBITS + 1)],
-            angles: Vec::new(),
-            features: [[0.0; QUBITS]; LANES],
+            angles: self.circuit.sums(),
+            features: Vec::new(),
         };
-        let mut cotangent = vec![Lanes([0.0; LANES]); QUBITS];
-        for (lane, sample) in samples.iter().enumerate() {
+        let mut cotangent = vec![0.0; outputs.len()];
+        let rows = outputs.chunks_exact(QUBITS).zip(cotangent.chunks_exact_mut(QUBITS));
+        for (sample, (row, cotangent)) in samples.iter().zip(rows) {
             let mut slope = vec![0.0; classes];
-            let logits = self.head(&outputs, lane);
+            let logits = self.head(row);
             part.loss +=
                 f64::from(loss(&logits, sample.label, sample.teacher, weights, &mut slope));
             for (class, s) in slope.iter().map(|s| s * share).enumerate() {
-                for (i, w) in weights_of(class).iter().enumerate() {
-                    cotangent[i].0[lane] += s * w;
-                    part.head[class * QUBITS + i] += s * outputs[i].0[lane];
+                let w = &self.theta[start + class * QUBITS..start + (class + 1) * QUBITS];
+                for i in 0..QUBITS {
+                    cotangent[i] += s * w[i];
+                    part.head[class * QUBITS + i] += s * row[i];
                 }
                 part.head[classes * QUBITS + class] += s;
             }
         }
-        let slopes = self.back(work, &features, &cotangent, &mut part.angles);
-        for (i, slope) in slopes.iter().enumerate() {
-            for lane in 0..samples.len() {
-                part.features[lane][i] = slope.0[lane];
-            }
-        }
+        part.features = self.back(work, &features, &cotangent, &mut part.angles);
         part
     }
 
@@ -248,40 +249,42 @@ impl<'s> Batcher<'s> {
         })
     }
 
-    /// Pooled kept rows plus bias, 11 features with a sample a lane.
-    fn features(&self, samples: &[Sample<'_>]) -> [Lanes; QUBITS] {
+    /// Pooled kept rows plus bias: a row of 11 features a sample.
+    fn features(&self, samples: &[Sample<'_>]) -> Vec<f32> {
         let bias = &self.theta[self.shape.bias_range()];
-        let mut features = [Lanes([0.0; LANES]); QUBITS];
-        for (lane, sample) in samples.iter().enumerate() {
+        let mut features = Vec::with_capacity(samples.len() * QUBITS);
+        for sample in samples {
             let mut sums = [0.0_f32; QUBITS];
             let mut count = 0_u32;
             for row in self.kept(sample) {
                 add(&mut sums, &self.theta[row * QUBITS..(row + 1) * QUBITS]);
                 count += 1;
             }
-            for (i, sum) in sums.iter().enumerate() {
-                features[i].0[lane] = sum / self.shape.pool.divisor(count) + bias[i];
-            }
+            let divisor = self.shape.pool.divisor(count);
+            features.extend(sums.iter().zip(bias).map(|(sum, bias)| sum / divisor + bias));
         }
         features
     }
 
     /// Adds a sample's feature slope to its rows and to the bias.
-    fn scatter(&self, sample: &Sample<'_>, slope: &[f32; QUBITS], gradient: &mut [f32]) {
+    fn scatter(&self, sample: &Sample<'_>, slope: &[f32], gradient: &mut [f32]) {
         let kept = self.kept(sample);
         let share = 1.0 / self.shape.pool.divisor(kept.clone().count() as u32);
-        let each = slope.map(|s| s * share);
+        let each: Vec<f32> = slope.iter().map(|s| s * share).collect();
         for row in kept {
             add(&mut gradient[row * QUBITS..(row + 1) * QUBITS], &each);
         }
         add(&mut gradient[self.shape.bias_range()], slope);
     }
 
-    fn outputs(&self, work: &mut Work<Lanes>, features: &[Lanes; QUBITS]) -> Vec<Lanes> {
-        let each = |f: fn(f32) -> f32| features.iter().map(|x| Lanes(x.0.map(f))).collect();
+    /// Rows of outputs for rows of features.
+    fn outputs(&self, work: &mut Work, features: &[f32]) -> Vec<f32> {
+        let each = |f: fn(f32) -> f32| features.iter().map(|&x| f(x)).collect::<Vec<_>>();
         match self.shape.heart {
             Heart::Circuit => {
-                self.bound.expectations(work, &features.map(|x| Lanes(x.0.map(turn))))
+                let mut out = vec![0.0; features.len()];
+                self.circuit.expectations(work, &each(turn), &mut out);
+                out
             }
             Heart::Linear => features.to_vec(),
             Heart::Cosine => each(|x| turn(x).cos()),
@@ -289,22 +292,22 @@ impl<'s> Batcher<'s> {
         }
     }
 
-    /// Slopes by the features, given those by the outputs; appends those by the circuit's angles.
+    /// Slopes by the features, given those by the outputs; adds what the circuit's angles need.
     fn back(
         &self,
-        work: &mut Work<Lanes>,
-        features: &[Lanes; QUBITS],
-        cotangent: &[Lanes],
-        angles: &mut Vec<f64>,
-    ) -> Vec<Lanes> {
-        let through = |slopes: &[Lanes], f: fn(f32) -> f32| -> Vec<Lanes> {
-            slopes.iter().zip(features).map(|(s, x)| *s * Lanes(x.0.map(f))).collect()
+        work: &mut Work,
+        features: &[f32],
+        cotangent: &[f32],
+        angles: &mut Sums,
+    ) -> Vec<f32> {
+        let through = |slopes: &[f32], f: fn(f32) -> f32| -> Vec<f32> {
+            slopes.iter().zip(features).map(|(s, &x)| s * f(x)).collect()
         };
         match self.shape.heart {
             Heart::Circuit => {
-                let gradient = self.bound.gradient(work, cotangent);
-                angles.extend(gradient.angles.iter().map(|a| a.sum()));
-                through(&gradient.inputs, turn_slope)
+                let mut by_turn = vec![0.0; features.len()];
+                self.circuit.gradient(work, cotangent, &mut by_turn, angles);
+                through(&by_turn, turn_slope)
             }
             Heart::Linear => cotangent.to_vec(),
             Heart::Cosine => through(cotangent, |x| -turn(x).sin() * turn_slope(x)),
@@ -312,13 +315,13 @@ impl<'s> Batcher<'s> {
         }
     }
 
-    fn head(&self, outputs: &[Lanes], lane: usize) -> Vec<f32> {
+    fn head(&self, outputs: &[f32]) -> Vec<f32> {
         let head = &self.theta[self.shape.head_range()];
         let (weights, bias) = head.split_at(self.shape.classes * QUBITS);
         weights
             .chunks_exact(QUBITS)
             .zip(bias)
-            .map(|(w, b)| w.iter().zip(outputs).fold(*b, |sum, (w, e)| sum + w * e.0[lane]))
+            .map(|(w, b)| w.iter().zip(outputs).fold(*b, |sum, (w, e)| sum + w * e))
             .collect()
     }
 }

@@ -5,7 +5,9 @@ use qdllm_runtime::Model;
 use qdllm_runtime::meta::Front;
 use std::path::Path;
 
+pub mod bench;
 pub mod classify;
+pub mod compile;
 pub mod controls;
 pub mod demo;
 pub mod distill;
