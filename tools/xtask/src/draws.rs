@@ -52,7 +52,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         figure.with_context(|| format!("a report without {place}"))
     };
     let columns = ["teacher", "student", "linear control", "labels only"];
-    println!("| draw | {} |\n|{} |", columns.join(" | "), " --- |".repeat(columns.len()));
+    println!("| draw | {} |\n|{}", columns.join(" | "), " --- |".repeat(columns.len() + 1));
     let mut rows: Vec<[f64; 4]> = Vec::new();
     for draw in 0..options.draws {
         say(TOPIC, format!("draw {draw}: teaching"));
