@@ -12,7 +12,7 @@ use crate::kernels::Diagonal;
 use crate::linear::{LinearMap, parity};
 use crate::math::{Scalar, Value};
 use crate::program::{Op, Ops, Terms};
-use crate::state::{DIM, StateVector};
+use crate::state::{DIM, StateVector, turn_by_weight};
 use crate::turns::Turns;
 
 /// Qubits of the low side.
@@ -184,16 +184,7 @@ impl<V: Value> Side<V> {
                 (*a, *b) = (*a * cos, *a * sin);
             }
         }
-        for (x, (re, im)) in self.re[0].iter_mut().zip(&mut self.im[0]).enumerate() {
-            // (-i)^popcount times the real product.
-            let r = *re;
-            (*re, *im) = match x.count_ones() % 4 {
-                0 => (r, V::ZERO),
-                1 => (V::ZERO, -r),
-                2 => (-r, V::ZERO),
-                _ => (V::ZERO, r),
-            };
-        }
+        turn_by_weight(&mut self.re[0], &mut self.im[0]);
     }
 
     fn copy(&mut self) {

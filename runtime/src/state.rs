@@ -69,15 +69,21 @@ impl<V: Value> StateVector<V> {
             }
         }
         let (re, im) = self.planes_mut();
-        for (x, (re, im)) in re.iter_mut().zip(im).enumerate() {
-            let r = *re;
-            (*re, *im) = match x.count_ones() % 4 {
-                0 => (r, V::ZERO),
-                1 => (V::ZERO, -r),
-                2 => (-r, V::ZERO),
-                _ => (V::ZERO, r),
-            };
-        }
+        turn_by_weight(re, im);
+    }
+}
+
+/// Multiplies amplitude `x`, real so far, by (-i)^popcount(x): what RX on every qubit leaves.
+#[inline]
+pub(crate) fn turn_by_weight<V: Value>(re: &mut [V], im: &mut [V]) {
+    for (x, (re, im)) in re.iter_mut().zip(im).enumerate() {
+        let r = *re;
+        (*re, *im) = match x.count_ones() % 4 {
+            0 => (r, V::ZERO),
+            1 => (V::ZERO, -r),
+            2 => (-r, V::ZERO),
+            _ => (V::ZERO, r),
+        };
     }
 }
 

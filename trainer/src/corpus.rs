@@ -83,8 +83,6 @@ pub struct Tally {
     pub valid: u64,
     /// Texts left out because the same text came before.
     pub duplicates: u64,
-    /// Of these, texts whose label differed from the first one's.
-    pub contradictions: u64,
     /// Training texts left out because validation holds them.
     pub leaked: u64,
     /// Texts whose label is hidden and for which no teacher speaks.

@@ -353,7 +353,6 @@ impl std::fmt::Display for Outcome {
         )?;
         for (count, what) in [
             (tally.duplicates, "left out as duplicates"),
-            (tally.contradictions, "duplicates with another label"),
             (tally.leaked, "left out since validation holds them"),
             (tally.unused, "unused: label hidden and no teacher"),
             (tally.skipped, "bad rows skipped"),
