@@ -3,7 +3,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod angles;
@@ -12,6 +12,7 @@ pub mod circuit;
 pub mod encode;
 mod error;
 pub mod features;
+pub mod fixed;
 pub mod format;
 #[cfg(feature = "alloc")]
 pub mod fuse;
