@@ -16,7 +16,7 @@ pub fn softmax_q16(logits: &[i32], temperature: f32, probabilities: &mut [f32]) 
     let power = |logit: i32| {
         let below = i64::from(highest) - i64::from(logit);
         // Q16 times Q22, as powers of two in Q24.
-        exp2_q30(by.times(below * LOG2_E_Q22 >> 6, -32, 24).max(0) as u32)
+        exp2_q30(by.times((below * LOG2_E_Q22) >> 6, -32, 24).max(0) as u32)
     };
     // At most 64 terms of at most 2^30, one of them 2^30: over 64, under 2^30 all the same.
     let sum: i64 = logits.iter().map(|&x| i64::from(power(x))).sum();
