@@ -4,6 +4,7 @@ pub mod bind;
 pub mod check;
 pub mod circuit;
 pub mod cli;
+pub mod cloud;
 pub mod commands;
 pub mod device;
 pub mod draw;
