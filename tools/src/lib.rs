@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 pub mod bind;
 pub mod check;
 pub mod circuit;
