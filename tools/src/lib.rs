@@ -2,10 +2,12 @@
 
 pub mod answer;
 pub mod bind;
+pub mod calibration;
 pub mod check;
 pub mod circuit;
 pub mod cli;
 pub mod commands;
+pub mod deploy;
 pub mod device;
 pub mod draw;
 pub mod expand;
