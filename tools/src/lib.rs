@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 pub mod bind;
+pub mod calibration;
 pub mod check;
 pub mod circuit;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
+pub mod deploy;
 pub mod device;
 pub mod draw;
 pub mod expand;

@@ -1,5 +1,6 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
+use crate::deploy::inputs_of;
 use crate::device::Device;
 use crate::qasm;
 use crate::source::Source;
@@ -47,16 +48,6 @@ impl From {
         let model = Model::parse(&bytes).with_context(|| path.display().to_string())?;
         Ok((Source::from_model(&model), inputs_of(&model, text)?))
     }
-}
-
-/// The encoder angles (radians) that a model gives to a text.
-///
-/// # Errors
-/// When the model takes vectors, not texts.
-pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>> {
-    let (mut features, _) = model.text_features(text)?;
-    model.meta().squash.apply(&mut features);
-    Ok(features.iter().map(|&x| f64::from(x)).collect())
 }
 
 /// Long help of `--target`.
