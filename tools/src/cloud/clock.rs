@@ -16,7 +16,12 @@ pub struct Civil {
 
 /// Seconds since 1970 now.
 pub fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs())
+    now_ms() / 1000
+}
+
+/// Milliseconds since 1970 now.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64)
 }
 
 /// Date and time in UTC.

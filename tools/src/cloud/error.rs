@@ -9,7 +9,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum CloudError {
     /// An address that a token must not be sent to.
-    #[error("`{0}` is no address to send a token to; give https://HOST, or http:// for this machine itself")]
+    #[error(
+        "`{0}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
+    )]
     Url(String),
     /// No token.
     #[error(transparent)]

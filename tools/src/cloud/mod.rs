@@ -194,9 +194,6 @@ pub trait Platform {
     /// [`CloudError`]; then nothing is known, and the order must not be sent again.
     fn recover(&self, order: &Order<'_>, since_s: u64) -> Result<Recovery, CloudError>;
 
-    /// Whether an order may be sent again without asking: the platform recognises it.
-    fn idempotent(&self) -> bool;
-
     /// How far a task is.
     ///
     /// # Errors
@@ -265,12 +262,13 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// Counts from a JSON object of bit strings.
 pub(crate) fn counts_of(value: &Value) -> Result<BTreeMap<String, u64>, CloudError> {
-    let object = value.as_object().ok_or_else(|| CloudError::Protocol("counts are no object".into()))?;
+    let object =
+        value.as_object().ok_or_else(|| CloudError::Protocol("counts are no object".into()))?;
     let mut counts = BTreeMap::new();
     for (bits, n) in object {
-        let n = n
-            .as_u64()
-            .ok_or_else(|| CloudError::Protocol(format!("the count of `{bits}` is no whole number")))?;
+        let n = n.as_u64().ok_or_else(|| {
+            CloudError::Protocol(format!("the count of `{bits}` is no whole number"))
+        })?;
         counts.insert(bits.clone(), n);
     }
     Ok(counts)

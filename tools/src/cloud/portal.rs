@@ -4,7 +4,8 @@
 use super::error::{CloudError, SubmitError};
 use super::wire::{Call, Wire};
 use super::{
-    Backend, Fetched, Kind, Limits, Order, Outcome, Platform, Progress, Recovery, counts_of, escaped,
+    Backend, Fetched, Kind, Limits, Order, Outcome, Platform, Progress, Recovery, counts_of,
+    escaped,
 };
 use serde_json::{Value, json};
 
@@ -37,10 +38,6 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 impl Platform for Portal {
     fn kind(&self) -> Kind {
         Kind::Portal
-    }
-
-    fn idempotent(&self) -> bool {
-        true
     }
 
     fn submit(&self, order: &Order<'_>) -> Result<String, SubmitError> {
@@ -114,7 +111,8 @@ impl Platform for Portal {
         let result = answer.get("result").unwrap_or(&Value::Null);
         let order = text(result, "bit_order");
         if order != "c0_rightmost" {
-            let what = format!("bit order `{}`; only c0_rightmost is known", self.wire.short(order));
+            let what =
+                format!("bit order `{}`; only c0_rightmost is known", self.wire.short(order));
             return Err(CloudError::Protocol(what));
         }
         let circuit = answer.get("circuit").unwrap_or(&Value::Null);
@@ -125,7 +123,11 @@ impl Platform for Portal {
             "execution": answer.get("execution"),
         });
         Ok(Fetched::Done(Outcome {
-            task: answer.get("job").and_then(|j| j.get("id")).and_then(Value::as_str).map(Into::into),
+            task: answer
+                .get("job")
+                .and_then(|j| j.get("id"))
+                .and_then(Value::as_str)
+                .map(Into::into),
             chip: Some(text(&answer, "target").to_string()).filter(|t| !t.is_empty()),
             circuit: None,
             counts: counts_of(result.get("counts").unwrap_or(&Value::Null))?,
@@ -148,7 +150,10 @@ impl Platform for Portal {
                 online: matches!(status, "online" | "starting"),
                 status: self.wire.short(status),
                 queue: row.get("queue").and_then(Value::as_u64),
-                qubits: row.get("n_qubits").or_else(|| row.get("max_qubits")).and_then(Value::as_u64),
+                qubits: row
+                    .get("n_qubits")
+                    .or_else(|| row.get("max_qubits"))
+                    .and_then(Value::as_u64),
             });
         };
         let simulator = answer.get("simulator").filter(|s| s.is_object());

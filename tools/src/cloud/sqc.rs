@@ -10,7 +10,8 @@ use super::{
 use serde_json::{Value, json};
 
 /// Every status word that clients of the platform have seen; the list is asked for all of them.
-const WORDS: &str = "Submitted,Pending,InQueue,Queued,Compiling,Running,Finished,Failed,Canceled,Cancelled";
+const WORDS: &str =
+    "Submitted,Pending,InQueue,Queued,Compiling,Running,Finished,Failed,Canceled,Cancelled";
 /// Tasks that one page of the list shows.
 const PAGE: usize = 100;
 /// Pages that are looked through at most: ten days' quota of tasks.
@@ -47,10 +48,6 @@ impl Sqc {
 impl Platform for Sqc {
     fn kind(&self) -> Kind {
         Kind::Sqc
-    }
-
-    fn idempotent(&self) -> bool {
-        false
     }
 
     fn submit(&self, order: &Order<'_>) -> Result<String, SubmitError> {
@@ -204,7 +201,8 @@ impl Platform for Sqc {
 
 /// The list's rows. Its form is not published: an array, or an object that holds one.
 fn rows(list: &Value) -> Option<&Vec<Value>> {
-    let inside = || ["items", "data", "tasks", "rows"].iter().find_map(|k| list.get(*k)?.as_array());
+    let inside =
+        || ["items", "data", "tasks", "rows"].iter().find_map(|k| list.get(*k)?.as_array());
     list.as_array().or_else(inside)
 }
 
