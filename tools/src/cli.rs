@@ -1,6 +1,6 @@
 //! The command line: types only.
 
-use crate::commands::{draw, transpile};
+use crate::commands::{draw, simulate, transpile};
 use clap::{Parser, Subcommand};
 
 /// Compiles qdllm circuits for quantum processors
@@ -23,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Draw a circuit as text or SVG
     Draw(draw::DrawArgs),
+    /// Rehearse a data set with shots and noise
+    Simulate(Box<simulate::SimulateArgs>),
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
 }

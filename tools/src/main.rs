@@ -2,12 +2,13 @@
 
 use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
-use qdllm_tools::commands::{draw, transpile};
+use qdllm_tools::commands::{draw, simulate, transpile};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Draw(args) => draw::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Transpile(args) => transpile::run(&args),
     };
     match result {

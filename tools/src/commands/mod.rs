@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub mod draw;
+pub mod simulate;
 pub mod transpile;
 
 /// Where the circuit comes from: `MODEL TEXT`, or `--qasm FILE`.
@@ -70,7 +71,7 @@ pub struct How {
     /// become the weights of several smaller circuits.
     #[arg(long)]
     pub no_rewrite: bool,
-    /// Seed of the routing; the same seed gives the same circuit
+    /// Seed of the routing, and of shots where there are any; the same seed gives the same result
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
