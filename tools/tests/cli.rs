@@ -129,11 +129,11 @@ fn simulate_rehearses_a_file_and_says_what_it_assumed() {
     fs::write(&path, rows).unwrap();
     let texts = path.display().to_string();
     let model = model();
-    let arguments = ["simulate", "--model", &model, "--data", &texts, "--shots", "2048", "--json"];
+    let arguments = ["simulate", "--model", &model, "--data", &texts, "--json"];
     let all = |more: &[&str]| run(&[&arguments[..], more].concat());
     let seen = json(&all(&[]));
     assert_eq!(seen["texts"], 6);
-    assert_eq!((&seen["quota"]["jobs"], &seen["quota"]["shots"]), (&12.into(), &24576.into()));
+    assert_eq!((&seen["quota"]["jobs"], &seen["quota"]["shots"]), (&12.into(), &12288.into()));
     assert_eq!(seen["exact"]["agreement"]["share"], 1.0);
     assert_eq!(seen["noiseless"]["clear_disagreements"], 0);
     assert!(seen["assumed"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("T1")));
