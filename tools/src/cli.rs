@@ -1,6 +1,8 @@
 //! The command line: types only.
 
-use crate::commands::{backends, cancel, draw, fetch, serve, status, submit, token, transpile};
+use crate::commands::{
+    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
+};
 use clap::{Parser, Subcommand};
 
 /// Compiles qdllm circuits for quantum processors, and runs them there
@@ -23,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Draw a circuit as text or SVG
     Draw(draw::DrawArgs),
+    /// Rehearse a data set with shots and noise
+    Simulate(Box<simulate::SimulateArgs>),
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
     /// Submit circuits or texts to a quantum cloud

@@ -4,7 +4,7 @@ use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
 use qdllm_tools::cloud::token::refuse_on_command_line;
 use qdllm_tools::commands::{
-    backends, cancel, draw, fetch, serve, status, submit, token, transpile,
+    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
 };
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     }
     let result = match Cli::parse().command {
         Command::Draw(args) => draw::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Transpile(args) => transpile::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Status(args) => status::run(&args),

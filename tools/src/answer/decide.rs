@@ -164,8 +164,7 @@ fn combined(
     of: impl Fn(Vec<f64>) -> Vec<f64>,
 ) -> Result<(Vec<f64>, Vec<Vec<f64>>), AnswerError> {
     let total: f64 = parts.iter().map(|p| p.weight).sum();
-    // Written so that a NaN is refused too.
-    if !((total - 1.0).abs() < 1e-6) {
+    if total.is_nan() || (total - 1.0).abs() > 1e-6 {
         return Err(AnswerError::Weights(total));
     }
     let mut sum: Option<(Vec<f64>, Vec<Vec<f64>>)> = None;

@@ -18,6 +18,7 @@ pub mod cancel;
 pub mod draw;
 pub mod fetch;
 pub mod serve;
+pub mod simulate;
 pub mod status;
 pub mod submit;
 pub mod token;
@@ -78,7 +79,7 @@ pub struct How {
     /// become the weights of several smaller circuits.
     #[arg(long)]
     pub no_rewrite: bool,
-    /// Seed of the routing; the same seed gives the same circuit
+    /// Seed of the routing, and of shots where there are any; the same seed gives the same result
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

@@ -1,6 +1,7 @@
 //! `qdllm-hw serve`: the stand-in for the clouds.
 
 use crate::commands::access::device;
+use crate::commands::simulate::NoiseArgs;
 use crate::serve::chip::Chip;
 use crate::serve::fault::Fault;
 use crate::serve::{Noise, Options, run as serve};
@@ -13,7 +14,8 @@ use std::time::Duration;
 /// Stand in for the quantum clouds, on this machine
 ///
 /// Answers like Quafu-SQC (`--platform sqc`) and like the portal's task API (`--platform portal`) on one
-/// address, 127.0.0.1 only, and runs the circuits. Any token will do. Nothing is kept when it ends.
+/// address, 127.0.0.1 only, and runs the circuits with the chip's noise, as `simulate` models it. Any token
+/// will do. Nothing is kept when it ends.
 ///
 /// Faults happen on demand. WHERE: any, verify, backends, run, status, result, cancel, list, chip. WHAT:
 ///   500, 401, 422 ...  an HTTP status instead of the work
@@ -54,6 +56,12 @@ pub struct ServeArgs {
     /// The chip takes no tasks
     #[arg(long)]
     pub offline: bool,
+    /// Shots without any other noise
+    #[arg(long)]
+    pub noiseless: bool,
+    /// Noise figures that replace the chip's
+    #[command(flatten)]
+    pub noise: NoiseArgs,
     /// A fault, once, or *TIMES, or *always
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub fault: Vec<Fault>,
@@ -86,7 +94,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         delay: Duration::from_millis(args.delay),
         queue: args.queue,
         chips: vec![Chip { name: "Baihua".into(), device: chip, info, status: status.into() }],
-        noise: Noise::None,
+        noise: if args.noiseless { Noise::None } else { Noise::Chip(args.noise.overrides()) },
         faults: args.fault.clone(),
         verbose: args.verbose,
     };

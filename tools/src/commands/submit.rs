@@ -10,9 +10,10 @@ use crate::jobs::draft::{self, Draft};
 use crate::jobs::job::{Batch, State, Text, VERSION, Work};
 use crate::jobs::send::{Sender, Today, set};
 use crate::jobs::store::{Open, Store};
-use crate::jobs::{JobError, data, quota};
+use crate::jobs::{JobError, quota};
 use crate::legal::legal;
 use crate::source::Source;
+use crate::texts;
 use crate::transpile::{Options, Plan};
 use crate::unitary::Basis;
 use anyhow::{Context, Result, bail};
@@ -50,7 +51,7 @@ pub struct SubmitArgs {
     /// The text to classify
     #[arg(required_unless_present_any = ["data", "qasm", "compiled", "resume"])]
     pub text: Option<String>,
-    /// Texts to classify: label<TAB>text lines (.tsv), or a text a line (.txt)
+    /// Texts to classify: .tsv (label, tab, text), .jsonl (text, label), else one text a line
     #[arg(long, value_name = "FILE", requires = "model", conflicts_with = "text")]
     pub data: Option<PathBuf>,
     /// Only the first N texts of --data
@@ -340,7 +341,7 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
         std::fs::read(model).with_context(|| format!("{}: cannot be read", model.display()))?;
     let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     let texts = match (&args.data, &args.text) {
-        (Some(path), _) => data::texts(path, args.first.unwrap_or(usize::MAX))?,
+        (Some(path), _) => texts::read(path, args.first)?.into_iter().map(Text::from).collect(),
         (None, Some(text)) => vec![Text { line: 0, label: None, text: text.clone() }],
         (None, None) => bail!("give a text, or --data FILE"),
     };

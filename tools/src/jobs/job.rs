@@ -3,6 +3,7 @@
 use crate::answer::BitError;
 use crate::check::Readout;
 use crate::cloud::{Kind, Order};
+use crate::texts;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,13 @@ pub struct Text {
     pub label: Option<String>,
     /// The text.
     pub text: String,
+}
+
+impl From<texts::Text> for Text {
+    fn from(text: texts::Text) -> Self {
+        let texts::Text { line, label, text } = text;
+        Self { line, label, text }
+    }
 }
 
 /// One circuit to run.

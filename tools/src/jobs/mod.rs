@@ -6,7 +6,6 @@
 
 pub mod answers;
 pub mod collect;
-pub mod data;
 pub mod draft;
 pub mod durable;
 pub mod job;

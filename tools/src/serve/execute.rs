@@ -1,24 +1,23 @@
 //! Runs a circuit: compiled where that is asked for, simulated, and sampled.
 
 use super::chip::Chip;
-use crate::answer::Counts;
 use crate::circuit::Circuit;
 use crate::legal::legal;
+use crate::noise::{NoiseModel, Overrides, Sampler};
 use crate::qasm;
 use crate::source::Source;
-use crate::state::{MAX_SIMULATED, simulate};
 use crate::transpile::{Options, Plan};
 use qdllm_runtime::circuit::QUBITS;
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// What disturbs a circuit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What disturbs a circuit on a chip.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Noise {
     /// Nothing but the finite number of shots.
     None,
+    /// The chip's own noise, with figures that replace it.
+    Chip(Overrides),
 }
 
 /// What is to be run.
@@ -54,7 +53,6 @@ pub struct Ran {
 /// # Errors
 /// A text that says why the task failed.
 pub fn execute(run: &Run, chip: Option<&Chip>, noise: Noise, seed: u64) -> Result<Ran, String> {
-    let Noise::None = noise;
     let circuit = qasm::read(&run.circuit).map_err(|e| e.to_string())?;
     if circuit.measures.is_empty() {
         return Err("the circuit measures nothing".into());
@@ -73,11 +71,14 @@ pub fn execute(run: &Run, chip: Option<&Chip>, noise: Noise, seed: u64) -> Resul
     hash.update(run.occurrence.to_le_bytes());
     hash.update(run.shots.to_le_bytes());
     hash.update(run.circuit.as_bytes());
-    let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
-    let outcomes = sampled(&circuit, run.shots, &mut rng)?;
-    let counts = Counts::new(outcomes, circuit.bits).map_err(|e| e.to_string())?;
+    let seed = hash.finalize().iter().take(8).fold(0, |n, &byte| n << 8 | u64::from(byte));
+    let model = match (noise, chip) {
+        (Noise::Chip(overrides), Some(chip)) => NoiseModel::of(&chip.device, &overrides),
+        _ => NoiseModel::none(),
+    };
+    let sampler = Sampler::new(&circuit, &model).map_err(|e| e.to_string())?;
     Ok(Ran {
-        counts: counts.to_strings(),
+        counts: sampler.counts(run.shots.into(), seed),
         executed: qasm::write(&circuit),
         measures: circuit.measures.clone(),
         bits: circuit.bits,
@@ -123,29 +124,4 @@ fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit, String> {
     }
     circuit.qubits = targets.iter().max().map_or(0, |&q| q as usize + 1);
     Ok(circuit)
-}
-
-/// One outcome a shot: bit `c` is classical bit `c`.
-fn sampled(circuit: &Circuit, shots: u32, rng: &mut ChaCha8Rng) -> Result<Vec<(u64, u64)>, String> {
-    let used = circuit.used();
-    let state = simulate(circuit, &used)
-        .ok_or_else(|| format!("{} qubits; {MAX_SIMULATED} can be simulated", used.len()))?;
-    let mut sum = 0.0;
-    let cumulative: Vec<f64> = state
-        .iter()
-        .map(|a| {
-            sum += a.norm_sqr();
-            sum
-        })
-        .collect();
-    let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
-    let wires: Vec<(usize, u8)> = circuit.measures.iter().map(|&(q, c)| (place(q), c)).collect();
-    let outcome =
-        |x: usize| wires.iter().fold(0_u64, |bits, &(wire, c)| bits | (x as u64 >> wire & 1) << c);
-    let shot = |rng: &mut ChaCha8Rng| {
-        let at = rng.random::<f64>() * sum;
-        let x = cumulative.partition_point(|&c| c <= at).min(cumulative.len() - 1);
-        (outcome(x), 1)
-    };
-    Ok((0..shots).map(|_| shot(rng)).collect())
 }
