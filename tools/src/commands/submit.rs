@@ -73,7 +73,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "BATCH", conflicts_with_all = ["model", "text", "qasm", "compiled"])]
     pub resume: Option<String>,
     /// With --resume: send jobs that failed once more, under new names
-    #[arg(long, requires = "resume")]
+    #[arg(long, requires = "resume", conflicts_with = "model")]
     pub retry_failed: bool,
     /// With --resume: the platform has the job of this name as this task
     #[arg(long, value_name = "NAME=TASK", requires = "resume")]
