@@ -7,6 +7,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod angles;
+#[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+pub mod circles;
 pub mod circuit;
 #[cfg(feature = "alloc")]
 pub mod encode;
@@ -20,6 +22,7 @@ mod head;
 pub mod kernels;
 pub mod linear;
 pub mod math;
+pub mod measured;
 pub mod meta;
 mod model;
 mod opening;
@@ -30,6 +33,8 @@ mod read;
 pub mod state;
 pub mod table;
 pub mod token;
+#[cfg(feature = "tensor-train")]
+pub mod train;
 pub mod turns;
 pub mod vocab;
 

@@ -1,10 +1,13 @@
 //! A model borrowed from its file, and the one call from text to class.
 
+#[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+use crate::circles::phases;
 use crate::circuit::QUBITS;
 use crate::error::Error;
 use crate::features::{Pool, ROW, Rows, pool};
 use crate::format::{Container, Kind};
 use crate::head::{Head, Prediction};
+use crate::measured::Measured;
 use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
 #[cfg(feature = "polynomial")]
 use crate::polynomial::Polynomial;
@@ -12,6 +15,8 @@ use crate::program::{MAX_OUTPUTS, Program};
 use crate::state::StateVector;
 use crate::table::Floats;
 use crate::token::{GramKinds, grams};
+#[cfg(feature = "tensor-train")]
+use crate::train::{Cores, Train, Work};
 use crate::vocab::Vocab;
 
 /// Classes that a model may have.
@@ -89,6 +94,13 @@ impl<'a> Model<'a> {
         #[cfg(feature = "polynomial")]
         if let Some(section) = container.get(Kind::Polynomial) {
             Polynomial::parse(section, classes, program.qubits())?;
+        }
+        #[cfg(feature = "tensor-train")]
+        if let Some(section) = container.get(Kind::TensorTrain) {
+            Train::parse(section, classes, program.qubits())?;
+        }
+        if let Some(section) = container.get(Kind::StatevectorI16) {
+            Measured::parse(section)?;
         }
         Ok(Self { container, meta, labels, front, program, head })
     }
@@ -220,7 +232,9 @@ impl<'a> Model<'a> {
         let (mut angles, found) = self.text_features(text)?;
         self.meta.squash.apply(&mut angles);
         let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
-        polynomial.logits(&angles, probabilities);
+        let mut logits_q16 = [0; MAX_CLASSES];
+        polynomial.logits(&phases(&angles), &mut logits_q16);
+        from_q16(&logits_q16, probabilities);
         self.head.softmax(probabilities);
         Ok(Prediction {
             probabilities,
@@ -235,6 +249,50 @@ impl<'a> Model<'a> {
     pub fn polynomial(&self) -> Option<Polynomial<'a>> {
         let section = self.container.get(Kind::Polynomial)?;
         Polynomial::parse(section, self.classes(), self.program.qubits()).ok()
+    }
+
+    /// Classifies a text by the compiled tensor train, without a statevector: `work` and `memory` are
+    /// all it writes beside the stack. The prediction has no expectations.
+    ///
+    /// # Errors
+    /// [`Error::NoBackEnd`] if the model carries no train; else as [`classify`](Self::classify).
+    #[cfg(feature = "tensor-train")]
+    pub fn classify_by_train<'s>(
+        &self,
+        text: &str,
+        work: &mut Work,
+        memory: &'s mut [f32; MAX_CLASSES],
+    ) -> Result<Prediction<'s>, Error> {
+        let train = self.train().ok_or(Error::NoBackEnd)?;
+        let (mut angles, found) = self.text_features(text)?;
+        self.meta.squash.apply(&mut angles);
+        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
+        if train.cores() == Cores::F32 {
+            train.logits_f32(&angles, work, probabilities)?;
+        } else {
+            let mut logits_q16 = [0; MAX_CLASSES];
+            train.logits(&phases(&angles), work, &mut logits_q16)?;
+            from_q16(&logits_q16, probabilities);
+        }
+        self.head.softmax(probabilities);
+        Ok(Prediction {
+            probabilities,
+            expectations: &[],
+            reject_below: self.meta.reject_below,
+            found,
+        })
+    }
+
+    /// The compiled tensor train, if the file carries it.
+    #[cfg(feature = "tensor-train")]
+    pub fn train(&self) -> Option<Train<'a>> {
+        let section = self.container.get(Kind::TensorTrain)?;
+        Train::parse(section, self.classes(), self.program.qubits()).ok()
+    }
+
+    /// What was measured of the statevector in integers, if the file states it.
+    pub fn statevector_i16(&self) -> Option<Measured> {
+        self.container.get(Kind::StatevectorI16).and_then(|s| Measured::parse(s).ok())
     }
 
     /// Classes of the model.
@@ -293,6 +351,14 @@ impl<'a> Model<'a> {
             let texts = texts.as_mut()?;
             Some((texts.next()?, texts.next()?))
         })
+    }
+}
+
+/// Logits of a compiled back end as `f32`.
+#[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+fn from_q16(logits_q16: &[i32], logits: &mut [f32]) {
+    for (logit, &q16) in logits.iter_mut().zip(logits_q16) {
+        *logit = q16 as f32 / 65_536.0;
     }
 }
 
