@@ -8,9 +8,9 @@
 //!
 //! The same integers come out on every target. A node's value is rounded to 2^-14 once a factor.
 
-use crate::circles::sin_cos;
 use crate::circuit::QUBITS;
 use crate::error::Error;
+use crate::fixed::sin_cos_q15;
 use crate::measured::Measured;
 
 /// Nodes that a model may carry.
@@ -111,8 +111,8 @@ impl<'a> Polynomial<'a> {
         let mut factors = [0_i32; 32];
         let (cosines, sines) = factors.split_at_mut(SINE as usize);
         for ((cos, sin), &phase) in cosines.iter_mut().zip(sines).zip(phases) {
-            let (s, c) = sin_cos(phase);
-            (*sin, *cos) = (rounded(s, 30 - VALUE_BITS), rounded(c, 30 - VALUE_BITS));
+            let (s, c) = sin_cos_q15(phase);
+            (*sin, *cos) = (rounded(s, 15 - VALUE_BITS), rounded(c, 15 - VALUE_BITS));
         }
         let mut values = [1_i32 << VALUE_BITS; 16];
         let Some((first, sums)) = logits_q16.split_first_mut() else { return };

@@ -2,9 +2,9 @@
 
 use super::arithmetic::{Arithmetic, CIRCLE_BITS, Float, Integer};
 use super::{Cores, MAX_BOND, Node, Site, Train};
-use crate::circles::sin_cos;
 use crate::circuit::QUBITS;
 use crate::error::Error;
+use crate::fixed::sin_cos_q15;
 use crate::math::Value;
 
 /// The memory of a contraction, 768 bytes.
@@ -43,8 +43,8 @@ impl Train<'_> {
     ) -> Result<(), Error> {
         let mut circles = [[0; 2]; 16];
         for (circle, &phase) in circles.iter_mut().zip(phases) {
-            let (sin, cos) = sin_cos(phase);
-            *circle = [cos, sin].map(|x| (x + (1 << (29 - CIRCLE_BITS))) >> (30 - CIRCLE_BITS));
+            let (sin, cos) = sin_cos_q15(phase);
+            *circle = [cos, sin].map(|x| (x + (1 << (14 - CIRCLE_BITS))) >> (15 - CIRCLE_BITS));
         }
         match self.cores {
             Cores::F32 => return Err(Error::NoBackEnd),

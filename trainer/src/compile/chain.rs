@@ -132,6 +132,15 @@ impl Chain {
         }
     }
 
+    /// Makes every core but the leg's orthonormal, seen from the nearer end.
+    pub fn centre_at_leg(&mut self) {
+        self.centre_at_first();
+        let leg = self.cores.iter().position(|core| core.mode == Mode::Leg).unwrap_or(0);
+        for k in 0..leg {
+            self.step_right(k);
+        }
+    }
+
     /// Moves the centre from core `k` to the one before it.
     pub fn step_left(&mut self, k: usize) {
         let qr = self.cores[k].wide().transpose().qr();

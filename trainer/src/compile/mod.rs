@@ -12,9 +12,12 @@ pub mod gauge;
 pub mod order;
 pub mod polynomial;
 pub mod quantise;
+pub mod runs;
 pub mod seen;
+pub mod statevector;
 pub mod train;
 pub mod tree;
+pub mod weighted;
 
 use crate::batch::Batch;
 use qdllm_runtime::Model;
@@ -56,6 +59,15 @@ pub enum CompileError {
         /// Texts reported on.
         texts: usize,
     },
+    /// The circuit is too entangled for an exact train.
+    #[error(
+        "the exact train has a bond of {widest}, wider than the {} that the runtime takes; compile a truncated one with --agreement",
+        qdllm_runtime::train::MAX_BOND
+    )]
+    TooWide {
+        /// The widest bond.
+        widest: usize,
+    },
     /// The runtime refuses a text or the result.
     #[error(transparent)]
     Runtime(#[from] qdllm_runtime::Error),
@@ -94,9 +106,7 @@ impl<'m> Task<'m> {
     /// # Errors
     /// [`CompileError::Agreement`], [`CompileError::TooFewTexts`], or what the runtime says of a text.
     pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self, CompileError> {
-        if !(asked > 0.0 && asked <= 1.0) {
-            return Err(CompileError::Agreement(asked));
-        }
+        check_share(asked)?;
         if texts.len() < LEAST_TEXTS {
             return Err(CompileError::TooFewTexts(texts.len()));
         }
@@ -131,6 +141,10 @@ impl<'m> Task<'m> {
             texts: self.report.len(),
         }
     }
+}
+
+fn check_share(asked: f64) -> Result<(), CompileError> {
+    if asked > 0.0 && asked <= 1.0 { Ok(()) } else { Err(CompileError::Agreement(asked)) }
 }
 
 /// Of the share that may change, how much may be expected to.

@@ -6,9 +6,10 @@
 //! over what correlates with them among the monomials left out.
 
 use super::coefficients::Coefficients;
-use super::seen::{Agreement, Seen, from_q16};
+use super::seen::{Agreement, Seen};
 use super::tree::tree;
-use super::{CompileError, Compiled, Task};
+use super::weighted::{Circles, circles};
+use super::{CompileError, Compiled, Task, runs};
 use nalgebra::DMatrix;
 use qdllm_runtime::measured::Measured;
 use qdllm_runtime::polynomial::{
@@ -23,7 +24,7 @@ const CANDIDATES: usize = 600;
 /// Monomials that may be selected.
 const SELECTED: usize = 400;
 /// Bytes of an evaluation's memory: one number a class that a model may have.
-const RAM_BYTES: u32 = 4 * qdllm_runtime::MAX_CLASSES as u32;
+const RAM_BYTES: u32 = size_of::<qdllm_runtime::Probabilities>() as u32;
 
 /// The smallest polynomial that decides at least a share `task.asked` as the statevector does.
 ///
@@ -86,7 +87,7 @@ impl Fit {
         let (qubits, classes) = (coefficients.qubits, coefficients.classes);
         let used = &texts.angles[..texts.len().min(FITTED)];
         let candidates = candidates(coefficients, used);
-        let circles: Vec<Circles> = used.iter().map(|a| circles(a)).collect();
+        let circles: Vec<Circles> = used.iter().map(circles).collect();
         let columns: Vec<Vec<f64>> = candidates
             .par_iter()
             .map(|&m| circles.iter().map(|c| value(m, qubits, c)).collect())
@@ -150,11 +151,12 @@ impl Fit {
     /// The first `count` chosen monomials with the weights that fit best.
     fn take(&self, count: usize) -> Weighted {
         let mut weights = vec![vec![0.0; self.classes]; count];
-        for c in 0..self.classes {
-            for k in (0..count).rev() {
-                let above: f64 = (k + 1..count).map(|j| self.lower[j][k] * weights[j][c]).sum();
-                weights[k][c] = (self.steps[k][c] - above) / self.lower[k][k];
+        for k in (0..count).rev() {
+            let mut row = self.steps[k].clone();
+            for (later, lower) in weights.iter().zip(&self.lower).skip(k + 1) {
+                row.iter_mut().zip(later).for_each(|(x, w)| *x -= lower[k] * w);
             }
+            weights[k] = row.into_iter().map(|x| x / self.lower[k][k]).collect();
         }
         let mut weighted =
             Weighted { monomials: self.chosen[..count].to_vec(), weights, constant: Vec::new() };
@@ -180,16 +182,6 @@ impl Fit {
         }
         logits.iter().map(|&l| l as f32).collect()
     }
-}
-
-/// (1, cosine, sine) by qubit.
-type Circles = [[f64; 3]; qdllm_runtime::QUBITS];
-
-fn circles(angles: &[f32; qdllm_runtime::QUBITS]) -> Circles {
-    angles.map(|a| {
-        let (sin, cos) = f64::from(a).sin_cos();
-        [1.0, cos, sin]
-    })
 }
 
 fn value(monomial: u32, qubits: usize, circles: &Circles) -> f64 {
@@ -306,13 +298,8 @@ fn finish(
     debug_assert!(nodes.len() <= MAX_NODES);
     let bytes = section(&measured, bits, &constants, &nodes);
     let runtime = Polynomial::parse(&bytes, fit.classes, fit.qubits)?;
-    let logits = |seen: &Seen, i: usize| {
-        let mut logits = vec![0; fit.classes];
-        runtime.logits(&seen.phases[i], &mut logits);
-        from_q16(&logits)
-    };
-    let chosen = task.choice.compare(|i| logits(&task.choice, i));
-    let reported = task.report.compare(|i| logits(&task.report, i));
+    let compare = |seen: &Seen| seen.compare(|i| runs::polynomial(&runtime, seen, i));
+    let (chosen, reported) = (compare(&task.choice), compare(&task.report));
     measured.agreement = reported.share as f32;
     measured.largest_logit_error = reported.largest_error;
     let compiled = Compiled {

@@ -1,15 +1,13 @@
 //! A train's entries as a device stores them: `f32`, or integers with scales that cannot overflow.
 
 use super::gauge::{Gauged, Site};
+use super::weighted::Circles;
 use qdllm_runtime::train::{Chain, Cores, Link};
 
 /// What a vector's largest entry on the calibration texts may grow by on others before it is held.
 const HEADROOM: f64 = 2.0;
 /// The largest sum of sizes of a column, unit row included: times entries of 16 bits it fits 32.
 const COLUMN: f64 = 65_000.0;
-
-/// (1, cosine, sine) by qubit.
-pub type Circles = [[f64; 3]; qdllm_runtime::QUBITS];
 
 /// Entries of a train for `cores`; `texts` say how large vectors become. None where the shifts that
 /// integers need lie outside the format.

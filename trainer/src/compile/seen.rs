@@ -3,20 +3,19 @@
 use super::CompileError;
 use crate::batch::Batch;
 use crate::metrics::argmax;
-use qdllm_runtime::circles::phases;
 use qdllm_runtime::{Model, QUBITS};
 use rayon::prelude::*;
 
 /// How much errors are enlarged to see how often decisions would change.
 const ENLARGED: f32 = 16.0;
-/// Texts of each text's own error is tried on.
+/// Texts whose errors are tried on each text.
 const TRIALS: usize = 8;
 
 /// Texts as the circuit sees them.
 pub struct Seen {
     /// Encoder angles in radians.
     pub angles: Vec<[f32; QUBITS]>,
-    /// The same as phases.
+    /// Encoder phases from the front end in integers, 2^32 one turn.
     pub phases: Vec<[u32; QUBITS]>,
     /// The statevector's logits less their mean, one row a text.
     pub logits: Vec<Vec<f32>>,
@@ -43,17 +42,13 @@ impl Seen {
         batch: &Batch,
         texts: impl Iterator<Item = &'t String>,
     ) -> Result<Self, CompileError> {
-        let mut angles = Vec::new();
+        let (mut angles, mut phases) = (Vec::new(), Vec::new());
         for text in texts {
             let (mut features, _) = model.text_features(text)?;
             model.meta().squash.apply(&mut features);
             angles.push(features);
+            phases.push(model.text_phases(text)?.0);
         }
-        Ok(Self::at(model, batch, angles))
-    }
-
-    /// Runs the circuit at angles.
-    pub fn at(model: &Model<'_>, batch: &Batch, angles: Vec<[f32; QUBITS]>) -> Self {
         let inputs = batch.inputs();
         let flat: Vec<f32> = angles.iter().flat_map(|a| a[..inputs].iter().copied()).collect();
         let logits = batch
@@ -65,8 +60,7 @@ impl Seen {
                 centred(logits)
             })
             .collect();
-        let phases = angles.iter().map(phases).collect();
-        Self { angles, phases, logits }
+        Ok(Self { angles, phases, logits })
     }
 
     /// Texts.
@@ -123,9 +117,4 @@ pub fn centred(mut logits: Vec<f32>) -> Vec<f32> {
     let mean = logits.iter().sum::<f32>() / logits.len() as f32;
     logits.iter_mut().for_each(|x| *x -= mean);
     logits
-}
-
-/// Logits in Q16 as numbers.
-pub fn from_q16(logits: &[i32]) -> Vec<f32> {
-    logits.iter().map(|&x| x as f32 / 65_536.0).collect()
 }

@@ -110,7 +110,8 @@ mod tests {
             if let Some(i) = branch.monomial {
                 let mut expected: Vec<Factor> = factors(monomials[i], 3).collect();
                 let mut sorted = path.clone();
-                (expected.sort(), sorted.sort());
+                expected.sort();
+                sorted.sort();
                 assert_eq!(sorted, expected);
                 assert!(!std::mem::replace(&mut found[i], true));
             }
