@@ -10,7 +10,7 @@ pub mod angles;
 pub mod circuit;
 #[cfg(feature = "statevector")]
 mod classify;
-#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
+#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
 mod classify_fixed;
 #[cfg(feature = "alloc")]
 pub mod encode;
@@ -26,6 +26,7 @@ mod head;
 pub mod kernels;
 pub mod linear;
 pub mod math;
+pub mod measured;
 pub mod meta;
 mod model;
 mod opening;
@@ -39,13 +40,15 @@ pub mod state;
 pub mod state_i16;
 pub mod table;
 pub mod token;
+#[cfg(feature = "tensor-train")]
+pub mod train;
 pub mod turns;
 pub mod vocab;
 
 pub use circuit::QUBITS;
 #[cfg(feature = "statevector")]
 pub use classify::Scratch;
-#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
+#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
 pub use classify_fixed::Probabilities;
 #[cfg(feature = "statevector-i16")]
 pub use classify_fixed::ScratchI16;
