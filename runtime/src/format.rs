@@ -51,11 +51,13 @@ pub enum Kind {
     Provenance = OPTIONAL | 2,
     /// The compiled polynomial (postcard, then a table): another way to run the same model.
     Polynomial = OPTIONAL | 3,
+    /// The circuit as QASM text and its named angles (postcard); for the host.
+    Qasm = OPTIONAL | 16,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -68,6 +70,7 @@ impl Kind {
         Self::Source,
         Self::Provenance,
         Self::Polynomial,
+        Self::Qasm,
     ];
 
     /// Its name in tables that people read.
@@ -85,6 +88,7 @@ impl Kind {
             Self::Source => "source",
             Self::Provenance => "provenance",
             Self::Polynomial => "polynomial",
+            Self::Qasm => "qasm",
         }
     }
 }

@@ -6,11 +6,15 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+mod affine;
 pub mod angles;
 pub mod circuit;
 #[cfg(feature = "alloc")]
 pub mod encode;
 mod error;
+#[cfg(feature = "alloc")]
+mod expr;
 pub mod features;
 pub mod format;
 #[cfg(feature = "alloc")]
@@ -26,6 +30,8 @@ mod opening;
 #[cfg(feature = "polynomial")]
 pub mod polynomial;
 pub mod program;
+#[cfg(feature = "alloc")]
+pub mod qasm;
 mod read;
 pub mod state;
 pub mod table;

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::features::{Pool, ROW, Rows, pool};
 use crate::format::{Container, Kind};
 use crate::head::{Head, Prediction};
-use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
+use crate::meta::{Front, Meta, QasmSource, Source, TOKEN_RULES, Texts};
 #[cfg(feature = "polynomial")]
 use crate::polynomial::Polynomial;
 use crate::program::{MAX_OUTPUTS, Program};
@@ -196,10 +196,19 @@ impl<'a> Model<'a> {
     ) -> Prediction<'s> {
         self.meta.squash.apply(&mut features);
         self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
-        let classes = self.classes().min(MAX_CLASSES);
         let outputs = self.program.outputs().min(MAX_OUTPUTS);
-        let expectations = &scratch.expectations[..outputs];
-        let probabilities = &mut scratch.probabilities[..classes];
+        self.decide(&scratch.expectations[..outputs], found, &mut scratch.probabilities)
+    }
+
+    /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
+    /// with `found` known n-grams; missing expectations count as zero.
+    pub fn decide<'s>(
+        &self,
+        expectations: &'s [f32],
+        found: u32,
+        memory: &'s mut [f32; MAX_CLASSES],
+    ) -> Prediction<'s> {
+        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
         self.head.logits(expectations, probabilities);
         self.head.softmax(probabilities);
         Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
@@ -283,6 +292,11 @@ impl<'a> Model<'a> {
     /// The circuit by its named angles, if the file carries it.
     pub fn source(&self) -> Option<Source<'a>> {
         self.container.get(Kind::Source).and_then(|section| Source::parse(section).ok())
+    }
+
+    /// The circuit as QASM with its named angles, if the file carries it.
+    pub fn qasm(&self) -> Option<QasmSource<'a>> {
+        self.container.get(Kind::Qasm).and_then(|section| QasmSource::parse(section).ok())
     }
 
     /// Where the model comes from, as (name, value) pairs; empty if the file does not say.

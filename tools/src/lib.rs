@@ -8,7 +8,6 @@ pub mod commands;
 pub mod device;
 pub mod draw;
 pub mod expand;
-pub mod expr;
 pub mod order;
 pub mod place;
 pub mod qasm;

@@ -2,6 +2,7 @@
 
 pub mod adam;
 pub mod adjoint;
+pub mod ansatz;
 pub mod batch;
 pub mod calibrate;
 pub mod checkpoint;

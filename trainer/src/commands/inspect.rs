@@ -42,6 +42,12 @@ struct Circuit {
     fused_rotations: usize,
     index_maps: usize,
     outputs: usize,
+    /// The circuit as it was given, if not the preset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qasm: Option<String>,
+    /// Its named angles in radians.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    angles_rad: Vec<(String, f32)>,
 }
 
 /// Runs the command.
@@ -80,13 +86,20 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
     let program = model.program();
+    let qasm = model.qasm();
+    let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
+        let names = qdllm_runtime::qasm::Circuit::read(q.text).map(|c| c.names).unwrap_or_default();
+        names.into_iter().zip(q.angles_rad()).collect()
+    });
     let mut circuit = Circuit {
         qubits: program.qubits(),
-        named_angles: model.source().map_or(0, |s| s.angles_rad().count()),
+        named_angles: model.source().map_or(0, |s| s.angles_rad().count()) + angles_rad.len(),
         fused_phases: 0,
         fused_rotations: 0,
         index_maps: 0,
         outputs: program.outputs(),
+        qasm: qasm.map(|q| q.text.to_owned()),
+        angles_rad,
     };
     for op in program.ops() {
         match op {
@@ -124,6 +137,12 @@ impl std::fmt::Display for Inspection<'_> {
             "circuit      {} qubits, {} named angles; fused: {} phases, {} rotations, {} index maps, {} read-outs",
             c.qubits, c.named_angles, c.fused_phases, c.fused_rotations, c.index_maps, c.outputs
         )?;
+        if let Some(qasm) = &c.qasm {
+            qasm.lines().try_for_each(|line| writeln!(f, "             {line}"))?;
+            for (name, angle) in &c.angles_rad {
+                writeln!(f, "             {name} = {angle}")?;
+            }
+        }
         writeln!(f, "temperature  {:.4}", self.temperature)?;
         writeln!(f, "rejects      below probability {}", self.reject_below)?;
         for (name, value) in &self.provenance {
