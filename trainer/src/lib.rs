@@ -20,6 +20,7 @@ pub mod explain;
 pub mod export;
 pub mod lbfgs;
 pub mod loss;
+pub mod many;
 pub mod metrics;
 pub mod progress;
 pub mod quantise;
