@@ -61,11 +61,13 @@ pub enum Kind {
     TensorTrain = OPTIONAL | 4,
     /// What was measured of the statevector in integers (postcard).
     StatevectorI16 = OPTIONAL | 5,
+    /// The circuit as QASM text and its named angles (postcard); for the host.
+    Qasm = OPTIONAL | 16,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -80,6 +82,7 @@ impl Kind {
         Self::Polynomial,
         Self::TensorTrain,
         Self::StatevectorI16,
+        Self::Qasm,
     ];
 
     /// Its name in tables that people read.
@@ -99,6 +102,7 @@ impl Kind {
             Self::Polynomial => "polynomial",
             Self::TensorTrain => "tensor train",
             Self::StatevectorI16 => "statevector i16",
+            Self::Qasm => "qasm",
         }
     }
 }

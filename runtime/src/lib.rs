@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+mod affine;
 pub mod angles;
 pub mod circuit;
 #[cfg(feature = "statevector")]
@@ -15,6 +17,8 @@ mod classify_fixed;
 #[cfg(feature = "alloc")]
 pub mod encode;
 mod error;
+#[cfg(feature = "alloc")]
+mod expr;
 pub mod features;
 pub mod fixed;
 pub mod format;
@@ -34,6 +38,8 @@ mod permute;
 #[cfg(feature = "polynomial")]
 pub mod polynomial;
 pub mod program;
+#[cfg(feature = "alloc")]
+pub mod qasm;
 mod read;
 pub mod state;
 #[cfg(feature = "statevector-i16")]

@@ -5,7 +5,7 @@ use crate::features::{Pool, ROW, Rows};
 use crate::format::{Container, Kind};
 use crate::head::Head;
 use crate::measured::Measured;
-use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
+use crate::meta::{Front, Meta, QasmSource, Source, TOKEN_RULES, Texts};
 #[cfg(feature = "polynomial")]
 use crate::polynomial::Polynomial;
 use crate::program::Program;
@@ -149,6 +149,11 @@ impl<'a> Model<'a> {
     /// The circuit by its named angles, if the file carries it.
     pub fn source(&self) -> Option<Source<'a>> {
         self.container.get(Kind::Source).and_then(|section| Source::parse(section).ok())
+    }
+
+    /// The circuit as QASM with its named angles, if the file carries it.
+    pub fn qasm(&self) -> Option<QasmSource<'a>> {
+        self.container.get(Kind::Qasm).and_then(|section| QasmSource::parse(section).ok())
     }
 
     /// Where the model comes from, as (name, value) pairs; empty if the file does not say.

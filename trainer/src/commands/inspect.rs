@@ -44,6 +44,12 @@ struct Circuit {
     fused_rotations: usize,
     index_maps: usize,
     outputs: usize,
+    /// The circuit as it was given, if not the preset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qasm: Option<String>,
+    /// Its named angles in radians.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    angles_rad: Vec<(String, f32)>,
 }
 
 /// A compiled back end and what its section states.
@@ -96,13 +102,20 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
     let program = model.program();
+    let qasm = model.qasm();
+    let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
+        let names = qdllm_runtime::qasm::Circuit::read(q.text).map(|c| c.names).unwrap_or_default();
+        names.into_iter().zip(q.angles_rad()).collect()
+    });
     let mut circuit = Circuit {
         qubits: program.qubits(),
-        named_angles: model.source().map_or(0, |s| s.angles_rad().count()),
+        named_angles: model.source().map_or(0, |s| s.angles_rad().count()) + angles_rad.len(),
         fused_phases: 0,
         fused_rotations: 0,
         index_maps: 0,
         outputs: program.outputs(),
+        qasm: qasm.map(|q| q.text.to_owned()),
+        angles_rad,
     };
     for op in program.ops() {
         match op {
@@ -181,6 +194,12 @@ impl std::fmt::Display for Inspection<'_> {
                 "             {:.4} of {} texts as the statevector ({} asked), logits within {:.4}, {} bytes of RAM, {} multiply-adds",
                 b.agreement, b.texts, b.asked, b.largest_logit_error, b.ram_bytes, b.multiply_adds
             )?;
+        }
+        if let Some(qasm) = &c.qasm {
+            qasm.lines().try_for_each(|line| writeln!(f, "             {line}"))?;
+            for (name, angle) in &c.angles_rad {
+                writeln!(f, "             {name} = {angle}")?;
+            }
         }
         writeln!(f, "temperature  {:.4}", self.temperature)?;
         writeln!(f, "rejects      below probability {}", self.reject_below)?;
