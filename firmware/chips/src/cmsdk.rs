@@ -1,8 +1,8 @@
-//! UART0 of the board (Arm's CMSDK APB UART), polled.
+//! Arm's CMSDK APB UART, as on the MPS2 boards, polled.
 
-use crate::hardware::{UART0, read_register, write_register};
+use crate::register::{read, write};
 use core::convert::Infallible;
-use embedded_io::{ErrorType, Read, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 /// Offsets of the registers.
 const DATA: usize = 0x00;
@@ -20,46 +20,52 @@ const ENABLE: u32 = 0b11;
 /// The smallest divider the UART accepts; QEMU does not slow down for it.
 const FASTEST: u32 = 16;
 
-/// The board's first serial port.
-pub struct Uart;
+/// One port, by the address of its registers.
+pub struct Uart<const BASE: usize>;
 
-impl Uart {
+impl<const BASE: usize> Uart<BASE> {
     /// Switches the port on.
     pub fn start() -> Self {
-        write_register(UART0 + DIVIDER, FASTEST);
-        write_register(UART0 + CONTROL, ENABLE);
+        write(BASE + DIVIDER, FASTEST);
+        write(BASE + CONTROL, ENABLE);
         Self
     }
 }
 
-impl ErrorType for Uart {
+impl<const BASE: usize> ErrorType for Uart<BASE> {
     type Error = Infallible;
 }
 
-impl Read for Uart {
+impl<const BASE: usize> ReadReady for Uart<BASE> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(read(BASE + STATE) & RECEIVE_FULL != 0)
+    }
+}
+
+impl<const BASE: usize> Read for Uart<BASE> {
     /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
-        while read_register(UART0 + STATE) & RECEIVE_FULL == 0 {}
+        while read(BASE + STATE) & RECEIVE_FULL == 0 {}
         // The data register holds one byte.
-        *first = read_register(UART0 + DATA) as u8;
+        *first = read(BASE + DATA) as u8;
         Ok(1)
     }
 }
 
-impl Write for Uart {
+impl<const BASE: usize> Write for Uart<BASE> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         for &byte in bytes {
-            while read_register(UART0 + STATE) & TRANSMIT_FULL != 0 {}
-            write_register(UART0 + DATA, byte.into());
+            while read(BASE + STATE) & TRANSMIT_FULL != 0 {}
+            write(BASE + DATA, byte.into());
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
-        while read_register(UART0 + STATE) & TRANSMIT_FULL != 0 {}
+        while read(BASE + STATE) & TRANSMIT_FULL != 0 {}
         Ok(())
     }
 }
