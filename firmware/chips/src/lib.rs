@@ -2,7 +2,12 @@
 #![no_std]
 
 pub mod cmsdk;
+#[cfg(feature = "app")]
+pub mod emulated;
+#[cfg(feature = "app")]
+pub mod kept;
 pub mod memory;
+#[cfg(feature = "app")]
 pub mod nor;
 pub mod pl011;
 mod register;

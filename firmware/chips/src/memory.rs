@@ -29,14 +29,14 @@ pub fn static_ram_bytes() -> usize {
     (&raw const __ebss).addr() - (&raw const __sdata).addr()
 }
 
-/// The flash region that the model lies in, whatever its bytes are.
+/// The region of the model slots, for a program that never writes it.
 pub fn model_region() -> &'static [u8] {
     unsafe extern "C" {
-        static _model_start: u8;
-        static _model_end: u8;
+        static _slots_start: u8;
+        static _slots_end: u8;
     }
-    let start = &raw const _model_start;
-    let length = (&raw const _model_end).addr() - start.addr();
+    let start = &raw const _slots_start;
+    let length = (&raw const _slots_end).addr() - start.addr();
     // SAFETY: memory.x reserves the region, nothing is linked into it and nothing writes it while
     // the program runs, so it is readable and constant.
     unsafe { core::slice::from_raw_parts(start, length) }

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
 mod accuracy;
+mod boards;
 mod budgets;
 mod demo;
 mod draws;
@@ -12,6 +13,7 @@ mod qemu;
 mod repo;
 mod setup;
 mod shell;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

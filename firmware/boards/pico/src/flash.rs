@@ -2,9 +2,9 @@
 
 use crate::hardware;
 use embedded_storage::nor_flash::{
-    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-    check_erase, check_read, check_write,
+    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
+use qdllm_app::{Layout, SlotFlash};
 
 /// What the boot ROM erases at once.
 const SECTOR_BYTES: usize = 4096;
@@ -15,26 +15,25 @@ const PAGE_BYTES: usize = 256;
 /// The region of the model slots; offset 0 is its first byte.
 pub struct Slots;
 
-/// An access outside the region or off a sector's bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Misplaced(NorFlashErrorKind);
-
-impl NorFlashError for Misplaced {
-    fn kind(&self) -> NorFlashErrorKind {
-        self.0
+impl Slots {
+    /// Two slots that share the region.
+    pub fn layout(&self) -> Layout {
+        // The region is half of 2 MiB.
+        Layout::pair(0, (self.capacity() / 2) as u32)
     }
 }
 
 impl ErrorType for Slots {
-    type Error = Misplaced;
+    type Error = NorFlashErrorKind;
 }
 
 impl ReadNorFlash for Slots {
     const READ_SIZE: usize = 1;
 
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Misplaced> {
-        check_read(self, offset, bytes.len()).map_err(Misplaced)?;
-        hardware::read_slots(offset as usize, bytes);
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        check_read(self, offset, bytes.len())?;
+        let found = hardware::slots(offset as usize, bytes.len());
+        bytes.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 
@@ -48,16 +47,16 @@ impl NorFlash for Slots {
     const WRITE_SIZE: usize = 1;
     const ERASE_SIZE: usize = SECTOR_BYTES;
 
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), Misplaced> {
-        check_erase(self, from, to).map_err(Misplaced)?;
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        check_erase(self, from, to)?;
         for sector in (from..to).step_by(SECTOR_BYTES) {
             hardware::erase_sector(sector);
         }
         Ok(())
     }
 
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Misplaced> {
-        check_write(self, offset, bytes.len()).map_err(Misplaced)?;
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        check_write(self, offset, bytes.len())?;
         let mut at = offset as usize;
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -74,4 +73,8 @@ impl NorFlash for Slots {
     }
 }
 
-impl MultiwriteNorFlash for Slots {}
+impl<'m> SlotFlash<'m> for Slots {
+    fn map(&self, offset: u32, length: usize) -> &'m [u8] {
+        hardware::slots(offset as usize, length)
+    }
+}

@@ -32,13 +32,13 @@ pub fn slots_bytes() -> usize {
     (&raw const _slots_end).addr() - (&raw const _slots_start).addr()
 }
 
-/// Copies bytes of the slots' region out; what lies beyond it is left as it was.
-pub fn read_slots(offset: usize, bytes: &mut [u8]) {
+/// The slots' bytes from `offset` on, `length` of them, or as many as there are.
+pub fn slots(offset: usize, length: usize) -> &'static [u8] {
     let room = slots_bytes().saturating_sub(offset);
-    for (i, byte) in bytes.iter_mut().take(room).enumerate() {
-        // SAFETY: inside the region, which is mapped flash.
-        *byte = unsafe { (&raw const _slots_start).wrapping_add(offset + i).read_volatile() };
-    }
+    let start = (&raw const _slots_start).wrapping_add(offset);
+    // SAFETY: inside the region, which is mapped flash as long as the board runs. Whoever erases or
+    // programs a part of it has no view of that part any more.
+    unsafe { &*ptr::slice_from_raw_parts(start, length.min(room)) }
 }
 
 /// The boot ROM's calls and the second boot stage, all in RAM: while the flash chip takes commands

@@ -8,12 +8,12 @@ mod meter;
 mod ports;
 
 use core::panic::PanicInfo;
+use flash::Slots;
 use fugit::RateExtU32;
 use meter::TimerMeter;
 use ports::Ports;
-use qdllm_app::{Memory, refuse, serve};
-use qdllm_chips::memory::model_region;
-use qdllm_runtime::Model;
+use qdllm_app::{About, End, Memory, run};
+use qdllm_runtime::ScratchI16;
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp2040_hal::{Clock, Sio, Timer, Watchdog, clocks, entry, gpio, pac, usb};
 use usb_device::bus::UsbBusAllocator;
@@ -28,7 +28,7 @@ const SHARED_CDC: UsbVidPid = UsbVidPid(0x16c0, 0x27dd);
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory::new();
+    static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
     let Some(mut chip) = pac::Peripherals::take() else { restart() };
     let mut watchdog = Watchdog::new(chip.WATCHDOG);
     let Ok(clocks) = clocks::init_clocks_and_plls(
@@ -43,8 +43,7 @@ fn main() -> ! {
         restart()
     };
     let sio = Sio::new(chip.SIO);
-    let pins =
-        gpio::Pins::new(chip.IO_BANK0, chip.PADS_BANK0, sio.gpio_bank0, &mut chip.RESETS);
+    let pins = gpio::Pins::new(chip.IO_BANK0, chip.PADS_BANK0, sio.gpio_bank0, &mut chip.RESETS);
     let uart = UartPeripheral::new(
         chip.UART0,
         (pins.gpio0.into_function(), pins.gpio1.into_function()),
@@ -62,20 +61,19 @@ fn main() -> ! {
     ));
     let serial = SerialPort::new(&bus);
     let names = StringDescriptors::default().manufacturer("qdllm").product("qdllm console");
-    let Ok(device) = UsbDeviceBuilder::new(&bus, SHARED_CDC)
-        .device_class(USB_CLASS_CDC)
-        .strings(&[names])
+    let Ok(device) =
+        UsbDeviceBuilder::new(&bus, SHARED_CDC).device_class(USB_CLASS_CDC).strings(&[names])
     else {
         restart()
     };
     let mut ports = Ports::new(device.build(), serial, uart, timer);
-    let mut meter = TimerMeter::new(timer);
-    match Model::from_region(model_region()) {
-        Ok(model) => loop {
-            let Ok(()) = serve(&model, MEMORY, &mut ports, &mut meter);
-        },
-        Err(error) => {
-            let Ok(()) = refuse(&mut ports, error as u8, error);
+    let mut meter = TimerMeter::new(timer, clocks.system_clock.freq().to_Hz());
+    let mut slots = Slots;
+    let about = About::new("pico", slots.layout());
+    loop {
+        let Ok(ended) = run(&mut ports, &mut slots, &mut meter, MEMORY, &about);
+        // Nothing outside could see that the program ended.
+        if ended.by == End::Reset {
             restart()
         }
     }
