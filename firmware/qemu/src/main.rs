@@ -9,8 +9,8 @@ mod uart;
 use cortex_m_rt::entry;
 use hardware::{exit, model_region};
 use meter::SysTickMeter;
-use qdllm_app::{Memory, refuse, serve};
-use qdllm_runtime::Model;
+use qdllm_app::{About, Layout, Memory, ReadOnly, run};
+use qdllm_runtime::Scratch;
 use uart::Uart;
 
 /// The core's peripherals were taken twice, which the start-up code rules out.
@@ -18,20 +18,14 @@ const EXIT_NO_PERIPHERALS: u8 = 120;
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory::new();
+    static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
     let mut uart = Uart::start();
     let Some(peripherals) = cortex_m::Peripherals::take() else {
         exit(EXIT_NO_PERIPHERALS);
     };
     let mut meter = SysTickMeter::new(peripherals.SYST);
-    match Model::from_region(model_region()) {
-        Ok(model) => {
-            let Ok(()) = serve(&model, MEMORY, &mut uart, &mut meter);
-            exit(0)
-        }
-        Err(error) => {
-            let Ok(()) = refuse(&mut uart, error as u8, error);
-            exit(error as u8)
-        }
-    }
+    let region = model_region();
+    let about = About::new("mps2-an386", Layout::single(region.len() as u32));
+    let Ok(ended) = run(&mut uart, &mut ReadOnly(region), &mut meter, MEMORY, &about);
+    exit(ended.fault.map_or(0, |fault| fault.number()))
 }
