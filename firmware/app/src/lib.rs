@@ -10,6 +10,8 @@ mod flash;
 mod input;
 mod memory;
 mod meter;
+#[cfg(feature = "_mock")]
+pub mod mock;
 mod protocol;
 mod put;
 mod run;
