@@ -112,12 +112,12 @@ impl Model<'_> {
     pub fn classify_by_polynomial<'s>(
         &self,
         text: &str,
-        memory: &'s mut [f32; MAX_CLASSES],
+        memory: &'s mut Probabilities,
     ) -> Result<Prediction<'s>, Error> {
         let polynomial = self.polynomial().ok_or(Error::NoBackEnd)?;
         let (mut angles, found) = self.text_features(text)?;
         self.meta.squash.apply(&mut angles);
-        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
+        let probabilities = &mut memory.0[..self.classes().min(MAX_CLASSES)];
         polynomial.logits(&angles, probabilities);
         self.head.softmax(probabilities);
         Ok(Prediction {

@@ -10,6 +10,7 @@ pub mod angles;
 pub mod circuit;
 #[cfg(feature = "statevector")]
 mod classify;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
 mod classify_fixed;
 #[cfg(feature = "alloc")]
 pub mod encode;
@@ -44,6 +45,7 @@ pub mod vocab;
 pub use circuit::QUBITS;
 #[cfg(feature = "statevector")]
 pub use classify::Scratch;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
 pub use classify_fixed::Probabilities;
 #[cfg(feature = "statevector-i16")]
 pub use classify_fixed::ScratchI16;

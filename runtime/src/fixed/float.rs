@@ -37,18 +37,23 @@ pub const fn from_q30(x: i32) -> f32 {
     f32::from_bits(bits | if x < 0 { 1 << 31 } else { 0 })
 }
 
-/// Half of an angle in radians as a phase: within 2^-31 turns and 1e-10 of the turns it makes.
-pub const fn half_phase(angle_rad: f32) -> u32 {
-    /// 2^36 / (4 pi): half a radian in 2^-36 turns.
-    const HALF: i64 = 5_468_522_205;
+/// Half of an angle in radians as a phase, for every finite `f32`: the error is under 2^-31 turns.
+///
+/// The fraction of a turn is the product of the mantissa with those 64 bits of 1/(4 pi) that the
+/// exponent leaves behind the point; bits before them only make whole turns.
+pub fn half_phase(angle_rad: f32) -> u32 {
+    /// 1/(4 pi) in binary.
+    const PER_TURN: [u32; 6] =
+        [0x145f_306d, 0xc9c8_82a5, 0x3f84_eafa, 0x3ea6_9bb8, 0x1b6c_52b3, 0x2788_7208];
     let (mantissa, exponent) = parts(angle_rad);
-    // At most 24 + 33 bits. Whole turns fall off the upper end.
-    let turns = mantissa as i64 * HALF;
-    match exponent - 4 {
-        up @ 0..=63 => (turns << up) as u32,
-        down @ -62..=-1 => ((turns + (1 << (-down - 1))) >> -down) as u32,
-        _ => 0,
-    }
+    let word = |i: usize| u64::from(PER_TURN.get(i).copied().unwrap_or(0));
+    let first = exponent.max(0) as usize;
+    let (skip, shift) = (first / 32, first % 32);
+    let top = word(skip) << 32 | word(skip + 1);
+    let bits = top << shift | (word(skip + 2) << shift) >> 32;
+    let bits = bits.checked_shr(exponent.min(0).unsigned_abs()).unwrap_or(0);
+    let turns = (mantissa as i64 as u64).wrapping_mul(bits);
+    (turns.wrapping_add(1 << 31) >> 32) as u32
 }
 
 /// The inverse of a positive number, or of its square root: `mantissa_q30 * 2^exponent`.
@@ -98,8 +103,9 @@ impl Inverse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::f64::consts::TAU;
     use proptest::prelude::*;
+
+    const ONE: f64 = 1_073_741_824.0;
 
     proptest! {
         #[test]
@@ -116,11 +122,13 @@ mod tests {
         }
 
         #[test]
-        fn half_a_phase_wraps(x in -2000.0f32..2000.0) {
-            let turns = f64::from(x) / 2.0 / TAU;
-            let gap = f64::from(half_phase(x)) / 4_294_967_296.0 - (turns - turns.floor());
-            let gap = (gap - gap.round()).abs();
-            prop_assert!(gap < 4.7e-10 + 1e-10 * turns.abs(), "{gap:e}");
+        fn half_a_phase_is_right_at_any_size(
+            x in -8.0f32..8.0, size in prop::sample::select(&[1e-9f32, 1e-3, 1.0, 1e3, 1e9, 1e30][..]),
+        ) {
+            let (sin, cos) = crate::fixed::sin_cos(half_phase(x * size));
+            let (s, c) = libm::sincos(f64::from(x * size) / 2.0);
+            let gap = (f64::from(sin) / ONE - s).abs().max((f64::from(cos) / ONE - c).abs());
+            prop_assert!(gap < 1.3e-8, "{gap:e}");
         }
 
         #[test]
