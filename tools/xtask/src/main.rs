@@ -9,6 +9,7 @@ mod elf;
 mod firmware;
 mod gate;
 mod parity;
+mod powercut;
 mod qemu;
 mod repo;
 mod setup;
@@ -40,6 +41,8 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Ends an emulated board at random moments of model updates; every restart must answer
+    Powercut(powercut::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {
