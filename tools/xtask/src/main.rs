@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
 mod accuracy;
+mod boards;
 mod budgets;
 mod demo;
 mod draws;
@@ -8,10 +9,12 @@ mod elf;
 mod firmware;
 mod gate;
 mod parity;
+mod powercut;
 mod qemu;
 mod repo;
 mod setup;
 mod shell;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,6 +41,8 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Ends an emulated board at random moments of model updates; every restart must answer
+    Powercut(powercut::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {

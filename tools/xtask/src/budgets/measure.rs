@@ -2,7 +2,7 @@
 
 use super::file::{Figures, Image};
 use crate::elf;
-use crate::firmware::Program;
+use crate::firmware::{PACKAGE, Program};
 use crate::qemu::Device;
 use crate::repo::Repo;
 use anyhow::{Context, Result, ensure};
@@ -15,6 +15,7 @@ use std::path::Path;
 pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
     let features = image.backends.join(",");
     let program = Program {
+        package: PACKAGE,
         name: "measure",
         target: &image.target,
         profile: &image.profile,
