@@ -50,6 +50,7 @@ pub mod token;
 pub mod train;
 pub mod turns;
 pub mod vocab;
+mod wire;
 
 pub use circuit::QUBITS;
 #[cfg(feature = "statevector")]

@@ -1,6 +1,7 @@
 //! What the compiler measured of a back end and states in the file that carries it.
 
 use crate::error::Error;
+use crate::wire::Wire;
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,24 @@ impl Measured {
         if sound { Ok((measured, rest)) } else { Err(Error::BadBackEnd) }
     }
 
+    /// What follows it in a section: all that a device needs, in a few bytes of code.
+    ///
+    /// # Errors
+    /// [`Error::BadBackEnd`] where the section ends within it.
+    pub fn skip(section: &[u8]) -> Result<&[u8], Error> {
+        let mut wire = Wire::new(section);
+        Self::pass(&mut wire).ok_or(Error::BadBackEnd)?;
+        Ok(wire.rest)
+    }
+
+    fn pass(wire: &mut Wire<'_>) -> Option<()> {
+        wire.f32().and(wire.f32())?;
+        wire.u32()?;
+        wire.f32()?;
+        wire.u32()?;
+        wire.u32().map(drop)
+    }
+
     /// Reads a section that holds nothing else.
     ///
     /// # Errors
@@ -51,5 +70,24 @@ impl Measured {
     pub fn bytes(&self) -> alloc::vec::Vec<u8> {
         // Six numbers always encode: there is no length, no map and no custom serializer.
         postcard::to_allocvec(self).unwrap_or_default()
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn skipping_is_reading(texts: u32, multiply_adds: u32, ram_bytes: u32, cut in 0usize..40) {
+            let (asked, agreement, largest_logit_error) = (0.5, 0.25, 3.0);
+            let measured =
+                Measured { asked, agreement, texts, largest_logit_error, multiply_adds, ram_bytes };
+            let mut bytes = measured.bytes();
+            bytes.extend_from_slice(&[1, 2, 3]);
+            bytes.truncate(cut);
+            prop_assert_eq!(Measured::skip(&bytes), Measured::take(&bytes).map(|taken| taken.1));
+        }
     }
 }

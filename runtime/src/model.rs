@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::features::{Pool, ROW, Rows};
 use crate::format::{Container, Kind};
 use crate::head::Head;
+#[cfg(feature = "alloc")]
 use crate::measured::Measured;
 use crate::meta::{Front, Meta, QasmSource, Source, TOKEN_RULES, Texts};
 #[cfg(feature = "polynomial")]
@@ -69,6 +70,7 @@ impl<'a> Model<'a> {
         if let Some(section) = container.get(Kind::TensorTrain) {
             Train::parse(section, classes, program.qubits())?;
         }
+        #[cfg(feature = "alloc")]
         if let Some(section) = container.get(Kind::StatevectorI16) {
             Measured::parse(section)?;
         }
@@ -99,6 +101,7 @@ impl<'a> Model<'a> {
     }
 
     /// What was measured of the circuit in 16-bit integers, if the file states it.
+    #[cfg(feature = "alloc")]
     pub fn measured_i16(&self) -> Option<Measured> {
         self.container.get(Kind::StatevectorI16).and_then(|s| Measured::parse(s).ok())
     }

@@ -17,6 +17,9 @@ const CALIBRATION: u32 = 1_000_000;
 /// Instructions in one round of `cortex_m::asm::delay`: a subtraction and a branch.
 const INSTRUCTIONS_PER_ROUND: u32 = 2;
 
+/// More instructions than this in a tick are no count.
+const MOST: u32 = 1000;
+
 /// How far one tick may be from a whole number of instructions, in 1/1000.
 const TOLERANCE: u32 = 2;
 
@@ -60,7 +63,11 @@ impl SysTickMeter {
             return 0;
         }
         let instructions = CALIBRATION * INSTRUCTIONS_PER_ROUND;
-        let ratio = (instructions + ticks / 2) / ticks;
+        // The nearest whole ratio, without the division that the smallest cores would link for it.
+        let mut ratio = 0;
+        while (ratio + 1) * ticks <= instructions + ticks / 2 && ratio < MOST {
+            ratio += 1;
+        }
         let off = ratio.saturating_mul(ticks).abs_diff(instructions);
         if off > instructions / 1000 * TOLERANCE { 0 } else { ratio }
     }

@@ -52,6 +52,7 @@ impl Cores {
 /// A validated train, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct Train<'a> {
+    #[cfg(feature = "alloc")]
     measured: Measured,
     cores: Cores,
     /// Sites left of the node.
@@ -99,7 +100,10 @@ impl<'a> Train<'a> {
     /// # Errors
     /// [`Error::BadBackEnd`] or [`Error::NotFinite`].
     pub fn parse(section: &'a [u8], classes: usize, qubits: usize) -> Result<Self, Error> {
+        #[cfg(feature = "alloc")]
         let (measured, rest) = Measured::take(section)?;
+        #[cfg(not(feature = "alloc"))]
+        let rest = Measured::skip(section)?;
         let (&[cores, left, right, inner, outer], rest) =
             rest.split_first_chunk::<5>().ok_or(Error::BadBackEnd)?;
         let cores = match cores {
@@ -116,7 +120,15 @@ impl<'a> Train<'a> {
             return Err(Error::BadBackEnd);
         }
         let sites = sites.as_chunks().0;
-        let train = Self { measured, cores, left, shifts: [inner, outer], sites, entries };
+        let train = Self {
+            #[cfg(feature = "alloc")]
+            measured,
+            cores,
+            left,
+            shifts: [inner, outer],
+            sites,
+            entries,
+        };
         let mut walk = train.sites();
         let mut seen = 0_u16;
         for _ in 0..count {
@@ -139,7 +151,8 @@ impl<'a> Train<'a> {
         Ok(train)
     }
 
-    /// What the compiler measured.
+    /// What the compiler measured; a device does not decode it.
+    #[cfg(feature = "alloc")]
     pub fn measured(&self) -> &Measured {
         &self.measured
     }

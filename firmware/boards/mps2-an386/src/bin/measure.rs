@@ -23,7 +23,9 @@ struct Memory {
     f32: qdllm_runtime::Scratch,
     #[cfg(feature = "statevector-i16")]
     i16: qdllm_runtime::ScratchI16,
-    #[cfg(feature = "polynomial")]
+    #[cfg(feature = "tensor-train")]
+    work: qdllm_runtime::train::Work,
+    #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
     compiled: qdllm_runtime::Probabilities,
 }
 
@@ -34,14 +36,16 @@ fn main() -> ! {
         f32: qdllm_runtime::Scratch::new(),
         #[cfg(feature = "statevector-i16")]
         i16: qdllm_runtime::ScratchI16::new(),
-        #[cfg(feature = "polynomial")]
+        #[cfg(feature = "tensor-train")]
+        work: qdllm_runtime::train::Work::new(),
+        #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
         compiled: qdllm_runtime::Probabilities::new(),
     };
     let Some(peripherals) = cortex_m::Peripherals::take() else {
         exit(EXIT_NO_PERIPHERALS);
     };
     let mut bench = Bench { meter: SysTickMeter::new(peripherals.SYST), uart: Uart::start() };
-    match Model::from_region(model_region()) {
+    match &Model::from_region(model_region()) {
         Ok(model) => {
             #[cfg(feature = "statevector")]
             bench.run("statevector", || model.classify(SENTENCE, &mut MEMORY.f32));
@@ -50,10 +54,14 @@ fn main() -> ! {
             #[cfg(feature = "polynomial")]
             bench
                 .run("polynomial", || model.classify_by_polynomial(SENTENCE, &mut MEMORY.compiled));
+            #[cfg(feature = "tensor-train")]
+            bench.run("tensor-train", || {
+                model.classify_by_train(SENTENCE, &mut MEMORY.work, &mut MEMORY.compiled)
+            });
             let _ = &model;
             exit(0)
         }
-        Err(error) => exit(error as u8),
+        Err(error) => exit(*error as u8),
     }
 }
 
@@ -64,7 +72,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// One line: `measured`, then `name=value` fields separated by tabs.
+    /// One line: `measured`, then `name=value` fields separated by tabs, numbers in hexadecimal.
     fn run<'s>(&mut self, backend: &str, classify: impl FnOnce() -> Result<Prediction<'s>, Error>) {
         self.meter.start();
         let prediction = classify();
@@ -74,10 +82,9 @@ impl Bench {
                 self.text("measured\tbackend=");
                 self.text(backend);
                 self.field("instructions", instructions as u32);
-                self.field("static_bytes", static_ram_bytes() as u32);
-                self.field("stack_bytes", stack_high_water_bytes() as u32);
+                self.field("static", static_ram_bytes() as u32);
+                self.field("stack", stack_high_water_bytes() as u32);
                 self.field("class", prediction.class() as u32);
-                self.field("probability_bits", prediction.probability().to_bits());
                 self.text("\r\n");
             }
             Err(error) => exit(error as u8),
@@ -88,19 +95,12 @@ impl Bench {
         self.text("\t");
         self.text(name);
         self.text("=");
-        // Without the formatter, which would weigh as much as a back end.
-        let mut digits = [0; 10];
-        let mut left = value;
-        let mut at = digits.len();
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (left % 10) as u8;
-            left /= 10;
-            at -= 1;
-            if left == 0 {
-                break;
-            }
+        // Hexadecimal: neither the formatter, which would weigh as much as a back end, nor a division.
+        for place in (0..8).rev() {
+            let digit = (value >> (4 * place)) as u8 & 15;
+            let letter = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+            let Ok(()) = self.uart.write_all(&[letter]);
         }
-        let Ok(()) = self.uart.write_all(digits.get(at..).unwrap_or_default());
     }
 
     fn text(&mut self, text: &str) {
