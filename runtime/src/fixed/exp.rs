@@ -34,7 +34,7 @@ pub fn tanh_q30(x_q24: i32) -> i32 {
     if x_q24 < 0 { -ratio } else { ratio }
 }
 
-/// `1 / x` in Q30 for `x` in Q30 from 1 to 2 (2 excluded from neither); the error is under 4e-9.
+/// `1 / x` in Q30 for `x` in Q30 from 1 to 2, both included; the error is under 4e-9.
 ///
 /// Newton's iteration from the best straight line: a Cortex-M0+ has no division.
 pub fn inverse(x_q30: u32) -> i32 {
