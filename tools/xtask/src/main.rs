@@ -50,9 +50,7 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Agreement(options) => {
-            agreement::run(&repo, &options).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Agreement(options) => agreement::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
