@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
 mod accuracy;
+mod agreement;
 mod boards;
 mod budgets;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures the README's table of accuracy: students beside their controls
     Accuracy(accuracy::Options),
+    /// Measures how often each back end decides as the exact circuit, and what it costs
+    Agreement(agreement::Options),
     /// Measures the commands with few labels over several draws: teacher, student, labels alone
     Draws(draws::Options),
     /// Measures flash, RAM and instructions of every back end against tests/budgets.toml
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Agreement(options) => agreement::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),

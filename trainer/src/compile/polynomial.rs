@@ -57,7 +57,7 @@ pub fn polynomial(task: &Task<'_>) -> Result<Compiled, CompileError> {
     let nothing =
         || ("none".to_owned(), Agreement { share: 0.0, largest_error: 0.0, expected_loss: 0.0 });
     Err(task.out_of_reach(
-        &format!("polynomial of up to {SELECTED} monomials"),
+        &format!("polynomial of up to {} monomials", fit.chosen.len()),
         best.unwrap_or_else(nothing),
     ))
 }
