@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
+//! The project's own commands: `cargo xtask setup | demo | test | fuzz | ...`.
 
 mod accuracy;
 mod demo;
 mod draws;
 mod elf;
 mod firmware;
+mod fuzz;
 mod gate;
 mod parity;
 mod qemu;
@@ -35,6 +36,8 @@ enum Command {
     Draws(draws::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Runs the runtime's fuzz targets on the stable compiler
+    Fuzz(fuzz::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {
