@@ -125,7 +125,7 @@ mod tests {
     fn mutated_models_mostly_pass_the_checksum() {
         let seed = include_bytes!("../../../tests/vectors/words_v1.qdm");
         let (mut whole, mut parsed, mut classified) = (0, 0, 0);
-        for round in 0..2000 {
+        for round in 0..500 {
             let mut data = seed.to_vec();
             data.extend_from_slice(b"turn on the light");
             let size = data.len();
@@ -146,8 +146,8 @@ mod tests {
             classify(data);
             classified += 1;
         }
-        assert_eq!(classified, 2000);
-        assert!(whole > 1200, "{whole} of 2000 pass the checksum");
-        assert!(parsed > 300 && parsed < 1900, "{parsed} of 2000 are models still");
+        assert_eq!(classified, 500);
+        assert!(whole > 300, "{whole} of 500 pass the checksum");
+        assert!(parsed > 75 && parsed < 475, "{parsed} of 500 are models still");
     }
 }
