@@ -10,7 +10,7 @@ use crate::unitary::C;
 pub const TOLERANCE: f64 = 1e-9;
 
 /// One output as a compiled circuit gives it: the parity of classical bits, negated or not.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Readout {
     /// Classical bits whose parity it is; none: it is constant.
     pub bits: Vec<u8>,

@@ -7,7 +7,8 @@ pub mod mutate;
 
 use qdllm_runtime::format::Container;
 use qdllm_runtime::qasm::Circuit;
-use qdllm_runtime::{MAX_CLASSES, Model, Scratch};
+use qdllm_runtime::train::Work;
+use qdllm_runtime::{MAX_CLASSES, Model, Probabilities, Scratch, ScratchI16};
 
 /// A way to classify a text: the class and the number of probabilities, or nothing where the model does
 /// not carry the back end or takes no text.
@@ -27,8 +28,24 @@ pub const BACK_ENDS: &[(&str, BackEnd)] = &[
         Some((p.class(), p.probabilities().len()))
     }),
     ("polynomial", |model, text| {
-        let mut memory = [0.0; MAX_CLASSES];
+        let mut memory = Probabilities::new();
         let p = model.classify_by_polynomial(text, &mut memory).ok()?;
+        Some((p.class(), p.probabilities().len()))
+    }),
+    ("statevector in 16 bits", |model, text| {
+        let mut scratch = Box::new(ScratchI16::new());
+        let p = model.classify_i16(text, &mut scratch).ok()?;
+        Some((p.class(), p.probabilities().len()))
+    }),
+    ("vector in 16 bits", |model, text| {
+        let mut scratch = Box::new(ScratchI16::new());
+        let input: Vec<f32> = text.bytes().map(|b| f32::from(b) / 64.0 - 2.0).collect();
+        let p = model.classify_vector_i16(&input, &mut scratch).ok()?;
+        Some((p.class(), p.probabilities().len()))
+    }),
+    ("tensor train", |model, text| {
+        let (mut work, mut memory) = (Work::new(), Probabilities::new());
+        let p = model.classify_by_train(text, &mut work, &mut memory).ok()?;
         Some((p.class(), p.probabilities().len()))
     }),
 ];
