@@ -4,6 +4,7 @@
 //! folder replays `corpus/`.
 
 pub mod mutate;
+pub mod seeds;
 
 use qdllm_runtime::format::Container;
 use qdllm_runtime::qasm::Circuit;
@@ -136,6 +137,33 @@ mod tests {
     #[test]
     fn the_corpus_of_qasm_holds() {
         replay("qasm", qasm);
+    }
+
+    #[test]
+    fn the_corpus_reaches_every_back_end() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        for (name, model) in seeds::seeds() {
+            // To renew them: delete the files and run this test.
+            let texts: [(&str, &[u8]); 2] = [("model", b""), ("classify", b"turn on the light")];
+            for (target, text) in texts {
+                let (path, whole) = (folder.join(target).join(name), [&model, text].concat());
+                if !path.exists() {
+                    std::fs::write(&path, &whole).unwrap();
+                }
+                assert!(std::fs::read(&path).unwrap() == whole, "{}", path.display());
+            }
+        }
+        let files = folder.join("classify").read_dir().unwrap();
+        let files: Vec<Vec<u8>> =
+            files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+        for (name, back_end) in BACK_ENDS {
+            let answers = files.iter().filter(|data| {
+                let Ok(model) = Model::from_region(data) else { return false };
+                let text = String::from_utf8_lossy(&data[model.len_bytes()..]);
+                back_end(&model, &text).is_some()
+            });
+            assert!(answers.count() > 0, "{name} answers no file of the corpus");
+        }
     }
 
     #[test]
