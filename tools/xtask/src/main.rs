@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
+//! The project's own commands: `cargo xtask setup | demo | test | fuzz | ...`.
 
 mod accuracy;
 mod agreement;
@@ -8,6 +8,7 @@ mod demo;
 mod draws;
 mod elf;
 mod firmware;
+mod fuzz;
 mod gate;
 mod parity;
 mod powercut;
@@ -44,6 +45,8 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Runs the runtime's fuzz targets on the stable compiler
+    Fuzz(fuzz::Options),
     /// Ends an emulated board at random moments of model updates; every restart must answer
     Powercut(powercut::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });

@@ -3,7 +3,7 @@
 use crate::batch::plan::{Factor, Move, Plan, Turn};
 use crate::batch::planes::{Planes, line};
 use crate::batch::trig::sin_cos;
-use crate::batch::turns::{offsets, spread, tangents, turn, turn_all, unroll};
+use crate::batch::turns::{offsets, spread, tangents, turn, turn_all, turn_all_into, unroll};
 use pulp::Simd;
 
 /// Words read at most: [`qdllm_runtime::program::MAX_OUTPUTS`].
@@ -185,6 +185,8 @@ pub(crate) struct Tape {
     /// a gradient only `end` is used.
     pub mid: Vec<Planes>,
     pub end: Vec<Planes>,
+    /// One block on its way to the read-out.
+    block: Planes,
 }
 
 impl Tape {
@@ -197,6 +199,7 @@ impl Tape {
             high: FactorState::new(&plan.high),
             mid: states(if gradients { moves } else { 0 }),
             end: states(if gradients { moves } else { moves.min(2) }),
+            block: Planes::new(plan.qubits),
         }
     }
 }
@@ -264,9 +267,11 @@ pub(crate) fn expectations<S: Simd, const KEEP: bool>(
             if last && !KEEP {
                 // Nobody needs the last state itself: its lowest turns end in the read-out.
                 let (fused, before) = below.split_at(below.partition_point(|t| t.qubit < LOW));
-                turn_all::<S, false>(simd, er, block, before);
-                turn_all::<S, false>(simd, ei, block, before);
-                read::<S, true>(simd, plan, start, block, er, ei, fused, &mut sums);
+                let (br, bi) = tape.block.parts(simd);
+                let (br, bi) = (&mut br[..er.len()], &mut bi[..ei.len()]);
+                turn_all_into(simd, er, br, block, before);
+                turn_all_into(simd, ei, bi, block, before);
+                read::<S, true>(simd, plan, start, block, br, bi, fused, &mut sums);
                 continue;
             }
             turn_all::<S, false>(simd, er, block, below);

@@ -124,6 +124,31 @@ fn turn_pass<S: Simd, const R: usize, const N: usize, const BACK: bool>(
     }
 }
 
+/// As [`turn_pass`], from one plane into another.
+#[inline(always)]
+fn turn_into<S: Simd, const R: usize, const N: usize>(
+    simd: S,
+    from: &[S::f32s],
+    to: &mut [S::f32s],
+    qubits: usize,
+    turns: &[Turn],
+) {
+    let offsets = offsets::<N>(turns).map(line);
+    let tangents = tangents::<S, R>(simd, turns);
+    for group in 0..1 << (qubits - R) {
+        let start = line(spread(group, turns));
+        let (from, to) = (&from[start..], &mut to[start..]);
+        let mut v = [simd.splat_f32s(0.0); N];
+        for k in 0..N {
+            v[k] = from[offsets[k]];
+        }
+        turn::<S, R, N, false>(simd, &mut v, &tangents);
+        for k in 0..N {
+            to[offsets[k]] = v[k];
+        }
+    }
+}
+
 #[inline(always)]
 fn overlap_pass<S: Simd, const R: usize, const N: usize>(
     simd: S,
@@ -175,6 +200,28 @@ pub(crate) fn turn_all<S: Simd, const BACK: bool>(
         }
         turns = rest;
     }
+}
+
+/// As [`turn_all`], from one plane into another, which need not hold more than `qubits` qubits: what is
+/// not written back to a large state need not leave the nearest cache.
+#[inline(always)]
+pub(crate) fn turn_all_into<S: Simd>(
+    simd: S,
+    from: &[S::f32s],
+    to: &mut [S::f32s],
+    qubits: usize,
+    turns: &[Turn],
+) {
+    let most = if S::REGISTER_COUNT >= 32 { 4 } else { 3 };
+    let (now, rest) = turns.split_at(share(turns.len(), most));
+    match now.len() {
+        0 => to.copy_from_slice(from),
+        1 => turn_into::<S, 1, 2>(simd, from, to, qubits, now),
+        2 => turn_into::<S, 2, 4>(simd, from, to, qubits, now),
+        3 => turn_into::<S, 3, 8>(simd, from, to, qubits, now),
+        _ => turn_into::<S, 4, 16>(simd, from, to, qubits, now),
+    }
+    turn_all::<S, false>(simd, to, qubits, rest);
 }
 
 /// Adds the overlap of each turn's qubit to `sums`, for one plane.
