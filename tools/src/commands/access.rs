@@ -52,7 +52,7 @@ impl Where {
 pub struct Access {
     /// File that holds the token and that only you can read
     ///
-    /// Without it the token comes from QPU_API_TOKEN (platform sqc) or QUAFU_API_KEY (platform
+    /// Without it the token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (platform
     /// portal), or from the keyring (`qdllm-hw token`). There is no option for the token itself.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
