@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod bind;
+pub mod block;
 pub mod calibration;
 pub mod check;
 pub mod circuit;

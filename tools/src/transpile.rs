@@ -1,7 +1,8 @@
 //! The compiler: source to plan (searched once), plan and inputs to circuits (fast, and checked).
 
-use crate::bind::{Ending, bind};
-use crate::check::{Readout, TOLERANCE, outputs_differ, states_differ};
+use crate::bind::{elements, written};
+use crate::block::merge::merged;
+use crate::check::{Readout, TOLERANCE, outputs_differ};
 use crate::circuit::Circuit;
 use crate::device::{Device, DeviceError};
 use crate::expand::expanded;
@@ -119,16 +120,7 @@ impl Plan {
         let all: Vec<Compiled> = self.branches.iter().map(|b| self.bound(b, inputs)).collect();
         let parts: Vec<(f64, &Circuit, &[Readout])> =
             all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..])).collect();
-        let mut difference = outputs_differ(&self.source, inputs, &parts);
-        if !self.options.rewrite
-            && let Some(only) = self.branches.first()
-        {
-            let (_, names) = self.source.steps();
-            let places: Vec<u8> = names.iter().map(|&n| only.layout[n as usize]).collect();
-            let whole = states_differ(&self.source, inputs, &all[0].circuit, &places);
-            difference = difference.zip(whole).map(|(a, b)| a.max(b));
-        }
-        match difference {
+        match outputs_differ(&self.source, inputs, &parts) {
             None => Err(TranspileError::Uncheckable),
             // Written so that a NaN is a mismatch too.
             Some(d) if d <= TOLERANCE => Ok(all),
@@ -147,8 +139,6 @@ impl Plan {
     }
 
     fn bound(&self, planned: &PlannedBranch, inputs: &[f64]) -> Compiled {
-        let ending = if self.options.rewrite { Ending::Measured } else { Ending::Whole };
-        let ops = bind(&planned.steps, inputs, self.options.basis, ending);
         let read = planned.branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
         let measured: Vec<u8> = (0..16).filter(|q| read >> q & 1 == 1).collect();
         let measures: Vec<(u8, u8)> = measured
@@ -156,6 +146,9 @@ impl Plan {
             .enumerate()
             .map(|(bit, &q)| (planned.layout[q as usize], bit as u8))
             .collect();
+        let qubits: Vec<u8> = measures.iter().map(|m| m.0).collect();
+        let all = merged(elements(&planned.steps, inputs), &qubits);
+        let ops = written(&all, self.options.basis);
         let highest =
             ops.iter().flat_map(|op| op.on().to_vec()).chain(measures.iter().map(|m| m.0)).max();
         let readouts = planned.branch.outputs.iter().map(|&(mask, negated)| Readout {
