@@ -181,10 +181,13 @@ impl Progress {
     pub fn at(&mut self, done: usize) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
-        } else if done >= self.told + self.total.div_ceil(10).max(10) || done == self.total {
-            if done > self.told {
-                eprintln!("{}: {done} of {}", self.what, self.total);
-            }
+            return;
+        }
+        // What is over before anybody reads it is not told.
+        let step = self.total.div_ceil(10).max(10);
+        let due = done >= self.told + step || (done == self.total && done > self.told);
+        if self.total >= 10 && due {
+            eprintln!("{}: {done} of {}", self.what, self.total);
             self.told = done;
         }
     }
