@@ -188,9 +188,14 @@ fn print(open: &Open, found: &Answers) {
                     Some(label) if *label != answer.label => format!(", labelled {label}"),
                     _ => String::new(),
                 };
+                let exact = if decision.exact == answer.label {
+                    String::new()
+                } else {
+                    format!(", by exact simulation {}", decision.exact)
+                };
                 let rejected = if answer.rejected { ", under the model's threshold" } else { "" };
                 println!(
-                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{mark}: {}",
+                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{exact}{mark}: {}",
                     answer.label,
                     answer.probability,
                     answer.probability_error,
@@ -198,6 +203,9 @@ fn print(open: &Open, found: &Answers) {
                     answer.margin_error,
                     text.text
                 );
+            }
+            if all.len() == 1 {
+                return;
             }
             let s = Summary::of(all);
             let share = |s: &Share| {
