@@ -1,7 +1,7 @@
 //! The container of a model file: header, section directory, checksum. `FORMAT.md` specifies it.
 
 use crate::error::Error;
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use crc::{CRC_32_ISO_HDLC, Crc};
 
 /// The first four bytes of every model.
 pub const MAGIC: [u8; 4] = *b"QDMF";
@@ -16,7 +16,13 @@ pub const CHECKSUM_BYTES: usize = 4;
 /// Kinds with this bit may be skipped by a reader that does not know them.
 pub const OPTIONAL: u16 = 0x8000;
 
-const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+/// On a chip the kilobyte of a table counts more than a moment at start-up.
+#[cfg(not(feature = "alloc"))]
+type Way = crc::NoTable;
+#[cfg(feature = "alloc")]
+type Way = crc::Table<1>;
+
+const CRC32: Crc<u32, Way> = Crc::<u32, Way>::new(&CRC_32_ISO_HDLC);
 
 /// CRC-32 (ISO-HDLC, the polynomial of zlib) of `bytes`.
 pub fn checksum(bytes: &[u8]) -> u32 {
@@ -49,13 +55,19 @@ pub enum Kind {
     Source = OPTIONAL | 1,
     /// Where the model comes from, as pairs of text (postcard); for people.
     Provenance = OPTIONAL | 2,
-    /// The compiled polynomial (postcard, then a table): another way to run the same model.
+    /// The compiled polynomial: another way to run the same model.
     Polynomial = OPTIONAL | 3,
+    /// The compiled tensor train: another way to run the same model.
+    TensorTrain = OPTIONAL | 4,
+    /// What was measured of the statevector in integers (postcard).
+    StatevectorI16 = OPTIONAL | 5,
+    /// The circuit as QASM text and its named angles (postcard); for the host.
+    Qasm = OPTIONAL | 16,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -68,6 +80,9 @@ impl Kind {
         Self::Source,
         Self::Provenance,
         Self::Polynomial,
+        Self::TensorTrain,
+        Self::StatevectorI16,
+        Self::Qasm,
     ];
 
     /// Its name in tables that people read.
@@ -85,6 +100,9 @@ impl Kind {
             Self::Source => "source",
             Self::Provenance => "provenance",
             Self::Polynomial => "polynomial",
+            Self::TensorTrain => "tensor train",
+            Self::StatevectorI16 => "statevector i16",
+            Self::Qasm => "qasm",
         }
     }
 }

@@ -118,8 +118,55 @@ pub enum Preset {
 pub struct Source<'a> {
     /// The circuit.
     pub preset: Preset,
+    angles: StoredAngles<'a>,
+}
+
+/// The qasm section: the circuit as text, then its named angles in order of appearance.
+#[derive(Clone, Debug)]
+pub struct QasmSource<'a> {
+    /// The circuit, OpenQASM 2.
+    pub text: &'a str,
+    angles: StoredAngles<'a>,
+}
+
+/// A sequence of angles at the end of a section.
+#[derive(Clone, Copy, Debug)]
+struct StoredAngles<'a> {
     left: u16,
     bytes: &'a [u8],
+}
+
+impl<'a> StoredAngles<'a> {
+    fn parse(section: &'a [u8]) -> Result<Self, Error> {
+        let (left, bytes) = take_from_bytes::<u16>(section).map_err(|_| Error::BadProgram)?;
+        if bytes.len() != 4 * left as usize {
+            return Err(Error::BadProgram);
+        }
+        Ok(Self { left, bytes })
+    }
+
+    fn iter(self) -> impl Iterator<Item = f32> + use<'a> {
+        (0..self.left as usize).map_while(move |i| match self.bytes.get(4 * i..4 * i + 4) {
+            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
+            _ => None,
+        })
+    }
+}
+
+impl<'a> QasmSource<'a> {
+    /// Decodes the section; what the text says is the reader's business.
+    ///
+    /// # Errors
+    /// [`Error::BadProgram`].
+    pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
+        let (text, rest) = take_from_bytes::<&str>(section).map_err(|_| Error::BadProgram)?;
+        Ok(Self { text, angles: StoredAngles::parse(rest)? })
+    }
+
+    /// The angles in radians, in the order of the names' appearance in the text.
+    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
+        self.angles.iter()
+    }
 }
 
 impl<'a> Source<'a> {
@@ -128,20 +175,12 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error::BadProgram`].
     pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
-        let ((preset, left), bytes) =
-            take_from_bytes::<(Preset, u16)>(section).map_err(|_| Error::BadProgram)?;
-        if bytes.len() != 4 * left as usize {
-            return Err(Error::BadProgram);
-        }
-        Ok(Self { preset, left, bytes })
+        let (preset, rest) = take_from_bytes::<Preset>(section).map_err(|_| Error::BadProgram)?;
+        Ok(Self { preset, angles: StoredAngles::parse(rest)? })
     }
 
     /// The angles in radians, in the order of the circuit's parameters.
     pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
-        let bytes = self.bytes;
-        (0..self.left as usize).map_while(move |i| match bytes.get(4 * i..4 * i + 4) {
-            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
-            _ => None,
-        })
+        self.angles.iter()
     }
 }

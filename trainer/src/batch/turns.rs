@@ -5,6 +5,21 @@ use crate::batch::plan::Turn;
 use crate::batch::planes::line;
 use pulp::Simd;
 
+/// Repeats a block for `$k` in `0..$n`, `$n` at most 8, as straight code: arrays indexed by `$k` then
+/// live in registers, which a loop with a long body does not achieve.
+macro_rules! unroll {
+    ($n:expr, $k:ident, $body:block) => {
+        unroll!(@ $n, $k, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $n:expr, $k:ident, $body:block, $($value:literal)*) => {
+        $(if $n > $value {
+            let $k: usize = $value;
+            $body
+        })*
+    };
+}
+pub(crate) use unroll;
+
 /// `index` with a zero bit put in at each of the (rising) qubits.
 #[inline(always)]
 pub(crate) fn spread(index: usize, turns: &[Turn]) -> usize {
@@ -77,11 +92,12 @@ pub(crate) fn tangents<S: Simd, const R: usize>(simd: S, turns: &[Turn]) -> [S::
     out
 }
 
+/// The indices of `N` amplitudes that turns mix, from the one where all their bits are clear.
 #[inline(always)]
-fn offsets<const N: usize>(turns: &[Turn]) -> [usize; N] {
+pub(crate) fn offsets<const N: usize>(turns: &[Turn]) -> [usize; N] {
     let mut out = [0; N];
     for (k, o) in out.iter_mut().enumerate() {
-        *o = line(deposit(k, turns));
+        *o = deposit(k, turns);
     }
     out
 }
@@ -93,7 +109,7 @@ fn turn_pass<S: Simd, const R: usize, const N: usize, const BACK: bool>(
     qubits: usize,
     turns: &[Turn],
 ) {
-    let offsets = offsets::<N>(turns);
+    let offsets = offsets::<N>(turns).map(line);
     let tangents = tangents::<S, R>(simd, turns);
     for group in 0..1 << (qubits - R) {
         let lines = &mut plane[line(spread(group, turns))..];
@@ -117,7 +133,7 @@ fn overlap_pass<S: Simd, const R: usize, const N: usize>(
     turns: &[Turn],
     sums: &mut [S::f32s],
 ) {
-    let offsets = offsets::<N>(turns);
+    let offsets = offsets::<N>(turns).map(line);
     let mut own = [simd.splat_f32s(0.0); R];
     for group in 0..1 << (qubits - R) {
         let at = line(spread(group, turns));

@@ -57,7 +57,7 @@ pub fn board(repo: &Repo, targets: bool) -> Result<Outcome> {
         return Ok(Outcome::Skipped(why.to_owned()));
     }
     repo.bare("cargo")
-        .args(["clippy", "--release", "--package", "qdllm-qemu"])
+        .args(["clippy", "--release", "--package", "qdllm-mps2-an386"])
         .args(["--target", DEMO_TARGET])
         .args(DENY)
         .go()?;
