@@ -20,6 +20,7 @@ pub mod qasm;
 pub mod report;
 pub mod rewrite;
 pub mod route;
+pub mod search;
 pub mod simulate;
 pub mod source;
 pub mod state;
