@@ -22,6 +22,7 @@ pub mod qasm;
 pub mod report;
 pub mod rewrite;
 pub mod route;
+pub mod search;
 pub mod serve;
 pub mod simulate;
 pub mod source;

@@ -5,16 +5,12 @@ use crate::block::merge::merged;
 use crate::check::{Readout, TOLERANCE, outputs_differ};
 use crate::circuit::Circuit;
 use crate::device::{Device, DeviceError};
-use crate::expand::expanded;
-use crate::order::{Order, cz_depth, scheduled};
-use crate::place::{Layout, NOWHERE, pairs, place};
-use crate::rewrite::{Branch, end, fold, fresh, mixture};
-use crate::route::{Routed, Taste, route};
+use crate::place::Layout;
+use crate::rewrite::{Branch, end, fold, mixture};
+use crate::search::laid_out;
 use crate::source::Source;
 use crate::step::{Step, simplified};
 use crate::unitary::Basis;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// What the compiler may do, and how long it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +94,7 @@ impl Plan {
         let outputs: Vec<_> = source.outputs.iter().map(|&(m, n)| (renamed(m), n)).collect();
         let whole = Branch { weight: Vec::new(), steps: simplified(steps), outputs };
         let branches =
-            if options.rewrite { rewritten(whole, source.qubits) } else { vec![cleaned(whole)] };
+            if options.rewrite { rewritten(whole, source.qubits) } else { vec![tidied(whole)] };
         let mut planned = Vec::new();
         for branch in branches {
             let needed = used(&branch, source.qubits, options.rewrite);
@@ -170,6 +166,18 @@ impl Plan {
     }
 }
 
+/// Clean-up that leaves every output on its qubit.
+fn tidied(mut branch: Branch) -> Branch {
+    loop {
+        let before = branch.steps.len();
+        end::trim(&mut branch);
+        branch = cleaned(branch);
+        if branch.steps.len() == before {
+            return branch;
+        }
+    }
+}
+
 /// Clean-up that keeps the final state.
 fn cleaned(mut branch: Branch) -> Branch {
     while fold::fold(&mut branch.steps) > 0 {
@@ -201,77 +209,4 @@ fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {
     let touched = branch.steps.iter().flat_map(Step::acts).fold(0, |m, (q, _)| m | 1 << q);
     let read = branch.outputs.iter().fold(0, |m, o| m | o.0);
     if rewrite { touched | read } else { (1_u32 << qubits).wrapping_sub(1) as u16 | touched | read }
-}
-
-/// Physical steps of one CZ each, and the final layout: the fewest CZ, then the least depth.
-fn laid_out(
-    branch: &Branch,
-    needed: u16,
-    qubits: u8,
-    device: &Device,
-    options: Options,
-) -> (Vec<Step>, Layout) {
-    let n = qubits as usize;
-    let variants: Vec<Vec<Step>> = if options.rewrite {
-        let roots = (0..qubits).filter(|q| needed >> q & 1 == 1);
-        let mut all: Vec<_> =
-            roots.map(|root| scheduled(&fresh::mark(&branch.steps, root))).collect();
-        let cost =
-            |steps: &Vec<Step>| (steps.iter().map(Step::cost).sum::<usize>(), cz_depth(steps));
-        all.sort_by_key(cost);
-        all.truncate(if all.len() > 3 { 3 } else { all.len() });
-        all
-    } else {
-        vec![branch.steps.clone()]
-    };
-    let Some(first) = variants.first() else {
-        // No qubit at all: every output is constant.
-        return (Vec::new(), vec![NOWHERE; 16]);
-    };
-    let weights = pairs(first, n);
-    let placements = place(&weights, needed, device, 12);
-    let finish = |mut routed: Routed| {
-        routed.steps = fresh::kept(routed.steps);
-        let steps = scheduled(&expanded(&scheduled(&routed.steps)));
-        let plain = expanded(&routed.steps);
-        let key = |s: &Vec<Step>| (s.iter().map(Step::cost).sum::<usize>(), cz_depth(s));
-        let steps = if key(&plain) < key(&steps) { plain } else { steps };
-        (key(&steps), steps, routed.layout)
-    };
-    let mut best: Option<((usize, usize), Vec<Step>, Layout)> = None;
-    let mut keep = |candidate: ((usize, usize), Vec<Step>, Layout)| {
-        if best.as_ref().is_none_or(|b| candidate.0 < b.0) {
-            best = Some(candidate);
-        }
-    };
-    let fits = placements.first().is_some_and(|p| p.missing == 0);
-    if fits {
-        let layout = &placements[0].layout;
-        for steps in &variants {
-            let steps = steps.iter().map(|s| s.renamed(|q| layout[q as usize])).collect();
-            keep(finish(Routed { steps, layout: layout.clone() }));
-        }
-    } else {
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        let orders: Vec<Order> = variants.iter().map(|v| Order::of(v)).collect();
-        for attempt in 0..options.tries.max(1) {
-            let (steps, order) =
-                (&variants[attempt % variants.len()], &orders[attempt % variants.len()]);
-            let mut layout = placements[attempt % placements.len()].layout.clone();
-            let taste = Taste {
-                later: [0.3, 0.5, 0.8, 1.2][rng.random_range(0..4)],
-                horizon: [8, 15, 20, 30][rng.random_range(0..4)],
-                merge: [0.0, 0.3, 0.7, 1.0][rng.random_range(0..4)],
-            };
-            if attempt >= placements.len() {
-                // There and back again: where a backward pass ends is a good place to begin.
-                let back: Vec<Step> = steps.iter().rev().cloned().collect();
-                let backward = Order::of(&back);
-                let there = route(steps, order, device, &layout, taste, &mut rng);
-                layout = route(&back, &backward, device, &there.layout, taste, &mut rng).layout;
-            }
-            keep(finish(route(steps, order, device, &layout, taste, &mut rng)));
-        }
-    }
-    best.map_or_else(|| (Vec::new(), vec![NOWHERE; 16]), |(_, steps, layout)| (steps, layout))
 }
