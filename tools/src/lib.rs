@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod bind;
+pub mod block;
 pub mod calibration;
 pub mod check;
 pub mod circuit;
@@ -21,6 +22,7 @@ pub mod qasm;
 pub mod report;
 pub mod rewrite;
 pub mod route;
+pub mod search;
 pub mod serve;
 pub mod simulate;
 pub mod source;
