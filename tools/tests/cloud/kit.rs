@@ -133,7 +133,7 @@ impl Bench {
         if ["submit", "fetch", "cancel", "status", "backends"].contains(&arguments[0]) {
             command.args(["--pause", "0", "--backoff", "5"]);
         }
-        if ["submit", "cancel"].contains(&arguments[0]) {
+        if ["submit", "cancel"].contains(&arguments[0]) && !arguments.contains(&"--settle") {
             command.args(["--settle", "0"]);
         }
         if arguments[0] == "fetch" {
