@@ -1,7 +1,7 @@
 //! The container of a model file: header, section directory, checksum. `FORMAT.md` specifies it.
 
 use crate::error::Error;
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use crc::{CRC_32_ISO_HDLC, Crc};
 
 /// The first four bytes of every model.
 pub const MAGIC: [u8; 4] = *b"QDMF";
@@ -16,7 +16,13 @@ pub const CHECKSUM_BYTES: usize = 4;
 /// Kinds with this bit may be skipped by a reader that does not know them.
 pub const OPTIONAL: u16 = 0x8000;
 
-const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+/// On a chip the kilobyte of a table counts more than a moment at start-up.
+#[cfg(not(feature = "alloc"))]
+type Way = crc::NoTable;
+#[cfg(feature = "alloc")]
+type Way = crc::Table<1>;
+
+const CRC32: Crc<u32, Way> = Crc::<u32, Way>::new(&CRC_32_ISO_HDLC);
 
 /// CRC-32 (ISO-HDLC, the polynomial of zlib) of `bytes`.
 pub fn checksum(bytes: &[u8]) -> u32 {

@@ -1,6 +1,7 @@
 //! Expectations to logits, calibrated probabilities and a decision.
 
 use crate::error::Error;
+use crate::fixed::{shifted, to_fixed};
 use crate::math::exp;
 use crate::table::Floats;
 
@@ -55,6 +56,20 @@ impl<'a> Head<'a> {
                 .take(self.outputs)
                 .enumerate()
                 .fold(bias, |sum, (i, e)| sum + self.table.get(row + i) * e);
+        }
+    }
+
+    /// Writes one logit a class in Q16 into the front of `logits_q16`, from expectations in Q30.
+    pub fn logits_q16(&self, expectations_q30: &[i32], logits_q16: &mut [i32]) {
+        for (class, logit) in logits_q16.iter_mut().enumerate().take(self.classes) {
+            let row = class * self.outputs;
+            let bias = self.table.get(self.classes * self.outputs + class);
+            // At most 17 products of 2^61: one bit fewer each, and the sum fits.
+            let sum =
+                expectations_q30.iter().take(self.outputs).enumerate().fold(0, |sum, (i, e)| {
+                    sum + ((i64::from(to_fixed(self.table.get(row + i), 16)) * i64::from(*e)) >> 5)
+                });
+            *logit = shifted(sum, -25).saturating_add(to_fixed(bias, 16));
         }
     }
 

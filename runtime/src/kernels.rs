@@ -3,6 +3,7 @@
 use crate::circuit::QUBITS;
 use crate::linear::{LinearMap, parity};
 use crate::math::{Scalar, Value};
+use crate::permute::permute;
 use crate::state::{DIM, StateVector};
 
 /// Terms that one diagonal may have.
@@ -96,38 +97,8 @@ impl<V: Value> StateVector<V> {
 
     /// Moves amplitude `x` to index `map(x)`; the map must be invertible on the state's indices.
     pub fn permute(&mut self, map: &LinearMap) {
-        const SPLIT: usize = 6;
-        let mut low = [0_u16; 1 << SPLIT];
-        let mut high = [0_u16; DIM >> SPLIT];
-        for (x, y) in low.iter_mut().enumerate() {
-            *y = map.apply(x as u16);
-        }
-        for (x, y) in high.iter_mut().enumerate() {
-            *y = map.linear((x << SPLIT) as u16);
-        }
-        let image = |x: usize| {
-            let y = low[x & ((1 << SPLIT) - 1)] ^ high[(x >> SPLIT) & ((DIM >> SPLIT) - 1)];
-            y as usize & (DIM - 1)
-        };
         let (re, im) = self.planes_mut();
-        let dim = re.len();
-        let mut done = [0_u32; DIM / 32];
-        for first in 0..dim {
-            let mut x = first;
-            let mut held = (re[first], im[first]);
-            // Each cycle is walked once: a set bit means that the index already has its amplitude.
-            // The mask changes nothing; with it no bounds check, and so no panic, is compiled.
-            let word = |x: usize| (x & (DIM - 1)) / 32;
-            while done[word(x)] >> (x % 32) & 1 == 0 {
-                done[word(x)] |= 1 << (x % 32);
-                let y = image(x);
-                let (Some(r), Some(i)) = (re.get_mut(y), im.get_mut(y)) else {
-                    return;
-                };
-                held = (core::mem::replace(r, held.0), core::mem::replace(i, held.1));
-                x = y;
-            }
-        }
+        permute(map, re, im);
     }
 
     /// Turns the state into its probabilities (in the real plane), then into the expectations of

@@ -3,16 +3,22 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod angles;
 pub mod circuit;
+#[cfg(feature = "statevector")]
+mod classify;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
+mod classify_fixed;
 #[cfg(feature = "alloc")]
 pub mod encode;
 mod error;
 pub mod features;
+pub mod fixed;
 pub mod format;
+mod front;
 #[cfg(feature = "alloc")]
 pub mod fuse;
 pub mod gate;
@@ -23,17 +29,26 @@ pub mod math;
 pub mod meta;
 mod model;
 mod opening;
+mod permute;
 #[cfg(feature = "polynomial")]
 pub mod polynomial;
 pub mod program;
 mod read;
 pub mod state;
+#[cfg(feature = "statevector-i16")]
+pub mod state_i16;
 pub mod table;
 pub mod token;
 pub mod turns;
 pub mod vocab;
 
 pub use circuit::QUBITS;
+#[cfg(feature = "statevector")]
+pub use classify::Scratch;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial"))]
+pub use classify_fixed::Probabilities;
+#[cfg(feature = "statevector-i16")]
+pub use classify_fixed::ScratchI16;
 pub use error::Error;
 pub use head::{Head, Prediction, Top};
-pub use model::{MAX_CLASSES, Model, Scratch};
+pub use model::{MAX_CLASSES, Model};

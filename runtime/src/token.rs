@@ -136,7 +136,7 @@ impl Grams<'_> {
             let c = self.rest().chars().next()?;
             let mut hash = Hashes::new(after);
             if is_address(self.rest().as_bytes()) {
-                self.skip(|c| !c.is_whitespace());
+                self.skip(|c| !is_space(c));
                 hash.feed_all(b"<url>");
             } else if is_word(c) {
                 self.plain_word(&mut hash);
@@ -195,6 +195,12 @@ pub fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(BASIS, |hash, &byte| feed(hash, byte))
 }
 
+/// White space as Unicode has it: written out, since the table of `char::is_whitespace` takes flash.
+fn is_space(c: char) -> bool {
+    matches!(c, '\t'..='\r' | ' ' | '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}'
+        | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '`' | '\u{2019}')
 }
@@ -234,6 +240,13 @@ fn is_address(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_space_is_that_of_unicode() {
+        assert!(
+            (0..=0x10_ffff).filter_map(char::from_u32).all(|c| is_space(c) == c.is_whitespace())
+        );
+    }
     use proptest::prelude::*;
 
     extern crate std;

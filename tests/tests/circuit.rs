@@ -3,12 +3,14 @@
 use proptest::prelude::*;
 use qdllm_runtime::circuit::{encoder, paper};
 use qdllm_runtime::encode::program_section;
+use qdllm_runtime::fixed::half_phase;
 use qdllm_runtime::fuse::{FuseError, Fused, FusedOp};
 use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::kernels::Diagonal;
 use qdllm_runtime::math::Value;
 use qdllm_runtime::program::{Op, Program};
 use qdllm_runtime::state::StateVector;
+use qdllm_runtime::state_i16::StateI16;
 use qdllm_tests::plain;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
 
@@ -34,6 +36,14 @@ fn run_f64(fused: &Fused, inputs: &[f64], parameters: &[f64]) -> Vec<f64> {
         if negated { -state.expectation(mask) } else { state.expectation(mask) }
     };
     fused.outputs.iter().map(read).collect()
+}
+
+/// Runs a stored program in 16-bit integers.
+fn run_i16(program: &Program<'_>, angles_rad: &[f32]) -> Vec<f64> {
+    let phases: Vec<u32> = angles_rad.iter().map(|&x| half_phase(x).wrapping_mul(2)).collect();
+    let mut out = vec![0; program.outputs()];
+    program.run_i16(&mut StateI16::new(), &phases, &mut out);
+    out.into_iter().map(|x| f64::from(x) / f64::from(1 << 30)).collect()
 }
 
 fn largest_gap(a: &[f64], b: &[f64]) -> f64 {
@@ -63,9 +73,9 @@ fn paper_circuit_fuses_to_47_angles_in_two_diagonals() {
 }
 
 #[test]
-fn expectations_equal_mindquantum_in_f64_and_f32() {
+fn expectations_equal_mindquantum_in_f64_f32_and_i16() {
     let fused = Fused::new(paper(), 11, &single_z()).unwrap();
-    let (mut worst64, mut worst32) = (0.0_f64, 0.0_f64);
+    let (mut worst64, mut worst32, mut worst16) = (0.0_f64, 0.0_f64, 0.0_f64);
     for case in mindquantum_cases() {
         let wide = run_f64(&fused, &case.encoder_angles, &case.ansatz_params);
         worst64 = worst64.max(largest_gap(&wide, &case.expectations));
@@ -76,10 +86,12 @@ fn expectations_equal_mindquantum_in_f64_and_f32() {
         program.run(&mut StateVector::new(), &inputs, &mut out);
         let narrow: Vec<f64> = out.iter().map(|&x| f64::from(x)).collect();
         worst32 = worst32.max(largest_gap(&narrow, &case.expectations));
+        worst16 = worst16.max(largest_gap(&run_i16(&program, &inputs), &case.expectations));
     }
-    println!("largest error: f64 {worst64:.1e}, f32 {worst32:.1e}");
+    println!("largest error: f64 {worst64:.1e}, f32 {worst32:.1e}, i16 {worst16:.1e}");
     assert!(worst64 < 1e-12, "f64 {worst64:e}");
     assert!(worst32 < 2e-6, "f32 {worst32:e}");
+    assert!(worst16 < 2e-3, "i16 {worst16:e}");
 }
 
 /// Any gate of the table on `qubits` qubits, angles constant or one of 8 parameters.
@@ -163,6 +175,9 @@ proptest! {
         program.run(&mut StateVector::new(), &inputs, &mut out);
         let gap = largest_gap(&out, &run_steps(&program, &inputs));
         prop_assert!(gap < 1e-12, "{gap:e} {fused:?}");
+        let angles: Vec<f32> = inputs.iter().map(|&x| x as f32).collect();
+        let gap = largest_gap(&out, &run_i16(&program, &angles));
+        prop_assert!(gap < 4e-3, "i16 {gap:e} {fused:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The binary's `compile`: a small model's polynomial agrees as it states, and bad input is refused.
 
-use qdllm_runtime::{MAX_CLASSES, Model, Scratch};
+use qdllm_runtime::{Model, Probabilities, Scratch};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -62,7 +62,7 @@ fn a_polynomial_decides_as_it_states() {
     assert!(stated.asked == 0.99 && stated.agreement >= 0.99 && stated.texts > 100);
     // Texts that the compiler never saw; the margin is four standard errors.
     let texts = std::fs::read_to_string(TEST).unwrap();
-    let (mut scratch, mut memory) = (Box::new(Scratch::new()), [0.0; MAX_CLASSES]);
+    let (mut scratch, mut memory) = (Box::new(Scratch::new()), Probabilities::new());
     let (mut alike, mut all) = (0, 0);
     for text in texts.lines().filter_map(|line| line.split_once('\t')).map(|(_, text)| text) {
         let exact = model.classify(text, &mut scratch).unwrap().class();

@@ -2,16 +2,12 @@
 #![no_std]
 #![no_main]
 
-mod hardware;
-mod meter;
-mod uart;
-
 use cortex_m_rt::entry;
-use hardware::{exit, model_region};
-use meter::SysTickMeter;
 use qdllm_app::{Memory, refuse, serve};
+use qdllm_board::hardware::{exit, model_region};
+use qdllm_board::meter::SysTickMeter;
+use qdllm_board::uart::Uart;
 use qdllm_runtime::Model;
-use uart::Uart;
 
 /// The core's peripherals were taken twice, which the start-up code rules out.
 const EXIT_NO_PERIPHERALS: u8 = 120;

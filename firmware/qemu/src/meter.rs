@@ -1,11 +1,11 @@
 //! Counts instructions with the core's `SysTick` timer, calibrated against loops of known length.
 
+#[cfg(feature = "app")]
 use crate::hardware::{stack_high_water_bytes, static_ram_bytes};
 use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
-use qdllm_app::Meter;
 
 /// Ticks from one wrap to the next. The timer has 24 bits; a shorter period makes wrapping an
 /// everyday event, several in one classification, so that it cannot go wrong unseen.
@@ -18,14 +18,15 @@ const CALIBRATION: u32 = 1_000_000;
 const INSTRUCTIONS_PER_ROUND: u32 = 2;
 
 /// How far one tick may be from a whole number of instructions, in 1/1000.
-const TOLERANCE: u64 = 2;
+const TOLERANCE: u32 = 2;
 
 /// Wraps since the last start.
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
 fn SysTick() {
-    WRAPS.fetch_add(1, Ordering::Relaxed);
+    // The only writer beside `start`, which has the timer off: the smallest cores add no other way.
+    WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 /// The instruction counter.
@@ -35,7 +36,7 @@ fn SysTick() {
 /// no count of instructions exists; the calibration then finds no steady ratio and 0 is reported.
 pub struct SysTickMeter {
     timer: SYST,
-    instructions_per_tick: u64,
+    instructions_per_tick: u32,
 }
 
 impl SysTickMeter {
@@ -50,7 +51,7 @@ impl SysTickMeter {
     }
 
     /// Instructions per tick, or 0 when that is no steady whole number.
-    fn calibrate(&mut self) -> u64 {
+    fn calibrate(&mut self) -> u32 {
         let short = self.time_loop(CALIBRATION);
         let long = self.time_loop(2 * CALIBRATION);
         // What surrounds the loops, the same in both, cancels in the difference.
@@ -58,23 +59,23 @@ impl SysTickMeter {
         if ticks == 0 {
             return 0;
         }
-        let instructions = u64::from(CALIBRATION * INSTRUCTIONS_PER_ROUND);
+        let instructions = CALIBRATION * INSTRUCTIONS_PER_ROUND;
         let ratio = (instructions + ticks / 2) / ticks;
-        let off = (ratio * ticks).abs_diff(instructions);
-        if off * 1000 > TOLERANCE * instructions { 0 } else { ratio }
+        let off = ratio.saturating_mul(ticks).abs_diff(instructions);
+        if off > instructions / 1000 * TOLERANCE { 0 } else { ratio }
     }
 
     /// Ticks of a loop of `rounds`.
-    fn time_loop(&mut self, rounds: u32) -> u64 {
+    fn time_loop(&mut self, rounds: u32) -> u32 {
         self.start();
         cortex_m::asm::delay(rounds);
         ticks()
     }
 }
 
-impl Meter for SysTickMeter {
+impl SysTickMeter {
     /// Sets the timer back, its position within a tick too: the same work gives the same count.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         self.timer.disable_counter();
         self.timer.clear_current();
         SCB::clear_pendst();
@@ -82,8 +83,20 @@ impl Meter for SysTickMeter {
         self.timer.enable_counter();
     }
 
+    /// Instructions executed since [`start`](Self::start); 0 without a steady ratio.
+    pub fn instructions(&mut self) -> u64 {
+        u64::from(ticks()) * u64::from(self.instructions_per_tick)
+    }
+}
+
+#[cfg(feature = "app")]
+impl qdllm_app::Meter for SysTickMeter {
+    fn start(&mut self) {
+        self.start();
+    }
+
     fn instructions(&mut self) -> u64 {
-        ticks().wrapping_mul(self.instructions_per_tick)
+        self.instructions()
     }
 
     fn stack_bytes(&self) -> usize {
@@ -96,7 +109,7 @@ impl Meter for SysTickMeter {
 }
 
 /// Ticks since the last start, the wraps included.
-fn ticks() -> u64 {
+fn ticks() -> u32 {
     loop {
         let wraps = WRAPS.load(Ordering::Relaxed);
         let left = SYST::get_current();
@@ -105,7 +118,7 @@ fn ticks() -> u64 {
             // The timer counts down and raises its exception on reaching 0, not on leaving it: a
             // period begins with the value 0.
             let into = PERIOD.wrapping_sub(left) % PERIOD;
-            return u64::from(wraps) * u64::from(PERIOD) + u64::from(into);
+            return wraps.wrapping_mul(PERIOD).wrapping_add(into);
         }
     }
 }

@@ -12,8 +12,16 @@ use qdllm_runtime::Model;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub mod access;
+pub mod backends;
+pub mod cancel;
 pub mod draw;
+pub mod fetch;
+pub mod serve;
 pub mod simulate;
+pub mod status;
+pub mod submit;
+pub mod token;
 pub mod transpile;
 
 /// Where the circuit comes from: `MODEL TEXT`, or `--qasm FILE`.

@@ -1,13 +1,13 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
-use crate::elf::Image;
+use crate::elf::flash_bytes;
 use crate::firmware::{self, Info};
 use crate::parity::{Answer, TOLERANCE, on_device, on_host};
 use crate::qemu::Device;
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -126,13 +126,4 @@ fn side_by_side(image: &Path, qdllm: &Path, model: &Path) -> Result<bool> {
 
 fn shown(answer: &Answer) -> String {
     format!("{} {:.4}", answer.label, answer.probability)
-}
-
-/// Bytes of the image that a chip's flash must hold.
-fn flash_bytes(image: &Path) -> Result<usize> {
-    let image = Image::read(image).context("the firmware image")?;
-    Ok([".vector_table", ".text", ".rodata", ".data"]
-        .iter()
-        .map(|name| image.section_bytes(name))
-        .sum())
 }

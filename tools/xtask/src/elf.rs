@@ -86,6 +86,18 @@ impl Image {
         Ok(symbols)
     }
 
+    /// Code that can panic links the panic machinery; an image of ours links none of it.
+    ///
+    /// # Errors
+    /// Names what was linked.
+    pub fn no_panics(&self) -> Result<()> {
+        let symbols = self.symbols()?;
+        let names = symbols.iter().map(|symbol| symbol.name.as_str());
+        let found: Vec<&str> = names.filter(|name| name.contains("panicking")).collect();
+        ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
+        Ok(())
+    }
+
     /// The address of one symbol.
     ///
     /// # Errors
@@ -94,6 +106,16 @@ impl Image {
         let found = self.symbols()?.into_iter().find(|symbol| symbol.name == name);
         Ok(found.with_context(|| format!("the image has no symbol {name}"))?.value)
     }
+}
+
+/// Bytes of an image that a chip's flash must hold.
+///
+/// # Errors
+/// As [`Image::read`].
+pub fn flash_bytes(file: &Path) -> Result<usize> {
+    let image = Image::read(file)?;
+    let parts = [".vector_table", ".text", ".rodata", ".data"];
+    Ok(parts.iter().map(|name| image.section_bytes(name)).sum())
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<usize> {

@@ -9,29 +9,57 @@ use std::process::Stdio;
 /// The board's package and program.
 const PACKAGE: &str = "qdllm-qemu";
 
-/// Builds the image and returns its file.
+/// One program of the board's package.
+pub struct Program<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The compiler's target.
+    pub target: &'a str,
+    /// Cargo's profile.
+    pub profile: &'a str,
+    /// The package's features instead of its default ones.
+    pub features: Option<&'a str>,
+}
+
+/// Builds the classifier's image and returns its file.
 ///
 /// # Errors
 /// When the build fails.
 pub fn build(repo: &Repo) -> Result<PathBuf> {
-    let run = repo.bare("cargo").args(["build", "--release", "--quiet", "--package", PACKAGE]);
-    let run = run.args(["--target", DEMO_TARGET, "--message-format", "json-render-diagnostics"]);
-    let shown = run.shown().to_owned();
-    let output = run.into_command().stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot start `{shown}`"))?;
-    if !output.status.success() {
-        bail!("`{shown}` failed in {}: {}", repo.firmware.display(), output.status);
-    }
-    // Cargo says where it put the program: the folder depends on the person's configuration.
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let message: serde_json::Value = serde_json::from_str(line)?;
-        if message["target"]["name"] == PACKAGE
-            && let Some(file) = message["executable"].as_str()
-        {
-            return Ok(PathBuf::from(file));
+    Program { name: PACKAGE, target: DEMO_TARGET, profile: "release", features: None }.build(repo)
+}
+
+impl Program<'_> {
+    /// Builds it and returns its file.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn build(&self, repo: &Repo) -> Result<PathBuf> {
+        let run = repo.bare("cargo").args(["build", "--quiet", "--package", PACKAGE]);
+        let run = run.args(["--bin", self.name, "--profile", self.profile]);
+        let run = run.args(["--target", self.target]);
+        let run = match self.features {
+            Some(features) => run.args(["--no-default-features", "--features", features]),
+            None => run,
+        };
+        let run = run.args(["--message-format", "json-render-diagnostics"]);
+        let shown = run.shown().to_owned();
+        let output = run.into_command().stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("cannot start `{shown}`"))?;
+        if !output.status.success() {
+            bail!("`{shown}` failed in {}: {}", repo.firmware.display(), output.status);
         }
+        // Cargo says where it put the program: the folder depends on the person's configuration.
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: serde_json::Value = serde_json::from_str(line)?;
+            if message["target"]["name"] == self.name
+                && let Some(file) = message["executable"].as_str()
+            {
+                return Ok(PathBuf::from(file));
+            }
+        }
+        bail!("`{shown}` built no program")
     }
-    bail!("`{shown}` built no program")
 }
 
 /// What the board's `ready` and `:info` lines say, in bytes.

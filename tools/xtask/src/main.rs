@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
 
 mod accuracy;
+mod budgets;
 mod demo;
 mod draws;
 mod elf;
@@ -33,6 +34,8 @@ enum Command {
     Accuracy(accuracy::Options),
     /// Measures the commands with few labels over several draws: teacher, student, labels alone
     Draws(draws::Options),
+    /// Measures flash, RAM and instructions of every back end against tests/budgets.toml
+    Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });

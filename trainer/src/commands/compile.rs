@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
 use qdllm_runtime::meta::Front;
-use qdllm_runtime::{MAX_CLASSES, Model};
+use qdllm_runtime::{Model, Probabilities};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -101,7 +101,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         largest_logit_error: measured.largest_logit_error,
         section_bytes,
         file_bytes: file.len(),
-        ram_bytes: size_of::<[f32; MAX_CLASSES]>(),
+        ram_bytes: size_of::<Probabilities>(),
         multiply_adds: measured.multiply_adds,
     };
     if args.json {

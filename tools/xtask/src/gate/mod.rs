@@ -10,6 +10,7 @@ mod lint;
 mod same;
 mod units;
 
+use crate::budgets;
 use crate::firmware;
 use crate::repo::Repo;
 use crate::setup;
@@ -127,6 +128,13 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     gate.step("device", || image.map_or_else(|| Ok(without()), |image| device::tests(repo, image)));
     gate.step("device equals host", || {
         image.map_or_else(|| Ok(without()), |image| same::tests(repo, image))
+    });
+
+    gate.step("budgets", || {
+        if !targets {
+            return Ok(Outcome::Skipped("there are no bare-metal targets".to_owned()));
+        }
+        budgets::check(repo).map(|passed| Outcome::Done(Counts::passed(passed)))
     });
 
     println!();

@@ -1,0 +1,47 @@
+//! Builds one measuring image, boots it and reads what it says.
+
+use super::file::{Figures, Image};
+use crate::elf;
+use crate::firmware::Program;
+use crate::qemu::Device;
+use crate::repo::Repo;
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+
+/// The figures of an image with `model`.
+///
+/// # Errors
+/// When it cannot be built, links a panic, does not run to its end, or is no such image.
+pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
+    let features = image.backends.join(",");
+    let program = Program {
+        name: "measure",
+        target: &image.target,
+        profile: &image.profile,
+        features: Some(&features),
+    };
+    let file = program.build(repo)?;
+    let text_bytes = u32::try_from(elf::flash_bytes(&file)?)?;
+    elf::Image::read(&file)?.no_panics()?;
+    let mut device = Device::boot(&file, Some(model))?;
+    let mut figures = Figures { text_bytes, ..Figures::default() };
+    for backend in &image.backends {
+        let line = device.line().with_context(|| format!("{backend}: no figures"))?;
+        let field = |name: &str| -> Result<u32> {
+            let fields = line.split('\t').filter_map(|field| field.split_once('='));
+            let found = fields.into_iter().find(|(key, _)| *key == name);
+            let (_, value) = found.with_context(|| format!("no {name} in {line:?}"))?;
+            value.parse().with_context(|| format!("{name} in {line:?}"))
+        };
+        ensure!(line.contains(&format!("backend={backend}\t")), "{line:?} is not of {backend}");
+        let instructions = field("instructions")?;
+        ensure!(instructions > 0, "the board does not count instructions");
+        if image.backends.len() == 1 {
+            figures.instructions = instructions;
+        }
+        figures.ram_bytes = figures.ram_bytes.max(field("static_bytes")? + field("stack_bytes")?);
+    }
+    let code = device.code()?;
+    ensure!(code == 0, "the image ended with code {code}");
+    Ok(figures)
+}
