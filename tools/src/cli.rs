@@ -30,7 +30,7 @@ pub enum Command {
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
     /// Submit circuits or texts to a quantum cloud
-    Submit(submit::SubmitArgs),
+    Submit(Box<submit::SubmitArgs>),
     /// Show batches and jobs
     Status(status::StatusArgs),
     /// Fetch results, and what they decide
@@ -42,5 +42,5 @@ pub enum Command {
     /// Keep a token in the system's keyring
     Token(token::TokenArgs),
     /// Stand in for the quantum clouds, on this machine
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
 }

@@ -13,7 +13,6 @@ pub mod deploy;
 pub mod device;
 pub mod draw;
 pub mod expand;
-pub mod expr;
 pub mod jobs;
 pub mod legal;
 pub mod noise;
