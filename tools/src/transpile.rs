@@ -135,8 +135,13 @@ impl Plan {
     }
 
     fn bound(&self, planned: &PlannedBranch, inputs: &[f64]) -> Compiled {
-        let read = planned.branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
-        let measured: Vec<u8> = (0..16).filter(|q| read >> q & 1 == 1).collect();
+        // A bit for each qubit that is read, in the order in which outputs name them: where each output
+        // is one qubit of its own, bit k is output k.
+        let mut measured: Vec<u8> = Vec::new();
+        for (mask, _) in &planned.branch.outputs {
+            let named = (0..16).filter(|q| mask >> q & 1 == 1);
+            measured.extend(named.filter(|q| !measured.contains(q)).collect::<Vec<u8>>());
+        }
         let measures: Vec<(u8, u8)> = measured
             .iter()
             .enumerate()

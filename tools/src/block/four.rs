@@ -81,10 +81,8 @@ impl Four {
             product = product * head;
             for row in k + 1..4 {
                 let factor = m[row][k] * head.conj().times(1.0 / head.norm_sqr());
-                for column in k..4 {
-                    let above = m[k][column];
-                    m[row][column] = m[row][column] - factor * above;
-                }
+                let above = m[k];
+                m[row].iter_mut().zip(above).for_each(|(x, y)| *x = *x - factor * y);
             }
         }
         product

@@ -126,9 +126,9 @@ fn diagonalised(m: &Four) -> ([[f64; 4]; 4], [C; 4]) {
                 };
                 for a in &mut parts {
                     a.iter_mut().for_each(columns);
-                    for j in 0..4 {
-                        (a[p][j], a[q][j]) = (c * a[p][j] + s * a[q][j], c * a[q][j] - s * a[p][j]);
-                    }
+                    let (above, below) = (a[p], a[q]);
+                    a[p] = from_fn(|j| c * above[j] + s * below[j]);
+                    a[q] = from_fn(|j| c * below[j] - s * above[j]);
                 }
                 vectors.iter_mut().for_each(columns);
             }

@@ -171,7 +171,7 @@ fn remade(nodes: Vec<Node>) -> Vec<Element> {
 /// Elements on qubits 0 and 1 that replace a block on (`a`, the other), if they have fewer CZ.
 fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<Element>> {
     let count = cz_count(&node.elements);
-    if count < 2 && !last && fresh != (true, true) {
+    if count < 2 && !last && fresh == (false, false) {
         return None;
     }
     let local = |e: &Element| match *e {
