@@ -50,10 +50,11 @@ fn polynomial_section() -> Vec<u8> {
 /// A train of three classes on three qubits: bonds 2 | 2 1.
 fn chain(cores: Cores) -> Chain {
     let mut n = numbers();
+    // Small enough that no vector leaves -2..2, where integers are held.
     let scale = match cores {
-        Cores::F32 => 1.0,
-        Cores::I16 => 8192.0,
-        Cores::I8 => 64.0,
+        Cores::F32 => 0.2,
+        Cores::I16 => 0.2 * 8192.0,
+        Cores::I8 => 0.2 * 64.0,
     };
     let mut entries =
         |count: usize| -> Vec<f32> { n.by_ref().take(count).map(|x| (x * scale) as f32).collect() };
@@ -336,7 +337,7 @@ fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..Default::default() })]
     #[test]
     fn the_exact_train_of_random_circuits_equals_the_statevector(
         (qubits, gates, words, inputs) in (1..=6_u8).prop_flat_map(|n| (
@@ -355,7 +356,9 @@ proptest! {
 
 #[test]
 fn the_exact_train_of_the_preset_equals_the_statevector() {
-    let fused = Fused::new(paper(), 11, &single_z()).unwrap();
+    // Three read-outs with wide support and one without: all eleven take a minute longer.
+    let words: Vec<u16> = [0, 8, 9, 10].iter().map(|&o| single_z()[o]).collect();
+    let fused = Fused::new(paper(), 11, &words).unwrap();
     let mut n = numbers();
     let parameters: Vec<f64> = n.by_ref().take(144).map(|x| 0.6 * x).collect();
     let inputs: Vec<Vec<f64>> =
