@@ -167,7 +167,7 @@ fn what_cannot_be_compiled_is_refused_and_nothing_is_written() {
         ("m.qdm", "1.5", TRAIN, &["--agreement is 1.5"]),
         ("m.qdm", "-0.1", TRAIN, &["--agreement is -0.1"]),
         ("m.qdm", "NaN", TRAIN, &["--agreement is NaN"]),
-        ("m.qdm", "0.9", "none.tsv", &["none.tsv", "0 texts"]),
+        ("m.qdm", "0.9", "none.tsv", &["none.tsv", "no rows"]),
         ("m.qdm", "0.9", "few.tsv", &["few.tsv", "19 texts"]),
         ("m.qdm", "0.9", "foreign.tsv", &["foreign.tsv:1", "zebra"]),
         ("m.qdm", "0.9", "absent.tsv", &["absent.tsv"]),
