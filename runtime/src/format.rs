@@ -57,11 +57,13 @@ pub enum Kind {
     Provenance = OPTIONAL | 2,
     /// The compiled polynomial (postcard, then a table): another way to run the same model.
     Polynomial = OPTIONAL | 3,
+    /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
+    Signature = OPTIONAL | 16,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -74,6 +76,7 @@ impl Kind {
         Self::Source,
         Self::Provenance,
         Self::Polynomial,
+        Self::Signature,
     ];
 
     /// Its name in tables that people read.
@@ -91,6 +94,7 @@ impl Kind {
             Self::Source => "source",
             Self::Provenance => "provenance",
             Self::Polynomial => "polynomial",
+            Self::Signature => "signature",
         }
     }
 }
@@ -179,6 +183,18 @@ impl<'a> Container<'a> {
     /// [`Error::MissingSection`].
     pub fn need(&self, kind: Kind) -> Result<&'a [u8], Error> {
         self.get(kind).ok_or(Error::MissingSection)
+    }
+
+    /// Sections in the directory, known or not.
+    pub fn sections(&self) -> u16 {
+        self.sections
+    }
+
+    /// The kinds of its sections that this crate knows, in their order.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
+        let this = *self;
+        let known = |kind: u16| Kind::ALL.into_iter().find(|&known| known as u16 == kind);
+        (0..this.sections).filter_map(move |i| known(this.entry(i)?.0))
     }
 
     /// The whole file.

@@ -34,6 +34,7 @@ mod permute;
 pub mod polynomial;
 pub mod program;
 mod read;
+pub mod signed;
 pub mod state;
 #[cfg(feature = "statevector-i16")]
 pub mod state_i16;

@@ -15,6 +15,8 @@ pub mod mock;
 mod protocol;
 mod put;
 mod run;
+#[cfg(feature = "signing")]
+mod signature;
 mod slots;
 mod switch;
 
