@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod bind;
+pub mod board;
 pub mod calibration;
 pub mod check;
 pub mod circuit;
@@ -14,6 +15,7 @@ pub mod draw;
 pub mod expand;
 pub mod expr;
 pub mod jobs;
+pub mod keys;
 pub mod legal;
 pub mod noise;
 pub mod order;
