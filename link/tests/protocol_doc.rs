@@ -118,12 +118,13 @@ fn the_examples_read_back() {
 
 #[test]
 fn every_fault_is_listed_with_its_number_and_words() {
+    let numbers = DOC.split("\n## ").find(|part| part.starts_with("Numbers")).unwrap();
     for number in 0..=u8::MAX {
-        let listed = DOC.contains(&format!("\n| {number} | "));
+        let listed = numbers.contains(&format!("\n| {number} | "));
         match Fault::from_number(number) {
             Some(fault) => {
                 let row = format!("\n| {number} | {fault} |");
-                assert!(DOC.contains(&row), "missing: {row}");
+                assert!(numbers.contains(&row), "missing: {row}");
             }
             None => assert!(!listed, "{number} is listed and unknown"),
         }

@@ -155,7 +155,11 @@ fn what_cannot_work_ends_with_a_sentence_that_says_what_to_do() {
     assert!(error(MODEL).contains("3 classes and this board takes 2"));
     assert!(error(b"not a model").contains("too short"));
     let open = |name: &str| Port::open(name, 115_200).map(drop).unwrap_err().to_string();
-    assert!(open("/dev/no-such-port").contains("plug the board in"), "{}", open("/dev/no-such-port"));
+    assert!(
+        open("/dev/no-such-port").contains("plug the board in"),
+        "{}",
+        open("/dev/no-such-port")
+    );
     assert!(open("tcp:nonsense").contains("tcp:HOST:PORT"));
     // A port where nothing listens: bound and given back.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

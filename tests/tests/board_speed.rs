@@ -168,8 +168,13 @@ fn measure(chip: Chip, file: &[u8]) -> (f64, usize) {
         let mut flash = MockFlash::<4, 4096>::new(&views, 2 * 65_536);
         provision(&mut flash, MODEL);
         let mut flash = Slow { flash, chip, clock: &clock };
-        let mut line =
-            Line { clock: &clock, incoming: from_host, outgoing: to_host, free: 0, log: Vec::new() };
+        let mut line = Line {
+            clock: &clock,
+            incoming: from_host,
+            outgoing: to_host,
+            free: 0,
+            log: Vec::new(),
+        };
         let about =
             About::new(chip.name, Layout::pair(0, 65_536)).with_ahead_bytes(chip.ahead_bytes);
         let mut memory = Memory::new(Scratch::new());
@@ -202,15 +207,40 @@ fn a_model_of_35_kb_is_put_and_activated_in_time() {
     let carried = file.len() as f64 * BYTE_NS as f64 / 1e9;
     // Typical times of the data sheets: a sector of 4 KiB, and a byte written.
     let chips = [
-        Chip { name: "RP2040 with W25Q16, waits", erase_ns: 45_000_000, write_ns_per_byte: 1_600, ahead_bytes: 0 },
-        Chip { name: "RP2040 with W25Q16, DMA", erase_ns: 45_000_000, write_ns_per_byte: 1_600, ahead_bytes: 2200 },
-        Chip { name: "nRF52840, waits", erase_ns: 85_000_000, write_ns_per_byte: 10_250, ahead_bytes: 0 },
-        Chip { name: "nRF52840, DMA", erase_ns: 85_000_000, write_ns_per_byte: 10_250, ahead_bytes: 2200 },
+        Chip {
+            name: "RP2040 with W25Q16, waits",
+            erase_ns: 45_000_000,
+            write_ns_per_byte: 1_600,
+            ahead_bytes: 0,
+        },
+        Chip {
+            name: "RP2040 with W25Q16, DMA",
+            erase_ns: 45_000_000,
+            write_ns_per_byte: 1_600,
+            ahead_bytes: 2200,
+        },
+        Chip {
+            name: "nRF52840, waits",
+            erase_ns: 85_000_000,
+            write_ns_per_byte: 10_250,
+            ahead_bytes: 0,
+        },
+        Chip {
+            name: "nRF52840, DMA",
+            erase_ns: 85_000_000,
+            write_ns_per_byte: 10_250,
+            ahead_bytes: 2200,
+        },
     ];
     for chip in chips {
         let (seconds, waited) = measure(chip, &file);
         let share = carried / seconds;
-        println!("{}: {} bytes in {seconds:.2} s, share {:.1}%, at most {waited} bytes waited", chip.name, file.len(), 100.0 * share);
+        println!(
+            "{}: {} bytes in {seconds:.2} s, share {:.1}%, at most {waited} bytes waited",
+            chip.name,
+            file.len(),
+            100.0 * share
+        );
         assert!(seconds < 6.0, "{}: {seconds} s", chip.name);
         if chip.ahead_bytes > 0 {
             assert!(share >= 0.8, "{}: {share}", chip.name);

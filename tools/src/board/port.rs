@@ -61,10 +61,8 @@ fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
     let (host, port) =
         address.rsplit_once(':').ok_or_else(|| BoardError::BadName(name.to_owned()))?;
     let port: u16 = port.parse().map_err(|_| BoardError::BadName(name.to_owned()))?;
-    let failed = |error: io::Error| BoardError::NoServer {
-        name: name.to_owned(),
-        why: error.to_string(),
-    };
+    let failed =
+        |error: io::Error| BoardError::NoServer { name: name.to_owned(), why: error.to_string() };
     let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs().map_err(failed)? {
         match TcpStream::connect_timeout(&address, CONNECT) {

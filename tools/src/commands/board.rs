@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qdllm_link::Fault;
 use qdllm_link::message::{Cost, ModelId, Request};
 use serde::Serialize;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -172,12 +172,7 @@ impl Done {
     }
 }
 
-fn finish(
-    args: &BoardArgs,
-    done: &Done,
-    what: &str,
-    out: &mut impl std::io::Write,
-) -> Result<()> {
+fn finish(args: &BoardArgs, done: &Done, what: &str, out: &mut impl std::io::Write) -> Result<()> {
     if args.json {
         return json(done, out);
     }
@@ -280,11 +275,8 @@ fn classify(
 
 /// What the board could count.
 fn shown(cost: &Cost) -> String {
-    let parts = [
-        (cost.instructions, "instructions"),
-        (cost.cycles, "cycles"),
-        (cost.microseconds, "us"),
-    ];
+    let parts =
+        [(cost.instructions, "instructions"), (cost.cycles, "cycles"), (cost.microseconds, "us")];
     let parts = parts.iter().filter(|(value, _)| *value > 0);
     let parts: Vec<String> = parts.map(|(value, unit)| format!("{value} {unit}")).collect();
     if parts.is_empty() { "the board counts nothing".to_owned() } else { parts.join(", ") }
@@ -337,7 +329,8 @@ fn progress_bar(bytes: u64, quiet: bool) -> ProgressBar {
     let target =
         if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(bytes), target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -409,7 +402,9 @@ fn console(mut port: Port, out: &mut impl std::io::Write) -> Result<()> {
             }
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(BoardError::Lost { name: "the board".into(), during: String::new() }.into());
+                return Err(
+                    BoardError::Lost { name: "the board".into(), during: String::new() }.into()
+                );
             }
         }
         match lines.try_recv() {
