@@ -3,9 +3,11 @@
 use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, MAGIC, VERSION};
 use qdllm_runtime::kernels::MAX_TERMS;
 use qdllm_runtime::meta::TOKEN_RULES;
+use qdllm_runtime::polynomial::{MAX_NODES, VALUE_BITS, WEIGHT_BITS};
 use qdllm_runtime::program::MAX_OUTPUTS;
+use qdllm_runtime::train::{MAX_BOND, Work};
 use qdllm_runtime::vocab::{MAX_BUCKET_BITS, MAX_ROWS};
-use qdllm_runtime::{MAX_CLASSES, QUBITS, Scratch};
+use qdllm_runtime::{MAX_CLASSES, Probabilities, QUBITS, Scratch};
 
 const TEXT: &str = include_str!("../../runtime/FORMAT.md");
 
@@ -33,6 +35,16 @@ fn numbers_in_the_document_are_those_of_the_code() {
     assert!(TEXT.contains(&format!("qubits `u8` (1 to {QUBITS})")));
     assert!(TEXT.contains(&format!("outputs `u8` (1 to {MAX_OUTPUTS})")));
     assert!(TEXT.contains(&format!("terms `u8` (at most {MAX_TERMS})")));
+    assert!(TEXT.contains(&format!("number of nodes, `u16` (at most\n{MAX_NODES})")));
+    let [least, most] = [WEIGHT_BITS.start(), WEIGHT_BITS.end()];
+    assert!(TEXT.contains(&format!("fraction bits of a weight `f`, `u8` ({least} to {most})")));
+    assert!(TEXT.contains(&format!("in units of `2^-({VALUE_BITS} + f)`")));
+    assert!(TEXT.contains(&format!("the site writes (1 to {MAX_BOND}, and")));
+    assert_eq!(
+        (size_of::<Work>() + size_of::<Probabilities>(), size_of::<Probabilities>()),
+        (1024, 256)
+    );
+    assert!(TEXT.contains("A train takes 1024 bytes, a polynomial 256."));
     assert_eq!(size_of::<Scratch>() - 16 * 1024, 384);
     assert!(TEXT.contains("16 KiB of amplitudes and 384 bytes"));
 }

@@ -1,6 +1,8 @@
 """Compares `qdllm-hw transpile` with Qiskit level 3 on a folder of OpenQASM 2 circuits.
 
-Usage: python3 transpile.py QDLLM_HW FOLDER [SEEDS]
+Usage: python3 transpile.py QDLLM_HW FOLDER [SEEDS] [--turned]
+
+With --turned every qubit gets a random gate at the end and is measured, so that nothing at the end can be dropped.
 
 Needs Qiskit (pip install qiskit); says so and stops where it is missing. Makes no claim of its own:
 prints the median CZ counts of both, map by map. Circuits: set QDLLM_RANDOM_CIRCUITS to a folder and run
@@ -9,9 +11,11 @@ the test `a_hundred_random_circuits_compile_for_three_maps`.
 
 import json
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
 
 
 def baihua():
@@ -34,9 +38,13 @@ def main():
         from qiskit import QuantumCircuit, qasm2, transpile
     except ImportError:
         sys.exit("qiskit is not installed: nothing is compared")
-    binary, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-    seeds = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    arguments = [a for a in sys.argv[1:] if a != "--turned"]
+    binary, folder = arguments[0], pathlib.Path(arguments[1])
+    seeds = int(arguments[2]) if len(arguments) > 2 else 1
     files = sorted(folder.glob("*.qasm"))
+    if "--turned" in sys.argv:
+        place = tempfile.TemporaryDirectory()
+        files = [turned(file, pathlib.Path(place.name)) for file in files]
     for name, edges in MAPS.items():
         both = [[a, b] for a, b in edges] + [[b, a] for a, b in edges]
         ours, plain, theirs = [], [], []
@@ -57,6 +65,21 @@ def main():
               f"{statistics.median(plain)} without, Qiskit {statistics.median(theirs)} "
               f"(best of {seeds}); sum {sum(ours)}, {sum(plain)}, {sum(theirs)}; "
               f"without rewrites more than Qiskit on {worse} of {len(files)}")
+
+
+def turned(file, folder):
+    rng = random.Random(file.name)
+    lines = [l for l in file.read_text().splitlines() if not l.startswith(("measure", "barrier", "creg"))]
+    at = next(i for i, l in enumerate(lines) if l.startswith("qreg"))
+    n = int(lines[at].split("[")[1].split("]")[0])
+    lines.insert(at + 1, f"creg c[{n}];")
+    for q in range(n):
+        angles = ",".join(repr(rng.uniform(-3.0, 3.0)) for _ in range(3))
+        lines.append(f"u({angles}) q[{q}];")
+    lines += [f"measure q[{q}] -> c[{q}];" for q in range(n)]
+    path = folder / file.name
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 def ryy(qasm2):

@@ -31,7 +31,7 @@ pub enum Command {
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
     /// Submit circuits or texts to a quantum cloud
-    Submit(submit::SubmitArgs),
+    Submit(Box<submit::SubmitArgs>),
     /// Show batches and jobs
     Status(status::StatusArgs),
     /// Fetch results, and what they decide
@@ -43,7 +43,7 @@ pub enum Command {
     /// Keep a token in the system's keyring
     Token(token::TokenArgs),
     /// Stand in for the quantum clouds, on this machine
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Talk to a board: classify, replace its model, go back
     Board(board::BoardArgs),
     /// Make a key pair for signing models

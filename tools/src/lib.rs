@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod bind;
+pub mod block;
 pub mod board;
 pub mod calibration;
 pub mod check;
@@ -13,7 +14,6 @@ pub mod deploy;
 pub mod device;
 pub mod draw;
 pub mod expand;
-pub mod expr;
 pub mod jobs;
 pub mod keys;
 pub mod legal;
@@ -24,6 +24,7 @@ pub mod qasm;
 pub mod report;
 pub mod rewrite;
 pub mod route;
+pub mod search;
 pub mod serve;
 pub mod simulate;
 pub mod source;

@@ -131,6 +131,11 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
                 });
                 let total: f64 = compiled.iter().map(|c| c.weight).sum();
                 assert!((total - 1.0).abs() < 1e-12);
+                if !rewrite {
+                    // Every qubit is read as in the source: bit k is output k.
+                    let bits = compiled[0].readouts.iter().map(|r| r.bits.clone());
+                    assert!(bits.eq((0..circuit.measures.len() as u8).map(|k| vec![k])));
+                }
                 for op in compiled.iter().flat_map(|c| &c.circuit.ops) {
                     if let [a, b] = *op.on() {
                         assert_eq!(op.kind, GateKind::Cz);

@@ -44,7 +44,7 @@ fn rewrites_bring_the_reference_circuit_to_36_cz_on_baihua() {
 fn without_rewrites_the_reference_circuit_stays_within_its_bounds() {
     let options = Options { rewrite: false, ..Options::default() };
     for text in RANDOM {
-        for (target, cz, depth) in [("baihua", 75, 51), ("line:11", 132, usize::MAX)] {
+        for (target, cz, depth) in [("baihua", 62, 51), ("line:11", 95, usize::MAX)] {
             let device = Device::named(target).unwrap();
             let compiled = compile(text, &device, options);
             assert_eq!(compiled.len(), 1);

@@ -235,7 +235,9 @@ impl Wire {
     }
 
     fn json(&self, text: &str) -> Result<Value, CloudError> {
-        serde_json::from_str(text).map_err(|_| CloudError::Protocol(self.short(text)))
+        // Before anything of it can get into a file.
+        let text = self.clean(text);
+        serde_json::from_str(&text).map_err(|_| CloudError::Protocol(self.short(&text)))
     }
 
     /// One line of at most 300 characters, without the token.

@@ -52,7 +52,7 @@ impl Where {
 pub struct Access {
     /// File that holds the token and that only you can read
     ///
-    /// Without it the token comes from QPU_API_TOKEN (platform sqc) or QUAFU_API_KEY (platform
+    /// Without it the token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (platform
     /// portal), or from the keyring (`qdllm-hw token`). There is no option for the token itself.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -181,10 +181,13 @@ impl Progress {
     pub fn at(&mut self, done: usize) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
-        } else if done >= self.told + self.total.div_ceil(10).max(10) || done == self.total {
-            if done > self.told {
-                eprintln!("{}: {done} of {}", self.what, self.total);
-            }
+            return;
+        }
+        // What is over before anybody reads it is not told.
+        let step = self.total.div_ceil(10).max(10);
+        let due = done >= self.told + step || (done == self.total && done > self.told);
+        if self.total >= 10 && due {
+            eprintln!("{}: {done} of {}", self.what, self.total);
             self.told = done;
         }
     }

@@ -1,10 +1,12 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
+use crate::answer::Answer;
 use crate::commands::access::{Access, Progress, StoreArgs, states, states_text};
 use crate::jobs::answers::{Answers, Decision, answers};
 use crate::jobs::collect::{Patience, Refusal, collect};
 use crate::jobs::job::{Job, State};
 use crate::jobs::store::Open;
+use crate::simulate::Share;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,8 +17,9 @@ use std::time::Duration;
 /// Waits until all jobs that were submitted have ended, keeps each result in its job file as soon as it
 /// is there, and prints what the counts decide: for texts the class, its probability, and the margin
 /// between the first two logits, each with one standard error that the finite number of shots leaves;
-/// for a circuit the expectation of each output. Interrupted, it goes on where it was. A batch that is
-/// complete is printed again without asking the platform.
+/// for a circuit the expectation of each output. Shares come with their 95% interval (Wilson).
+/// Interrupted, it goes on where it was. A batch that is complete is printed again without asking the
+/// platform.
 ///
 /// A result is refused, and its job left as it was, when its bit strings have the wrong length, or when
 /// it is of another task, chip or circuit.
@@ -139,26 +142,32 @@ fn described(job: &Job) -> Value {
     row
 }
 
-/// How many texts came out how.
+/// How the texts came out.
 #[derive(serde::Serialize)]
 struct Summary {
     texts: usize,
     decided: usize,
-    labelled: usize,
-    right: usize,
-    as_exact: usize,
+    /// Decisions that are the label; absent if no text has one.
+    accuracy: Option<Share>,
+    /// Decisions that are those of exact simulation.
+    agreement: Share,
+    /// Decisions that differ from exact simulation although their margin is over three of its standard
+    /// errors: not explained by the scatter of the shots.
+    clear_disagreements: usize,
 }
 
 impl Summary {
     fn of(all: &[Decision]) -> Self {
         let decided = || all.iter().filter_map(|d| Some((d, d.answer.as_ref()?)));
-        let labelled = || decided().filter(|(d, _)| d.text.label.is_some());
+        let hits: Vec<bool> =
+            decided().filter_map(|(d, a)| Some(*d.text.label.as_ref()? == a.label)).collect();
+        let far = |a: &Answer| a.margin > 3.0 * a.margin_error;
         Self {
             texts: all.len(),
             decided: decided().count(),
-            labelled: labelled().count(),
-            right: labelled().filter(|(d, a)| d.text.label.as_ref() == Some(&a.label)).count(),
-            as_exact: decided().filter(|(d, a)| d.exact == a.label).count(),
+            accuracy: (!hits.is_empty()).then(|| Share::of(hits.into_iter())),
+            agreement: Share::of(decided().map(|(d, a)| d.exact == a.label)),
+            clear_disagreements: decided().filter(|(d, a)| d.exact != a.label && far(a)).count(),
         }
     }
 }
@@ -179,9 +188,14 @@ fn print(open: &Open, found: &Answers) {
                     Some(label) if *label != answer.label => format!(", labelled {label}"),
                     _ => String::new(),
                 };
+                let exact = if decision.exact == answer.label {
+                    String::new()
+                } else {
+                    format!(", by exact simulation {}", decision.exact)
+                };
                 let rejected = if answer.rejected { ", under the model's threshold" } else { "" };
                 println!(
-                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{mark}: {}",
+                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{exact}{mark}: {}",
                     answer.label,
                     answer.probability,
                     answer.probability_error,
@@ -190,12 +204,20 @@ fn print(open: &Open, found: &Answers) {
                     text.text
                 );
             }
-            let s = Summary::of(all);
-            if s.labelled > 0 {
-                let share = 100.0 * s.right as f64 / s.labelled as f64;
-                println!("right: {} of {} ({share:.1} %)", s.right, s.labelled);
+            if all.len() == 1 {
+                return;
             }
-            println!("as decided by exact simulation: {} of {}", s.as_exact, s.decided);
+            let s = Summary::of(all);
+            let share = |s: &Share| {
+                let percent = |x: f64| 100.0 * x;
+                let (low, high) = (percent(s.low), percent(s.high));
+                format!("{} of {} ({:.1} %; {low:.1} to {high:.1})", s.hits, s.of, percent(s.share))
+            };
+            if let Some(accuracy) = &s.accuracy {
+                println!("right: {}", share(accuracy));
+            }
+            println!("as decided by exact simulation: {}", share(&s.agreement));
+            println!("other class by over three standard errors: {}", s.clear_disagreements);
         }
         Answers::Outputs(None) => println!("no counts yet"),
         Answers::Outputs(Some(outputs)) => {

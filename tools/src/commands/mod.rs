@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub mod access;
 pub mod backends;
+pub mod batch;
 pub mod board;
 pub mod cancel;
 pub mod draw;

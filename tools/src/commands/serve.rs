@@ -28,6 +28,7 @@ use std::time::Duration;
 ///   fail               the task that is submitted will fail
 ///   other              the result is another circuit's
 ///   long               the result's bit strings are too long
+///   stale              the list of tasks does not show any yet
 ///   echo               HTTP 401 that repeats the token
 /// While it runs, POST /admin/faults takes a JSON list of such texts, POST /admin/chips/Baihua?status=Offline
 /// takes a chip away (status=Online brings it back), GET /admin/tasks and /admin/received tell what came.

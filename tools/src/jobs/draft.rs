@@ -110,8 +110,7 @@ pub fn folder(path: &Path) -> Result<Vec<Draft>, DraftError> {
     let table: Table = super::durable::read(&table_path)?;
     let bad = |what: String| JobError::Content { path: table_path.clone(), what };
     let total: f64 = table.circuits.iter().map(|c| c.weight).sum();
-    // Written so that a NaN is refused too.
-    if !((total - 1.0).abs() < 1e-6) {
+    if total.is_nan() || (total - 1.0).abs() > 1e-6 {
         return Err(bad(format!("the weights sum to {total}, not to 1")).into());
     }
     let outputs = table.circuits.first().map_or(0, |c| c.readouts.len());

@@ -65,6 +65,8 @@ pub enum Wrong {
     Other,
     /// The result's bit strings have one character too many.
     Long,
+    /// The list of tasks does not show any yet.
+    Stale,
     /// HTTP 401 with the token in its text.
     Echo,
 }
@@ -85,7 +87,7 @@ pub struct Fault {
 #[error(
     "`{0}` is no fault; give WHERE=WHAT or WHERE=WHAT*TIMES, WHERE of any, verify, backends, run, status, \
      result, cancel, list, chip, WHAT of a status such as 500 or 429:SECONDS, after:500, cut, cut-before, \
-     truncate, slow:MILLISECONDS, fail, other, long, echo"
+     truncate, slow:MILLISECONDS, fail, other, long, stale, echo"
 )]
 pub struct NotAFault(String);
 
@@ -113,6 +115,7 @@ impl FromStr for Fault {
                 "fail" => Wrong::Fail,
                 "other" => Wrong::Other,
                 "long" => Wrong::Long,
+                "stale" => Wrong::Stale,
                 "echo" => Wrong::Echo,
                 code => Wrong::Status(status(code).ok_or_else(bad)?, None),
             },

@@ -18,7 +18,7 @@ fn refused_before_anything_is_kept() {
     let good = bench.write(
         "good.qasm",
         &format!(
-            "{}h q;\ncx q[0],q[1];\nry(1) q[1];\ncx q[1],q[2];\nry(1) q[2];\nmeasure q -> c;",
+            "{}h q[0];\ncx q[0],q[1];\nry(1) q[1];\ncx q[1],q[2];\nry(1) q[2];\nmeasure q -> c;",
             head(3)
         ),
     );

@@ -10,7 +10,8 @@ fn through(server: &Server, platform: &str, faults: &[&str], more: &[&str]) {
     let submit = ["submit", &model, "--data", &texts, "--url", &server.url, "--platform", platform];
     server.faults(faults);
     bench.good(&[&submit[..], more].concat());
-    bench.good(&[&["fetch"], more].concat());
+    let fetch = if more.contains(&"--settle") { &[][..] } else { more };
+    bench.good(&[&["fetch"], fetch].concat());
     server.faults(&[]);
     let tasks = server.tasks().split_off(before);
     assert_eq!(tasks.len(), 6, "{platform} {faults:?}");
@@ -156,4 +157,10 @@ fn a_doubtful_job_is_never_sent_again_by_itself() {
     bench.good(&["submit", "--resume", "words", "--received", &found]);
     bench.good(&["fetch"]);
     complete(&bench, &server, 2);
+}
+
+#[test]
+fn a_list_that_shows_a_task_late_is_asked_until_it_is_settled() {
+    let server = Server::start(&["--noiseless"]);
+    through(&server, "sqc", &["run=cut", "list=stale"], &["--settle", "2"]);
 }

@@ -58,6 +58,14 @@ impl Server {
         serde_json::from_str::<Value>(&text).unwrap()[route].as_u64().unwrap_or(0)
     }
 
+    /// Waits until it gets another request of a kind than the `before` that it had, from `child`.
+    pub fn wait_for(&self, route: &str, before: u64, child: &mut Child) {
+        while self.received(route) == before {
+            assert_eq!(child.try_wait().unwrap(), None, "ended without asking for {route}");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// One request; status and body.
     pub fn ask(&self, method: &str, path: &str, header: &str, body: &str) -> (u16, String) {
         let address = self.url.strip_prefix("http://").unwrap();
@@ -125,7 +133,7 @@ impl Bench {
         if ["submit", "fetch", "cancel", "status", "backends"].contains(&arguments[0]) {
             command.args(["--pause", "0", "--backoff", "5"]);
         }
-        if ["submit", "cancel"].contains(&arguments[0]) {
+        if ["submit", "cancel"].contains(&arguments[0]) && !arguments.contains(&"--settle") {
             command.args(["--settle", "0"]);
         }
         if arguments[0] == "fetch" {

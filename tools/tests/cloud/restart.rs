@@ -44,12 +44,9 @@ fn survive(platform: &str) {
     let mut caught = 0;
     while caught < 8 {
         let sent = server.received("run");
-        let child = start(&bench, &submit);
-        while server.received("run") == sent {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let mut child = start(&bench, &submit);
+        server.wait_for("run", sent, &mut child);
         end(child);
-        // For the portal, finding out about the last one is a request, too.
         assert_eq!(count(&bench, "sending"), 1);
         caught += 1;
     }
@@ -107,10 +104,8 @@ fn two_processes_do_not_work_on_one_batch() {
     server.faults(&["run=slow:60000*always"]);
     let model = model();
     let submit = ["submit", &model, "play music", "--url", &server.url];
-    let child = start(&bench, &submit);
-    while server.received("run") == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let mut child = start(&bench, &submit);
+    server.wait_for("run", 0, &mut child);
     for arguments in [&submit[..], &["fetch"], &["cancel", "words"]] {
         let error = bench.bad(arguments);
         assert!(error.contains("another qdllm-hw works on this batch"), "{error}");

@@ -164,3 +164,47 @@ fn calibration_of_the_chip_is_used_and_can_be_kept() {
         assert_eq!(baihua["online"], true);
     }
 }
+
+#[test]
+fn published_read_out_errors_are_undone() {
+    let bench = Bench::new();
+    let qubit = |q| {
+        format!(
+            r#""Q{q}": {{"index": {q}, "fidelity": 0.999, "readout g_fidelity": 0.9, "readout e_fidelity": 0.8}}"#
+        )
+    };
+    let chip = bench.write(
+        "chip.json",
+        &format!(
+            r#"{{"calibration_time": "2026-07-06", "qubits_info": {{{}, {}}},
+                "couplers_info": {{"C0": {{"index": 0, "qubits_index": [0, 1], "fidelity": 0.99}}}}}}"#,
+            qubit(0),
+            qubit(1)
+        ),
+    );
+    // Nothing but the read-out disturbs.
+    let server = Server::start(&[
+        "--target",
+        &chip,
+        "--one-error",
+        "0",
+        "--cz-error",
+        "0",
+        "--t1-us",
+        "inf",
+        "--t2-us",
+        "inf",
+    ]);
+    let circuit = bench
+        .write("c.qasm", "OPENQASM 2.0;\nqreg q[2];\ncreg c[2];\nrx(pi) q[0];\nmeasure q -> c;\n");
+    bench.good(&["submit", "--qasm", &circuit, "--as-is", "--shots", "8192", "--url", &server.url]);
+    // One read as 1 with 0.8, zero read as 0 with 0.9.
+    for (more, want) in [(&[][..], [-0.6, 0.8]), (&["--mitigate"], [-1.0, 1.0])] {
+        let fetched = bench.json(&[&["fetch", "--json"], more].concat());
+        for (k, want) in want.into_iter().enumerate() {
+            let got = fetched["outputs"]["values"][k].as_f64().unwrap();
+            let error = fetched["outputs"]["errors"][k].as_f64().unwrap();
+            assert!((got - want).abs() < 6.0 * error, "{more:?} output {k}: {got}, not {want}");
+        }
+    }
+}

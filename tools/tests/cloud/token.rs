@@ -151,9 +151,7 @@ fn it_is_not_on_the_command_line_that_the_system_shows() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while server.received("run") == 0 {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
+    server.wait_for("run", 0, &mut child);
     let line = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
     assert!(line.starts_with(BINARY.as_bytes()));
     clean("command line", &line);
