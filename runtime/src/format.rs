@@ -63,11 +63,13 @@ pub enum Kind {
     StatevectorI16 = OPTIONAL | 5,
     /// The circuit as QASM text and its named angles (postcard); for the host.
     Qasm = OPTIONAL | 16,
+    /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
+    Signature = OPTIONAL | 17,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -83,6 +85,7 @@ impl Kind {
         Self::TensorTrain,
         Self::StatevectorI16,
         Self::Qasm,
+        Self::Signature,
     ];
 
     /// Its name in tables that people read.
@@ -103,6 +106,7 @@ impl Kind {
             Self::TensorTrain => "tensor train",
             Self::StatevectorI16 => "statevector i16",
             Self::Qasm => "qasm",
+            Self::Signature => "signature",
         }
     }
 }
@@ -191,6 +195,18 @@ impl<'a> Container<'a> {
     /// [`Error::MissingSection`].
     pub fn need(&self, kind: Kind) -> Result<&'a [u8], Error> {
         self.get(kind).ok_or(Error::MissingSection)
+    }
+
+    /// Sections in the directory, known or not.
+    pub fn sections(&self) -> u16 {
+        self.sections
+    }
+
+    /// The kinds of its sections that this crate knows, in their order.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
+        let this = *self;
+        let known = |kind: u16| Kind::ALL.into_iter().find(|&known| known as u16 == kind);
+        (0..this.sections).filter_map(move |i| known(this.entry(i)?.0))
     }
 
     /// The whole file.

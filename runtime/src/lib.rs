@@ -41,6 +41,7 @@ pub mod program;
 #[cfg(feature = "alloc")]
 pub mod qasm;
 mod read;
+pub mod signed;
 pub mod state;
 #[cfg(feature = "statevector-i16")]
 pub mod state_i16;

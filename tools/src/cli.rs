@@ -1,11 +1,12 @@
 //! The command line: types only.
 
 use crate::commands::{
-    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
+    backends, board, cancel, draw, fetch, keygen, serve, sign, simulate, status, submit, token,
+    transpile,
 };
 use clap::{Parser, Subcommand};
 
-/// Compiles qdllm circuits for quantum processors, and runs them there
+/// Compiles qdllm circuits for quantum processors and runs them there; talks to boards
 ///
 /// The same model file that runs on a microcontroller gives the circuit here: draw it, or compile it
 /// for a processor's couplings and gates. Every compiled circuit is checked against its source by
@@ -43,4 +44,10 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Stand in for the quantum clouds, on this machine
     Serve(Box<serve::ServeArgs>),
+    /// Talk to a board: classify, replace its model, go back
+    Board(board::BoardArgs),
+    /// Make a key pair for signing models
+    Keygen(keygen::KeygenArgs),
+    /// Sign a model for boards with a public key
+    Sign(sign::SignArgs),
 }

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod bind;
 pub mod block;
+pub mod board;
 pub mod calibration;
 pub mod check;
 pub mod circuit;
@@ -14,6 +15,7 @@ pub mod device;
 pub mod draw;
 pub mod expand;
 pub mod jobs;
+pub mod keys;
 pub mod legal;
 pub mod noise;
 pub mod order;

@@ -4,7 +4,8 @@ use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
 use qdllm_tools::cloud::token::refuse_on_command_line;
 use qdllm_tools::commands::{
-    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
+    backends, board, cancel, draw, fetch, keygen, serve, sign, simulate, status, submit, token,
+    transpile,
 };
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
         Command::Backends(args) => backends::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Board(args) => board::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Sign(args) => sign::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

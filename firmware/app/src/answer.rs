@@ -44,8 +44,7 @@ impl<'p, P: Write> Answer<'p, P> {
     /// Adds a number between 0 and 1 with six decimals, rounded; NaN and what lies outside are
     /// clamped, and never come from a softmax.
     pub(crate) fn probability(self, value: f32) -> Self {
-        // `as` saturates and turns NaN into 0, so no input is out of range.
-        let millionths = ((f64::from(value) * 1e6 + 0.5) as u64).min(1_000_000);
+        let millionths = millionths(value);
         self.digits(millionths / 1_000_000, 1).text(".").digits(millionths % 1_000_000, 6)
     }
 
@@ -87,6 +86,24 @@ impl<'p, P: Write> Answer<'p, P> {
             self.done = self.port.write_all(bytes);
         }
     }
+}
+
+/// `value` in millionths, rounded to the nearest: exact, in integers, because no board needs double
+/// precision for anything else.
+fn millionths(value: f32) -> u64 {
+    if value >= 1.0 {
+        return 1_000_000;
+    }
+    // NaN and what is not positive.
+    if value.partial_cmp(&0.0) != Some(core::cmp::Ordering::Greater) {
+        return 0;
+    }
+    // Below 1 the value is `mantissa / 2^shift` with a shift of 24 or more; far below, rounded to 0.
+    let bits = value.to_bits();
+    let mantissa = u64::from(bits & 0x007f_ffff | 0x0080_0000);
+    let shift = 150_u32.saturating_sub(bits >> 23);
+    let half = 1_u64.checked_shl(shift.saturating_sub(1)).unwrap_or(0);
+    (mantissa * 1_000_000 + half).checked_shr(shift).unwrap_or(0)
 }
 
 impl<P: Write> fmt::Write for Answer<'_, P> {
@@ -131,6 +148,9 @@ mod tests {
 
     #[test]
     fn impossible_probabilities_stay_inside_the_line() {
+        for tiny in [f32::MIN_POSITIVE, 1e-40, 1e-8, 4.9e-7] {
+            assert_eq!(written(|answer| answer.probability(tiny)), "0.000000\r\n");
+        }
         assert_eq!(written(|answer| answer.probability(f32::NAN)), "0.000000\r\n");
         assert_eq!(written(|answer| answer.probability(f32::INFINITY)), "1.000000\r\n");
         assert_eq!(written(|answer| answer.probability(-3.0)), "0.000000\r\n");

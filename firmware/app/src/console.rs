@@ -102,7 +102,8 @@ where
     match line {
         ":quit" => return Ok(Some(End::Quit)),
         ":info" => info("info", app, port)?,
-        ":help" => Answer::new(port).text(HELP).end()?,
+        // Who needs help does not know the colon yet.
+        ":help" | "help" | "?" => Answer::new(port).text(HELP).end()?,
         ":model" => match app.model() {
             Ok(model) => describe(&model, port)?,
             Err(fault) => refuse(fault, port)?,

@@ -50,21 +50,14 @@ impl Engine for qdllm_runtime::ScratchI16 {
 
 /// The compiled polynomial, with room for one probability a class.
 #[cfg(feature = "polynomial")]
-#[derive(Debug)]
-pub struct Polynomial([f32; qdllm_runtime::MAX_CLASSES]);
+#[derive(Debug, Default)]
+pub struct Polynomial(qdllm_runtime::Probabilities);
 
 #[cfg(feature = "polynomial")]
 impl Polynomial {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
-        Self([0.0; qdllm_runtime::MAX_CLASSES])
-    }
-}
-
-#[cfg(feature = "polynomial")]
-impl Default for Polynomial {
-    fn default() -> Self {
-        Self::new()
+        Self(qdllm_runtime::Probabilities::new())
     }
 }
 
@@ -81,5 +74,39 @@ impl Engine for Polynomial {
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
         model.classify_by_polynomial(text, &mut self.0)
+    }
+}
+
+/// The compiled tensor train, with its work space and room for one probability a class.
+#[cfg(feature = "tensor-train")]
+#[derive(Debug, Default)]
+pub struct TensorTrain {
+    work: qdllm_runtime::train::Work,
+    probabilities: qdllm_runtime::Probabilities,
+}
+
+#[cfg(feature = "tensor-train")]
+impl TensorTrain {
+    /// Fresh memory; usable in a `static`.
+    pub const fn new() -> Self {
+        let (work, probabilities) =
+            (qdllm_runtime::train::Work::new(), qdllm_runtime::Probabilities::new());
+        Self { work, probabilities }
+    }
+}
+
+#[cfg(feature = "tensor-train")]
+impl Engine for TensorTrain {
+    const NAME: &'static str = "tensor train";
+
+    fn check(&self, model: &Model<'_>) -> Result<(), Fault> {
+        match model.train() {
+            Some(_) => Ok(()),
+            None => Err(Error::NoBackEnd.into()),
+        }
+    }
+
+    fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
+        model.classify_by_train(text, &mut self.work, &mut self.probabilities)
     }
 }

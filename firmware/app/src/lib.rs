@@ -15,6 +15,8 @@ pub mod mock;
 mod protocol;
 mod put;
 mod run;
+#[cfg(feature = "signing")]
+mod signature;
 mod slots;
 mod switch;
 
@@ -22,6 +24,8 @@ pub use about::{About, PROBE};
 pub use engine::Engine;
 #[cfg(feature = "polynomial")]
 pub use engine::Polynomial;
+#[cfg(feature = "tensor-train")]
+pub use engine::TensorTrain;
 pub use flash::{Layout, NotWritable, ReadOnly, SlotFlash};
 pub use memory::Memory;
 pub use meter::Meter;

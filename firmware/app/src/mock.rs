@@ -149,7 +149,11 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for MockFlash<'_, WRITE, E
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), MockError> {
         let (from, to) = (from as usize, to as usize);
-        if from > to || to > self.bytes.len() || from % ERASE != 0 || to % ERASE != 0 {
+        if from > to
+            || to > self.bytes.len()
+            || !from.is_multiple_of(ERASE)
+            || !to.is_multiple_of(ERASE)
+        {
             return Err(self.broken());
         }
         for at in (from..to).step_by(ERASE) {
@@ -176,7 +180,8 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for MockFlash<'_, WRITE, E
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), MockError> {
         let at = offset as usize;
         let end = at + bytes.len();
-        if end > self.bytes.len() || at % WRITE != 0 || bytes.len() % WRITE != 0 {
+        if end > self.bytes.len() || !at.is_multiple_of(WRITE) || !bytes.len().is_multiple_of(WRITE)
+        {
             return Err(self.broken());
         }
         let units = at / WRITE..end / WRITE;

@@ -1,5 +1,8 @@
 //! The console on the host, over bytes in memory, with a frozen model in a region that is only read.
 
+// A test that fails may stop.
+#![allow(clippy::indexing_slicing, clippy::panic)]
+
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 use qdllm_app::{About, End, LINE_BYTES, Layout, Memory, Meter, ReadOnly, run};
 use qdllm_link::Fault;
@@ -155,8 +158,9 @@ fn info_names_what_things_are_and_take() -> Result<(), Error> {
 
 #[test]
 fn commands_are_answered() -> Result<(), Error> {
-    let lines = answers(b":help\n:model\n:bench\n")?;
-    let [help, model, bench] = &lines[..] else { panic!("{lines:?}") };
+    let lines = answers(b":help\n:model\n:bench\nhelp\n?\n")?;
+    let [help, model, bench, again, once_more] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!([again, once_more], [help, help]);
     for command in [":info", ":model", ":bench", ":quit"] {
         assert!(help.contains(command), "{help}");
     }

@@ -15,10 +15,13 @@ use std::path::{Path, PathBuf};
 pub mod access;
 pub mod backends;
 pub mod batch;
+pub mod board;
 pub mod cancel;
 pub mod draw;
 pub mod fetch;
+pub mod keygen;
 pub mod serve;
+pub mod sign;
 pub mod simulate;
 pub mod status;
 pub mod submit;
@@ -117,12 +120,12 @@ fn text_of(path: &Path) -> Result<String> {
 ///
 /// # Errors
 /// With the file's name.
-pub fn write_whole(path: &Path, content: &str) -> Result<()> {
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = || format!("{}: cannot be written", path.display());
     let mut file =
         tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder).with_context(name)?;
-    file.write_all(content.as_bytes()).with_context(name)?;
+    file.write_all(content.as_ref()).with_context(name)?;
     file.persist(path).with_context(name)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use qdllm_app::mock::MockFlash;
 use qdllm_app::{About, End, Ended, Layout, Memory, Meter, run};
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request, Response};
-use qdllm_link::slot::{HEADER_BYTES, Header, factory};
+use qdllm_link::slot::{HEADER_BYTES, Header, Mark, UNIT, factory};
 use qdllm_runtime::{Scratch, format};
 use std::convert::Infallible;
 
@@ -152,13 +152,26 @@ pub fn provision<const W: usize, const E: usize>(
     model: &[u8],
     sequence: u32,
 ) {
+    provision_until(flash, at, model, sequence, Mark::Confirmed);
+}
+
+/// Writes a model that came as far as `last`; places that stay erased are not written.
+pub fn provision_until<const W: usize, const E: usize>(
+    flash: &mut MockFlash<'_, W, E>,
+    at: u32,
+    model: &[u8],
+    sequence: u32,
+    last: Mark,
+) {
     use embedded_storage::nor_flash::NorFlash;
     let header = Header::of(model, sequence, 0).unwrap();
-    let mut bytes = factory(&header).to_vec();
-    bytes.extend_from_slice(model);
+    let region = factory(&header);
+    for (i, unit) in region.chunks(UNIT).enumerate().take(last as usize + 1) {
+        flash.write(at + (i * UNIT) as u32, unit).unwrap();
+    }
+    let mut bytes = model.to_vec();
     bytes.resize(bytes.len().next_multiple_of(W), 0xff);
-    assert_eq!(HEADER_BYTES % W, 0);
-    flash.write(at, &bytes).unwrap();
+    flash.write(at + HEADER_BYTES as u32, &bytes).unwrap();
 }
 
 /// A board with its flash; every [`start`](Self::start) is a reset.

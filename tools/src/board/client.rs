@@ -1,0 +1,323 @@
+//! The host's end of the protocol: requests with numbers, answers, and asking again.
+
+use super::error::BoardError;
+use super::port::Link;
+use crate::keys::hex;
+use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
+use qdllm_link::{Fault, cobs, frame};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How often a request is sent before the link counts as lost.
+const TRIES: u32 = 4;
+
+/// The longest that a board may take for an answer, the erasure of a large sector included.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A connection to a board.
+#[derive(Debug)]
+pub struct Client<L> {
+    link: L,
+    name: String,
+    number: u16,
+    /// What arrived and is not used yet.
+    heard: Vec<u8>,
+    /// Whether anything at all arrived, and whether a frame did.
+    any: bool,
+    frames: bool,
+    /// How long an answer may take.
+    pub patience: Duration,
+}
+
+/// What a board says about itself, kept.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct About {
+    /// Version of the firmware.
+    pub firmware: String,
+    /// Name of the board.
+    pub board: String,
+    /// Name of the back end.
+    pub engine: String,
+    /// Bytes of the longest model that can be put.
+    pub capacity_bytes: u32,
+    /// How far a sender may run ahead, in bytes.
+    pub ahead_bytes: u16,
+    /// The most classes.
+    pub max_classes: u8,
+    /// RAM of the back end beside the stack.
+    pub engine_ram_bytes: u32,
+    /// RAM of all statics; 0 if unknown.
+    pub static_ram_bytes: u32,
+    /// The deepest stack so far; 0 if unknown.
+    pub stack_bytes: u32,
+    /// The first 8 bytes of the public key, in hex.
+    pub key: Option<String>,
+    /// The lowest model version that it takes.
+    pub lowest_version: u32,
+    /// The slot in use.
+    pub active_slot: Option<u8>,
+    /// The model in use.
+    #[serde(serialize_with = "shown")]
+    pub model: Option<ModelId>,
+    /// Its classes.
+    pub classes: u8,
+    /// Its signed version; 0 without signing.
+    pub version: u32,
+}
+
+/// A model's id as length and checksum in hex.
+fn shown<S: serde::Serializer>(id: &Option<ModelId>, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(serde::Serialize)]
+    struct Shown {
+        bytes: u32,
+        checksum: String,
+    }
+    let shown = id.map(|id| Shown { bytes: id.length, checksum: format!("{:08x}", id.checksum) });
+    serde::Serialize::serialize(&shown, to)
+}
+
+/// A classification, kept.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Answer {
+    /// Name of the class.
+    pub label: String,
+    /// The class.
+    pub class: u8,
+    /// Its probability.
+    pub probability: f32,
+    /// Whether that is below the model's threshold.
+    pub rejected: bool,
+    /// N-grams that the vocabulary knew.
+    pub found: u32,
+    /// Of every class.
+    pub probabilities: Vec<f32>,
+    /// What it took on the board.
+    pub cost: Cost,
+}
+
+impl<L: Link> Client<L> {
+    /// A client over a link that the user knows as `name`.
+    pub fn new(link: L, name: &str) -> Self {
+        let heard = Vec::new();
+        let (any, frames, patience) = (false, false, PATIENCE);
+        Self { link, name: name.to_owned(), number: 0, heard, any, frames, patience }
+    }
+
+    /// The link itself.
+    pub fn into_link(self) -> L {
+        self.link
+    }
+
+    /// What the board is and has.
+    ///
+    /// # Errors
+    /// [`BoardError::NotOurs`] when nothing that answers is a qdllm board.
+    pub fn info(&mut self) -> Result<About, BoardError> {
+        self.ask(&Request::Info, |response| match response {
+            Response::Info(info) => Some(About::of(&info)),
+            _ => None,
+        })
+    }
+
+    /// What a slot holds.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn slot(&mut self, slot: u8) -> Result<Slot, BoardError> {
+        self.ask(&Request::Slot(slot), |response| match response {
+            Response::Slot(slot) => Some(slot),
+            _ => None,
+        })
+    }
+
+    /// Classifies a text on the board.
+    ///
+    /// # Errors
+    /// [`BoardError::Refused`] without a model; a text beyond a frame's length is
+    /// [`Fault::FrameTooLong`].
+    pub fn classify(&mut self, text: &str) -> Result<Answer, BoardError> {
+        self.ask(&Request::Classify(text), |response| match response {
+            Response::Class(class) => Some(Answer {
+                label: class.label.to_owned(),
+                class: class.class,
+                probability: class.probability,
+                rejected: class.rejected,
+                found: class.found,
+                probabilities: class
+                    .probabilities
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|bytes| f32::from_le_bytes(*bytes))
+                    .collect(),
+                cost: class.cost,
+            }),
+            _ => None,
+        })
+    }
+
+    /// Time of one classification, the mean of `runs`.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn bench(&mut self, runs: u16) -> Result<Cost, BoardError> {
+        let usual = self.patience;
+        self.patience = usual + Duration::from_millis(500) * runs.into();
+        let cost = self.ask(&Request::Bench { runs }, |response| match response {
+            Response::Bench(cost) => Some(cost),
+            _ => None,
+        });
+        self.patience = usual;
+        cost
+    }
+
+    /// Begins a transfer, finishes it, or does nothing else than say where it stands.
+    pub(super) fn received(&mut self, request: &Request<'_>) -> Result<u32, BoardError> {
+        self.ask(request, |response| match response {
+            Response::Received(offset) => Some(offset),
+            _ => None,
+        })
+    }
+
+    /// Activates or rolls back; says whether a reset follows.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn switch(&mut self, request: &Request<'_>) -> Result<bool, BoardError> {
+        self.ask(request, |response| match response {
+            Response::Switched { reset } => Some(reset),
+            _ => None,
+        })
+    }
+
+    /// Sends a request until it is answered.
+    fn ask<T>(
+        &mut self,
+        request: &Request<'_>,
+        take: impl Fn(Response<'_>) -> Option<T>,
+    ) -> Result<T, BoardError> {
+        for _ in 0..TRIES {
+            let number = self.send(request)?;
+            let until = Instant::now() + self.patience;
+            while let Some(sealed) = self.frame(until)? {
+                match frame::open::<Response<'_>>(&sealed) {
+                    Ok((_, Response::Fault { number: 112, .. })) => {
+                        return Err(BoardError::OtherVersion(self.name.clone()));
+                    }
+                    Ok((to, response)) if to == number => match response {
+                        // Damaged on its way there, and said so: ask again at once.
+                        Response::Fault { number: 110 | 111, .. } => break,
+                        Response::Fault { number, .. } => return Err(BoardError::refused(number)),
+                        other => {
+                            if let Some(taken) = take(other) {
+                                return Ok(taken);
+                            }
+                        }
+                    },
+                    Ok((0, Response::Fault { number: 110 | 111, .. })) => break,
+                    Err((_, Fault::ProtocolVersion)) => {
+                        return Err(BoardError::OtherVersion(self.name.clone()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(self.silent())
+    }
+
+    /// Sends a request with a number of its own.
+    pub(super) fn send(&mut self, request: &Request<'_>) -> Result<u16, BoardError> {
+        self.number = self.number.wrapping_add(1).max(1);
+        let wire = wire(self.number, request)?;
+        self.link.send(&wire).map_err(|_| self.lost(""))?;
+        Ok(self.number)
+    }
+
+    /// The next frame before `until`, without COBS; console lines are passed over.
+    pub(super) fn frame(&mut self, until: Instant) -> Result<Option<Vec<u8>>, BoardError> {
+        loop {
+            while let Some(end) = self.heard.iter().position(|&byte| byte == 0) {
+                let mut part: Vec<u8> = self.heard.drain(..=end).collect();
+                part.pop();
+                let decoded = cobs::decode(&mut part).filter(|frame| frame.len() >= 5);
+                if let Some(sealed) = decoded.map(|frame| frame.to_vec())
+                    && frame::open::<Response<'_>>(&sealed)
+                        .map_or_else(|(_, fault)| fault != Fault::FrameDamaged, |_| true)
+                {
+                    self.frames = true;
+                    return Ok(Some(sealed));
+                }
+            }
+            let wait = until.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                return Ok(None);
+            }
+            let mut buffer = [0; 4096];
+            let count = self.link.receive(&mut buffer, wait).map_err(|_| self.lost(""))?;
+            self.any |= count > 0;
+            self.heard.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    /// What silence means: a board that answered before is lost, another never was one.
+    pub(super) fn silent(&self) -> BoardError {
+        let what = match (self.frames, self.any) {
+            (true, _) => return self.lost(""),
+            (false, true) => "what it sends is nothing that a qdllm board says",
+            (false, false) => "nothing answers",
+        };
+        BoardError::NotOurs { name: self.name.clone(), what }
+    }
+
+    /// The link was lost.
+    pub(super) fn lost(&self, during: &str) -> BoardError {
+        BoardError::Lost { name: self.name.clone(), during: during.to_owned() }
+    }
+}
+
+/// A request as it goes over the wire.
+///
+/// # Errors
+/// [`Fault::FrameTooLong`].
+pub(super) fn wire(number: u16, request: &Request<'_>) -> Result<Vec<u8>, BoardError> {
+    let mut buffer = [0; frame::FRAME_BYTES];
+    let sealed = frame::seal(number, request, &mut buffer).map_err(BoardError::Refused)?;
+    let mut bytes = Vec::with_capacity(cobs::encoded_bytes(sealed.len()) + 3);
+    let Ok(()) = frame::wire(sealed, |part| {
+        bytes.extend_from_slice(part);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    Ok(bytes)
+}
+
+impl About {
+    fn of(info: &Info<'_>) -> Self {
+        Self {
+            firmware: info.firmware.to_owned(),
+            board: info.board.to_owned(),
+            engine: info.engine.to_owned(),
+            capacity_bytes: info.capacity,
+            ahead_bytes: info.ahead_bytes,
+            max_classes: info.max_classes,
+            engine_ram_bytes: info.engine_ram_bytes,
+            static_ram_bytes: info.static_ram_bytes,
+            stack_bytes: info.stack_bytes,
+            key: info.key.map(|key| hex(&key)),
+            lowest_version: info.floor,
+            active_slot: info.active,
+            model: info.model,
+            classes: info.classes,
+            version: info.version,
+        }
+    }
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        (**self).receive(buffer, wait)
+    }
+}

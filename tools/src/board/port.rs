@@ -1,0 +1,150 @@
+//! The port to a board: serial, or TCP as emulators offer it.
+
+use super::error::BoardError;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// Bytes to and from a board.
+pub trait Link {
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// What has arrived, after waiting at most `wait` for the first byte; 0 is silence.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize>;
+}
+
+/// A port as the user names it.
+#[derive(Debug)]
+pub enum Port {
+    /// A serial device.
+    Serial(Box<dyn serialport::SerialPort>),
+    /// A TCP connection.
+    Tcp(TcpStream),
+}
+
+/// The longest that opening a TCP connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl Port {
+    /// Opens `/dev/ttyACM0`, `COM3` or `tcp:HOST:PORT`; `baud` is for serial lines.
+    ///
+    /// # Errors
+    /// [`BoardError`] says what stands against it.
+    pub fn open(name: &str, baud: u32) -> Result<Self, BoardError> {
+        match name.strip_prefix("tcp:") {
+            Some(address) => connect(name, address).map(Self::Tcp),
+            None if name.is_empty() => Err(BoardError::BadName(name.to_owned())),
+            None => serial(name, baud).map(Self::Serial),
+        }
+    }
+
+    /// A second handle to the same port, to read while the first one writes.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Serial(port) => Ok(Self::Serial(port.try_clone()?)),
+            Self::Tcp(stream) => Ok(Self::Tcp(stream.try_clone()?)),
+        }
+    }
+}
+
+fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
+    let (host, port) =
+        address.rsplit_once(':').ok_or_else(|| BoardError::BadName(name.to_owned()))?;
+    let port: u16 = port.parse().map_err(|_| BoardError::BadName(name.to_owned()))?;
+    let failed =
+        |error: io::Error| BoardError::NoServer { name: name.to_owned(), why: error.to_string() };
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs().map_err(failed)? {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => {
+                // Requests are small and each waits for its answer.
+                stream.set_nodelay(true).map_err(failed)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn serial(name: &str, baud: u32) -> Result<Box<dyn serialport::SerialPort>, BoardError> {
+    let opened = serialport::new(name, baud).timeout(Duration::from_millis(100)).open();
+    opened.map_err(|error| match error.kind() {
+        serialport::ErrorKind::Io(ErrorKind::NotFound) => no_port(name),
+        serialport::ErrorKind::Io(ErrorKind::PermissionDenied) => {
+            BoardError::Denied(name.to_owned())
+        }
+        // On Unix this is also what a locked terminal gives.
+        serialport::ErrorKind::NoDevice if std::path::Path::new(name).exists() => {
+            BoardError::Busy(name.to_owned())
+        }
+        serialport::ErrorKind::NoDevice => no_port(name),
+        serialport::ErrorKind::Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => {
+            BoardError::Busy(name.to_owned())
+        }
+        _ => BoardError::BadName(name.to_owned()),
+    })
+}
+
+fn no_port(name: &str) -> BoardError {
+    let ports = serialport::available_ports().unwrap_or_default();
+    let names: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
+    let found = if names.is_empty() {
+        "this machine has no serial port now: plug the board in, and check that the cable carries \
+         data"
+            .to_owned()
+    } else {
+        format!("plug the board in, or choose one of {}", names.join(", "))
+    };
+    BoardError::NoPort { name: name.to_owned(), found }
+}
+
+impl Link for Port {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Serial(port) => {
+                // A write waits for the line, not for an answer: 1 kB takes a second at 9600 baud.
+                port.set_timeout(Duration::from_secs(10))?;
+                port.write_all(bytes)
+            }
+            Self::Tcp(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        // The systems take no wait of zero.
+        let wait = wait.max(Duration::from_millis(1));
+        let read = match self {
+            Self::Serial(port) => {
+                port.set_timeout(wait)?;
+                port.read(buffer)
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(wait))?;
+                stream.read(buffer)
+            }
+        };
+        match read {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(0)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `qdllm-hw sign`: signs a model file, or checks a signature.
+
+use crate::commands::write_whole;
+use crate::keys;
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Sign a model for boards with a public key
+///
+/// The signature becomes the file's last section. A board refuses a model whose version is below the
+/// lowest one that it was told to take: --minimum of the model that it has confirmed.
+///
+/// Examples:
+///   qdllm-hw sign model.qdm --key release.key --version 7 -o signed.qdm
+///   qdllm-hw sign signed.qdm --check release.key.pub
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct SignArgs {
+    /// The model file (.qdm)
+    pub model: PathBuf,
+    /// The secret key's file
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    pub key: Option<PathBuf>,
+    /// The model's version; a greater one is newer
+    #[arg(long, value_name = "N", required_unless_present = "check")]
+    pub version: Option<u32>,
+    /// The lowest version that a board takes once it uses this model [default: the version]
+    #[arg(long, value_name = "N")]
+    pub minimum: Option<u32>,
+    /// File for the signed model [default: the model's own]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only check the signature, against this public key's file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "version", "minimum", "output"])]
+    pub check: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or written, is no key or no model, or the signature does not hold.
+pub fn run(args: &SignArgs) -> Result<()> {
+    let name = args.model.display();
+    let file = std::fs::read(&args.model).with_context(|| format!("{name}: cannot be read"))?;
+    if let Some(public) = &args.check {
+        let (version, minimum) = keys::verify(&args.model, &file, &keys::read_public(public)?)?;
+        return print(args, &args.model, version, minimum, "the signature holds");
+    }
+    let (Some(key), Some(version)) = (&args.key, args.version) else {
+        anyhow::bail!("give --key and --version, or --check");
+    };
+    let minimum = args.minimum.unwrap_or(version);
+    anyhow::ensure!(
+        minimum <= version,
+        "--minimum {minimum} is above --version {version}: the board would refuse this very model"
+    );
+    let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
+    let output = args.output.as_ref().unwrap_or(&args.model);
+    write_whole(output, &signed)?;
+    print(args, output, version, minimum, "signed")
+}
+
+fn print(args: &SignArgs, file: &PathBuf, version: u32, minimum: u32, what: &str) -> Result<()> {
+    #[derive(Serialize)]
+    struct Signed<'a> {
+        file: &'a PathBuf,
+        version: u32,
+        minimum: u32,
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&Signed { file, version, minimum })?);
+    } else {
+        println!("{}: {what}, version {version}, lowest {minimum}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Key files for model signatures: an Ed25519 seed and its public key, each as hex in a text file.
+
+use ed25519_compact::{KeyPair, PublicKey, Seed};
+use qdllm_runtime::signed::{CONTEXT, Signed, with_signature};
+use qdllm_runtime::{Error, Model};
+use rand::TryRngCore as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// First line of a secret key's file.
+const SECRET: &str = "qdllm signing key, secret (Ed25519)";
+/// First line of a public key's file.
+const PUBLIC: &str = "qdllm signing key, public (Ed25519)";
+
+/// What goes wrong with keys and signatures.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A file cannot be read or written.
+    #[error("{file}: {what}")]
+    File {
+        /// The file.
+        file: String,
+        /// What cannot be done.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is there already.
+    #[error("{0}: is there already; a key that is overwritten is lost, so give another name")]
+    Exists(String),
+    /// The file holds no key of this kind.
+    #[error("{file}: holds no {kind} key; qdllm-hw keygen makes a pair")]
+    NoKey {
+        /// The file.
+        file: String,
+        /// Secret or public.
+        kind: &'static str,
+    },
+    /// Others than the owner may read the secret key.
+    #[error("{0}: others may read this secret key; first: chmod 600 {0}")]
+    Open(String),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandom(String),
+    /// The model cannot be signed.
+    #[error("{file}: {source}")]
+    Model {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: Error,
+    },
+    /// The signature does not hold.
+    #[error("{0}: the signature does not hold: the file was changed after it was signed")]
+    Wrong(String),
+    /// There is no signature.
+    #[error("{0}: the model is not signed")]
+    Unsigned(String),
+}
+
+/// Makes a key pair: `path` with the secret, readable by its owner only, and `path.pub` beside it.
+///
+/// # Errors
+/// [`KeyError::Exists`] rather than overwriting either.
+pub fn generate(path: &Path) -> Result<(PathBuf, [u8; 32]), KeyError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut *seed)
+        .map_err(|error| KeyError::NoRandom(error.to_string()))?;
+    let pair = KeyPair::from_seed(Seed::new(*seed));
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    let public = PathBuf::from(name);
+    if public.exists() {
+        return Err(KeyError::Exists(public.display().to_string()));
+    }
+    let text = Zeroizing::new(format!("{SECRET}\n{}\n", hex(&*seed)));
+    write_new(path, text.as_bytes(), true)?;
+    write_new(&public, format!("{PUBLIC}\n{}\n", hex(&*pair.pk)).as_bytes(), false)?;
+    Ok((public, *pair.pk))
+}
+
+fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), KeyError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = secret;
+    let file = path.display().to_string();
+    let mut opened = options.open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists(file.clone()),
+        _ => KeyError::File { file: file.clone(), what: "cannot be written", source },
+    })?;
+    let written = opened.write_all(bytes).and_then(|()| opened.sync_all());
+    written.map_err(|source| KeyError::File { file, what: "cannot be written", source })
+}
+
+/// Reads a secret key.
+///
+/// # Errors
+/// [`KeyError::Open`] when others may read it, too.
+pub fn read_secret(path: &Path) -> Result<KeyPair, KeyError> {
+    let file = path.display().to_string();
+    let failed = |source| KeyError::File { file: file.clone(), what: "cannot be read", source };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+            return Err(KeyError::Open(file));
+        }
+    }
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+    let seed = parse(&text, SECRET).map(Zeroizing::new);
+    let seed = seed.ok_or_else(|| KeyError::NoKey { file: file.clone(), kind: "secret" })?;
+    Ok(KeyPair::from_seed(Seed::new(*seed)))
+}
+
+/// Reads a public key.
+///
+/// # Errors
+/// [`KeyError::NoKey`] when the file is none.
+pub fn read_public(path: &Path) -> Result<[u8; 32], KeyError> {
+    let file = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|source| KeyError::File {
+        file: file.clone(),
+        what: "cannot be read",
+        source,
+    })?;
+    parse(&text, PUBLIC).ok_or(KeyError::NoKey { file, kind: "public" })
+}
+
+/// Signs a model file; one that is signed already is signed anew.
+///
+/// # Errors
+/// [`KeyError::Model`] when it is no model.
+pub fn sign(
+    name: &Path,
+    file: &[u8],
+    pair: &KeyPair,
+    version: u32,
+    minimum: u32,
+) -> Result<Vec<u8>, KeyError> {
+    let failed = |source| KeyError::Model { file: name.display().to_string(), source };
+    Model::parse(file).map_err(failed)?;
+    let mut short = [0; 8];
+    short.copy_from_slice(&pair.pk[..8]);
+    let sign = |message: &[u8]| *pair.sk.sign(message, None);
+    let signed = with_signature(file, version, minimum, short, sign).map_err(failed)?;
+    // What is given out has been read again and checked.
+    verify(name, &signed, &pair.pk)?;
+    Ok(signed)
+}
+
+/// Checks a model file's signature; gives its version and lowest version.
+///
+/// # Errors
+/// [`KeyError::Unsigned`] or [`KeyError::Wrong`].
+pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32), KeyError> {
+    let shown = || name.display().to_string();
+    let failed = |source| KeyError::Model { file: shown(), source };
+    let model = Model::parse(file).map_err(failed)?;
+    let signed = Signed::of(model.container()).map_err(failed)?;
+    let signed = signed.ok_or_else(|| KeyError::Unsigned(shown()))?;
+    let signature = ed25519_compact::Signature::new(*signed.signature);
+    let message = [&CONTEXT[..], signed.covered].concat();
+    let held = PublicKey::new(*public).verify(message, &signature);
+    held.map_err(|_| KeyError::Wrong(shown()))?;
+    Ok((signed.version, signed.minimum))
+}
+
+/// The key of a file that begins with `first`.
+fn parse(text: &str, first: &str) -> Option<[u8; 32]> {
+    let mut lines = text.lines();
+    if lines.next()?.trim() != first {
+        return None;
+    }
+    let digits = lines.next()?.trim();
+    let mut key = [0; 32];
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (i, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+/// Bytes as hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
