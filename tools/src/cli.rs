@@ -1,8 +1,6 @@
 //! The command line: types only.
 
-use crate::commands::{
-    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
-};
+use crate::commands::{backends, cancel, draw, fetch, flash, image, serve, simulate, status, submit, token, transpile};
 use clap::{Parser, Subcommand};
 
 /// Compiles qdllm circuits for quantum processors, and runs them there
@@ -27,6 +25,10 @@ pub enum Command {
     Draw(draw::DrawArgs),
     /// Rehearse a data set with shots and noise
     Simulate(Box<simulate::SimulateArgs>),
+    /// Write a model and a firmware as .bin, .hex or .uf2
+    Image(image::ImageArgs),
+    /// Write a model and a firmware to a board
+    Flash(flash::FlashArgs),
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
     /// Submit circuits or texts to a quantum cloud

@@ -13,6 +13,7 @@ pub mod device;
 pub mod draw;
 pub mod expand;
 pub mod expr;
+pub mod image;
 pub mod jobs;
 pub mod legal;
 pub mod noise;

@@ -17,6 +17,8 @@ pub mod backends;
 pub mod cancel;
 pub mod draw;
 pub mod fetch;
+pub mod flash;
+pub mod image;
 pub mod serve;
 pub mod simulate;
 pub mod status;

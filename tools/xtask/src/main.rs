@@ -14,6 +14,7 @@ mod qemu;
 mod repo;
 mod setup;
 mod shell;
+mod storm;
 mod wire;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +44,8 @@ enum Command {
     Test(gate::Options),
     /// Ends an emulated board at random moments of model updates; every restart must answer
     Powercut(powercut::Options),
+    /// Sends random frames to an emulated board; good requests among them must be answered as ever
+    Storm(storm::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Storm(options) => storm::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {

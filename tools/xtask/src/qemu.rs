@@ -1,7 +1,8 @@
 //! Boots an image on an emulated board and talks to it over its serial port.
 
 use crate::boards::{BOARDS, Board, Port};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::firmware::Info;
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -162,6 +163,31 @@ impl Device {
         self.send(line.as_bytes())?;
         self.send(b"\n")?;
         self.line().with_context(|| format!("no answer to {line:?}"))
+    }
+
+    /// What the board says about itself once it is there.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn greeting(&mut self, board: &Board) -> Result<Info> {
+        if board.is_qemu() {
+            return Info::parse("ready", &self.line()?);
+        }
+        // Over USB nobody was there to hear it: the host had not yet found the device.
+        Info::parse("info", &self.ask(":info")?)
+    }
+
+    /// Ends the board, and expects code 0 of one that ends by itself.
+    ///
+    /// # Errors
+    /// When it ends with another code.
+    pub fn finish(mut self, board: &Board) -> Result<()> {
+        if board.is_qemu() {
+            self.send(b":quit\n")?;
+            let code = self.code()?;
+            ensure!(code == 0, "the board ended with code {code}");
+        }
+        Ok(())
     }
 
     /// Time since the emulator was started.
