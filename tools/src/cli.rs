@@ -1,6 +1,8 @@
 //! The command line: types only.
 
-use crate::commands::{backends, cancel, draw, fetch, flash, image, serve, simulate, status, submit, token, transpile};
+use crate::commands::{
+    backends, cancel, draw, fetch, flash, image, serve, simulate, status, submit, token, transpile,
+};
 use clap::{Parser, Subcommand};
 
 /// Compiles qdllm circuits for quantum processors, and runs them there

@@ -3,7 +3,9 @@
 use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
 use qdllm_tools::cloud::token::refuse_on_command_line;
-use qdllm_tools::commands::{backends, cancel, draw, fetch, flash, image, serve, simulate, status, submit, token, transpile};
+use qdllm_tools::commands::{
+    backends, cancel, draw, fetch, flash, image, serve, simulate, status, submit, token, transpile,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

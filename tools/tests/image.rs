@@ -162,7 +162,18 @@ fn the_second_slot_lies_behind_the_first() {
     for board in &BOARDS {
         let out = folder.path().join("slot.bin").display().to_string();
         let output = run(
-            &["image", "--board", board.name, "--model", &model(), "--slot", "1", "--json", "-o", &out],
+            &[
+                "image",
+                "--board",
+                board.name,
+                "--model",
+                &model(),
+                "--slot",
+                "1",
+                "--json",
+                "-o",
+                &out,
+            ],
             None,
         );
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -227,11 +238,17 @@ fn what_cannot_be_written_is_refused_with_a_remedy() {
     for (arguments, message) in [
         (vec!["--board", "pica", "--model", &model, "-o", &out], "there are pico, pico2"),
         (vec!["--board", "pico", "-o", &out], "give --model, --firmware or both"),
-        (vec!["--board", "pico", "--model", "absent.qdm", "-o", &out], "absent.qdm: cannot be read"),
+        (
+            vec!["--board", "pico", "--model", "absent.qdm", "-o", &out],
+            "absent.qdm: cannot be read",
+        ),
         (vec!["--board", "pico", "--model", &damaged, "-o", &out], "damaged.qdm"),
         (vec!["--board", "pico", "--model", &model, "--slot", "2", "-o", &out], "slots 0 and 1"),
         (vec!["--board", "pico", "--firmware", &text, "-o", &out], "no 32-bit little-endian ELF"),
-        (vec!["--board", "pico", "--firmware", &cut, "-o", &out], "cut.elf: the firmware: the file is"),
+        (
+            vec!["--board", "pico", "--firmware", &cut, "-o", &out],
+            "cut.elf: the firmware: the file is",
+        ),
         (vec!["--board", "pico", "--firmware", &far, "-o", &out], "built for another board"),
         (vec!["--board", "pico", "--firmware", &into, "-o", &out], "outside the program's flash"),
         (vec!["--board", "pico", "--model", &model, "-o", &odd], "must end in .bin, .hex or .uf2"),

@@ -3,9 +3,13 @@
 
 pub mod cmsdk;
 #[cfg(feature = "app")]
+pub mod cycles;
+#[cfg(feature = "app")]
 pub mod emulated;
 #[cfg(feature = "app")]
 pub mod kept;
+#[cfg(feature = "app")]
+pub mod mapped;
 pub mod memory;
 #[cfg(feature = "app")]
 pub mod nor;

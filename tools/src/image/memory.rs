@@ -21,13 +21,17 @@ impl Memory {
         }
         let overlap = Err(ImageError::Overlap { address });
         let end = u64::from(address) + bytes.len() as u64;
-        if end > 1 << 32 || self.0.range(address..).next().is_some_and(|(&at, _)| u64::from(at) < end) {
+        if end > 1 << 32
+            || self.0.range(address..).next().is_some_and(|(&at, _)| u64::from(at) < end)
+        {
             return overlap;
         }
         let before = self.0.range(..address).next_back().map(|(&at, piece)| (at, piece.len()));
         match before {
-            Some((at, length)) if u64::from(at) + length as u64 > address.into() => return overlap,
-            Some((at, length)) if u64::from(at) + length as u64 == address.into() => {
+            Some((at, length)) if u64::from(at) + length as u64 > u64::from(address) => {
+                return overlap;
+            }
+            Some((at, length)) if u64::from(at) + length as u64 == u64::from(address) => {
                 self.0.entry(at).or_default().extend_from_slice(bytes);
             }
             _ => {

@@ -50,7 +50,9 @@ pub enum ImageError {
         slot: u8,
     },
     /// The firmware file is no ELF of the kind that these boards run.
-    #[error("the firmware: {what}; it must be the ELF that `cargo build` in the board's folder made")]
+    #[error(
+        "the firmware: {what}; it must be the ELF that `cargo build` in the board's folder made"
+    )]
     Firmware {
         /// What is wrong with it.
         what: &'static str,

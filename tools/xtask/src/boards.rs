@@ -218,7 +218,9 @@ pub fn pico_emulator(repo: &Repo) -> Result<PathBuf> {
     let folder = repo.firmware.join("boards/pico/emulator");
     for program in ["node", "npm"] {
         if which(program).is_none() {
-            bail!("{program} is not on PATH; the Pico's emulator needs Node.js 18 or newer and npm");
+            bail!(
+                "{program} is not on PATH; the Pico's emulator needs Node.js 18 or newer and npm"
+            );
         }
     }
     if !folder.join("node_modules/rp2040js/package.json").is_file() {

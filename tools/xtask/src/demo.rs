@@ -1,11 +1,9 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
-use crate::elf::flash_bytes;
 use crate::boards::{self, Board, Engine};
+use crate::elf::flash_bytes;
 use crate::firmware::Info;
-use crate::parity::{
-    Answer, SHOWN, TOLERANCE, TOLERANCE_I16, on_device, on_host, on_host_i16,
-};
+use crate::parity::{Answer, SHOWN, TOLERANCE, TOLERANCE_I16, on_device, on_host, on_host_i16};
 use crate::qemu::Device;
 use crate::repo::Repo;
 use crate::setup;

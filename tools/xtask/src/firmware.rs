@@ -28,7 +28,14 @@ pub struct Program<'a> {
 /// # Errors
 /// When the build fails.
 pub fn build(repo: &Repo) -> Result<PathBuf> {
-    Program { package: PACKAGE, name: PACKAGE, target: DEMO_TARGET, profile: "release", features: None }.build(repo)
+    Program {
+        package: PACKAGE,
+        name: PACKAGE,
+        target: DEMO_TARGET,
+        profile: "release",
+        features: None,
+    }
+    .build(repo)
 }
 
 impl Program<'_> {

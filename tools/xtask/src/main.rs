@@ -3,6 +3,7 @@
 mod accuracy;
 mod boards;
 mod budgets;
+mod census;
 mod demo;
 mod draws;
 mod elf;
@@ -42,6 +43,8 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Builds the firmware of every board, runs the emulated ones and prints their table
+    Boards(census::Options),
     /// Ends an emulated board at random moments of model updates; every restart must answer
     Powercut(powercut::Options),
     /// Sends random frames to an emulated board; good requests among them must be answered as ever
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Boards(options) => census::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Storm(options) => storm::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),

@@ -154,8 +154,7 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
 /// # Errors
 /// When the file is no model that takes texts.
 pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
-    let bytes =
-        std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
+    let bytes = std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
     let model = Model::parse(&bytes).with_context(|| model.display().to_string())?;
     let mut scratch = ScratchI16::new();
     let mut answer = |text: &String| -> Result<Answer> {

@@ -104,11 +104,7 @@ impl Device {
     ///
     /// # Errors
     /// As [`Self::boot`].
-    pub fn boot_on(
-        board: &Board,
-        image: &Path,
-        model: Option<&Path>,
-    ) -> Result<Self> {
+    pub fn boot_on(board: &Board, image: &Path, model: Option<&Path>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let flash = folder.path().join("flash");
         board.format(&flash, model)?;
