@@ -18,6 +18,6 @@ hw() {
 }
 hw flash --board "$board" --firmware "$image" "$@"
 if [ -n "${QDLLM_PORT:-}" ]; then
-    exec cargo run --quiet --release --package qdllm-tools --bin qdllm-hw -- board console --port "$QDLLM_PORT"
+    exec cargo run --quiet --release --package qdllm-tools --bin qdllm-hw -- board --port "$QDLLM_PORT" console
 fi
 echo "flashed; for the console name the board's serial port: QDLLM_PORT=/dev/ttyACM0 cargo run --release" >&2

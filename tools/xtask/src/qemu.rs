@@ -8,12 +8,17 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest that any one answer may take; a loaded machine needs a fraction of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The TCP ports that emulators listen on.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
 
 /// Options of `cargo xtask qemu-run`.
 #[derive(Args)]
@@ -215,6 +220,23 @@ impl Drop for Device {
     }
 }
 
+/// A TCP port that is free at this moment; the emulator takes it at once.
+///
+/// It lies below those that systems give to outgoing connections: a connection from such a port to the
+/// same one succeeds without anybody listening.
+fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() as u16;
+    for _ in 0..PORTS {
+        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + step % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no TCP port from {FIRST_PORT} on is free")
+}
+
 /// A board that runs, its port on TCP, its flash in a file that outlives it. Dropping it is a power cut.
 pub struct Remote {
     child: Child,
@@ -228,8 +250,7 @@ impl Remote {
     /// # Errors
     /// When the emulator cannot start.
     pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
-        // Free at this moment; the emulator takes it at once.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = free_port()?;
         let mut command = board.emulator(image, flash, Port::Listen(port))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| started(board, &command))?;
