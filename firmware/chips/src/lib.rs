@@ -2,7 +2,8 @@
 #![no_std]
 
 pub mod cmsdk;
-#[cfg(feature = "app")]
+/// Not on a Cortex-M0, which has no such counter.
+#[cfg(all(feature = "app", not(armv6m)))]
 pub mod cycles;
 #[cfg(feature = "app")]
 pub mod emulated;

@@ -85,7 +85,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         asked += 1;
         if told.elapsed() > Duration::from_secs(20) {
             told = Instant::now();
-            say(TOPIC, format!("{sent} frames, {} bytes", bytes));
+            say(TOPIC, format!("{sent} frames, {bytes} bytes"));
         }
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -10,7 +10,7 @@ use qdllm_app::{About, End, Layout, Memory, run};
 use qdllm_chips::cycles::CycleMeter;
 use qdllm_chips::mapped::Mapped;
 use qdllm_runtime::Scratch;
-use stm32f4xx_hal::flash::LockedFlash;
+use stm32f4xx_hal::flash::{FlashExt, LockedFlash};
 use stm32f4xx_hal::pac::{self, USART2};
 use stm32f4xx_hal::prelude::*;
 use stm32f4xx_hal::rcc;
