@@ -7,6 +7,6 @@ if [ -n "${QDLLM_MODEL:-}" ]; then
     set -- --model "$(realpath "$QDLLM_MODEL")" "$@"
 fi
 # The launcher belongs to the host's workspace: its folder decides toolchain and target.
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 unset RUSTUP_TOOLCHAIN CARGO_BUILD_TARGET
 exec cargo xtask qemu-run "$image" "$@"

@@ -28,6 +28,10 @@ pub struct Model<'a> {
     pub(crate) front: FrontEnd<'a>,
     pub(crate) program: Program<'a>,
     pub(crate) head: Head<'a>,
+    #[cfg(feature = "polynomial")]
+    polynomial: Option<Polynomial<'a>>,
+    #[cfg(feature = "tensor-train")]
+    train: Option<Train<'a>>,
 }
 
 /// The front end's tables.
@@ -63,18 +67,31 @@ impl<'a> Model<'a> {
         )?;
         let front = FrontEnd::parse(&container, meta.front)?;
         #[cfg(feature = "polynomial")]
-        if let Some(section) = container.get(Kind::Polynomial) {
-            Polynomial::parse(section, classes, program.qubits())?;
-        }
+        let polynomial = match container.get(Kind::Polynomial) {
+            Some(section) => Some(Polynomial::parse(section, classes, program.qubits())?),
+            None => None,
+        };
         #[cfg(feature = "tensor-train")]
-        if let Some(section) = container.get(Kind::TensorTrain) {
-            Train::parse(section, classes, program.qubits())?;
-        }
+        let train = match container.get(Kind::TensorTrain) {
+            Some(section) => Some(Train::parse(section, classes, program.qubits())?),
+            None => None,
+        };
         #[cfg(feature = "alloc")]
         if let Some(section) = container.get(Kind::StatevectorI16) {
             Measured::parse(section)?;
         }
-        Ok(Self { container, meta, labels, front, program, head })
+        Ok(Self {
+            container,
+            meta,
+            labels,
+            front,
+            program,
+            head,
+            #[cfg(feature = "polynomial")]
+            polynomial,
+            #[cfg(feature = "tensor-train")]
+            train,
+        })
     }
 
     /// Reads a model from the front of a longer region, such as a flash partition.
@@ -89,15 +106,13 @@ impl<'a> Model<'a> {
     /// The compiled polynomial, if the file carries it.
     #[cfg(feature = "polynomial")]
     pub fn polynomial(&self) -> Option<Polynomial<'a>> {
-        let section = self.container.get(Kind::Polynomial)?;
-        Polynomial::parse(section, self.classes(), self.program.qubits()).ok()
+        self.polynomial
     }
 
     /// The compiled tensor train, if the file carries it.
     #[cfg(feature = "tensor-train")]
     pub fn train(&self) -> Option<Train<'a>> {
-        let section = self.container.get(Kind::TensorTrain)?;
-        Train::parse(section, self.classes(), self.program.qubits()).ok()
+        self.train
     }
 
     /// What was measured of the circuit in 16-bit integers, if the file states it.

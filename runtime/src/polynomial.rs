@@ -132,16 +132,25 @@ impl<'a> Polynomial<'a> {
         for (sum, constant) in sums.iter_mut().zip(constants) {
             *sum = i32::from_le_bytes(*constant);
         }
-        for node in self.nodes() {
-            let factor = factors[node.qubit & 15 | if node.sine { SINE as usize } else { 0 }];
-            let value = rounded(values[node.depth & 15] * factor, VALUE_BITS);
-            values[(node.depth + 1) & 15] = value;
-            for (sum, weight) in sums.iter_mut().zip(node.weights()) {
-                *sum = sum.wrapping_add(value * i32::from(weight));
+        let sums = sums.get_mut(..constants.len()).unwrap_or_default();
+        let mut units = self.nodes.as_chunks::<2>().0;
+        while let Some((stored, rest)) = units.split_first() {
+            units = rest;
+            let stored = u16::from_le_bytes(*stored);
+            let depth = (stored >> DEPTH) as usize;
+            let factor = factors[(stored & FACTOR) as usize];
+            let value = rounded(values[depth & 15] * factor, VALUE_BITS);
+            values[(depth + 1) & 15] = value;
+            if stored & WEIGHTED != 0 {
+                let Some((weights, rest)) = units.split_at_checked(sums.len()) else { break };
+                units = rest;
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = sum.wrapping_add(value * i32::from(i16::from_le_bytes(*weight)));
+                }
             }
         }
         let excess = VALUE_BITS + u32::from(self.weight_bits) - 16;
-        for sum in sums.iter_mut().take(constants.len()) {
+        for sum in sums.iter_mut() {
             *sum = rounded(*sum, excess);
         }
     }

@@ -101,13 +101,22 @@ impl Hashes {
     /// Feeds a whole word that has no prefix.
     fn feed_all(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.alone = feed(self.alone, byte);
-            self.pair = self.pair.map(|h| feed(h, byte));
+            self.feed_byte(byte);
         }
     }
 
+    #[inline]
+    fn feed_byte(&mut self, byte: u8) {
+        self.alone = feed(self.alone, byte);
+        self.pair = self.pair.map(|h| feed(h, byte));
+    }
+
     fn feed_char(&mut self, c: char) {
-        self.feed_all(c.encode_utf8(&mut [0; 4]).as_bytes());
+        if c.is_ascii() {
+            self.feed_byte(c as u8);
+        } else {
+            self.feed_all(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
         self.characters += 1;
         match self.characters {
             4 => self.four = self.alone,
@@ -164,17 +173,26 @@ impl Grams<'_> {
 
     fn plain_word(&mut self, hash: &mut Hashes) {
         let (mut last, mut repeats) = ('\0', 0);
-        let mut length = 0;
-        let mut chars = self.rest().chars().peekable();
-        while let Some(c) = chars.next() {
-            let joins = is_apostrophe(c) && chars.peek().is_some_and(|&next| is_word(next));
-            if !is_word(c) && !joins {
-                break;
-            }
-            length += c.len_utf8();
-            if joins {
-                continue;
-            }
+        let text = self.rest();
+        let mut at = 0;
+        while let Some(&byte) = text.as_bytes().get(at) {
+            // Most text is ASCII letters: those need not be decoded.
+            let c = if byte.is_ascii_alphanumeric() {
+                at += 1;
+                char::from(byte)
+            } else {
+                let mut chars = text.get(at..).unwrap_or("").chars();
+                let c = chars.next().unwrap_or(' ');
+                let word = is_word(c);
+                if !word && !(is_apostrophe(c) && chars.next().is_some_and(is_word)) {
+                    break;
+                }
+                at += c.len_utf8();
+                if !word {
+                    continue;
+                }
+                c
+            };
             let folded = if c.is_ascii_digit() { '0' } else { fold(c) };
             repeats = if folded == last { repeats + 1 } else { 1 };
             last = folded;
@@ -182,10 +200,11 @@ impl Grams<'_> {
                 hash.feed_char(folded);
             }
         }
-        self.at += length;
+        self.at += at;
     }
 }
 
+#[inline]
 fn feed(hash: u32, byte: u8) -> u32 {
     (hash ^ u32::from(byte)).wrapping_mul(PRIME)
 }
@@ -222,9 +241,13 @@ fn is_word(c: char) -> bool {
 }
 
 /// Lower case of the alphabets whose cases lie a fixed distance apart.
+#[inline]
 fn fold(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
     let shift = match c {
-        'A'..='Z' | 'À'..='Þ' | 'Α'..='Ω' | 'А'..='Я' => 32,
+        'À'..='Þ' | 'Α'..='Ω' | 'А'..='Я' => 32,
         'Ѐ'..='Џ' => 80,
         _ => 0,
     };
@@ -232,6 +255,10 @@ fn fold(c: char) -> char {
 }
 
 fn is_address(bytes: &[u8]) -> bool {
+    // Hardly any word begins so; the others need no comparison.
+    if !matches!(bytes.first(), Some(b'h' | b'H' | b'w' | b'W')) {
+        return false;
+    }
     [&b"http://"[..], b"https://", b"www."]
         .iter()
         .any(|p| bytes.get(..p.len()).is_some_and(|head| head.eq_ignore_ascii_case(p)))

@@ -1,8 +1,8 @@
 //! The command line: types only.
 
 use crate::commands::{
-    backends, board, cancel, draw, fetch, keygen, serve, sign, simulate, status, submit, token,
-    transpile,
+    backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
+    submit, token, transpile,
 };
 use clap::{Parser, Subcommand};
 
@@ -28,6 +28,10 @@ pub enum Command {
     Draw(draw::DrawArgs),
     /// Rehearse a data set with shots and noise
     Simulate(Box<simulate::SimulateArgs>),
+    /// Write a model and a firmware as .bin, .hex or .uf2
+    Image(image::ImageArgs),
+    /// Write a model and a firmware to a board
+    Flash(flash::FlashArgs),
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
     /// Submit circuits or texts to a quantum cloud

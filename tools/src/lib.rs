@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod device;
 pub mod draw;
 pub mod expand;
+pub mod image;
 pub mod jobs;
 pub mod keys;
 pub mod legal;

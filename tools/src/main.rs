@@ -4,8 +4,8 @@ use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
 use qdllm_tools::cloud::token::refuse_on_command_line;
 use qdllm_tools::commands::{
-    backends, board, cancel, draw, fetch, keygen, serve, sign, simulate, status, submit, token,
-    transpile,
+    backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
+    submit, token, transpile,
 };
 use std::process::ExitCode;
 
@@ -18,6 +18,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Draw(args) => draw::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Image(args) => image::run(&args),
+        Command::Flash(args) => flash::run(&args),
         Command::Transpile(args) => transpile::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Status(args) => status::run(&args),

@@ -1,7 +1,7 @@
 //! `f32` values of a model file taken apart and put together by their bits.
 
 use super::exp::{inverse, inverse_root};
-use super::{saturate, shifted};
+use super::shifted;
 
 /// (mantissa of 24 bits with its sign, exponent): the value is `mantissa * 2^exponent`. What is too small
 /// for a leading bit counts as 0, what is not finite as the largest.
@@ -19,7 +19,12 @@ pub(super) const fn parts(x: f32) -> (i32, i32) {
 /// `x * 2^fraction_bits`, rounded to nearest, at the ends of the range for what lies beyond.
 pub const fn to_fixed(x: f32, fraction_bits: i32) -> i32 {
     let (mantissa, exponent) = parts(x);
-    shifted(mantissa as i64, exponent + fraction_bits)
+    let shift = exponent + fraction_bits;
+    if shift <= 0 && shift > -31 {
+        // What a trained model has; 25 bits at most.
+        return (mantissa + ((1 << -shift) >> 1)) >> -shift;
+    }
+    shifted(mantissa as i64, shift)
 }
 
 /// The `f32` nearest to a Q30 number (within 2^-24 of its size).
@@ -92,10 +97,9 @@ impl Inverse {
 
     /// `value * 2^exponent` times this, times `2^fraction_bits`: rounded, saturating.
     pub fn times(self, value: i64, exponent: i32, fraction_bits: i32) -> i32 {
-        // To 32 bits with a sign, so that the product fits.
+        // To 31 bits and a sign, so that the product fits.
         let excess = (33 - value.unsigned_abs().leading_zeros() as i32).max(0);
-        let value = saturate(value >> excess);
-        let product = i64::from(value) * i64::from(self.mantissa_q30);
+        let product = i64::from((value >> excess) as i32) * i64::from(self.mantissa_q30);
         shifted(product, exponent + excess + self.exponent - 30 + fraction_bits)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const fn mul_q30(a: i32, b: i32) -> i32 {
 }
 
 /// The nearest `i32`, at the ends of its range for what lies beyond.
-#[inline(never)]
+#[inline]
 pub(crate) const fn saturate(x: i64) -> i32 {
     if x > i32::MAX as i64 {
         i32::MAX
@@ -40,13 +40,14 @@ pub(crate) const fn saturate(x: i64) -> i32 {
 pub(crate) const fn shifted(x: i64, shift: i32) -> i32 {
     if shift <= -63 || x == 0 {
         0
-    } else if shift <= 0 {
-        let half = if shift == 0 { 0 } else { 1 << (-shift - 1) };
-        saturate(x.saturating_add(half) >> -shift)
+    } else if shift < 0 {
+        let down = x >> (-shift - 1);
+        // Rounded by the last bit that goes.
+        saturate((down >> 1) + (down & 1))
     } else if x.unsigned_abs().leading_zeros() as i32 <= shift + 32 {
         if x < 0 { i32::MIN } else { i32::MAX }
     } else {
-        saturate(x << shift)
+        (x as i32) << shift
     }
 }
 

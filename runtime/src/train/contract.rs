@@ -107,7 +107,7 @@ fn absorb<A: Arithmetic>(
 ) {
     let Some(sums) = sums.get_mut(..site.bond) else { return };
     sums.fill(A::bits(A::ZERO));
-    let mut rows = site.rows.chunks_exact((site.bond * A::BYTES).max(1));
+    let (mut rows, width) = (site.rows, site.bond * A::BYTES);
     let (mut row, mut unit) = (0, 0);
     for &value in vector.iter().take(site.from) {
         let value = A::value(value);
@@ -118,7 +118,8 @@ fn absorb<A: Arithmetic>(
                     *sum = A::bits(A::add(A::value(*sum), value, site.fraction));
                 }
                 unit += 1;
-            } else if let Some(entries) = rows.next() {
+            } else if let Some((entries, rest)) = rows.split_at_checked(width) {
+                rows = rest;
                 for (sum, entry) in sums.iter_mut().zip(A::entries(entries)) {
                     *sum = A::bits(A::mul_add(A::value(*sum), value, entry));
                 }
@@ -139,11 +140,13 @@ fn close<A: Arithmetic>(
     right: &Vector,
     logits: &mut [A::Value],
 ) {
-    let mut rows = node.entries.chunks_exact((node.right * A::BYTES).max(1));
+    let (mut rows, width) = (node.entries, node.right * A::BYTES);
     let classes = node.entries.len() / (node.left * node.right * A::BYTES).max(1);
     for logit in logits.iter_mut().take(classes) {
         let mut total = A::NOTHING;
-        for (&left, row) in left.iter().take(node.left).zip(rows.by_ref()) {
+        for &left in left.iter().take(node.left) {
+            let Some((row, rest)) = rows.split_at_checked(width) else { break };
+            rows = rest;
             let entries = A::entries(row).zip(right);
             let sum = entries.fold(A::ZERO, |sum, (entry, &r)| A::mul_add(sum, A::value(r), entry));
             total = A::join(total, A::value(left), A::settle(sum, inner));

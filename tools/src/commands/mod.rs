@@ -19,6 +19,8 @@ pub mod board;
 pub mod cancel;
 pub mod draw;
 pub mod fetch;
+pub mod flash;
+pub mod image;
 pub mod keygen;
 pub mod serve;
 pub mod sign;

@@ -21,12 +21,10 @@ struct Section {
     link: usize,
 }
 
-/// One named address.
+/// One name of the linker's.
 pub struct Symbol {
     /// The linker's (mangled) name.
     pub name: String,
-    /// Address, with the lowest bit set for Thumb code.
-    pub value: u32,
 }
 
 impl Image {
@@ -81,7 +79,7 @@ impl Image {
         let mut symbols = Vec::new();
         for at in (table.offset..table.offset + table.size).step_by(16) {
             let name = text(&self.bytes, names + word(&self.bytes, at)?)?;
-            symbols.push(Symbol { name, value: u32::try_from(word(&self.bytes, at + 4)?)? });
+            symbols.push(Symbol { name });
         }
         Ok(symbols)
     }
@@ -96,15 +94,6 @@ impl Image {
         let found: Vec<&str> = names.filter(|name| name.contains("panicking")).collect();
         ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
         Ok(())
-    }
-
-    /// The address of one symbol.
-    ///
-    /// # Errors
-    /// When the image has no such symbol.
-    pub fn address(&self, name: &str) -> Result<u32> {
-        let found = self.symbols()?.into_iter().find(|symbol| symbol.name == name);
-        Ok(found.with_context(|| format!("the image has no symbol {name}"))?.value)
     }
 }
 

@@ -4,6 +4,7 @@ mod accuracy;
 mod agreement;
 mod boards;
 mod budgets;
+mod census;
 mod demo;
 mod draws;
 mod elf;
@@ -16,6 +17,7 @@ mod qemu;
 mod repo;
 mod setup;
 mod shell;
+mod storm;
 mod wire;
 
 use clap::{Parser, Subcommand};
@@ -47,8 +49,12 @@ enum Command {
     Test(gate::Options),
     /// Runs the runtime's fuzz targets on the stable compiler
     Fuzz(fuzz::Options),
+    /// Builds the firmware of every board, runs the emulated ones and prints their table
+    Boards(census::Options),
     /// Ends an emulated board at random moments of model updates; every restart must answer
     Powercut(powercut::Options),
+    /// Sends random frames to an emulated board; good requests among them must be answered as ever
+    Storm(storm::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -63,7 +69,9 @@ fn main() -> ExitCode {
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Boards(options) => census::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Storm(options) => storm::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {

@@ -3,6 +3,7 @@
 use crate::qemu::Device;
 use crate::shell::Run;
 use anyhow::{Context, Result, bail, ensure};
+use qdllm_runtime::{Model, ScratchI16};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -10,6 +11,12 @@ use std::process::Stdio;
 
 /// The largest difference of a probability that the two number formats and libraries may make.
 pub const TOLERANCE: f64 = 1e-4;
+
+/// The same for the circuit in 16-bit integers against the one in `f32`.
+pub const TOLERANCE_I16: f64 = 1e-3;
+
+/// What six decimals leave of a number.
+pub const SHOWN: f64 = 0.6e-6;
 
 /// One classified text, as either side gives it.
 #[derive(Debug)]
@@ -76,6 +83,11 @@ impl Answer {
 
     /// What differs between the board's answer and the host's, or nothing.
     pub fn difference(&self, host: &Self) -> Option<String> {
+        self.difference_within(host, TOLERANCE)
+    }
+
+    /// Likewise, with another largest difference of a probability.
+    pub fn difference_within(&self, host: &Self, tolerance: f64) -> Option<String> {
         if (self.class, &self.label) != (host.class, &host.label) {
             return Some(format!(
                 "class {} ({}) against {} ({})",
@@ -86,7 +98,7 @@ impl Answer {
             return Some("another number of classes".to_owned());
         }
         let worst = self.largest_gap(host);
-        if worst > TOLERANCE || worst.is_nan() {
+        if worst > tolerance || worst.is_nan() {
             return Some(format!("a probability differs by {worst:e}"));
         }
         // The board rounds to six decimals: classes that this makes equal may stand in any order.
@@ -135,6 +147,27 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
         texts.len()
     );
     Ok(answers)
+}
+
+/// Classifies `texts` with the circuit in 16-bit integers, here and now.
+///
+/// # Errors
+/// When the file is no model that takes texts.
+pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
+    let bytes = std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
+    let model = Model::parse(&bytes).with_context(|| model.display().to_string())?;
+    let mut scratch = ScratchI16::new();
+    let mut answer = |text: &String| -> Result<Answer> {
+        let prediction = model.classify_i16(text, &mut scratch)?;
+        Ok(Answer {
+            label: model.label(prediction.class()).to_owned(),
+            class: prediction.class(),
+            probability: prediction.probability().into(),
+            probabilities: prediction.probabilities().iter().copied().map(f64::from).collect(),
+            instructions: 0,
+        })
+    };
+    texts.iter().map(&mut answer).collect()
 }
 
 /// Classifies `texts` on a running board.

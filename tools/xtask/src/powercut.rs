@@ -2,17 +2,19 @@
 //! that is left: the board must answer, with the old model or the new one.
 
 use crate::boards::{self, Board};
-use crate::qemu::Remote;
+use crate::qemu::{PATIENCE, Remote};
 use crate::repo::Repo;
 use crate::shell::say;
 use crate::wire::{Wire, id};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use qdllm_link::frame::CHUNK_BYTES;
 use qdllm_link::message::{ModelId, Request, Response};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 const TOPIC: &str = "powercut";
@@ -22,9 +24,6 @@ const SENTENCE: &str = "turn on the porch light";
 
 /// One cut in so many is followed by a second one while the board recovers.
 const SECOND_CUT: u32 = 4;
-
-/// The longest wait before a second cut: about a start of the board.
-const RECOVERY: Duration = Duration::from_millis(400);
 
 /// Options of `cargo xtask powercut`.
 #[derive(Args)]
@@ -116,30 +115,30 @@ pub fn cuts(
     let known = [known(board, image, &models[0])?, known(board, image, &models[1])?];
     board.format(&flash, Some(&models[0]))?;
 
-    // The whole of one update gives the time within which the cuts come.
+    // How long a start takes here gives the time after the last answer within which cuts come.
     let started = Instant::now();
-    update(board, image, &flash, &known[1], None)?;
-    let longest = started.elapsed();
-    say(TOPIC, format!("{}: one update takes {:.0} ms", board.name, longest.as_secs_f64() * 1e3));
+    answers(board, image, &flash, &known)?;
+    let start = started.elapsed();
+    say(TOPIC, format!("{}: a start takes {:.0} ms", board.name, start.as_secs_f64() * 1e3));
 
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let mut tally = Tally::default();
     let mut current = usize::from(answers(board, image, &flash, &known)?);
     for round in 0..rounds {
         let [old, new] = [current, 1 - current];
-        let moment = longest.mul_f64(chance.random_range(0.0..1.0));
-        let over = update(board, image, &flash, &known[new], Some(moment))?;
+        let moment = Moment::random(&mut chance, known[new].steps(), start);
+        let over = update(board, image, &flash, &known[new], moment)?;
         tally.during += u32::from(!over);
         if chance.random_range(0..SECOND_CUT) == 0 {
             let mut remote = Remote::boot(board, image, &flash)?;
-            std::thread::sleep(RECOVERY.mul_f64(chance.random_range(0.0..1.0)));
+            std::thread::sleep(start.mul_f64(chance.random_range(0.0..1.2)));
             remote.cut()?;
         }
         let found = answers(board, image, &flash, &known).with_context(|| {
             let kept = std::env::temp_dir().join("qdllm-powercut-flash");
             let copied = std::fs::copy(&flash, &kept).is_ok();
             let place = if copied { kept.display().to_string() } else { "nowhere".into() };
-            format!("cut {round}, after {moment:?}; the flash is kept in {place}")
+            format!("cut {round}, {moment:?}; the flash is kept in {place}")
         })?;
         current = usize::from(found);
         if current == old {
@@ -165,43 +164,74 @@ fn known(board: &Board, image: &Path, path: &Path) -> Result<Known> {
     Ok(Known { id: id(&file)?, file, label, probability })
 }
 
-/// Boots and puts `model`; with `moment`, the power goes that long after the start. Says whether the
-/// update was over by then.
+impl Known {
+    /// Answers of the board in an update: begin, the chunks, finish, activate, and the new model in use.
+    fn steps(&self) -> u32 {
+        4 + (self.file.len().div_ceil(CHUNK_BYTES)) as u32
+    }
+}
+
+/// When the power goes: so long after so many answers.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    answers: u32,
+    then: Duration,
+}
+
+impl Moment {
+    /// Half of all moments lie in the transfer, spread over its steps, half in the reset and the trial
+    /// of the new model that follow the answer to activate.
+    fn random(chance: &mut ChaCha8Rng, steps: u32, start: Duration) -> Self {
+        let last = steps - 1;
+        if chance.random() {
+            return Self { answers: last, then: start.mul_f64(chance.random_range(0.0..1.5)) };
+        }
+        let step = start.div_f64(20.0).max(Duration::from_millis(2));
+        let then = step.mul_f64(chance.random_range(0.0..1.0));
+        Self { answers: chance.random_range(0..last), then }
+    }
+}
+
+/// Boots and puts `model` until the power goes. Says whether the update was over by then.
 fn update(
     board: &Board,
     image: &Path,
     flash: &Path,
     model: &Known,
-    moment: Option<Duration>,
+    moment: Moment,
 ) -> Result<bool> {
     let mut remote = Remote::boot(board, image, flash)?;
-    let started = Instant::now();
-    let Some(moment) = moment else {
-        whole(&mut remote, model)?;
-        remote.cut()?;
-        return Ok(true);
-    };
     let stream = remote.connect()?;
-    let file = model.file.clone();
-    let id = model.id;
-    let sender = std::thread::spawn(move || transfer(&mut Wire::new(stream), &file, id).is_ok());
-    std::thread::sleep(moment.saturating_sub(started.elapsed()));
+    let (file, id) = (model.file.clone(), model.id);
+    let (sender, steps) = channel();
+    let transfer = std::thread::spawn(move || {
+        transfer(&mut Wire::new(stream), &file, id, || {
+            // Nobody listens any more once the power is gone.
+            let _ = sender.send(());
+        })
+    });
+    for _ in 0..moment.answers {
+        if steps.recv_timeout(PATIENCE).is_err() {
+            break;
+        }
+    }
+    std::thread::sleep(moment.then);
     remote.cut()?;
-    sender.join().map_err(|_| anyhow::anyhow!("the sender stopped"))
-}
-
-fn whole(remote: &mut Remote, model: &Known) -> Result<()> {
-    transfer(&mut Wire::new(remote.connect()?), &model.file, model.id)
+    let ended = transfer.join().map_err(|_| anyhow::anyhow!("the sender stopped"))?;
+    Ok(ended.is_ok())
 }
 
 /// Puts the model and waits until the board uses it.
-fn transfer(wire: &mut Wire<TcpStream>, file: &[u8], id: ModelId) -> Result<()> {
-    wire.put(file)?;
+fn transfer(wire: &mut Wire<TcpStream>, file: &[u8], id: ModelId, step: impl Fn()) -> Result<()> {
+    wire.put(file, &step)?;
     // The board resets now; a request that meets the reset gets no answer.
     wire.stream.set_read_timeout(Some(Duration::from_millis(300)))?;
     for _ in 0..100 {
         match wire.model() {
-            Ok(Some(model)) if model == id => return Ok(()),
+            Ok(Some(model)) if model == id => {
+                step();
+                return Ok(());
+            }
             Ok(Some(_)) => bail!("the board went back to the model before"),
             Ok(None) => bail!("the board has no model"),
             Err(_) => {}

@@ -1,18 +1,24 @@
 //! Boots an image on an emulated board and talks to it over its serial port.
 
 use crate::boards::{BOARDS, Board, Port};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::firmware::Info;
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest that any one answer may take; a loaded machine needs a fraction of it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The TCP ports that emulators listen on.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
 
 /// Options of `cargo xtask qemu-run`.
 #[derive(Args)]
@@ -160,6 +166,31 @@ impl Device {
         self.line().with_context(|| format!("no answer to {line:?}"))
     }
 
+    /// What the board says about itself once it is there.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn greeting(&mut self, board: &Board) -> Result<Info> {
+        if board.is_qemu() {
+            return Info::parse("ready", &self.line()?);
+        }
+        // Over USB nobody was there to hear it: the host had not yet found the device.
+        Info::parse("info", &self.ask(":info")?)
+    }
+
+    /// Ends the board, and expects code 0 of one that ends by itself.
+    ///
+    /// # Errors
+    /// When it ends with another code.
+    pub fn finish(mut self, board: &Board) -> Result<()> {
+        if board.is_qemu() {
+            self.send(b":quit\n")?;
+            let code = self.code()?;
+            ensure!(code == 0, "the board ended with code {code}");
+        }
+        Ok(())
+    }
+
     /// Time since the emulator was started.
     pub fn age(&self) -> Duration {
         self.booted.elapsed()
@@ -189,6 +220,23 @@ impl Drop for Device {
     }
 }
 
+/// A TCP port that is free at this moment; the emulator takes it at once.
+///
+/// It lies below those that systems give to outgoing connections: a connection from such a port to the
+/// same one succeeds without anybody listening.
+fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() as u16;
+    for _ in 0..PORTS {
+        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + step % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no TCP port from {FIRST_PORT} on is free")
+}
+
 /// A board that runs, its port on TCP, its flash in a file that outlives it. Dropping it is a power cut.
 pub struct Remote {
     child: Child,
@@ -202,8 +250,7 @@ impl Remote {
     /// # Errors
     /// When the emulator cannot start.
     pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
-        // Free at this moment; the emulator takes it at once.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = free_port()?;
         let mut command = board.emulator(image, flash, Port::Listen(port))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| started(board, &command))?;

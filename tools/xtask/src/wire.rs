@@ -62,23 +62,28 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    /// Transfers a model file and lets the board use it from its next start on.
+    /// Transfers a model file and lets the board use it from its next start on; `step` is called after
+    /// every answer of the board.
     ///
     /// # Errors
     /// When the board refuses a step or is gone.
-    pub fn put(&mut self, file: &[u8]) -> Result<()> {
+    pub fn put(&mut self, file: &[u8], step: impl Fn()) -> Result<()> {
         let model = id(file)?;
         let mut at = self.received(&Request::Begin(model))? as usize;
+        step();
         while at < file.len() {
             let end = file.len().min(at + frame::CHUNK_BYTES);
             let chunk = Request::Chunk { offset: u32::try_from(at)?, data: &file[at..end] };
             at = self.received(&chunk)? as usize;
+            step();
         }
         self.received(&Request::Finish(model))?;
+        step();
         match self.ask(&Request::Activate(model))? {
-            Response::Switched { .. } => Ok(()),
+            Response::Switched { .. } => step(),
             other => bail!("activate was answered with {other:?}"),
         }
+        Ok(())
     }
 
     fn received(&mut self, request: &Request<'_>) -> Result<u32> {

@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use super::count::Counts;
+use crate::boards::BOARDS;
 use crate::repo::Repo;
-use crate::setup::DEMO_TARGET;
 use crate::shell::Run;
 use anyhow::Result;
 
@@ -49,7 +49,7 @@ pub fn docs(repo: &Repo) -> Result<Outcome> {
     Ok(Outcome::Done(Counts::default()))
 }
 
-/// Lints of the board crate, for its own target.
+/// Lints of the emulated boards' crates, each for its own target.
 pub fn board(repo: &Repo, targets: bool) -> Result<Outcome> {
     if !targets {
         return Ok(Outcome::Skipped("there is no bare-metal target".to_owned()));
@@ -58,10 +58,12 @@ pub fn board(repo: &Repo, targets: bool) -> Result<Outcome> {
         let why = "the firmware's toolchain has no clippy";
         return Ok(Outcome::Skipped(why.to_owned()));
     }
-    repo.bare("cargo")
-        .args(["clippy", "--release", "--package", "qdllm-mps2-an386"])
-        .args(["--target", DEMO_TARGET])
-        .args(DENY)
-        .go()?;
+    for board in &BOARDS {
+        let package = format!("qdllm-{}", board.name);
+        repo.bare("cargo")
+            .args(["clippy", "--release", "--package", &package, "--target", board.target])
+            .args(DENY)
+            .go()?;
+    }
     Ok(Outcome::Done(Counts::default()))
 }

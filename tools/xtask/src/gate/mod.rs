@@ -6,6 +6,7 @@
 mod build;
 mod count;
 mod device;
+mod emulated;
 mod lint;
 mod same;
 mod units;
@@ -140,6 +141,12 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         image.map_or_else(|| Ok(without()), |image| same::tests(repo, image))
     });
 
+    gate.step("emulated boards", || {
+        if !targets {
+            return Ok(Outcome::Skipped("there are no bare-metal targets".to_owned()));
+        }
+        emulated::tests(repo)
+    });
     gate.step("budgets", || {
         if !targets {
             return Ok(Outcome::Skipped("there are no bare-metal targets".to_owned()));

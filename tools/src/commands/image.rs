@@ -1,0 +1,147 @@
+//! `qdllm-hw image`: a model, a firmware, or both, as a file that a programmer takes.
+
+use crate::image::{self, Board, ImageError, Memory, hex, uf2};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Write a model and a firmware as .bin, .hex or .uf2
+///
+/// The model goes into a slot with its header, ready to be used. A .bin holds everything from the
+/// lowest address on, gaps as erased flash; the address is printed.
+///
+/// Examples:
+///   qdllm-hw image --board pico --model model.qdm -o model.uf2
+///   qdllm-hw image --board nrf52840-dk --firmware qdllm-nrf52840-dk --model model.qdm -o all.hex
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct ImageArgs {
+    /// What is written
+    #[command(flatten)]
+    pub content: Content,
+    /// The file; its ending says the format: .bin, .hex or .uf2
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What goes into a board's flash.
+#[derive(Args, Debug)]
+pub struct Content {
+    /// The board, a folder's name under firmware/boards
+    #[arg(long)]
+    pub board: String,
+    /// The model file
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// The model's slot: 0 or 1
+    #[arg(long, default_value_t = 0)]
+    pub slot: u8,
+    /// The firmware's ELF file
+    #[arg(long, value_name = "FILE")]
+    pub firmware: Option<PathBuf>,
+}
+
+impl Content {
+    /// The board, and its memory with all that was asked for.
+    ///
+    /// # Errors
+    /// With the name of the file that is the reason.
+    pub fn read(&self) -> Result<(&'static Board, Memory)> {
+        let board = Board::named(&self.board)?;
+        let load = |path: &PathBuf| {
+            fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+        };
+        let model = self.model.as_ref().map(load).transpose()?;
+        let firmware = self.firmware.as_ref().map(load).transpose()?;
+        let slot = model.as_deref().map(|file| (file, self.slot));
+        let memory = image::build(board, slot, firmware.as_deref()).map_err(|error| {
+            let file = match error {
+                ImageError::Model(_) | ImageError::ModelTooLarge { .. } => &self.model,
+                ImageError::Firmware { .. } | ImageError::Outside { .. } => &self.firmware,
+                _ => &None,
+            };
+            let error = anyhow::Error::from(error);
+            match file {
+                Some(file) => error.context(file.display().to_string()),
+                None => error,
+            }
+        })?;
+        Ok((board, memory))
+    }
+}
+
+/// What is printed with `--json`.
+#[derive(Debug, Serialize)]
+struct Written {
+    board: &'static str,
+    file: String,
+    format: String,
+    /// The lowest address; what a programmer must be told with a .bin.
+    address: u32,
+    file_bytes: usize,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Serialize)]
+struct Piece {
+    address: u32,
+    bytes: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a part cannot be read or does not fit the board, or the file cannot be written.
+pub fn run(args: &ImageArgs) -> Result<()> {
+    let (board, memory) = args.content.read()?;
+    let format = args.output.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let (address, flat) = memory.flat();
+    let file = match format.as_str() {
+        "bin" => flat,
+        "hex" => hex::write(&memory).into_bytes(),
+        "uf2" => {
+            let drive = board.drive.as_ref().ok_or(ImageError::NoUf2 { board: board.name })?;
+            uf2::write(&memory, drive.family)
+        }
+        other => bail!(
+            "{}: {other:?} is no known format; the file's name must end in .bin, .hex or .uf2",
+            args.output.display()
+        ),
+    };
+    write_bytes(&args.output, &file)?;
+    let pieces = memory.pieces().map(|(address, bytes)| Piece { address, bytes: bytes.len() });
+    let written = Written {
+        board: board.name,
+        file: args.output.display().to_string(),
+        format,
+        address,
+        file_bytes: file.len(),
+        pieces: pieces.collect(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&written)?);
+        return Ok(());
+    }
+    for piece in &written.pieces {
+        println!("{:#010x}  {} bytes", piece.address, piece.bytes);
+    }
+    println!("wrote {} ({} bytes), from {address:#x} on", written.file, written.file_bytes);
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
+fn write_bytes(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = || format!("{}: cannot be written", path.display());
+    let mut file =
+        tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder).with_context(name)?;
+    file.write_all(content).with_context(name)?;
+    file.persist(path).with_context(name)?;
+    Ok(())
+}
