@@ -283,11 +283,10 @@ fn squash_back(squash: Squash, features: &[f32], by_angle: &[f32]) -> Vec<f32> {
             .map(|(&x, s)| s * PI * (1.0 - libm::tanhf(x).powi(2)))
             .collect(),
         Squash::MinMax10 => {
-            let place =
-                |better: fn(f32, f32) -> bool| {
-                    (1..features.len())
-                        .fold(0, |at, i| if better(features[i], features[at]) { i } else { at })
-                };
+            let place = |better: fn(f32, f32) -> bool| {
+                (1..features.len())
+                    .fold(0, |at, i| if better(features[i], features[at]) { i } else { at })
+            };
             let (low, high) = (place(|a, b| a < b), place(|a, b| a > b));
             let span = features[high] - features[low];
             if span <= 0.0 {

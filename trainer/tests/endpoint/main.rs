@@ -2,6 +2,7 @@
 //! fails by script: rate limits, server errors, time-outs, cut answers, web pages, numbers that are none.
 #![cfg(feature = "endpoint")]
 
+mod distill;
 mod killed;
 mod labels;
 mod refusals;

@@ -243,7 +243,7 @@ impl Shared {
             .map(|i| {
                 // An even sequence over the unit interval: shares of votes are the probabilities.
                 let turn = self.requests.load(Ordering::SeqCst).wrapping_mul(7919) + i;
-                let u = (turn as f32 * 0.618_034).fract();
+                let u = (turn as f64 * 0.618_033_988_749).fract() as f32;
                 let mut sum = 0.0;
                 let drawn = p.iter().position(|p| { sum += p; u < sum }).unwrap_or(p.len() - 1);
                 json!({"index": i, "message": {"role": "assistant", "content": format!("{}.", names[drawn])}})

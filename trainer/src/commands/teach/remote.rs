@@ -124,6 +124,9 @@ impl EndpointArgs {
 pub(super) fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let classes = match args.named()? {
         Some(classes) => classes,
+        None if texts.classes.is_empty() => bail!(
+            "the classes are named nowhere: give --classes (names, or a .toml file), or --data with labelled texts"
+        ),
         None => Classes::named(&texts.classes, &args.class_words)?,
     };
     let Some(sample) = texts.to_label().first().map(ToString::to_string) else {

@@ -17,9 +17,6 @@ const MOST_LIMITS: u32 = 100;
 const PATIENCE_S: u64 = 300;
 /// Answers drawn in one request.
 const MOST_VOTES: usize = 16;
-/// Requests with answers of which none named a class, before a text counts as undecided.
-const EMPTY_ROUNDS: usize = 2;
-
 /// A way of asking, ready for any number of threads.
 pub struct Line {
     fleet: Fleet,
@@ -214,7 +211,7 @@ impl Line {
         Ok(Some(Answered { logits, decided, tokens }))
     }
 
-    /// Draws answers until enough named a class, or enough rounds named none.
+    /// Draws as many answers as are wanted and counts those that name a class.
     #[allow(clippy::type_complexity)]
     fn count(
         &self,
@@ -223,27 +220,22 @@ impl Line {
     ) -> Result<Option<(Option<Vec<f32>>, u64)>, EndpointError> {
         let names = &self.question.answers;
         let mut counts = vec![0_u32; names.len()];
-        let (mut total, mut empty_rounds) = (0, 0);
-        loop {
-            let have = counts.iter().sum::<u32>() as usize;
-            if have >= self.votes || empty_rounds >= EMPTY_ROUNDS {
-                return Ok(Some(((have > 0).then(|| shares(&counts)), total)));
-            }
-            let n = (self.votes - have).min(MOST_VOTES);
+        let (mut total, mut drawn) = (0, 0);
+        while drawn < self.votes {
+            let n = (self.votes - drawn).min(MOST_VOTES);
             let asked = self.question.vote(text, n, self.temperature, self.constrain);
             let check = |a: &Value| votes(a, names).map(|_| ());
             let Some((answer, tokens)) = self.send(&asked, &check, ended)? else {
                 return Ok(None);
             };
             total += tokens;
-            let mut any = false;
-            // A server may give one answer whatever `n` says.
-            for class in votes(&answer, names).unwrap_or_default().into_iter().take(n).flatten() {
-                counts[class] += 1;
-                any = true;
-            }
-            empty_rounds += usize::from(!any);
+            // A server may give one answer whatever `n` says; the check has seen one at least.
+            let answers = votes(&answer, names).unwrap_or_default();
+            drawn += answers.len().max(1);
+            answers.into_iter().take(n).flatten().for_each(|class| counts[class] += 1);
         }
+        let any = counts.iter().any(|&n| n > 0);
+        Ok(Some((any.then(|| shares(&counts)), total)))
     }
 
     /// Sends a request until it is answered in a form that `check` takes: the answer and its tokens.
