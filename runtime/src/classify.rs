@@ -82,10 +82,19 @@ impl Model<'_> {
     ) -> Prediction<'s> {
         self.meta.squash.apply(&mut features);
         self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
-        let classes = self.classes().min(MAX_CLASSES);
         let outputs = self.program.outputs().min(MAX_OUTPUTS);
-        let expectations = &scratch.expectations[..outputs];
-        let probabilities = &mut scratch.probabilities[..classes];
+        self.decide(&scratch.expectations[..outputs], found, &mut scratch.probabilities)
+    }
+
+    /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
+    /// with `found` known n-grams; missing expectations count as zero.
+    pub fn decide<'s>(
+        &self,
+        expectations: &'s [f32],
+        found: u32,
+        memory: &'s mut [f32; MAX_CLASSES],
+    ) -> Prediction<'s> {
+        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
         self.head.logits(expectations, probabilities);
         self.head.softmax(probabilities);
         Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }

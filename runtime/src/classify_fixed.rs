@@ -5,6 +5,8 @@ use crate::error::Error;
 use crate::fixed::softmax_q16;
 use crate::head::Prediction;
 use crate::model::{MAX_CLASSES, Model};
+#[cfg(feature = "tensor-train")]
+use crate::train::{Cores, Work};
 #[cfg(feature = "statevector-i16")]
 use crate::{circuit::QUBITS, program::MAX_OUTPUTS, state_i16::StateI16};
 
@@ -115,16 +117,38 @@ impl Model<'_> {
         memory: &'s mut Probabilities,
     ) -> Result<Prediction<'s>, Error> {
         let polynomial = self.polynomial().ok_or(Error::NoBackEnd)?;
+        let (phases, found) = self.text_phases(text)?;
+        let mut logits = [0; MAX_CLASSES];
+        polynomial.logits(&phases, &mut logits);
+        Ok(self.conclude_q16(&logits, found, memory))
+    }
+
+    /// Classifies a text by the compiled tensor train, without a statevector: `work` and `memory` are
+    /// all it writes beside the stack. The prediction has no expectations. A train of integers is run
+    /// without a floating-point operation, one of `f32` in `f32`.
+    ///
+    /// # Errors
+    /// [`Error::NoBackEnd`] if the model carries no train; else as [`classify`](Self::classify).
+    #[cfg(feature = "tensor-train")]
+    pub fn classify_by_train<'s>(
+        &self,
+        text: &str,
+        work: &mut Work,
+        memory: &'s mut Probabilities,
+    ) -> Result<Prediction<'s>, Error> {
+        let train = self.train().ok_or(Error::NoBackEnd)?;
+        if train.cores() != Cores::F32 {
+            let (phases, found) = self.text_phases(text)?;
+            let mut logits = [0; MAX_CLASSES];
+            train.logits(&phases, work, &mut logits)?;
+            return Ok(self.conclude_q16(&logits, found, memory));
+        }
         let (mut angles, found) = self.text_features(text)?;
         self.meta.squash.apply(&mut angles);
-        let probabilities = &mut memory.0[..self.classes().min(MAX_CLASSES)];
-        polynomial.logits(&angles, probabilities);
+        let probabilities = memory.0.get_mut(..self.classes()).unwrap_or_default();
+        train.logits_f32(&angles, work, probabilities)?;
         self.head.softmax(probabilities);
-        Ok(Prediction {
-            probabilities,
-            expectations: &[],
-            reject_below: self.meta.reject_below,
-            found,
-        })
+        let reject_below = self.meta.reject_below;
+        Ok(Prediction { probabilities, expectations: &[], reject_below, found })
     }
 }

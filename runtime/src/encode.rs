@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::features::{Pool, ROW, RowBits};
 use crate::format::{Kind, write};
 use crate::fuse::{Fused, FusedOp};
+use crate::kernels::MAX_TERMS;
 use crate::meta::{Front, Meta, Preset, TOKEN_RULES};
 use crate::model::Model;
 use crate::program::{NEGATED, ProgramHeader, StoredOp};
@@ -30,6 +31,9 @@ pub struct Parts {
     pub parameters: Vec<f64>,
     /// The preset that `circuit` came from; with it the named angles are kept in the file.
     pub preset: Option<Preset>,
+    /// The QASM text that `circuit` was read from, its names in the order of `parameters`; with it text
+    /// and angles are kept in the file.
+    pub qasm: Option<String>,
     /// `classes x outputs` weights, then `classes` biases.
     pub head: Vec<f32>,
     /// Temperature of the softmax.
@@ -87,10 +91,13 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, Error> {
     sections.push((Kind::Labels, postcard(&parts.labels)?));
     sections.push((Kind::Program, program_section(&parts.circuit, &parts.parameters)?));
     sections.push((Kind::Head, floats(&parts.head)));
+    #[allow(clippy::cast_possible_truncation)]
+    let angles: Vec<f32> = parts.parameters.iter().map(|&x| x as f32).collect();
     if let Some(preset) = parts.preset {
-        #[allow(clippy::cast_possible_truncation)]
-        let angles: Vec<f32> = parts.parameters.iter().map(|&x| x as f32).collect();
-        sections.push((Kind::Source, postcard(&(preset, angles))?));
+        sections.push((Kind::Source, postcard(&(preset, &angles))?));
+    }
+    if let Some(qasm) = &parts.qasm {
+        sections.push((Kind::Qasm, postcard(&(qasm, &angles))?));
     }
     if !parts.provenance.is_empty() {
         let texts: Vec<&String> = parts.provenance.iter().flat_map(|(k, v)| [k, v]).collect();
@@ -155,12 +162,17 @@ pub fn pack(rows: &[[i8; ROW]], bits: RowBits) -> Vec<u8> {
 /// The program section of a fused circuit at given parameters; angles are summed in f64.
 ///
 /// # Errors
-/// [`Error::BadProgram`] where the circuit has more steps, phases or outputs than a program holds.
+/// [`Error::BadProgram`] where the circuit has more steps or outputs than a program holds.
 pub fn program_section(circuit: &Fused, parameters: &[f64]) -> Result<Vec<u8>, Error> {
     let small = |n: usize| u8::try_from(n).map_err(|_| Error::BadProgram);
+    // A diagonal with more phases than an instruction holds becomes several instructions.
+    let instructions = |op: &FusedOp| match op {
+        FusedOp::Phases(terms) => terms.len().div_ceil(MAX_TERMS),
+        _ => 1,
+    };
     let header = ProgramHeader {
         qubits: circuit.qubits,
-        ops: small(circuit.ops.len())?,
+        ops: small(circuit.ops.iter().map(instructions).sum())?,
         outputs: small(circuit.outputs.len())?,
     };
     #[allow(clippy::cast_possible_truncation)]
@@ -169,9 +181,11 @@ pub fn program_section(circuit: &Fused, parameters: &[f64]) -> Result<Vec<u8>, E
     for op in &circuit.ops {
         match op {
             FusedOp::Phases(terms) => {
-                bytes.extend(postcard(&StoredOp::Phases { terms: small(terms.len())? })?);
-                for (mask, a) in terms {
-                    bytes.extend(postcard(&(*mask, angle(a)))?);
+                for terms in terms.chunks(MAX_TERMS) {
+                    bytes.extend(postcard(&StoredOp::Phases { terms: small(terms.len())? })?);
+                    for (mask, a) in terms {
+                        bytes.extend(postcard(&(*mask, angle(a)))?);
+                    }
                 }
             }
             FusedOp::Ry(qubit, a) => {

@@ -55,13 +55,19 @@ pub enum Kind {
     Source = OPTIONAL | 1,
     /// Where the model comes from, as pairs of text (postcard); for people.
     Provenance = OPTIONAL | 2,
-    /// The compiled polynomial (postcard, then a table): another way to run the same model.
+    /// The compiled polynomial: another way to run the same model.
     Polynomial = OPTIONAL | 3,
+    /// The compiled tensor train: another way to run the same model.
+    TensorTrain = OPTIONAL | 4,
+    /// What was measured of the statevector in integers (postcard).
+    StatevectorI16 = OPTIONAL | 5,
+    /// The circuit as QASM text and its named angles (postcard); for the host.
+    Qasm = OPTIONAL | 16,
 }
 
 impl Kind {
     /// Every kind that this version knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Labels,
         Self::Buckets,
@@ -74,6 +80,9 @@ impl Kind {
         Self::Source,
         Self::Provenance,
         Self::Polynomial,
+        Self::TensorTrain,
+        Self::StatevectorI16,
+        Self::Qasm,
     ];
 
     /// Its name in tables that people read.
@@ -91,6 +100,9 @@ impl Kind {
             Self::Source => "source",
             Self::Provenance => "provenance",
             Self::Polynomial => "polynomial",
+            Self::TensorTrain => "tensor train",
+            Self::StatevectorI16 => "statevector i16",
+            Self::Qasm => "qasm",
         }
     }
 }

@@ -8,52 +8,12 @@
 //! symbolic - affine in the trainable parameters - so one fused circuit serves every set of angles
 //! and gradients flow back to the named ones.
 
+pub use crate::affine::Affine;
 use crate::circuit::QUBITS;
 use crate::gate::{Angle, Gate, GateKind};
 use crate::linear::LinearMap;
 use alloc::vec::Vec;
 use core::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
-
-/// An angle that is affine in the parameters: `constant + sum coefficient * parameter`, radians.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Affine {
-    /// The part without parameters.
-    pub constant: f64,
-    /// (parameter, coefficient), each parameter once.
-    pub terms: Vec<(u16, f64)>,
-}
-
-impl Affine {
-    /// The value for given parameters; those beyond the slice count as zero.
-    pub fn value(&self, parameters: &[f64]) -> f64 {
-        self.terms.iter().fold(self.constant, |sum, &(p, c)| {
-            sum + c * parameters.get(p as usize).copied().unwrap_or(0.0)
-        })
-    }
-
-    fn constant(constant: f64) -> Self {
-        Self { constant, terms: Vec::new() }
-    }
-
-    fn scaled(mut self, by: f64) -> Self {
-        self.constant *= by;
-        for (_, c) in &mut self.terms {
-            *c *= by;
-        }
-        self
-    }
-
-    fn add(&mut self, other: Self) {
-        self.constant += other.constant;
-        for (p, c) in other.terms {
-            match self.terms.iter_mut().find(|(q, _)| *q == p) {
-                Some((_, sum)) => *sum += c,
-                None => self.terms.push((p, c)),
-            }
-        }
-        self.terms.retain(|&(_, c)| c != 0.0);
-    }
-}
 
 /// One step of a fused circuit.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +111,22 @@ impl Fused {
         fused.absorb_end();
         fused.raise_phases();
         Ok(fused)
+    }
+
+    /// The same circuit where parameter `i` is itself the angle `angles[i]`.
+    #[must_use]
+    pub fn substituted(mut self, angles: &[Affine]) -> Self {
+        for op in &mut self.ops {
+            match op {
+                FusedOp::Phases(terms) => {
+                    terms.iter_mut().for_each(|(_, a)| *a = a.substituted(angles));
+                }
+                FusedOp::Ry(_, a) => *a = a.substituted(angles),
+                FusedOp::Linear(_) => {}
+            }
+        }
+        self.drop_empty();
+        self
     }
 
     /// Angles of the fused circuit: one a phase, one an RY.
@@ -258,7 +234,7 @@ impl Fuser {
         let (za, zb) = (1_u16 << a, 1_u16 << b);
         let angle = |i: usize| match gate.angles[i] {
             Angle::Const(x) => Affine::constant(x),
-            Angle::Param(p) => Affine { constant: 0.0, terms: Vec::from([(p, 1.0)]) },
+            Angle::Param(p) => Affine::parameter(p),
             // The caller has taken the encoder's gates out.
             Angle::Input(_) => Affine::default(),
         };

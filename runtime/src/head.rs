@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::fixed::{shifted, to_fixed};
 use crate::math::exp;
-use crate::table::Floats;
+use crate::table::{Floats, is_positive, is_share};
 
 /// The final affine layer and its temperature, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl<'a> Head<'a> {
         temperature: f32,
         reject_below: f32,
     ) -> Result<Self, Error> {
-        if !(temperature > 0.0 && temperature.is_finite() && (0.0..=1.0).contains(&reject_below)) {
+        if !(is_positive(temperature) && is_share(reject_below)) {
             return Err(Error::BadMeta);
         }
         let table = Floats::parse(table, classes * (outputs + 1), Error::BadHead)?;
@@ -136,7 +136,7 @@ impl<'s> Prediction<'s> {
 #[derive(Clone, Debug)]
 pub struct Top<'s> {
     probabilities: &'s [f32],
-    last: Option<(usize, f32)>,
+    last: Option<(usize, u32)>,
     left: usize,
 }
 
@@ -146,17 +146,18 @@ impl Iterator for Top<'_> {
     fn next(&mut self) -> Option<(usize, f32)> {
         self.left = self.left.checked_sub(1)?;
         // Selection by repeated passes: no memory, and classes are few.
-        let after = |class: usize, p: f32| match self.last {
+        // Probabilities are not negative, so their bits have their order: no comparison of floats.
+        let after = |class: usize, p: u32| match self.last {
             None => true,
             Some((last, bound)) => p < bound || (p == bound && class > last),
         };
-        let mut best: Option<(usize, f32)> = None;
-        for (class, &p) in self.probabilities.iter().enumerate() {
+        let mut best: Option<(usize, u32)> = None;
+        for (class, p) in self.probabilities.iter().map(|p| p.to_bits()).enumerate() {
             if after(class, p) && best.is_none_or(|(_, b)| p > b) {
                 best = Some((class, p));
             }
         }
         self.last = best;
-        best
+        best.map(|(class, bits)| (class, f32::from_bits(bits)))
     }
 }

@@ -4,6 +4,7 @@ use crate::angles::Squash;
 use crate::error::Error;
 use crate::features::{Pool, RowBits};
 use crate::token::GramKinds;
+use crate::wire::{Wire, is_utf8};
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +57,49 @@ impl Meta {
     /// # Errors
     /// [`Error::BadMeta`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        match take_from_bytes(bytes) {
-            Ok((meta, [])) => Ok(meta),
+        let mut wire = Wire::new(bytes);
+        match Self::read(&mut wire) {
+            Some(meta) if wire.rest.is_empty() => Ok(meta),
             _ => Err(Error::BadMeta),
+        }
+    }
+
+    fn read(wire: &mut Wire<'_>) -> Option<Self> {
+        Some(Self {
+            classes: wire.byte()?,
+            front: Front::read(wire)?,
+            squash: match wire.u32()? {
+                0 => Squash::PiTanh,
+                1 => Squash::MinMax10,
+                _ => return None,
+            },
+            temperature: wire.f32()?,
+            reject_below: wire.f32()?,
+        })
+    }
+}
+
+impl Front {
+    fn read(wire: &mut Wire<'_>) -> Option<Self> {
+        match wire.u32()? {
+            0 => Some(Self::Words {
+                token_rules: wire.byte()?,
+                kinds: GramKinds { bigrams: wire.truth()?, prefixes: wire.truth()? },
+                pool: match wire.u32()? {
+                    0 => Pool::Mean,
+                    1 => Pool::Root,
+                    _ => return None,
+                },
+                rows: wire.u16()?,
+                bucket_bits: wire.byte()?,
+                row_bits: match wire.u32()? {
+                    0 => RowBits::Four,
+                    1 => RowBits::Eight,
+                    _ => return None,
+                },
+            }),
+            1 => Some(Self::Dense { inputs: wire.u16()? }),
+            _ => None,
         }
     }
 }
@@ -67,7 +108,7 @@ impl Meta {
 #[derive(Clone, Debug)]
 pub struct Texts<'a> {
     left: u32,
-    bytes: &'a [u8],
+    wire: Wire<'a>,
 }
 
 impl<'a> Texts<'a> {
@@ -76,25 +117,25 @@ impl<'a> Texts<'a> {
     /// # Errors
     /// [`Error::BadLabels`].
     pub fn parse(section: &'a [u8], count: Option<usize>) -> Result<Self, Error> {
-        let (left, bytes) = take_from_bytes::<u32>(section).map_err(|_| Error::BadLabels)?;
-        let texts = Self { left, bytes };
+        let mut wire = Wire::new(section);
+        let left = wire.u32().ok_or(Error::BadLabels)?;
+        let texts = Self { left, wire };
         if count.is_some_and(|n| n != left as usize) {
             return Err(Error::BadLabels);
         }
         let mut walk = texts.clone();
         while walk.left > 0 {
-            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255) {
+            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255 || !is_utf8(text))
+            {
                 return Err(Error::BadLabels);
             }
         }
-        if walk.bytes.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
+        if walk.wire.rest.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
     }
 
-    fn step(&mut self) -> Option<&'a str> {
+    fn step(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        let (text, rest) = take_from_bytes::<&'a str>(self.bytes).ok()?;
-        self.bytes = rest;
-        Some(text)
+        self.wire.text()
     }
 }
 
@@ -102,7 +143,7 @@ impl<'a> Iterator for Texts<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        self.step()
+        self.step().and_then(|text| core::str::from_utf8(text).ok())
     }
 }
 
@@ -118,8 +159,55 @@ pub enum Preset {
 pub struct Source<'a> {
     /// The circuit.
     pub preset: Preset,
+    angles: StoredAngles<'a>,
+}
+
+/// The qasm section: the circuit as text, then its named angles in order of appearance.
+#[derive(Clone, Debug)]
+pub struct QasmSource<'a> {
+    /// The circuit, OpenQASM 2.
+    pub text: &'a str,
+    angles: StoredAngles<'a>,
+}
+
+/// A sequence of angles at the end of a section.
+#[derive(Clone, Copy, Debug)]
+struct StoredAngles<'a> {
     left: u16,
     bytes: &'a [u8],
+}
+
+impl<'a> StoredAngles<'a> {
+    fn parse(section: &'a [u8]) -> Result<Self, Error> {
+        let (left, bytes) = take_from_bytes::<u16>(section).map_err(|_| Error::BadProgram)?;
+        if bytes.len() != 4 * left as usize {
+            return Err(Error::BadProgram);
+        }
+        Ok(Self { left, bytes })
+    }
+
+    fn iter(self) -> impl Iterator<Item = f32> + use<'a> {
+        (0..self.left as usize).map_while(move |i| match self.bytes.get(4 * i..4 * i + 4) {
+            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
+            _ => None,
+        })
+    }
+}
+
+impl<'a> QasmSource<'a> {
+    /// Decodes the section; what the text says is the reader's business.
+    ///
+    /// # Errors
+    /// [`Error::BadProgram`].
+    pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
+        let (text, rest) = take_from_bytes::<&str>(section).map_err(|_| Error::BadProgram)?;
+        Ok(Self { text, angles: StoredAngles::parse(rest)? })
+    }
+
+    /// The angles in radians, in the order of the names' appearance in the text.
+    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
+        self.angles.iter()
+    }
 }
 
 impl<'a> Source<'a> {
@@ -128,20 +216,12 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error::BadProgram`].
     pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
-        let ((preset, left), bytes) =
-            take_from_bytes::<(Preset, u16)>(section).map_err(|_| Error::BadProgram)?;
-        if bytes.len() != 4 * left as usize {
-            return Err(Error::BadProgram);
-        }
-        Ok(Self { preset, left, bytes })
+        let (preset, rest) = take_from_bytes::<Preset>(section).map_err(|_| Error::BadProgram)?;
+        Ok(Self { preset, angles: StoredAngles::parse(rest)? })
     }
 
     /// The angles in radians, in the order of the circuit's parameters.
     pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
-        let bytes = self.bytes;
-        (0..self.left as usize).map_while(move |i| match bytes.get(4 * i..4 * i + 4) {
-            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
-            _ => None,
-        })
+        self.angles.iter()
     }
 }

@@ -4,12 +4,16 @@ use crate::error::Error;
 use crate::features::{Pool, ROW, Rows};
 use crate::format::{Container, Kind};
 use crate::head::Head;
-use crate::meta::{Front, Meta, Source, TOKEN_RULES, Texts};
+#[cfg(feature = "alloc")]
+use crate::measured::Measured;
+use crate::meta::{Front, Meta, QasmSource, Source, TOKEN_RULES, Texts};
 #[cfg(feature = "polynomial")]
 use crate::polynomial::Polynomial;
 use crate::program::Program;
 use crate::table::Floats;
 use crate::token::GramKinds;
+#[cfg(feature = "tensor-train")]
+use crate::train::Train;
 use crate::vocab::Vocab;
 
 /// Classes that a model may have.
@@ -62,6 +66,14 @@ impl<'a> Model<'a> {
         if let Some(section) = container.get(Kind::Polynomial) {
             Polynomial::parse(section, classes, program.qubits())?;
         }
+        #[cfg(feature = "tensor-train")]
+        if let Some(section) = container.get(Kind::TensorTrain) {
+            Train::parse(section, classes, program.qubits())?;
+        }
+        #[cfg(feature = "alloc")]
+        if let Some(section) = container.get(Kind::StatevectorI16) {
+            Measured::parse(section)?;
+        }
         Ok(Self { container, meta, labels, front, program, head })
     }
 
@@ -79,6 +91,19 @@ impl<'a> Model<'a> {
     pub fn polynomial(&self) -> Option<Polynomial<'a>> {
         let section = self.container.get(Kind::Polynomial)?;
         Polynomial::parse(section, self.classes(), self.program.qubits()).ok()
+    }
+
+    /// The compiled tensor train, if the file carries it.
+    #[cfg(feature = "tensor-train")]
+    pub fn train(&self) -> Option<Train<'a>> {
+        let section = self.container.get(Kind::TensorTrain)?;
+        Train::parse(section, self.classes(), self.program.qubits()).ok()
+    }
+
+    /// What was measured of the circuit in 16-bit integers, if the file states it.
+    #[cfg(feature = "alloc")]
+    pub fn measured_i16(&self) -> Option<Measured> {
+        self.container.get(Kind::StatevectorI16).and_then(|s| Measured::parse(s).ok())
     }
 
     /// Classes of the model.
@@ -127,6 +152,11 @@ impl<'a> Model<'a> {
     /// The circuit by its named angles, if the file carries it.
     pub fn source(&self) -> Option<Source<'a>> {
         self.container.get(Kind::Source).and_then(|section| Source::parse(section).ok())
+    }
+
+    /// The circuit as QASM with its named angles, if the file carries it.
+    pub fn qasm(&self) -> Option<QasmSource<'a>> {
+        self.container.get(Kind::Qasm).and_then(|section| QasmSource::parse(section).ok())
     }
 
     /// Where the model comes from, as (name, value) pairs; empty if the file does not say.

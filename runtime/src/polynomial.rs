@@ -1,159 +1,218 @@
-//! The polynomial back end: logits as sums of the trained circuit's largest monomials in the cosines
-//! and sines of the encoder angles.
+//! The polynomial back end: logits as sums of the trained circuit's most telling monomials in the
+//! cosines and sines of the encoder angles, evaluated in integers only.
 //!
 //! Every logit of an encoder-then-ansatz circuit is multilinear in (1, cos, sin) of each angle, so a
-//! truncated sum of products is the circuit itself less its small terms. The section that holds it is
+//! truncated sum of products is the circuit itself less its small terms. Monomials share their leading
+//! factors: they are the nodes of a tree, each one multiplication away from its parent. The section is
 //! optional: a reader without this back end runs the statevector.
 //!
-//! Layout: postcard [`Measured`], a postcard `u16` count, then for each monomial two little-endian
-//! `u16` masks (qubits that give a cosine, qubits that give a sine) and one `f32` a class.
+//! The same integers come out on every target. A node's value is rounded to 2^-14 once a factor.
 
 use crate::circuit::QUBITS;
 use crate::error::Error;
-use crate::math::Value;
-use postcard::take_from_bytes;
-use serde::{Deserialize, Serialize};
+use crate::fixed::sin_cos_q15;
+use crate::measured::Measured;
 
-/// Monomials that a model may carry.
-pub const MAX_MONOMIALS: usize = 4096;
+/// Nodes that a model may carry.
+pub const MAX_NODES: usize = 2048;
+/// Fraction bits of the values of nodes.
+pub const VALUE_BITS: u32 = 14;
+/// Fraction bits that a weight may have: at least 2, so that sums have 16 or more.
+pub const WEIGHT_BITS: core::ops::RangeInclusive<u8> = 2..=16;
 
-/// What the compiler measured and states in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// The share of equal decisions that was asked for.
-    pub asked: f32,
-    /// The share of texts decided as the statevector decides, on texts not used to choose monomials.
-    pub agreement: f32,
-    /// How many texts that were.
-    pub texts: u32,
-    /// The largest difference of a logit (less the mean over classes) on them.
-    pub largest_logit_error: f32,
-    /// Multiplications and multiply-adds of one evaluation, sine and cosine not counted.
-    pub multiply_adds: u32,
+/// Bits of a stored node: qubit, then whether its sine (not its cosine) is the factor.
+const FACTOR: u16 = 0x1f;
+/// The bit of a factor that says sine.
+const SINE: u16 = 0x10;
+/// Where a stored node says how many factors its parent has.
+const DEPTH: u32 = 5;
+/// The bit of a stored node after which weights follow.
+const WEIGHTED: u16 = 1 << 15;
+
+/// One node of the tree of monomials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node<'a> {
+    /// How many factors its parent has: 0 for a monomial of one factor.
+    pub depth: usize,
+    /// The qubit of the factor that it adds.
+    pub qubit: usize,
+    /// Whether that factor is the sine, not the cosine.
+    pub sine: bool,
+    /// `i16` little endian, one a class but the first; empty for a node that is only a parent.
+    weights: &'a [u8],
+}
+
+impl Node<'_> {
+    /// What the monomial counts in each class's logit but the first, in units of the section's weights.
+    pub fn weights(&self) -> impl Iterator<Item = i16> + '_ {
+        self.weights.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b))
+    }
 }
 
 /// A validated polynomial, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct Polynomial<'a> {
+    #[cfg(feature = "alloc")]
     measured: Measured,
-    qubits: usize,
-    classes: usize,
-    table: &'a [u8],
-}
-
-/// One monomial.
-#[derive(Clone, Copy, Debug)]
-pub struct Monomial<'a> {
-    /// Qubits whose angle's cosine is a factor.
-    pub cosines: u16,
-    /// Qubits whose angle's sine is a factor.
-    pub sines: u16,
-    weights: &'a [u8],
-}
-
-impl Monomial<'_> {
-    /// What the monomial counts in each class's logit.
-    pub fn weights(&self) -> impl Iterator<Item = f32> + '_ {
-        self.weights.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
-    }
+    weight_bits: u8,
+    /// `i32` little endian, one a class but the first.
+    constants: &'a [u8],
+    nodes: &'a [u8],
 }
 
 impl<'a> Polynomial<'a> {
     /// Checks a section against the model's classes and the circuit's qubits.
     ///
     /// # Errors
-    /// [`Error::BadBackEnd`] or [`Error::NotFinite`].
+    /// [`Error::BadBackEnd`].
     pub fn parse(section: &'a [u8], classes: usize, qubits: usize) -> Result<Self, Error> {
-        let ((measured, count), table) =
-            take_from_bytes::<(Measured, u16)>(section).map_err(|_| Error::BadBackEnd)?;
-        let size = (4 + 4 * classes) * count as usize;
-        let share = |x: f32| x > 0.0 && x <= 1.0;
-        if count as usize > MAX_MONOMIALS
-            || table.len() != size
-            || qubits > QUBITS
-            || !share(measured.asked)
-            || !(0.0..=1.0).contains(&measured.agreement)
-            || !measured.largest_logit_error.is_finite()
-        {
+        #[cfg(feature = "alloc")]
+        let (measured, rest) = Measured::take(section)?;
+        #[cfg(not(feature = "alloc"))]
+        let rest = Measured::skip(section)?;
+        let (&[weight_bits, low, high], rest) =
+            rest.split_first_chunk::<3>().ok_or(Error::BadBackEnd)?;
+        let count = u16::from_le_bytes([low, high]) as usize;
+        let others = classes.checked_sub(1).ok_or(Error::BadBackEnd)?;
+        let (constants, nodes) = rest.split_at_checked(4 * others).ok_or(Error::BadBackEnd)?;
+        if !WEIGHT_BITS.contains(&weight_bits) || count > MAX_NODES || qubits > QUBITS {
             return Err(Error::BadBackEnd);
         }
-        let polynomial = Self { measured, qubits, classes, table };
-        for monomial in polynomial.monomials() {
-            if monomial.cosines & monomial.sines != 0
-                || (monomial.cosines | monomial.sines) >> qubits != 0
-            {
+        let polynomial = Self {
+            #[cfg(feature = "alloc")]
+            measured,
+            weight_bits,
+            constants,
+            nodes,
+        };
+        let mut walk = polynomial.nodes();
+        let mut deepest = 0;
+        for _ in 0..count {
+            let node = walk.next().ok_or(Error::BadBackEnd)?;
+            if node.depth > deepest || node.depth >= QUBITS || node.qubit >= qubits {
                 return Err(Error::BadBackEnd);
             }
-            if !monomial.weights().all(f32::is_finite) {
-                return Err(Error::NotFinite);
-            }
+            deepest = node.depth + 1;
         }
-        Ok(polynomial)
+        if walk.rest.is_empty() { Ok(polynomial) } else { Err(Error::BadBackEnd) }
     }
 
-    /// What the compiler measured.
+    /// What the compiler measured; a device does not decode it.
+    #[cfg(feature = "alloc")]
     pub fn measured(&self) -> &Measured {
         &self.measured
     }
 
-    /// The monomials in the order of the file.
-    pub fn monomials(&self) -> impl Iterator<Item = Monomial<'a>> + use<'a> {
-        self.table.chunks_exact(4 + 4 * self.classes).filter_map(|record| match record {
-            &[a, b, c, d, ref weights @ ..] => Some(Monomial {
-                cosines: u16::from_le_bytes([a, b]),
-                sines: u16::from_le_bytes([c, d]),
-                weights,
-            }),
-            _ => None,
-        })
+    /// Fraction bits of a weight.
+    pub fn weight_bits(&self) -> u8 {
+        self.weight_bits
     }
 
-    /// Logits at encoder angles (radians, one a qubit) into the front of `logits`.
-    pub fn logits(&self, angles_rad: &[f32], logits: &mut [f32]) {
-        let (mut cosines, mut sines) = ([1.0_f32; 16], [0.0_f32; 16]);
-        let circles = cosines.iter_mut().zip(&mut sines).zip(angles_rad).take(self.qubits);
-        for ((cos, sin), &angle) in circles {
-            (*sin, *cos) = Value::sin_cos(angle);
+    /// The nodes in the order of the file: a parent stands before its children.
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { weights: self.constants.len() / 2, rest: self.nodes }
+    }
+
+    /// Logits less that of the first class, in Q16, at the encoder's phases (2^32 is one turn) into
+    /// the front of `logits_q16`.
+    ///
+    /// Sums are modulo 2^32; the compiler chooses the weights' unit so that none can pass it.
+    pub fn logits(&self, phases: &[u32; QUBITS], logits_q16: &mut [i32]) {
+        // By the stored factor; with 32 entries no index of 5 bits needs a check.
+        let mut factors = [0_i32; 32];
+        let (cosines, sines) = factors.split_at_mut(SINE as usize);
+        for ((cos, sin), &phase) in cosines.iter_mut().zip(sines).zip(phases) {
+            let (s, c) = sin_cos_q15(phase);
+            (*sin, *cos) = (rounded(s, 15 - VALUE_BITS), rounded(c, 15 - VALUE_BITS));
         }
-        logits.iter_mut().for_each(|x| *x = 0.0);
-        for monomial in self.monomials() {
-            let value = product(monomial.cosines, &cosines) * product(monomial.sines, &sines);
-            for (logit, weight) in logits.iter_mut().zip(monomial.weights()) {
-                *logit += weight * value;
+        let mut values = [1_i32 << VALUE_BITS; 16];
+        let Some((first, sums)) = logits_q16.split_first_mut() else { return };
+        *first = 0;
+        let constants = self.constants.as_chunks::<4>().0;
+        for (sum, constant) in sums.iter_mut().zip(constants) {
+            *sum = i32::from_le_bytes(*constant);
+        }
+        for node in self.nodes() {
+            let factor = factors[node.qubit & 15 | if node.sine { SINE as usize } else { 0 }];
+            let value = rounded(values[node.depth & 15] * factor, VALUE_BITS);
+            values[(node.depth + 1) & 15] = value;
+            for (sum, weight) in sums.iter_mut().zip(node.weights()) {
+                *sum = sum.wrapping_add(value * i32::from(weight));
             }
         }
+        let excess = VALUE_BITS + u32::from(self.weight_bits) - 16;
+        for sum in sums.iter_mut().take(constants.len()) {
+            *sum = rounded(*sum, excess);
+        }
     }
 }
 
-/// The product of the values at the set bits.
-fn product(mask: u16, values: &[f32; 16]) -> f32 {
-    let (mut left, mut value) = (mask, 1.0);
-    while left != 0 {
-        // The bit's number is at most 15: no index is ever out of range.
-        value *= values[left.trailing_zeros() as usize & 15];
-        left &= left - 1;
-    }
-    value
+/// `x / 2^bits` to the nearest, upwards from the middle; the sum with one half does not overflow for
+/// what the compiler makes, and wraps for anything else.
+fn rounded(x: i32, bits: u32) -> i32 {
+    x.wrapping_add((1 << bits) >> 1) >> bits
 }
 
-/// A section of `monomials` (cosines, sines, one weight a class).
-///
-/// # Errors
-/// [`Error::BadBackEnd`] where there are more than [`MAX_MONOMIALS`].
+/// Iterator over the nodes of a [`Polynomial`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'a> {
+    /// Bytes of a node's weights.
+    weights: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Nodes<'a> {
+    type Item = Node<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Node<'a>> {
+        let (head, rest) = self.rest.split_first_chunk::<2>()?;
+        let stored = u16::from_le_bytes(*head);
+        let length = if stored & WEIGHTED == 0 { 0 } else { self.weights };
+        let (weights, rest) = rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Node {
+            depth: (stored & !WEIGHTED) as usize >> DEPTH,
+            qubit: (stored & (FACTOR & !SINE)) as usize,
+            sine: stored & SINE != 0,
+            weights,
+        })
+    }
+}
+
+/// A node as the compiler gives it.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedNode {
+    /// As [`Node::depth`].
+    pub depth: usize,
+    /// As [`Node::qubit`].
+    pub qubit: usize,
+    /// As [`Node::sine`].
+    pub sine: bool,
+    /// As [`Node::weights`]; empty for a node that is only a parent.
+    pub weights: alloc::vec::Vec<i16>,
+}
+
+/// A section: what was measured, fraction bits of the weights, one constant (in units of
+/// `2^-(weight_bits + VALUE_BITS)`) a class but the first, and the tree.
 #[cfg(feature = "alloc")]
 pub fn section(
     measured: &Measured,
-    monomials: &[(u16, u16, alloc::vec::Vec<f32>)],
-) -> Result<alloc::vec::Vec<u8>, Error> {
-    if monomials.len() > MAX_MONOMIALS {
-        return Err(Error::BadBackEnd);
+    weight_bits: u8,
+    constants: &[i32],
+    nodes: &[OwnedNode],
+) -> alloc::vec::Vec<u8> {
+    let mut bytes = measured.bytes();
+    bytes.push(weight_bits);
+    bytes.extend_from_slice(&(nodes.len() as u16).to_le_bytes());
+    constants.iter().for_each(|c| bytes.extend_from_slice(&c.to_le_bytes()));
+    for node in nodes {
+        let weighted = if node.weights.is_empty() { 0 } else { WEIGHTED };
+        let factor = node.qubit as u16 | if node.sine { SINE } else { 0 };
+        let stored = factor | (node.depth as u16) << DEPTH | weighted;
+        bytes.extend_from_slice(&stored.to_le_bytes());
+        node.weights.iter().for_each(|w| bytes.extend_from_slice(&w.to_le_bytes()));
     }
-    let count = monomials.len() as u16;
-    let mut bytes = postcard::to_allocvec(&(measured, count)).map_err(|_| Error::BadBackEnd)?;
-    for (cosines, sines, weights) in monomials {
-        bytes.extend_from_slice(&cosines.to_le_bytes());
-        bytes.extend_from_slice(&sines.to_le_bytes());
-        weights.iter().for_each(|w| bytes.extend_from_slice(&w.to_le_bytes()));
-    }
-    Ok(bytes)
+    bytes
 }

@@ -7,8 +7,10 @@ use crate::kernels::{Diagonal, MAX_TERMS};
 use crate::linear::LinearMap;
 use crate::math::{Scalar, Value};
 use crate::state::StateVector;
+#[cfg(feature = "_executor")]
+use crate::table::is_finite;
 use crate::turns::Turns;
-use postcard::take_from_bytes;
+use crate::wire::Wire;
 use serde::{Deserialize, Serialize};
 
 /// Expectations that a program may give at most.
@@ -25,8 +27,15 @@ pub(crate) struct ProgramHeader {
     pub(crate) outputs: u8,
 }
 
+impl ProgramHeader {
+    fn read(wire: &mut Wire<'_>) -> Option<Self> {
+        Some(Self { qubits: wire.byte()?, ops: wire.byte()?, outputs: wire.byte()? })
+    }
+}
+
 /// How an instruction is stored; what its comment names follows as further postcard items.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) enum StoredOp {
     /// Followed by `terms` pairs (mask, angle in radians).
     Phases { terms: u8 },
@@ -56,32 +65,44 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Decodes and checks a program section.
+    /// Decodes and checks a program section; a build that only runs compiled back ends needs and
+    /// checks no more than its sizes.
     ///
     /// # Errors
     /// [`Error::TooManyQubits`], [`Error::NotFinite`] or [`Error::BadProgram`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (header, ops) = take::<ProgramHeader>(bytes)?;
+        let mut wire = Wire::new(bytes);
+        let header = ProgramHeader::read(&mut wire).ok_or(Error::BadProgram)?;
+        let ops = wire.rest;
         if header.qubits as usize > QUBITS {
             return Err(Error::TooManyQubits);
         }
         if header.qubits == 0 || header.outputs == 0 || header.outputs as usize > MAX_OUTPUTS {
             return Err(Error::BadProgram);
         }
-        let mut walk = Ops { qubits: header.qubits, left: header.ops, bytes: ops };
+        #[cfg(not(feature = "_executor"))]
+        return Ok(Self { header, ops, outputs: [0; MAX_OUTPUTS] });
+        #[cfg(feature = "_executor")]
+        Self::checked(header, ops)
+    }
+
+    /// Checks all instructions and outputs.
+    #[cfg(feature = "_executor")]
+    fn checked(header: ProgramHeader, ops: &'a [u8]) -> Result<Self, Error> {
+        let mut walk = Ops { qubits: header.qubits, left: header.ops, wire: Wire::new(ops) };
         for _ in 0..header.ops {
-            let op = walk.decode()?;
+            let op = walk.decode().ok_or(Error::BadProgram)?;
             check(&op, header.qubits)?;
         }
         let mut outputs = [0; MAX_OUTPUTS];
-        let mut rest = walk.bytes;
+        let mut wire = walk.wire;
         for word in outputs.iter_mut().take(header.outputs as usize) {
-            (*word, rest) = take::<u16>(rest)?;
+            *word = wire.u16().ok_or(Error::BadProgram)?;
             if (*word & !NEGATED) >> header.qubits != 0 {
                 return Err(Error::BadProgram);
             }
         }
-        if !rest.is_empty() {
+        if !wire.rest.is_empty() {
             return Err(Error::BadProgram);
         }
         Ok(Self { header, ops, outputs })
@@ -104,7 +125,7 @@ impl<'a> Program<'a> {
 
     /// The instructions in the order of execution.
     pub fn ops(&self) -> Ops<'a> {
-        Ops { qubits: self.header.qubits, left: self.header.ops, bytes: self.ops }
+        Ops { qubits: self.header.qubits, left: self.header.ops, wire: Wire::new(self.ops) }
     }
 
     /// Runs the circuit on encoder angles (radians, one a qubit) and writes one expectation an
@@ -153,6 +174,7 @@ impl<'a> Program<'a> {
 }
 
 /// Refuses what an executor could not run.
+#[cfg(feature = "_executor")]
 fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
     match op {
         Op::Phases(terms) => {
@@ -177,12 +199,9 @@ fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
     }
 }
 
+#[cfg(feature = "_executor")]
 fn finite(x: f32) -> Result<(), Error> {
-    if x.is_finite() { Ok(()) } else { Err(Error::NotFinite) }
-}
-
-fn take<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), Error> {
-    take_from_bytes(bytes).map_err(|_| Error::BadProgram)
+    if is_finite(x) { Ok(()) } else { Err(Error::NotFinite) }
 }
 
 /// Iterator over the instructions of a [`Program`].
@@ -190,34 +209,36 @@ fn take<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), Error>
 pub struct Ops<'a> {
     qubits: u8,
     left: u8,
-    bytes: &'a [u8],
+    wire: Wire<'a>,
 }
 
 impl<'a> Ops<'a> {
-    fn decode(&mut self) -> Result<Op<Terms<'a>>, Error> {
-        let (stored, rest) = take::<StoredOp>(self.bytes)?;
-        self.bytes = rest;
-        match stored {
-            StoredOp::Phases { terms } => {
+    fn decode(&mut self) -> Option<Op<Terms<'a>>> {
+        // The variants of `StoredOp`.
+        match self.wire.u32()? {
+            0 => {
+                let terms = self.wire.byte()?;
                 if terms as usize > MAX_TERMS {
-                    return Err(Error::BadProgram);
+                    return None;
                 }
-                let all = Terms { left: terms, bytes: rest };
+                let all = Terms { left: terms, wire: self.wire };
                 let mut walk = all.clone();
                 for _ in 0..terms {
                     walk.decode()?;
                 }
-                self.bytes = walk.bytes;
-                Ok(Op::Phases(all))
+                self.wire = walk.wire;
+                Some(Op::Phases(all))
             }
-            StoredOp::Ry { qubit, angle_rad } => Ok(Op::Ry(qubit, angle_rad)),
-            StoredOp::Linear { offset } => {
+            1 => Some(Op::Ry(self.wire.byte()?, self.wire.f32()?)),
+            2 => {
+                let offset = self.wire.u16()?;
                 let mut map = LinearMap { offset, ..LinearMap::IDENTITY };
                 for column in map.columns.iter_mut().take(self.qubits as usize) {
-                    (*column, self.bytes) = take::<u16>(self.bytes)?;
+                    *column = self.wire.u16()?;
                 }
-                Ok(Op::Linear(map))
+                Some(Op::Linear(map))
             }
+            _ => None,
         }
     }
 }
@@ -227,7 +248,7 @@ impl<'a> Iterator for Ops<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        self.decode().ok()
+        self.decode()
     }
 }
 
@@ -235,14 +256,12 @@ impl<'a> Iterator for Ops<'a> {
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
     left: u8,
-    bytes: &'a [u8],
+    wire: Wire<'a>,
 }
 
 impl Terms<'_> {
-    fn decode(&mut self) -> Result<(u16, f32), Error> {
-        let (term, rest) = take::<(u16, f32)>(self.bytes)?;
-        self.bytes = rest;
-        Ok(term)
+    fn decode(&mut self) -> Option<(u16, f32)> {
+        Some((self.wire.u16()?, self.wire.f32()?))
     }
 }
 
@@ -251,6 +270,6 @@ impl Iterator for Terms<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        self.decode().ok()
+        self.decode()
     }
 }

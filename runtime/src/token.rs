@@ -143,7 +143,7 @@ impl Grams<'_> {
             } else if c == '!' || c == '?' {
                 let length = self.skip(|c| c == '!' || c == '?');
                 let run = self.text.get(start..self.at).unwrap_or("");
-                match (length, run.contains('!')) {
+                match (length, run.bytes().any(|b| b == b'!')) {
                     (1, _) => hash.feed_char(c),
                     (_, true) => hash.feed_all(b"!!"),
                     (_, false) => hash.feed_all(b"??"),

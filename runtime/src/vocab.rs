@@ -96,6 +96,7 @@ impl<'a> Vocab<'a> {
 }
 
 /// Element `i` of a little-endian `u16` table; 0 beyond its end, which validated tables never reach.
+#[inline(never)]
 fn u16_at(table: &[u8], i: usize) -> u16 {
     match table.get(2 * i..2 * i + 2) {
         Some(&[a, b]) => u16::from_le_bytes([a, b]),

@@ -42,6 +42,7 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
         circuit: Fused::new(paper(), 11, &single_z()).expect("the preset fuses"),
         parameters: (0..PAPER_ANGLES).map(|_| next(0.5)).collect(),
         preset: Some(Preset::Paper),
+        qasm: None,
         head: (0..3 * 12).map(|_| next(2.0) as f32).collect(),
         temperature: 1.25,
         reject_below: 0.4,

@@ -60,6 +60,41 @@ fn each_sample_of_a_batch_gets_what_it_would_get_alone() {
     }
 }
 
+#[test]
+fn every_register_width_gives_the_same() {
+    let circuit = Fused::new(paper(), 11, &single_z()).unwrap();
+    let parameters = &mindquantum_cases()[0].ansatz_params;
+    let rows = 2 * Batch::new(&circuit, parameters).lanes();
+    let angles: Vec<f32> = (0..rows * 11).map(|i| i as f32 * 0.37 % 9.0 - 4.5).collect();
+    let cotangent: Vec<f32> = (0..rows * 11).map(|i| (i % 7) as f32 * 0.2 - 0.5).collect();
+    let all: Vec<(usize, Vec<f32>, Vec<f32>, Vec<f64>)> = Batch::each_width(&circuit, parameters)
+        .iter()
+        .map(|batch| {
+            let lanes = batch.lanes();
+            let (mut work, mut sums) = (batch.work(true), batch.sums());
+            let mut slopes = vec![0.0; angles.len()];
+            for (i, slopes) in slopes.chunks_mut(lanes * 11).enumerate() {
+                let own = i * lanes * 11..(i + 1) * lanes * 11;
+                let mut out = vec![0.0; lanes * 11];
+                batch.expectations(&mut work, &angles[own.clone()], &mut out);
+                batch.gradient(&mut work, &cotangent[own], slopes, &mut sums);
+            }
+            (lanes, batch.run(&angles), slopes, batch.slopes(sums))
+        })
+        .collect();
+    let lanes: Vec<usize> = all.iter().map(|x| x.0).collect();
+    println!("lanes {lanes:?}");
+    assert!(lanes.is_sorted() && lanes[0] == 1);
+    assert_eq!(lanes.last(), Some(&Batch::new(&circuit, parameters).lanes()));
+    let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    for (lanes, out, slopes, by_angle) in &all[1..] {
+        let (_, one, one_slopes, one_by_angle) = &all[0];
+        assert!(gap(out, &wide(one)) < 2e-6, "{lanes} lanes");
+        assert!(gap(slopes, &wide(one_slopes)) < 1e-5, "{lanes} lanes");
+        assert!(wide_gap(by_angle, one_by_angle) < 1e-4, "{lanes} lanes");
+    }
+}
+
 /// Any gate of the table, angles constant or one of 8 parameters.
 fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
     let angle = prop_oneof![(-7.0..7.0).prop_map(Angle::Const), (0u16..8).prop_map(Angle::Param)];

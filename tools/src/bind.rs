@@ -1,40 +1,79 @@
-//! Gives a compiled circuit its numbers: merges what each qubit does between two CZ into one matrix
-//! and writes it in the device's gates.
+//! Gives a compiled circuit its numbers: steps become one-qubit matrices and CZ, then gates of the
+//! device.
 
+use crate::block::Element;
 use crate::circuit::Op;
 use crate::step::Step;
 use crate::unitary::{Basis, C, Matrix, c};
 use qdllm_runtime::gate::GateKind;
 
-/// How the last gates are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Z rotations before the measurement are left out: no outcome depends on them.
-    Measured,
-    /// The whole state is kept.
-    Whole,
-}
-
-/// The gates of `steps` (each two-qubit step worth one CZ) for given inputs, in radians.
-pub fn bind(steps: &[Step], inputs: &[f64], basis: Basis, ending: Ending) -> Vec<Op> {
-    let mut binder =
-        Binder { basis, pending: [Matrix::IDENTITY; 256], started: [false; 256], ops: Vec::new() };
+/// What `steps` (each two-qubit step worth one CZ) do for given inputs, in radians.
+pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {
+    let mut binder = Binder { pending: [Matrix::IDENTITY; 256], elements: Vec::new() };
     for step in steps {
         binder.step(step, inputs);
     }
     for q in 0..=u8::MAX {
-        binder.flush(q, ending == Ending::Whole);
+        binder.flush(q);
     }
-    binder.ops
+    binder.elements
 }
 
-struct Binder {
+/// The gates of a basis for elements before a measurement of all qubits: what a qubit does between two
+/// CZ is one matrix; Z rotations pass CZ, and vanish before the measurement.
+pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
+    let mut writer =
+        Writer { basis, pending: [Matrix::IDENTITY; 256], started: [false; 256], ops: Vec::new() };
+    for element in elements {
+        match *element {
+            Element::One(q, m) => {
+                writer.pending[q as usize] = writer.pending[q as usize].then(&m);
+            }
+            Element::Cz(a, b) => {
+                for q in [a, b] {
+                    writer.flush(q);
+                    writer.started[q as usize] = true;
+                }
+                writer.ops.push(Op::two(GateKind::Cz, a, b));
+            }
+        }
+    }
+    for q in 0..=u8::MAX {
+        writer.flush(q);
+    }
+    writer.ops
+}
+
+struct Writer {
     basis: Basis,
     /// What each qubit still has to do before its next CZ.
     pending: [Matrix; 256],
     /// Whether a CZ has acted on the qubit: until then it is |0> but for `pending`.
     started: [bool; 256],
     ops: Vec<Op>,
+}
+
+impl Writer {
+    /// Writes what is pending, up to a Z rotation that stays pending.
+    fn flush(&mut self, q: u8) {
+        let mut matrix = self.pending[q as usize];
+        if !self.started[q as usize] {
+            // On |0> a Z rotation does nothing, so another matrix with the same first column will do.
+            let (theta, phi, _) = matrix.zyz();
+            let phi = if theta == 0.0 { 0.0 } else { phi };
+            let tilt = Matrix::rotation(GateKind::Ry, theta);
+            matrix = tilt.then(&Matrix::rotation(GateKind::Rz, phi));
+        }
+        let (gates, after) = self.basis.gates(&matrix);
+        self.ops.extend(gates.into_iter().map(|(kind, angles)| Op::one(kind, q, angles)));
+        self.pending[q as usize] = Matrix::rotation(GateKind::Rz, after);
+    }
+}
+
+struct Binder {
+    /// What each qubit still has to do before its next CZ.
+    pending: [Matrix; 256],
+    elements: Vec<Element>,
 }
 
 impl Binder {
@@ -74,26 +113,16 @@ impl Binder {
     }
 
     fn cz(&mut self, a: u8, b: u8) {
-        self.flush(a, false);
-        self.flush(b, false);
-        self.started[a as usize] = true;
-        self.started[b as usize] = true;
-        self.ops.push(Op::two(GateKind::Cz, a, b));
+        self.flush(a);
+        self.flush(b);
+        self.elements.push(Element::Cz(a, b));
     }
 
-    /// Writes what is pending, up to a Z rotation (none if `whole`) that stays pending.
-    fn flush(&mut self, q: u8, whole: bool) {
-        let mut matrix = self.pending[q as usize];
-        if !self.started[q as usize] {
-            // On |0> a Z rotation does nothing, so another matrix with the same first column will do.
-            let (theta, phi, _) = matrix.zyz();
-            let phi = if theta == 0.0 { 0.0 } else { phi };
-            let tilt = Matrix::rotation(GateKind::Ry, theta);
-            matrix = tilt.then(&Matrix::rotation(GateKind::Rz, phi));
+    fn flush(&mut self, q: u8) {
+        let matrix = std::mem::replace(&mut self.pending[q as usize], Matrix::IDENTITY);
+        if matrix != Matrix::IDENTITY {
+            self.elements.push(Element::One(q, matrix));
         }
-        let (gates, after) = self.basis.gates(&matrix, whole);
-        self.ops.extend(gates.into_iter().map(|(kind, angles)| Op::one(kind, q, angles)));
-        self.pending[q as usize] = Matrix::rotation(GateKind::Rz, after);
     }
 
     /// ZZ by `t` onto qubit `b`, which is in a product state `v`: where `a` is 0 it becomes `RZ(t) v`,

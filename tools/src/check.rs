@@ -1,16 +1,15 @@
-//! Judges a compiled circuit against its source: the joint distribution of all outputs, and without
-//! rewrites the whole state.
+//! Judges a compiled circuit against its source: the joint distribution of all outputs.
 
 use crate::circuit::Circuit;
 use crate::source::Source;
 use crate::state::simulate;
 use crate::unitary::C;
 
-/// How far a compiled circuit may be from its source, in probability or amplitude.
+/// How far a compiled circuit may be from its source, in probability.
 pub const TOLERANCE: f64 = 1e-9;
 
 /// One output as a compiled circuit gives it: the parity of classical bits, negated or not.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Readout {
     /// Classical bits whose parity it is; none: it is constant.
     pub bits: Vec<u8>,
@@ -55,34 +54,4 @@ fn distribution(state: &[C], words: &[(usize, bool)]) -> Vec<f64> {
         all[outcome] += amplitude.norm_sqr();
     }
     all
-}
-
-/// The largest difference between amplitudes of the source and of a compiled circuit, up to one
-/// phase: source qubit `q` is read on physical qubit `places[q]`, all others must end in |0>.
-pub fn states_differ(
-    source: &Source,
-    inputs: &[f64],
-    circuit: &Circuit,
-    places: &[u8],
-) -> Option<f64> {
-    let all: Vec<u8> = (0..source.qubits).collect();
-    let reference = simulate(&source.with_inputs(inputs), &all)?;
-    let mut used = circuit.used();
-    used.extend(places.iter().filter(|p| !circuit.used().contains(p)));
-    used.sort_unstable();
-    used.dedup();
-    let compiled = simulate(circuit, &used)?;
-    let place = |q: usize| used.iter().position(|&u| u == places[q]).unwrap_or(0);
-    let index = |x: usize| (0..places.len()).fold(0, |y, q| y | (x >> q & 1) << place(q));
-    let overlap = reference
-        .iter()
-        .enumerate()
-        .fold(C::default(), |sum, (x, a)| sum + a.conj() * compiled[index(x)]);
-    let phase = C::turn(overlap.arg());
-    let mut expected = vec![C::default(); compiled.len()];
-    for (x, a) in reference.iter().enumerate() {
-        expected[index(x)] = *a * phase;
-    }
-    let distance = |(a, b): (&C, &C)| (*a - *b).norm_sqr().sqrt();
-    Some(expected.iter().zip(&compiled).map(distance).fold(0.0, f64::max))
 }

@@ -1,9 +1,11 @@
 //! The command line: types only.
 
-use crate::commands::{draw, transpile};
+use crate::commands::{
+    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
+};
 use clap::{Parser, Subcommand};
 
-/// Compiles qdllm circuits for quantum processors
+/// Compiles qdllm circuits for quantum processors, and runs them there
 ///
 /// The same model file that runs on a microcontroller gives the circuit here: draw it, or compile it
 /// for a processor's couplings and gates. Every compiled circuit is checked against its source by
@@ -23,6 +25,22 @@ pub struct Cli {
 pub enum Command {
     /// Draw a circuit as text or SVG
     Draw(draw::DrawArgs),
+    /// Rehearse a data set with shots and noise
+    Simulate(Box<simulate::SimulateArgs>),
     /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
+    /// Submit circuits or texts to a quantum cloud
+    Submit(Box<submit::SubmitArgs>),
+    /// Show batches and jobs
+    Status(status::StatusArgs),
+    /// Fetch results, and what they decide
+    Fetch(fetch::FetchArgs),
+    /// Cancel the jobs of a batch
+    Cancel(cancel::CancelArgs),
+    /// List chips and queues
+    Backends(backends::BackendsArgs),
+    /// Keep a token in the system's keyring
+    Token(token::TokenArgs),
+    /// Stand in for the quantum clouds, on this machine
+    Serve(Box<serve::ServeArgs>),
 }

@@ -1,13 +1,9 @@
 //! A quantum processor: which qubits are coupled, and how well each works where that is known.
 
+use crate::answer::BitError;
+use crate::calibration::{Calibration, ChipInfo, TYPICAL};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// Error of one gate where nothing is known of the qubit: Baihua's published median of 2026-07-06.
-const TYPICAL_ONE: f64 = 1e-3;
-/// Error of one CZ where nothing is known of the coupler: Baihua's published median of 2026-07-06.
-const TYPICAL_CZ: f64 = 1.7e-2;
 
 /// Why a map is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +45,8 @@ pub struct Device {
     pub distance: Vec<Vec<u8>>,
     /// When it was calibrated, as its file says; `None`: errors are typical ones.
     pub calibrated: Option<String>,
-    error_one: Vec<f64>,
-    error_cz: BTreeMap<(u8, u8), f64>,
-    error_readout: Vec<Option<f64>>,
+    /// What is published of each qubit and coupler.
+    pub calibration: Calibration,
 }
 
 #[derive(Deserialize)]
@@ -150,9 +145,7 @@ impl Device {
             neighbours,
             distance,
             calibrated: None,
-            error_one: vec![TYPICAL_ONE; qubits],
-            error_cz: BTreeMap::new(),
-            error_readout: vec![None; qubits],
+            calibration: Calibration::default(),
         })
     }
 
@@ -174,47 +167,10 @@ impl Device {
     }
 
     fn from_chip_info(value: &Value) -> Result<Self, DeviceError> {
-        let missing =
-            |field: &str| DeviceError::Malformed(format!("chip information lacks `{field}`"));
-        let entries =
-            |field: &str| value.get(field).and_then(Value::as_object).ok_or_else(|| missing(field));
-        let mut couplers = Vec::new();
-        for (name, coupler) in entries("couplers_info")? {
-            let pair = coupler.get("qubits_index").and_then(Value::as_array);
-            let index = |i: usize| pair?.get(i)?.as_u64().map(|x| x as usize);
-            let (Some(a), Some(b)) = (index(0), index(1)) else {
-                return Err(missing(&format!("couplers_info.{name}.qubits_index")));
-            };
-            let fidelity = coupler.get("fidelity").and_then(Value::as_f64).unwrap_or(0.0);
-            if fidelity > 0.0 {
-                couplers.push((a, b, 1.0 - fidelity));
-            }
-        }
-        let mut qubits = Vec::new();
-        for (name, qubit) in entries("qubits_info")? {
-            let index = qubit.get("index").and_then(Value::as_u64);
-            let index = index.ok_or_else(|| missing(&format!("qubits_info.{name}.index")))?;
-            qubits.push((index as usize, qubit));
-        }
-        let last = qubits.iter().map(|q| q.0).chain(couplers.iter().map(|c| c.0.max(c.1))).max();
-        let pairs: Vec<_> = couplers.iter().map(|c| (c.0, c.1)).collect();
-        let name = value.get("name").and_then(Value::as_str).unwrap_or("chip");
-        let mut device = Self::new(name, last.map_or(0, |q| q + 1), &pairs)?;
-        let date =
-            value.get("calibration_time").map(|t| t.as_str().map_or(t.to_string(), String::from));
-        device.calibrated = Some(date.unwrap_or_else(|| "unknown date".into()));
-        for (a, b, error) in couplers {
-            device.error_cz.insert((a.min(b) as u8, a.max(b) as u8), error.max(0.0));
-        }
-        for (q, info) in qubits {
-            let field = |f: &str| info.get(f).and_then(Value::as_f64).filter(|&x| x > 0.0);
-            if let Some(fidelity) = field("fidelity") {
-                device.error_one[q] = (1.0 - fidelity).max(0.0);
-            }
-            if let (Some(g), Some(e)) = (field("readout g_fidelity"), field("readout e_fidelity")) {
-                device.error_readout[q] = Some((1.0 - (g + e) / 2.0).max(0.0));
-            }
-        }
+        let chip = ChipInfo::read(value).map_err(DeviceError::Malformed)?;
+        let mut device = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
+        device.calibrated = Some(chip.date);
+        device.calibration = chip.calibration;
         Ok(device)
     }
 
@@ -223,19 +179,24 @@ impl Device {
         self.distance[a as usize][b as usize] == 1
     }
 
-    /// Error of a CZ on a coupler.
+    /// Error of a CZ on a coupler; the typical one where none is published.
     pub fn cz_error(&self, a: u8, b: u8) -> f64 {
-        self.error_cz.get(&(a.min(b), a.max(b))).copied().unwrap_or(TYPICAL_CZ)
+        self.calibration.coupler(a, b).error.unwrap_or(TYPICAL.cz_error)
     }
 
-    /// Error of a one-qubit gate.
+    /// Error of a one-qubit gate; the typical one where none is published.
     pub fn one_error(&self, q: u8) -> f64 {
-        self.error_one[q as usize]
+        self.calibration.qubit(q).one_error.unwrap_or(TYPICAL.one_error)
     }
 
-    /// Error of reading a qubit, where published.
+    /// Error of reading a qubit, mean of both outcomes, where published.
     pub fn readout_error(&self, q: u8) -> Option<f64> {
-        self.error_readout[q as usize]
+        self.bit_error(q).map(|e| f64::midpoint(e.one_from_zero, e.zero_from_one))
+    }
+
+    /// How a qubit is misread, where published.
+    pub fn bit_error(&self, q: u8) -> Option<BitError> {
+        self.calibration.qubit(q).readout
     }
 
     /// Refuses a circuit that no connected part can hold.

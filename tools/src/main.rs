@@ -2,13 +2,29 @@
 
 use clap::Parser;
 use qdllm_tools::cli::{Cli, Command};
-use qdllm_tools::commands::{draw, transpile};
+use qdllm_tools::cloud::token::refuse_on_command_line;
+use qdllm_tools::commands::{
+    backends, cancel, draw, fetch, serve, simulate, status, submit, token, transpile,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before the parser, whose message would repeat the token.
+    if let Err(error) = refuse_on_command_line(std::env::args_os().skip(1)) {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
     let result = match Cli::parse().command {
         Command::Draw(args) => draw::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Transpile(args) => transpile::run(&args),
+        Command::Submit(args) => submit::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Cancel(args) => cancel::run(&args),
+        Command::Backends(args) => backends::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Serve(args) => serve::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

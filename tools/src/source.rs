@@ -9,6 +9,7 @@ use qdllm_runtime::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::linear::LinearMap;
 use qdllm_runtime::meta::Preset;
 use qdllm_runtime::program::Op as Instruction;
+use qdllm_runtime::qasm::Circuit as Written;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 /// A circuit to compile.
@@ -66,11 +67,22 @@ impl Source {
     }
 
     fn from_named(model: &Model<'_>) -> Option<Self> {
-        let named = model.source()?;
-        let Preset::Paper = named.preset;
-        let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
-        let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
-        let fused = Fused::new(paper(), QUBITS as u8, &readouts).ok()?;
+        let (given, fused, angles) = if let Some(named) = model.qasm() {
+            let circuit = Written::read(named.text).ok()?;
+            let fused = circuit.fused().ok()?;
+            let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
+            let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
+            let given = (circuit.encoded().collect(), circuit.qubits as u8, circuit.readouts());
+            (given, fused, angles)
+        } else {
+            let named = model.source()?;
+            let Preset::Paper = named.preset;
+            let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
+            let fused = Fused::new(paper(), QUBITS as u8, &readouts).ok()?;
+            let angles = named.angles_rad().map(f64::from).collect();
+            ((paper().collect(), QUBITS as u8, readouts), fused, angles)
+        };
+        let (gates, qubits, readouts): (Vec<Gate>, u8, Vec<u16>) = given;
         if !fused.outputs.iter().copied().eq(model.program().words()) {
             return None;
         }
@@ -78,12 +90,12 @@ impl Source {
             Angle::Param(p) => angles.get(p as usize).map(|&x| Angle::Const(x)),
             other => Some(other),
         };
-        let gates = paper().map(|g| {
+        let gates = gates.iter().map(|&g| {
             let [a, b, c] = g.angles.map(numbered);
             Some(Gate { angles: [a?, b?, c?], ..g })
         });
         let outputs = readouts.iter().map(|&m| (m, false)).collect();
-        Some(Self { qubits: QUBITS as u8, gates: gates.collect::<Option<_>>()?, outputs })
+        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, outputs })
     }
 
     /// A model's circuit from its fused program, whose index maps become CX.

@@ -1,19 +1,16 @@
 //! The compiler: source to plan (searched once), plan and inputs to circuits (fast, and checked).
 
-use crate::bind::{Ending, bind};
-use crate::check::{Readout, TOLERANCE, outputs_differ, states_differ};
+use crate::bind::{elements, written};
+use crate::block::merge::merged;
+use crate::check::{Readout, TOLERANCE, outputs_differ};
 use crate::circuit::Circuit;
 use crate::device::{Device, DeviceError};
-use crate::expand::expanded;
-use crate::order::{Order, cz_depth, scheduled};
-use crate::place::{Layout, NOWHERE, pairs, place};
-use crate::rewrite::{Branch, end, fold, fresh, mixture};
-use crate::route::{Routed, Taste, route};
+use crate::place::Layout;
+use crate::rewrite::{Branch, end, fold, mixture};
+use crate::search::laid_out;
 use crate::source::Source;
 use crate::step::{Step, simplified};
 use crate::unitary::Basis;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// What the compiler may do, and how long it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +94,7 @@ impl Plan {
         let outputs: Vec<_> = source.outputs.iter().map(|&(m, n)| (renamed(m), n)).collect();
         let whole = Branch { weight: Vec::new(), steps: simplified(steps), outputs };
         let branches =
-            if options.rewrite { rewritten(whole, source.qubits) } else { vec![cleaned(whole)] };
+            if options.rewrite { rewritten(whole, source.qubits) } else { vec![tidied(whole)] };
         let mut planned = Vec::new();
         for branch in branches {
             let needed = used(&branch, source.qubits, options.rewrite);
@@ -119,16 +116,7 @@ impl Plan {
         let all: Vec<Compiled> = self.branches.iter().map(|b| self.bound(b, inputs)).collect();
         let parts: Vec<(f64, &Circuit, &[Readout])> =
             all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..])).collect();
-        let mut difference = outputs_differ(&self.source, inputs, &parts);
-        if !self.options.rewrite
-            && let Some(only) = self.branches.first()
-        {
-            let (_, names) = self.source.steps();
-            let places: Vec<u8> = names.iter().map(|&n| only.layout[n as usize]).collect();
-            let whole = states_differ(&self.source, inputs, &all[0].circuit, &places);
-            difference = difference.zip(whole).map(|(a, b)| a.max(b));
-        }
-        match difference {
+        match outputs_differ(&self.source, inputs, &parts) {
             None => Err(TranspileError::Uncheckable),
             // Written so that a NaN is a mismatch too.
             Some(d) if d <= TOLERANCE => Ok(all),
@@ -147,8 +135,6 @@ impl Plan {
     }
 
     fn bound(&self, planned: &PlannedBranch, inputs: &[f64]) -> Compiled {
-        let ending = if self.options.rewrite { Ending::Measured } else { Ending::Whole };
-        let ops = bind(&planned.steps, inputs, self.options.basis, ending);
         let read = planned.branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
         let measured: Vec<u8> = (0..16).filter(|q| read >> q & 1 == 1).collect();
         let measures: Vec<(u8, u8)> = measured
@@ -156,6 +142,9 @@ impl Plan {
             .enumerate()
             .map(|(bit, &q)| (planned.layout[q as usize], bit as u8))
             .collect();
+        let qubits: Vec<u8> = measures.iter().map(|m| m.0).collect();
+        let all = merged(elements(&planned.steps, inputs), &qubits);
+        let ops = written(&all, self.options.basis);
         let highest =
             ops.iter().flat_map(|op| op.on().to_vec()).chain(measures.iter().map(|m| m.0)).max();
         let readouts = planned.branch.outputs.iter().map(|&(mask, negated)| Readout {
@@ -173,6 +162,18 @@ impl Plan {
                 ops,
                 measures,
             },
+        }
+    }
+}
+
+/// Clean-up that leaves every output on its qubit.
+fn tidied(mut branch: Branch) -> Branch {
+    loop {
+        let before = branch.steps.len();
+        end::trim(&mut branch);
+        branch = cleaned(branch);
+        if branch.steps.len() == before {
+            return branch;
         }
     }
 }
@@ -208,77 +209,4 @@ fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {
     let touched = branch.steps.iter().flat_map(Step::acts).fold(0, |m, (q, _)| m | 1 << q);
     let read = branch.outputs.iter().fold(0, |m, o| m | o.0);
     if rewrite { touched | read } else { (1_u32 << qubits).wrapping_sub(1) as u16 | touched | read }
-}
-
-/// Physical steps of one CZ each, and the final layout: the fewest CZ, then the least depth.
-fn laid_out(
-    branch: &Branch,
-    needed: u16,
-    qubits: u8,
-    device: &Device,
-    options: Options,
-) -> (Vec<Step>, Layout) {
-    let n = qubits as usize;
-    let variants: Vec<Vec<Step>> = if options.rewrite {
-        let roots = (0..qubits).filter(|q| needed >> q & 1 == 1);
-        let mut all: Vec<_> =
-            roots.map(|root| scheduled(&fresh::mark(&branch.steps, root))).collect();
-        let cost =
-            |steps: &Vec<Step>| (steps.iter().map(Step::cost).sum::<usize>(), cz_depth(steps));
-        all.sort_by_key(cost);
-        all.truncate(if all.len() > 3 { 3 } else { all.len() });
-        all
-    } else {
-        vec![branch.steps.clone()]
-    };
-    let Some(first) = variants.first() else {
-        // No qubit at all: every output is constant.
-        return (Vec::new(), vec![NOWHERE; 16]);
-    };
-    let weights = pairs(first, n);
-    let placements = place(&weights, needed, device, 12);
-    let finish = |mut routed: Routed| {
-        routed.steps = fresh::kept(routed.steps);
-        let steps = scheduled(&expanded(&scheduled(&routed.steps)));
-        let plain = expanded(&routed.steps);
-        let key = |s: &Vec<Step>| (s.iter().map(Step::cost).sum::<usize>(), cz_depth(s));
-        let steps = if key(&plain) < key(&steps) { plain } else { steps };
-        (key(&steps), steps, routed.layout)
-    };
-    let mut best: Option<((usize, usize), Vec<Step>, Layout)> = None;
-    let mut keep = |candidate: ((usize, usize), Vec<Step>, Layout)| {
-        if best.as_ref().is_none_or(|b| candidate.0 < b.0) {
-            best = Some(candidate);
-        }
-    };
-    let fits = placements.first().is_some_and(|p| p.missing == 0);
-    if fits {
-        let layout = &placements[0].layout;
-        for steps in &variants {
-            let steps = steps.iter().map(|s| s.renamed(|q| layout[q as usize])).collect();
-            keep(finish(Routed { steps, layout: layout.clone() }));
-        }
-    } else {
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        let orders: Vec<Order> = variants.iter().map(|v| Order::of(v)).collect();
-        for attempt in 0..options.tries.max(1) {
-            let (steps, order) =
-                (&variants[attempt % variants.len()], &orders[attempt % variants.len()]);
-            let mut layout = placements[attempt % placements.len()].layout.clone();
-            let taste = Taste {
-                later: [0.3, 0.5, 0.8, 1.2][rng.random_range(0..4)],
-                horizon: [8, 15, 20, 30][rng.random_range(0..4)],
-                merge: [0.0, 0.3, 0.7, 1.0][rng.random_range(0..4)],
-            };
-            if attempt >= placements.len() {
-                // There and back again: where a backward pass ends is a good place to begin.
-                let back: Vec<Step> = steps.iter().rev().cloned().collect();
-                let backward = Order::of(&back);
-                let there = route(steps, order, device, &layout, taste, &mut rng);
-                layout = route(&back, &backward, device, &there.layout, taste, &mut rng).layout;
-            }
-            keep(finish(route(steps, order, device, &layout, taste, &mut rng)));
-        }
-    }
-    best.map_or_else(|| (Vec::new(), vec![NOWHERE; 16]), |(_, steps, layout)| (steps, layout))
 }

@@ -161,9 +161,9 @@ pub enum Basis {
 const NOTHING: f64 = 1e-11;
 
 impl Basis {
-    /// Gates for `matrix` up to a Z rotation after it, and the angle of that rotation; with
-    /// `whole`, that rotation is among the gates and the angle 0. A CZ lets it pass.
-    pub fn gates(self, matrix: &Matrix, whole: bool) -> (Vec<(GateKind, [f64; 3])>, f64) {
+    /// Gates for `matrix` up to a Z rotation after it, and the angle of that rotation. A CZ lets it
+    /// pass.
+    pub fn gates(self, matrix: &Matrix) -> (Vec<(GateKind, [f64; 3])>, f64) {
         let (theta, phi, lambda) = matrix.zyz();
         let turn = |kind, t| (kind, [t, 0.0, 0.0]);
         let near = |a: f64, b: f64| wrap(a - b).abs() < NOTHING;
@@ -171,7 +171,6 @@ impl Basis {
         let mut after = phi;
         match self {
             _ if near(theta, 0.0) => after = phi + lambda,
-            Self::U if whole => return (vec![(GateKind::U, [theta, phi, lambda])], 0.0),
             Self::U => gates.push((GateKind::U, [theta, 0.0, lambda])),
             // RZ(phi) RY(t) RZ(l) = RZ(phi + s pi/2) R(s t) RZ(l - s pi/2), so these need no RZ before.
             Self::HRz if near(lambda, 0.0) => gates.push(turn(GateKind::Ry, theta)),
@@ -193,14 +192,7 @@ impl Basis {
             }
             Self::HRz => gates.extend([turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)]),
         }
-        let after = wrap(after);
-        if whole && after.abs() > NOTHING {
-            gates.push(match self {
-                Self::HRz => turn(GateKind::Rz, after),
-                Self::U => (GateKind::U, [0.0, 0.0, after]),
-            });
-        }
-        (gates, if whole { 0.0 } else { after })
+        (gates, wrap(after))
     }
 }
 
@@ -222,17 +214,12 @@ mod tests {
             let (t, p, l) = (angles[i % n], angles[i / n % n], angles[i / n / n]);
             let m = Matrix::of(GateKind::U, [t, p, l]).unwrap();
             for basis in [Basis::HRz, Basis::U] {
-                for whole in [false, true] {
-                    let (gates, after) = basis.gates(&m, whole);
-                    let mut back = gates
-                        .iter()
-                        .fold(Matrix::IDENTITY, |m, &(k, a)| m.then(&Matrix::of(k, a).unwrap()));
-                    back = back.then(&Matrix::rotation(GateKind::Rz, after));
-                    assert!(
-                        distance(&m, &back) < 1e-12,
-                        "{basis:?} {t} {p} {l}: {gates:?} {after}"
-                    );
-                }
+                let (gates, after) = basis.gates(&m);
+                let mut back = gates
+                    .iter()
+                    .fold(Matrix::IDENTITY, |m, &(k, a)| m.then(&Matrix::of(k, a).unwrap()));
+                back = back.then(&Matrix::rotation(GateKind::Rz, after));
+                assert!(distance(&m, &back) < 1e-12, "{basis:?} {t} {p} {l}: {gates:?} {after}");
             }
         }
     }

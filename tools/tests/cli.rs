@@ -119,3 +119,53 @@ fn failures_name_their_cause_and_write_nothing() {
         assert!(!Path::new(&out).exists());
     }
 }
+
+#[test]
+fn simulate_rehearses_a_file_and_says_what_it_assumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("texts.tsv");
+    let rows = "light\tturn on the light\nmusic\tplay music\ntimer\tset a timer for warm milk\n\
+        light\tswitch the light off please\nmusic\tplay some jazz\ntimer\ttimer for ten minutes\n";
+    fs::write(&path, rows).unwrap();
+    let texts = path.display().to_string();
+    let model = model();
+    let arguments = ["simulate", "--model", &model, "--data", &texts, "--json"];
+    let all = |more: &[&str]| run(&[&arguments[..], more].concat());
+    let seen = json(&all(&[]));
+    assert_eq!(seen["texts"], 6);
+    assert_eq!((&seen["quota"]["jobs"], &seen["quota"]["shots"]), (&12.into(), &12288.into()));
+    assert_eq!(seen["exact"]["agreement"]["share"], 1.0);
+    assert_eq!(seen["noiseless"]["clear_disagreements"], 0);
+    assert!(seen["assumed"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("T1")));
+    let dz = |report: &Value, of: &str| report[of]["mean_dz"].as_f64().unwrap();
+    assert!(dz(&seen, "noiseless") > 0.0 && dz(&seen, "noisy") > 2.0 * dz(&seen, "noiseless"));
+    let interval = &seen["noisy"]["accuracy"];
+    let end = |name: &str| interval[name].as_f64().unwrap();
+    assert!(end("low") <= end("share") && end("share") <= end("high"));
+
+    // The same seed gives the same decisions; a perfect chip is shots alone.
+    assert_eq!(seen["decisions"], json(&all(&[]))["decisions"]);
+    assert_ne!(seen["decisions"], json(&all(&["--seed", "2"]))["decisions"]);
+    let perfect = ["--one-error", "0", "--cz-error", "0", "--t1-us", "inf", "--t2-us", "inf"];
+    let perfect = json(&all(&[&perfect[..], &["--readout-error", "0"]].concat()));
+    assert!(dz(&perfect, "noisy") < 1.3 * dz(&perfect, "noiseless"));
+    assert_eq!(json(&all(&["--limit", "2"]))["texts"], 2);
+    let worse = json(&all(&["--readout-error", "0.05,0.15"]));
+    let undone = json(&all(&["--readout-error", "0.05,0.15", "--mitigate"]));
+    assert!(dz(&undone, "noisy") < dz(&worse, "noisy"));
+
+    fs::write(&path, "light\tturn it on\nlamp\tturn it on\n").unwrap();
+    for (more, code, message) in [
+        (vec![], 1, "line 2: label `lamp` is no class of the model; its classes are"),
+        (vec!["--cz-error", "1.5"], 2, "not within 0 to 1"),
+        (vec!["--t1-us", "0"], 2, "not above 0"),
+        (vec!["--shots", "1"], 2, "2..=1000000"),
+        (vec!["--target", "nowhere"], 1, "`nowhere` is no target"),
+        (vec!["--target", "line:5"], 1, "needs 10 connected qubits"),
+    ] {
+        let output = all(&more);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {stderr}");
+        assert!(stderr.contains(message), "{more:?}: {stderr}");
+    }
+}

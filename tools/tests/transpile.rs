@@ -1,7 +1,7 @@
 //! The compiler on the circuits it was made for, and on random ones.
 
 use qdllm_runtime::{Model, Scratch};
-use qdllm_tools::commands::inputs_of;
+use qdllm_tools::deploy::inputs_of;
 use qdllm_tools::device::Device;
 use qdllm_tools::qasm;
 use qdllm_tools::report::Report;

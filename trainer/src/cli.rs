@@ -2,7 +2,9 @@
 
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 use crate::commands::teach;
-use crate::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
+use crate::commands::{
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
+};
 use clap::{Parser, Subcommand};
 
 /// Distils a language model into a text classifier of a few kilobytes
@@ -37,6 +39,8 @@ pub enum Command {
     Classify(classify::ClassifyArgs),
     /// Add a compiled back end to a model: smaller, measured against the exact circuit
     Compile(compile::CompileArgs),
+    /// Compare the back ends of a model with the exact circuit
+    Agreement(agreement::AgreementArgs),
     /// Measure inference and gradient on this machine
     Bench(bench::BenchArgs),
     /// Show what a model file holds

@@ -7,7 +7,7 @@ use crate::student::Heart;
 use qdllm_runtime::features::{Pool, RowBits};
 use qdllm_runtime::token::GramKinds;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Everything that decides a run's result, and nothing else.
@@ -42,6 +42,9 @@ pub struct StudentConfig {
     pub row_bits: u8,
     /// What stands between features and head; only `circuit` can be exported.
     pub heart: Heart,
+    /// `OpenQASM` 2 file of the circuit to train; the preset `paper` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<PathBuf>,
     /// Probability under which the model rejects its own decision; 0 never.
     pub reject_below: f32,
 }
@@ -76,6 +79,7 @@ impl Default for StudentConfig {
             select: Criterion::ChiSquared,
             row_bits: 4,
             heart: Heart::Circuit,
+            circuit: None,
             reject_below: 0.0,
         }
     }
@@ -216,7 +220,8 @@ impl Config {
             vectors: Vec::new(),
             ..self.sources.clone()
         };
-        Self { sources, ..self.clone() }.to_toml()
+        let student = StudentConfig { circuit: None, ..self.student.clone() };
+        Self { sources, student, ..self.clone() }.to_toml()
     }
 
     /// Passes over `texts` texts: the epochs asked for, or as many as the least number of steps takes.

@@ -1,5 +1,6 @@
 //! From files to a student: survey, vocabulary, training, quantisation, calibration.
 
+use crate::ansatz::{Ansatz, AnsatzError};
 use crate::calibrate::temperature;
 use crate::config::{Config, Criterion};
 use crate::corpus::{Corpus, CorpusError, Part, Tally, hex};
@@ -8,7 +9,7 @@ use crate::progress::Progress;
 use crate::quantise::{Quantised, quantise};
 use crate::select::Counter;
 use crate::soft::TeacherInfo;
-use crate::student::{Batcher, Sample, Shape};
+use crate::student::{Batcher, Heart, Sample, Shape};
 use crate::train::{Judgement, Moment, Resume, TrainError, judge, train};
 use crate::weigh::Weigher;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub enum DistilError {
     /// The files cannot serve.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// The circuit's file cannot serve.
+    #[error(transparent)]
+    Ansatz(#[from] AnsatzError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -48,6 +52,8 @@ pub struct Prepared {
     pub classes: Vec<String>,
     /// Keys of the vocabulary, ascending.
     pub keys: Vec<u32>,
+    /// The circuit to train.
+    pub ansatz: Ansatz,
     /// Training texts.
     pub texts: Encoded,
     /// Validation texts.
@@ -96,8 +102,12 @@ impl Prepared {
     /// Reads the files twice: to select the vocabulary, then to encode the texts.
     ///
     /// # Errors
-    /// [`DistilError::Corpus`] or [`DistilError::VocabularyTooLarge`].
+    /// [`DistilError::Ansatz`], [`DistilError::Corpus`] or [`DistilError::VocabularyTooLarge`].
     pub fn read(config: &Config, progress: &mut Progress) -> Result<Self, DistilError> {
+        let ansatz = match (&config.student.circuit, config.student.heart) {
+            (Some(path), Heart::Circuit) => Ansatz::read(path)?,
+            _ => Ansatz::paper(),
+        };
         let corpus = Corpus::open(&config.sources, progress)?;
         let classes = corpus.classes().to_vec();
         let (rows, kinds) = (config.student.rows, config.student.kinds());
@@ -134,13 +144,14 @@ impl Prepared {
         })?;
         let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(&soft.digest())));
         let data_digest = corpus.digest().to_owned();
-        Ok(Self { classes, keys, texts, valid, probes, tally, data_digest, teacher })
+        Ok(Self { classes, keys, ansatz, texts, valid, probes, tally, data_digest, teacher })
     }
 
     /// Digest of the settings and of everything read: what a checkpoint belongs to.
     pub fn fingerprint(&self, config: &Config) -> String {
         let mut digest = Sha256::new_with_prefix(config.recipe());
         digest.update(&self.data_digest);
+        digest.update(self.ansatz.qasm().unwrap_or_default());
         digest.update(self.teacher.as_ref().map_or("", |(_, digest)| digest));
         for key in &self.keys {
             digest.update(key.to_le_bytes());
@@ -165,6 +176,7 @@ impl Prepared {
             self.classes.len(),
             config.student.heart,
             config.student.pool(),
+            self.ansatz.clone(),
         );
         let training = &config.training;
         let trained = train(

@@ -2,6 +2,7 @@
 
 pub mod adam;
 pub mod adjoint;
+pub mod ansatz;
 pub mod batch;
 pub mod calibrate;
 pub mod checkpoint;
@@ -21,6 +22,7 @@ pub mod explain;
 pub mod export;
 pub mod lbfgs;
 pub mod loss;
+pub mod many;
 pub mod metrics;
 pub mod progress;
 pub mod quantise;

@@ -4,7 +4,9 @@ use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 use qdllm_trainer::commands::teach;
-use qdllm_trainer::commands::{bench, classify, compile, controls, demo, distill, eval, inspect};
+use qdllm_trainer::commands::{
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         Command::Controls(args) => controls::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Agreement(args) => agreement::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };

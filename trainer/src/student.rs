@@ -1,11 +1,11 @@
 //! The student's parameters as one flat vector, and the batch that computes their gradient.
 
 use crate::adjoint::to_parameters;
+use crate::ansatz::Ansatz;
 use crate::batch::{Batch, Sums, Work};
 use crate::loss::{LossWeights, loss};
 use crate::seed::stream;
 use qdllm_runtime::QUBITS;
-use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
 use qdllm_runtime::features::Pool;
 use qdllm_runtime::fuse::Fused;
 use rand::Rng;
@@ -18,7 +18,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Heart {
-    /// The preset circuit `paper`.
+    /// The trained circuit: the preset `paper` or one from a file.
     Circuit,
     /// Nothing: the head reads the features.
     Linear,
@@ -39,21 +39,32 @@ pub struct Shape {
     pub heart: Heart,
     /// How rows become features.
     pub pool: Pool,
-    circuit: Fused,
+    ansatz: Ansatz,
 }
 
 impl Shape {
-    /// A student of `rows` vocabulary rows and `classes` classes.
-    pub fn new(rows: usize, classes: usize, heart: Heart, pool: Pool) -> Self {
-        let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
-        // The preset names only its own qubits and begins with its encoder.
-        let circuit = Fused::new(paper(), QUBITS as u8, &readouts).expect("the preset fuses");
-        Self { rows, classes, heart, pool, circuit }
+    /// A student of `rows` vocabulary rows and `classes` classes; only [`Heart::Circuit`] uses the
+    /// ansatz.
+    pub fn new(rows: usize, classes: usize, heart: Heart, pool: Pool, ansatz: Ansatz) -> Self {
+        Self { rows, classes, heart, pool, ansatz }
     }
 
     /// The circuit of [`Heart::Circuit`].
     pub fn circuit(&self) -> &Fused {
-        &self.circuit
+        self.ansatz.fused()
+    }
+
+    /// The circuit as it was given.
+    pub fn ansatz(&self) -> &Ansatz {
+        &self.ansatz
+    }
+
+    /// Numbers that the head reads: the circuit's expectations, else the features.
+    pub fn outputs(&self) -> usize {
+        match self.heart {
+            Heart::Circuit => self.circuit().outputs.len(),
+            _ => QUBITS,
+        }
     }
 
     /// One row of 11 numbers a vocabulary entry.
@@ -70,13 +81,14 @@ impl Shape {
     /// The circuit's named angles in radians.
     pub fn angle_range(&self) -> Range<usize> {
         let start = self.bias_range().end;
-        start..start + if self.heart == Heart::Circuit { PAPER_ANGLES } else { 0 }
+        let circuit = self.heart == Heart::Circuit;
+        start..start + if circuit { self.ansatz.parameters() } else { 0 }
     }
 
     /// Weights by class, then one bias a class.
     pub fn head_range(&self) -> Range<usize> {
         let start = self.angle_range().end;
-        start..start + self.classes * (QUBITS + 1)
+        start..start + self.classes * (self.outputs() + 1)
     }
 
     /// Parameters in all.
@@ -97,8 +109,9 @@ impl Shape {
             fill(self.angle_range(), 0.1, &mut theta);
         }
         let head = self.head_range();
-        let weights = head.start..head.start + self.classes * QUBITS;
-        fill(weights, (6.0 / (QUBITS + self.classes) as f32).sqrt(), &mut theta);
+        let outputs = self.outputs();
+        let weights = head.start..head.start + self.classes * outputs;
+        fill(weights, (6.0 / (outputs + self.classes) as f32).sqrt(), &mut theta);
         // A quarter turn: the middle of the encoder's slope, where tanh is 1/2.
         if self.heart == Heart::Circuit || self.heart == Heart::Cosine {
             theta[self.bias_range()].fill(0.5_f32.atanh());
@@ -149,7 +162,7 @@ impl<'s> Batcher<'s> {
             Heart::Circuit => shape.angles_rad(theta),
             _ => Vec::new(),
         };
-        Self { shape, theta, circuit: Batch::new(&shape.circuit, &angles), dropout }
+        Self { shape, theta, circuit: Batch::new(shape.circuit(), &angles), dropout }
     }
 
     /// Logits of each sample, one row of `classes` a sample.
@@ -160,7 +173,10 @@ impl<'s> Batcher<'s> {
                 || self.circuit.work(false),
                 |work, group| {
                     let outputs = self.outputs(work, &self.features(group));
-                    outputs.chunks_exact(QUBITS).map(|row| self.head(row)).collect::<Vec<_>>()
+                    outputs
+                        .chunks_exact(self.shape.outputs())
+                        .map(|row| self.head(row))
+                        .collect::<Vec<_>>()
                 },
             )
             .flatten()
@@ -195,8 +211,8 @@ impl<'s> Batcher<'s> {
             }
         }
         if self.shape.heart == Heart::Circuit {
-            let mut by_parameter = vec![0.0; PAPER_ANGLES];
-            to_parameters(&self.shape.circuit, &self.circuit.slopes(angles), &mut by_parameter);
+            let mut by_parameter = vec![0.0; self.shape.ansatz.parameters()];
+            to_parameters(self.shape.circuit(), &self.circuit.slopes(angles), &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
             angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
         }
@@ -212,28 +228,28 @@ impl<'s> Batcher<'s> {
     ) -> GroupGradient {
         let features = self.features(samples);
         let outputs = self.outputs(work, &features);
-        let classes = self.shape.classes;
+        let (classes, width) = (self.shape.classes, self.shape.outputs());
         let start = self.shape.head_range().start;
         let mut part = GroupGradient {
             loss: 0.0,
-            head: vec![0.0; classes * (QUBITS + 1)],
+            head: vec![0.0; classes * (width + 1)],
             angles: self.circuit.sums(),
             features: Vec::new(),
         };
         let mut cotangent = vec![0.0; outputs.len()];
-        let rows = outputs.chunks_exact(QUBITS).zip(cotangent.chunks_exact_mut(QUBITS));
+        let rows = outputs.chunks_exact(width).zip(cotangent.chunks_exact_mut(width));
         for (sample, (row, cotangent)) in samples.iter().zip(rows) {
             let mut slope = vec![0.0; classes];
             let logits = self.head(row);
             part.loss +=
                 f64::from(loss(&logits, sample.label, sample.teacher, weights, &mut slope));
             for (class, s) in slope.iter().map(|s| s * share).enumerate() {
-                let w = &self.theta[start + class * QUBITS..start + (class + 1) * QUBITS];
-                for i in 0..QUBITS {
+                let w = &self.theta[start + class * width..start + (class + 1) * width];
+                for i in 0..width {
                     cotangent[i] += s * w[i];
-                    part.head[class * QUBITS + i] += s * row[i];
+                    part.head[class * width + i] += s * row[i];
                 }
-                part.head[classes * QUBITS + class] += s;
+                part.head[classes * width + class] += s;
             }
         }
         part.features = self.back(work, &features, &cotangent, &mut part.angles);
@@ -282,8 +298,9 @@ impl<'s> Batcher<'s> {
         let each = |f: fn(f32) -> f32| features.iter().map(|&x| f(x)).collect::<Vec<_>>();
         match self.shape.heart {
             Heart::Circuit => {
-                let mut out = vec![0.0; features.len()];
-                self.circuit.expectations(work, &each(turn), &mut out);
+                let samples = features.len() / QUBITS;
+                let mut out = vec![0.0; samples * self.shape.outputs()];
+                self.circuit.expectations(work, &self.angles(features), &mut out);
                 out
             }
             Heart::Linear => features.to_vec(),
@@ -305,9 +322,15 @@ impl<'s> Batcher<'s> {
         };
         match self.shape.heart {
             Heart::Circuit => {
-                let mut by_turn = vec![0.0; features.len()];
+                let inputs = self.circuit.inputs();
+                let mut by_turn = vec![0.0; features.len() / QUBITS * inputs];
                 self.circuit.gradient(work, cotangent, &mut by_turn, angles);
-                through(&by_turn, turn_slope)
+                // Features beyond the circuit's qubits reach nothing.
+                let mut all = vec![0.0; features.len()];
+                for (all, own) in all.chunks_exact_mut(QUBITS).zip(by_turn.chunks_exact(inputs)) {
+                    all[..inputs].copy_from_slice(own);
+                }
+                through(&all, turn_slope)
             }
             Heart::Linear => cotangent.to_vec(),
             Heart::Cosine => through(cotangent, |x| -turn(x).sin() * turn_slope(x)),
@@ -315,11 +338,18 @@ impl<'s> Batcher<'s> {
         }
     }
 
+    /// Encoder angles of rows of features: as many a row as the circuit has qubits.
+    fn angles(&self, features: &[f32]) -> Vec<f32> {
+        let rows = features.chunks_exact(QUBITS);
+        rows.flat_map(|row| row[..self.circuit.inputs()].iter().map(|&x| turn(x))).collect()
+    }
+
     fn head(&self, outputs: &[f32]) -> Vec<f32> {
         let head = &self.theta[self.shape.head_range()];
-        let (weights, bias) = head.split_at(self.shape.classes * QUBITS);
+        let width = self.shape.outputs();
+        let (weights, bias) = head.split_at(self.shape.classes * width);
         weights
-            .chunks_exact(QUBITS)
+            .chunks_exact(width)
             .zip(bias)
             .map(|(w, b)| w.iter().zip(outputs).fold(*b, |sum, (w, e)| sum + w * e))
             .collect()
@@ -351,43 +381,62 @@ fn chance(key: u64, index: u64) -> f32 {
 mod tests {
     use super::*;
 
+    /// Five qubits, gates with affine angles, fewer read-outs than qubits.
+    const CUSTOM: &str = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[5]; creg c[3];
+        h q; ry(2*a-b/3+pi/4) q; crx(a) q[0],q[1]; ryy(c-0.5) q[1],q[4]; u(b,c,d) q[2];
+        cu1(-d) q[2],q[3]; rzz(d+0.3) q[3],q[4]; cry(b) q[4],q[0]; swap q[0],q[3]; rx(a-c) q;
+        measure q[1] -> c[2]; measure q[4] -> c[0]; measure q[3] -> c[1];";
+
     #[test]
     fn gradients_of_every_heart_are_finite_differences() {
+        for heart in [Heart::Circuit, Heart::Linear, Heart::Cosine, Heart::Tanh] {
+            gradients_are_finite_differences(heart, Ansatz::paper());
+        }
+    }
+
+    #[test]
+    fn gradients_of_a_circuit_from_qasm_are_finite_differences() {
+        let ansatz = Ansatz::parse(CUSTOM, std::path::Path::new("custom.qasm")).unwrap();
+        assert_eq!((ansatz.parameters(), ansatz.fused().outputs.len()), (4, 3));
+        gradients_are_finite_differences(Heart::Circuit, ansatz);
+    }
+
+    fn gradients_are_finite_differences(heart: Heart, ansatz: Ansatz) {
         let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
         let teacher = [0.5, -0.5, 1.0];
-        for heart in [Heart::Circuit, Heart::Linear, Heart::Cosine, Heart::Tanh] {
-            let shape = Shape::new(5, 3, heart, Pool::Root);
-            let mut theta = shape.init(3, 0.5);
-            let samples: Vec<Sample<'_>> = [&[0_u16, 1, 1][..], &[2, 4], &[], &[3]]
-                .iter()
-                .enumerate()
-                .map(|(i, rows)| Sample {
-                    rows,
-                    label: (i != 1).then_some(i % 3),
-                    teacher: (i > 0).then_some(&teacher[..]),
-                    dropout_key: Some(i as u64),
-                })
-                .collect();
-            let mut gradient = vec![0.0; shape.parameters()];
-            Batcher::new(&shape, &theta, 0.3).gradient(&samples, &weights, &mut gradient);
-            let value = |theta: &[f32]| {
-                let mut unused = vec![0.0; shape.parameters()];
-                Batcher::new(&shape, theta, 0.3).gradient(&samples, &weights, &mut unused)
-            };
-            for i in (0..shape.parameters()).step_by(3) {
-                let was = theta[i];
-                theta[i] = was + 1e-2;
-                let above = value(&theta);
-                theta[i] = was - 1e-2;
-                let below = value(&theta);
-                theta[i] = was;
-                let difference = ((above - below) / 2e-2) as f32;
-                assert!(
-                    (gradient[i] - difference).abs() < 2e-3,
-                    "{heart:?} {i}: {} {difference}",
-                    gradient[i]
-                );
-            }
+        let shape = Shape::new(5, 3, heart, Pool::Root, ansatz);
+        let mut theta = shape.init(3, 0.5);
+        let samples: Vec<Sample<'_>> = [&[0_u16, 1, 1][..], &[2, 4], &[], &[3]]
+            .iter()
+            .enumerate()
+            .map(|(i, rows)| Sample {
+                rows,
+                label: (i != 1).then_some(i % 3),
+                teacher: (i > 0).then_some(&teacher[..]),
+                dropout_key: Some(i as u64),
+            })
+            .collect();
+        let mut gradient = vec![0.0; shape.parameters()];
+        Batcher::new(&shape, &theta, 0.3).gradient(&samples, &weights, &mut gradient);
+        let value = |theta: &[f32]| {
+            let mut unused = vec![0.0; shape.parameters()];
+            Batcher::new(&shape, theta, 0.3).gradient(&samples, &weights, &mut unused)
+        };
+        // Every angle and every third of the others.
+        let angles = shape.angle_range();
+        for i in (0..shape.parameters()).filter(|i| i % 3 == 0 || angles.contains(i)) {
+            let was = theta[i];
+            theta[i] = was + 1e-2;
+            let above = value(&theta);
+            theta[i] = was - 1e-2;
+            let below = value(&theta);
+            theta[i] = was;
+            let difference = ((above - below) / 2e-2) as f32;
+            assert!(
+                (gradient[i] - difference).abs() < 2e-3,
+                "{heart:?} {i}: {} {difference}",
+                gradient[i]
+            );
         }
     }
 }

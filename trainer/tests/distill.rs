@@ -19,6 +19,10 @@ fn stderr(output: &Output) -> String {
 
 /// Distils the shipped set; small enough for an unoptimised build.
 fn distill(out: &Path, seed: &str) -> Command {
+    distill_for(out, seed, "4")
+}
+
+fn distill_for(out: &Path, seed: &str, epochs: &str) -> Command {
     let mut command = qdllm(&[
         "distill",
         "--data",
@@ -26,7 +30,7 @@ fn distill(out: &Path, seed: &str) -> Command {
         "--rows",
         "128",
         "--epochs",
-        "4",
+        epochs,
         "--labels-per-class",
         "60",
     ]);
@@ -97,6 +101,51 @@ fn a_run_ended_at_any_moment_reaches_the_same_bytes() {
     assert_eq!(read(&broken, ".metrics.jsonl"), read(&whole, ".metrics.jsonl"));
 }
 
+#[test]
+fn a_circuit_from_qasm_is_trained_kept_and_shown() {
+    const QASM: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[4];\ncreg c[3];\n\
+        ry(turn) q;\ncrx(2*link) q[0],q[1];\nryy(link-0.5) q[1],q[2];\ncp(pi/3) q[2],q[3];\n\
+        cry(tail) q[3],q[0];\nmeasure q[0] -> c[0];\nmeasure q[2] -> c[1];\nmeasure q[3] -> c[2];\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (qasm, out) = (folder.path().join("mine.qasm"), folder.path().join("mine.qdm"));
+    std::fs::write(&qasm, QASM).unwrap();
+    let train =
+        |epochs: &str| distill_for(&out, "7", epochs).arg("--circuit").arg(&qasm).output().unwrap();
+    let output = train("2");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let first = std::fs::read(&out).unwrap();
+    assert!(train("2").status.success());
+    assert_eq!(std::fs::read(&out).unwrap(), first, "the same seed and circuit, the same bytes");
+    let shown = qdllm(&["inspect", "--json", out.to_str().unwrap()]).output().unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let circuit = &shown["circuit"];
+    assert_eq!((&circuit["qubits"], &circuit["outputs"]), (&4.into(), &3.into()));
+    let names: Vec<&str> =
+        circuit["angles_rad"].as_array().unwrap().iter().map(|a| a[0].as_str().unwrap()).collect();
+    assert_eq!(names, ["turn", "link", "tail"]);
+    assert!(circuit["qasm"].as_str().unwrap().contains("crx(2.0*link) q[0],q[1];"));
+    let plain = qdllm(&["inspect", out.to_str().unwrap()]).output().unwrap();
+    assert!(String::from_utf8_lossy(&plain.stdout).contains("tail = "));
+    // A checkpoint of one circuit is not taken up for another.
+    let checkpoint = folder.path().join("mine.qdm.ckpt");
+    let mut child = distill_for(&out, "7", "4000")
+        .arg("--circuit")
+        .arg(&qasm)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !checkpoint.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "ended before its first checkpoint");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::write(&qasm, QASM.replace("cry(tail)", "crz(tail)")).unwrap();
+    let output = train("4000");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--restart"), "{}", stderr(&output));
+}
+
 /// Runs `distill` on files made for the case; gives the error and checks that nothing was overwritten.
 fn refused(files: &[(&str, &[u8])], args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -160,6 +209,11 @@ fn bad_input_is_refused_with_file_line_and_remedy() {
         ),
         (&[("u.txt", b"green grass\n")], &["--unlabelled", "u.txt"], &["u.txt", "teach"]),
         (&[("d.tsv", good)], &["--data", "d.tsv", "--rate", "7"], &["rate is 7"]),
+        (
+            &[("d.tsv", good), ("c.qasm", b"OPENQASM 2.0;\nqreg q[2];\nccx q[0],q[1],q[0];\n")],
+            &["--data", "d.tsv", "--circuit", "c.qasm"],
+            &["c.qasm:3", "unknown gate `ccx`"],
+        ),
         (
             &[("d.tsv", good), ("c.toml", b"[student]\nrowz = 3\n")],
             &["--data", "d.tsv", "--config", "c.toml"],

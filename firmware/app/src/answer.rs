@@ -49,6 +49,13 @@ impl<'p, P: Write> Answer<'p, P> {
         self.digits(millionths / 1_000_000, 1).text(".").digits(millionths % 1_000_000, 6)
     }
 
+    /// Adds what the formatter makes of `value`.
+    pub(crate) fn shown(mut self, value: impl fmt::Display) -> Self {
+        // The answer keeps the port's error itself; formatting has none of its own.
+        let _ = fmt::Write::write_fmt(&mut self, format_args!("{value}"));
+        self
+    }
+
     /// Ends the line.
     pub(crate) fn end(self) -> Result<(), P::Error> {
         let Self { port, done } = self.text("\r\n");
@@ -87,17 +94,6 @@ impl<P: Write> fmt::Write for Answer<'_, P> {
         self.raw(text.as_bytes());
         Ok(())
     }
-}
-
-/// Sends the answer to what cannot be done: `!`, a number, and what is wrong.
-///
-/// # Errors
-/// Those of the port.
-pub fn refuse<P: Write>(port: &mut P, number: u8, what: impl fmt::Display) -> Result<(), P::Error> {
-    let mut answer = Answer::new(port).text("!").number(number.into()).text("\t");
-    // The answer keeps the port's error itself; formatting has none of its own.
-    let _ = fmt::Write::write_fmt(&mut answer, format_args!("{what}"));
-    answer.end()
 }
 
 #[cfg(test)]

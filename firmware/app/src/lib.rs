@@ -1,12 +1,31 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
+mod about;
 mod answer;
-mod line;
+mod boot;
+mod console;
+mod engine;
+mod flash;
+mod input;
+mod memory;
 mod meter;
-mod serve;
+#[cfg(feature = "_mock")]
+pub mod mock;
+mod protocol;
+mod put;
+mod run;
+mod slots;
+mod switch;
 
-pub use answer::refuse;
-pub use line::{LINE_BYTES, Line, LineBuffer};
+pub use about::{About, PROBE};
+pub use engine::Engine;
+#[cfg(feature = "polynomial")]
+pub use engine::Polynomial;
+pub use flash::{Layout, NotWritable, ReadOnly, SlotFlash};
+pub use memory::Memory;
 pub use meter::Meter;
-pub use serve::{Memory, serve};
+pub use run::{End, Ended, run};
+
+/// The longest typed line that is accepted, in bytes without its end.
+pub const LINE_BYTES: usize = 1024;

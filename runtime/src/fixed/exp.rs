@@ -53,7 +53,7 @@ pub fn inverse(x_q30: u32) -> i32 {
 pub fn inverse_root(x_q30: u32) -> i32 {
     // Within 0.1 of 1/sqrt(x) on 1..4.
     let x = i64::from(x_q30);
-    let mut y = 1_181_116_006 - x / 6;
+    let mut y = 1_181_116_006 - ((x * 43) >> 8);
     for _ in 0..5 {
         let xyy = (((x * y) >> 30) * y) >> 30;
         y = (y * ((3 << 30) - xyy)) >> 31;

@@ -24,7 +24,7 @@ pub(crate) const fn mul_q30(a: i32, b: i32) -> i32 {
 }
 
 /// The nearest `i32`, at the ends of its range for what lies beyond.
-#[inline]
+#[inline(never)]
 pub(crate) const fn saturate(x: i64) -> i32 {
     if x > i32::MAX as i64 {
         i32::MAX
@@ -36,7 +36,7 @@ pub(crate) const fn saturate(x: i64) -> i32 {
 }
 
 /// `x * 2^shift`, rounded to nearest, at the ends of the range for what lies beyond.
-#[inline]
+#[inline(never)]
 pub(crate) const fn shifted(x: i64, shift: i32) -> i32 {
     if shift <= -63 || x == 0 {
         0

@@ -13,12 +13,8 @@ const fn reduce(phase: u32) -> (u32, i32) {
 /// Gives the sine and cosine of the nearest quarter turn plus what is left.
 #[inline]
 const fn rotate(quarters: u32, sin: i32, cos: i32) -> (i32, i32) {
-    match quarters {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+    let (sin, cos) = if quarters & 1 == 0 { (sin, cos) } else { (cos, -sin) };
+    if quarters & 2 == 0 { (sin, cos) } else { (-sin, -cos) }
 }
 
 /// (sine, cosine) of a phase in Q30; the error is under 1e-8.

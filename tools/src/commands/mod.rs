@@ -1,5 +1,6 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
+use crate::deploy::inputs_of;
 use crate::device::Device;
 use crate::qasm;
 use crate::source::Source;
@@ -11,7 +12,17 @@ use qdllm_runtime::Model;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub mod access;
+pub mod backends;
+pub mod batch;
+pub mod cancel;
 pub mod draw;
+pub mod fetch;
+pub mod serve;
+pub mod simulate;
+pub mod status;
+pub mod submit;
+pub mod token;
 pub mod transpile;
 
 /// Where the circuit comes from: `MODEL TEXT`, or `--qasm FILE`.
@@ -49,16 +60,6 @@ impl From {
     }
 }
 
-/// The encoder angles (radians) that a model gives to a text.
-///
-/// # Errors
-/// When the model takes vectors, not texts.
-pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>> {
-    let (mut features, _) = model.text_features(text)?;
-    model.meta().squash.apply(&mut features);
-    Ok(features.iter().map(|&x| f64::from(x)).collect())
-}
-
 /// Long help of `--target`.
 const TARGET_HELP: &str = "Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file\n\n\
     The file is a coupling map {\"name\", \"n_qubits\", \"coupling_map\": [[a, b], ...]}, or a chip's \
@@ -79,7 +80,7 @@ pub struct How {
     /// become the weights of several smaller circuits.
     #[arg(long)]
     pub no_rewrite: bool,
-    /// Seed of the routing; the same seed gives the same circuit
+    /// Seed of the routing, and of shots where there are any; the same seed gives the same result
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

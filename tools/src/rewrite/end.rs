@@ -1,5 +1,6 @@
 //! Takes away what stands before the read-out: diagonals that commute to the end vanish, CX and X
-//! turn into other parities, and qubits that no parity needs are not rotated.
+//! turn into other parities, and qubits that no parity needs are not rotated. Or only what no
+//! measurement sees.
 
 use crate::rewrite::Branch;
 use crate::step::{Axis, Step};
@@ -44,10 +45,58 @@ pub fn absorb(branch: &mut Branch) {
     branch.steps = kept;
 }
 
+/// Takes away what no measurement sees and leaves every output on its qubit: diagonals before the
+/// read-out, and steps all of whose qubits are neither read nor used afterwards.
+pub fn trim(branch: &mut Branch) {
+    let mut seen = branch.outputs.iter().fold(0_u16, |all, (mask, _)| all | mask);
+    let mut turned = 0_u16;
+    let mut kept = Vec::new();
+    for step in std::mem::take(&mut branch.steps).into_iter().rev() {
+        let acts = step.acts();
+        let on = acts.iter().fold(0, |m, (q, _)| m | 1_u16 << q);
+        let diagonal = acts.iter().all(|&(q, axis)| axis == Axis::Z && turned >> q & 1 == 0);
+        if seen & on == 0 || diagonal {
+            continue;
+        }
+        seen |= on;
+        for (q, axis) in acts {
+            if axis != Axis::Z {
+                turned |= 1 << q;
+            }
+        }
+        kept.push(step);
+    }
+    kept.reverse();
+    branch.steps = kept;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::step::Lin;
+
+    #[test]
+    fn what_no_measurement_sees_is_trimmed_and_outputs_stay() {
+        let t = || Lin::number(0.3);
+        let mut branch = Branch {
+            weight: Vec::new(),
+            steps: vec![
+                Step::Cx(0, 1),
+                Step::Ry(1, t()),
+                // Qubits 2 and 3 are not read; 2 only matters through 1.
+                Step::Cx(2, 1),
+                Step::Cx(2, 3),
+                Step::Ry(3, t()),
+                Step::Zz(0, 1, t()),
+                Step::Rz(0, t()),
+            ],
+            outputs: vec![(0b01, false), (0b10, false)],
+        };
+        let outputs = branch.outputs.clone();
+        trim(&mut branch);
+        assert_eq!(branch.steps, [Step::Cx(0, 1), Step::Ry(1, t()), Step::Cx(2, 1)]);
+        assert_eq!(branch.outputs, outputs);
+    }
 
     #[test]
     fn trailing_steps_become_parities_and_others_stay() {

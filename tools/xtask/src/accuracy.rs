@@ -25,13 +25,40 @@ pub struct Options {
 }
 
 /// A task and the settings of its student.
-struct Task {
-    name: &'static str,
-    settings: &'static [&'static str],
+pub(crate) struct Task {
+    pub(crate) name: &'static str,
+    pub(crate) settings: &'static [&'static str],
+}
+
+impl Task {
+    /// The task's training and test texts, if they are shipped or `data` has them.
+    ///
+    /// # Errors
+    /// When `data` does not hold the task.
+    pub(crate) fn files(
+        &self,
+        repo: &Repo,
+        data: Option<&Path>,
+    ) -> Result<Option<(PathBuf, PathBuf)>> {
+        let (folder, test) = match (self.name, data) {
+            ("commands", _) => (repo.root.join("trainer/data/commands"), "test.tsv"),
+            (name, Some(data)) => (data.join(name), "valid.tsv"),
+            (_, None) => return Ok(None),
+        };
+        let train = folder.join("train.tsv");
+        if !train.is_file() {
+            bail!(
+                "{}: not found; --data names a folder with {}/train.tsv",
+                train.display(),
+                self.name
+            );
+        }
+        Ok(Some((train, folder.join(test))))
+    }
 }
 
 /// Settings per task: topics are told by single words, feelings by overlapping n-grams.
-const TASKS: [Task; 4] = [
+pub(crate) const TASKS: [Task; 4] = [
     Task { name: "commands", settings: &["--rows", "1024", "--bigrams"] },
     Task { name: "topic", settings: &["--rows", "4096"] },
     Task {
@@ -80,29 +107,16 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     println!("| task | student (circuit) | linear control | TF-IDF | fastText |");
     println!("| --- | --- | --- | --- | --- |");
     for task in &TASKS {
-        let (train, test) = match (task.name, &options.data) {
-            ("commands", _) => {
-                let folder = repo.root.join("trainer/data/commands");
-                (folder.join("train.tsv"), folder.join("test.tsv"))
-            }
-            (name, Some(data)) => {
-                (data.join(name).join("train.tsv"), data.join(name).join("valid.tsv"))
-            }
-            (name, None) => {
-                say(TOPIC, format!("SKIPPED {name}: its data is not shipped; give --data FOLDER"));
-                continue;
-            }
-        };
         if !options.tasks.is_empty() && !options.tasks.iter().any(|t| t == task.name) {
             continue;
         }
-        if !train.is_file() {
-            bail!(
-                "{}: not found; --data names a folder with {}/train.tsv",
-                train.display(),
-                task.name
+        let Some((train, test)) = task.files(repo, options.data.as_deref())? else {
+            say(
+                TOPIC,
+                format!("SKIPPED {}: its data is not shipped; give --data FOLDER", task.name),
             );
-        }
+            continue;
+        };
         println!("{}", row(repo, &qdllm, &work, task, &train, &test, options.seeds)?);
     }
     Ok(())

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 /// The board's package and program.
-const PACKAGE: &str = "qdllm-qemu";
+pub const PACKAGE: &str = "qdllm-mps2-an386";
 
-/// One program of the board's package.
+/// One program of a board's package.
 pub struct Program<'a> {
+    /// The package.
+    pub package: &'a str,
     /// Its name.
     pub name: &'a str,
     /// The compiler's target.
@@ -26,7 +28,14 @@ pub struct Program<'a> {
 /// # Errors
 /// When the build fails.
 pub fn build(repo: &Repo) -> Result<PathBuf> {
-    Program { name: PACKAGE, target: DEMO_TARGET, profile: "release", features: None }.build(repo)
+    Program {
+        package: PACKAGE,
+        name: PACKAGE,
+        target: DEMO_TARGET,
+        profile: "release",
+        features: None,
+    }
+    .build(repo)
 }
 
 impl Program<'_> {
@@ -35,7 +44,7 @@ impl Program<'_> {
     /// # Errors
     /// When the build fails.
     pub fn build(&self, repo: &Repo) -> Result<PathBuf> {
-        let run = repo.bare("cargo").args(["build", "--quiet", "--package", PACKAGE]);
+        let run = repo.bare("cargo").args(["build", "--quiet", "--package", self.package]);
         let run = run.args(["--bin", self.name, "--profile", self.profile]);
         let run = run.args(["--target", self.target]);
         let run = match self.features {

@@ -1,17 +1,22 @@
-//! The project's own commands: `cargo xtask setup | demo | test | qemu-run`.
+//! The project's own commands: `cargo xtask setup | demo | test | fuzz | ...`.
 
 mod accuracy;
+mod agreement;
+mod boards;
 mod budgets;
 mod demo;
 mod draws;
 mod elf;
 mod firmware;
+mod fuzz;
 mod gate;
 mod parity;
+mod powercut;
 mod qemu;
 mod repo;
 mod setup;
 mod shell;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -32,12 +37,18 @@ enum Command {
     Demo(demo::Options),
     /// Measures the README's table of accuracy: students beside their controls
     Accuracy(accuracy::Options),
+    /// Measures how often each back end decides as the exact circuit, and what it costs
+    Agreement(agreement::Options),
     /// Measures the commands with few labels over several draws: teacher, student, labels alone
     Draws(draws::Options),
     /// Measures flash, RAM and instructions of every back end against tests/budgets.toml
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Runs the runtime's fuzz targets on the stable compiler
+    Fuzz(fuzz::Options),
+    /// Ends an emulated board at random moments of model updates; every restart must answer
+    Powercut(powercut::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -47,9 +58,12 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Agreement(options) => agreement::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {

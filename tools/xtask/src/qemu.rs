@@ -1,63 +1,64 @@
-//! Boots an image on the emulated board and talks to it over its serial port.
+//! Boots an image on an emulated board and talks to it over its serial port.
 
-use crate::elf::Image;
-use crate::setup::QEMU;
+use crate::boards::{BOARDS, Board, Port};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-
-/// The board: Arm's MPS2 with FPGA image AN386, a Cortex-M4F.
-const MACHINE: &str = "mps2-an386";
+use tempfile::TempDir;
 
 /// The longest that any one answer may take; a loaded machine needs a fraction of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Options of `cargo xtask qemu-run`.
 #[derive(Args)]
 pub struct Options {
-    /// The image, an ELF for the board
+    /// The image, an ELF for the board that its name says: qdllm-BOARD
     image: PathBuf,
-    /// The model file to put into the model's flash region
+    /// The model file to put into the first slot
     #[arg(long)]
     model: Option<PathBuf>,
-}
-
-/// The emulator's command line. The image itself says where its model's region begins.
-fn command(image: &Path, model: Option<&Path>) -> Result<Command> {
-    let mut command = Command::new(QEMU);
-    command.args(["-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "stdio"]);
-    command.args(["-semihosting-config", "enable=on,target=native", "-icount", "shift=0"]);
-    if let Some(model) = model {
-        if !model.is_file() {
-            bail!("{}: no such model file", model.display());
-        }
-        let at = Image::read(image)?.address("_model_start")?;
-        // QEMU splits options at commas and takes a doubled one as itself.
-        let file = model.display().to_string().replace(',', ",,");
-        command.arg("-device").arg(format!("loader,file={file},addr={at:#x},force-raw=on"));
-    }
-    command.arg("-kernel").arg(image);
-    Ok(command)
+    /// The file that keeps the board's flash; made where it is missing [default: a temporary one]
+    #[arg(long)]
+    flash: Option<PathBuf>,
+    /// Serves the board's port on this TCP port of 127.0.0.1 instead of the standard streams
+    #[arg(long)]
+    tcp: Option<u16>,
 }
 
 /// `cargo xtask qemu-run`: the board's serial port becomes this program's input and output, and the
 /// board's exit code its own.
 ///
 /// # Errors
-/// When QEMU cannot start.
+/// When the emulator cannot start.
 pub fn run(options: &Options) -> Result<u8> {
-    let mut command = command(&options.image, options.model.as_deref())?;
+    let stem = options.image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = stem.strip_prefix("qdllm-").unwrap_or(&stem);
+    let board = crate::boards::named(name)?;
+    let temporary = tempfile::tempdir()?;
+    let flash = options.flash.clone().unwrap_or_else(|| temporary.path().join("flash"));
+    if !flash.is_file() || options.model.is_some() {
+        board.format(&flash, options.model.as_deref())?;
+    }
+    let port = options.tcp.map_or(Port::Streams, Port::Listen);
+    let mut command = board.emulator(&options.image, &flash, port)?;
     // Lines go through a pipe: on a terminal QEMU would switch echo and line editing off.
     let mut child =
-        command.stdin(Stdio::piped()).spawn().with_context(|| format!("cannot start {QEMU}"))?;
-    let mut port = child.stdin.take().context("the port is a pipe")?;
-    std::thread::spawn(move || forward(&mut port));
-    let code = child.wait()?.code().context("QEMU was ended by a signal")?;
+        command.stdin(Stdio::piped()).spawn().with_context(|| started(board, &command))?;
+    let mut input = child.stdin.take().context("the port is a pipe")?;
+    if options.tcp.is_none() {
+        std::thread::spawn(move || forward(&mut input));
+    }
+    let code = child.wait()?.code().context("the emulator was ended by a signal")?;
     Ok(u8::try_from(code)?)
+}
+
+fn started(board: &Board, command: &std::process::Command) -> String {
+    format!("cannot start {} for {}", command.get_program().to_string_lossy(), board.name)
 }
 
 /// Copies standard input to the port; at its end the board is told to stop.
@@ -78,24 +79,38 @@ fn forward(port: &mut ChildStdin) -> std::io::Result<()> {
     port.write_all(if last == b'\n' { b":quit\n" } else { b"\n:quit\n" })
 }
 
-/// A board that runs; dropping it switches it off.
+/// A board that runs, its port on pipes; dropping it switches it off.
 pub struct Device {
     child: Child,
     port: ChildStdin,
     lines: Receiver<String>,
     booted: Instant,
+    /// Where its flash is kept, if nobody else keeps it.
+    _flash: Option<TempDir>,
 }
 
 impl Device {
-    /// Boots `image` with `model` in its flash region.
+    /// Boots `image` on the first board with `model` in its first slot, erased flash without one.
     ///
     /// # Errors
-    /// When QEMU cannot start or the model file is missing.
+    /// When the emulator cannot start or the model file is missing.
     pub fn boot(image: &Path, model: Option<&Path>) -> Result<Self> {
-        let mut command = command(image, model)?;
+        let [board, ..] = &BOARDS;
+        Self::boot_on(board, image, model)
+    }
+
+    /// Likewise on any board.
+    ///
+    /// # Errors
+    /// As [`Self::boot`].
+    pub fn boot_on(board: &Board, image: &Path, model: Option<&Path>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let flash = folder.path().join("flash");
+        board.format(&flash, model)?;
+        let mut command = board.emulator(image, &flash, Port::Streams)?;
         let booted = Instant::now();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("cannot start {QEMU}"))?;
+        let mut child = child.with_context(|| started(board, &command))?;
         let port = child.stdin.take().context("the port is a pipe")?;
         let output = child.stdout.take().context("the port is a pipe")?;
         let (sender, lines) = channel();
@@ -108,7 +123,7 @@ impl Device {
                 }
             }
         });
-        Ok(Self { child, port, lines, booted })
+        Ok(Self { child, port, lines, booted, _flash: Some(folder) })
     }
 
     /// Sends bytes as they are.
@@ -158,7 +173,7 @@ impl Device {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
-                return status.code().context("QEMU was ended by a signal");
+                return status.code().context("the emulator was ended by a signal");
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -171,5 +186,66 @@ impl Drop for Device {
         // Both fail only where the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A board that runs, its port on TCP, its flash in a file that outlives it. Dropping it is a power cut.
+pub struct Remote {
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Remote {
+    /// Boots `image` with the flash in `flash`.
+    ///
+    /// # Errors
+    /// When the emulator cannot start.
+    pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
+        // Free at this moment; the emulator takes it at once.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = board.emulator(image, flash, Port::Listen(port))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| started(board, &command))?;
+        Ok(Self { child, port })
+    }
+
+    /// A connection to the board's port.
+    ///
+    /// # Errors
+    /// When the emulator ended or does not listen.
+    pub fn connect(&mut self) -> Result<TcpStream> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_read_timeout(Some(PATIENCE))?;
+                    return Ok(stream);
+                }
+                Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+                Err(error) => return Err(error).context("the emulator does not listen"),
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the emulator ended: {status}");
+            }
+        }
+    }
+
+    /// Ends the emulator at once, whatever the board is doing.
+    ///
+    /// # Errors
+    /// When the process cannot be ended.
+    pub fn cut(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // Fails only where the process has ended already.
+        let _ = self.cut();
     }
 }

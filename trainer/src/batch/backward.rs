@@ -10,7 +10,9 @@
 use crate::batch::forward::{FactorState, LOW, Tape, WORDS, split, walsh16};
 use crate::batch::plan::{Factor, Move, Plan, Turn};
 use crate::batch::planes::{Planes, line};
-use crate::batch::turns::{deposit, overlap, overlap_all, spread, tangents, turn, turn_all};
+use crate::batch::turns::{
+    offsets, overlap, overlap_all, spread, tangents, turn, turn_all, unroll,
+};
 use pulp::Simd;
 
 /// Memory of the backward pass beside the tape.
@@ -203,14 +205,10 @@ fn observe<S: Simd>(
 ) {
     for x in (0..1 << block).step_by(1 << LOW) {
         let mut w = [simd.splat_f32s(0.0); 16];
-        for (&weight, &(mask, negated)) in weights.iter().zip(&plan.words) {
-            let odd = ((start | x) & mask >> LOW << LOW).count_ones() & 1 == 1;
+        let signs = &plan.signs[((start | x) >> LOW) * plan.words.len()..];
+        for ((&weight, &(mask, _)), &sign) in weights.iter().zip(&plan.words).zip(signs) {
             let at = &mut w[mask & 15];
-            *at = if odd == negated {
-                simd.add_f32s(*at, weight)
-            } else {
-                simd.sub_f32s(*at, weight)
-            };
+            *at = simd.mul_add_e_f32s(weight, simd.splat_f32s(sign), *at);
         }
         walsh16(simd, &mut w);
         let at = line(x);
@@ -243,28 +241,29 @@ fn ungather<S: Simd, const R: usize, const N: usize>(
     let scale =
         turns.iter().fold(1.0, |s, t| s / (1.0 + f64::from(t.tangent) * f64::from(t.tangent)));
     let mut overlaps = [simd.splat_f32s(0.0); R];
+    let offsets = offsets::<N>(turns);
     for group in 0..step.from.len() / N {
         let base = spread(group, turns);
         let zero = [simd.splat_f32s(0.0); N];
         let (mut lrs, mut lis, mut prs, mut pis) = (zero, zero, zero, zero);
-        for k in 0..N {
-            let at = line(base | deposit(k, turns));
+        unroll!(N, k, {
+            let at = line(base | offsets[k]);
             (lrs[k], prs[k]) = (lr[at], pr[at]);
-        }
+        });
         overlap::<S, R, N>(simd, &lrs, &prs, &mut overlaps);
         turn::<S, R, N, true>(simd, &mut lrs, &tangents);
-        for k in 0..N {
-            let at = line(base | deposit(k, turns));
+        unroll!(N, k, {
+            let at = line(base | offsets[k]);
             (lis[k], pis[k]) = (li[at], pi[at]);
-        }
+        });
         overlap::<S, R, N>(simd, &lis, &pis, &mut overlaps);
         turn::<S, R, N, true>(simd, &mut lis, &tangents);
         if phases {
             turn::<S, R, N, true>(simd, &mut prs, &tangents);
             turn::<S, R, N, true>(simd, &mut pis, &tangents);
         }
-        for k in 0..N {
-            let y = base | deposit(k, turns);
+        unroll!(N, k, {
+            let y = base | offsets[k];
             let x = step.from[y] as usize;
             if phases {
                 let product =
@@ -276,7 +275,7 @@ fn ungather<S: Simd, const R: usize, const N: usize>(
             let at = line(x);
             cr[at] = simd.mul_add_e_f32s(lis[k], fi, simd.mul_f32s(lrs[k], fr));
             ci[at] = simd.negate_mul_add_e_f32s(lrs[k], fi, simd.mul_f32s(lis[k], fr));
-        }
+        });
     }
     for (turn, o) in turns.iter().zip(overlaps) {
         by_slot[turn.slot] += f64::from(simd.reduce_sum_f32s(o));

@@ -3,7 +3,7 @@
 use crate::batch::plan::{Factor, Move, Plan, Turn};
 use crate::batch::planes::{Planes, line};
 use crate::batch::trig::sin_cos;
-use crate::batch::turns::{deposit, spread, tangents, turn, turn_all};
+use crate::batch::turns::{offsets, spread, tangents, turn, turn_all, turn_all_into, unroll};
 use pulp::Simd;
 
 /// Words read at most: [`qdllm_runtime::program::MAX_OUTPUTS`].
@@ -63,20 +63,39 @@ trait Source<S: Simd> {
 }
 
 /// The outer product of the factors: `sum_b L_b (x) R_b`.
-struct Outer<'a, S: Simd, const BONDS: usize> {
+struct Outer<S: Simd, const BONDS: usize> {
     cut: usize,
-    low: [Whole<'a, S>; BONDS],
-    high: [Whole<'a, S>; BONDS],
+    low: Packed<S, BONDS>,
+    high: Packed<S, BONDS>,
 }
 
-impl<S: Simd, const BONDS: usize> Source<S> for Outer<'_, S, BONDS> {
+/// Indices of a factor: half the qubits, rounded up.
+const SIDE: usize = 1 << qdllm_runtime::QUBITS.div_ceil(2);
+
+/// A factor's vectors, those of one index side by side: (real, imaginary) of each bond.
+type Packed<S, const BONDS: usize> = [[[<S as Simd>::f32s; 2]; BONDS]; SIDE];
+
+#[inline(always)]
+fn packed<S: Simd, const BONDS: usize>(simd: S, bonds: &mut [Planes]) -> Packed<S, BONDS> {
+    let mut all = [[[simd.splat_f32s(0.0); 2]; BONDS]; SIDE];
+    for (b, planes) in bonds.iter_mut().enumerate().take(BONDS) {
+        let indices = planes.indices();
+        let (re, im) = planes.parts(simd);
+        for (x, to) in all.iter_mut().enumerate().take(indices) {
+            to[b] = [re[line(x)], im[line(x)]];
+        }
+    }
+    all
+}
+
+impl<S: Simd, const BONDS: usize> Source<S> for Outer<S, BONDS> {
     #[inline(always)]
     fn at(&self, simd: S, x: usize) -> (S::f32s, S::f32s) {
-        let (below, above) = (line(x & ((1 << self.cut) - 1)), line(x >> self.cut));
+        let low = &self.low[x & ((1 << self.cut) - 1) & (SIDE - 1)];
+        let high = &self.high[x >> self.cut & (SIDE - 1)];
         let mut sum = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
         for b in 0..BONDS {
-            let (lr, li) = (self.low[b].0[below], self.low[b].1[below]);
-            let (hr, hi) = (self.high[b].0[above], self.high[b].1[above]);
+            let ([lr, li], [hr, hi]) = (low[b], high[b]);
             if b == 0 {
                 sum = (simd.mul_f32s(lr, hr), simd.mul_f32s(lr, hi));
             } else {
@@ -120,23 +139,24 @@ fn gather<S: Simd, F: Source<S>, const R: usize, const N: usize>(
     im: &mut [S::f32s],
 ) {
     let tangents = tangents::<S, R>(simd, high);
+    let offsets = offsets::<N>(high);
     for group in 0..step.from.len() / N {
         let base = spread(group, high);
         let (mut vr, mut vi) = ([simd.splat_f32s(0.0); N], [simd.splat_f32s(0.0); N]);
-        for k in 0..N {
-            let y = base | deposit(k, high);
+        unroll!(N, k, {
+            let y = base | offsets[k];
             let (sr, si) = source.at(simd, step.from[y] as usize);
             let [fr, fi] = step.factors[y];
             let (fr, fi) = (simd.splat_f32s(fr), simd.splat_f32s(fi));
             vr[k] = simd.negate_mul_add_e_f32s(si, fi, simd.mul_f32s(sr, fr));
             vi[k] = simd.mul_add_e_f32s(si, fr, simd.mul_f32s(sr, fi));
-        }
+        });
         turn::<S, R, N, false>(simd, &mut vr, &tangents);
         turn::<S, R, N, false>(simd, &mut vi, &tangents);
-        for k in 0..N {
-            let at = line(base | deposit(k, high));
+        unroll!(N, k, {
+            let at = line(base | offsets[k]);
             (re[at], im[at]) = (vr[k], vi[k]);
-        }
+        });
     }
 }
 
@@ -165,6 +185,8 @@ pub(crate) struct Tape {
     /// a gradient only `end` is used.
     pub mid: Vec<Planes>,
     pub end: Vec<Planes>,
+    /// One block on its way to the read-out.
+    block: Planes,
 }
 
 impl Tape {
@@ -177,6 +199,7 @@ impl Tape {
             high: FactorState::new(&plan.high),
             mid: states(if gradients { moves } else { 0 }),
             end: states(if gradients { moves } else { moves.min(2) }),
+            block: Planes::new(plan.qubits),
         }
     }
 }
@@ -218,22 +241,12 @@ pub(crate) fn expectations<S: Simd, const KEEP: bool>(
         let target = if KEEP { tape.mid[i].parts(simd) } else { now[0].parts(simd) };
         if i == 0 {
             let (low, high) = (&mut tape.low.after, &mut tape.high.after);
-            if let ([l0, l1], [h0, h1]) = (&mut low[..], &mut high[..]) {
-                let (l0, l1, h0, h1) =
-                    (l0.parts(simd), l1.parts(simd), h0.parts(simd), h1.parts(simd));
-                let outer = Outer::<S, 2> {
-                    cut: plan.cut,
-                    low: [Whole(l0.0, l0.1), Whole(l1.0, l1.1)],
-                    high: [Whole(h0.0, h0.1), Whole(h1.0, h1.1)],
-                };
+            let cut = plan.cut;
+            if low.len() == 2 {
+                let outer = Outer::<S, 2> { cut, low: packed(simd, low), high: packed(simd, high) };
                 gather_any(simd, &outer, step, above, target);
             } else {
-                let (l, h) = (low[0].parts(simd), high[0].parts(simd));
-                let outer = Outer::<S, 1> {
-                    cut: plan.cut,
-                    low: [Whole(l.0, l.1)],
-                    high: [Whole(h.0, h.1)],
-                };
+                let outer = Outer::<S, 1> { cut, low: packed(simd, low), high: packed(simd, high) };
                 gather_any(simd, &outer, step, above, target);
             }
         } else {
@@ -251,10 +264,20 @@ pub(crate) fn expectations<S: Simd, const KEEP: bool>(
                 er.copy_from_slice(&mr[lines.clone()]);
                 ei.copy_from_slice(&mi[lines]);
             }
+            if last && !KEEP {
+                // Nobody needs the last state itself: its lowest turns end in the read-out.
+                let (fused, before) = below.split_at(below.partition_point(|t| t.qubit < LOW));
+                let (br, bi) = tape.block.parts(simd);
+                let (br, bi) = (&mut br[..er.len()], &mut bi[..ei.len()]);
+                turn_all_into(simd, er, br, block, before);
+                turn_all_into(simd, ei, bi, block, before);
+                read::<S, true>(simd, plan, start, block, br, bi, fused, &mut sums);
+                continue;
+            }
             turn_all::<S, false>(simd, er, block, below);
             turn_all::<S, false>(simd, ei, block, below);
             if last {
-                read(simd, plan, start, block, er, ei, &mut sums);
+                read::<S, false>(simd, plan, start, block, er, ei, &[], &mut sums);
             }
         }
     }
@@ -280,30 +303,47 @@ pub(crate) fn walsh16<S: Simd>(simd: S, v: &mut [S::f32s; 16]) {
     }
 }
 
-/// Adds a block's part of every word's expectation to `sums`.
+/// Adds a block's part of every word's expectation to `sums`; with `TURN` after `turns`, which are on
+/// qubits below [`LOW`].
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
-fn read<S: Simd>(
+fn read<S: Simd, const TURN: bool>(
     simd: S,
     plan: &Plan,
     start: usize,
     block: usize,
     re: &[S::f32s],
     im: &[S::f32s],
+    turns: &[Turn],
     sums: &mut [S::f32s; WORDS],
 ) {
-    for x in (0..1 << block).step_by(1 << LOW) {
+    let mut tangents = [simd.splat_f32s(0.0); LOW];
+    for turn in turns {
+        tangents[turn.qubit & (LOW - 1)] = simd.splat_f32s(turn.tangent);
+    }
+    let signs = &plan.signs[(start >> LOW) * plan.words.len()..];
+    let chunks = signs.chunks_exact(plan.words.len());
+    for (x, signs) in (0..1 << block).step_by(1 << LOW).zip(chunks) {
         let at = line(x);
         let (re, im) = (&re[at..at + 16], &im[at..at + 16]);
-        let mut p = [simd.splat_f32s(0.0); 16];
+        let (mut p, mut v) = ([simd.splat_f32s(0.0); 16], [simd.splat_f32s(0.0); 16]);
+        v.copy_from_slice(re);
+        if TURN {
+            turn::<S, LOW, 16, false>(simd, &mut v, &tangents);
+        }
         for k in 0..16 {
-            p[k] = simd.mul_add_e_f32s(re[k], re[k], simd.mul_f32s(im[k], im[k]));
+            p[k] = simd.mul_f32s(v[k], v[k]);
+        }
+        v.copy_from_slice(im);
+        if TURN {
+            turn::<S, LOW, 16, false>(simd, &mut v, &tangents);
+        }
+        for k in 0..16 {
+            p[k] = simd.mul_add_e_f32s(v[k], v[k], p[k]);
         }
         walsh16(simd, &mut p);
-        for (sum, &(mask, negated)) in sums.iter_mut().zip(&plan.words) {
-            let odd = ((start | x) & mask >> LOW << LOW).count_ones() & 1 == 1;
-            let part = p[mask & 15];
-            *sum =
-                if odd == negated { simd.add_f32s(*sum, part) } else { simd.sub_f32s(*sum, part) };
+        for ((sum, &(mask, _)), &sign) in sums.iter_mut().zip(&plan.words).zip(signs) {
+            *sum = simd.mul_add_e_f32s(p[mask & 15], simd.splat_f32s(sign), *sum);
         }
     }
 }

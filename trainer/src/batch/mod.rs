@@ -53,6 +53,19 @@ impl Batch {
         Self { arch: Arch::new(), plan: Plan::new(circuit, parameters) }
     }
 
+    /// One batch for each register width that this machine has, the narrowest (one lane) first; `new`
+    /// takes the widest.
+    pub fn each_width(circuit: &Fused, parameters: &[f64]) -> Vec<Self> {
+        let mut widths = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            widths.extend(pulp::x86::V3::try_new().map(Arch::V3));
+            widths.extend(pulp::x86::V4::try_new().map(Arch::V4));
+        }
+        let plan = |arch| Self { arch, plan: Plan::new(circuit, parameters) };
+        widths.into_iter().map(plan).collect()
+    }
+
     /// Samples that one call takes: 16 with AVX-512, 8 with AVX2, else 1.
     pub fn lanes(&self) -> usize {
         self.arch.dispatch(Lanes)

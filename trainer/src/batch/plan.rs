@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub moves: Vec<Move>,
     /// Z words read at the end.
     pub words: Vec<(usize, bool)>,
+    /// For each 16 indices the sign with which each word's part of their sum counts.
+    pub signs: Vec<f32>,
     /// Angles of the fused circuit.
     pub angles: usize,
     /// Phases that couple the factors: (word on the low side - always the same -, on the high side, slot).
@@ -150,10 +152,18 @@ impl Plan {
         while !steps.ops.is_empty() {
             moves.push(steps.next_move(qubits));
         }
+        let signs = (0..1 << qubits).step_by(1 << LEAST).flat_map(|start| {
+            let of = move |&(mask, negated): &(u16, bool)| {
+                let odd = parity(mask >> LEAST << LEAST & start);
+                if odd == negated { 1.0 } else { -1.0 }
+            };
+            circuit.outputs.iter().map(of)
+        });
         Self {
             inputs,
             qubits,
             cut,
+            signs: signs.collect(),
             low: low.factor(low_tables),
             high: high.factor(high_tables),
             moves,

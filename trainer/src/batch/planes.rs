@@ -23,13 +23,19 @@ pub(crate) const fn line(x: usize) -> usize {
 pub(crate) struct Planes {
     lines: Vec<Line>,
     half: usize,
+    indices: usize,
 }
 
 impl Planes {
     /// Room for `qubits` qubits.
     pub fn new(qubits: usize) -> Self {
         let half = line((1 << qubits) - 1) + 1;
-        Self { lines: vec![Line([0.0; WIDTH]); 2 * half], half }
+        Self { lines: vec![Line([0.0; WIDTH]); 2 * half], half, indices: 1 << qubits }
+    }
+
+    /// Indices that it has room for.
+    pub fn indices(&self) -> usize {
+        self.indices
     }
 
     /// (real, imaginary). Narrow registers use the front of the memory only.

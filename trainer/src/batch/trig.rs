@@ -5,6 +5,8 @@ use std::f64::consts::{FRAC_1_PI, PI};
 
 /// Adding and subtracting it rounds a smaller number to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
+/// The same in double precision.
+const ROUND_WIDE: f64 = 6_755_399_441_055_744.0;
 /// pi in two parts, the second what `f32` leaves of the first.
 const PI_HIGH: f32 = std::f32::consts::PI;
 const PI_LOW: f32 = -8.742_278e-8;
@@ -54,9 +56,10 @@ pub(crate) fn sin_cos<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
 
 /// (cosine, sine) of `x` radians; the error is under 7e-8, the rounding to `f32` included.
 pub(crate) fn circle(x: f64) -> [f32; 2] {
-    let whole = (x * FRAC_1_PI).round();
-    let rest = x - whole * PI;
-    let sign = if whole.rem_euclid(2.0) == 0.0 { 1.0 } else { -1.0 };
+    // The last bit of the shifted number is that of the integer, and says whether it is odd.
+    let shifted = x * FRAC_1_PI + ROUND_WIDE;
+    let rest = x - (shifted - ROUND_WIDE) * PI;
+    let sign = if shifted.to_bits() & 1 == 0 { 1.0 } else { -1.0 };
     let square = rest * rest;
     let mut sin = 1.0 / 6_227_020_800.0;
     let mut cos = 1.0 / 479_001_600.0;

@@ -5,6 +5,21 @@ use crate::batch::plan::Turn;
 use crate::batch::planes::line;
 use pulp::Simd;
 
+/// Repeats a block for `$k` in `0..$n`, `$n` at most 8, as straight code: arrays indexed by `$k` then
+/// live in registers, which a loop with a long body does not achieve.
+macro_rules! unroll {
+    ($n:expr, $k:ident, $body:block) => {
+        unroll!(@ $n, $k, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $n:expr, $k:ident, $body:block, $($value:literal)*) => {
+        $(if $n > $value {
+            let $k: usize = $value;
+            $body
+        })*
+    };
+}
+pub(crate) use unroll;
+
 /// `index` with a zero bit put in at each of the (rising) qubits.
 #[inline(always)]
 pub(crate) fn spread(index: usize, turns: &[Turn]) -> usize {
@@ -77,11 +92,12 @@ pub(crate) fn tangents<S: Simd, const R: usize>(simd: S, turns: &[Turn]) -> [S::
     out
 }
 
+/// The indices of `N` amplitudes that turns mix, from the one where all their bits are clear.
 #[inline(always)]
-fn offsets<const N: usize>(turns: &[Turn]) -> [usize; N] {
+pub(crate) fn offsets<const N: usize>(turns: &[Turn]) -> [usize; N] {
     let mut out = [0; N];
     for (k, o) in out.iter_mut().enumerate() {
-        *o = line(deposit(k, turns));
+        *o = deposit(k, turns);
     }
     out
 }
@@ -93,7 +109,7 @@ fn turn_pass<S: Simd, const R: usize, const N: usize, const BACK: bool>(
     qubits: usize,
     turns: &[Turn],
 ) {
-    let offsets = offsets::<N>(turns);
+    let offsets = offsets::<N>(turns).map(line);
     let tangents = tangents::<S, R>(simd, turns);
     for group in 0..1 << (qubits - R) {
         let lines = &mut plane[line(spread(group, turns))..];
@@ -108,6 +124,31 @@ fn turn_pass<S: Simd, const R: usize, const N: usize, const BACK: bool>(
     }
 }
 
+/// As [`turn_pass`], from one plane into another.
+#[inline(always)]
+fn turn_into<S: Simd, const R: usize, const N: usize>(
+    simd: S,
+    from: &[S::f32s],
+    to: &mut [S::f32s],
+    qubits: usize,
+    turns: &[Turn],
+) {
+    let offsets = offsets::<N>(turns).map(line);
+    let tangents = tangents::<S, R>(simd, turns);
+    for group in 0..1 << (qubits - R) {
+        let start = line(spread(group, turns));
+        let (from, to) = (&from[start..], &mut to[start..]);
+        let mut v = [simd.splat_f32s(0.0); N];
+        for k in 0..N {
+            v[k] = from[offsets[k]];
+        }
+        turn::<S, R, N, false>(simd, &mut v, &tangents);
+        for k in 0..N {
+            to[offsets[k]] = v[k];
+        }
+    }
+}
+
 #[inline(always)]
 fn overlap_pass<S: Simd, const R: usize, const N: usize>(
     simd: S,
@@ -117,7 +158,7 @@ fn overlap_pass<S: Simd, const R: usize, const N: usize>(
     turns: &[Turn],
     sums: &mut [S::f32s],
 ) {
-    let offsets = offsets::<N>(turns);
+    let offsets = offsets::<N>(turns).map(line);
     let mut own = [simd.splat_f32s(0.0); R];
     for group in 0..1 << (qubits - R) {
         let at = line(spread(group, turns));
@@ -159,6 +200,28 @@ pub(crate) fn turn_all<S: Simd, const BACK: bool>(
         }
         turns = rest;
     }
+}
+
+/// As [`turn_all`], from one plane into another, which need not hold more than `qubits` qubits: what is
+/// not written back to a large state need not leave the nearest cache.
+#[inline(always)]
+pub(crate) fn turn_all_into<S: Simd>(
+    simd: S,
+    from: &[S::f32s],
+    to: &mut [S::f32s],
+    qubits: usize,
+    turns: &[Turn],
+) {
+    let most = if S::REGISTER_COUNT >= 32 { 4 } else { 3 };
+    let (now, rest) = turns.split_at(share(turns.len(), most));
+    match now.len() {
+        0 => to.copy_from_slice(from),
+        1 => turn_into::<S, 1, 2>(simd, from, to, qubits, now),
+        2 => turn_into::<S, 2, 4>(simd, from, to, qubits, now),
+        3 => turn_into::<S, 3, 8>(simd, from, to, qubits, now),
+        _ => turn_into::<S, 4, 16>(simd, from, to, qubits, now),
+    }
+    turn_all::<S, false>(simd, to, qubits, rest);
 }
 
 /// Adds the overlap of each turn's qubit to `sums`, for one plane.

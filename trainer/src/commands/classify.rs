@@ -1,17 +1,23 @@
-//! `qdllm classify`: texts to classes, through the runtime that devices run.
+//! `qdllm classify`: texts to classes, one by one through the runtime that devices run, a file in
+//! batches on all cores.
 
 use crate::commands::{load, takes_text};
 use crate::explain::explain;
+use crate::many::Many;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use qdllm_runtime::{Model, Scratch};
+use qdllm_runtime::{MAX_CLASSES, Model, Prediction, Scratch};
 use serde::Serialize;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// Lines of a file that are classified together.
+const BATCH: usize = 8192;
 
 /// Classify texts with a model file
 ///
-/// Texts come from the arguments, from --input, or line by line from standard input.
+/// Texts come from the arguments, from --input (in batches on all cores), or line by line from standard
+/// input.
 ///
 /// Examples:
 ///
@@ -69,34 +75,66 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     takes_text(&model, &args.model)?;
     let mut scratch = Box::new(Scratch::new());
     let mut out = std::io::stdout().lock();
+    if let Some(path) = &args.input {
+        return file(&model, path, args, &mut scratch, &mut BufWriter::new(out));
+    }
     let mut answer = |text: &str| one(&model, text, args, &mut scratch, &mut out);
     if !args.texts.is_empty() {
         return args.texts.iter().try_for_each(|text| answer(text));
     }
-    let (name, reader): (String, Box<dyn BufRead>) = match &args.input {
-        Some(path) => {
-            let name = path.display().to_string();
-            let file = std::fs::File::open(path).with_context(|| name.clone())?;
-            (name, Box::new(BufReader::new(file)))
-        }
-        None => {
-            if std::io::stdin().is_terminal() {
-                eprintln!("type a text a line; end with Ctrl-D");
-            }
-            ("standard input".into(), Box::new(std::io::stdin().lock()))
-        }
-    };
-    for (i, line) in reader.lines().enumerate() {
-        let line = match line {
-            Ok(line) => line,
-            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-                bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
-            }
-            Err(e) => return Err(e).context(name),
-        };
-        answer(&line)?;
+    if std::io::stdin().is_terminal() {
+        eprintln!("type a text a line; end with Ctrl-D");
     }
-    Ok(())
+    lines("standard input", std::io::stdin().lock()).try_for_each(|line| answer(&line?))
+}
+
+/// The lines of a text, errors with their number.
+fn lines(name: &str, reader: impl BufRead) -> impl Iterator<Item = Result<String>> {
+    reader.lines().enumerate().map(move |(i, line)| match line {
+        Ok(line) => Ok(line),
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+            bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
+        }
+        Err(e) => Err(e).context(name.to_owned()),
+    })
+}
+
+/// Classifies a file in batches; what comes before a bad line is answered.
+fn file(
+    model: &Model<'_>,
+    path: &Path,
+    args: &ClassifyArgs,
+    scratch: &mut Scratch,
+    out: &mut impl Write,
+) -> Result<()> {
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).with_context(|| name.clone())?;
+    let many = Many::new(model);
+    let mut memory = [0.0; MAX_CLASSES];
+    let mut all = lines(&name, BufReader::new(file));
+    loop {
+        let (mut texts, mut failed) = (Vec::new(), None);
+        for line in all.by_ref().take(BATCH) {
+            match line {
+                Ok(line) => texts.push(line),
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
+            }
+        }
+        for (text, answer) in texts.iter().zip(many.classify(&texts)?) {
+            let explanation =
+                if args.explain { Some(explain(model, text, scratch)?) } else { None };
+            write(model, text, &many.prediction(&answer, &mut memory), explanation, args, out)?;
+        }
+        out.flush()?;
+        match failed {
+            Some(e) => return Err(e),
+            None if texts.is_empty() => return Ok(()),
+            None => {}
+        }
+    }
 }
 
 fn one(
@@ -107,7 +145,21 @@ fn one(
     out: &mut impl Write,
 ) -> Result<()> {
     let explanation = if args.explain { Some(explain(model, text, scratch)?) } else { None };
-    let p = model.classify(text, scratch)?;
+    write(model, text, &model.classify(text, scratch)?, explanation, args, out)?;
+    // A device or a person on the other end of a pipe waits for each line.
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes one answer.
+fn write(
+    model: &Model<'_>,
+    text: &str,
+    p: &Prediction<'_>,
+    explanation: Option<Vec<crate::explain::Moved>>,
+    args: &ClassifyArgs,
+    out: &mut impl Write,
+) -> Result<()> {
     let top: Vec<(&str, f32)> = p.top(args.top).map(|(c, p)| (model.label(c), p)).collect();
     let answer = Answer {
         text,
@@ -125,8 +177,6 @@ fn one(
     } else {
         write_plain(&answer, out)?;
     }
-    // A device or a person on the other end of a pipe waits for each line.
-    out.flush()?;
     Ok(())
 }
 

@@ -3,21 +3,22 @@
 use crate::checkpoint::write_whole;
 use crate::commands::eval::read_labelled;
 use crate::commands::load;
-use crate::compile::polynomial;
+use crate::compile::{CompileError, Compiled, Task, polynomial, statevector, train};
 use crate::data::BadRows;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
 use qdllm_runtime::meta::Front;
-use qdllm_runtime::{Model, Probabilities};
+use qdllm_runtime::{Model, train::Cores};
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Add a compiled back end to a model
 ///
-/// Finds the smallest that decides at least the asked share of texts as the exact circuit does.
-/// Every second text chooses it; the share is reported on the others and written into the file. The
-/// statevector stays in the file, so readers without the back end run that.
+/// Finds the smallest that decides at least the asked share of texts as the exact circuit does. Half
+/// of the texts are fitted, a quarter chooses; the share on the last quarter is reported and written
+/// into the file. To hold on texts other than these, a tenth of the decisions that may differ are
+/// expected to. The statevector stays in the file, so readers without the back end run that.
 #[derive(Args, Debug)]
 pub struct CompileArgs {
     /// The model file
@@ -28,6 +29,12 @@ pub struct CompileArgs {
     /// Share of decisions that must equal the exact circuit's, over 0, at most 1
     #[arg(long, default_value_t = 0.999)]
     pub agreement: f64,
+    /// Tensor train: how cores are stored
+    #[arg(long, default_value = "auto")]
+    pub cores: CoresArg,
+    /// Tensor train: the circuit itself, to a millionth of its logits, in f32
+    #[arg(long, conflicts_with_all = ["cores", "agreement"])]
+    pub exact: bool,
     /// Labelled texts like those the model will see: .tsv, .csv or .jsonl
     #[arg(long)]
     pub data: PathBuf,
@@ -45,21 +52,60 @@ pub struct CompileArgs {
 /// Back ends that can be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BackEnd {
-    /// The largest monomials in the cosines and sines of the encoder angles
+    /// The most telling monomials in the cosines and sines of the encoder angles: the smallest
     Polynomial,
+    /// The circuit as a chain of small matrices: exact if need be
+    TensorTrain,
+    /// The circuit itself in 16-bit integers: nothing is added to the file but what was measured
+    StatevectorI16,
+}
+
+impl BackEnd {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Polynomial => Kind::Polynomial,
+            Self::TensorTrain => Kind::TensorTrain,
+            Self::StatevectorI16 => Kind::StatevectorI16,
+        }
+    }
+}
+
+/// How the entries of a tensor train's cores are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CoresArg {
+    /// Numbers of 32 bits, computed with as such
+    F32,
+    /// 16 bits, integers only
+    I16,
+    /// 8 bits, integers only
+    I8,
+    /// Integers, i8 where they do; f32 only where no integers agree well enough
+    Auto,
+}
+
+impl CoresArg {
+    /// What is tried, one after the other.
+    fn allowed(self) -> &'static [&'static [Cores]] {
+        match self {
+            Self::F32 => &[&[Cores::F32]],
+            Self::I16 => &[&[Cores::I16]],
+            Self::I8 => &[&[Cores::I8]],
+            Self::Auto => &[&[Cores::I8, Cores::I16], &[Cores::F32]],
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct Report {
     backend: &'static str,
-    monomials: usize,
+    made_of: String,
     asked: f32,
     agreement: f32,
     texts: u32,
     largest_logit_error: f32,
     section_bytes: usize,
     file_bytes: usize,
-    ram_bytes: usize,
+    ram_bytes: u32,
     multiply_adds: u32,
 }
 
@@ -78,30 +124,32 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     );
     let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
-    let compiled = polynomial(&model, &texts, args.agreement)
-        .with_context(|| args.data.display().to_string())?;
-    let mut sections: Vec<(Kind, Vec<u8>)> = Kind::ALL
-        .iter()
-        .filter(|&&kind| kind != Kind::Polynomial)
-        .filter_map(|&kind| Some((kind, model.container().get(kind)?.to_vec())))
-        .collect();
-    let section_bytes = compiled.section.len() + ENTRY_BYTES;
-    sections.push((Kind::Polynomial, compiled.section));
-    let file = write(&sections);
+    let asked = if args.exact { 1.0 } else { args.agreement };
+    let task = || Task::new(&model, &texts, asked);
+    let compile = || -> Result<Compiled, CompileError> {
+        match args.backend {
+            BackEnd::Polynomial => polynomial::polynomial(&task()?),
+            BackEnd::TensorTrain if args.exact => train::exact(&task()?),
+            BackEnd::TensorTrain => train::truncated(&task()?, args.cores.allowed()),
+            BackEnd::StatevectorI16 => statevector::statevector_i16(&model, &texts, asked),
+        }
+    };
+    let compiled = compile().with_context(|| args.data.display().to_string())?;
+    let file = with_section(&model, args.backend.kind(), &compiled);
     Model::parse(&file).context("internal error: the compiled model would be refused")?;
     write_whole(&args.out, &file)
         .with_context(|| format!("{}: cannot be written", args.out.display()))?;
     let measured = compiled.measured;
     let report = Report {
-        backend: "polynomial",
-        monomials: compiled.monomials,
+        backend: args.backend.kind().name(),
+        made_of: compiled.made_of,
         asked: measured.asked,
         agreement: measured.agreement,
         texts: measured.texts,
         largest_logit_error: measured.largest_logit_error,
-        section_bytes,
+        section_bytes: compiled.section.len() + ENTRY_BYTES,
         file_bytes: file.len(),
-        ram_bytes: size_of::<Probabilities>(),
+        ram_bytes: measured.ram_bytes,
         multiply_adds: measured.multiply_adds,
     };
     if args.json {
@@ -112,9 +160,21 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     Ok(())
 }
 
+/// The model's file with one section more, or in place of what it had of that kind.
+fn with_section(model: &Model<'_>, kind: Kind, compiled: &Compiled) -> Vec<u8> {
+    let sections: Vec<(Kind, Vec<u8>)> = Kind::ALL
+        .iter()
+        .filter_map(|&k| {
+            let old = model.container().get(k).map(<[u8]>::to_vec);
+            Some((k, if k == kind { compiled.section.clone() } else { old? }))
+        })
+        .collect();
+    write(&sections)
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "back end      {}, {} monomials", self.backend, self.monomials)?;
+        writeln!(f, "back end      {}: {}", self.backend, self.made_of)?;
         writeln!(
             f,
             "agreement     {:.4} of {} texts that did not choose it ({} asked)",

@@ -90,6 +90,13 @@ pub struct DistillArgs {
     /// How the vocabulary is chosen [default: chi-squared]
     #[arg(long)]
     pub select: Option<Criterion>,
+    /// `OpenQASM` 2 file of the circuit to train, up to 11 qubits [default: the preset `paper`]
+    ///
+    /// Names in its angles are the parameters to train, x0 to x10 the encoder's inputs; without an
+    /// encoder of its own, RX of an input is put in front of each qubit. Read are the measured qubits,
+    /// or all if none is measured.
+    #[arg(long)]
+    pub circuit: Option<PathBuf>,
     /// Bits of a row's entries, 4 or 8 [default: 4]
     #[arg(long)]
     pub row_bits: Option<u8>,
@@ -182,6 +189,7 @@ impl DistillArgs {
             prefixes => config.student.prefixes,
             pooling => config.student.pooling,
             select => config.student.select,
+            circuit => config.student.circuit,
             row_bits => config.student.row_bits,
             reject_below => config.student.reject_below,
             seed => config.training.seed,

@@ -6,14 +6,15 @@ use crate::config::Config;
 use crate::data::{BadRows, Rows};
 use crate::distil::Prepared;
 use crate::encoded::HostVocab;
+use crate::many::Many;
 use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::student::Heart;
 use crate::train::Moment;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_runtime::Model;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
-use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ pub struct EvalArgs {
 /// The student's figures beside the control's.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
-    /// The student, through the runtime.
+    /// The student, its circuit in batches.
     pub student: Report,
     /// Bytes of its file.
     pub student_bytes: usize,
@@ -107,16 +108,13 @@ pub fn evaluate(
     takes_text(&model, model_path)?;
     let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
-    let mut scratch = Box::new(Scratch::new());
-    let student: Vec<Vec<f32>> = texts
-        .iter()
-        .map(|text| Ok(model.classify(text, &mut scratch)?.probabilities().to_vec()))
-        .collect::<Result<_, qdllm_runtime::Error>>()?;
+    let answers = Many::new(&model).classify(&texts)?;
+    let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
     let control = match config {
         Some(config) => Some(control(config, &texts, quiet, &classes)?),
         None => None,
     };
-    let circuit: usize = [Kind::Program, Kind::Source]
+    let circuit: usize = [Kind::Program, Kind::Source, Kind::Qasm]
         .iter()
         .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
         .sum();

@@ -4,6 +4,7 @@ use crate::commands::load;
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, VERSION};
+use qdllm_runtime::measured::Measured;
 use qdllm_runtime::meta::Front;
 use qdllm_runtime::program::Op;
 use qdllm_runtime::{Model, Scratch};
@@ -29,6 +30,7 @@ struct Inspection<'a> {
     front: String,
     sections: Vec<(&'static str, usize)>,
     circuit: Circuit,
+    compiled: Vec<BackEnd>,
     temperature: f32,
     reject_below: f32,
     provenance: Vec<(&'a str, &'a str)>,
@@ -42,6 +44,26 @@ struct Circuit {
     fused_rotations: usize,
     index_maps: usize,
     outputs: usize,
+    /// The circuit as it was given, if not the preset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qasm: Option<String>,
+    /// Its named angles in radians.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    angles_rad: Vec<(String, f32)>,
+}
+
+/// A compiled back end and what its section states.
+#[derive(Serialize)]
+struct BackEnd {
+    name: &'static str,
+    made_of: String,
+    asked: f32,
+    agreement: f32,
+    texts: u32,
+    largest_logit_error: f32,
+    section_bytes: usize,
+    ram_bytes: u32,
+    multiply_adds: u32,
 }
 
 /// Runs the command.
@@ -80,13 +102,20 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
     let program = model.program();
+    let qasm = model.qasm();
+    let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
+        let names = qdllm_runtime::qasm::Circuit::read(q.text).map(|c| c.names).unwrap_or_default();
+        names.into_iter().zip(q.angles_rad()).collect()
+    });
     let mut circuit = Circuit {
         qubits: program.qubits(),
-        named_angles: model.source().map_or(0, |s| s.angles_rad().count()),
+        named_angles: model.source().map_or(0, |s| s.angles_rad().count()) + angles_rad.len(),
         fused_phases: 0,
         fused_rotations: 0,
         index_maps: 0,
         outputs: program.outputs(),
+        qasm: qasm.map(|q| q.text.to_owned()),
+        angles_rad,
     };
     for op in program.ops() {
         match op {
@@ -95,7 +124,9 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
             Op::Linear(_) => circuit.index_maps += 1,
         }
     }
+    let compiled = compiled(model);
     Inspection {
+        compiled,
         bytes: model.len_bytes(),
         format_version: VERSION,
         ram_bytes: size_of::<Scratch>(),
@@ -107,6 +138,38 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         reject_below: model.head().reject_below(),
         provenance: model.provenance().collect(),
     }
+}
+
+fn compiled(model: &Model<'_>) -> Vec<BackEnd> {
+    let mut all = Vec::new();
+    let mut add = |kind: Kind, made_of: String, m: &Measured| {
+        all.push(BackEnd {
+            name: kind.name(),
+            made_of,
+            asked: m.asked,
+            agreement: m.agreement,
+            texts: m.texts,
+            largest_logit_error: m.largest_logit_error,
+            section_bytes: model.container().get(kind).map_or(0, <[u8]>::len),
+            ram_bytes: m.ram_bytes,
+            multiply_adds: m.multiply_adds,
+        });
+    };
+    if let Some(measured) = model.measured_i16() {
+        let amplitudes = 1_u32 << model.program().qubits();
+        add(Kind::StatevectorI16, format!("{amplitudes} amplitudes"), &measured);
+    }
+    if let Some(train) = model.train() {
+        let cores = format!("{:?}", train.cores()).to_lowercase();
+        let made_of = format!("{cores} cores, widest bond {}", train.widest());
+        add(Kind::TensorTrain, made_of, train.measured());
+    }
+    if let Some(polynomial) = model.polynomial() {
+        let monomials = polynomial.nodes().filter(|n| n.weights().next().is_some()).count();
+        let made_of = format!("{monomials} monomials, {} products", polynomial.nodes().count());
+        add(Kind::Polynomial, made_of, polynomial.measured());
+    }
+    all
 }
 
 impl std::fmt::Display for Inspection<'_> {
@@ -124,6 +187,20 @@ impl std::fmt::Display for Inspection<'_> {
             "circuit      {} qubits, {} named angles; fused: {} phases, {} rotations, {} index maps, {} read-outs",
             c.qubits, c.named_angles, c.fused_phases, c.fused_rotations, c.index_maps, c.outputs
         )?;
+        for b in &self.compiled {
+            writeln!(f, "back end     {}: {}, {} bytes", b.name, b.made_of, b.section_bytes)?;
+            writeln!(
+                f,
+                "             {:.4} of {} texts as the statevector ({} asked), logits within {:.4}, {} bytes of RAM, {} multiply-adds",
+                b.agreement, b.texts, b.asked, b.largest_logit_error, b.ram_bytes, b.multiply_adds
+            )?;
+        }
+        if let Some(qasm) = &c.qasm {
+            qasm.lines().try_for_each(|line| writeln!(f, "             {line}"))?;
+            for (name, angle) in &c.angles_rad {
+                writeln!(f, "             {name} = {angle}")?;
+            }
+        }
         writeln!(f, "temperature  {:.4}", self.temperature)?;
         writeln!(f, "rejects      below probability {}", self.reject_below)?;
         for (name, value) in &self.provenance {

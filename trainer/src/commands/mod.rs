@@ -5,6 +5,7 @@ use qdllm_runtime::Model;
 use qdllm_runtime::meta::Front;
 use std::path::Path;
 
+pub mod agreement;
 pub mod bench;
 pub mod classify;
 pub mod compile;

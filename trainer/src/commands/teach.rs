@@ -152,7 +152,9 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         return remote::ask(args, texts);
     }
     #[cfg(feature = "teacher")]
-    return local::ask(args, texts);
+    {
+        local::ask(args, texts)
+    }
     #[cfg(not(feature = "teacher"))]
     bail!("give --endpoint; local models need a build with `--features teacher`")
 }

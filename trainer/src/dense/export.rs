@@ -56,6 +56,7 @@ pub fn export(
         circuit: shape.circuit().clone(),
         parameters: shape.angles_rad(theta),
         preset: Some(CircuitPreset::Paper),
+        qasm: None,
         head: theta[shape.head_range()].to_vec(),
         temperature: trained.temperature,
         reject_below: config.student.reject_below,

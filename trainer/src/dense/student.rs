@@ -6,16 +6,15 @@ use std::ops::Range;
 use qdllm_runtime::QUBITS;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::PAPER_ANGLES;
-use qdllm_runtime::features::Pool;
 use qdllm_runtime::fuse::Fused;
 use rand::Rng;
 use rayon::prelude::*;
 
 use crate::adjoint::to_parameters;
+use crate::ansatz::Ansatz;
 use crate::batch::{Batch, Sums, Work};
 use crate::loss::{LossWeights, loss};
 use crate::seed::stream;
-use crate::student::{Heart, Shape};
 
 /// Sizes of a student and where its parameters lie in the flat vector.
 pub struct DenseShape {
@@ -44,7 +43,7 @@ pub struct Sample<'a> {
 impl DenseShape {
     /// A student with the circuit `paper`.
     pub fn new(inputs: usize, classes: usize, squash: Squash) -> Self {
-        let circuit = Shape::new(1, classes, Heart::Circuit, Pool::Mean).circuit().clone();
+        let circuit = Ansatz::paper().fused().clone();
         Self { inputs, classes, squash, circuit }
     }
 

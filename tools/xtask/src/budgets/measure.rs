@@ -2,7 +2,7 @@
 
 use super::file::{Figures, Image};
 use crate::elf;
-use crate::firmware::Program;
+use crate::firmware::{PACKAGE, Program};
 use crate::qemu::Device;
 use crate::repo::Repo;
 use anyhow::{Context, Result, ensure};
@@ -15,6 +15,7 @@ use std::path::Path;
 pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
     let features = image.backends.join(",");
     let program = Program {
+        package: PACKAGE,
         name: "measure",
         target: &image.target,
         profile: &image.profile,
@@ -31,7 +32,7 @@ pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
             let fields = line.split('\t').filter_map(|field| field.split_once('='));
             let found = fields.into_iter().find(|(key, _)| *key == name);
             let (_, value) = found.with_context(|| format!("no {name} in {line:?}"))?;
-            value.parse().with_context(|| format!("{name} in {line:?}"))
+            u32::from_str_radix(value, 16).with_context(|| format!("{name} in {line:?}"))
         };
         ensure!(line.contains(&format!("backend={backend}\t")), "{line:?} is not of {backend}");
         let instructions = field("instructions")?;
@@ -39,7 +40,7 @@ pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
         if image.backends.len() == 1 {
             figures.instructions = instructions;
         }
-        figures.ram_bytes = figures.ram_bytes.max(field("static_bytes")? + field("stack_bytes")?);
+        figures.ram_bytes = figures.ram_bytes.max(field("static")? + field("stack")?);
     }
     let code = device.code()?;
     ensure!(code == 0, "the image ended with code {code}");

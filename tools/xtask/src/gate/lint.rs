@@ -10,9 +10,11 @@ use anyhow::Result;
 /// Turns every lint into an error.
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
-/// Formatting of both workspaces.
+/// Formatting of all workspaces.
 pub fn fmt(repo: &Repo) -> Result<Outcome> {
-    for run in [repo.host("cargo").arg("fmt"), repo.firmware_on_host("fmt")] {
+    let fuzz = repo.host("cargo").args(["fmt", "--manifest-path"]);
+    let fuzz = fuzz.arg(repo.root.join("runtime/fuzz/Cargo.toml"));
+    for run in [repo.host("cargo").arg("fmt"), repo.firmware_on_host("fmt"), fuzz] {
         run.args(["--all", "--check"]).go()?;
     }
     Ok(Outcome::Done(Counts::default()))
@@ -57,7 +59,7 @@ pub fn board(repo: &Repo, targets: bool) -> Result<Outcome> {
         return Ok(Outcome::Skipped(why.to_owned()));
     }
     repo.bare("cargo")
-        .args(["clippy", "--release", "--package", "qdllm-qemu"])
+        .args(["clippy", "--release", "--package", "qdllm-mps2-an386"])
         .args(["--target", DEMO_TARGET])
         .args(DENY)
         .go()?;

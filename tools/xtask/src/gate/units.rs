@@ -41,6 +41,16 @@ pub fn teacher(repo: &Repo) -> Result<Outcome> {
     counted(repo.host("cargo").arg("test").args(only).args(["--test", "teacher"]))
 }
 
+/// The fuzz targets on the inputs that the repository keeps.
+pub fn fuzz_corpus(repo: &Repo) -> Result<Outcome> {
+    let manifest = repo.root.join("runtime/fuzz/Cargo.toml");
+    counted(
+        repo.host("cargo")
+            .args(["test", "--lib", "--no-fail-fast", "--manifest-path"])
+            .arg(manifest),
+    )
+}
+
 /// The firmware's board-free part.
 pub fn firmware_app(repo: &Repo) -> Result<Outcome> {
     counted(repo.firmware_on_host("test").args(["--package", "qdllm-app", "--no-fail-fast"]))

@@ -24,8 +24,14 @@ pub use qemu::PROGRAM as QEMU;
 pub const DEMO_TARGET: &str = "thumbv7em-none-eabihf";
 
 /// Every target that the tests build for.
-pub const ALL_TARGETS: [&str; 4] =
-    ["thumbv6m-none-eabi", "thumbv7m-none-eabi", DEMO_TARGET, "thumbv8m.main-none-eabihf"];
+pub const ALL_TARGETS: [&str; 6] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    DEMO_TARGET,
+    "thumbv8m.main-none-eabi",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imac-unknown-none-elf",
+];
 
 const TOPIC: &str = "setup";
 
@@ -94,6 +100,16 @@ pub fn ensure(repo: &Repo, targets: &[&str]) -> Result<()> {
     }
     let _lock = lock()?;
     provide(repo, &targets, None, true)
+}
+
+/// Those of `targets` whose libraries are there.
+///
+/// # Errors
+/// When the compiler cannot be asked.
+pub fn installed<'t>(repo: &Repo, targets: &[&'t str]) -> Result<Vec<&'t str>> {
+    let all: Vec<String> = targets.iter().map(|&target| target.to_owned()).collect();
+    let missing = targets::missing(repo, &all)?;
+    Ok(targets.iter().copied().filter(|target| missing.iter().all(|m| m != target)).collect())
 }
 
 /// QEMU's packages come over the network while the compiler works, so both run at once.

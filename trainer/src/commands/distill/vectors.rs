@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use qdllm_runtime::Scratch;
 
 use super::{Keep, Outcome, beside, line, reopen};
@@ -70,6 +70,12 @@ pub fn distill(
     keep: Keep,
     progress: &mut Progress,
 ) -> Result<Outcome> {
+    if let Some(circuit) = &config.student.circuit {
+        bail!("{}: --vectors trains the preset circuit; leave --circuit out", circuit.display());
+    }
+    if out.is_dir() {
+        bail!("{}: is a folder; --out names a file", out.display());
+    }
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
     if keep.restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;

@@ -1,0 +1,238 @@
+//! The console: a typed line in, one line out.
+
+use crate::LINE_BYTES;
+use crate::answer::Answer;
+use crate::engine::Engine;
+use crate::flash::SlotFlash;
+use crate::meter::Meter;
+use crate::run::{App, End};
+use embedded_io::Write;
+use qdllm_link::Fault;
+use qdllm_link::message::Cost;
+use qdllm_runtime::{Model, Prediction};
+
+/// Classifications of one `:bench`.
+const BENCH_RUNS: u16 = 10;
+
+/// The answer to `:help`.
+const HELP: &str = "help\ttype a sentence to classify it, or a command: \
+    :info (board and memory), :model (classes), :bench (time of a classification), :quit";
+
+impl<'m, F, M, E> App<'_, 'm, F, M, E>
+where
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    /// The model in use.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn model(&self) -> Result<Model<'m>, Fault> {
+        let active = self.boot.active.as_ref();
+        active.map(|found| found.model).ok_or_else(|| self.boot.fault())
+    }
+
+    /// Classifies a text and counts what that takes.
+    pub(crate) fn classify(
+        &mut self,
+        text: &str,
+    ) -> Result<(Model<'m>, Prediction<'_>, Cost), Fault> {
+        let model = self.model()?;
+        self.meter.start();
+        let prediction = self.engine.classify(&model, text);
+        let cost = Cost {
+            instructions: self.meter.instructions(),
+            cycles: self.meter.cycles(),
+            microseconds: self.meter.microseconds(),
+        };
+        Ok((model, prediction?, cost))
+    }
+
+    /// What one classification of the built-in sentence takes, on average.
+    pub(crate) fn bench(&mut self, runs: u16) -> Result<Cost, Fault> {
+        let text = self.slots.about.probe;
+        let mut sum = Cost::default();
+        for _ in 0..runs {
+            let (.., cost) = self.classify(text)?;
+            sum.instructions = sum.instructions.saturating_add(cost.instructions);
+            sum.cycles = sum.cycles.saturating_add(cost.cycles);
+            sum.microseconds = sum.microseconds.saturating_add(cost.microseconds);
+        }
+        let mean = |total: u64| total / u64::from(runs.max(1));
+        Ok(Cost {
+            instructions: mean(sum.instructions),
+            cycles: mean(sum.cycles),
+            microseconds: mean(sum.microseconds),
+        })
+    }
+}
+
+/// The first line: `ready` with the fields of `:info`, or why there is no model.
+#[inline(never)]
+pub(crate) fn ready<'m, P, F, M, E>(
+    app: &App<'_, 'm, F, M, E>,
+    port: &mut P,
+) -> Result<(), P::Error>
+where
+    P: Write,
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    match app.model() {
+        Ok(_) => info("ready", app, port),
+        Err(fault) => refuse(fault, port),
+    }
+}
+
+/// The answer to a line, and whether it ends the loop.
+#[inline(never)]
+pub(crate) fn answer<'m, P, F, M, E>(
+    app: &mut App<'_, 'm, F, M, E>,
+    line: &str,
+    port: &mut P,
+) -> Result<Option<End>, P::Error>
+where
+    P: Write,
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    match line {
+        ":quit" => return Ok(Some(End::Quit)),
+        ":info" => info("info", app, port)?,
+        ":help" => Answer::new(port).text(HELP).end()?,
+        ":model" => match app.model() {
+            Ok(model) => describe(&model, port)?,
+            Err(fault) => refuse(fault, port)?,
+        },
+        ":bench" => match app.bench(BENCH_RUNS) {
+            Ok(cost) => bench(cost, port)?,
+            Err(fault) => refuse(fault, port)?,
+        },
+        text => match app.classify(text) {
+            Ok((model, prediction, cost)) => class(&model, &prediction, cost, port)?,
+            Err(fault) => refuse(fault, port)?,
+        },
+    }
+    Ok(None)
+}
+
+/// Sends the answer to what cannot be done: `!`, a number, and what is wrong.
+///
+/// # Errors
+/// Those of the port.
+pub(crate) fn refuse<P: Write>(fault: Fault, port: &mut P) -> Result<(), P::Error> {
+    let answer = Answer::new(port).text("!").number(fault.number().into()).text("\t");
+    match fault {
+        Fault::LineTooLong => answer.text("line longer than ").number(LINE_BYTES as u64),
+        other => answer.shown(other),
+    }
+    .end()
+}
+
+/// Label, probability, instructions, class, all probabilities.
+fn class<P: Write>(
+    model: &Model<'_>,
+    prediction: &Prediction<'_>,
+    cost: Cost,
+    port: &mut P,
+) -> Result<(), P::Error> {
+    let mut answer = Answer::new(port)
+        .name(model.label(prediction.class()))
+        .text("\t")
+        .probability(prediction.probability())
+        .text("\t")
+        .number(cost.instructions)
+        .text("\t")
+        .number(prediction.class() as u64);
+    let mut separator = "\t";
+    for &probability in prediction.probabilities() {
+        answer = answer.text(separator).probability(probability);
+        separator = ",";
+    }
+    if prediction.is_rejected() {
+        answer = answer.text("\trejected");
+    }
+    answer.end()
+}
+
+/// What the board, its slots and its memory are, after `word`.
+fn info<'m, P, F, M, E>(
+    word: &str,
+    app: &App<'_, 'm, F, M, E>,
+    port: &mut P,
+) -> Result<(), P::Error>
+where
+    P: Write,
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    let model = app.model().ok();
+    let active = app.boot.active.as_ref();
+    let fields = [
+        ("\tclasses=", model.map_or(0, |model| model.classes())),
+        ("\tmodel_bytes=", model.map_or(0, |model| model.len_bytes())),
+        ("\tclassifier_ram_bytes=", size_of::<E>()),
+        ("\tstatic_ram_bytes=", app.meter.static_bytes()),
+        ("\tstack_bytes=", app.meter.stack_bytes()),
+        ("\tcapacity=", app.slots.capacity(app.boot.spare()) as usize),
+        ("\tsequence=", active.map_or(0, |found| found.header.sequence as usize)),
+        ("\tfloor=", crate::put::floor(&app.boot) as usize),
+    ];
+    let mut answer = Answer::new(port)
+        .text(word)
+        .text("\tversion=")
+        .text(env!("CARGO_PKG_VERSION"))
+        .text("\tboard=")
+        .text(app.slots.about.name)
+        .text("\tengine=")
+        .text(E::NAME);
+    for (name, value) in fields {
+        answer = answer.text(name).number(value as u64);
+    }
+    for (slot, fault) in app.boot.faults.iter().enumerate() {
+        answer = answer.text("\tslot").number(slot as u64).text("=");
+        answer = match fault {
+            Some(fault) => answer.text("!").number(fault.number().into()),
+            None if active.is_some_and(|found| found.slot == slot) => answer.text("active"),
+            None => answer.text("usable"),
+        };
+    }
+    answer.end()
+}
+
+/// The model in use and its classes.
+fn describe<P: Write>(model: &Model<'_>, port: &mut P) -> Result<(), P::Error> {
+    let checksum = model.container().bytes().last_chunk().copied().unwrap_or_default();
+    let mut answer = Answer::new(port)
+        .text("model\tbytes=")
+        .number(model.len_bytes() as u64)
+        .text("\tchecksum=")
+        .number(u32::from_le_bytes(checksum).into())
+        .text("\tclasses=")
+        .number(model.classes() as u64);
+    let mut separator = "\tlabels=";
+    for class in 0..model.classes() {
+        answer = answer.text(separator).name(model.label(class));
+        separator = ",";
+    }
+    answer.end()
+}
+
+/// What one classification takes; only what the board can count.
+fn bench<P: Write>(cost: Cost, port: &mut P) -> Result<(), P::Error> {
+    let mut answer = Answer::new(port).text("bench\truns=").number(BENCH_RUNS.into());
+    for (name, value) in [
+        ("\tinstructions=", cost.instructions),
+        ("\tcycles=", cost.cycles),
+        ("\tmicroseconds=", cost.microseconds),
+    ] {
+        if value != 0 {
+            answer = answer.text(name).number(value);
+        }
+    }
+    answer.end()
+}

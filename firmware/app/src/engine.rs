@@ -1,0 +1,85 @@
+//! The back end that a firmware image is built with.
+
+use qdllm_link::Fault;
+use qdllm_runtime::{Error, Model, Prediction};
+
+/// A way to run a model, with all the memory that it writes beside the stack.
+pub trait Engine {
+    /// Its name in `info`.
+    const NAME: &'static str;
+
+    /// Says whether this engine can run `model` at all; a model is asked before it is activated and
+    /// at every start.
+    ///
+    /// # Errors
+    /// What stands against it, such as a compiled back end that the model does not carry.
+    fn check(&self, model: &Model<'_>) -> Result<(), Fault>;
+
+    /// Classifies a text.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error>;
+}
+
+#[cfg(feature = "statevector")]
+impl Engine for qdllm_runtime::Scratch {
+    const NAME: &'static str = "statevector f32";
+
+    fn check(&self, _: &Model<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
+        model.classify(text, self)
+    }
+}
+
+#[cfg(feature = "statevector-i16")]
+impl Engine for qdllm_runtime::ScratchI16 {
+    const NAME: &'static str = "statevector i16";
+
+    fn check(&self, _: &Model<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
+        model.classify_i16(text, self)
+    }
+}
+
+/// The compiled polynomial, with room for one probability a class.
+#[cfg(feature = "polynomial")]
+#[derive(Debug)]
+pub struct Polynomial([f32; qdllm_runtime::MAX_CLASSES]);
+
+#[cfg(feature = "polynomial")]
+impl Polynomial {
+    /// Fresh memory; usable in a `static`.
+    pub const fn new() -> Self {
+        Self([0.0; qdllm_runtime::MAX_CLASSES])
+    }
+}
+
+#[cfg(feature = "polynomial")]
+impl Default for Polynomial {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "polynomial")]
+impl Engine for Polynomial {
+    const NAME: &'static str = "polynomial";
+
+    fn check(&self, model: &Model<'_>) -> Result<(), Fault> {
+        match model.polynomial() {
+            Some(_) => Ok(()),
+            None => Err(Error::NoBackEnd.into()),
+        }
+    }
+
+    fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
+        model.classify_by_polynomial(text, &mut self.0)
+    }
+}

@@ -1,0 +1,100 @@
+//! What the app asks of flash: `embedded-storage`, and a view of it in memory.
+
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
+};
+
+/// NOR flash that the processor also sees as memory, so that a model is used where it lies.
+///
+/// Addresses are those of [`ReadNorFlash`] and [`NorFlash`]. `WRITE_SIZE` must divide 32 and
+/// `ERASE_SIZE` the length of a slot.
+pub trait SlotFlash<'m>: NorFlash {
+    /// The bytes from `offset` on, `length` of them, as they lie in memory; shorter or empty where
+    /// that is beyond the flash.
+    ///
+    /// They need to stay readable and constant only until something is erased or written there: the
+    /// app keeps no part of a slot that it erases or writes, except the header of the slot in use,
+    /// which it reads anew each time.
+    fn map(&self, offset: u32, length: usize) -> &'m [u8];
+}
+
+/// A board whose model can only be replaced from outside: one region, read and never written.
+///
+/// A bare model file at its front is used as it is. Every attempt to write ends in
+/// [`Fault::Flash`](qdllm_link::Fault::Flash).
+#[derive(Debug)]
+pub struct ReadOnly<'m>(pub &'m [u8]);
+
+/// Nothing can be written here.
+#[derive(Clone, Copy, Debug)]
+pub struct NotWritable;
+
+impl NorFlashError for NotWritable {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::Other
+    }
+}
+
+impl ErrorType for ReadOnly<'_> {
+    type Error = NotWritable;
+}
+
+impl ReadNorFlash for ReadOnly<'_> {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NotWritable> {
+        let found = self.map(offset, bytes.len());
+        if found.len() != bytes.len() {
+            return Err(NotWritable);
+        }
+        for (to, from) in bytes.iter_mut().zip(found) {
+            *to = *from;
+        }
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl NorFlash for ReadOnly<'_> {
+    const WRITE_SIZE: usize = 1;
+    const ERASE_SIZE: usize = 1;
+
+    fn erase(&mut self, _: u32, _: u32) -> Result<(), NotWritable> {
+        Err(NotWritable)
+    }
+
+    fn write(&mut self, _: u32, _: &[u8]) -> Result<(), NotWritable> {
+        Err(NotWritable)
+    }
+}
+
+impl<'m> SlotFlash<'m> for ReadOnly<'m> {
+    fn map(&self, offset: u32, length: usize) -> &'m [u8] {
+        let rest = self.0.get(offset as usize..).unwrap_or_default();
+        rest.get(..length).unwrap_or(rest)
+    }
+}
+
+/// Where the two slots lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Address of each slot in the flash; a multiple of its `ERASE_SIZE`.
+    pub offsets: [u32; 2],
+    /// Length of each slot, a multiple of `ERASE_SIZE`; 0 for the second where a board has one slot.
+    pub lengths: [u32; 2],
+}
+
+impl Layout {
+    /// Two slots of `length` bytes, one after the other from `offset` on.
+    pub const fn pair(offset: u32, length: u32) -> Self {
+        Self { offsets: [offset, offset + length], lengths: [length, length] }
+    }
+
+    /// One slot that is never written; for [`ReadOnly`].
+    pub const fn single(length: u32) -> Self {
+        Self { offsets: [0, 0], lengths: [length, 0] }
+    }
+}

@@ -1,0 +1,179 @@
+//! The protocol: a frame in, a frame out. `firmware/PROTOCOL.md` describes it byte by byte.
+
+use crate::engine::Engine;
+use crate::flash::SlotFlash;
+use crate::meter::Meter;
+use crate::put::{self, Transfer, id};
+use crate::run::{App, End};
+use crate::switch;
+use embedded_io::Write;
+use qdllm_link::message::{Class, Info, ModelId, Request, Response, Slot};
+use qdllm_link::{Fault, frame};
+use qdllm_runtime::MAX_CLASSES;
+
+/// Room for the largest table of probabilities.
+pub(crate) type Table = [u8; 4 * MAX_CLASSES];
+
+/// The most classifications of one request.
+const MAX_RUNS: u16 = 1000;
+
+/// Answers the frame that lies at the front of `buffer`; says whether it ends the loop.
+#[inline(never)]
+pub(crate) fn answer<'m, P, F, M, E>(
+    app: &mut App<'_, 'm, F, M, E>,
+    (transfer, table): (&mut Option<Transfer>, &mut Table),
+    buffer: &mut [u8],
+    length: usize,
+    port: &mut P,
+) -> Result<Option<End>, P::Error>
+where
+    P: Write,
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    let (number, response) = match frame::open(buffer.get(..length).unwrap_or_default()) {
+        Ok((number, request)) => {
+            let response = app.respond(transfer, request, table);
+            (number, response.unwrap_or_else(|fault| refusal(fault, transfer.as_ref())))
+        }
+        Err((number, fault)) => (number, refusal(fault, None)),
+    };
+    send(number, &response, buffer, port)?;
+    let reset = matches!(response, Response::Switched { reset: true });
+    Ok(reset.then_some(End::Reset))
+}
+
+/// Answers what is no frame; request number 0.
+#[inline(never)]
+pub(crate) fn refuse<P: Write>(
+    fault: Fault,
+    buffer: &mut [u8],
+    port: &mut P,
+) -> Result<(), P::Error> {
+    send(0, &refusal(fault, None), buffer, port)
+}
+
+fn refusal(fault: Fault, transfer: Option<&Transfer>) -> Response<'static> {
+    let expected = transfer.map_or(0, Transfer::expected);
+    Response::Fault { number: fault.number(), expected }
+}
+
+/// Sends a response. One that does not fit the buffer is none of this program's.
+fn send<P: Write>(
+    number: u16,
+    response: &Response<'_>,
+    buffer: &mut [u8],
+    port: &mut P,
+) -> Result<(), P::Error> {
+    if let Ok(sealed) = frame::seal(number, response, buffer) {
+        frame::wire(sealed, |part| port.write_all(part))?;
+    }
+    port.flush()
+}
+
+impl<'m, F, M, E> App<'_, 'm, F, M, E>
+where
+    F: SlotFlash<'m>,
+    M: Meter,
+    E: Engine,
+{
+    /// Does what a request asks.
+    fn respond<'r>(
+        &'r mut self,
+        transfer: &mut Option<Transfer>,
+        request: Request<'_>,
+        table: &'r mut Table,
+    ) -> Result<Response<'r>, Fault> {
+        let Self { slots, boot, engine, .. } = self;
+        Ok(match request {
+            Request::Info => Response::Info(self.info()),
+            Request::Slot(slot) => Response::Slot(self.slot(slot.into())?),
+            Request::Classify(text) => Response::Class(self.class(text, table)?),
+            Request::Begin(model) => {
+                Response::Received(put::begin(slots, boot, transfer, model, *engine)?)
+            }
+            Request::Chunk { offset, data } => {
+                Response::Received(put::chunk(slots, transfer, offset, data)?)
+            }
+            Request::Finish(model) => {
+                Response::Received(put::finish(slots, boot, transfer, model, *engine)?)
+            }
+            Request::Activate(model) => {
+                Response::Switched { reset: switch::activate(slots, boot, model, *engine)? }
+            }
+            Request::Rollback(model) => {
+                switch::rollback(slots, boot, model, *engine)?;
+                Response::Switched { reset: true }
+            }
+            Request::Bench { runs } => Response::Bench(self.bench(runs.clamp(1, MAX_RUNS))?),
+        })
+    }
+
+    fn info(&self) -> Info<'static> {
+        let about = self.slots.about;
+        let active = self.boot.active.as_ref();
+        Info {
+            firmware: env!("CARGO_PKG_VERSION"),
+            board: about.name,
+            engine: E::NAME,
+            capacity: self.slots.capacity(self.boot.spare()),
+            ahead_bytes: about.ahead_bytes,
+            max_classes: about.max_classes,
+            engine_ram_bytes: size_of::<E>() as u32,
+            static_ram_bytes: self.meter.static_bytes() as u32,
+            stack_bytes: self.meter.stack_bytes() as u32,
+            key: self.key(),
+            floor: put::floor(&self.boot),
+            // There are two slots and at most 64 classes.
+            active: active.map(|found| found.slot as u8),
+            model: active.map(|found| id(&found.header)),
+            classes: active.map_or(0, |found| found.model.classes() as u8),
+            version: active.map_or(0, |found| found.versions.version),
+        }
+    }
+
+    /// The first bytes of the key that models must be signed for.
+    #[cfg(feature = "signing")]
+    fn key(&self) -> Option<[u8; 8]> {
+        self.slots.about.key.and_then(|key| key.first_chunk().copied())
+    }
+
+    /// Nothing must be signed.
+    #[cfg(not(feature = "signing"))]
+    fn key(&self) -> Option<[u8; 8]> {
+        None
+    }
+
+    fn slot(&self, slot: usize) -> Result<Slot, Fault> {
+        self.slots.offset(slot)?;
+        let fault = self.slots.usable(slot, self.engine).err();
+        let header = match &self.boot.active {
+            Some(active) if active.slot == slot => Some(active.header),
+            _ => self.slots.header(slot).ok().map(|(header, _)| header),
+        };
+        Ok(Slot {
+            id: header.as_ref().map_or(ModelId { length: 0, checksum: 0 }, id),
+            sequence: header.map_or(0, |header| header.sequence),
+            fault: fault.map_or(0, Fault::number),
+        })
+    }
+
+    fn class<'r>(&'r mut self, text: &str, table: &'r mut Table) -> Result<Class<'r>, Fault> {
+        let (model, prediction, cost) = self.classify(text)?;
+        let all = prediction.probabilities();
+        for (to, from) in table.chunks_exact_mut(4).zip(all) {
+            to.copy_from_slice(&from.to_le_bytes());
+        }
+        let class = prediction.class();
+        Ok(Class {
+            label: model.label(class),
+            class: class as u8,
+            probability: prediction.probability(),
+            rejected: prediction.is_rejected(),
+            found: prediction.found(),
+            probabilities: table.get(..4 * all.len()).unwrap_or_default(),
+            cost,
+        })
+    }
+}

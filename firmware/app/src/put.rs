@@ -1,0 +1,249 @@
+//! Takes a model in parts into the slot that is not in use.
+
+use crate::boot::Boot;
+use crate::engine::Engine;
+use crate::flash::SlotFlash;
+use crate::slots::{Found, Slots};
+use qdllm_link::Fault;
+use qdllm_link::frame::CHUNK_BYTES;
+use qdllm_link::message::ModelId;
+use qdllm_link::slot::{HEADER_BYTES, Header, Mark, UNIT};
+use qdllm_runtime::Error;
+
+/// The shortest file that can be a model: header and checksum.
+const SHORTEST: u32 = 16;
+
+/// A transfer under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    slot: usize,
+    header: Header,
+    /// Bytes of the model that lie in flash.
+    received: u32,
+    /// Bytes of the slot, from its front, that are erased or written.
+    erased: u32,
+}
+
+impl Transfer {
+    /// Where the next chunk must begin.
+    pub(crate) fn expected(&self) -> u32 {
+        self.received
+    }
+}
+
+/// Which model a header means.
+pub(crate) fn id(header: &Header) -> ModelId {
+    ModelId { length: header.length, checksum: header.checksum }
+}
+
+/// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
+///
+/// # Errors
+/// [`Fault::TooLarge`], [`Fault::TooOld`]'s kin of [`Slots::usable`], or [`Fault::Flash`].
+pub(crate) fn begin<'m, F, E>(
+    slots: &mut Slots<'_, F>,
+    boot: &Boot<'m>,
+    transfer: &mut Option<Transfer>,
+    model: ModelId,
+    engine: &E,
+) -> Result<u32, Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    if let Some(under_way) = transfer
+        && id(&under_way.header) == model
+    {
+        return Ok(under_way.received);
+    }
+    let slot = boot.spare();
+    if complete(slots, slot, model, engine).is_ok() {
+        return Ok(model.length);
+    }
+    if model.length > slots.capacity(slot) {
+        return Err(Fault::TooLarge);
+    }
+    if model.length < SHORTEST {
+        return Err(Error::TooShort.into());
+    }
+    let headers = [0, 1].map(|slot| slots.header(slot).map_or(0, |(header, _)| header.sequence));
+    let newest = headers.into_iter().max().unwrap_or(0);
+    let header = Header {
+        sequence: newest.saturating_add(1),
+        length: model.length,
+        checksum: model.checksum,
+        floor: floor(boot),
+    };
+    *transfer = None;
+    let mut begun = Transfer { slot, header, received: 0, erased: 0 };
+    begun.erase(slots, HEADER_BYTES as u32)?;
+    slots.unit(slot, 0, &header.encode())?;
+    *transfer = Some(begun);
+    Ok(0)
+}
+
+/// The lowest model version that this board takes.
+pub(crate) fn floor(boot: &Boot<'_>) -> u32 {
+    boot.active.as_ref().map_or(0, Found::floor)
+}
+
+/// Writes a chunk; gives where the next one begins. A chunk that was written before is left alone.
+///
+/// # Errors
+/// [`Fault::NoTransfer`], [`Fault::OutOfOrder`], [`Fault::ChunkShape`]; after [`Fault::Flash`] the
+/// transfer must begin anew.
+pub(crate) fn chunk<'m, F: SlotFlash<'m>>(
+    slots: &mut Slots<'_, F>,
+    transfer: &mut Option<Transfer>,
+    offset: u32,
+    data: &[u8],
+) -> Result<u32, Fault> {
+    let Some(under_way) = transfer else {
+        return Err(Fault::NoTransfer);
+    };
+    let end = offset.saturating_add(data.len() as u32);
+    let whole = data.len().is_multiple_of(UNIT) || end == under_way.header.length;
+    let inside = end <= under_way.header.length && data.len() <= CHUNK_BYTES;
+    if data.is_empty() || !whole || !inside || !offset.is_multiple_of(UNIT as u32) {
+        return Err(Fault::ChunkShape);
+    }
+    if end <= under_way.received {
+        return Ok(under_way.received);
+    }
+    if offset != under_way.received {
+        return Err(Fault::OutOfOrder);
+    }
+    match under_way.write(slots, data) {
+        Ok(()) => Ok(under_way.received),
+        Err(fault) => {
+            // What flash took of it is unknown, and no place may be written twice.
+            *transfer = None;
+            Err(fault)
+        }
+    }
+}
+
+/// Checks what arrived and marks it complete.
+///
+/// # Errors
+/// [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
+/// what else is wrong with the model, after which the transfer must begin anew.
+pub(crate) fn finish<'m, F, E>(
+    slots: &mut Slots<'_, F>,
+    boot: &Boot<'m>,
+    transfer: &mut Option<Transfer>,
+    model: ModelId,
+    engine: &E,
+) -> Result<u32, Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    let under_way = transfer.filter(|transfer| id(&transfer.header) == model);
+    let Some(Transfer { slot, header, received, .. }) = under_way else {
+        complete(slots, boot.spare(), model, engine).map_err(|_| Fault::NoTransfer)?;
+        return Ok(model.length);
+    };
+    if received < header.length {
+        return Err(Fault::OutOfOrder);
+    }
+    *transfer = None;
+    acceptable(slots, boot, slot, model, engine).map_err(|fault| match fault {
+        Fault::SlotContent | Fault::Model(Error::BadChecksum) => Fault::TransferDamaged,
+        other => other,
+    })?;
+    slots.mark(slot, Mark::Complete)?;
+    Ok(model.length)
+}
+
+/// The model of a slot, if it is this one, whole, and new enough.
+#[inline(never)]
+pub(crate) fn acceptable<'m, F, E>(
+    slots: &Slots<'_, F>,
+    boot: &Boot<'m>,
+    slot: usize,
+    model: ModelId,
+    engine: &E,
+) -> Result<Found<'m>, Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    let (header, marks) = slots.header(slot)?;
+    if id(&header) != model {
+        return Err(Fault::OtherModel);
+    }
+    if marks.has(Mark::Rejected) {
+        return Err(Fault::SlotRejected);
+    }
+    let found = slots.found(slot, header, marks, engine)?;
+    if found.versions.version < floor(boot) { Err(Fault::TooOld) } else { Ok(found) }
+}
+
+/// Whether a slot holds this model whole and not given up.
+#[inline(never)]
+fn complete<'m, F, E>(
+    slots: &Slots<'_, F>,
+    slot: usize,
+    model: ModelId,
+    engine: &E,
+) -> Result<(), Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    let (header, marks) = slots.header(slot)?;
+    if id(&header) != model || !marks.has(Mark::Complete) || marks.has(Mark::Rejected) {
+        return Err(Fault::OtherModel);
+    }
+    slots.found(slot, header, marks, engine).map(drop)
+}
+
+impl Transfer {
+    /// Erases until `bytes` of the slot, from its front, are erased.
+    fn erase<'m, F: SlotFlash<'m>>(
+        &mut self,
+        slots: &mut Slots<'_, F>,
+        bytes: u32,
+    ) -> Result<(), Fault> {
+        let sector = F::ERASE_SIZE as u32;
+        while self.erased < bytes {
+            let from = slots.offset(self.slot)?.saturating_add(self.erased);
+            let to = from.saturating_add(sector);
+            slots.flash.erase(from, to).map_err(|_| Fault::Flash)?;
+            self.erased = self.erased.saturating_add(sector.max(1));
+        }
+        Ok(())
+    }
+
+    /// Writes the next bytes of the model.
+    fn write<'m, F: SlotFlash<'m>>(
+        &mut self,
+        slots: &mut Slots<'_, F>,
+        data: &[u8],
+    ) -> Result<(), Fault> {
+        let start = HEADER_BYTES as u32 + self.received;
+        // Whole units, so that what is erased covers a padded end, too.
+        let padded = data.len().next_multiple_of(UNIT) as u32;
+        self.erase(slots, start.saturating_add(padded))?;
+        let at = slots.offset(self.slot)?.saturating_add(start);
+        let whole = data.len() - data.len() % F::WRITE_SIZE.max(1);
+        let (units, tail) = data.split_at_checked(whole).ok_or(Fault::ChunkShape)?;
+        if !units.is_empty() {
+            slots.flash.write(at, units).map_err(|_| Fault::Flash)?;
+        }
+        if !tail.is_empty() {
+            let mut last = [qdllm_link::slot::ERASED; UNIT];
+            for (to, from) in last.iter_mut().zip(tail) {
+                *to = *from;
+            }
+            let last = last.get(..F::WRITE_SIZE).ok_or(Fault::Flash)?;
+            slots.flash.write(at.saturating_add(whole as u32), last).map_err(|_| Fault::Flash)?;
+        }
+        if slots.flash.map(at, data.len()) != data {
+            return Err(Fault::Flash);
+        }
+        self.received += data.len() as u32;
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Classifies one sentence with each back end that is built in and says what it cost: the images whose
+//! sizes and counts are the budgets.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
+use embedded_io::Write;
+use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
+use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS, exit};
+use qdllm_chips::systick::SysTickMeter;
+use qdllm_runtime::{Error, Model, Prediction};
+
+/// The sentence: twelve words.
+const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
+
+/// The board's first serial port.
+type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000>;
+
+/// All memory that the back ends write beside the stack.
+struct Memory {
+    #[cfg(feature = "statevector")]
+    f32: qdllm_runtime::Scratch,
+    #[cfg(feature = "statevector-i16")]
+    i16: qdllm_runtime::ScratchI16,
+    #[cfg(feature = "tensor-train")]
+    work: qdllm_runtime::train::Work,
+    #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+    compiled: qdllm_runtime::Probabilities,
+}
+
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Memory = Memory {
+        #[cfg(feature = "statevector")]
+        f32: qdllm_runtime::Scratch::new(),
+        #[cfg(feature = "statevector-i16")]
+        i16: qdllm_runtime::ScratchI16::new(),
+        #[cfg(feature = "tensor-train")]
+        work: qdllm_runtime::train::Work::new(),
+        #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+        compiled: qdllm_runtime::Probabilities::new(),
+    };
+    let Some(peripherals) = cortex_m::Peripherals::take() else {
+        exit(EXIT_NO_PERIPHERALS);
+    };
+    let mut bench = Bench { meter: SysTickMeter::new(peripherals.SYST), uart: Uart::start() };
+    match &Model::from_region(model_region()) {
+        Ok(model) => {
+            #[cfg(feature = "statevector")]
+            bench.run("statevector", || model.classify(SENTENCE, &mut MEMORY.f32));
+            #[cfg(feature = "statevector-i16")]
+            bench.run("statevector-i16", || model.classify_i16(SENTENCE, &mut MEMORY.i16));
+            #[cfg(feature = "polynomial")]
+            bench
+                .run("polynomial", || model.classify_by_polynomial(SENTENCE, &mut MEMORY.compiled));
+            #[cfg(feature = "tensor-train")]
+            bench.run("tensor-train", || {
+                model.classify_by_train(SENTENCE, &mut MEMORY.work, &mut MEMORY.compiled)
+            });
+            let _ = &model;
+            exit(0)
+        }
+        Err(error) => exit(*error as u8),
+    }
+}
+
+/// Where results go.
+struct Bench {
+    meter: SysTickMeter,
+    uart: Uart,
+}
+
+impl Bench {
+    /// One line: `measured`, then `name=value` fields separated by tabs, numbers in hexadecimal.
+    fn run<'s>(&mut self, backend: &str, classify: impl FnOnce() -> Result<Prediction<'s>, Error>) {
+        self.meter.start();
+        let prediction = classify();
+        let instructions = self.meter.instructions();
+        match prediction {
+            Ok(prediction) => {
+                self.text("measured\tbackend=");
+                self.text(backend);
+                self.field("instructions", instructions as u32);
+                self.field("static", static_ram_bytes() as u32);
+                self.field("stack", stack_high_water_bytes() as u32);
+                self.field("class", prediction.class() as u32);
+                self.text("\r\n");
+            }
+            Err(error) => exit(error as u8),
+        }
+    }
+
+    fn field(&mut self, name: &str, value: u32) {
+        self.text("\t");
+        self.text(name);
+        self.text("=");
+        // Hexadecimal: neither the formatter, which would weigh as much as a back end, nor a division.
+        for place in (0..8).rev() {
+            let digit = (value >> (4 * place)) as u8 & 15;
+            let letter = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+            let Ok(()) = self.uart.write_all(&[letter]);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let Ok(()) = self.uart.write_all(text.as_bytes());
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    stop::panicked(&mut Uart::start(), info)
+}
+
+#[allow(unsafe_code)]
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    stop::faulted(&mut Uart::start())
+}

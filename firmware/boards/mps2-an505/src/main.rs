@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
+use qdllm_app::{About, Memory};
+use qdllm_chips::emulated;
+use qdllm_chips::nor::RamNor;
+use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS};
+use qdllm_runtime::Scratch;
+
+/// The board's first serial port.
+type Uart = qdllm_chips::cmsdk::Uart<0x5020_0000>;
+
+#[allow(unsafe_code)]
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
+    let Some(peripherals) = cortex_m::Peripherals::take() else {
+        stop::exit(EXIT_NO_PERIPHERALS);
+    };
+    // SAFETY: the peripherals were there to take, so this is the only time.
+    let flash = unsafe { RamNor::take() };
+    let about = About::new("mps2-an505", flash.layout());
+    emulated::serve(&about, Uart::start(), flash, peripherals.SYST, MEMORY)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    stop::panicked(&mut Uart::start(), info)
+}
+
+#[allow(unsafe_code)]
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    stop::faulted(&mut Uart::start())
+}

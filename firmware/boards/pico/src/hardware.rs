@@ -1,0 +1,143 @@
+//! The one place with `unsafe`: the second boot stage, the slots' bytes, the boot ROM's flash calls.
+#![allow(unsafe_code)]
+
+use core::ptr;
+use cortex_m_rt::{ExceptionFrame, exception};
+use rp2040_hal::rom_data;
+
+/// Where flash is mapped.
+const FLASH_START: usize = 0x1000_0000;
+
+/// The boot ROM may erase 64 KiB at once with this command where that much is asked for.
+const BLOCK_BYTES: u32 = 1 << 16;
+const BLOCK_ERASE: u8 = 0xd8;
+
+const SECTOR_BYTES: usize = 4096;
+const PAGE_BYTES: usize = 256;
+
+/// Loaded by the boot ROM; sets the flash chip up for execution in place.
+// SAFETY: memory.x gives this section the place where the boot ROM looks.
+#[unsafe(link_section = ".boot2")]
+#[used]
+static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
+
+// From memory.x: only their addresses mean something.
+unsafe extern "C" {
+    static _slots_start: u8;
+    static _slots_end: u8;
+}
+
+/// Bytes of flash that the model slots have.
+pub fn slots_bytes() -> usize {
+    (&raw const _slots_end).addr() - (&raw const _slots_start).addr()
+}
+
+/// The slots' bytes from `offset` on, `length` of them, or as many as there are.
+pub fn slots(offset: usize, length: usize) -> &'static [u8] {
+    let room = slots_bytes().saturating_sub(offset);
+    let start = (&raw const _slots_start).wrapping_add(offset);
+    // SAFETY: inside the region, which is mapped flash as long as the board runs. Whoever erases or
+    // programs a part of it has no view of that part any more.
+    unsafe { &*ptr::slice_from_raw_parts(start, length.min(room)) }
+}
+
+/// The boot ROM's calls and the second boot stage, all in RAM: while the flash chip takes commands
+/// it gives no instructions.
+struct Calls {
+    connect: unsafe extern "C" fn(),
+    exit_xip: unsafe extern "C" fn(),
+    erase: unsafe extern "C" fn(u32, usize, u32, u8),
+    program: unsafe extern "C" fn(u32, *const u8, usize),
+    flush: unsafe extern "C" fn(),
+    boot2: [u32; 64],
+}
+
+impl Calls {
+    fn look_up() -> Self {
+        let mut boot2 = [0; 64];
+        for (to, from) in boot2.iter_mut().zip(BOOT2.chunks_exact(4)) {
+            *to = from.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+        }
+        Self {
+            connect: rom_data::connect_internal_flash::ptr(),
+            exit_xip: rom_data::flash_exit_xip::ptr(),
+            erase: rom_data::flash_range_erase::ptr(),
+            program: rom_data::flash_range_program::ptr(),
+            flush: rom_data::flash_flush_cache::ptr(),
+            boot2,
+        }
+    }
+}
+
+/// Erases the sector at `offset` of the slots' region.
+pub fn erase_sector(offset: u32) {
+    let Some(at) = in_flash(offset, SECTOR_BYTES) else { return };
+    let calls = Calls::look_up();
+    // SAFETY: the sector belongs to the slots, which nothing executes from; interrupts are off, so
+    // no code runs from flash before it is mapped again.
+    critical_section::with(|_| unsafe { erase_from_ram(&calls, at) });
+}
+
+/// Programs the page at `offset` of the slots' region; only bits that become 0 change.
+pub fn program_page(offset: u32, page: &[u8; PAGE_BYTES]) {
+    let Some(at) = in_flash(offset, PAGE_BYTES) else { return };
+    let calls = Calls::look_up();
+    // SAFETY: as above; the page lies in RAM, on a caller's stack.
+    critical_section::with(|_| unsafe { program_from_ram(&calls, at, page.as_ptr()) });
+}
+
+/// The place in the flash chip of `bytes` at `offset` of the slots' region, if they lie inside it.
+fn in_flash(offset: u32, bytes: usize) -> Option<u32> {
+    let end = (offset as usize).checked_add(bytes)?;
+    let start = (&raw const _slots_start).addr() - FLASH_START;
+    // Flash addresses have 24 bits.
+    (end <= slots_bytes()).then_some(start as u32 + offset)
+}
+
+/// # Safety
+/// `at` is a sector that nothing runs from or refers to, and no interrupt comes.
+#[unsafe(link_section = ".data.erase_from_ram")]
+#[inline(never)]
+unsafe fn erase_from_ram(calls: &Calls, at: u32) {
+    // SAFETY: the order that the chip's data sheet gives, from code in RAM.
+    unsafe {
+        (calls.connect)();
+        (calls.exit_xip)();
+        (calls.erase)(at, SECTOR_BYTES, BLOCK_BYTES, BLOCK_ERASE);
+        (calls.flush)();
+        map_again(&calls.boot2);
+    }
+}
+
+/// # Safety
+/// As [`erase_from_ram`]; `page` points to 256 bytes in RAM.
+#[unsafe(link_section = ".data.program_from_ram")]
+#[inline(never)]
+unsafe fn program_from_ram(calls: &Calls, at: u32, page: *const u8) {
+    // SAFETY: as above.
+    unsafe {
+        (calls.connect)();
+        (calls.exit_xip)();
+        (calls.program)(at, page, PAGE_BYTES);
+        (calls.flush)();
+        map_again(&calls.boot2);
+    }
+}
+
+/// Runs the second boot stage from RAM, which maps flash again and returns.
+///
+/// # Safety
+/// `boot2` holds the stage's code.
+#[inline(always)]
+unsafe fn map_again(boot2: &[u32; 64]) {
+    // Functions in Thumb code have an odd address.
+    let entry = ptr::from_ref(boot2).cast::<u8>().wrapping_add(1);
+    // SAFETY: the stage is position-independent code that returns to a caller that is not the ROM.
+    unsafe { core::mem::transmute::<*const u8, extern "C" fn()>(entry)() };
+}
+
+/// A bad address, a stack that grew out of its region, or an unknown instruction: start again.
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    cortex_m::peripheral::SCB::sys_reset()
+}

@@ -1,0 +1,125 @@
+//! USB-CDC and UART0 as one port: bytes come from either, answers go to the one that spoke last.
+
+use core::convert::Infallible;
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use rp2040_hal::Timer;
+use rp2040_hal::gpio::bank0::{Gpio0, Gpio1};
+use rp2040_hal::gpio::{FunctionUart, Pin, PullDown};
+use rp2040_hal::pac::UART0;
+use rp2040_hal::uart::{Enabled, UartPeripheral};
+use rp2040_hal::usb::UsbBus;
+use usb_device::device::{UsbDevice, UsbDeviceState};
+use usbd_serial::SerialPort;
+
+/// A host that takes nothing for so long does not listen: what was to be sent is dropped.
+const PATIENCE_US: u64 = 500_000;
+
+/// UART0 on GPIO 0 (out) and 1 (in).
+pub type Uart0 = UartPeripheral<
+    Enabled,
+    UART0,
+    (Pin<Gpio0, FunctionUart, PullDown>, Pin<Gpio1, FunctionUart, PullDown>),
+>;
+
+/// Both ports.
+pub struct Ports<'b> {
+    usb: UsbDevice<'b, UsbBus>,
+    serial: SerialPort<'b, UsbBus>,
+    uart: Uart0,
+    timer: Timer,
+    over_usb: bool,
+    /// A byte that was looked at and not yet read.
+    next: Option<u8>,
+}
+
+impl<'b> Ports<'b> {
+    /// Answers go to the UART until USB speaks.
+    pub fn new(
+        usb: UsbDevice<'b, UsbBus>,
+        serial: SerialPort<'b, UsbBus>,
+        uart: Uart0,
+        timer: Timer,
+    ) -> Self {
+        Self { usb, serial, uart, timer, over_usb: false, next: None }
+    }
+
+    /// Serves USB and looks for one byte on both ports.
+    fn poll(&mut self) -> Option<u8> {
+        self.usb.poll(&mut [&mut self.serial]);
+        let mut byte = 0;
+        if let Ok(1) = self.serial.read(core::slice::from_mut(&mut byte)) {
+            self.over_usb = true;
+            return Some(byte);
+        }
+        // Noise on the line costs the byte that it hit, and the protocol notices.
+        if !matches!(self.uart.read_raw(core::slice::from_mut(&mut byte)), Ok(1)) {
+            return None;
+        }
+        self.over_usb = false;
+        Some(byte)
+    }
+
+    fn connected(&self) -> bool {
+        self.usb.state() == UsbDeviceState::Configured
+    }
+
+    fn now_us(&self) -> u64 {
+        self.timer.get_counter().ticks()
+    }
+}
+
+impl ErrorType for Ports<'_> {
+    type Error = Infallible;
+}
+
+impl ReadReady for Ports<'_> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        if self.next.is_none() {
+            self.next = self.poll();
+        }
+        Ok(self.next.is_some())
+    }
+}
+
+impl Read for Ports<'_> {
+    /// Waits for one byte.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        let Some(first) = buffer.first_mut() else {
+            return Ok(0);
+        };
+        loop {
+            if let Some(byte) = self.next.take().or_else(|| self.poll()) {
+                *first = byte;
+                return Ok(1);
+            }
+        }
+    }
+}
+
+impl Write for Ports<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        if !self.over_usb {
+            self.uart.write_full_blocking(bytes);
+            return Ok(bytes.len());
+        }
+        let since = self.now_us();
+        while self.connected() && self.now_us() - since < PATIENCE_US {
+            if let Ok(sent @ 1..) = self.serial.write(bytes) {
+                return Ok(sent);
+            }
+            self.usb.poll(&mut [&mut self.serial]);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        let since = self.now_us();
+        while self.over_usb && self.connected() && self.now_us() - since < PATIENCE_US {
+            if self.serial.flush().is_ok() {
+                break;
+            }
+            self.usb.poll(&mut [&mut self.serial]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! A [`RamNor`] that an emulator's host keeps in a file, for boards whose memory it cannot keep itself.
+#![allow(unsafe_code)]
+
+use crate::nor::RamNor;
+use cortex_m_semihosting::syscall1;
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use qdllm_app::{Layout, SlotFlash};
+
+/// Semihosting calls.
+const SYS_OPEN: usize = 0x01;
+const SYS_WRITE: usize = 0x05;
+const SYS_READ: usize = 0x06;
+const SYS_SEEK: usize = 0x0a;
+const SYS_GET_CMDLINE: usize = 0x15;
+
+/// Opens for reading and writing, in binary, a file that is there.
+const READ_AND_WRITE: usize = 3;
+
+/// What a call answers that cannot do what it was asked.
+const REFUSED: usize = usize::MAX;
+
+/// The longest file name, with the zero at its end.
+const NAME_BYTES: usize = 512;
+
+/// Flash whose every change goes to the file that the emulator's command line names; without such a
+/// file it lasts as long as the emulator.
+pub struct KeptNor {
+    ram: RamNor,
+    file: Option<usize>,
+}
+
+impl KeptNor {
+    /// Opens the file and takes the region's content from it.
+    pub fn open(mut ram: RamNor) -> Self {
+        let file = open();
+        if let Some(file) = file {
+            ram.restore(|bytes| {
+                // A file that is shorter leaves what lies behind it as it is.
+                call(SYS_READ, &[file, bytes.as_mut_ptr().expose_provenance(), bytes.len()]);
+            });
+        }
+        Self { ram, file }
+    }
+
+    /// Two slots that share the region.
+    pub fn layout(&self) -> Layout {
+        self.ram.layout()
+    }
+
+    /// Writes to the file what the region holds now from `offset` on.
+    fn keep(&self, offset: u32, length: usize) -> Result<(), NorFlashErrorKind> {
+        let Some(file) = self.file else { return Ok(()) };
+        let bytes = self.ram.map(offset, length);
+        let sought = call(SYS_SEEK, &[file, offset as usize]);
+        let left = call(SYS_WRITE, &[file, bytes.as_ptr().expose_provenance(), bytes.len()]);
+        if (sought, left) == (0, 0) { Ok(()) } else { Err(NorFlashErrorKind::Other) }
+    }
+}
+
+/// A handle of the file that the command line names.
+fn open() -> Option<usize> {
+    let mut name = [0_u8; NAME_BYTES];
+    let mut block = [name.as_mut_ptr().expose_provenance(), name.len() - 1];
+    // SAFETY: the call writes at most as many bytes as the block says, and their number into it.
+    if unsafe { syscall1(SYS_GET_CMDLINE, (&raw mut block).expose_provenance()) } != 0 {
+        return None;
+    }
+    let length = name.iter().position(|&byte| byte == 0).filter(|&length| length > 0)?;
+    let file = call(SYS_OPEN, &[name.as_ptr().expose_provenance(), READ_AND_WRITE, length]);
+    (file != REFUSED).then_some(file)
+}
+
+/// A call with a block of words.
+fn call(number: usize, block: &[usize]) -> usize {
+    // SAFETY: every caller passes the block that its call defines, with addresses and lengths of
+    // memory that lives until the call returns.
+    unsafe { syscall1(number, block.as_ptr().expose_provenance()) }
+}
+
+impl ErrorType for KeptNor {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for KeptNor {
+    const READ_SIZE: usize = RamNor::READ_SIZE;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        self.ram.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.ram.capacity()
+    }
+}
+
+impl NorFlash for KeptNor {
+    const WRITE_SIZE: usize = RamNor::WRITE_SIZE;
+    const ERASE_SIZE: usize = RamNor::ERASE_SIZE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        self.ram.erase(from, to)?;
+        self.keep(from, (to - from) as usize)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        self.ram.write(offset, bytes)?;
+        self.keep(offset, bytes.len())
+    }
+}
+
+impl<'m> SlotFlash<'m> for KeptNor {
+    fn map(&self, offset: u32, length: usize) -> &'m [u8] {
+        self.ram.map(offset, length)
+    }
+}

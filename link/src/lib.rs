@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+pub mod cobs;
+mod fault;
+pub mod frame;
+pub mod message;
+pub mod slot;
+
+pub use fault::Fault;

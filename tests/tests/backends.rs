@@ -1,0 +1,366 @@
+//! Compiled back ends: sections that no compiler wrote are refused or run without a panic, and the
+//! exact train equals the circuit.
+
+use proptest::prelude::*;
+use qdllm_runtime::circuit::{encoder, paper};
+use qdllm_runtime::encode::{encode, program_section};
+use qdllm_runtime::features::RowBits;
+use qdllm_runtime::format::{Kind, write};
+use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
+use qdllm_runtime::measured::Measured;
+use qdllm_runtime::polynomial::{self, OwnedNode, Polynomial};
+use qdllm_runtime::program::Program;
+use qdllm_runtime::state::StateVector;
+use qdllm_runtime::train::{self, Chain, Cores, Link, Train, Work};
+use qdllm_runtime::{Error, MAX_CLASSES, Model, QUBITS};
+use qdllm_tests::sample::{numbers, words_parts};
+use qdllm_tests::vectors::single_z;
+use qdllm_trainer::batch::Batch;
+use qdllm_trainer::compile::coefficients::Coefficients;
+use qdllm_trainer::compile::quantise::quantise;
+use qdllm_trainer::compile::train::exact_train;
+
+const MEASURED: Measured = Measured {
+    asked: 0.5,
+    agreement: 0.25,
+    texts: 300,
+    largest_logit_error: 0.125,
+    multiply_adds: 1000,
+    ram_bytes: 256,
+};
+
+/// A polynomial of three classes on three qubits.
+fn polynomial_section() -> Vec<u8> {
+    let node = |depth, qubit, sine, weights: &[i16]| OwnedNode {
+        depth,
+        qubit,
+        sine,
+        weights: weights.to_vec(),
+    };
+    let nodes = [
+        node(0, 2, false, &[]),
+        node(1, 0, true, &[1 << 10, -300]),
+        node(2, 1, true, &[77, 20_000]),
+        node(0, 1, false, &[-4000, 5]),
+    ];
+    polynomial::section(&MEASURED, 10, &[1 << 24, -(1 << 23)], &nodes)
+}
+
+/// A train of three classes on three qubits: bonds 2 | 2 1.
+fn chain(cores: Cores) -> Chain {
+    let mut n = numbers();
+    let scale = match cores {
+        Cores::F32 => 1.0,
+        Cores::I16 => 8192.0,
+        Cores::I8 => 64.0,
+    };
+    let mut entries =
+        |count: usize| -> Vec<f32> { n.by_ref().take(count).map(|x| (x * scale) as f32).collect() };
+    let (fraction, shift) = match cores {
+        Cores::F32 => (0, 0),
+        Cores::I16 => (13, 13),
+        Cores::I8 => (6, 6),
+    };
+    let mut link = |qubit, from: usize, bond: usize, units: &[usize]| Link {
+        qubit,
+        bond: bond as u8,
+        fraction,
+        shift,
+        pivots: (0..3 * from).map(|row| units.contains(&row)).collect(),
+        rows: entries((3 * from - bond) * bond),
+    };
+    let left = vec![link(2, 1, 2, &[0, 2])];
+    let right = vec![link(0, 1, 1, &[1]), link(1, 1, 2, &[0, 1])];
+    let shifts = if cores == Cores::F32 { [0, 0] } else { [fraction, 12] };
+    let node = entries(2 * 2 * 2);
+    Chain { cores, left, right, shifts, node }
+}
+
+/// What a train gives, from its definition in f64.
+fn plain_logits(chain: &Chain, angles: &[f64; 3]) -> [f64; 2] {
+    let scale = |fraction: u8| f64::from(1_u32 << fraction);
+    let side = |links: &[Link]| {
+        links.iter().fold(vec![1.0], |vector, link| {
+            let angle = angles[link.qubit as usize];
+            let mut next = vec![0.0; link.bond as usize];
+            let (mut unit, mut rows) = (0, link.rows.chunks(link.bond as usize));
+            for (row, pivot) in link.pivots.iter().enumerate() {
+                let value = vector[row / 3] * [1.0, angle.cos(), angle.sin()][row % 3];
+                if *pivot {
+                    next[unit] += value;
+                    unit += 1;
+                } else {
+                    let entries = rows.next().unwrap();
+                    for (n, x) in next.iter_mut().zip(entries) {
+                        *n += value * f64::from(*x) / scale(link.fraction);
+                    }
+                }
+            }
+            next
+        })
+    };
+    let (left, right) = (side(&chain.left), side(&chain.right));
+    let last = chain.right[1].fraction;
+    std::array::from_fn(|c| {
+        (0..4)
+            .map(|i| left[i / 2] * f64::from(chain.node[4 * c + i]) / scale(last) * right[i % 2])
+            .sum()
+    })
+}
+
+fn phase(angle: f64) -> u32 {
+    (angle / std::f64::consts::TAU * 4_294_967_296.0).round() as i64 as u32
+}
+
+#[test]
+fn a_polynomial_gives_its_sum_in_integers() {
+    let section = polynomial_section();
+    let polynomial = Polynomial::parse(&section, 3, 3).unwrap();
+    assert_eq!(*polynomial.measured(), MEASURED);
+    let mut n = numbers().map(|x| x * 7.0);
+    for _ in 0..1000 {
+        let a: [f64; 3] = std::array::from_fn(|_| n.next().unwrap());
+        let mut phases = [0; QUBITS];
+        phases.iter_mut().zip(a).for_each(|(p, x)| *p = phase(x));
+        let mut logits = [7; 4];
+        polynomial.logits(&phases, &mut logits);
+        let (first, second) = (a[2].cos() * a[0].sin(), a[2].cos() * a[0].sin() * a[1].sin());
+        let exact = [
+            1.0 + first + 77.0 / 1024.0 * second - 4000.0 / 1024.0 * a[1].cos(),
+            -0.5 - 300.0 / 1024.0 * first + 20_000.0 / 1024.0 * second + 5.0 / 1024.0 * a[1].cos(),
+        ];
+        assert_eq!((logits[0], logits[3]), (0, 7), "the first class is 0, what is beyond is left");
+        for (q16, exact) in logits[1..3].iter().zip(exact) {
+            // Each factor is within 1.5e-4, each product rounded to 6e-5; the largest weight is 20.
+            let gap = (f64::from(*q16) / 65_536.0 - exact).abs();
+            assert!(gap < 20.0 * 5e-4, "{gap:e}");
+        }
+    }
+}
+
+#[test]
+fn a_train_gives_its_product_in_every_arithmetic() {
+    for cores in [Cores::F32, Cores::I16, Cores::I8] {
+        let chain = chain(cores);
+        let section = train::section(&MEASURED, &chain);
+        let train = Train::parse(&section, 3, 3).unwrap();
+        assert_eq!((train.cores(), train.left(), train.widest()), (cores, 1, 2));
+        let (mut work, mut n) = (Work::new(), numbers().map(|x| x * 4.0));
+        // Integers: entries are whole already, vectors rounded to 2^-14 of at most 4.
+        let near = if cores == Cores::F32 { 1e-5 } else { 3e-3 };
+        for _ in 0..1000 {
+            let a: [f64; 3] = std::array::from_fn(|_| n.next().unwrap());
+            let exact = plain_logits(&whole(&chain), &a);
+            let (mut floats, mut integers) = ([7.0; 4], [7; 4]);
+            let mut phases = [0; QUBITS];
+            phases.iter_mut().zip(a).for_each(|(p, x)| *p = phase(x));
+            let done = train.logits(&phases, &mut work, &mut integers);
+            let done_f32 = train.logits_f32(&a.map(|x| x as f32), &mut work, &mut floats);
+            let found = if cores == Cores::F32 {
+                assert_eq!((done, done_f32), (Err(Error::NoBackEnd), Ok(())));
+                floats.map(f64::from)
+            } else {
+                assert_eq!((done, done_f32), (Ok(()), Err(Error::NoBackEnd)));
+                integers.map(|x| f64::from(x) / 65_536.0)
+            };
+            assert_eq!(found[0], 0.0);
+            for (found, exact) in found[1..3].iter().zip(exact) {
+                assert!((found - exact).abs() < near, "{cores:?} {found} {exact}");
+            }
+        }
+    }
+}
+
+/// Entries as they are stored: whole numbers where cores are integers.
+fn whole(chain: &Chain) -> Chain {
+    let mut chain = chain.clone();
+    if chain.cores != Cores::F32 {
+        let links = chain.left.iter_mut().chain(&mut chain.right).map(|link| &mut link.rows);
+        links.chain([&mut chain.node]).flatten().for_each(|x| *x = x.trunc());
+    }
+    chain
+}
+
+#[test]
+fn every_truncation_and_every_contradiction_is_refused() {
+    let sections =
+        [Cores::F32, Cores::I16, Cores::I8].map(|c| train::section(&MEASURED, &chain(c)));
+    let parse = |s: &[u8], classes, qubits| Train::parse(s, classes, qubits).map(|_| ());
+    for section in &sections {
+        assert_eq!(parse(section, 3, 3), Ok(()));
+        for end in 0..section.len() {
+            assert_eq!(parse(&section[..end], 3, 3), Err(Error::BadBackEnd), "{end}");
+        }
+        assert!(parse(&[&section[..], &[0]].concat(), 3, 3).is_err(), "bytes follow");
+        for (classes, qubits) in [(2, 3), (4, 3), (0, 3), (3, 2), (3, QUBITS + 1)] {
+            assert_eq!(parse(section, classes, qubits), Err(Error::BadBackEnd));
+        }
+    }
+    let section = polynomial_section();
+    let parse = |s: &[u8], classes, qubits| Polynomial::parse(s, classes, qubits).map(|_| ());
+    assert_eq!(parse(&section, 3, 3), Ok(()));
+    for end in 0..section.len() {
+        assert_eq!(parse(&section[..end], 3, 3), Err(Error::BadBackEnd), "{end}");
+    }
+    assert!(parse(&[&section[..], &[0]].concat(), 3, 3).is_err());
+    for (classes, qubits) in [(2, 3), (4, 3), (0, 3), (3, 2), (3, QUBITS + 1)] {
+        assert_eq!(parse(&section, classes, qubits), Err(Error::BadBackEnd));
+    }
+    for damage in [
+        Measured { asked: 0.0, ..MEASURED },
+        Measured { asked: 1.5, ..MEASURED },
+        Measured { asked: f32::NAN, ..MEASURED },
+        Measured { agreement: -0.1, ..MEASURED },
+        Measured { largest_logit_error: f32::INFINITY, ..MEASURED },
+    ] {
+        assert_eq!(Measured::parse(&damage.bytes()), Err(Error::BadBackEnd), "{damage:?}");
+    }
+    assert_eq!(Measured::parse(&MEASURED.bytes()), Ok(MEASURED));
+    assert!(Measured::parse(&[MEASURED.bytes(), vec![0]].concat()).is_err());
+}
+
+#[test]
+fn a_model_with_a_contradicting_section_is_refused() {
+    let bytes = encode(&words_parts(RowBits::Four)).unwrap();
+    let model = Model::parse(&bytes).unwrap();
+    let with = |kind: Kind, section: Vec<u8>| {
+        let old = Kind::ALL.iter().filter_map(|&k| Some((k, model.container().get(k)?.to_vec())));
+        let file = write(&old.chain([(kind, section)]).collect::<Vec<_>>());
+        Model::parse(&file)
+            .map(|m| (m.polynomial().is_some(), m.train().is_some(), m.measured_i16()))
+    };
+    let mut wide = chain(Cores::I16);
+    assert_eq!(with(Kind::Polynomial, polynomial_section()), Ok((true, false, None)));
+    assert_eq!(with(Kind::TensorTrain, train::section(&MEASURED, &wide)), Ok((false, true, None)));
+    assert_eq!(with(Kind::StatevectorI16, MEASURED.bytes()), Ok((false, false, Some(MEASURED))));
+    assert_eq!(with(Kind::StatevectorI16, vec![]), Err(Error::BadBackEnd));
+    wide.left[0].qubit = 11;
+    assert_eq!(with(Kind::TensorTrain, train::section(&MEASURED, &wide)), Err(Error::BadBackEnd));
+    wide.left[0].qubit = 1;
+    let twice = train::section(&MEASURED, &wide);
+    assert_eq!(with(Kind::TensorTrain, twice), Err(Error::BadBackEnd), "a qubit twice");
+    let mut not_finite = chain(Cores::F32);
+    not_finite.node[3] = f32::NAN;
+    let section = train::section(&MEASURED, &not_finite);
+    assert_eq!(with(Kind::TensorTrain, section), Err(Error::NotFinite));
+}
+
+/// Runs whatever was accepted.
+fn run_all(section: &[u8], classes: usize, qubits: usize, phases: &[u32; QUBITS]) {
+    let mut logits = [0; MAX_CLASSES];
+    if let Ok(polynomial) = Polynomial::parse(section, classes, qubits) {
+        polynomial.logits(phases, &mut logits);
+    }
+    if let Ok(train) = Train::parse(section, classes, qubits) {
+        let mut floats = [0.0; MAX_CLASSES];
+        let angles = phases.map(|p| p as f32 * 1e-9);
+        let done = train.logits(phases, &mut Work::new(), &mut logits);
+        let done_f32 = train.logits_f32(&angles, &mut Work::new(), &mut floats);
+        assert!(done.is_ok() != done_f32.is_ok());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn no_bytes_make_a_back_end_panic(
+        tail in prop::collection::vec(any::<u8>(), 0..400),
+        classes in 0..=MAX_CLASSES + 1,
+        qubits in 0..=QUBITS + 1,
+        phases in any::<[u32; QUBITS]>(),
+    ) {
+        run_all(&tail, classes, qubits, &phases);
+        run_all(&[MEASURED.bytes(), tail].concat(), classes, qubits, &phases);
+    }
+
+    #[test]
+    fn no_damage_makes_a_back_end_panic(
+        which in 0..4_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        phases in any::<[u32; QUBITS]>(),
+    ) {
+        let mut section = match which {
+            0 => polynomial_section(),
+            1 => train::section(&MEASURED, &chain(Cores::F32)),
+            2 => train::section(&MEASURED, &chain(Cores::I16)),
+            _ => train::section(&MEASURED, &chain(Cores::I8)),
+        };
+        for (at, byte) in damage {
+            let at = at.index(section.len());
+            section[at] = byte;
+        }
+        run_all(&section, 3, 3, &phases);
+    }
+}
+
+/// The largest gap between a circuit's exact train and the circuit in f64, over all inputs: of
+/// differences of expectations.
+fn train_against_circuit(fused: &Fused, parameters: &[f64], inputs: &[Vec<f64>]) -> f64 {
+    let outputs = fused.outputs.len();
+    let batch = Batch::new(fused, parameters);
+    let tensor = Coefficients::new(&batch, outputs, |expectations, row| {
+        row.iter_mut().zip(expectations).for_each(|(x, &e)| *x = f64::from(e));
+    });
+    let gauged = exact_train(tensor).unwrap();
+    let chain = quantise(&gauged, Cores::F32, &[]).unwrap();
+    let section = train::section(&MEASURED, &chain);
+    let train = Train::parse(&section, outputs, fused.qubits as usize).unwrap();
+    let program = program_section(fused, parameters).unwrap();
+    let program = Program::parse(&program).unwrap();
+    let mut worst = 0.0_f64;
+    for angles in inputs {
+        let mut exact = vec![0.0; outputs];
+        program.run(&mut StateVector::<f64>::new(), angles, &mut exact);
+        let narrow: Vec<f32> = angles.iter().map(|&x| x as f32).collect();
+        let mut found = vec![0.0; outputs];
+        train.logits_f32(&narrow, &mut Work::new(), &mut found).unwrap();
+        for (f, e) in found.iter().zip(&exact) {
+            worst = worst.max((f64::from(*f) - (e - exact[0])).abs());
+        }
+    }
+    worst
+}
+
+/// Any gate of the table on `qubits` qubits, angles constant.
+fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
+    let angle = || (-7.0..7.0).prop_map(Angle::Const);
+    (0..GATES.len(), 0..qubits, 1..qubits.max(2), [angle(), angle(), angle()]).prop_map(
+        move |(kind, a, step, angles)| {
+            let two = GATES[kind].qubits == 2 && qubits > 1;
+            let kind = if GATES[kind].qubits == 2 && !two { GateKind::H } else { GATES[kind].kind };
+            let b = if two { (a + step) % qubits } else { a };
+            Gate { kind, qubits: [a, b], angles }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn the_exact_train_of_random_circuits_equals_the_statevector(
+        (qubits, gates, words, inputs) in (1..=6_u8).prop_flat_map(|n| (
+            Just(n),
+            prop::collection::vec(any_gate(n), 0..40),
+            prop::collection::vec(0u16..1 << n, 2..6),
+            prop::collection::vec(prop::collection::vec(-4.0..4.0, n as usize), 8),
+        ))
+    ) {
+        let all = encoder(qubits).chain(gates.iter().copied());
+        let fused = Fused::new(all, qubits, &words).unwrap();
+        let gap = train_against_circuit(&fused, &[], &inputs);
+        prop_assert!(gap < 1e-5, "{gap:e} {fused:?}");
+    }
+}
+
+#[test]
+fn the_exact_train_of_the_preset_equals_the_statevector() {
+    let fused = Fused::new(paper(), 11, &single_z()).unwrap();
+    let mut n = numbers();
+    let parameters: Vec<f64> = n.by_ref().take(144).map(|x| 0.6 * x).collect();
+    let inputs: Vec<Vec<f64>> =
+        (0..50).map(|_| n.by_ref().take(11).map(|x| 3.2 * x).collect()).collect();
+    let gap = train_against_circuit(&fused, &parameters, &inputs);
+    println!("largest gap {gap:.1e}");
+    assert!(gap < 1e-5, "{gap:e}");
+}

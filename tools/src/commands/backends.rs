@@ -1,0 +1,70 @@
+//! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
+
+use crate::commands::access::{Access, Where};
+use crate::commands::write_whole;
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// List chips and queues, or fetch a chip's information
+///
+/// The information holds couplings and calibration; `transpile --target FILE` and `simulate` read it.
+///
+/// Examples:
+///   qdllm-hw backends
+///   qdllm-hw backends --chip Baihua -o baihua-today.json
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct BackendsArgs {
+    /// Fetch this chip's information instead
+    #[arg(long, value_name = "NAME")]
+    pub chip: Option<String>,
+    /// Write it to this file
+    #[arg(short, long, value_name = "FILE", requires = "chip")]
+    pub output: Option<PathBuf>,
+    /// Which platform
+    #[command(flatten)]
+    pub place: Where,
+    /// How it is reached
+    #[command(flatten)]
+    pub access: Access,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the platform fails.
+pub fn run(args: &BackendsArgs) -> Result<()> {
+    let platform = args.access.connect(args.place.platform, &args.place.url())?;
+    if let Some(chip) = &args.chip {
+        let info = platform.chip(chip)?;
+        let text = format!("{info:#}\n");
+        match &args.output {
+            Some(path) => {
+                write_whole(path, &text)?;
+                if args.json {
+                    println!("{}", json!({"chip": chip, "file": path}));
+                } else {
+                    println!("{}", path.display());
+                }
+            }
+            None => print!("{text}"),
+        }
+        return Ok(());
+    }
+    let all = platform.backends()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    for backend in &all {
+        let queue = backend.queue.map_or(String::new(), |n| format!("  {n} in the queue"));
+        let qubits = backend.qubits.map_or(String::new(), |n| format!("  {n} qubits"));
+        println!("{:20}  {}{queue}{qubits}", backend.name, backend.status);
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! `qdllm-hw fetch`: counts of a batch, and what they decide.
+
+use crate::answer::Answer;
+use crate::commands::access::{Access, Progress, StoreArgs, states, states_text};
+use crate::jobs::answers::{Answers, Decision, answers};
+use crate::jobs::collect::{Patience, Refusal, collect};
+use crate::jobs::job::{Job, State};
+use crate::jobs::store::Open;
+use crate::simulate::Share;
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Fetch the results of a batch
+///
+/// Waits until all jobs that were submitted have ended, keeps each result in its job file as soon as it
+/// is there, and prints what the counts decide: for texts the class, its probability, and the margin
+/// between the first two logits, each with one standard error that the finite number of shots leaves;
+/// for a circuit the expectation of each output. Shares come with their 95% interval (Wilson).
+/// Interrupted, it goes on where it was. A batch that is complete is printed again without asking the
+/// platform.
+///
+/// A result is refused, and its job left as it was, when its bit strings have the wrong length, or when
+/// it is of another task, chip or circuit.
+///
+/// Examples:
+///   qdllm-hw fetch                       (the newest batch)
+///   qdllm-hw fetch model-3f2a --json
+///   qdllm-hw fetch model-3f2a --no-wait
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct FetchArgs {
+    /// The batch, or the beginning of its name; without it the newest
+    pub batch: Option<String>,
+    /// Take what is there and do not wait for the rest
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, value_name = "S", default_value_t = 86_400.0, conflicts_with = "no_wait")]
+    pub wait: f64,
+    /// Milliseconds between rounds in the first minute; later 5 and 30 times as long
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub poll: u64,
+    /// Undo read-out errors that the chip published when the batch was made
+    #[arg(long)]
+    pub mitigate: bool,
+    /// Where jobs are kept
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the platform is reached
+    #[command(flatten)]
+    pub access: Access,
+    /// Print as JSON, raw counts included
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the platform fails, a result is refused, or a job has not ended well.
+pub fn run(args: &FetchArgs) -> Result<()> {
+    let store = args.store.open();
+    let id = store.find(args.batch.as_deref())?;
+    let mut open = store.open(&id)?;
+    let refused = fetch(args, &mut open)?;
+    let found = answers(&open.batch, &open.jobs, args.mitigate)?;
+    if args.json {
+        let jobs: Vec<Value> = open.jobs.iter().map(described).collect();
+        let refused: Vec<Value> =
+            refused.iter().map(|r| json!({"job": r.number, "why": r.why.to_string()})).collect();
+        let mut result = json!({
+            "batch": id, "chip": open.batch.chip, "shots": open.batch.shots,
+            "states": states(&open.jobs), "refused": refused, "jobs": jobs,
+        });
+        match &found {
+            Answers::Decisions(all) => {
+                result["decisions"] = json!(all);
+                result["summary"] = json!(Summary::of(all));
+            }
+            Answers::Outputs(outputs) => result["outputs"] = json!(outputs),
+        }
+        println!("{result:#}");
+    } else {
+        print(&open, &found);
+    }
+    for refusal in &refused {
+        eprintln!("job {}: {}; its file was left as it was", refusal.number, refusal.why);
+    }
+    let all = states_text(&open.jobs);
+    let unsent = |j: &Job| matches!(j.state, State::Ready | State::Sending { .. });
+    if open.jobs.iter().any(unsent) {
+        bail!("batch {id}: {all}; send the rest with `qdllm-hw submit --resume {id}`");
+    }
+    if open.jobs.iter().any(|j| matches!(j.state, State::Failed { .. })) {
+        bail!(
+            "batch {id}: {all}; send those once more with `qdllm-hw submit --resume {id} --retry-failed`"
+        );
+    }
+    if !refused.is_empty() || open.jobs.iter().any(|j| matches!(j.state, State::Cancelled { .. })) {
+        bail!("batch {id}: {all}");
+    }
+    let waiting = open.jobs.iter().any(|j| matches!(j.state, State::Submitted { .. }));
+    if waiting && !args.no_wait {
+        bail!("batch {id}: {all}; fetch again later");
+    }
+    Ok(())
+}
+
+fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
+    let waiting = |open: &Open| {
+        open.jobs.iter().filter(|j| matches!(j.state, State::Submitted { .. })).count()
+    };
+    let total = waiting(open);
+    if total == 0 {
+        return Ok(Vec::new());
+    }
+    let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
+    let most = if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) };
+    let patience = Patience {
+        most: Duration::from_secs_f64(most),
+        poll: Duration::from_millis(args.poll.max(1)),
+    };
+    let mut progress = Progress::new("fetched", total);
+    let result =
+        collect(platform.as_ref(), open, patience, |open| progress.at(total - waiting(open)));
+    progress.end();
+    Ok(result?)
+}
+
+fn described(job: &Job) -> Value {
+    let mut row = json!({
+        "number": job.number, "name": job.name, "item": job.item, "weight": job.weight,
+        "state": job.state.name(), "task": job.state.task(),
+    });
+    match &job.state {
+        State::Finished { counts, .. } => row["counts"] = json!(counts),
+        State::Failed { error, .. } => row["error"] = json!(error),
+        _ => {}
+    }
+    row
+}
+
+/// How the texts came out.
+#[derive(serde::Serialize)]
+struct Summary {
+    texts: usize,
+    decided: usize,
+    /// Decisions that are the label; absent if no text has one.
+    accuracy: Option<Share>,
+    /// Decisions that are those of exact simulation.
+    agreement: Share,
+    /// Decisions that differ from exact simulation although their margin is over three of its standard
+    /// errors: not explained by the scatter of the shots.
+    clear_disagreements: usize,
+}
+
+impl Summary {
+    fn of(all: &[Decision]) -> Self {
+        let decided = || all.iter().filter_map(|d| Some((d, d.answer.as_ref()?)));
+        let hits: Vec<bool> =
+            decided().filter_map(|(d, a)| Some(*d.text.label.as_ref()? == a.label)).collect();
+        let far = |a: &Answer| a.margin > 3.0 * a.margin_error;
+        Self {
+            texts: all.len(),
+            decided: decided().count(),
+            accuracy: (!hits.is_empty()).then(|| Share::of(hits.into_iter())),
+            agreement: Share::of(decided().map(|(d, a)| d.exact == a.label)),
+            clear_disagreements: decided().filter(|(d, a)| d.exact != a.label && far(a)).count(),
+        }
+    }
+}
+
+fn print(open: &Open, found: &Answers) {
+    let (batch, jobs) = (&open.batch, &open.jobs);
+    println!("batch {}: {}; {} shots on {}", batch.id, states_text(jobs), batch.shots, batch.chip);
+    match found {
+        Answers::Decisions(all) => {
+            for decision in all {
+                let text = &decision.text;
+                let line = if text.line > 0 { format!("{}: ", text.line) } else { String::new() };
+                let Some(answer) = &decision.answer else {
+                    println!("{line}no counts yet: {}", text.text);
+                    continue;
+                };
+                let mark = match &text.label {
+                    Some(label) if *label != answer.label => format!(", labelled {label}"),
+                    _ => String::new(),
+                };
+                let exact = if decision.exact == answer.label {
+                    String::new()
+                } else {
+                    format!(", by exact simulation {}", decision.exact)
+                };
+                let rejected = if answer.rejected { ", under the model's threshold" } else { "" };
+                println!(
+                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{exact}{mark}: {}",
+                    answer.label,
+                    answer.probability,
+                    answer.probability_error,
+                    answer.margin,
+                    answer.margin_error,
+                    text.text
+                );
+            }
+            if all.len() == 1 {
+                return;
+            }
+            let s = Summary::of(all);
+            let share = |s: &Share| {
+                let percent = |x: f64| 100.0 * x;
+                let (low, high) = (percent(s.low), percent(s.high));
+                format!("{} of {} ({:.1} %; {low:.1} to {high:.1})", s.hits, s.of, percent(s.share))
+            };
+            if let Some(accuracy) = &s.accuracy {
+                println!("right: {}", share(accuracy));
+            }
+            println!("as decided by exact simulation: {}", share(&s.agreement));
+            println!("other class by over three standard errors: {}", s.clear_disagreements);
+        }
+        Answers::Outputs(None) => println!("no counts yet"),
+        Answers::Outputs(Some(outputs)) => {
+            for (k, (value, error)) in outputs.values.iter().zip(&outputs.errors).enumerate() {
+                println!("output {k}: {value:+.4} +- {error:.4}");
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `qdllm-hw serve`: the stand-in for the clouds.
+
+use crate::commands::access::device;
+use crate::commands::simulate::NoiseArgs;
+use crate::serve::chip::Chip;
+use crate::serve::fault::Fault;
+use crate::serve::{Noise, Options, run as serve};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Stand in for the quantum clouds, on this machine
+///
+/// Answers like Quafu-SQC (`--platform sqc`) and like the portal's task API (`--platform portal`) on one
+/// address, 127.0.0.1 only, and runs the circuits with the chip's noise, as `simulate` models it. Any token
+/// will do. Nothing is kept when it ends.
+///
+/// Faults happen on demand. WHERE: any, verify, backends, run, status, result, cancel, list, chip. WHAT:
+///   500, 401, 422 ...  an HTTP status instead of the work
+///   429:SECONDS        the same with Retry-After
+///   after:500          the work is done, then the status is answered
+///   cut-before         the connection is cut instead of the work
+///   cut                the work is done, then the connection is cut
+///   truncate           the work is done, then the connection is cut in the middle of the answer
+///   slow:MS            the work is done, and answered so much later
+///   fail               the task that is submitted will fail
+///   other              the result is another circuit's
+///   long               the result's bit strings are too long
+///   echo               HTTP 401 that repeats the token
+/// While it runs, POST /admin/faults takes a JSON list of such texts, POST /admin/chips/Baihua?status=Offline
+/// takes a chip away (status=Online brings it back), GET /admin/tasks and /admin/received tell what came.
+///
+/// Examples:
+///   qdllm-hw serve --port 7700
+///   qdllm-hw serve --fault run=cut --fault 'any=429:1*3' --offline Baihua
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct ServeArgs {
+    /// Port on 127.0.0.1; 0: any free one
+    #[arg(long, default_value_t = 7700)]
+    pub port: u16,
+    /// Seed of the shots; the same circuits in the same order give the same counts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Chip to stand in for, with its couplings: baihua, or a JSON file; named Baihua
+    #[arg(long, default_value = "baihua")]
+    pub target: String,
+    /// Milliseconds that each task runs, besides its simulation
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub delay: u64,
+    /// Tasks of others that are in the queue at the start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub queue: usize,
+    /// The chip takes no tasks
+    #[arg(long)]
+    pub offline: bool,
+    /// Shots without any other noise
+    #[arg(long)]
+    pub noiseless: bool,
+    /// Noise figures that replace the chip's
+    #[command(flatten)]
+    pub noise: NoiseArgs,
+    /// A fault, once, or *TIMES, or *always
+    #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
+    pub fault: Vec<Fault>,
+    /// Say each request on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Print the address as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command; it ends when it is ended.
+///
+/// # Errors
+/// When the port is taken.
+pub fn run(args: &ServeArgs) -> Result<()> {
+    let info: Option<Value> = match std::fs::read_to_string(&args.target) {
+        Ok(text) => {
+            let info: Value = serde_json::from_str(&text).with_context(|| args.target.clone())?;
+            info.get("couplers_info").is_some().then_some(info)
+        }
+        Err(_) => None,
+    };
+    let status = if args.offline { "Offline" } else { "Online" };
+    let mut chip = device(&args.target)?;
+    chip.name = "Baihua".into();
+    let options = Options {
+        port: args.port,
+        seed: args.seed,
+        delay: Duration::from_millis(args.delay),
+        queue: args.queue,
+        chips: vec![Chip { name: "Baihua".into(), device: chip, info, status: status.into() }],
+        noise: if args.noiseless { Noise::None } else { Noise::Chip(args.noise.overrides()) },
+        faults: args.fault.clone(),
+        verbose: args.verbose,
+    };
+    serve(options, |address| {
+        let url = format!("http://{address}");
+        // Whoever started it reads the address here; standard output may be a pipe that is closed.
+        let line =
+            if args.json { json!({"url": url}).to_string() } else { format!("serving at {url}") };
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    })?;
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
+
+use crate::answer::BitError;
+use crate::commands::How;
+use crate::deploy::Deployment;
+use crate::noise::model::assumed;
+use crate::noise::{NoiseModel, Overrides};
+use crate::simulate::{Rehearsed, Score, Settings, rehearse};
+use crate::texts;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use qdllm_runtime::Model;
+use serde::Serialize;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Tasks that one user may have in a day, as the service's documentation of July 2026 says.
+const TASKS_A_DAY: usize = 1000;
+
+/// Rehearse a data set with shots and noise
+///
+/// Every text is compiled for the target and its circuits are run by trajectories: depolarising after
+/// each gate, amplitude and phase damping for as long as a qubit waits, read-out errors. Says what
+/// accuracy to expect, and how often the decision is the statevector's, with 95% intervals (Wilson);
+/// beside it the same with shots alone, and exactly. The same seed gives the same figures.
+///
+/// Figures come from the options below, else from the target's calibration, else typical ones are
+/// assumed; the output lists what was assumed.
+///
+/// Examples:
+///   qdllm-hw simulate --model model.qdm --data valid.tsv --target baihua --shots 1024
+///   qdllm-hw simulate --model model.qdm --data valid.tsv --target chip.json --mitigate --json
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct SimulateArgs {
+    /// The model file (.qdm)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Texts: .tsv (label, tab, text), .jsonl (text, label), else one text a line
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Shots of each circuit
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    pub shots: u64,
+    /// Only the first N texts
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Undo the read-out errors
+    #[arg(long)]
+    pub mitigate: bool,
+    /// How to compile
+    #[command(flatten)]
+    pub how: How,
+    /// The noise
+    #[command(flatten)]
+    pub noise: NoiseArgs,
+    /// Print as JSON, every text's decisions included
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Noise figures that replace the target's on every qubit and coupler.
+#[derive(Args, Debug, Clone, Default)]
+pub struct NoiseArgs {
+    /// Average infidelity of a one-qubit gate (Z rotations are free)
+    #[arg(long, value_name = "ERROR", value_parser = probability)]
+    pub one_error: Option<f64>,
+    /// Average infidelity of a CZ
+    #[arg(long, value_name = "ERROR", value_parser = probability)]
+    pub cz_error: Option<f64>,
+    /// Relaxation time, microseconds
+    #[arg(long, value_name = "US", value_parser = positive)]
+    pub t1_us: Option<f64>,
+    /// Coherence time, microseconds
+    #[arg(long, value_name = "US", value_parser = positive)]
+    pub t2_us: Option<f64>,
+    /// Length of a one-qubit gate, nanoseconds
+    #[arg(long, value_name = "NS", value_parser = positive)]
+    pub one_ns: Option<f64>,
+    /// Length of a CZ, nanoseconds
+    #[arg(long, value_name = "NS", value_parser = positive)]
+    pub cz_ns: Option<f64>,
+    /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
+    #[arg(long, value_name = "ERROR", value_parser = readout)]
+    pub readout_error: Option<BitError>,
+}
+
+impl NoiseArgs {
+    /// The same as the noise model takes them.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            one_error: self.one_error,
+            cz_error: self.cz_error,
+            t1_us: self.t1_us,
+            t2_us: self.t2_us,
+            one_ns: self.one_ns,
+            cz_ns: self.cz_ns,
+            readout: self.readout_error,
+        }
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
+    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    // Infinity is meant: no relaxation.
+    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
+}
+
+fn readout(text: &str) -> Result<BitError, String> {
+    let (zero, one) = text.split_once(',').unwrap_or((text, text));
+    Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
+}
+
+/// What is printed with `--json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    target: String,
+    calibrated: Option<String>,
+    /// Figures that nobody publishes for this target, and what stands in.
+    assumed: Vec<String>,
+    texts: usize,
+    shots: u64,
+    mitigated: bool,
+    exact: Score,
+    noiseless: Score,
+    noisy: Score,
+    /// What the same on the processor takes.
+    quota: Quota,
+    seconds: f64,
+    labels: Vec<String>,
+    decisions: Vec<Rehearsed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Quota {
+    jobs: usize,
+    shots: u64,
+    /// At the service's documented limit of tasks a day.
+    days: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the model or the data cannot be read, or a text cannot be compiled or simulated.
+pub fn run(args: &SimulateArgs) -> Result<()> {
+    let name = || args.model.display().to_string();
+    let bytes =
+        std::fs::read(&args.model).with_context(|| format!("{}: cannot be read", name()))?;
+    let model = Model::parse(&bytes).with_context(name)?;
+    let texts = texts::read(&args.data, args.limit)?;
+    ensure!(!texts.is_empty(), "--limit 0 leaves no text");
+    let device = args.how.device()?;
+    let overrides = args.noise.overrides();
+    let noise = NoiseModel::of(&device, &overrides);
+    let deployment = Deployment::new(&model, &device, args.how.options()).with_context(name)?;
+    let settings = Settings { shots: args.shots, seed: args.how.seed, mitigate: args.mitigate };
+    let start = Instant::now();
+    let done = AtomicUsize::new(0);
+    let shown = std::io::stderr().is_terminal();
+    let progress = || {
+        let n = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if shown && (n.is_multiple_of(10) || n == texts.len()) {
+            eprint!("\r{n} of {} texts", texts.len());
+        }
+    };
+    let decisions = rehearse(&deployment, &texts, &noise, &settings, progress)
+        .with_context(|| args.data.display().to_string());
+    if shown {
+        eprintln!();
+    }
+    let decisions = decisions?;
+    let jobs: usize = decisions.iter().map(|d| d.cz.len()).sum();
+    let used: Vec<u8> = deployment.compile("")?.iter().flat_map(|c| c.circuit.used()).collect();
+    let report = Report {
+        target: device.name.clone(),
+        calibrated: device.calibrated.clone(),
+        assumed: assumed(&device, &used, &overrides),
+        texts: texts.len(),
+        shots: args.shots,
+        mitigated: args.mitigate,
+        exact: Score::of(&decisions, |d| &d.exact),
+        noiseless: Score::of(&decisions, |d| &d.shots),
+        noisy: Score::of(&decisions, |d| &d.noisy),
+        quota: Quota { jobs, shots: jobs as u64 * args.shots, days: jobs.div_ceil(TASKS_A_DAY) },
+        seconds: start.elapsed().as_secs_f64(),
+        labels: deployment.head().labels.clone(),
+        decisions,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+fn print(report: &Report) {
+    let date = report.calibrated.as_deref().unwrap_or("none");
+    println!("target {}, calibration: {date}", report.target);
+    if !report.assumed.is_empty() {
+        println!("assumed, for want of published figures: {}", report.assumed.join("; "));
+    }
+    println!("{} texts, {} shots a circuit", report.texts, report.shots);
+    println!("{:<18} {:>26} {:>26} {:>10}", "", "accuracy", "same as statevector", "mean |dZ|");
+    let noisy = if report.mitigated { "noise, mitigated" } else { "noise" };
+    for (name, score) in
+        [("exact", &report.exact), ("shots alone", &report.noiseless), (noisy, &report.noisy)]
+    {
+        let share =
+            |s: &crate::simulate::Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
+        let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
+        let agreement = share(&score.agreement);
+        println!("{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz);
+    }
+    println!(
+        "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
+        report.noiseless.clear_disagreements, report.noisy.clear_disagreements
+    );
+    let quota = &report.quota;
+    println!(
+        "on the processor: {} jobs, {} shots, {} day(s) at {TASKS_A_DAY} tasks a day",
+        quota.jobs, quota.shots, quota.days
+    );
+}

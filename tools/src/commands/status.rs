@@ -1,0 +1,109 @@
+//! `qdllm-hw status`: batches and jobs in the store, and what the platform says of them.
+
+use crate::cloud::Progress;
+use crate::cloud::clock;
+use crate::commands::access::{Access, StoreArgs, states, states_text, work_text};
+use crate::jobs::job::{Batch, Job, State};
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Show batches and jobs
+///
+/// Reads the store; only --live asks the platform. States: ready (not sent), sending (the program ended
+/// while it was sent: `submit --resume` finds out), submitted, finished (counts are in the job file),
+/// failed, cancelled.
+///
+/// Examples:
+///   qdllm-hw status
+///   qdllm-hw status model-3f2a --live
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct StatusArgs {
+    /// Show this batch's jobs; the beginning of its name will do
+    pub batch: Option<String>,
+    /// Ask the platform how far the submitted jobs are
+    #[arg(long, requires = "batch")]
+    pub live: bool,
+    /// Where jobs are kept
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How the platform is reached
+    #[command(flatten)]
+    pub access: Access,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or the platform fails.
+pub fn run(args: &StatusArgs) -> Result<()> {
+    let store = args.store.open();
+    let Some(wanted) = &args.batch else {
+        let mut rows = Vec::new();
+        for batch in store.batches()? {
+            let (batch, jobs) = store.read(&batch.id)?;
+            rows.push((batch, jobs));
+        }
+        if args.json {
+            println!("{:#}", Value::Array(rows.iter().map(|(b, j)| summary(b, j)).collect()));
+        } else if rows.is_empty() {
+            println!("{} holds no batch", store.root().display());
+        } else {
+            for (batch, jobs) in &rows {
+                let made = clock::utc(batch.created_ms / 1000);
+                let (all, what) = (states_text(jobs), work_text(&batch.work));
+                println!("{}  {made} UTC  {}: {all}  ({what})", batch.id, batch.chip);
+            }
+        }
+        return Ok(());
+    };
+    let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
+    let mut said = vec![None; jobs.len()];
+    if args.live {
+        let platform = args.access.connect(batch.platform, &batch.url)?;
+        for (job, said) in jobs.iter().zip(&mut said) {
+            if let State::Submitted { task, .. } = &job.state {
+                *said = Some(match platform.status(task)? {
+                    Progress::Waiting(word) => word,
+                    Progress::Finished => "Finished; fetch it".into(),
+                    Progress::Failed => "Failed; fetch it".into(),
+                    Progress::Cancelled => "Cancelled".into(),
+                });
+            }
+        }
+    }
+    if args.json {
+        let mut result = summary(&batch, &jobs);
+        let row = |(job, said): (&Job, &Option<String>)| {
+            json!({"number": job.number, "name": job.name, "state": job.state.name(),
+                   "task": job.state.task(), "platform": said})
+        };
+        result["detail"] = jobs.iter().zip(&said).map(row).collect();
+        println!("{result:#}");
+        return Ok(());
+    }
+    println!("{}: {}, {}", batch.id, states_text(&jobs), work_text(&batch.work));
+    println!("{} shots on {}, {}", batch.shots, batch.chip, batch.url);
+    for (job, said) in jobs.iter().zip(&said) {
+        let task = job.state.task().unwrap_or("-");
+        let said = said.as_ref().map_or(String::new(), |s| format!("  {s}"));
+        let error = match &job.state {
+            State::Failed { error, .. } => format!("  {error}"),
+            _ => String::new(),
+        };
+        println!("{:5}  {:9}  {}  {task}{said}{error}", job.number, job.state.name(), job.name);
+    }
+    Ok(())
+}
+
+fn summary(batch: &Batch, jobs: &[Job]) -> Value {
+    json!({
+        "batch": batch.id, "created": clock::utc(batch.created_ms / 1000).to_string(),
+        "platform": batch.platform, "url": batch.url, "chip": batch.chip, "shots": batch.shots,
+        "jobs": batch.jobs, "states": states(jobs),
+    })
+}

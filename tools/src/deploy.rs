@@ -1,0 +1,145 @@
+//! A model laid out on a processor: text to circuits, counts to an answer.
+
+use crate::answer::{Answer, AnswerError, BitError, Counts, LinearHead, Part, answer};
+use crate::device::Device;
+use crate::source::Source;
+use crate::transpile::{Compiled, Options, Plan, TranspileError};
+use qdllm_runtime::Model;
+
+/// Why a model cannot be run on a processor.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// The model is not for texts, or not for this.
+    #[error(transparent)]
+    Model(#[from] qdllm_runtime::Error),
+    /// Compilation failed.
+    #[error(transparent)]
+    Transpile(#[from] TranspileError),
+}
+
+/// A model whose circuit has been laid out once; each text only sets angles (under 5 ms a text).
+#[derive(Clone, Debug)]
+pub struct Deployment<'m> {
+    model: Model<'m>,
+    head: LinearHead,
+    plan: Plan,
+}
+
+impl<'m> Deployment<'m> {
+    /// Searches the layout.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub fn new(model: &Model<'m>, device: &Device, options: Options) -> Result<Self, DeployError> {
+        let plan = Plan::new(Source::from_model(model), device, options)?;
+        Ok(Self { model: *model, head: LinearHead::of(model)?, plan })
+    }
+
+    /// The encoder angles (radians) of a text.
+    ///
+    /// # Errors
+    /// [`DeployError::Model`] when the model takes vectors, not texts.
+    pub fn inputs(&self, text: &str) -> Result<Vec<f64>, DeployError> {
+        Ok(inputs_of(&self.model, text)?)
+    }
+
+    /// The circuits of a text, each checked against the model's circuit.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub fn compile(&self, text: &str) -> Result<Vec<Compiled>, DeployError> {
+        Ok(self.plan.compile(&self.inputs(text)?)?)
+    }
+
+    /// The decision that the counts of a text's circuits give, in the order of its circuits; with
+    /// `undo`, read-out errors that the device publishes are undone.
+    ///
+    /// # Errors
+    /// [`AnswerError`]; with `undo` also where a measured qubit's read-out error is unknown.
+    pub fn answer(
+        &self,
+        circuits: &[Compiled],
+        counts: &[Counts],
+        undo: bool,
+    ) -> Result<Answer, AnswerError> {
+        let errors = circuits.iter().enumerate().map(|(i, c)| {
+            let known = || {
+                bit_errors(c, |q| self.device().bit_error(q))
+                    .map_err(|bit| AnswerError::Readout { part: i + 1, bit })
+            };
+            undo.then(known).transpose()
+        });
+        self.answer_with(circuits, counts, &errors.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// As [`answer`](Self::answer), undoing the read-out errors that are given for each circuit, one a
+    /// classical bit.
+    ///
+    /// # Errors
+    /// [`AnswerError`].
+    pub fn answer_with(
+        &self,
+        circuits: &[Compiled],
+        counts: &[Counts],
+        errors: &[Option<Vec<BitError>>],
+    ) -> Result<Answer, AnswerError> {
+        let parts: Vec<Part<'_>> = circuits
+            .iter()
+            .zip(counts)
+            .zip(errors)
+            .map(|((c, counts), e)| Part {
+                weight: c.weight,
+                readouts: &c.readouts,
+                counts,
+                errors: e.as_deref(),
+            })
+            .collect();
+        answer(&self.head, &parts)
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// The model's last layer.
+    pub fn head(&self) -> &LinearHead {
+        &self.head
+    }
+
+    /// The layout.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The processor.
+    pub fn device(&self) -> &Device {
+        self.plan.device()
+    }
+}
+
+/// The encoder angles (radians) that a model gives to a text.
+///
+/// # Errors
+/// When the model takes vectors, not texts.
+pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>, qdllm_runtime::Error> {
+    let (mut features, _) = model.text_features(text)?;
+    model.meta().squash.apply(&mut features);
+    Ok(features.iter().map(|&x| f64::from(x)).collect())
+}
+
+/// The read-out error of each classical bit of a circuit, from that of each qubit.
+///
+/// # Errors
+/// The first classical bit whose qubit's error is unknown.
+pub fn bit_errors(
+    compiled: &Compiled,
+    of: impl Fn(u8) -> Option<BitError>,
+) -> Result<Vec<BitError>, usize> {
+    let mut all = vec![BitError::default(); compiled.circuit.bits];
+    for &(qubit, bit) in &compiled.circuit.measures {
+        all[bit as usize] = of(qubit).ok_or(bit as usize)?;
+    }
+    Ok(all)
+}

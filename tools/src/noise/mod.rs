@@ -1,0 +1,16 @@
+//! What a processor's noise does to a compiled circuit: counts by trajectories.
+//!
+//! The model: each gate is followed by a depolarising channel on its qubits, every qubit relaxes and
+//! loses coherence from its first gate to the measurement, idle or not, and every bit is misread
+//! independently. [`model`] holds the figures and turns them into channels, [`schedule`] puts them
+//! on a time line, [`sampler`] draws shots. Not in the model: cross-talk, leakage, coherent errors,
+//! drift.
+
+mod jump;
+pub mod model;
+pub mod sampler;
+pub mod schedule;
+mod vector;
+
+pub use model::{CouplerNoise, NoiseModel, Overrides, QubitNoise};
+pub use sampler::{Sampler, SamplerError};

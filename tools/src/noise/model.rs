@@ -1,0 +1,274 @@
+//! The figures of a noise model, and the channels that they stand for.
+
+use crate::answer::BitError;
+use crate::calibration::TYPICAL;
+use crate::device::Device;
+use std::collections::BTreeMap;
+
+/// Noise of one qubit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QubitNoise {
+    /// Average infidelity of a one-qubit gate, relaxation during it included.
+    pub one_error: f64,
+    /// Relaxation time in microseconds; infinite for none.
+    pub t1_us: f64,
+    /// Coherence time in microseconds; more than twice `t1_us` counts as twice.
+    pub t2_us: f64,
+    /// Length of a one-qubit gate in nanoseconds. Z rotations take no time and make no error.
+    pub one_ns: f64,
+    /// How it is misread.
+    pub readout: BitError,
+}
+
+/// Noise of one coupler.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CouplerNoise {
+    /// Average infidelity of a two-qubit gate, relaxation during it included.
+    pub error: f64,
+    /// Length of a two-qubit gate in nanoseconds.
+    pub cz_ns: f64,
+}
+
+/// Figures that replace a device's on every qubit and coupler.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// See [`QubitNoise::one_error`].
+    pub one_error: Option<f64>,
+    /// See [`CouplerNoise::error`].
+    pub cz_error: Option<f64>,
+    /// See [`QubitNoise::t1_us`].
+    pub t1_us: Option<f64>,
+    /// See [`QubitNoise::t2_us`].
+    pub t2_us: Option<f64>,
+    /// See [`QubitNoise::one_ns`].
+    pub one_ns: Option<f64>,
+    /// See [`CouplerNoise::cz_ns`].
+    pub cz_ns: Option<f64>,
+    /// See [`QubitNoise::readout`].
+    pub readout: Option<BitError>,
+}
+
+/// The noise of a processor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoiseModel {
+    qubits: Vec<QubitNoise>,
+    couplers: BTreeMap<(u8, u8), CouplerNoise>,
+    /// For qubits and couplers that are not on the device.
+    elsewhere: (QubitNoise, CouplerNoise),
+}
+
+/// What relaxation over some time does to a qubit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Relaxation {
+    /// Probability that |1> falls to |0>.
+    pub decay: f64,
+    /// Probability of a Z: what is lost of the coherence beyond the decay's share.
+    pub flip: f64,
+}
+
+impl QubitNoise {
+    const NONE: Self = Self {
+        one_error: 0.0,
+        t1_us: f64::INFINITY,
+        t2_us: f64::INFINITY,
+        one_ns: 0.0,
+        readout: BitError { one_from_zero: 0.0, zero_from_one: 0.0 },
+    };
+
+    /// Relaxation over `ns` nanoseconds: coherence falls by `exp(-t/T2)`, of which the decay of |1> by
+    /// `exp(-t/T1)` gives the square root.
+    pub fn relaxation(&self, ns: f64) -> Relaxation {
+        let t_us = ns / 1e3;
+        let dephasing = (1.0 / self.t2_us - 0.5 / self.t1_us).max(0.0);
+        Relaxation {
+            decay: 1.0 - (-t_us / self.t1_us).exp(),
+            flip: 0.5 * (1.0 - (-t_us * dephasing).exp()),
+        }
+    }
+
+    /// Probability of a random Pauli (X, Y, Z alike) beside the relaxation of a one-qubit gate.
+    pub fn depolarising(&self) -> f64 {
+        depolarising(self.one_error, self.relaxation(self.one_ns).process_fidelity(), 2.0)
+    }
+}
+
+impl CouplerNoise {
+    /// Probability of a random pair of Paulis (all 15 alike) beside the relaxation of both qubits.
+    pub fn depolarising(&self, a: &QubitNoise, b: &QubitNoise) -> f64 {
+        let kept = |q: &QubitNoise| q.relaxation(self.cz_ns).process_fidelity();
+        depolarising(self.error, kept(a) * kept(b), 4.0)
+    }
+}
+
+impl Relaxation {
+    /// The process fidelity with doing nothing.
+    pub fn process_fidelity(&self) -> f64 {
+        let coherence = (1.0 - self.decay).sqrt() * (1.0 - 2.0 * self.flip);
+        (1.0 + 2.0 * coherence + (1.0 - self.decay)) / 4.0
+    }
+
+    /// Whether it does nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.decay == 0.0 && self.flip == 0.0
+    }
+}
+
+/// The probability of a Pauli other than the identity that makes a gate of dimension `d` have average
+/// infidelity `error`, when relaxation alone leaves the process fidelity `kept`.
+///
+/// Average fidelity `F` is process fidelity `((d+1) F - 1) / d`. A channel that replaces the state by
+/// the mixed one with probability `l` turns `kept` into `(1-l) kept + l/d^2`; of such a replacement,
+/// `1 - 1/d^2` is a Pauli other than the identity. Without relaxation that is 1.5 times the error of
+/// a one-qubit gate, 1.25 times that of a two-qubit gate. A gate whose relaxation alone is worse than
+/// its published error gets none.
+fn depolarising(error: f64, kept: f64, d: f64) -> f64 {
+    let wanted = ((d + 1.0) * (1.0 - error) - 1.0) / d;
+    let share = (kept - wanted) / (kept - 1.0 / (d * d));
+    share.clamp(0.0, 1.0) * (1.0 - 1.0 / (d * d))
+}
+
+impl NoiseModel {
+    /// No noise at all: what is left is the scatter of the shots.
+    pub fn none() -> Self {
+        let elsewhere = (QubitNoise::NONE, CouplerNoise { error: 0.0, cz_ns: 0.0 });
+        Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere }
+    }
+
+    /// One noise for all qubits and couplers.
+    pub fn uniform(qubit: QubitNoise, coupler: CouplerNoise) -> Self {
+        Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
+    }
+
+    /// The noise of a device: what `overrides` say, else what is published of it, else
+    /// [`TYPICAL`].
+    pub fn of(device: &Device, overrides: &Overrides) -> Self {
+        let o = overrides;
+        let one = |q: u8| {
+            let known = device.calibration.qubit(q);
+            QubitNoise {
+                one_error: o.one_error.or(known.one_error).unwrap_or(TYPICAL.one_error),
+                t1_us: o.t1_us.or(known.t1_us).unwrap_or(TYPICAL.t1_us),
+                t2_us: o.t2_us.or(known.t2_us).unwrap_or(TYPICAL.t2_us),
+                one_ns: o.one_ns.or(known.one_ns).unwrap_or(TYPICAL.one_ns),
+                readout: o.readout.or(known.readout).unwrap_or(TYPICAL.readout),
+            }
+        };
+        let two = |(a, b): (u8, u8)| {
+            let known = device.calibration.coupler(a, b);
+            CouplerNoise {
+                error: o.cz_error.or(known.error).unwrap_or(TYPICAL.cz_error),
+                cz_ns: o.cz_ns.or(known.cz_ns).unwrap_or(TYPICAL.cz_ns),
+            }
+        };
+        // No qubit has number 255 on a device of at most 255: it gives averages or typical values.
+        Self {
+            qubits: (0..device.qubits).map(|q| one(q as u8)).collect(),
+            couplers: device.couplers.iter().map(|&pair| (pair, two(pair))).collect(),
+            elsewhere: (one(u8::MAX), two((u8::MAX, u8::MAX))),
+        }
+    }
+
+    /// Noise of a qubit.
+    pub fn qubit(&self, q: u8) -> QubitNoise {
+        self.qubits.get(q as usize).copied().unwrap_or(self.elsewhere.0)
+    }
+
+    /// Noise of a coupler.
+    pub fn coupler(&self, a: u8, b: u8) -> CouplerNoise {
+        self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.elsewhere.1)
+    }
+}
+
+/// Which of the figures that a circuit on `qubits` needs a device does not publish, in words.
+pub fn assumed(device: &Device, qubits: &[u8], overrides: &Overrides) -> Vec<String> {
+    let o = overrides;
+    let lacks =
+        |given: bool, known: &dyn Fn(u8) -> bool| !given && !qubits.iter().all(|&q| known(q));
+    let of = |q| device.calibration.qubit(q);
+    let pairs: Vec<(u8, u8)> = device
+        .couplers
+        .iter()
+        .filter(|(a, b)| qubits.contains(a) && qubits.contains(b))
+        .copied()
+        .collect();
+    let coupler = |given: bool, known: &dyn Fn(u8, u8) -> bool| {
+        !given && !pairs.iter().all(|&(a, b)| known(a, b))
+    };
+    let on = |a, b| device.calibration.coupler(a, b);
+    let t = TYPICAL;
+    let r = t.readout;
+    [
+        (
+            lacks(o.one_error.is_some(), &|q| of(q).one_error.is_some()),
+            format!("one-qubit error {}", t.one_error),
+        ),
+        (
+            coupler(o.cz_error.is_some(), &|a, b| on(a, b).error.is_some()),
+            format!("CZ error {}", t.cz_error),
+        ),
+        (lacks(o.t1_us.is_some(), &|q| of(q).t1_us.is_some()), format!("T1 {} us", t.t1_us)),
+        (lacks(o.t2_us.is_some(), &|q| of(q).t2_us.is_some()), format!("T2 {} us", t.t2_us)),
+        (
+            lacks(o.one_ns.is_some(), &|q| of(q).one_ns.is_some()),
+            format!("one-qubit gate {} ns", t.one_ns),
+        ),
+        (
+            coupler(o.cz_ns.is_some(), &|a, b| on(a, b).cz_ns.is_some()),
+            format!("CZ {} ns", t.cz_ns),
+        ),
+        (
+            lacks(o.readout.is_some(), &|q| of(q).readout.is_some()),
+            format!("read-out 1|0 {}, 0|1 {}", r.one_from_zero, r.zero_from_one),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(lacking, words)| lacking.then_some(words))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_without_relaxation_is_the_textbook_depolarising() {
+        let q = QubitNoise { one_error: 1e-3, ..QubitNoise::NONE };
+        assert!((q.depolarising() - 1.5e-3).abs() < 1e-15);
+        let c = CouplerNoise { error: 0.017, cz_ns: 200.0 };
+        assert!((c.depolarising(&q, &q) - 1.25 * 0.017).abs() < 1e-15);
+    }
+
+    #[test]
+    fn relaxation_is_part_of_the_published_error() {
+        let q = QubitNoise { t1_us: 71.507, t2_us: 23.724, one_ns: 74.0, ..QubitNoise::NONE };
+        let r = q.relaxation(217.0);
+        let coherence = (1.0 - r.decay).sqrt() * (1.0 - 2.0 * r.flip);
+        assert!((coherence - (-0.217_f64 / 23.724).exp()).abs() < 1e-15);
+        let c = CouplerNoise { error: 0.017, cz_ns: 217.0 };
+        let p = c.depolarising(&q, &q);
+        assert!(p > 0.0 && p < 1.25 * 0.017);
+        // Both together have the published fidelity.
+        let kept = r.process_fidelity().powi(2);
+        let share = p / (15.0 / 16.0);
+        let process = (1.0 - share) * kept + share / 16.0;
+        assert!(((4.0 * process + 1.0) / 5.0 - 0.983).abs() < 1e-12);
+        // A one-qubit gate of 74 ns relaxes more than 1e-3 already.
+        assert_eq!(QubitNoise { one_error: 1e-3, ..q }.depolarising(), 0.0);
+    }
+
+    #[test]
+    fn overrides_come_before_calibration_and_calibration_before_typical_values() {
+        let device = Device::from_json(
+            r#"{"qubits_info": {"Q0": {"index": 0, "T1": 30.0}, "Q1": {"index": 1}},
+                "couplers_info": {"C0": {"qubits_index": [0, 1], "fidelity": 0.9}}}"#,
+        )
+        .unwrap();
+        let overrides = Overrides { t2_us: Some(5.0), ..Overrides::default() };
+        let noise = NoiseModel::of(&device, &overrides);
+        assert_eq!((noise.qubit(0).t1_us, noise.qubit(1).t1_us), (30.0, TYPICAL.t1_us));
+        assert_eq!((noise.qubit(0).t2_us, noise.qubit(9).t2_us), (5.0, 5.0));
+        assert!((noise.coupler(1, 0).error - 0.1).abs() < 1e-12);
+        let words = assumed(&device, &[0, 1], &overrides).join("; ");
+        assert!(words.contains("T1") && !words.contains("T2") && !words.contains("CZ error"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Shots of one circuit under a noise model.
+
+use crate::answer::BitError;
+use crate::answer::counts::{Counts, CountsError, MAX_BITS, key};
+use crate::circuit::Circuit;
+use crate::noise::jump;
+use crate::noise::model::NoiseModel;
+use crate::noise::schedule::{Event, events};
+use crate::noise::vector::Vector;
+use crate::state::MAX_SIMULATED;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// Why a circuit cannot be sampled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SamplerError {
+    /// Too many qubits in use.
+    #[error("{0} qubits are in use; at most {MAX_SIMULATED} can be simulated")]
+    TooManyQubits(usize),
+    /// Too many measurements.
+    #[error("{0} measurements; at most {MAX_BITS} can be simulated")]
+    TooManyMeasurements(usize),
+}
+
+/// A circuit with its noise, ready to be run.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    qubits: usize,
+    bits: usize,
+    /// (bit of the state's index, classical bit, how it is misread)
+    measures: Vec<(usize, u8, BitError)>,
+    events: Vec<Event>,
+}
+
+impl Sampler {
+    /// Puts the circuit on its time line.
+    ///
+    /// # Errors
+    /// [`SamplerError`].
+    pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self, SamplerError> {
+        let used = circuit.used();
+        if used.len() > MAX_SIMULATED {
+            return Err(SamplerError::TooManyQubits(used.len()));
+        }
+        if circuit.measures.len() > MAX_BITS {
+            return Err(SamplerError::TooManyMeasurements(circuit.measures.len()));
+        }
+        let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
+        let measures =
+            circuit.measures.iter().map(|&(q, bit)| (place(q), bit, noise.qubit(q).readout));
+        Ok(Self {
+            qubits: used.len(),
+            bits: circuit.bits,
+            measures: measures.collect(),
+            events: events(circuit, &used, noise),
+        })
+    }
+
+    /// Counts of `shots` shots by bit string, whose rightmost character is c[0]; bits that nothing
+    /// measures are 0. The same seed gives the same counts.
+    pub fn counts(&self, shots: u64, seed: u64) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (outcome, n) in self.outcomes(shots, seed) {
+            let one = |bit: usize| {
+                // The last measurement into a bit stays.
+                let last = self.measures.iter().rposition(|m| m.1 as usize == bit);
+                last.is_some_and(|i| outcome >> i & 1 == 1)
+            };
+            *all.entry(key(self.bits, one)).or_default() += n;
+        }
+        all
+    }
+
+    /// The same counts as numbers.
+    ///
+    /// # Errors
+    /// [`CountsError::TooManyBits`] for a classical register that is too wide.
+    pub fn sample(&self, shots: u64, seed: u64) -> Result<Counts, CountsError> {
+        let placed = |(outcome, n): (u64, u64)| {
+            let bits = self.measures.iter().enumerate();
+            let x = bits.fold(0, |x: u64, (i, m)| {
+                let bit = 1_u64.checked_shl(m.1.into()).unwrap_or(0);
+                if outcome >> i & 1 == 1 { x | bit } else { x & !bit }
+            });
+            (x, n)
+        };
+        Counts::new(self.outcomes(shots, seed).into_iter().map(placed), self.bits)
+    }
+
+    /// Outcomes whose bit `i` is that of measurement `i`.
+    fn outcomes(&self, shots: u64, seed: u64) -> BTreeMap<u64, u64> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut all = BTreeMap::new();
+        let mut measure = |state: &Vector, shots: u64, rng: &mut ChaCha8Rng| {
+            for x in draw(state, shots, rng) {
+                let read = |(i, &(place, _, error)): (usize, &(usize, u8, BitError))| {
+                    let one = x >> place & 1 == 1;
+                    let wrong = if one { error.zero_from_one } else { error.one_from_zero };
+                    u64::from(one != (wrong > 0.0 && rng.random::<f64>() < wrong)) << i
+                };
+                let outcome: u64 = self.measures.iter().enumerate().map(read).sum();
+                *all.entry(outcome).or_default() += 1;
+            }
+        };
+        jump::run(&self.events, self.qubits, shots, &mut rng, &mut measure);
+        all
+    }
+}
+
+/// Basis states of `shots` measurements of one state.
+fn draw(state: &Vector, shots: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let total: f64 = state.weights().sum();
+    let mut numbers: Vec<f64> = (0..shots).map(|_| rng.random::<f64>() * total).collect();
+    numbers.sort_unstable_by(f64::total_cmp);
+    let mut numbers = numbers.into_iter().peekable();
+    let mut drawn = Vec::with_capacity(shots as usize);
+    let (mut sum, mut last) = (0.0, 0);
+    for (x, weight) in state.weights().enumerate() {
+        if weight > 0.0 {
+            (sum, last) = (sum + weight, x);
+        }
+        while numbers.next_if(|&u| u < sum).is_some() {
+            drawn.push(x);
+        }
+        if numbers.peek().is_none() {
+            break;
+        }
+    }
+    // Rounding may leave a number beyond the sum.
+    drawn.extend(numbers.map(|_| last));
+    drawn
+}

@@ -1,0 +1,159 @@
+//! Everything that a network and a server can do to a batch.
+
+use crate::kit::{Bench, Server, complete, model};
+
+/// Submits and fetches three texts (six jobs) while `faults` happen; the commands must come through.
+fn through(server: &Server, platform: &str, faults: &[&str], more: &[&str]) {
+    let bench = Bench::new();
+    let before = server.tasks().len();
+    let (model, texts) = (model(), bench.texts(3));
+    let submit = ["submit", &model, "--data", &texts, "--url", &server.url, "--platform", platform];
+    server.faults(faults);
+    bench.good(&[&submit[..], more].concat());
+    bench.good(&[&["fetch"], more].concat());
+    server.faults(&[]);
+    let tasks = server.tasks().split_off(before);
+    assert_eq!(tasks.len(), 6, "{platform} {faults:?}");
+    for job in bench.jobs() {
+        assert_eq!(job["state"], "finished", "{platform} {faults:?}");
+        let same: Vec<_> = tasks.iter().filter(|t| t["name"] == job["name"]).collect();
+        assert_eq!(same.len(), 1, "{platform} {faults:?}");
+        assert_eq!(job["counts"], same[0]["counts"], "{platform} {faults:?}");
+    }
+}
+
+#[test]
+fn faults_that_pass_lose_nothing_and_repeat_nothing() {
+    let server = Server::start(&["--noiseless"]);
+    for platform in ["sqc", "portal"] {
+        for faults in [
+            &["run=cut"][..],
+            &["run=cut*3"],
+            &["run=cut-before*2"],
+            &["run=truncate*2"],
+            &["run=500*2"],
+            &["run=after:500*2"],
+            &["run=after:503", "run=cut", "run=truncate", "run=429:0", "run=cut-before"],
+            &["run=429:0*3"],
+            &["run=429*2"],
+            &["result=cut", "result=500", "result=429:0", "result=truncate*2"],
+            &["backends=cut", "backends=500", "backends=429:0"],
+            &["chip=truncate", "chip=502"],
+            &["run=cut", "list=500*2", "list=cut", "list=truncate"],
+            &["any=cut*3"],
+            &["any=truncate*3"],
+            &["any=500*4"],
+        ] {
+            through(&server, platform, faults, &[]);
+        }
+    }
+}
+
+#[test]
+fn answers_that_come_too_late_are_looked_up_and_not_repeated() {
+    let server = Server::start(&["--noiseless"]);
+    for platform in ["sqc", "portal"] {
+        through(&server, platform, &["run=slow:900*2", "result=slow:900"], &["--timeout", "0.4"]);
+    }
+}
+
+#[test]
+fn a_queue_and_slow_tasks_are_waited_for() {
+    let server = Server::start(&["--noiseless", "--delay", "20", "--queue", "10"]);
+    through(&server, "sqc", &[], &[]);
+}
+
+#[test]
+fn refusals_stop_at_once_and_the_batch_goes_on_afterwards() {
+    let server = Server::start(&["--noiseless"]);
+    for platform in ["sqc", "portal"] {
+        for (fault, message) in [
+            ("run=401", "HTTP 401"),
+            ("run=422", "HTTP 422"),
+            ("run=403", "is the token right"),
+            ("run=404", "HTTP 404"),
+            ("run=302", "redirections are not followed"),
+            ("run=429:9999", "come back in 9999 s"),
+        ] {
+            let bench = Bench::new();
+            let texts = bench.texts(2);
+            let (before, sent) = (server.tasks().len(), server.received("run"));
+            let model = model();
+            let submit =
+                ["submit", &model, "--data", &texts, "--url", &server.url, "--platform", platform];
+            server.faults(&[fault]);
+            let error = bench.bad(&submit);
+            assert!(error.contains(message) && error.contains("--resume"), "{fault}: {error}");
+            // No second try of what was refused.
+            assert_eq!(server.received("run"), sent + 1, "{platform} {fault}");
+            assert!(bench.jobs().iter().all(|j| j["state"] == "ready"));
+            bench.good(&submit);
+            bench.good(&["fetch"]);
+            assert_eq!(server.tasks().len(), before + 4);
+            assert!(bench.jobs().iter().all(|j| j["state"] == "finished"));
+        }
+    }
+}
+
+#[test]
+fn a_failed_task_is_told_and_sent_once_more_when_asked() {
+    let server = Server::start(&["--noiseless"]);
+    for platform in ["sqc", "portal"] {
+        let bench = Bench::new();
+        server.faults(&["run=fail"]);
+        let batch = bench.json(&[
+            "submit",
+            &model(),
+            "play music",
+            "--url",
+            &server.url,
+            "--platform",
+            platform,
+            "--json",
+        ]);
+        let id = batch["batch"].as_str().unwrap();
+        let error = bench.bad(&["fetch"]);
+        assert!(error.contains("1 failed") && error.contains("--retry-failed"), "{error}");
+        let failed = bench.jobs().into_iter().find(|j| j["state"] == "failed").unwrap();
+        assert!(failed["error"].as_str().unwrap().contains("lost synchronisation"));
+        bench.good(&["submit", "--resume", id, "--retry-failed"]);
+        bench.good(&["fetch"]);
+        let jobs = bench.jobs();
+        let again = jobs.iter().find(|j| j["number"] == failed["number"]).unwrap();
+        assert_eq!(again["name"], format!("{}-r2", failed["name"].as_str().unwrap()));
+        assert_eq!(again["earlier"][0]["task"], failed["task"]);
+        assert!(jobs.iter().all(|j| j["state"] == "finished"));
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_leaves_a_batch_that_goes_on() {
+    let bench = Bench::new();
+    let server = Server::start(&["--noiseless"]);
+    let url = server.url.clone();
+    bench.good(&["submit", &model(), "play music", "--url", &url]);
+    drop(server);
+    let error = bench.bad(&["fetch", "--tries", "2"]);
+    assert!(error.contains("no answer after 2 tries"), "{error}");
+    assert!(bench.jobs().iter().all(|j| j["state"] == "submitted"));
+}
+
+#[test]
+fn a_doubtful_job_is_never_sent_again_by_itself() {
+    // The list cannot be had: nobody knows whether the job was received.
+    let server = Server::start(&["--noiseless"]);
+    let bench = Bench::new();
+    server.faults(&["run=cut", "list=404*always"]);
+    let submit = ["submit", &model(), "play music", "--url", &server.url];
+    bench.bad(&submit);
+    bench.bad(&submit);
+    assert_eq!(server.tasks().len(), 1);
+    let job = bench.jobs().into_iter().find(|j| j["state"] == "sending").unwrap();
+    let task = server.tasks()[0].clone();
+    assert_eq!(job["name"], task["name"]);
+    // The user looked it up.
+    let found = format!("{}={}", job["name"].as_str().unwrap(), task["id"]);
+    bench.good(&["submit", "--resume", "words", "--received", &found]);
+    bench.good(&["fetch"]);
+    complete(&bench, &server, 2);
+}

@@ -1,0 +1,306 @@
+//! Trajectories against the exact evolution of the density matrix, and against the statevector.
+
+use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::{Model, Scratch};
+use qdllm_tools::answer::{BitError, Counts};
+use qdllm_tools::circuit::{Circuit, Op};
+use qdllm_tools::deploy::Deployment;
+use qdllm_tools::device::Device;
+use qdllm_tools::noise::{CouplerNoise, NoiseModel, Overrides, QubitNoise, Sampler};
+use qdllm_tools::state::apply;
+use qdllm_tools::transpile::Options;
+use qdllm_tools::unitary::{C, c};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+
+/// A density matrix as the vector of its entries: the row's bits, then the column's.
+struct Density {
+    qubits: usize,
+    entries: Vec<C>,
+}
+
+impl Density {
+    fn zero(qubits: usize) -> Self {
+        let mut entries = vec![C::default(); 1 << (2 * qubits)];
+        entries[0] = c(1.0, 0.0);
+        Self { qubits, entries }
+    }
+
+    fn gate(&mut self, op: &Op) {
+        let [a, b] = op.qubits.map(usize::from);
+        let n = self.qubits;
+        apply(&mut self.entries, op, a, b);
+        // The complex conjugate: of these gates only RX and RZ are not real.
+        let mut other = *op;
+        if matches!(op.kind, GateKind::Rx | GateKind::Rz) {
+            other.angles_rad[0] = -op.angles_rad[0];
+        }
+        apply(&mut self.entries, &other, a + n, b + n);
+        if op.kind == GateKind::Y {
+            // Y* = -Y.
+            self.entries.iter_mut().for_each(|z| *z = z.times(-1.0));
+        }
+    }
+
+    /// Entries by what they are (row bit, column bit) on a qubit.
+    fn relax(&mut self, q: usize, noise: &QubitNoise, ns: f64) {
+        let (t1, t2) = (ns / 1e3 / noise.t1_us, ns / 1e3 / noise.t2_us);
+        let (row, column) = (1 << q, 1 << (q + self.qubits));
+        for i in 0..self.entries.len() {
+            match (i & row != 0, i & column != 0) {
+                (true, true) => {
+                    let fallen = self.entries[i].times(1.0 - (-t1).exp());
+                    self.entries[i] = self.entries[i] - fallen;
+                    let zero = i & !row & !column;
+                    self.entries[zero] = self.entries[zero] + fallen;
+                }
+                (false, false) => {}
+                _ => self.entries[i] = self.entries[i].times((-t2).exp()),
+            }
+        }
+    }
+
+    fn depolarise(&mut self, qubits: &[u8], p: f64) {
+        let paulis = [None, Some(GateKind::X), Some(GateKind::Y), Some(GateKind::Z)];
+        let words = 1 << (2 * qubits.len());
+        let before = self.entries.clone();
+        self.entries.iter_mut().for_each(|z| *z = z.times(1.0 - p));
+        for word in 1..words {
+            let mut part = Self { qubits: self.qubits, entries: before.clone() };
+            for (i, &q) in qubits.iter().enumerate() {
+                if let Some(kind) = paulis[word >> (2 * i) & 3] {
+                    part.gate(&Op::one(kind, q, [0.0; 3]));
+                }
+            }
+            let share = p / f64::from(words as u32 - 1);
+            self.entries.iter_mut().zip(part.entries).for_each(|(z, w)| *z = *z + w.times(share));
+        }
+    }
+}
+
+/// Probabilities of the outcomes, all qubits measured: time runs for all qubits at once, stretch by
+/// stretch between the starts of gates.
+fn exact(circuit: &Circuit, noise: &NoiseModel) -> Vec<f64> {
+    let n = circuit.qubits;
+    let mut free = vec![0.0_f64; n];
+    let mut starts: Vec<(f64, &Op)> = Vec::new();
+    for op in &circuit.ops {
+        let start = op.on().iter().map(|&q| free[q as usize]).fold(0.0, f64::max);
+        let length = match *op.on() {
+            [a, b] => noise.coupler(a, b).cz_ns,
+            _ if op.kind == GateKind::Rz => 0.0,
+            _ => noise.qubit(op.qubits[0]).one_ns,
+        };
+        op.on().iter().for_each(|&q| free[q as usize] = start + length);
+        starts.push((start, op));
+    }
+    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let end = free.iter().copied().fold(0.0, f64::max);
+    let mut density = Density::zero(n);
+    let mut now = 0.0;
+    let pass = |density: &mut Density, ns: f64| {
+        (0..n).for_each(|q| density.relax(q, &noise.qubit(q as u8), ns));
+    };
+    for (start, op) in starts {
+        pass(&mut density, start - now);
+        now = start;
+        density.gate(op);
+        match *op.on() {
+            [a, b] => {
+                let p = noise.coupler(a, b).depolarising(&noise.qubit(a), &noise.qubit(b));
+                density.depolarise(&[a, b], p);
+            }
+            _ if op.kind == GateKind::Rz => {}
+            _ => density.depolarise(op.on(), noise.qubit(op.qubits[0]).depolarising()),
+        }
+    }
+    pass(&mut density, end - now);
+    let diagonal: Vec<f64> = (0..1 << n).map(|x| density.entries[x | x << n].re).collect();
+    let misread = |from: usize, to: usize| -> f64 {
+        let one = |q: usize| {
+            let e = noise.qubit(q as u8).readout;
+            match (from >> q & 1, to >> q & 1) {
+                (0, 0) => 1.0 - e.one_from_zero,
+                (0, _) => e.one_from_zero,
+                (_, 0) => e.zero_from_one,
+                _ => 1.0 - e.zero_from_one,
+            }
+        };
+        (0..n).map(one).product()
+    };
+    let seen = |to| (0..1 << n).map(|from| diagonal[from] * misread(from, to)).sum();
+    (0..1 << n).map(seen).collect()
+}
+
+fn random_circuit(rng: &mut ChaCha8Rng, qubits: u8, gates: usize) -> Circuit {
+    let mut ops = Vec::new();
+    while ops.len() < gates {
+        let (a, b) = (rng.random_range(0..qubits), rng.random_range(0..qubits));
+        let angle = [rng.random_range(-PI..PI), 0.0, 0.0];
+        ops.push(match rng.random_range(0..7) {
+            0 => Op::one(GateKind::Rx, a, angle),
+            1 | 2 => Op::one(GateKind::Ry, a, angle),
+            3 => Op::one(GateKind::Rz, a, angle),
+            4 => Op::one(GateKind::H, a, [0.0; 3]),
+            _ if a == b => continue,
+            5 => Op::two(GateKind::Cx, a, b),
+            _ => Op::two(GateKind::Cz, a, b),
+        });
+    }
+    let n = usize::from(qubits);
+    Circuit { qubits: n, bits: n, ops, measures: (0..qubits).map(|q| (q, q)).collect() }
+}
+
+/// Pearson's statistic, over its degrees of freedom.
+fn misfit(counts: &Counts, expected: &[f64]) -> f64 {
+    let seen: BTreeMap<u64, u64> = counts.iter().collect();
+    let shots = counts.shots() as f64;
+    let term = |(x, p): (usize, &f64)| {
+        let wanted = (p * shots).max(1e-9);
+        (seen.get(&(x as u64)).copied().unwrap_or(0) as f64 - wanted).powi(2) / wanted
+    };
+    expected.iter().enumerate().map(term).sum::<f64>() / (expected.len() - 1) as f64
+}
+
+fn strong() -> (QubitNoise, CouplerNoise) {
+    let readout = BitError { one_from_zero: 0.02, zero_from_one: 0.07 };
+    let qubit = QubitNoise { one_error: 0.02, t1_us: 9.0, t2_us: 6.0, one_ns: 80.0, readout };
+    (qubit, CouplerNoise { error: 0.08, cz_ns: 220.0 })
+}
+
+#[test]
+fn trajectories_follow_the_density_matrix() {
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    let (qubit, coupler) = strong();
+    let quiet = QubitNoise { one_error: 0.0, readout: BitError::default(), ..qubit };
+    let forever = f64::INFINITY;
+    let timeless = QubitNoise { t1_us: forever, t2_us: forever, ..qubit };
+    let models = [
+        NoiseModel::uniform(qubit, coupler),
+        // One mechanism at a time.
+        NoiseModel::uniform(quiet, CouplerNoise { error: 0.0, ..coupler }),
+        NoiseModel::uniform(timeless, CouplerNoise { cz_ns: 0.0, ..coupler }),
+        NoiseModel::uniform(QubitNoise { t2_us: 2.0 * qubit.t1_us, ..quiet }, coupler),
+    ];
+    for qubits in 1..=4_u8 {
+        for noise in &models {
+            let circuit = random_circuit(&mut rng, qubits, 10 + 6 * usize::from(qubits));
+            let exact = exact(&circuit, noise);
+            assert!((exact.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            let counts = Sampler::new(&circuit, noise).unwrap().sample(100_000, 5).unwrap();
+            assert_eq!(counts.shots(), 100_000);
+            // Mean 1 and variance 2 over the degrees of freedom: six standard deviations.
+            let limit = 1.0 + 6.0 * (2.0 / (exact.len() - 1) as f64).sqrt();
+            let fit = misfit(&counts, &exact);
+            assert!(fit < limit, "{qubits} qubits: misfit {fit}");
+            if qubits > 1 {
+                // The same shots do not fit the circuit without noise.
+                let pure = self::exact(&circuit, &NoiseModel::none());
+                assert!(misfit(&counts, &pure) > 10.0 * limit);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_counts_and_c0_is_rightmost() {
+    let (qubit, coupler) = strong();
+    let noise = NoiseModel::uniform(qubit, coupler);
+    let mut circuit = random_circuit(&mut ChaCha8Rng::seed_from_u64(2), 3, 30);
+    let sampler = Sampler::new(&circuit, &noise).unwrap();
+    assert_eq!(sampler.counts(500, 9), sampler.counts(500, 9));
+    assert_ne!(sampler.counts(500, 9), sampler.counts(500, 10));
+    assert_eq!(sampler.sample(500, 9).unwrap().to_strings(), sampler.counts(500, 9));
+
+    // Physical qubits far apart, a bit that nothing measures: 5 -> c[0], 140 -> c[2].
+    circuit = Circuit { qubits: 141, bits: 4, ..Circuit::default() };
+    circuit.ops = vec![Op::one(GateKind::X, 140, [0.0; 3]), Op::one(GateKind::H, 7, [0.0; 3])];
+    circuit.measures = vec![(5, 0), (140, 2)];
+    let counts = Sampler::new(&circuit, &NoiseModel::none()).unwrap().counts(100, 1);
+    assert_eq!(counts, BTreeMap::from([("0100".to_owned(), 100)]));
+}
+
+#[test]
+fn too_much_to_simulate_is_refused() {
+    let ops = (0..21).map(|q| Op::one(GateKind::H, q, [0.0; 3])).collect();
+    let circuit = Circuit { qubits: 21, bits: 0, ops, measures: Vec::new() };
+    let error = Sampler::new(&circuit, &NoiseModel::none()).unwrap_err();
+    assert!(error.to_string().contains("21 qubits"), "{error}");
+}
+
+const TEXTS: [&str; 8] = [
+    "turn on the light",
+    "play music",
+    "set a timer for ten minutes",
+    "is it going to rain",
+    "",
+    "stop",
+    "make it warmer in here",
+    "what is on my list",
+];
+
+#[test]
+fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
+    let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
+    let device = Device::baihua().unwrap();
+    let deployment = Deployment::new(&model, &device, Options::default()).unwrap();
+    let mut scratch = Scratch::new();
+    let mut clear = 0;
+    for (i, text) in TEXTS.iter().enumerate() {
+        let circuits = deployment.compile(text).unwrap();
+        let counts: Vec<Counts> = circuits
+            .iter()
+            .map(|c| {
+                let sampler = Sampler::new(&c.circuit, &NoiseModel::none()).unwrap();
+                sampler.sample(4096, 40 + i as u64).unwrap()
+            })
+            .collect();
+        let answer = deployment.answer(&circuits, &counts, false).unwrap();
+        let prediction = model.classify(text, &mut scratch).unwrap();
+        for (k, (ours, theirs)) in
+            answer.expectations.values.iter().zip(prediction.expectations()).enumerate()
+        {
+            let error = answer.expectations.errors[k];
+            assert!((ours - f64::from(*theirs)).abs() < 5.0 * error + 1e-4, "{text}, output {k}");
+        }
+        // A margin of four standard errors is no tie.
+        if answer.margin > 4.0 * answer.margin_error {
+            clear += 1;
+            assert_eq!(answer.class, prediction.class(), "{text}");
+        }
+    }
+    assert!(clear > 0, "every text is a tie: nothing was tested");
+}
+
+#[test]
+fn noise_shrinks_expectations_and_undone_read_out_errors_bring_some_back() {
+    let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
+    let device = Device::baihua().unwrap();
+    let deployment = Deployment::new(&model, &device, Options::default()).unwrap();
+    let noise = NoiseModel::of(&device, &Overrides::default());
+    let mut scratch = Scratch::new();
+    let (mut plain, mut undone) = (0.0, 0.0);
+    for text in TEXTS {
+        let circuits = deployment.compile(text).unwrap();
+        let counts: Vec<Counts> = circuits
+            .iter()
+            .map(|c| Sampler::new(&c.circuit, &noise).unwrap().sample(8192, 3).unwrap())
+            .collect();
+        let known: Vec<_> = circuits
+            .iter()
+            .map(|c| qdllm_tools::deploy::bit_errors(c, |q| Some(noise.qubit(q).readout)).ok())
+            .collect();
+        let raw = deployment.answer(&circuits, &counts, false).unwrap();
+        let better = deployment.answer_with(&circuits, &counts, &known).unwrap();
+        let prediction = model.classify(text, &mut scratch).unwrap();
+        for (k, &e) in prediction.expectations().iter().enumerate() {
+            plain += (raw.expectations.values[k] - f64::from(e)).abs();
+            undone += (better.expectations.values[k] - f64::from(e)).abs();
+        }
+        // Baihua publishes no read-out errors, so they cannot be undone from its figures.
+        assert!(deployment.answer(&circuits, &counts, true).is_err());
+    }
+    assert!(plain > 0.01 * 88.0 && undone < plain, "{plain} {undone}");
+}

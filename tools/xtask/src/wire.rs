@@ -1,0 +1,126 @@
+//! A board's binary protocol from this side: one request, one answer, over any stream of bytes.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use qdllm_link::message::{ModelId, Request, Response};
+use qdllm_link::{Fault, cobs, frame};
+use std::io::{Read, Write};
+
+/// One side of a conversation.
+pub struct Wire<S> {
+    /// The stream, for what is no frame.
+    pub stream: S,
+    number: u16,
+    /// Bytes read and not yet used.
+    read: Vec<u8>,
+    frame: Vec<u8>,
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// A conversation over `stream`, which must give up reading after some time.
+    pub fn new(stream: S) -> Self {
+        Self { stream, number: 0, read: Vec::new(), frame: Vec::new() }
+    }
+
+    /// The answer to `request`. Answers to other requests, and what is no frame, are passed over.
+    ///
+    /// # Errors
+    /// When the stream ends or is silent.
+    pub fn ask(&mut self, request: &Request<'_>) -> Result<Response<'_>> {
+        self.number = self.number.wrapping_add(1);
+        let bytes = encoded(self.number, request)?;
+        self.stream.write_all(&bytes)?;
+        loop {
+            self.next_frame()?;
+            match frame::open::<Response<'_>>(&self.frame) {
+                Ok((number, _)) if number == self.number => break,
+                _ => {}
+            }
+        }
+        // Once more, because a borrow that is returned from inside the loop would last all of it.
+        let (_, response) = frame::open(&self.frame).map_err(|(_, fault)| anyhow!("{fault}"))?;
+        Ok(response)
+    }
+
+    /// Reads up to the next frame's end and decodes it; text between frames is dropped.
+    fn next_frame(&mut self) -> Result<()> {
+        loop {
+            if let Some(end) = self.read.iter().position(|&byte| byte == 0) {
+                let mut bytes: Vec<u8> = self.read.drain(..=end).collect();
+                bytes.pop();
+                if let Some(decoded) = cobs::decode(&mut bytes)
+                    && !decoded.is_empty()
+                {
+                    self.frame = decoded.to_vec();
+                    return Ok(());
+                }
+                continue;
+            }
+            let mut buffer = [0; 4096];
+            let count = self.stream.read(&mut buffer).context("the board does not answer")?;
+            ensure!(count > 0, "the board is gone");
+            self.read.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    /// Transfers a model file and lets the board use it from its next start on.
+    ///
+    /// # Errors
+    /// When the board refuses a step or is gone.
+    pub fn put(&mut self, file: &[u8]) -> Result<()> {
+        let model = id(file)?;
+        let mut at = self.received(&Request::Begin(model))? as usize;
+        while at < file.len() {
+            let end = file.len().min(at + frame::CHUNK_BYTES);
+            let chunk = Request::Chunk { offset: u32::try_from(at)?, data: &file[at..end] };
+            at = self.received(&chunk)? as usize;
+        }
+        self.received(&Request::Finish(model))?;
+        match self.ask(&Request::Activate(model))? {
+            Response::Switched { .. } => Ok(()),
+            other => bail!("activate was answered with {other:?}"),
+        }
+    }
+
+    fn received(&mut self, request: &Request<'_>) -> Result<u32> {
+        match self.ask(request)? {
+            Response::Received(at) => Ok(at),
+            other => bail!("a step of the transfer was answered with {other:?}"),
+        }
+    }
+
+    /// The model that the board uses, if it has one.
+    ///
+    /// # Errors
+    /// When the board does not answer.
+    pub fn model(&mut self) -> Result<Option<ModelId>> {
+        match self.ask(&Request::Info)? {
+            Response::Info(info) => Ok(info.model),
+            other => bail!("info was answered with {other:?}"),
+        }
+    }
+}
+
+/// Which model a file is.
+///
+/// # Errors
+/// When it is too short to be one.
+pub fn id(file: &[u8]) -> Result<ModelId> {
+    let checksum = file.last_chunk().context("the file is too short to be a model")?;
+    Ok(ModelId { length: u32::try_from(file.len())?, checksum: u32::from_le_bytes(*checksum) })
+}
+
+/// A request as it goes over the wire.
+///
+/// # Errors
+/// When it is longer than a frame.
+pub fn encoded(number: u16, request: &Request<'_>) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; frame::FRAME_BYTES];
+    let sealed = frame::seal(number, request, &mut buffer);
+    let sealed = sealed.map_err(|fault: Fault| anyhow!("{fault}"))?;
+    let mut bytes = Vec::with_capacity(frame::ENCODED_BYTES + 3);
+    let Ok(()) = frame::wire(sealed, |part| {
+        bytes.extend_from_slice(part);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    Ok(bytes)
+}

@@ -1,0 +1,128 @@
+//! The circuit that a student trains: the preset `paper`, or any circuit from an OpenQASM 2 file.
+
+use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};
+use qdllm_runtime::encode::program_section;
+use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::program::Program;
+use qdllm_runtime::qasm::{Circuit, QasmError};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A circuit ready to train.
+#[derive(Clone, Debug)]
+pub struct Ansatz {
+    fused: Fused,
+    parameters: usize,
+    qasm: Option<String>,
+}
+
+/// Why a file is no circuit to train.
+#[derive(Debug, Error)]
+pub enum AnsatzError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The QASM file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The text is no circuit that can be run.
+    #[error("{path}:{}: {}", source.line, source.what)]
+    Qasm {
+        /// The QASM file.
+        path: PathBuf,
+        /// Line and reason.
+        source: QasmError,
+    },
+    /// A model file cannot hold it.
+    #[error(
+        "{path}: the circuit fuses to {ops} steps with {phases} phases; a model file holds 255 steps of at most 64 phases each"
+    )]
+    TooLong {
+        /// The QASM file.
+        path: PathBuf,
+        /// Steps after fusion.
+        ops: usize,
+        /// Phases in all of them.
+        phases: usize,
+    },
+}
+
+impl Ansatz {
+    /// The preset `paper`.
+    pub fn paper() -> Self {
+        let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
+        // The preset names only its own qubits and begins with its encoder.
+        let fused = Fused::new(paper(), QUBITS as u8, &readouts).expect("the preset fuses");
+        Self { fused, parameters: PAPER_ANGLES, qasm: None }
+    }
+
+    /// The circuit of a QASM file, read by Z of each measured qubit, or of all if it measures none.
+    ///
+    /// # Errors
+    /// [`AnsatzError`] names file and line.
+    pub fn read(path: &Path) -> Result<Self, AnsatzError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| AnsatzError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// The circuit of a QASM text; errors call it `path`.
+    ///
+    /// # Errors
+    /// [`AnsatzError`] names file and line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, AnsatzError> {
+        let refuse = |source| AnsatzError::Qasm { path: path.to_owned(), source };
+        let circuit = Circuit::read(text).map_err(refuse)?;
+        let fused = circuit.fused().map_err(refuse)?;
+        let parameters = circuit.names.len();
+        // What a model file could not hold is refused before the training, not after it.
+        let section = program_section(&fused, &vec![0.0; parameters]);
+        if !section.is_ok_and(|bytes| Program::parse(&bytes).is_ok()) {
+            let (ops, phases) = (fused.ops.len(), fused.angles());
+            return Err(AnsatzError::TooLong { path: path.to_owned(), ops, phases });
+        }
+        Ok(Self { fused, parameters, qasm: Some(circuit.write()) })
+    }
+
+    /// The fused circuit.
+    pub fn fused(&self) -> &Fused {
+        &self.fused
+    }
+
+    /// Trainable parameters.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// The circuit as QASM in the writer's own spelling; `None` for the preset.
+    pub fn qasm(&self) -> Option<&str> {
+        self.qasm.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_named_with_file_and_line() {
+        let head = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n";
+        let long: String = (0..300).map(|i| format!("ry(a{i}) q[0];h q[0];t q[0];\n")).collect();
+        for (body, what) in [
+            ("qreg q[2];\nccx q[0],q[1],q[0];", "a.qasm:4: unknown gate `ccx`"),
+            ("qreg q[12];\nry(a) q;", "a.qasm:1: the circuit has 12 qubits; 11 can be run"),
+            ("qreg q[2];\nry(a*b) q[0];", "a.qasm:4: names are multiplied"),
+            ("qreg q[2];\nry(a) q;\nrx(x0) q[0];", "a.qasm:5: an input stands alone"),
+            ("qreg q[2];\nrx(2*x0) q[0];", "a.qasm:4: `2*x0`: an input stands alone"),
+            ("qreg q[2];\nrx(x0) q[0];", "qubit 1 has no `rx(x1)`"),
+            ("qreg q[2];\nrx(x11) q[0];", "`x11` is not an input; inputs are x0 to x10"),
+            (&format!("qreg q[1];\n{long}"), "a model file holds 255 steps"),
+        ] {
+            let error = Ansatz::parse(&format!("{head}{body}"), Path::new("a.qasm")).unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        assert!(Ansatz::read(Path::new("absent.qasm")).unwrap_err().to_string().contains("absent"));
+    }
+}

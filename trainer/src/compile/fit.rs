@@ -1,0 +1,204 @@
+//! Fits the cores of a train to texts: alternating least squares.
+//!
+//! With all cores but one held, the logits are linear in that one; each is solved for in turn, there
+//! and back. A ridge keeps a core near what it was, so that directions which the texts say little about
+//! stay those of the circuit.
+
+use super::chain::{Chain, Core, Mode};
+use nalgebra::{Cholesky, DMatrix, DVector};
+use qdllm_runtime::QUBITS;
+use rayon::prelude::*;
+
+/// Weight of the ridge: what a text counts for.
+const RIDGE: f64 = 0.02;
+/// Texts whose rows are multiplied at a time.
+const CHUNK: usize = 128;
+
+/// The three functions of each qubit's angle.
+pub type Features = [[f64; 3]; QUBITS];
+
+/// What is left or right of a core, for one text: a row a bond entry, one number or one a class.
+type Side = DMatrix<f64>;
+
+/// Texts to fit.
+pub struct Texts<'t> {
+    /// Functions of the angles, as the chain takes them.
+    pub features: &'t [Features],
+    /// The logits that should come out.
+    pub logits: &'t [Vec<f64>],
+}
+
+/// Solves for every core in turn, there and back, `sweeps` times.
+pub fn fit(chain: &mut Chain, texts: &Texts<'_>, sweeps: usize) {
+    let last = chain.cores.len() - 1;
+    chain.centre_at_first();
+    let one = || vec![DMatrix::from_element(1, 1, 1.0); texts.features.len()];
+    let mut lefts = vec![one()];
+    let mut rights = vec![one()];
+    for k in (1..=last).rev() {
+        let next = carry_left(&chain.cores[k], texts, &rights[last - k]);
+        rights.push(next);
+    }
+    for _ in 0..sweeps {
+        for k in 0..=last {
+            solve(&mut chain.cores[k], texts, &lefts[k], &rights[last - k]);
+            if k < last {
+                chain.step_right(k);
+                let next = carry_right(&chain.cores[k], texts, &lefts[k]);
+                lefts.truncate(k + 1);
+                lefts.push(next);
+            }
+        }
+        rights.truncate(1);
+        for k in (1..=last).rev() {
+            if k < last {
+                solve(&mut chain.cores[k], texts, &lefts[k], &rights[last - k]);
+            }
+            chain.step_left(k);
+            let next = carry_left(&chain.cores[k], texts, &rights[last - k]);
+            rights.push(next);
+        }
+        lefts.truncate(1);
+    }
+}
+
+/// The logits of one text.
+pub fn logits(chain: &Chain, features: &Features) -> Vec<f64> {
+    let mut side = DMatrix::from_element(1, 1, 1.0);
+    for core in &chain.cores {
+        side = right_of(core, features, &side);
+    }
+    side.iter().copied().collect()
+}
+
+fn carry_right(core: &Core, texts: &Texts<'_>, sides: &[Side]) -> Vec<Side> {
+    sides.par_iter().zip(texts.features).map(|(side, f)| right_of(core, f, side)).collect()
+}
+
+fn carry_left(core: &Core, texts: &Texts<'_>, sides: &[Side]) -> Vec<Side> {
+    sides.par_iter().zip(texts.features).map(|(side, f)| left_of(core, f, side)).collect()
+}
+
+/// A core with its qubit's functions put in: a by b.
+fn slice(core: &Core, features: &[f64; 3]) -> DMatrix<f64> {
+    DMatrix::from_fn(core.left, core.right, |a, b| {
+        (0..3).map(|i| features[i] * core.data[(a * 3 + i) * core.right + b]).sum()
+    })
+}
+
+fn right_of(core: &Core, features: &Features, side: &Side) -> Side {
+    match core.mode {
+        Mode::Qubit(q) => slice(core, &features[q]).tr_mul(side),
+        Mode::Leg => DMatrix::from_fn(core.right, core.dim, |b, c| {
+            (0..core.left).map(|a| side[a] * core.data[(a * core.dim + c) * core.right + b]).sum()
+        }),
+    }
+}
+
+fn left_of(core: &Core, features: &Features, side: &Side) -> Side {
+    match core.mode {
+        Mode::Qubit(q) => slice(core, &features[q]) * side,
+        Mode::Leg => DMatrix::from_fn(core.left, core.dim, |a, c| {
+            let row = &core.data[(a * core.dim + c) * core.right..][..core.right];
+            row.iter().zip(side.iter()).map(|(x, r)| x * r).sum()
+        }),
+    }
+}
+
+/// The core that fits best, the others held.
+fn solve(core: &mut Core, texts: &Texts<'_>, lefts: &[Side], rights: &[Side]) {
+    let numbers: Vec<usize> = (0..texts.features.len()).collect();
+    let rows = |chunk: &[usize]| match core.mode {
+        Mode::Qubit(q) => qubit_rows(core, q, texts, lefts, rights, chunk),
+        Mode::Leg => leg_rows(core, texts, lefts, rights, chunk),
+    };
+    let old = unknowns(core);
+    let (normal, slopes) = numbers
+        .par_chunks(CHUNK)
+        .map(|chunk| {
+            let (design, targets) = rows(chunk);
+            let missing = targets - &design * &old;
+            (design.tr_mul(&design), design.tr_mul(&missing))
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .reduce(|(a, b), (c, d)| (a + c, b + d))
+        .unwrap_or_else(|| (DMatrix::zeros(old.nrows(), old.nrows()), old.clone() * 0.0));
+    let ridge = RIDGE * texts.features.len() as f64 + 1e-9;
+    let normal = normal + DMatrix::from_diagonal(&DVector::from_element(old.nrows(), ridge));
+    if let Some(cholesky) = Cholesky::new(normal) {
+        let new = old + cholesky.solve(&slopes);
+        put(core, &new);
+    }
+}
+
+/// A core's entries as unknowns: one column, or one a class for the leg.
+fn unknowns(core: &Core) -> DMatrix<f64> {
+    match core.mode {
+        Mode::Qubit(_) => DMatrix::from_column_slice(core.data.len(), 1, &core.data),
+        Mode::Leg => DMatrix::from_fn(core.left * core.right, core.dim, |row, c| {
+            core.data[(row / core.right * core.dim + c) * core.right + row % core.right]
+        }),
+    }
+}
+
+fn put(core: &mut Core, unknowns: &DMatrix<f64>) {
+    match core.mode {
+        Mode::Qubit(_) => core.data.copy_from_slice(unknowns.as_slice()),
+        Mode::Leg => {
+            for row in 0..core.left * core.right {
+                for c in 0..core.dim {
+                    let at = (row / core.right * core.dim + c) * core.right + row % core.right;
+                    core.data[at] = unknowns[(row, c)];
+                }
+            }
+        }
+    }
+}
+
+/// One row a text and class.
+fn qubit_rows(
+    core: &Core,
+    q: usize,
+    texts: &Texts<'_>,
+    lefts: &[Side],
+    rights: &[Side],
+    chunk: &[usize],
+) -> (DMatrix<f64>, DMatrix<f64>) {
+    let classes = texts.logits[0].len();
+    let mut design = DMatrix::zeros(chunk.len() * classes, core.data.len());
+    let mut targets = DMatrix::zeros(chunk.len() * classes, 1);
+    for (t, &i) in chunk.iter().enumerate() {
+        let (left, right, z) = (&lefts[i], &rights[i], &texts.features[i][q]);
+        for c in 0..classes {
+            targets[t * classes + c] = texts.logits[i][c];
+            // The side that has the leg has one column a class.
+            let (lc, rc) = (c % left.ncols(), c % right.ncols());
+            for a in 0..core.left {
+                for (d, z) in z.iter().enumerate() {
+                    let factor = left[(a, lc)] * z;
+                    for b in 0..core.right {
+                        let column = (a * 3 + d) * core.right + b;
+                        design[(t * classes + c, column)] = factor * right[(b, rc)];
+                    }
+                }
+            }
+        }
+    }
+    (design, targets)
+}
+
+/// One row a text; a column of targets a class.
+fn leg_rows(
+    core: &Core,
+    texts: &Texts<'_>,
+    lefts: &[Side],
+    rights: &[Side],
+    chunk: &[usize],
+) -> (DMatrix<f64>, DMatrix<f64>) {
+    let design = DMatrix::from_fn(chunk.len(), core.left * core.right, |t, column| {
+        lefts[chunk[t]][column / core.right] * rights[chunk[t]][column % core.right]
+    });
+    let targets = DMatrix::from_fn(chunk.len(), core.dim, |t, c| texts.logits[chunk[t]][c]);
+    (design, targets)
+}

@@ -1,0 +1,165 @@
+//! The smallest tensor train that decides as the statevector does often enough, and the exact one.
+//!
+//! What a truncation drops is what matters least on texts ([`super::weighted`]); after each truncation
+//! the cores are fitted to the calibration texts ([`super::fit`]).
+
+use super::chain::Chain;
+use super::coefficients::Coefficients;
+use super::fit::{self, Features, Texts};
+use super::gauge::Gauged;
+use super::quantise::quantise;
+use super::seen::{Agreement, Seen};
+use super::weighted::{Circles, Weighted, bases, circles, evenly};
+use super::{CompileError, Compiled, Task, order, runs};
+use qdllm_runtime::Probabilities;
+use qdllm_runtime::measured::Measured;
+use qdllm_runtime::train::{Cores, MAX_BOND, Train, Work, section};
+
+/// What may be dropped of an exact train, as a share of the logits' size.
+const EXACT: f64 = 4e-7;
+/// Texts that fit the cores, at most.
+const FITTED: usize = 3000;
+/// Passes of the fit.
+const SWEEPS: usize = 2;
+/// The widest bond that is fitted: wider ones are close to the circuit anyway.
+const WIDEST_FITTED: usize = 12;
+/// Bytes of an evaluation's memory: that of the contraction, and one number a class.
+const RAM_BYTES: u32 = (size_of::<Work>() + size_of::<Probabilities>()) as u32;
+
+/// The train of the circuit itself, in `f32`: to a millionth of the logits' size.
+///
+/// # Errors
+/// [`CompileError::TooWide`] where a bond is wider than the runtime takes.
+pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
+    let train = exact_train(Coefficients::of(task.model, &task.batch))?;
+    match finish(task, &train, Cores::F32, &[])? {
+        Some((compiled, _, reported)) if reported.share >= task.asked => Ok(compiled),
+        Some((compiled, _, reported)) => {
+            Err(task.out_of_reach("exact train", (compiled.made_of, reported)))
+        }
+        None => Err(qdllm_runtime::Error::BadBackEnd.into()),
+    }
+}
+
+/// A train of all coefficients but those whose sum is under a millionth of their size, over angles all
+/// round the circle.
+///
+/// # Errors
+/// As [`exact`].
+pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
+    let weighted = Weighted::new(tensor, evenly());
+    let order = order::search(&weighted.tensor, 1e-4 * weighted.size);
+    let mut chain = Chain::new(&weighted.tensor, &order, EXACT * weighted.size);
+    chain.round(EXACT * weighted.size, usize::MAX);
+    let widest = chain.bonds().into_iter().max().unwrap_or(1);
+    let fits = widest <= MAX_BOND;
+    fits.then(|| Gauged::new(&weighted.plain(chain)))
+        .flatten()
+        .ok_or(CompileError::TooWide { widest })
+}
+
+/// The train of the fewest multiply-adds that decides at least a share `task.asked` as the statevector
+/// does; of equals that of the fewest bytes. Its cores are stored in one of the ways of `allowed`
+/// (fewest bytes first); the next of these lists counts only where the one before reaches nothing.
+///
+/// # Errors
+/// [`CompileError`]; with nothing good enough it names the best found.
+pub fn truncated(task: &Task<'_>, allowed: &[&[Cores]]) -> Result<Compiled, CompileError> {
+    let mut refused = None;
+    for cores in allowed {
+        match among(task, cores) {
+            Err(error @ CompileError::OutOfReach { .. }) => refused = refused.or(Some(error)),
+            done => return done,
+        }
+    }
+    Err(refused.unwrap_or(CompileError::Runtime(qdllm_runtime::Error::NoBackEnd)))
+}
+
+fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Compiled, CompileError> {
+    let used = &task.calibration.angles[..task.calibration.len().min(FITTED)];
+    let weighted = Weighted::new(Coefficients::of(task.model, &task.batch), bases(used));
+    let features: Vec<Features> = used.iter().map(|a| weighted.features(a)).collect();
+    let targets: Vec<Vec<f64>> = task.calibration.logits[..used.len()]
+        .iter()
+        .map(|row| row.iter().map(|&x| f64::from(x)).collect())
+        .collect();
+    let texts = Texts { features: &features, logits: &targets };
+    let circles: Vec<Circles> = used.iter().map(circles).collect();
+    let chosen: Vec<Features> = task.choice.angles.iter().map(|a| weighted.features(a)).collect();
+
+    let order = order::search(&weighted.tensor, 0.02 * weighted.size);
+    let whole = Chain::new(&weighted.tensor, &order, 1e-4 * weighted.size);
+    let mut best: Option<(String, Agreement)> = None;
+    let mut threshold = 0.5 * weighted.size;
+    let mut before = Vec::new();
+    while threshold > 2e-4 * weighted.size {
+        let mut chain = whole.clone();
+        chain.round(threshold, MAX_BOND);
+        threshold *= 0.85;
+        if chain.bonds() == before {
+            continue;
+        }
+        before = chain.bonds();
+        if before.iter().all(|&bond| bond <= WIDEST_FITTED) {
+            fit::fit(&mut chain, &texts, SWEEPS);
+        }
+        let agreement = task
+            .choice
+            .compare(|i| fit::logits(&chain, &chosen[i]).iter().map(|&x| x as f32).collect());
+        let near = best.as_ref().is_none_or(|(_, b)| agreement.share > b.share);
+        if !task.is_enough(&agreement) && !near {
+            continue;
+        }
+        let Some(train) = Gauged::new(&weighted.plain(chain)) else { continue };
+        for &cores in allowed {
+            let Some((compiled, chose, reported)) = finish(task, &train, cores, &circles)? else {
+                continue;
+            };
+            if task.is_enough(&chose) && reported.share >= task.asked {
+                return Ok(compiled);
+            }
+            if best.as_ref().is_none_or(|(_, b)| reported.share > b.share) {
+                best = Some((compiled.made_of, reported));
+            }
+        }
+    }
+    let none =
+        || ("none".to_owned(), Agreement { share: 0.0, largest_error: 0.0, expected_loss: 0.0 });
+    Err(task.out_of_reach(&format!("train with bonds up to {MAX_BOND}"), best.unwrap_or_else(none)))
+}
+
+/// Rounds a train and measures what the runtime makes of it: the section, its agreement on the texts
+/// that choose and on those that are reported on. None where integers cannot hold it.
+fn finish(
+    task: &Task<'_>,
+    train: &Gauged,
+    cores: Cores,
+    texts: &[Circles],
+) -> Result<Option<(Compiled, Agreement, Agreement)>, CompileError> {
+    let Some(chain) = quantise(train, cores, texts) else { return Ok(None) };
+    let mut measured = Measured {
+        asked: task.asked as f32,
+        agreement: 0.0,
+        texts: task.report.len() as u32,
+        largest_logit_error: 0.0,
+        multiply_adds: train.multiply_adds() as u32,
+        ram_bytes: RAM_BYTES,
+    };
+    let bytes = section(&measured, &chain);
+    let runtime = Train::parse(&bytes, task.model.classes(), task.model.program().qubits())?;
+    let compare = |seen: &Seen| seen.compare(|i| runs::train(&runtime, seen, i));
+    let (chosen, reported) = (compare(&task.choice), compare(&task.report));
+    measured.agreement = reported.share as f32;
+    measured.largest_logit_error = reported.largest_error;
+    let stored = match cores {
+        Cores::F32 => "f32",
+        Cores::I16 => "i16",
+        Cores::I8 => "i8",
+    };
+    let bonds: Vec<String> = train.sites().map(|site| site.bond.to_string()).collect();
+    let (left, right) = bonds.split_at(train.left.len());
+    let right: Vec<String> = right.iter().rev().cloned().collect();
+    let made_of = format!("{stored} cores, bonds {} | {}", left.join(" "), right.join(" "));
+    let section = section(&measured, &chain);
+    Ok(Some((Compiled { section, made_of, measured }, chosen, reported)))
+}
