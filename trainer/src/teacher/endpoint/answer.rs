@@ -5,6 +5,9 @@ use serde_json::Value;
 /// Added to every class's votes: a class without any is unlikely, not impossible (the prior of Jeffreys).
 const SMOOTHING: f32 = 0.5;
 
+/// Log-probabilities below this are none.
+const ZERO: f64 = -700.0;
+
 /// Why an answer gives no scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoScores {
@@ -51,6 +54,10 @@ pub fn first_token(answer: &Value, names: &[Vec<String>]) -> Result<Option<Vec<f
         if !log_p.is_finite() || log_p > 1e-3 {
             return Err(NoScores::NotFinite);
         }
+        // Servers write -9999 for a probability of zero.
+        if log_p < ZERO {
+            continue;
+        }
         least = least.min(log_p);
         if let Some(class) = begins(token, names) {
             sums[class] += log_p.exp();
@@ -59,8 +66,6 @@ pub fn first_token(answer: &Value, names: &[Vec<String>]) -> Result<Option<Vec<f
     if sums.iter().all(|&sum| sum == 0.0) {
         return Ok(None);
     }
-    // Servers write -9999 for a probability of zero.
-    let least = least.max(-30.0);
     Ok(Some(sums.iter().map(|&sum| sum.ln().max(least) as f32).collect()))
 }
 
@@ -208,6 +213,9 @@ mod tests {
             assert!((score - p.ln()).abs() < 1e-5, "{scores:?}");
         }
         assert_eq!(first_token(&answer(json!([t("zzz", 0.9)])), &names()), Ok(None));
+        let zero = json!([t("on", 0.9), t("tu", 1e-20), {"token": "off r", "logprob": -9999.0}]);
+        let scores = first_token(&answer(zero), &names()).unwrap().unwrap();
+        assert!((scores[1] - 1e-20_f32.ln()).abs() < 1e-3, "as unlikely as the least: {scores:?}");
         let nan = json!([{"token": "on", "logprob": null}]);
         assert_eq!(first_token(&answer(nan), &names()), Err(NoScores::NotFinite));
         for none in [json!({}), answer(json!([])), json!({"choices": [{"logprobs": null}]})] {
