@@ -122,7 +122,7 @@ fn one_seed_gives_the_same_bytes_also_from_lines() {
 fn vectors_that_do_not_fit_are_refused_by_name() {
     let bench = Bench::new();
     std::fs::write(bench.path("more.tsv"), "a\tunheard of\nb\ttrain text 1\n").unwrap();
-    let args = "distill --data more.tsv --vectors train.safetensors --out x.qdm";
+    let args = "distill --data more.tsv --vectors train.safetensors --quiet --out x.qdm";
     assert!(bench.bad(args).contains("`unheard of`"));
     bench.good(&format!("{DISTILL} --out product.qdm"));
     let narrow = Table { width: 2, values: vec![1.0; 4], digests: None, metadata: [].into() };

@@ -101,10 +101,11 @@ impl Prepared {
             let teacher = text.teacher.map(<[f32]>::to_vec);
             let part = if text.part == Part::Train { &mut texts } else { &mut valid };
             part.0.push(Item { place, label: text.label, teacher });
-        })?;
+        });
         if missing > 0 {
             return Err(PrepareError::Missing { missing, first });
         }
+        let tally = tally?;
         let scale =
             if standardise { scale(&vectors, &texts) } else { vec![(0.0, 1.0); vectors.width()] };
         let mut scaled = Vec::with_capacity(vectors.len() * vectors.width());
