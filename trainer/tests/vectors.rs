@@ -73,8 +73,8 @@ impl Bench {
     }
 }
 
-const DISTILL: &str =
-    "distill --data train.tsv --vectors train.safetensors --quiet --epochs 12 --least-steps 1";
+const DISTILL: &str = "distill --data train.tsv --vectors train.safetensors --quiet --epochs 12 \
+    --least-steps 1 --dense-rate 0.01 --dense-decay 1 --input-dropout 0.1";
 
 #[test]
 fn both_presets_learn_and_answer_through_the_runtime() {

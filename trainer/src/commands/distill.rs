@@ -34,7 +34,7 @@ use std::time::Duration;
 ///
 ///   qdllm distill --data labelled.tsv --unlabelled texts.txt --soft soft.jsonl --out model.qdm
 ///
-///   qdllm distill --classes classes.toml --unlabelled texts.txt --teacher http://localhost:8000 \
+///   qdllm distill --classes classes.toml --unlabelled texts.txt --teacher `URL` \
 ///       --endpoint-model NAME --review --out model.qdm
 #[derive(Args, Debug, Clone)]
 #[command(verbatim_doc_comment)]

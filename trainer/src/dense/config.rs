@@ -50,9 +50,10 @@ impl Default for DenseConfig {
         Self {
             preset: Preset::Product,
             squash: None,
-            dropout: 0.3,
-            decay: 1.0,
-            rate: 0.002,
+            // Least validation loss on hidden states with few texts: faster rates overfit within two epochs.
+            dropout: 0.5,
+            decay: 10.0,
+            rate: 0.0003,
             paper_rate: 0.001,
         }
     }

@@ -300,7 +300,9 @@ fn echo(prompt: &str, text: &str, word: &str) -> Value {
         offsets.iter().map(|&o| if o >= word_from { json!(log_p) } else { json!(-1.5) }).collect();
     values[0] = Value::Null;
     // The one generated token.
-    (tokens.push(".".into()), offsets.push(prompt.chars().count()), values.push(json!(-0.5)));
+    tokens.push(".".into());
+    offsets.push(prompt.chars().count());
+    values.push(json!(-0.5));
     let n = tokens.len();
     json!({
         "object": "text_completion",

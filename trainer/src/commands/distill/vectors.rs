@@ -29,13 +29,13 @@ pub struct DenseArgs {
     /// How the 11 features of a vector become angles [default: as the preset]
     #[arg(long)]
     pub squash: Option<SquashKind>,
-    /// Chance that an input of a vector is left out in training [default: 0.3]
+    /// Chance that an input of a vector is left out in training [default: 0.5]
     #[arg(long)]
     pub input_dropout: Option<f32>,
-    /// Weight decay of the Dense layer [default: 1]
+    /// Weight decay of the Dense layer [default: 10]
     #[arg(long)]
     pub dense_decay: Option<f32>,
-    /// Learning rate of the Dense layer [default: 0.002]
+    /// Learning rate of the Dense layer [default: 0.0003]
     #[arg(long)]
     pub dense_rate: Option<f32>,
     /// Learning rate under the preset paper [default: 0.001]

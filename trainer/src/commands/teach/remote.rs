@@ -54,7 +54,7 @@ pub struct EndpointArgs {
     /// Most tokens to use, prompts and answers, over all runs that ask the same question
     #[arg(long, value_name = "N")]
     pub budget_tokens: Option<u64>,
-    /// Environment variable that holds the API key [default: QDLLM_API_KEY, if set]
+    /// Environment variable that holds the API key [default: `QDLLM_API_KEY`, if set]
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     pub key_env: Option<String>,
     /// File that holds the API key and that nobody else can read

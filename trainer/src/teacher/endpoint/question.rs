@@ -50,7 +50,8 @@ impl Question {
                 "--prompt has no {text}; write where the text stands".into(),
             ));
         }
-        let words: Vec<Vec<String>> = classes.class.iter().map(|c| c.words()).collect();
+        let words: Vec<Vec<String>> =
+            classes.class.iter().map(crate::classes::Class::words).collect();
         let names = if share_a_start(&words) { Names::Letters } else { Names::Words };
         let answers = match names {
             Names::Words => words.clone(),
@@ -96,7 +97,7 @@ impl Question {
 
     /// The words that a completion is scored on: one list a class.
     pub fn words(classes: &Classes) -> Vec<Vec<String>> {
-        classes.class.iter().map(|c| c.words()).collect()
+        classes.class.iter().map(crate::classes::Class::words).collect()
     }
 
     /// The prompt without the text: what decides the answers.
