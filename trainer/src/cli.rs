@@ -1,6 +1,6 @@
 //! The command line: types only.
 
-#[cfg(feature = "teacher")]
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 use crate::commands::teach;
 use crate::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
@@ -27,7 +27,7 @@ pub enum Command {
     /// Distil the shipped smart-home commands and show what came out
     Demo(demo::DemoArgs),
     /// Ask a language model for soft labels
-    #[cfg(feature = "teacher")]
+    #[cfg(any(feature = "teacher", feature = "endpoint"))]
     Teach(Box<teach::TeachArgs>),
     /// Train a student from labels, soft labels, or both
     Distill(Box<distill::DistillArgs>),

@@ -2,6 +2,7 @@
 //! beside the result.
 
 use crate::corpus::Sources;
+use crate::dense::config::DenseConfig;
 use crate::student::Heart;
 use qdllm_runtime::features::{Pool, RowBits};
 use qdllm_runtime::token::GramKinds;
@@ -19,6 +20,8 @@ pub struct Config {
     pub student: StudentConfig,
     /// How it is trained.
     pub training: TrainingConfig,
+    /// The front end `dense`, for vectors.
+    pub dense: DenseConfig,
 }
 
 /// Sizes of the student.
@@ -212,7 +215,9 @@ impl Config {
             data: None,
             unlabelled: None,
             soft: None,
+            soft_texts: None,
             valid: None,
+            vectors: Vec::new(),
             ..self.sources.clone()
         };
         let student = StudentConfig { circuit: None, ..self.student.clone() };
@@ -262,6 +267,12 @@ impl Config {
             "from 0.1 to 100",
         )?;
         range(training.patience > 0, "patience", &training.patience, "at least 1")?;
+        let dense = &self.dense;
+        let dropout = dense.dropout;
+        range((0.0..1.0).contains(&dropout), "dense dropout", &dropout, "from 0 to below 1")?;
+        range((0.0..1e3).contains(&dense.decay), "dense decay", &dense.decay, "from 0 to 1000")?;
+        range(rate(dense.rate), "dense rate", &dense.rate, "above 0, at most 1")?;
+        range(rate(dense.paper_rate), "paper-rate", &dense.paper_rate, "above 0, at most 1")?;
         let holdout = self.sources.holdout;
         range((0.0..1.0).contains(&holdout), "holdout", &holdout, "from 0 to below 1")
     }

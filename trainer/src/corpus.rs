@@ -23,8 +23,14 @@ pub struct Sources {
     pub unlabelled: Option<PathBuf>,
     /// The teacher's soft labels.
     pub soft: Option<PathBuf>,
+    /// The texts whose order a safetensors file of logits follows.
+    pub soft_texts: Option<PathBuf>,
+    /// The classes in the order of the logits, where the file does not state them.
+    pub soft_classes: Vec<String>,
     /// Labelled texts for validation; without them a part of the others is held out.
     pub valid: Option<PathBuf>,
+    /// Vectors of the texts, for the front end `dense`.
+    pub vectors: Vec<PathBuf>,
     /// Keep the labels of this many texts a class and hide the rest.
     pub labels_per_class: Option<usize>,
     /// Which draw of labels is kept.
@@ -41,7 +47,10 @@ impl Default for Sources {
             data: None,
             unlabelled: None,
             soft: None,
+            soft_texts: None,
+            soft_classes: Vec::new(),
             valid: None,
+            vectors: Vec::new(),
             labels_per_class: None,
             label_draw: 0,
             holdout: 0.1,
@@ -107,7 +116,8 @@ impl Corpus {
     /// # Errors
     /// [`CorpusError`] names file, line and remedy.
     pub fn open(sources: &Sources, progress: &mut Progress) -> Result<Self, CorpusError> {
-        let soft = sources.soft.as_deref().map(SoftLabels::read).transpose()?;
+        let open = |path| SoftLabels::open(path, sources);
+        let soft = sources.soft.as_deref().map(open).transpose()?;
         if let (Some(path), None) = (&sources.unlabelled, &soft) {
             return Err(CorpusError::NoTeacher { path: path.clone() });
         }

@@ -7,11 +7,15 @@
 //! {"text_sha256":"<64 hex digits>","logits":[-1.25,3.0312]}
 //! ```
 //!
+//! A row may name its text in place of the digest (`"text":".."`), and a header may leave the teacher out: what other
+//! programs write ([`SoftLabels::open`] reads safetensors, too).
+//!
 //! Logits stand in the order of the header's classes, with at most four decimals. A row may carry a
 //! `teacher` object of its own, which is not read. Rows are found by text, so the order of the file
 //! does not matter and one file can serve several data files.
 
 mod error;
+mod precomputed;
 mod record;
 mod writer;
 
@@ -26,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::{Line, read_line, text_digest};
 pub use error::{SoftError, SoftFault};
+pub(crate) use record::parse_hex;
 use record::{Header, SoftRow, parse_row};
 pub use writer::SoftWriter;
 

@@ -34,6 +34,9 @@ pub struct ClassifyArgs {
     /// A file with one text a line
     #[arg(long, short, conflicts_with = "texts")]
     pub input: Option<PathBuf>,
+    /// A file of vectors (.safetensors, .jsonl), for a model that takes vectors
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["texts", "input", "explain"])]
+    pub vectors: Option<PathBuf>,
     /// How many classes are listed, most probable first
     #[arg(long, default_value_t = 3)]
     pub top: usize,
@@ -64,6 +67,9 @@ struct Answer<'a> {
 /// # Errors
 /// When the model or the texts cannot be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
+    if let Some(vectors) = &args.vectors {
+        return crate::commands::vectors::classify(&args.model, vectors, args.json);
+    }
     let bytes = load(&args.model)?;
     let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
     takes_text(&model, &args.model)?;

@@ -1,17 +1,23 @@
 //! `qdllm distill`: labels, soft labels or both to a model file.
 
+pub mod asked;
+pub mod outcome;
+pub mod review;
+pub mod vectors;
+
+pub use outcome::Outcome;
+
 use crate::checkpoint::write_whole;
 use crate::config::{Config, Criterion, Pooling};
 use crate::data::BadRows;
-use crate::distil::{Prepared, Student, Summary};
+use crate::distil::{Prepared, Student};
 use crate::export::export;
 use crate::progress::Progress;
 use crate::student::Heart;
-use crate::train::{Event, Judgement, Moment, Resume, epochs_done};
+use crate::train::{Event, Moment, Resume, epochs_done};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::Scratch;
-use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,18 +33,27 @@ use std::time::Duration;
 ///   qdllm distill --data train.tsv --rows 4096 --out model.qdm
 ///
 ///   qdllm distill --data labelled.tsv --unlabelled texts.txt --soft soft.jsonl --out model.qdm
+///
+///   qdllm distill --classes classes.toml --unlabelled texts.txt --teacher `URL` \
+///       --endpoint-model NAME --review --out model.qdm
 #[derive(Args, Debug, Clone)]
 #[command(verbatim_doc_comment)]
 pub struct DistillArgs {
     /// Labelled texts: .tsv (label, tab, text), .csv or .jsonl
-    #[arg(long)]
+    #[arg(long, alias = "labels")]
     pub data: Option<PathBuf>,
-    /// Texts without labels: .txt or .jsonl; needs --soft
+    /// Texts without labels: .txt or .jsonl; needs --soft or --teacher
     #[arg(long)]
     pub unlabelled: Option<PathBuf>,
-    /// Soft labels made by `qdllm teach`
+    /// Soft labels made by `qdllm teach`, or logits from anywhere (.jsonl, .safetensors)
     #[arg(long)]
     pub soft: Option<PathBuf>,
+    /// The texts whose order a .safetensors file of logits follows
+    #[arg(long, requires = "soft")]
+    pub soft_texts: Option<PathBuf>,
+    /// The classes in the order of the logits, where the file does not state them
+    #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
+    pub soft_classes: Vec<String>,
     /// Labelled texts for validation (else a part of the others is held out)
     #[arg(long)]
     pub valid: Option<PathBuf>,
@@ -130,30 +145,18 @@ pub struct DistillArgs {
     /// Forget an earlier, unfinished run
     #[arg(long)]
     pub restart: bool,
+    /// The front end `dense`
+    #[command(flatten)]
+    pub dense: vectors::DenseArgs,
+    /// A teacher that is asked first
+    #[command(flatten)]
+    pub ask: asked::AskArgs,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
     /// Show no progress
     #[arg(long, short)]
     pub quiet: bool,
-}
-
-/// What a run reports.
-#[derive(Debug, Serialize)]
-pub struct Outcome {
-    /// The model file.
-    pub model: PathBuf,
-    /// Its size in bytes.
-    pub bytes: usize,
-    /// Bytes of the runtime's scratch memory.
-    pub ram_bytes: usize,
-    /// Figures of the training.
-    #[serde(flatten)]
-    pub summary: Summary,
-    /// Largest difference of a probability between trainer and runtime.
-    pub largest_gap: f32,
-    /// Texts over which it was measured.
-    pub probes: usize,
 }
 
 impl DistillArgs {
@@ -175,6 +178,7 @@ impl DistillArgs {
             data => config.sources.data,
             unlabelled => config.sources.unlabelled,
             soft => config.sources.soft,
+            soft_texts => config.sources.soft_texts,
             valid => config.sources.valid,
             labels_per_class => config.sources.labels_per_class,
             label_draw => config.sources.label_draw,
@@ -201,6 +205,10 @@ impl DistillArgs {
             temperature => config.training.temperature,
             patience => config.training.patience,
         }
+        if !self.soft_classes.is_empty() {
+            config.sources.soft_classes.clone_from(&self.soft_classes);
+        }
+        self.dense.lay(&mut config);
         config.check()?;
         Ok(config)
     }
@@ -211,13 +219,24 @@ impl DistillArgs {
 /// # Errors
 /// With file, line and remedy; the model file is written only when it is complete.
 pub fn run(args: &DistillArgs) -> Result<()> {
-    let config = args.resolve()?;
+    let mut config = args.resolve()?;
     let mut progress = Progress::new(args.quiet || args.json);
+    if let Some(teacher) = &args.ask.teacher {
+        asked::ask(args, teacher, &mut config)?;
+    }
+    let unsure = asked::judge(args, &mut config)?;
+    if let Some(unsure) = &unsure {
+        (if args.json { eprint!("{unsure}") } else { print!("{unsure}") });
+    }
     let keep = Keep {
         restart: args.restart,
         checkpoint_every: Duration::from_secs(args.checkpoint_seconds),
     };
-    let (outcome, _) = distill(&config, &args.out, keep, &mut progress)?;
+    let outcome = if config.sources.vectors.is_empty() {
+        distill(&config, &args.out, keep, &mut progress)?.0
+    } else {
+        vectors::distill(&config, &args.out, keep, &mut progress)?
+    };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
     } else {
@@ -321,7 +340,7 @@ pub fn texts_of(config: &Config, prepared: &Prepared) -> u64 {
 }
 
 /// The metrics file with the lines of the epochs that the checkpoint has done.
-fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
+pub(super) fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
     let kept: String = match std::fs::read_to_string(path) {
         Ok(text) => text.lines().take(epochs).map(|l| format!("{l}\n")).collect(),
         Err(_) => String::new(),
@@ -330,65 +349,12 @@ fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().append(true).open(path)
 }
 
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     format!(
         "epoch {:>3}  train loss {:.4}  valid loss {:.4}{}",
         event.epoch,
         event.train_loss,
         event.valid.loss,
-        shares(&event.valid),
+        outcome::shares(&event.valid),
     )
-}
-
-fn shares(judged: &Judgement) -> String {
-    let mut text = String::new();
-    if let Some(x) = judged.accuracy {
-        text += &format!("  accuracy {x:.4}");
-    }
-    if let Some(x) = judged.agreement {
-        text += &format!("  as the teacher {x:.4}");
-    }
-    text
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (s, tally) = (&self.summary, &self.summary.tally);
-        writeln!(
-            f,
-            "texts        {} with labels, {} with soft labels alone, {} for validation",
-            tally.labelled, tally.soft_only, tally.valid
-        )?;
-        for (count, what) in [
-            (tally.duplicates, "left out as duplicates"),
-            (tally.leaked, "left out since validation holds them"),
-            (tally.unused, "unused: label hidden and no teacher"),
-            (tally.skipped, "bad rows skipped"),
-        ] {
-            if count > 0 {
-                writeln!(f, "             {count} {what}")?;
-            }
-        }
-        writeln!(f, "best epoch   {}", s.epoch)?;
-        writeln!(
-            f,
-            "validation   before quantisation: loss {:.4}{}",
-            s.before.loss,
-            shares(&s.before)
-        )?;
-        writeln!(
-            f,
-            "             after quantisation:  loss {:.4}{}",
-            s.after.loss,
-            shares(&s.after)
-        )?;
-        writeln!(f, "temperature  {:.3}", s.temperature)?;
-        writeln!(
-            f,
-            "checked      the runtime agrees on {} texts, probabilities within {:.1e}",
-            self.probes, self.largest_gap
-        )?;
-        writeln!(f, "model        {} ({} bytes)", self.model.display(), self.bytes)?;
-        writeln!(f, "RAM          {} bytes beside the stack", self.ram_bytes)
-    }
 }

@@ -29,6 +29,9 @@ pub struct EvalArgs {
     /// Labelled texts that were not trained on: .tsv, .csv or .jsonl
     #[arg(long)]
     pub data: PathBuf,
+    /// Vectors of the texts, for a model that takes vectors; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Vec<PathBuf>,
     /// What to do with bad rows
     #[arg(long, default_value = "refuse")]
     pub bad_rows: BadRows,
@@ -58,6 +61,19 @@ pub struct Evaluation {
 /// # Errors
 /// When a file cannot be read or a label is unknown to the model.
 pub fn run(args: &EvalArgs) -> Result<()> {
+    if !args.vectors.is_empty() {
+        let report = crate::commands::vectors::evaluate(
+            &args.model,
+            &args.data,
+            &args.vectors,
+            args.bad_rows,
+        )?;
+        match args.json {
+            true => println!("{}", serde_json::to_string_pretty(&report)?),
+            false => println!("{report}"),
+        }
+        return Ok(());
+    }
     let settings = beside(&args.model, ".toml");
     let config = match (args.no_control, settings.exists()) {
         (true, _) => None,

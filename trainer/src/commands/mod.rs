@@ -14,8 +14,9 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
-#[cfg(feature = "teacher")]
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub mod teach;
+pub mod vectors;
 
 /// The bytes of a model file.
 ///
@@ -33,7 +34,7 @@ pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
     match model.meta().front {
         Front::Words { .. } => Ok(()),
         Front::Dense { inputs } => bail!(
-            "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; distill a model with the front end `words`, or call the runtime's classify_vector",
+            "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; give vectors by --vectors, or distill a model with the front end `words`",
             path.display()
         ),
     }

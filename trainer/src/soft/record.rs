@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{SoftFault, TeacherInfo};
-use crate::data::json_kind;
+use crate::data::{json_kind, text_digest};
 
 /// The version of the format that is written and read.
 const VERSION: u64 = 1;
@@ -38,7 +38,10 @@ impl Header {
         let header = Self {
             qdllm_soft: VERSION,
             classes: header_field(&object, "classes")?,
-            teacher: header_field(&object, "teacher")?,
+            teacher: match object.get("teacher") {
+                None => TeacherInfo::unknown(),
+                Some(_) => header_field(&object, "teacher")?,
+            },
         };
         header.check()?;
         Ok(header)
@@ -76,8 +79,10 @@ fn header_field<T: serde::de::DeserializeOwned>(
 
 #[derive(Deserialize)]
 struct RowJson<'a> {
-    #[serde(borrow)]
-    text_sha256: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text_sha256: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
     logits: Vec<f64>,
     /// Must be an object where present; nothing in it is read.
     #[serde(default, rename = "teacher")]
@@ -88,7 +93,12 @@ struct RowJson<'a> {
 pub(super) fn parse_row(line: &[u8], classes: usize) -> Result<SoftRow, SoftFault> {
     let line = std::str::from_utf8(line).map_err(|e| SoftFault::Utf8(e.valid_up_to() + 1))?;
     let row: RowJson<'_> = serde_json::from_str(line).map_err(|e| explain(line, &e.to_string()))?;
-    let digest = parse_hex(&row.text_sha256).ok_or(SoftFault::Hex)?;
+    let digest = match (&row.text_sha256, &row.text) {
+        (Some(hex), None) => parse_hex(hex).ok_or(SoftFault::Hex)?,
+        (None, Some(text)) => text_digest(text),
+        (None, None) => return Err(SoftFault::Missing { field: "text_sha256" }),
+        (Some(_), Some(_)) => return Err(SoftFault::BothTexts),
+    };
     // A number beyond f32's range becomes infinite and is refused as such.
     #[allow(clippy::cast_possible_truncation)]
     let logits: Vec<f32> = row.logits.iter().map(|&x| x as f32).collect();
@@ -131,8 +141,9 @@ fn explain(line: &str, error: &str) -> SoftFault {
     let kind =
         |field, value, expected| SoftFault::Kind { field, found: json_kind(value), expected };
     match (object.get("text_sha256"), object.get("logits")) {
-        (None, _) => SoftFault::Missing { field: "text_sha256" },
+        (None, _) if !object.contains_key("text") => SoftFault::Missing { field: "text_sha256" },
         (_, None) => SoftFault::Missing { field: "logits" },
+        (None, _) if !object["text"].is_string() => kind("text", &object["text"], "a string"),
         (Some(digest), _) if !digest.is_string() => kind("text_sha256", digest, "a string"),
         (_, Some(Value::Array(logits))) => {
             if let Some(i) = logits.iter().position(Value::is_null) {
@@ -150,7 +161,7 @@ fn explain(line: &str, error: &str) -> SoftFault {
     }
 }
 
-fn parse_hex(hex: &str) -> Option<[u8; 32]> {
+pub(crate) fn parse_hex(hex: &str) -> Option<[u8; 32]> {
     if hex.len() != 64 {
         return None;
     }

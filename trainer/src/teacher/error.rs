@@ -27,6 +27,7 @@ pub enum TeacherError {
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// A tensor operation failed; on the CPU this is a shape mismatch in the checkpoint.
+    #[cfg(feature = "teacher")]
     #[error("running the model failed: {0}")]
     Tensor(#[from] candle_core::Error),
     /// The model answered with NaN or infinity.
@@ -45,6 +46,13 @@ pub enum TeacherError {
         /// What is wrong.
         what: String,
     },
+    /// The endpoint failed.
+    #[cfg(feature = "endpoint")]
+    #[error(transparent)]
+    Endpoint(#[from] super::endpoint::EndpointError),
+    /// A soft label file that keeps answers cannot be used.
+    #[error(transparent)]
+    Soft(#[from] crate::soft::SoftError),
     /// The labels cannot support the fit that was asked for.
     #[error("{0}")]
     Labels(String),

@@ -22,6 +22,8 @@ pub struct Work {
     pub tokens: usize,
     /// Texts, cached ones included, that were longer than the limit and were cut.
     pub cut: usize,
+    /// New texts whose answer named no class; they get even logits.
+    pub undecided: usize,
     /// Seconds spent in the model.
     pub seconds: f64,
 }

@@ -125,6 +125,19 @@ impl ProbeTeacher {
         };
         Ok((Self { sources, members, classes: classes.to_vec(), temperature, method }, findings))
     }
+
+    /// One cell's vectors of prepared texts, row-major, and their width: what the probe of a candidate reads.
+    ///
+    /// # Errors
+    /// When a text has not been prepared or the cache cannot be read.
+    pub fn vectors(
+        &mut self,
+        candidate: &Candidate,
+        texts: &[&str],
+    ) -> Result<(Vec<f32>, usize), TeacherError> {
+        let source = &mut self.sources[candidate.model];
+        Ok((source.vectors(texts, candidate.slot)?, source.width()))
+    }
 }
 
 fn scaled(

@@ -7,21 +7,30 @@ pub mod batch;
 pub mod blend;
 pub mod cache;
 pub mod calibrate;
+#[cfg(feature = "teacher")]
 pub mod causal;
 pub mod digest;
+#[cfg(feature = "endpoint")]
+pub mod endpoint;
 mod error;
 pub mod features;
 pub mod fitted;
 pub mod folds;
+#[cfg(feature = "teacher")]
 pub mod gguf;
+#[cfg(feature = "teacher")]
 pub mod llama;
 pub mod logistic;
+#[cfg(feature = "teacher")]
 pub mod minilm;
+#[cfg(feature = "teacher")]
 pub mod open;
 pub mod pool;
 pub mod probe;
+#[cfg(feature = "teacher")]
 pub mod prompt;
 pub mod selftrain;
+#[cfg(feature = "teacher")]
 pub mod zeroshot;
 
 pub use error::TeacherError;

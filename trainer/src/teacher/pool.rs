@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+#[cfg(feature = "teacher")]
 use candle_core::{IndexOp, Tensor};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "teacher")]
 use super::TeacherError;
 
 /// How token states become one vector.
@@ -40,6 +42,7 @@ impl fmt::Display for Cell {
 ///
 /// # Errors
 /// When the row or the range lies outside the batch.
+#[cfg(feature = "teacher")]
 pub fn pool(
     states: &Tensor,
     row: usize,

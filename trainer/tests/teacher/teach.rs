@@ -182,3 +182,26 @@ fn bad_labels_are_refused_and_the_output_is_left_alone() {
     assert!(message.contains("does not exist"), "{message}");
     assert_eq!(std::fs::read(bench.path("soft.jsonl")).unwrap(), b"mine");
 }
+
+#[test]
+fn hidden_states_are_written_for_students_that_take_vectors() {
+    use qdllm_trainer::dense::vectors::Vectors;
+    use qdllm_trainer::tensors::Table;
+
+    let bench = Bench::new();
+    let args = "--model @tiny.gguf --data @data.tsv --test @test.tsv --out @soft.jsonl";
+    bench.run(&format!("{args} --export-vectors @v.safetensors --export-layer 2")).unwrap();
+    let table = Table::read(&bench.path("v.safetensors"), "vectors").unwrap();
+    assert_eq!((table.len(), table.width), (180, super::tiny::WIDTH), "data and test, each once");
+    assert!(table.metadata["cell"].starts_with("layer 2 "), "{:?}", table.metadata);
+    let files = [bench.path("v.safetensors")];
+    let vectors = Vectors::read(&files, &[], qdllm_trainer::data::BadRows::Refuse).unwrap();
+    let two = ["please turn the light 0 on", "please turn the light 201 off"];
+    assert!(two.iter().all(|text| vectors.get(text).is_some()));
+    assert_ne!(vectors.get(two[0]), vectors.get(two[1]));
+    let message = bench
+        .run(&format!("{args} --export-vectors @v.safetensors --export-layer 9 --cache @other"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("--export-layer 9"), "{message}");
+}

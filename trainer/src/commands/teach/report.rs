@@ -57,7 +57,8 @@ impl Outcome {
         Ok(())
     }
 
-    fn text(&self) -> String {
+    /// The figures as lines.
+    pub fn text(&self) -> String {
         let mut out = String::new();
         for Speed { model, work } in &self.speeds {
             let _ = write!(out, "{model}: {} texts, {} of them new", work.texts, work.computed);
@@ -66,7 +67,11 @@ impl Outcome {
                     (work.computed as f64 / work.seconds, work.tokens as f64 / work.seconds);
                 let _ = write!(out, " ({texts:.1} texts/s, {tokens:.0} tokens/s)");
             }
-            let _ = writeln!(out, ", {} cut", work.cut);
+            let undecided = match work.undecided {
+                0 => String::new(),
+                n => format!(", {n} without a class in the answer (even logits)"),
+            };
+            let _ = writeln!(out, ", {} cut{undecided}", work.cut);
         }
         if let Some(findings) = &self.findings {
             out.push_str(&self.cells(findings));

@@ -33,7 +33,8 @@ impl Texts {
     /// # Errors
     /// At the first bad row unless those are skipped, and when a test label is no class of the data.
     pub fn read(args: &TeachArgs) -> Result<Self> {
-        let mut texts = Self::default();
+        let named = args.named()?.map_or_else(Vec::new, |classes| classes.names());
+        let mut texts = Self { classes: named, ..Self::default() };
         let mut seen: HashMap<String, String> = HashMap::new();
         if let Some(path) = &args.data {
             let mut rows: Vec<(String, String)> = Vec::new();
@@ -97,17 +98,11 @@ impl Texts {
                 *keep &= place(text) >= share;
             }
         }
-        self.classes = if args.classes.is_empty() {
-            rows.iter()
-                .zip(&keep)
-                .filter(|(_, k)| **k)
-                .map(|((label, _), _)| label.clone())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect()
-        } else {
-            args.classes.clone()
-        };
+        if self.classes.is_empty() {
+            let kept = rows.iter().zip(&keep).filter(|(_, keep)| **keep);
+            let names: BTreeSet<&String> = kept.map(|((label, _), _)| label).collect();
+            self.classes = names.into_iter().cloned().collect();
+        }
         for ((label, text), keep) in rows.into_iter().zip(keep) {
             match self.classes.iter().position(|c| *c == label) {
                 Some(class) if keep => self.known.push((text, class)),

@@ -1,0 +1,194 @@
+//! A file that names the classes: what a teacher is asked when there are no labels.
+//!
+//! ```toml
+//! question = "What does the speaker want?"     # optional
+//!
+//! [[class]]
+//! name = "lights_on"                            # the label in every file
+//! description = "the lights shall go on"        # optional, shown to a chat model
+//! words = ["turn the lights on", "lights on"]   # optional, what the model may say [the name, _ as space]
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The classes of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classes {
+    /// What a model is asked about a text.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// The classes, in the order of the logits.
+    pub class: Vec<Class>,
+}
+
+/// One class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    /// The label.
+    pub name: String,
+    /// What belongs to it, for the model.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What the model may call it; without any, the name with spaces for underscores.
+    #[serde(default)]
+    pub words: Vec<String>,
+}
+
+/// Why classes are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassesError {
+    /// The file cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The file is not what it must be.
+    #[error("{}: {what}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// Classes that cannot be told apart.
+    #[error("{0}")]
+    Bad(String),
+}
+
+impl Class {
+    /// What the model may call the class; never empty.
+    pub fn words(&self) -> Vec<String> {
+        if self.words.is_empty() { vec![self.name.replace('_', " ")] } else { self.words.clone() }
+    }
+}
+
+impl Classes {
+    /// Classes of these names, with one phrase each if `words` is not empty.
+    ///
+    /// # Errors
+    /// As [`Classes::check`], and when there is not one phrase a class.
+    pub fn named(names: &[String], words: &[String]) -> Result<Self, ClassesError> {
+        if !words.is_empty() && words.len() != names.len() {
+            return Err(ClassesError::Bad(format!(
+                "--class-words has {} phrases for {} classes ({})",
+                words.len(),
+                names.len(),
+                names.join(", ")
+            )));
+        }
+        let class = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| Class {
+                name: name.clone(),
+                description: None,
+                words: words.get(i).cloned().into_iter().collect(),
+            })
+            .collect();
+        let classes = Self { question: None, class };
+        classes.check().map_err(ClassesError::Bad)?;
+        Ok(classes)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`ClassesError`] names the file and what is wrong.
+    pub fn read(path: &Path) -> Result<Self, ClassesError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|reason| ClassesError::Read { path: path.into(), reason })?;
+        let parse = |what: String| ClassesError::Parse { path: path.into(), what };
+        let classes: Self = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
+        classes.check().map_err(parse)?;
+        Ok(classes)
+    }
+
+    /// The labels.
+    pub fn names(&self) -> Vec<String> {
+        self.class.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// Two classes at least, all names and words given and different.
+    fn check(&self) -> Result<(), String> {
+        if self.class.len() < 2 {
+            return Err(format!(
+                "{} classes; a teacher needs at least 2, each named",
+                self.class.len()
+            ));
+        }
+        if self.class.len() > qdllm_runtime::MAX_CLASSES {
+            return Err(format!(
+                "{} classes; a model has at most {}",
+                self.class.len(),
+                qdllm_runtime::MAX_CLASSES
+            ));
+        }
+        let mut seen: Vec<(String, &str)> = Vec::new();
+        for (i, class) in self.class.iter().enumerate() {
+            if class.name.trim() != class.name || class.name.is_empty() {
+                return Err(format!(
+                    "class {}: the name `{}` is empty or has white space around it",
+                    i + 1,
+                    class.name
+                ));
+            }
+            if self.class[..i].iter().any(|c| c.name == class.name) {
+                return Err(format!("class `{}` is named twice", class.name));
+            }
+            for word in class.words() {
+                let folded = word.trim().to_lowercase();
+                if folded.is_empty() {
+                    return Err(format!("class `{}` has an empty entry in `words`", class.name));
+                }
+                if let Some((_, other)) = seen.iter().find(|(w, _)| *w == folded) {
+                    return Err(format!(
+                        "classes `{other}` and `{}` share the words `{word}`; give each its own",
+                        class.name
+                    ));
+                }
+                seen.push((folded, &class.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_and_bad_ones_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("classes.toml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Classes::read(&path).map_err(|e| e.to_string())
+        };
+        let good = read(
+            "question = \"What?\"\n[[class]]\nname = \"turn_on\"\n[[class]]\nname = \"off\"\nwords = [\"dark\", \"out\"]\ndescription = \"no light\"\n",
+        )
+        .unwrap();
+        assert_eq!(good.names(), ["turn_on", "off"]);
+        assert_eq!(good.class[0].words(), ["turn on"]);
+        assert_eq!(good.class[1].words(), ["dark", "out"]);
+        for (text, says) in [
+            ("[[class]]\nname = \"a\"\n", "at least 2"),
+            ("[[class]]\nname = \"a\"\n[[class]]\nname = \"a\"\n", "`a` is named twice"),
+            ("[[class]]\nname = \" \"\n[[class]]\nname = \"a\"\n", "class 1"),
+            ("[[class]]\nname = \"a\"\nwords = [\"B\"]\n[[class]]\nname = \"b\"\n", "share"),
+            ("[[class]]\nname = \"a\"\nword = [\"B\"]\n", "word"),
+            ("class = 3", "class"),
+        ] {
+            let message = read(text).unwrap_err();
+            assert!(message.contains(says) && message.contains("classes.toml"), "{message}");
+        }
+    }
+}

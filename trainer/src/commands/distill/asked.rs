@@ -1,0 +1,228 @@
+//! `qdllm distill --teacher`: the teacher is asked first, its confidence reported, the least sure texts listed and, by
+//! `--review`, shown to a person.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::{DistillArgs, beside, review};
+use crate::checkpoint::write_whole;
+use crate::config::Config;
+use crate::data::Rows;
+use crate::loss::softmax;
+use crate::metrics::argmax;
+use crate::soft::SoftLabels;
+
+/// Least sure texts that are listed.
+const LISTED: usize = 50;
+
+/// A teacher that is asked before the student learns.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AskArgs {
+    /// Who gives soft labels: an endpoint's address, a file of soft labels, or a model's path
+    #[arg(long, value_name = "URL|FILE|MODEL", conflicts_with = "soft")]
+    pub teacher: Option<String>,
+    /// A file that names and describes the classes (TOML), for the teacher
+    #[arg(long, value_name = "FILE", requires = "teacher")]
+    pub classes: Option<PathBuf>,
+    /// Let a person label the texts of which the teacher is least sure, 50 unless said otherwise; labels go to the
+    /// --data file, or to <out>.labels.tsv, which later runs take up
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50")]
+    pub review: Option<usize>,
+    /// How an endpoint is asked
+    #[cfg(feature = "endpoint")]
+    #[command(flatten)]
+    pub remote: crate::commands::teach::remote::EndpointArgs,
+}
+
+/// Makes soft labels through the code of `teach`, or takes the file that is one already.
+///
+/// # Errors
+/// As `teach`; what was answered is kept.
+pub fn ask(args: &DistillArgs, teacher: &str, config: &mut Config) -> Result<()> {
+    let lower = teacher.to_ascii_lowercase();
+    if [".jsonl", ".safetensors"].iter().any(|end| lower.ends_with(end)) {
+        config.sources.soft = Some(teacher.into());
+        return Ok(());
+    }
+    let soft = beside(&args.out, ".soft.jsonl");
+    take_up_labels(args, config);
+    teach(args, teacher, &lower, config, &soft)?;
+    config.sources.soft = Some(soft);
+    Ok(())
+}
+
+/// Labels of an earlier review count where no other data is given.
+fn take_up_labels(args: &DistillArgs, config: &mut Config) {
+    let own = beside(&args.out, ".labels.tsv");
+    if config.sources.data.is_none() && own.is_file() {
+        config.sources.data = Some(own);
+    }
+    if args.ask.review.is_some() && config.sources.data.as_ref().is_some_and(|d| !d.exists()) {
+        config.sources.data = None;
+    }
+}
+
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
+fn teach(
+    args: &DistillArgs,
+    teacher: &str,
+    lower: &str,
+    config: &Config,
+    soft: &Path,
+) -> Result<()> {
+    use crate::commands::teach::{self, TeachArgs};
+    let endpoint = lower.starts_with("http://") || lower.starts_with("https://");
+    if !cfg!(feature = "endpoint") && endpoint {
+        bail!("--teacher {teacher}: endpoints need a build with `--features endpoint`");
+    }
+    if !cfg!(feature = "teacher") && !endpoint {
+        bail!(
+            "--teacher {teacher}: neither an address nor a file of soft labels (.jsonl, .safetensors); local models need a build with `--features teacher`"
+        );
+    }
+    let sources = &config.sources;
+    let path = args.ask.classes.as_ref().map(|path| path.display().to_string());
+    let asked = TeachArgs {
+        #[cfg(feature = "teacher")]
+        local: teach::local::LocalArgs::of(
+            if endpoint { Vec::new() } else { vec![teacher.into()] },
+            sources.data.is_some(),
+        ),
+        #[cfg(feature = "endpoint")]
+        remote: args.ask.remote.clone(),
+        #[cfg(feature = "endpoint")]
+        endpoint: match endpoint {
+            true => teacher.split(',').map(ToOwned::to_owned).collect(),
+            false => Vec::new(),
+        },
+        data: sources.data.clone(),
+        labels_per_class: sources.labels_per_class,
+        label_draw: sources.label_draw,
+        unlabelled: sources.unlabelled.clone().into_iter().collect(),
+        heldback: None,
+        test: None,
+        out: soft.to_owned(),
+        cache: None,
+        prompt: None,
+        classes: path.into_iter().collect(),
+        class_words: Vec::new(),
+        bad_rows: sources.bad_rows,
+        json: false,
+    };
+    // Its figures are for people; the result of `--json` is the student's.
+    eprint!("{}", teach::label(&asked)?.text());
+    Ok(())
+}
+
+#[cfg(not(any(feature = "teacher", feature = "endpoint")))]
+fn teach(_: &DistillArgs, teacher: &str, _: &str, _: &Config, _: &Path) -> Result<()> {
+    bail!(
+        "--teacher {teacher}: not a file of soft labels (.jsonl, .safetensors); asking a model needs a build with `--features endpoint` or `teacher`"
+    )
+}
+
+/// Reports how sure the teacher is of the unlabelled texts, writes the least sure to `<out>.unsure.tsv`, and has them
+/// reviewed if asked. `None` when no teacher was named and no review is wanted.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn judge(args: &DistillArgs, config: &mut Config) -> Result<Option<String>> {
+    if args.ask.teacher.is_none() && args.ask.review.is_none() {
+        return Ok(None);
+    }
+    let Some(path) = &config.sources.soft else {
+        bail!("--review shows what a teacher is unsure of: give --teacher or --soft");
+    };
+    let Some(texts) = &config.sources.unlabelled else {
+        bail!("the texts are missing: give --unlabelled");
+    };
+    let soft = SoftLabels::open(path, &config.sources)?;
+    let mut doubts = Vec::new();
+    let mut seen = HashSet::new();
+    for row in Rows::unlabelled(texts, config.sources.bad_rows)? {
+        let text = row?.text;
+        if let Some(logits) = soft.get(&text).filter(|_| !seen.contains(&text)) {
+            doubts.push(Doubt { probabilities: softmax(logits, 1.0), text: text.clone() });
+            seen.insert(text);
+        }
+    }
+    if doubts.is_empty() {
+        bail!("{}: holds no soft label of a text in {}", path.display(), texts.display());
+    }
+    let report = report(&soft.classes, &doubts);
+    doubts.sort_by(|a, b| a.confidence().total_cmp(&b.confidence()));
+    let list = beside(&args.out, ".unsure.tsv");
+    let rows: String = doubts.iter().take(LISTED).fold(String::new(), |mut rows, d| {
+        let plain = d.text.replace(['\t', '\n', '\r'], " ");
+        let _ = writeln!(rows, "{}\t{:.3}\t{plain}", soft.classes[d.guess()], d.confidence());
+        rows
+    });
+    write_whole(&list, rows.as_bytes()).with_context(|| list.display().to_string())?;
+    if let Some(most) = args.ask.review {
+        let labels = config.sources.data.clone().or_else(|| args.data.clone());
+        let labels = labels.unwrap_or_else(|| beside(&args.out, ".labels.tsv"));
+        let (mut input, mut output) = (std::io::stdin().lock(), std::io::stderr().lock());
+        review::review(&doubts, &soft.classes, most, &labels, &mut input, &mut output)?;
+        if labels.metadata().is_ok_and(|m| m.len() > 0) {
+            config.sources.data = Some(labels);
+        }
+    } else {
+        take_up_labels(args, config);
+    }
+    Ok(Some(format!(
+        "{report}least sure   {} texts listed in {}\n",
+        doubts.len().min(LISTED),
+        list.display()
+    )))
+}
+
+/// What the teacher says of one text.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    /// The text.
+    pub text: String,
+    /// Probability of each class.
+    pub probabilities: Vec<f32>,
+}
+
+impl Doubt {
+    /// The class that the teacher takes.
+    pub fn guess(&self) -> usize {
+        argmax(&self.probabilities)
+    }
+
+    /// Its probability.
+    pub fn confidence(&self) -> f32 {
+        self.probabilities[self.guess()]
+    }
+}
+
+fn report(classes: &[String], doubts: &[Doubt]) -> String {
+    let n = doubts.len() as f64;
+    let mean = doubts.iter().map(|d| f64::from(d.confidence())).sum::<f64>() / n;
+    let even = 1.0 / classes.len() as f32;
+    let torn = doubts.iter().filter(|d| d.confidence() < 0.5).count();
+    let blind = doubts.iter().filter(|d| d.confidence() < even + 1e-4).count();
+    let mut out = format!(
+        "teacher      {} texts, mean confidence {mean:.3}, {torn} below 0.5{}\n",
+        doubts.len(),
+        if blind > 0 { format!(", {blind} without any leaning") } else { String::new() }
+    );
+    for (c, class) in classes.iter().enumerate() {
+        let of: Vec<f32> =
+            doubts.iter().filter(|d| d.guess() == c).map(Doubt::confidence).collect();
+        let mean = of.iter().sum::<f32>() / of.len().max(1) as f32;
+        let share = of.len() as f64 / n;
+        let note = if of.is_empty() { "  never taken: are its words clear?" } else { "" };
+        let _ = writeln!(
+            out,
+            "  {class:<20} {:>6} texts  {share:>6.1}%  confidence {mean:.3}{note}",
+            of.len(),
+            share = 100.0 * share
+        );
+    }
+    out
+}

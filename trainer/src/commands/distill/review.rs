@@ -1,0 +1,160 @@
+//! A person labels the texts of which the teacher is least sure, line by line on a terminal or through a pipe.
+
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::asked::Doubt;
+use crate::data::{BadRows, Rows};
+
+/// Shows at most `most` texts that have no label yet and appends each answer to `labels` at once, so that a review can
+/// be left at any moment and taken up. Returns the labels written.
+///
+/// # Errors
+/// When the labels cannot be read or written.
+pub fn review(
+    doubts: &[Doubt],
+    classes: &[String],
+    most: usize,
+    labels: &Path,
+    input: &mut dyn BufRead,
+    output: &mut dyn Write,
+) -> Result<usize> {
+    let name = || labels.display().to_string();
+    if labels.extension().is_none_or(|e| e != "tsv") {
+        bail!("{}: labels are written to .tsv files; give such a file as --data", name());
+    }
+    let mut known = HashSet::new();
+    let mut ends_whole = true;
+    if labels.metadata().is_ok_and(|m| m.len() > 0) {
+        for row in Rows::labelled(labels, BadRows::Refuse)? {
+            known.insert(row?.text);
+        }
+        ends_whole = std::fs::read(labels).with_context(name)?.ends_with(b"\n");
+    }
+    // A text with a line end in it has no place in a table of lines.
+    let open: Vec<&Doubt> = doubts
+        .iter()
+        .filter(|d| !known.contains(&d.text) && !d.text.contains(['\n', '\r']))
+        .take(most)
+        .collect();
+    let mut file = OpenOptions::new().create(true).append(true).open(labels).with_context(name)?;
+    if !ends_whole {
+        file.write_all(b"\n").with_context(name)?;
+    }
+    writeln!(output, "{} texts to review, {} have a label already", open.len(), known.len())?;
+    for (c, class) in classes.iter().enumerate() {
+        writeln!(output, "  {:>2}  {class}", c + 1)?;
+    }
+    writeln!(output, "number or name: that class; Enter: the guess is right; s: skip; q: quit")?;
+    let mut written = 0;
+    for (i, doubt) in open.iter().enumerate() {
+        let (guess, second) = (doubt.guess(), second(doubt));
+        writeln!(output, "\n{:>3}/{}  {}", i + 1, open.len(), doubt.text)?;
+        write!(output, "         {} {:.2}", classes[guess], doubt.confidence())?;
+        if let Some(second) = second {
+            write!(output, " | {} {:.2}", classes[second], doubt.probabilities[second])?;
+        }
+        match answer(classes, guess, input, output)? {
+            Answer::Class(class) => {
+                let row = format!("{}\t{}\n", classes[class], doubt.text);
+                file.write_all(row.as_bytes()).with_context(name)?;
+                written += 1;
+            }
+            Answer::Skip => {}
+            Answer::Quit => break,
+        }
+    }
+    writeln!(output, "\n{written} labels written to {}", labels.display())?;
+    Ok(written)
+}
+
+enum Answer {
+    Class(usize),
+    Skip,
+    Quit,
+}
+
+/// Asks until the answer is understood; the end of the input quits.
+fn answer(
+    classes: &[String],
+    guess: usize,
+    input: &mut dyn BufRead,
+    output: &mut dyn Write,
+) -> Result<Answer> {
+    loop {
+        write!(output, " > ")?;
+        output.flush()?;
+        let mut line = String::new();
+        if input.read_line(&mut line)? == 0 {
+            return Ok(Answer::Quit);
+        }
+        let said = line.trim();
+        // A class may be called `s` or `q`: names come first.
+        if let Some(class) = classes.iter().position(|c| c == said) {
+            return Ok(Answer::Class(class));
+        }
+        match said {
+            "" => return Ok(Answer::Class(guess)),
+            "s" => return Ok(Answer::Skip),
+            "q" => return Ok(Answer::Quit),
+            _ => {}
+        }
+        match said.parse::<usize>() {
+            Ok(number) if (1..=classes.len()).contains(&number) => {
+                return Ok(Answer::Class(number - 1));
+            }
+            _ => write!(output, "`{said}` is no class, 1 to {}", classes.len())?,
+        }
+    }
+}
+
+/// The class after the best.
+fn second(doubt: &Doubt) -> Option<usize> {
+    let p = &doubt.probabilities;
+    (0..p.len()).filter(|&c| c != doubt.guess()).max_by(|&a, &b| p[a].total_cmp(&p[b]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doubts() -> Vec<Doubt> {
+        [("one", 0.4), ("two\twith a tab", 0.45), ("three", 0.49), ("four", 0.3), ("fi\nve", 0.1)]
+            .map(|(text, p)| Doubt { text: text.into(), probabilities: vec![p, 1.0 - p] })
+            .to_vec()
+    }
+
+    #[test]
+    fn answers_are_kept_at_once_and_a_review_is_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let labels = folder.path().join("labels.tsv");
+        let classes = ["no".to_owned(), "q".to_owned()];
+        let run = |said: &str, most: usize| {
+            let mut shown = Vec::new();
+            let n = review(&doubts(), &classes, most, &labels, &mut said.as_bytes(), &mut shown);
+            (n.unwrap(), String::from_utf8(shown).unwrap())
+        };
+        let (n, shown) = run("no\n7\n2\n", 50);
+        assert_eq!(n, 2);
+        assert!(shown.contains("q 0.60 | no 0.40") && shown.contains("`7` is no class"), "{shown}");
+        let read = || std::fs::read_to_string(&labels).unwrap();
+        assert_eq!(read(), "no\tone\nq\ttwo\twith a tab\n");
+        // A name comes before a command: `q` is a class here.
+        let (n, shown) = run("s\nq\n", 50);
+        assert_eq!(n, 1);
+        assert!(shown.contains("2 texts to review, 2 have"), "{shown}");
+        assert_eq!(read(), "no\tone\nq\ttwo\twith a tab\nq\tfour\n");
+        // Enter takes the guess; a file without a last line end is mended.
+        std::fs::write(&labels, "no\tone").unwrap();
+        assert_eq!(run("\n", 1).0, 1);
+        assert_eq!(read(), "no\tone\nq\ttwo\twith a tab\n");
+        let other = folder.path().join("labels.csv");
+        let refused = review(&doubts(), &classes, 1, &other, &mut "".as_bytes(), &mut Vec::new())
+            .unwrap_err();
+        assert!(refused.to_string().contains(".tsv"));
+    }
+}

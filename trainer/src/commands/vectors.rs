@@ -1,0 +1,86 @@
+//! `eval --vectors` and `classify --vectors`: models with the front end `dense`.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use qdllm_runtime::meta::Front;
+use qdllm_runtime::{Model, Scratch};
+
+use crate::commands::eval::read_labelled;
+use crate::commands::load;
+use crate::data::BadRows;
+use crate::dense::vectors::{Vectors, table};
+use crate::metrics::Report;
+
+/// Judges a model on labelled texts through their vectors.
+///
+/// # Errors
+/// When a file cannot be read, a text has no vector, or the model takes no vector of that length.
+pub fn evaluate(
+    model: &Path,
+    data: &Path,
+    vectors: &[PathBuf],
+    bad_rows: BadRows,
+) -> Result<Report> {
+    let bytes = load(model)?;
+    let parsed = Model::parse(&bytes).with_context(|| model.display().to_string())?;
+    let classes: Vec<String> = (0..parsed.classes()).map(|c| parsed.label(c).to_owned()).collect();
+    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
+    let vectors = Vectors::read(vectors, &[data], bad_rows)?;
+    takes(&parsed, model, vectors.width())?;
+    let mut scratch = Box::new(Scratch::new());
+    let mut probabilities = Vec::with_capacity(texts.len());
+    for text in &texts {
+        let Some(vector) = vectors.get(text) else {
+            let start: String = text.chars().take(40).collect();
+            bail!("{}: the text `{start}` has no vector", data.display());
+        };
+        let prediction = parsed.classify_vector(vector, &mut scratch)?;
+        probabilities.push(prediction.probabilities().to_vec());
+    }
+    Ok(Report::from(&classes, &truth, &probabilities))
+}
+
+/// Classifies every row of a file of vectors, in its order: row, class, probability.
+///
+/// # Errors
+/// When a file cannot be read or the model takes no vector of that length.
+pub fn classify(model: &Path, vectors: &Path, json: bool) -> Result<()> {
+    let bytes = load(model)?;
+    let parsed = Model::parse(&bytes).with_context(|| model.display().to_string())?;
+    let table = table(vectors)?;
+    takes(&parsed, model, table.width)?;
+    let mut scratch = Box::new(Scratch::new());
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for row in 0..table.len() {
+        let p = parsed.classify_vector(table.row(row), &mut scratch)?;
+        let label = parsed.label(p.class());
+        if json {
+            let answer = serde_json::json!({
+                "row": row + 1, "class": p.class(), "label": label, "probability": p.probability(),
+                "rejected": p.is_rejected(), "probabilities": p.probabilities(),
+            });
+            writeln!(out, "{answer}")?;
+        } else {
+            let note = if p.is_rejected() { "  (rejected: too unsure)" } else { "" };
+            writeln!(out, "{}\t{label}\t{:.3}{note}", row + 1, p.probability())?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Refuses a model that takes a text, or a vector of another length.
+fn takes(model: &Model<'_>, path: &Path, width: usize) -> Result<()> {
+    match model.meta().front {
+        Front::Dense { inputs } if usize::from(inputs) == width => Ok(()),
+        Front::Dense { inputs } => bail!(
+            "{}: takes vectors of {inputs} numbers, the file has {width}; make vectors with the model and layer it was trained on",
+            path.display()
+        ),
+        Front::Words { .. } => {
+            bail!("{}: takes a text and no vector; leave --vectors out", path.display())
+        }
+    }
+}

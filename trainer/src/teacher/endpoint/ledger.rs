@@ -1,0 +1,246 @@
+//! What was spent on one question, kept on disk so that no number of runs passes the budget.
+//!
+//! Every request is entered before it is sent, with the most tokens it can cost, and set right when its answer has
+//! come. A run that is ended between the two leaves the larger figure behind: the count is never too small.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{EndpointError, Way};
+
+/// The most that may be spent on a question over all runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Requests.
+    pub requests: Option<u64>,
+    /// Tokens, those of prompts and answers together.
+    pub tokens: Option<u64>,
+}
+
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Entry {
+    /// What the endpoint offers.
+    Way(Way),
+    /// Scores of an empty text.
+    Empty(Vec<f32>),
+    /// A request about to be sent, and the most tokens it can cost.
+    Send(u64),
+    /// Tokens of a request that were reserved and not used.
+    Saved(u64),
+    /// A request that was never sent, and its tokens.
+    Unsent(u64),
+}
+
+/// Whether a request may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It may, and is entered.
+    Granted,
+    /// Not now; requests under way may turn out cheaper.
+    Wait,
+    /// Never under this budget.
+    UsedUp,
+}
+
+/// The count of one question.
+#[derive(Debug)]
+pub struct Ledger {
+    file: File,
+    path: PathBuf,
+    budget: Budget,
+    requests: u64,
+    tokens: u64,
+    under_way: u64,
+    way: Option<Way>,
+    empty: Option<Vec<f32>>,
+}
+
+impl Ledger {
+    /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
+    ///
+    /// # Errors
+    /// When the file cannot be used, is damaged, or another run uses it.
+    pub fn open(path: &Path, budget: Budget) -> Result<Self, EndpointError> {
+        let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
+        let io = |e: std::io::Error| fail(format!("{e}; check the cache folder"));
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(fail(
+                    "another run asks the same question now; wait for it, or give another --cache"
+                        .into(),
+                ));
+            }
+            // Some file systems know no locks.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(io)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(io)?;
+        file.seek(SeekFrom::End(0)).map_err(io)?;
+        let mut ledger = Self {
+            file,
+            path: path.into(),
+            budget,
+            requests: 0,
+            tokens: 0,
+            under_way: 0,
+            way: None,
+            empty: None,
+        };
+        for (i, line) in text[..whole].lines().enumerate() {
+            let entry = serde_json::from_str(line)
+                .map_err(|e| fail(format!("line {}: {e}; delete the line", i + 1)))?;
+            ledger.count(entry);
+        }
+        Ok(ledger)
+    }
+
+    fn count(&mut self, entry: Entry) {
+        match entry {
+            Entry::Way(way) => self.way = Some(way),
+            Entry::Empty(scores) => self.empty = Some(scores),
+            Entry::Send(tokens) => {
+                self.requests += 1;
+                self.tokens += tokens;
+            }
+            Entry::Saved(tokens) => self.tokens = self.tokens.saturating_sub(tokens),
+            Entry::Unsent(tokens) => {
+                self.requests = self.requests.saturating_sub(1);
+                self.tokens = self.tokens.saturating_sub(tokens);
+            }
+        }
+    }
+
+    fn enter(&mut self, entry: Entry) -> Result<(), EndpointError> {
+        let fail = |what: String| EndpointError::Ledger { path: self.path.clone(), what };
+        let mut line = serde_json::to_string(&entry).map_err(|e| fail(e.to_string()))?;
+        line.push('\n');
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(|e| fail(format!("{e}; make room and run the same command again")))?;
+        self.count(entry);
+        Ok(())
+    }
+
+    /// Requests and tokens so far, over all runs.
+    pub fn spent(&self) -> (u64, u64) {
+        (self.requests, self.tokens)
+    }
+
+    /// What the endpoint offers, once that is known.
+    pub fn way(&self) -> Option<Way> {
+        self.way
+    }
+
+    /// The scores of an empty text, once they are known.
+    pub fn empty(&self) -> Option<&[f32]> {
+        self.empty.as_deref()
+    }
+
+    /// Remembers what the endpoint offers.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_way(&mut self, way: Way) -> Result<(), EndpointError> {
+        self.enter(Entry::Way(way))
+    }
+
+    /// Remembers the scores of an empty text.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_empty(&mut self, scores: Vec<f32>) -> Result<(), EndpointError> {
+        self.enter(Entry::Empty(scores))
+    }
+
+    /// Asks leave to send a request that can cost `tokens`.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the request must not be sent then.
+    pub fn ask_leave(&mut self, tokens: u64) -> Result<Leave, EndpointError> {
+        let under = |most: Option<u64>, so_far: u64| most.is_none_or(|most| so_far <= most);
+        if under(self.budget.requests, self.requests + 1)
+            && under(self.budget.tokens, self.tokens.saturating_add(tokens))
+        {
+            self.enter(Entry::Send(tokens))?;
+            self.under_way += 1;
+            return Ok(Leave::Granted);
+        }
+        Ok(if self.under_way > 0 { Leave::Wait } else { Leave::UsedUp })
+    }
+
+    /// The request for which `reserved` tokens were granted came back: `used` of them, or all when unknown.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn settle(&mut self, reserved: u64, used: Option<u64>) -> Result<(), EndpointError> {
+        self.under_way -= 1;
+        match reserved.checked_sub(used.unwrap_or(reserved)) {
+            Some(0) | None => Ok(()),
+            Some(saved) => self.enter(Entry::Saved(saved)),
+        }
+    }
+
+    /// The request for which `reserved` tokens were granted was never sent.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn take_back(&mut self, reserved: u64) -> Result<(), EndpointError> {
+        self.under_way -= 1;
+        self.enter(Entry::Unsent(reserved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_holds_over_runs_that_end_at_any_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ledger.jsonl");
+        let budget = Budget { requests: Some(3), tokens: Some(100) };
+        let mut ledger = Ledger::open(&path, budget).unwrap();
+        ledger.set_way(Way::Chat).unwrap();
+        assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);
+        assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Wait, "120 tokens, one under way");
+        ledger.settle(60, Some(10)).unwrap();
+        assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);
+        ledger.take_back(60).unwrap();
+        assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);
+        assert_eq!(ledger.spent(), (2, 70));
+        let message = Ledger::open(&path, budget).unwrap_err().to_string();
+        assert!(message.contains("another run"), "{message}");
+        drop(ledger);
+
+        let bytes = std::fs::read(&path).unwrap();
+        for end in 0..=bytes.len() {
+            std::fs::write(&path, &bytes[..end]).unwrap();
+            let mut ledger = Ledger::open(&path, budget).unwrap();
+            let (requests, tokens) = ledger.spent();
+            let mut more = 0;
+            while ledger.ask_leave(1).unwrap() == Leave::Granted {
+                ledger.settle(1, None).unwrap();
+                more += 1;
+            }
+            assert_eq!(requests + more, 3, "{end}: {tokens} tokens");
+            assert_eq!(ledger.ask_leave(1).unwrap(), Leave::UsedUp);
+        }
+        std::fs::write(&path, "{\"send\":1}\nnonsense\n").unwrap();
+        let message = Ledger::open(&path, budget).unwrap_err().to_string();
+        assert!(message.contains("line 2"), "{message}");
+    }
+}

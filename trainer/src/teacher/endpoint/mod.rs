@@ -1,0 +1,294 @@
+//! A language model behind an OpenAI-compatible HTTP endpoint as a teacher: vLLM, llama.cpp's server, Ollama, hosted.
+//!
+//! Log-probabilities where they are offered, votes where not ([`Way`]). Every answer is kept at once in a file of its
+//! own, so a run that is ended at any moment loses the answers under way and nothing else; what may be spent is counted
+//! on disk as well and holds over all runs.
+
+mod answer;
+mod error;
+mod fleet;
+mod ledger;
+mod line;
+mod question;
+mod secret;
+mod wire;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::features::Work;
+use super::{Identity, Teacher, TeacherError};
+use crate::classes::Classes;
+use crate::corpus::hex;
+use crate::soft::{SoftLabels, SoftWriter, TeacherInfo};
+pub use error::EndpointError;
+pub use fleet::Backoff;
+pub use ledger::Budget;
+use ledger::Ledger;
+use line::Line;
+use question::Question;
+pub use secret::{KEY_VARIABLE, Secret};
+
+/// How class scores are drawn from an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Log-probabilities of a chat answer's first token: one request a text.
+    Chat,
+    /// Log-probabilities of each class's words after a prompt, echoed by the completions path: one request a word.
+    Completions,
+    /// Chat answers drawn several times and counted.
+    Votes,
+}
+
+/// How a server is told to answer with a class and nothing else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Constrain {
+    /// By the prompt alone.
+    #[default]
+    None,
+    /// By vLLM's choice constraint.
+    Choice,
+    /// By llama.cpp's grammars.
+    Grammar,
+}
+
+/// How an endpoint is reached and asked.
+pub struct Settings {
+    /// Addresses of servers with the same model.
+    pub urls: Vec<String>,
+    /// The model's name there.
+    pub model: String,
+    /// The API key.
+    pub key: Option<Secret>,
+    /// How to ask; `None` finds out what is offered.
+    pub ask: Option<Way>,
+    /// The prompt, with `{text}`; `None` for the usual one.
+    pub prompt: Option<String>,
+    /// Answers a text when votes are counted.
+    pub votes: usize,
+    /// Temperature of those answers.
+    pub temperature: f32,
+    /// How those answers are constrained.
+    pub constrain: Constrain,
+    /// Whether the scores of an empty text are subtracted; `None` for completions alone.
+    pub calibrate: Option<bool>,
+    /// Longest text in characters; longer ones are cut and counted.
+    pub most_chars: usize,
+    /// Requests under way at once, over all servers.
+    pub concurrency: usize,
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+    /// Tries a request.
+    pub tries: u32,
+    /// Waits between tries.
+    pub backoff: Backoff,
+    /// What may be spent over all runs.
+    pub budget: Budget,
+}
+
+/// The teacher.
+pub struct EndpointTeacher {
+    classes: Vec<String>,
+    line: Line,
+    concurrency: usize,
+    most_chars: usize,
+    info: TeacherInfo,
+    kept: PathBuf,
+    writer: SoftWriter,
+    labels: Option<SoftLabels>,
+}
+
+impl EndpointTeacher {
+    /// Finds out what the endpoint offers, with `sample` as the text, and opens the file of answers in `folder`.
+    ///
+    /// Nothing is asked where an earlier run knows. Answers belong to the model's name, classes, prompt and way of
+    /// asking, not to the addresses: a cluster may move.
+    ///
+    /// # Errors
+    /// [`TeacherError::Endpoint`] when addresses, classes or prompt cannot be used or the endpoint gives no answer,
+    /// [`TeacherError::Soft`] when the file of answers cannot be used.
+    pub fn open(
+        settings: Settings,
+        classes: &Classes,
+        sample: &str,
+        folder: &Path,
+    ) -> Result<Self, TeacherError> {
+        let question = Question::new(&settings.model, classes, settings.prompt.as_deref())?;
+        let asked = format!(
+            "{:?}",
+            (
+                &settings.ask,
+                &settings.prompt,
+                settings.votes,
+                settings.temperature,
+                settings.constrain,
+                settings.calibrate,
+                settings.most_chars,
+                classes
+            )
+        );
+        let digest = hex(&Sha256::digest(format!("{}\n{asked}", settings.model)))[..16].to_owned();
+        std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
+        let tame = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
+        let name: String = settings.model.chars().map(tame).take(60).collect();
+        let stem = format!("endpoint-{name}-{digest}");
+        let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), settings.budget)?;
+        let (concurrency, most_chars) = (settings.concurrency.max(1), settings.most_chars);
+        let model = settings.model.clone();
+        let line = Line::open(settings, question, Question::words(classes), ledger, sample)?;
+        let info = TeacherInfo {
+            name: model,
+            digest: format!("endpoint {digest}"),
+            method: line.method(),
+            command: String::new(),
+        };
+        let kept = folder.join(format!("{stem}.jsonl"));
+        let names = classes.names();
+        let writer = SoftWriter::open(&kept, &names, &info)?;
+        Ok(Self { classes: names, line, concurrency, most_chars, info, kept, writer, labels: None })
+    }
+
+    /// How scores are drawn.
+    pub fn way(&self) -> Way {
+        self.line.way()
+    }
+
+    /// Requests and tokens over all runs.
+    pub fn spent(&self) -> (u64, u64) {
+        self.line.spent()
+    }
+
+    fn cut<'t>(&self, text: &'t str) -> &'t str {
+        text.char_indices().nth(self.most_chars).map_or(text, |(end, _)| &text[..end])
+    }
+}
+
+/// What one text's requests gave.
+struct Answered {
+    logits: Vec<f32>,
+    decided: bool,
+    tokens: u64,
+}
+
+impl Teacher for EndpointTeacher {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn models(&self) -> Vec<Identity> {
+        vec![Identity {
+            name: self.info.name.clone(),
+            digest: self.info.digest.clone(),
+            settings: self.info.method.clone(),
+        }]
+    }
+
+    fn method(&self) -> String {
+        self.info.method.clone()
+    }
+
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        let mut seen = HashSet::new();
+        let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
+        let left: Vec<&str> =
+            unique.iter().copied().filter(|text| !self.writer.contains(text)).collect();
+        let mut work = Work { texts: unique.len(), ..Work::default() };
+        work.cut = unique.iter().filter(|text| self.cut(text).len() < text.len()).count();
+        let started = Instant::now();
+        let done_before = unique.len() - left.len();
+        let (ended, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let writer = Mutex::new(&mut self.writer);
+        let (line, most_chars) = (&self.line, self.most_chars);
+        let cut =
+            |text: &'_ str| text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
+        let mut failed: Option<TeacherError> = None;
+        std::thread::scope(|scope| {
+            let (sender, answers) = mpsc::channel();
+            for _ in 0..self.concurrency.min(left.len()) {
+                let (sender, left, ended, next, writer) =
+                    (sender.clone(), &left, &ended, &next, &writer);
+                scope.spawn(move || {
+                    while !ended.load(Ordering::Relaxed) {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(&text) = left.get(i) else { return };
+                        let answer =
+                            line.ask(&text[..cut(text)], &|| ended.load(Ordering::Relaxed));
+                        let kept = match answer {
+                            Ok(None) => return,
+                            Ok(Some(answered)) => {
+                                // Kept before anything else happens: an answer that came is never paid for twice.
+                                let mut writer = writer
+                                    .lock()
+                                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                                writer
+                                    .append(text, &answered.logits)
+                                    .map(|_| answered)
+                                    .map_err(TeacherError::from)
+                            }
+                            Err(e) => Err(e.into()),
+                        };
+                        if kept.is_err() {
+                            ended.store(true, Ordering::Relaxed);
+                        }
+                        if sender.send(kept).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for answer in answers {
+                match answer {
+                    Ok(answered) => {
+                        work.computed += 1;
+                        work.tokens += answered.tokens as usize;
+                        work.undecided += usize::from(!answered.decided);
+                        progress(done_before + work.computed, unique.len());
+                    }
+                    // The first error is the cause; others follow from the end of the run.
+                    Err(e) => {
+                        failed.get_or_insert(e);
+                    }
+                }
+            }
+        });
+        self.writer.flush()?;
+        self.labels = None;
+        work.seconds = started.elapsed().as_secs_f64();
+        match failed {
+            None => Ok(vec![work]),
+            Some(TeacherError::Endpoint(EndpointError::Budget { requests, tokens, .. })) => {
+                let left = left.len() - work.computed;
+                Err(EndpointError::Budget { requests, tokens, left }.into())
+            }
+            Some(e) => Err(e),
+        }
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let labels = match self.labels.take() {
+            Some(labels) => labels,
+            None => SoftLabels::read(&self.kept)?,
+        };
+        let labels = self.labels.insert(labels);
+        let one = |text: &&str| {
+            labels.get(text).map(<[f32]>::to_vec).ok_or_else(|| TeacherError::Cache {
+                path: self.kept.clone(),
+                what: format!("has no answer for `{}`", text.chars().take(40).collect::<String>()),
+            })
+        };
+        texts.iter().map(one).collect()
+    }
+}

@@ -1,0 +1,12 @@
+//! `qdllm teach --endpoint` against an HTTP server on loopback whose answers come from a trained student, and which
+//! fails by script: rate limits, server errors, time-outs, cut answers, web pages, numbers that are none.
+#![cfg(feature = "endpoint")]
+
+mod distill;
+mod killed;
+mod labels;
+mod refusals;
+mod run;
+mod server;
+mod student;
+mod trouble;
