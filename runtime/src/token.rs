@@ -105,7 +105,6 @@ impl Hashes {
         }
     }
 
-    #[inline]
     fn feed_byte(&mut self, byte: u8) {
         self.alone = feed(self.alone, byte);
         self.pair = self.pair.map(|h| feed(h, byte));
@@ -173,18 +172,17 @@ impl Grams<'_> {
 
     fn plain_word(&mut self, hash: &mut Hashes) {
         let (mut last, mut repeats) = ('\0', 0);
-        let text = self.rest();
-        let mut at = 0;
+        let text = self.text;
+        let mut at = self.at;
         while let Some(&byte) = text.as_bytes().get(at) {
             // Most text is ASCII letters: those need not be decoded.
             let c = if byte.is_ascii_alphanumeric() {
                 at += 1;
                 char::from(byte)
             } else {
-                let mut chars = text.get(at..).unwrap_or("").chars();
-                let c = chars.next().unwrap_or(' ');
+                let c = first(text, at);
                 let word = is_word(c);
-                if !word && !(is_apostrophe(c) && chars.next().is_some_and(is_word)) {
+                if !(word || is_apostrophe(c) && is_word(first(text, at + c.len_utf8()))) {
                     break;
                 }
                 at += c.len_utf8();
@@ -200,11 +198,16 @@ impl Grams<'_> {
                 hash.feed_char(folded);
             }
         }
-        self.at += at;
+        self.at = at;
     }
 }
 
-#[inline]
+/// The character at a byte of `text`; a space, which is no part of a word, at its end.
+#[inline(never)]
+fn first(text: &str, at: usize) -> char {
+    text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(' ')
+}
+
 fn feed(hash: u32, byte: u8) -> u32 {
     (hash ^ u32::from(byte)).wrapping_mul(PRIME)
 }
@@ -241,7 +244,6 @@ fn is_word(c: char) -> bool {
 }
 
 /// Lower case of the alphabets whose cases lie a fixed distance apart.
-#[inline]
 fn fold(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();
@@ -255,10 +257,6 @@ fn fold(c: char) -> char {
 }
 
 fn is_address(bytes: &[u8]) -> bool {
-    // Hardly any word begins so; the others need no comparison.
-    if !matches!(bytes.first(), Some(b'h' | b'H' | b'w' | b'W')) {
-        return false;
-    }
     [&b"http://"[..], b"https://", b"www."]
         .iter()
         .any(|p| bytes.get(..p.len()).is_some_and(|head| head.eq_ignore_ascii_case(p)))

@@ -67,7 +67,7 @@ fn every_register_width_gives_the_same() {
     let rows = 2 * Batch::new(&circuit, parameters).lanes();
     let angles: Vec<f32> = (0..rows * 11).map(|i| i as f32 * 0.37 % 9.0 - 4.5).collect();
     let cotangent: Vec<f32> = (0..rows * 11).map(|i| (i % 7) as f32 * 0.2 - 0.5).collect();
-    let all: Vec<(usize, Vec<f32>, Vec<f32>, Vec<f64>)> = Batch::each_width(&circuit, parameters)
+    let all: Vec<_> = Batch::each_width(&circuit, parameters)
         .iter()
         .map(|batch| {
             let lanes = batch.lanes();

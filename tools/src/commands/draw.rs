@@ -74,7 +74,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
                 } else {
                     path.with_extension(format!("{}.svg", i + 1))
                 };
-                write_whole(&path, &svg(circuit))?;
+                write_whole(&path, svg(circuit))?;
                 drawing.file = Some(path);
             }
             None => drawing.text = Some(text(circuit)),

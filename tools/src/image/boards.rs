@@ -24,7 +24,7 @@ pub struct Board {
 pub struct Drive {
     /// The family of UF2 blocks that it takes.
     pub family: u32,
-    /// What `Board-ID` in the drive's INFO_UF2.TXT begins with.
+    /// What `Board-ID` in the drive's `INFO_UF2.TXT` begins with.
     pub board_id: &'static str,
     /// How a person brings it up.
     pub how: &'static str,
