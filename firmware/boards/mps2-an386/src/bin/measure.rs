@@ -72,19 +72,19 @@ struct Bench {
 }
 
 impl Bench {
-    /// One line: `measured`, then `name=value` fields separated by tabs, numbers in hexadecimal.
+    /// One line: `name=value` fields separated by tabs, numbers in hexadecimal.
     fn run<'s>(&mut self, backend: &str, classify: impl FnOnce() -> Result<Prediction<'s>, Error>) {
         self.meter.start();
         let prediction = classify();
         let instructions = self.meter.instructions();
         match prediction {
             Ok(prediction) => {
-                self.text("measured\tbackend=");
+                self.text("backend=");
                 self.text(backend);
-                self.field("instructions", instructions as u32);
-                self.field("static", static_ram_bytes() as u32);
-                self.field("stack", stack_high_water_bytes() as u32);
-                self.field("class", prediction.class() as u32);
+                self.field("\tinstructions=", instructions as u32);
+                self.field("\tstatic=", static_ram_bytes() as u32);
+                self.field("\tstack=", stack_high_water_bytes() as u32);
+                self.field("\tclass=", prediction.class() as u32);
                 self.text("\r\n");
             }
             Err(error) => exit(error as u8),
@@ -92,9 +92,7 @@ impl Bench {
     }
 
     fn field(&mut self, name: &str, value: u32) {
-        self.text("\t");
         self.text(name);
-        self.text("=");
         // Hexadecimal: neither the formatter, which would weigh as much as a back end, nor a division.
         for place in (0..8).rev() {
             let digit = (value >> (4 * place)) as u8 & 15;
