@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const CLASSIFIER_RAM_BYTES: u64 = 17 * 1024;
 
 /// The stack's region in the board's memory map.
-const STACK_BYTES: u64 = 8 * 1024;
+const STACK_BYTES: u64 = 16 * 1024;
 
 /// The longest line that the firmware takes.
 const LINE_BYTES: usize = 1024;
