@@ -47,7 +47,7 @@ impl Model<'_> {
         Ok(self.finish(features, found, scratch))
     }
 
-    /// Classifies a text as if n-gram number `skip` (in the order of [`grams`]) were not in it.
+    /// Classifies a text as if n-gram number `skip` (in the order of [`grams`](crate::token::grams)) were not in it.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).

@@ -73,7 +73,7 @@ impl Classes {
     /// Classes of these names, with one phrase each if `words` is not empty.
     ///
     /// # Errors
-    /// As [`Classes::check`], and when there is not one phrase a class.
+    /// As `Classes::check`, and when there is not one phrase a class.
     pub fn named(names: &[String], words: &[String]) -> Result<Self, ClassesError> {
         if !words.is_empty() && words.len() != names.len() {
             return Err(ClassesError::Bad(format!(

@@ -58,7 +58,7 @@ impl Sampler {
         })
     }
 
-    /// Counts of `shots` shots by bit string, whose rightmost character is c[0]; bits that nothing
+    /// Counts of `shots` shots by bit string, whose rightmost character is `c[0]`; bits that nothing
     /// measures are 0. The same seed gives the same counts.
     pub fn counts(&self, shots: u64, seed: u64) -> BTreeMap<String, u64> {
         let mut all = BTreeMap::new();

@@ -28,7 +28,7 @@ pub struct AskArgs {
     #[arg(long, value_name = "FILE", requires = "teacher")]
     pub classes: Option<PathBuf>,
     /// Let a person label the texts of which the teacher is least sure, 50 unless said otherwise; labels go to the
-    /// --data file, or to <out>.labels.tsv, which later runs take up
+    /// --data file, or to OUT.labels.tsv, which later runs take up
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50")]
     pub review: Option<usize>,
     /// How an endpoint is asked
