@@ -24,6 +24,9 @@ where
     let Ok(ended) = run(&mut port, &mut flash, &mut meter, memory, about);
     match ended.by {
         End::Reset => SCB::sys_reset(),
-        End::Quit | End::Closed => exit(ended.fault.map_or(0, |fault| fault.number())),
+        End::Quit | End::Closed => match ended.fault {
+            Some(fault) => exit(fault.number()),
+            None => exit(0),
+        },
     }
 }

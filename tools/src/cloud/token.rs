@@ -111,7 +111,7 @@ fn keyring_failed(error: keyring::Error) -> TokenError {
     TokenError::Keyring(match error {
         keyring::Error::BadEncoding(_) => "what is stored is not text".into(),
         keyring::Error::PlatformFailure(e) | keyring::Error::NoStorageAccess(e) => e.to_string(),
-        _ => "it is closed to this session; use --token-file".into(),
+        _ => "it is closed to this login; use --token-file".into(),
     })
 }
 
