@@ -57,6 +57,19 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
+    /// A run that begins at `theta`, before its first epoch.
+    pub fn fresh(fingerprint: String, theta: Vec<f32>) -> Self {
+        Self {
+            fingerprint,
+            epochs: 0,
+            adam: Adam::new(theta.len()),
+            best: theta.clone(),
+            theta,
+            best_loss: f64::INFINITY,
+            best_epoch: 0,
+        }
+    }
+
     /// Reads a checkpoint; `None` if there is no file.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! The training loop: emits events, prints nothing.
 
-use crate::adam::Adam;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::TrainingConfig;
 use crate::encoded::Encoded;
@@ -96,16 +95,8 @@ pub fn train(
     mut observe: impl FnMut(Moment<'_>),
 ) -> Result<Trained, TrainError> {
     let fresh = || {
-        let theta = shape.init(config.seed, config.row_spread);
-        Checkpoint {
-            fingerprint: resume.map(|r| r.fingerprint.clone()).unwrap_or_default(),
-            epochs: 0,
-            adam: Adam::new(theta.len()),
-            best: theta.clone(),
-            theta,
-            best_loss: f64::INFINITY,
-            best_epoch: 0,
-        }
+        let fingerprint = resume.map(|r| r.fingerprint.clone()).unwrap_or_default();
+        Checkpoint::fresh(fingerprint, shape.init(config.seed, config.row_spread))
     };
     let mut state = match resume {
         Some(r) => Checkpoint::read(&r.path, &r.fingerprint)?.unwrap_or_else(fresh),

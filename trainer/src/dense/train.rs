@@ -5,7 +5,6 @@ use rand::seq::SliceRandom;
 use super::config::Recipe;
 use super::prepared::{Items, Prepared};
 use super::student::{DenseBatcher, DenseShape, Sample};
-use crate::adam::Adam;
 use crate::calibrate::temperature;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -42,16 +41,8 @@ pub fn train(
     let shape = DenseShape::new(prepared.inputs(), prepared.classes.len(), recipe.squash);
     let epochs = config.epochs_for(prepared.texts.len());
     let fresh = || {
-        let theta = shape.init(config.training.seed);
-        Checkpoint {
-            fingerprint: resume.map(|r| r.fingerprint.clone()).unwrap_or_default(),
-            epochs: 0,
-            adam: Adam::new(theta.len()),
-            best: theta.clone(),
-            theta,
-            best_loss: f64::INFINITY,
-            best_epoch: 0,
-        }
+        let fingerprint = resume.map(|r| r.fingerprint.clone()).unwrap_or_default();
+        Checkpoint::fresh(fingerprint, shape.init(config.training.seed))
     };
     let mut state = match resume {
         Some(r) => Checkpoint::read(&r.path, &r.fingerprint)?.unwrap_or_else(fresh),
