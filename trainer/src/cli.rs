@@ -1,6 +1,5 @@
 //! The command line: types only.
 
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
 use crate::commands::teach;
 use crate::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
@@ -27,7 +26,6 @@ pub enum Command {
     /// Distil the shipped smart-home commands and show what came out
     Demo(demo::DemoArgs),
     /// Ask a language model for soft labels
-    #[cfg(any(feature = "teacher", feature = "endpoint"))]
     Teach(Box<teach::TeachArgs>),
     /// Train a student from labels, soft labels, or both
     Distill(Box<distill::DistillArgs>),

@@ -2,7 +2,6 @@
 
 use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
 use qdllm_trainer::commands::teach;
 use qdllm_trainer::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
@@ -12,7 +11,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
-        #[cfg(any(feature = "teacher", feature = "endpoint"))]
         Command::Teach(args) => teach::run(&args),
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -14,7 +14,6 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub mod teach;
 pub mod vectors;
 

@@ -20,13 +20,14 @@ use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::soft::{SoftWriter, TeacherInfo};
 use crate::teacher::Teacher;
+use crate::teacher::committee::{Committee, Options};
 use crate::teacher::fitted::Findings;
 
 /// Runs a language model over texts and writes soft labels.
 ///
 /// The model is a local file (--model) or stands behind an OpenAI-compatible address (--endpoint).
 #[derive(Debug, Clone, clap::Args)]
-#[command(group(clap::ArgGroup::new("source").required(true)))]
+#[command(group(clap::ArgGroup::new("source")))]
 #[cfg_attr(feature = "teacher", command(after_long_help = local::MODELS))]
 pub struct TeachArgs {
     /// Local models
@@ -41,7 +42,10 @@ pub struct TeachArgs {
     #[cfg(feature = "endpoint")]
     #[arg(long, value_delimiter = ',', value_name = "URL,URL,..", group = "source")]
     pub endpoint: Vec<String>,
-    /// Labelled texts (.tsv, .csv, .jsonl); probes need them
+    /// Average the teacher with a TF-IDF regression fitted on the labels; alone, that regression is the teacher
+    #[arg(long)]
+    pub tfidf: bool,
+    /// Labelled texts (.tsv, .csv, .jsonl); probes and --tfidf need them
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Keep this many labels a class and set the others aside
@@ -82,7 +86,30 @@ pub struct TeachArgs {
     pub json: bool,
 }
 
+/// Rounds in which a committee teaches its regression.
+const ROUNDS: usize = 2;
+
+/// What can teach in this build.
+const SOURCES: &str = if cfg!(feature = "teacher") {
+    "--model PATH, --endpoint URL or --tfidf"
+} else {
+    "--endpoint URL or --tfidf (local models need a build with `--features teacher`)"
+};
+
 impl TeachArgs {
+    /// Whether a language model is named.
+    fn has_model(&self) -> bool {
+        #[cfg(feature = "endpoint")]
+        if !self.endpoint.is_empty() {
+            return true;
+        }
+        #[cfg(feature = "teacher")]
+        if !self.local.model.is_empty() {
+            return true;
+        }
+        false
+    }
+
     /// The classes that are named on the command line or in a file; `None` without either.
     fn named(&self) -> Result<Option<Classes>> {
         match self.classes.as_slice() {
@@ -115,7 +142,12 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
     if texts.to_label().is_empty() {
         bail!("no text to label: give --data or --unlabelled");
     }
-    let (mut teacher, findings, speeds) = ask(args, &texts)?;
+    let (mut teacher, findings, speeds) = match (args.tfidf, args.has_model()) {
+        (false, true) => ask(args, &texts)?,
+        (true, true) => committee(args, &texts, Some(ask(args, &texts)?))?,
+        (true, false) => committee(args, &texts, None)?,
+        (false, false) => bail!("no teacher is named: give {SOURCES}"),
+    };
     let judged = |rows: &[(String, usize)], teacher: &mut dyn Teacher| -> Result<Option<Report>> {
         if rows.is_empty() {
             return Ok(None);
@@ -156,7 +188,43 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         local::ask(args, texts)
     }
     #[cfg(not(feature = "teacher"))]
-    bail!("give --endpoint; local models need a build with `--features teacher`")
+    {
+        let _ = (args, texts);
+        bail!("no teacher is named: give {SOURCES}")
+    }
+}
+
+/// Joins a teacher with a regression on words, or takes that alone.
+fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<Taught> {
+    if args.data.is_none() {
+        bail!("--tfidf learns from labelled texts: give --data");
+    }
+    let labelled: Vec<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
+    let labels: Vec<usize> = texts.known.iter().map(|(_, class)| *class).collect();
+    let own = texts.hidden.iter().map(|(text, _)| text.as_str());
+    let pool: Vec<&str> = own.chain(texts.unlabelled.iter().map(String::as_str)).collect();
+    let (mut cells, mut speeds) = (Findings::default(), Vec::new());
+    let model = match taught {
+        None => None,
+        Some((mut model, found, fast)) => {
+            speeds = fast;
+            // Probes have judged their labelled texts held out; a teacher that saw no label may simply be asked.
+            let held_out = match found {
+                Some(found) => {
+                    cells = found;
+                    std::mem::take(&mut cells.labelled)
+                }
+                None => model.logits(&labelled)?,
+            };
+            Some((model, held_out))
+        }
+    };
+    let options = Options { rounds: ROUNDS, seed: 0 };
+    let (teacher, found) =
+        Committee::fit(model, (&labelled, &labels), &pool, &texts.classes, options)?;
+    let findings =
+        Findings { cells: cells.cells, finalists: cells.finalists, blends: cells.blends, ..found };
+    Ok((Box::new(teacher), Some(findings), speeds))
 }
 
 /// Runs a teacher over every text of a run, with progress.

@@ -1,7 +1,7 @@
 //! Logistic regression with an L2 penalty on sparse rows.
 //!
-//! Minimises `mean(loss) + |w|^2 / (2 C n)`, the intercepts unpenalised: scikit-learn's
-//! `LogisticRegression(C)`. Two classes share one weight a feature (sigmoid), more have one each
+//! Minimises `mean(weight * loss) + |w|^2 / (2 C n)`, the intercepts unpenalised: scikit-learn's
+//! `LogisticRegression(C)` with sample weights. Two classes share one weight a feature (sigmoid), more have one each
 //! (softmax). Rows and columns are worked on in parallel, but every sum has one fixed order, so
 //! the number of threads does not change a bit of the result.
 
@@ -12,15 +12,15 @@ use crate::lbfgs;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stop {
+pub(crate) struct Stop {
     /// Largest component of the gradient at which the minimum counts as found.
-    pub(super) gradient: f64,
+    pub(crate) gradient: f64,
     /// Steps at most.
-    pub(super) iterations: usize,
+    pub(crate) iterations: usize,
 }
 
 /// A trained classifier.
-pub(super) struct Logistic {
+pub(crate) struct Logistic {
     /// Weights per feature: 1 for two classes, otherwise one a class.
     outputs: usize,
     /// `weights[feature * outputs + output]`
@@ -33,6 +33,7 @@ struct Objective<'a> {
     rows: &'a Sparse,
     columns: Sparse,
     truth: &'a [usize],
+    weights: &'a [f64],
     outputs: usize,
     /// `1 / (C n)`
     penalty: f64,
@@ -40,14 +41,14 @@ struct Objective<'a> {
 
 impl Logistic {
     /// Fits rows to their classes; also tells whether the minimum was found within the steps allowed.
-    pub(super) fn fit(
+    pub(crate) fn fit(
         rows: &Sparse,
-        truth: &[usize],
+        (truth, weights): (&[usize], &[f64]),
         classes: usize,
         c: f64,
         stop: Stop,
     ) -> (Self, bool) {
-        let objective = Objective::new(rows, truth, classes, c);
+        let objective = Objective::new(rows, (truth, weights), classes, c);
         let mut x = vec![0.0; (rows.width() + 1) * objective.outputs];
         let end =
             lbfgs::minimise(&mut x, stop.gradient, stop.iterations, |x, g| objective.at(x, g));
@@ -59,7 +60,7 @@ impl Logistic {
     }
 
     /// Probabilities of the classes for one row.
-    pub(super) fn predict(&self, row: &[(u32, f32)]) -> Vec<f32> {
+    pub(crate) fn predict(&self, row: &[(u32, f32)]) -> Vec<f32> {
         let mut z: Vec<f64> = self.intercepts.iter().map(|&b| f64::from(b)).collect();
         for &(column, x) in row {
             let start = column as usize * self.outputs;
@@ -79,17 +80,23 @@ impl Logistic {
     }
 
     /// Numbers the classifier consists of.
-    pub(super) fn parameters(&self) -> usize {
+    pub(crate) fn parameters(&self) -> usize {
         self.weights.len() + self.intercepts.len()
     }
 }
 
 impl<'a> Objective<'a> {
-    fn new(rows: &'a Sparse, truth: &'a [usize], classes: usize, c: f64) -> Self {
+    fn new(
+        rows: &'a Sparse,
+        (truth, weights): (&'a [usize], &'a [f64]),
+        classes: usize,
+        c: f64,
+    ) -> Self {
         Self {
             columns: rows.transposed(),
             rows,
             truth,
+            weights,
             outputs: if classes == 2 { 1 } else { classes },
             penalty: 1.0 / (c * count(truth.len())),
         }
@@ -112,8 +119,8 @@ impl<'a> Objective<'a> {
                     *z += f64::from(value) * w;
                 }
             }
-            *loss = loss_and_slope(z, self.truth[i]);
-            z.iter_mut().for_each(|z| *z *= share);
+            *loss = self.weights[i] * loss_and_slope(z, self.truth[i]);
+            z.iter_mut().for_each(|z| *z *= self.weights[i] * share);
         });
 
         let (by_weight, by_intercept) = gradient.split_at_mut(self.rows.width() * k);
@@ -192,7 +199,7 @@ mod tests {
         // sigmoid(-w) = w / (C n).
         let rows = Sparse::new(&[vec![(0, 1.0)], vec![(0, -1.0)]], 1);
         for c in [0.5, 1.0, 10.0] {
-            let (fitted, converged) = Logistic::fit(&rows, &[1, 0], 2, c, STOP);
+            let (fitted, converged) = Logistic::fit(&rows, (&[1, 0], &[1.0; 2]), 2, c, STOP);
             assert!(converged);
             let w = f64::from(fitted.weights[0]);
             assert!((sigmoid(-w) - w / (2.0 * c)).abs() < 1e-6, "C {c}: w {w}");
@@ -206,11 +213,12 @@ mod tests {
     fn intercepts_alone_learn_the_class_shares() {
         let rows = Sparse::new(&vec![Vec::new(); 8], 0);
         let truth = [0, 0, 0, 0, 1, 1, 2, 2];
-        let (fitted, _) = Logistic::fit(&rows, &truth, 3, 1.0, STOP);
+        let (fitted, _) = Logistic::fit(&rows, (&truth, &[1.0; 8]), 3, 1.0, STOP);
         for (p, share) in fitted.predict(&[]).iter().zip([0.5, 0.25, 0.25]) {
             assert!((p - share).abs() < 1e-6);
         }
-        let (fitted, _) = Logistic::fit(&rows, &[1, 1, 1, 0, 0, 1, 1, 1], 2, 1.0, STOP);
+        let (fitted, _) =
+            Logistic::fit(&rows, (&[1, 1, 1, 0, 0, 1, 1, 1], &[1.0; 8]), 2, 1.0, STOP);
         assert!((fitted.predict(&[])[1] - 0.75).abs() < 1e-6);
     }
 
@@ -218,7 +226,7 @@ mod tests {
     fn gradient_is_the_slope_of_the_value() {
         let rows = Sparse::new(&[vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]], 2);
         for (classes, truth) in [(2, [0, 1, 1]), (3, [0, 2, 1])] {
-            let objective = Objective::new(&rows, &truth, classes, 0.7);
+            let objective = Objective::new(&rows, (&truth, &[1.0, 0.5, 2.0]), classes, 0.7);
             let length = 3 * objective.outputs;
             let x: Vec<f64> = (0..length).map(|i| (count(i) * 1.7).sin()).collect();
             let mut gradient = vec![0.0; length];

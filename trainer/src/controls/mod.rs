@@ -12,8 +12,8 @@
 //! and to the fastText program is measured by `tests/peers/controls.py`.
 
 pub mod fasttext;
-mod logistic;
-mod sparse;
+pub(crate) mod logistic;
+pub(crate) mod sparse;
 pub mod tfidf;
 
 pub use fasttext::{FastText, FastTextOptions, train_fasttext};

@@ -1,7 +1,7 @@
 //! A sparse matrix by rows, with just what logistic regression needs of it.
 
 /// Rows of `(column, value)` pairs, one after the other.
-pub(super) struct Sparse {
+pub(crate) struct Sparse {
     starts: Vec<usize>,
     entries: Vec<(u32, f32)>,
     width: usize,
@@ -9,7 +9,7 @@ pub(super) struct Sparse {
 
 impl Sparse {
     /// Joins rows; every column must be below `width`.
-    pub(super) fn new(rows: &[Vec<(u32, f32)>], width: usize) -> Self {
+    pub(crate) fn new(rows: &[Vec<(u32, f32)>], width: usize) -> Self {
         let mut starts = Vec::with_capacity(rows.len() + 1);
         let mut entries = Vec::with_capacity(rows.iter().map(Vec::len).sum());
         starts.push(0);
@@ -20,20 +20,20 @@ impl Sparse {
         Self { starts, entries, width }
     }
 
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.starts.len() - 1
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn row(&self, i: usize) -> &[(u32, f32)] {
+    pub(crate) fn row(&self, i: usize) -> &[(u32, f32)] {
         &self.entries[self.starts[i]..self.starts[i + 1]]
     }
 
     /// The same matrix by columns: row `j` of the result holds column `j`, in order of the rows.
-    pub(super) fn transposed(&self) -> Self {
+    pub(crate) fn transposed(&self) -> Self {
         let mut starts = vec![0; self.width + 1];
         for &(column, _) in &self.entries {
             starts[column as usize + 1] += 1;

@@ -46,7 +46,11 @@ const BLOCKS: usize = 2;
 /// An n-gram's key, with its column and its weight by rarity.
 type Columns = HashMap<u64, (u32, f32)>;
 
-struct Features(Columns);
+/// A text's columns, ascending, with their weights.
+pub(crate) type Weights = Vec<(u32, f32)>;
+
+/// The n-grams of some texts and how rare each is.
+pub(crate) struct Features(Columns);
 
 /// Trains on `(class, text)` rows. The same rows give the same control, whatever the number of
 /// threads. Takes about 16 bytes of memory for each different n-gram of each text.
@@ -56,15 +60,15 @@ struct Features(Columns);
 #[must_use]
 pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
     check(rows, classes);
-    let counts: Vec<[Counts; BLOCKS]> = rows.par_iter().map(|row| count(row.1)).collect();
-    let features = Features::choose(&counts, options.min_texts);
-    let weighted: Vec<Vec<(u32, f32)>> = counts.par_iter().map(|c| features.weigh(c)).collect();
-    drop(counts);
-    let matrix = Sparse::new(&weighted, features.0.len());
+    let texts: Vec<&str> = rows.iter().map(|row| row.1).collect();
+    let (features, weighted) = Features::over(&texts, options.min_texts);
+    let matrix = Sparse::new(&weighted, features.width());
     drop(weighted);
     let truth: Vec<usize> = rows.iter().map(|row| row.0).collect();
     let stop = Stop { gradient: options.tolerance, iterations: options.iterations };
-    let (classifier, converged) = Logistic::fit(&matrix, &truth, classes, options.c, stop);
+    let weights = vec![1.0; truth.len()];
+    let (classifier, converged) =
+        Logistic::fit(&matrix, (&truth, &weights), classes, options.c, stop);
     Tfidf { features, classifier, converged }
 }
 
@@ -98,6 +102,24 @@ impl Tfidf {
 type Counts = Vec<(u64, u32)>;
 
 impl Features {
+    /// The n-grams that occur in at least `min_texts` of the texts, and the weights of each text.
+    pub(crate) fn over(texts: &[&str], min_texts: u32) -> (Self, Vec<Weights>) {
+        let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
+        let features = Self::choose(&counts, min_texts);
+        let weights = counts.par_iter().map(|counts| features.weigh(counts)).collect();
+        (features, weights)
+    }
+
+    /// The weights of any text.
+    pub(crate) fn of(&self, text: &str) -> Weights {
+        self.weigh(&count(text))
+    }
+
+    /// Columns.
+    pub(crate) fn width(&self) -> usize {
+        self.0.len()
+    }
+
     /// Every n-gram that occurs in enough texts, columns in order of the keys.
     fn choose(counts: &[[Counts; BLOCKS]], min_texts: u32) -> Self {
         let mut texts: HashMap<u64, u32> = HashMap::new();
@@ -118,7 +140,7 @@ impl Features {
     }
 
     /// A text's row of the matrix, columns ascending.
-    fn weigh(&self, counts: &[Counts; BLOCKS]) -> Vec<(u32, f32)> {
+    fn weigh(&self, counts: &[Counts; BLOCKS]) -> Weights {
         let mut row = Vec::new();
         for block in counts {
             let start = row.len();

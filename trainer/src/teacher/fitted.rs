@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 /// What the fit found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Findings {
     /// Every cell of every model at its best penalty.
     pub cells: Vec<Candidate>,
@@ -151,7 +151,7 @@ fn scaled(
     Ok((scaler, x))
 }
 
-fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
+pub(super) fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
     table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
 }
 

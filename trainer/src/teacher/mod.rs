@@ -9,6 +9,7 @@ pub mod cache;
 pub mod calibrate;
 #[cfg(feature = "teacher")]
 pub mod causal;
+pub mod committee;
 pub mod digest;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
@@ -18,6 +19,7 @@ pub mod fitted;
 pub mod folds;
 #[cfg(feature = "teacher")]
 pub mod gguf;
+pub mod lexical;
 #[cfg(feature = "teacher")]
 pub mod llama;
 pub mod logistic;

@@ -21,9 +21,13 @@ const LISTED: usize = 50;
 /// A teacher that is asked before the student learns.
 #[derive(clap::Args, Clone, Debug)]
 pub struct AskArgs {
-    /// Who gives soft labels: an endpoint's address, a file of soft labels, or a model's path
-    #[arg(long, value_name = "URL|FILE|MODEL", conflicts_with = "soft")]
+    /// Who gives soft labels: an endpoint's address, a file of soft labels, a model's path, or `tfidf` for a regression
+    /// on words fitted on the labels, which steadies a student even when every text has one
+    #[arg(long, value_name = "URL|FILE|MODEL|tfidf", conflicts_with = "soft")]
     pub teacher: Option<String>,
+    /// Average the teacher with a TF-IDF regression fitted on the labels
+    #[arg(long, requires = "teacher")]
+    pub tfidf: bool,
     /// A file that names and describes the classes (TOML), for the teacher
     #[arg(long, value_name = "FILE", requires = "teacher")]
     pub classes: Option<PathBuf>,
@@ -65,7 +69,6 @@ fn take_up_labels(args: &DistillArgs, config: &mut Config) {
     }
 }
 
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
 fn teach(
     args: &DistillArgs,
     teacher: &str,
@@ -75,10 +78,11 @@ fn teach(
 ) -> Result<()> {
     use crate::commands::teach::{self, TeachArgs};
     let endpoint = lower.starts_with("http://") || lower.starts_with("https://");
+    let words = lower == "tfidf";
     if !cfg!(feature = "endpoint") && endpoint {
         bail!("--teacher {teacher}: endpoints need a build with `--features endpoint`");
     }
-    if !cfg!(feature = "teacher") && !endpoint {
+    if !cfg!(feature = "teacher") && !endpoint && !words {
         bail!(
             "--teacher {teacher}: neither an address nor a file of soft labels (.jsonl, .safetensors); local models need a build with `--features teacher`"
         );
@@ -88,7 +92,7 @@ fn teach(
     let asked = TeachArgs {
         #[cfg(feature = "teacher")]
         local: teach::local::LocalArgs::of(
-            if endpoint { Vec::new() } else { vec![teacher.into()] },
+            if endpoint || words { Vec::new() } else { vec![teacher.into()] },
             sources.data.is_some(),
         ),
         #[cfg(feature = "endpoint")]
@@ -98,6 +102,7 @@ fn teach(
             true => teacher.split(',').map(ToOwned::to_owned).collect(),
             false => Vec::new(),
         },
+        tfidf: args.ask.tfidf || words,
         data: sources.data.clone(),
         labels_per_class: sources.labels_per_class,
         label_draw: sources.label_draw,
@@ -117,13 +122,6 @@ fn teach(
     Ok(())
 }
 
-#[cfg(not(any(feature = "teacher", feature = "endpoint")))]
-fn teach(_: &DistillArgs, teacher: &str, _: &str, _: &Config, _: &Path) -> Result<()> {
-    bail!(
-        "--teacher {teacher}: not a file of soft labels (.jsonl, .safetensors); asking a model needs a build with `--features endpoint` or `teacher`"
-    )
-}
-
 /// Reports how sure the teacher is of the unlabelled texts, writes the least sure to `<out>.unsure.tsv`, and has them
 /// reviewed if asked. `None` when no teacher was named and no review is wanted.
 ///
@@ -137,6 +135,9 @@ pub fn judge(args: &DistillArgs, config: &mut Config) -> Result<Option<String>> 
         bail!("--review shows what a teacher is unsure of: give --teacher or --soft");
     };
     let Some(texts) = &config.sources.unlabelled else {
+        if args.ask.review.is_none() {
+            return Ok(None);
+        }
         bail!("the texts are missing: give --unlabelled");
     };
     let soft = SoftLabels::open(path, &config.sources)?;

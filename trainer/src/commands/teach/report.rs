@@ -73,7 +73,7 @@ impl Outcome {
             };
             let _ = writeln!(out, ", {} cut{undecided}", work.cut);
         }
-        if let Some(findings) = &self.findings {
+        if let Some(findings) = self.findings.as_ref().filter(|f| !f.cells.is_empty()) {
             out.push_str(&self.cells(findings));
         }
         let _ = writeln!(out, "teacher: {}", self.info.method);

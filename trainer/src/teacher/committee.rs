@@ -1,0 +1,208 @@
+//! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
+//! again by the average on the texts without labels.
+
+use super::blend::average;
+use super::calibrate::{Labels, as_good_as, cool, judge, losses, temperature};
+use super::features::Work;
+use super::fitted::{Findings, rows};
+use super::folds::stratified;
+use super::lexical::{HeldOut, LexicalTeacher, Lexicon};
+use super::{Identity, Teacher, TeacherError};
+
+/// Most texts without labels that take part: more cost time and gain little.
+const POOL_TEXTS: usize = 20_000;
+
+/// How the regression is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Rounds in which the average labels the pool for the regression.
+    pub rounds: usize,
+    /// Decides the folds.
+    pub seed: u64,
+}
+
+/// One or both members.
+pub struct Committee {
+    model: Option<Box<dyn Teacher>>,
+    lexical: Option<LexicalTeacher>,
+    classes: Vec<String>,
+    temperature: f64,
+}
+
+impl Committee {
+    /// Fits the regression on labelled texts and joins it with `model`, which has been prepared for all texts and whose
+    /// `held_out` logits of the labelled texts come from no fit on their labels. A member that the labels show to do
+    /// harm is left out.
+    ///
+    /// # Errors
+    /// When the labels cannot be cross-validated or the model fails.
+    pub fn fit(
+        mut model: Option<(Box<dyn Teacher>, Vec<Vec<f32>>)>,
+        (texts, labels): (&[&str], &[usize]),
+        unlabelled: &[&str],
+        classes: &[String],
+        options: Options,
+    ) -> Result<(Self, Findings), TeacherError> {
+        let fold = stratified(texts, labels, classes, options.seed)?;
+        let labels = Labels { of: labels.to_vec(), classes: classes.len() };
+        let pool = &unlabelled[..unlabelled.len().min(POOL_TEXTS)];
+        let lexicon = Lexicon::over(&[texts, pool].concat());
+        let words = HeldOut::measure(&lexicon, &labels, &fold);
+        let own = cool(&words.table, labels.classes, words.temperature);
+        let of_model = model.as_ref().map(|(_, held_out)| {
+            let table: Vec<f64> = held_out.iter().flatten().map(|&v| f64::from(v)).collect();
+            cool(&table, labels.classes, temperature(&table, &labels))
+        });
+        let (with_model, with_words) = members(of_model.as_deref(), &own, &labels);
+        let tables: Vec<&[f64]> =
+            [of_model.as_deref().filter(|_| with_model), Some(&own[..]).filter(|_| with_words)]
+                .into_iter()
+                .flatten()
+                .collect();
+        let table = average(&tables, labels.classes);
+        let temperature = temperature(&table, &labels);
+        let table = cool(&table, labels.classes, temperature);
+        let (accuracy, loss) = judge(&table, &labels);
+        let findings = Findings {
+            labelled: rows(&table, labels.classes),
+            accuracy,
+            loss,
+            temperature,
+            ..Findings::default()
+        };
+        let lexical =
+            with_words.then(|| LexicalTeacher::fit(lexicon, labels.clone(), classes, &words));
+        let model = model.take().filter(|_| with_model).map(|(model, _)| model);
+        let mut committee = Self { model, lexical, classes: classes.to_vec(), temperature };
+        committee.learn(pool, options.rounds)?;
+        Ok((committee, findings))
+    }
+
+    /// The pool as the average labels it teaches the regression; alone it has nothing to learn from.
+    fn learn(&mut self, pool: &[&str], rounds: usize) -> Result<(), TeacherError> {
+        if pool.is_empty() || self.model.is_none() {
+            return Ok(());
+        }
+        for _ in 0..rounds {
+            let table = self.table(pool)?;
+            let Some(lexical) = &mut self.lexical else { return Ok(()) };
+            lexical.learn(&table);
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>, TeacherError> {
+        let mut tables = Vec::new();
+        if let Some(model) = &mut self.model {
+            let logits = model.logits(texts)?;
+            let table: Vec<f64> = logits.iter().flatten().map(|&v| f64::from(v)).collect();
+            tables.push(cool(&table, self.classes.len(), 1.0));
+        }
+        tables.extend(self.lexical.as_ref().map(|lexical| lexical.table(texts)));
+        let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
+        Ok(cool(&average(&tables, self.classes.len()), self.classes.len(), self.temperature))
+    }
+}
+
+/// Which of the two stay: both, unless the labels tell that the better one is better alone.
+fn members(model: Option<&[f64]>, words: &[f64], labels: &Labels) -> (bool, bool) {
+    let Some(model) = model else { return (false, true) };
+    let both = losses(&average(&[model, words], labels.classes), labels);
+    let (model, words) = (losses(model, labels), losses(words, labels));
+    let model_leads = model.iter().sum::<f64>() <= words.iter().sum::<f64>();
+    if as_good_as(&both, if model_leads { &model } else { &words }) {
+        (true, true)
+    } else {
+        (model_leads, !model_leads)
+    }
+}
+
+impl Teacher for Committee {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn models(&self) -> Vec<Identity> {
+        let model = self.model.iter().flat_map(|m| m.models());
+        model.chain(self.lexical.iter().flat_map(|l| l.models())).collect()
+    }
+
+    fn method(&self) -> String {
+        let model = self.model.iter().map(|m| m.method());
+        let all: Vec<String> = model.chain(self.lexical.iter().map(|l| l.method())).collect();
+        all.join("; averaged with ")
+    }
+
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        self.model.as_mut().map_or_else(|| Ok(Vec::new()), |m| m.prepare(texts, progress))
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        Ok(rows(&self.table(texts)?, self.classes.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(n: usize) -> (Vec<String>, Vec<usize>) {
+        let nouns = ["lamp", "heater", "radio", "door", "kettle"];
+        let text = |i: usize| match i % 2 {
+            0 => format!("please switch the {} on now {}", nouns[i % 5], i % 7),
+            _ => format!("please turn the {} off again {}", nouns[i % 5], i % 7),
+        };
+        ((0..n).map(text).collect(), (0..n).map(|i| i % 2).collect())
+    }
+
+    #[test]
+    fn alone_it_learns_the_words_and_judges_its_own_texts_held_out() {
+        let (texts, labels) = task(60);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let classes = ["on".to_owned(), "off".to_owned()];
+        let options = Options { rounds: 2, seed: 0 };
+        let (mut teacher, findings) =
+            Committee::fit(None, (&texts[..40], &labels[..40]), &texts[40..], &classes, options)
+                .unwrap();
+        assert_eq!(findings.labelled.len(), 40);
+        assert!(findings.accuracy > 0.9, "{}", findings.accuracy);
+        let logits = teacher.logits(&["switch it on", "turn it off"]).unwrap();
+        assert!(logits[0][0] > logits[0][1] && logits[1][1] > logits[1][0], "{logits:?}");
+        assert_eq!(teacher.models().len(), 1);
+    }
+
+    #[test]
+    fn texts_whose_labels_mean_nothing_are_not_known_by_heart() {
+        let texts: Vec<String> =
+            (0..120).map(|i| format!("w{} x{} y{}", i * 7 % 11, i * 5 % 13, i * 3 % 17)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let labels: Vec<usize> = (0..120_usize).map(|i| i * i / 7 % 2).collect();
+        let classes = ["a".to_owned(), "b".to_owned()];
+        let options = Options { rounds: 0, seed: 0 };
+        let found = Committee::fit(None, (&texts, &labels), &[], &classes, options).unwrap().1;
+        let right = |(row, &label): (&Vec<f32>, &usize)| usize::from(row[label] > row[1 - label]);
+        let share = found.labelled.iter().zip(&labels).map(right).sum::<usize>() as f64 / 120.0;
+        assert!(share < 0.75, "{share}");
+    }
+
+    #[test]
+    fn a_member_that_does_harm_is_left_out() {
+        let labels = Labels { of: (0..200).map(|i| i % 2).collect(), classes: 2 };
+        let saying = |right: f64, wrong_every: usize| -> Vec<f64> {
+            let row = |i: usize| {
+                let class = if i.is_multiple_of(wrong_every) { 1 - i % 2 } else { i % 2 };
+                [0, 1].map(|c| if c == class { right.ln() } else { (1.0 - right).ln() })
+            };
+            (0..200).flat_map(row).collect()
+        };
+        let (good, noise) = (saying(0.99, 100), saying(0.99, 2));
+        assert_eq!(members(Some(&good), &noise, &labels), (true, false));
+        assert_eq!(members(Some(&noise), &good, &labels), (false, true));
+        assert_eq!(members(Some(&saying(0.8, 5)), &saying(0.8, 6), &labels), (true, true));
+        assert_eq!(members(None, &noise, &labels), (false, true));
+    }
+}

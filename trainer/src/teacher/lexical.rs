@@ -1,0 +1,182 @@
+//! A teacher that is no language model: TF-IDF of words and characters with logistic regression.
+//!
+//! It knows the words of the task better than a general model does and meaning worse, so the two err on different
+//! texts. Its features are counted on labelled and unlabelled texts alike. Labelled texts are judged by regressions that
+//! did not see their labels: a student taught by what a regression says of its own training texts learns nothing.
+
+use rayon::prelude::*;
+
+use super::calibrate::{Labels, cool, judge, temperature};
+use super::features::Work;
+use super::{Identity, Teacher, TeacherError};
+use crate::controls::logistic::{Logistic, Stop};
+use crate::controls::sparse::Sparse;
+use crate::controls::tfidf::{Features, Weights};
+
+/// Inverse penalties tried.
+const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
+/// Log-probabilities have settled to two digits by then.
+const STOP: Stop = Stop { gradient: 5e-4, iterations: 300 };
+/// Texts in which an n-gram must occur.
+const LEAST_TEXTS: u32 = 2;
+/// Weight of a labelled row beside pool rows, as for probes.
+const LABELLED_WEIGHT: f64 = 3.0;
+
+/// Counted texts: the labelled ones first, then the pool.
+pub struct Lexicon {
+    features: Features,
+    rows: Vec<Weights>,
+}
+
+impl Lexicon {
+    /// Counts the n-grams of all texts.
+    pub fn over(texts: &[&str]) -> Self {
+        let (features, rows) = Features::over(texts, LEAST_TEXTS);
+        Self { features, rows }
+    }
+
+    fn fit(&self, rows: &[usize], truth: &[usize], weights: &[f64], by: (usize, f64)) -> Logistic {
+        let chosen: Vec<Weights> = rows.iter().map(|&i| self.rows[i].clone()).collect();
+        let matrix = Sparse::new(&chosen, self.features.width());
+        Logistic::fit(&matrix, (truth, weights), by.0, by.1, STOP).0
+    }
+}
+
+/// What cross-validation on the labelled texts says.
+#[derive(Debug, Clone)]
+pub struct HeldOut {
+    /// Inverse penalty with the least loss at its best temperature.
+    pub strength: f64,
+    /// Log-probabilities of the labelled texts by regressions that did not see them, rows x classes, not yet cooled.
+    pub table: Vec<f64>,
+    /// The temperature.
+    pub temperature: f64,
+    /// Share decided right.
+    pub accuracy: f64,
+    /// Mean loss after the temperature, nats.
+    pub loss: f64,
+}
+
+impl HeldOut {
+    /// Tries every strength on the given folds.
+    pub fn measure(lexicon: &Lexicon, labels: &Labels, fold: &[usize]) -> Self {
+        let tried = STRENGTHS.map(|strength| {
+            let table = held_out(lexicon, labels, fold, strength);
+            let temperature = temperature(&table, labels);
+            let (accuracy, loss) = judge(&cool(&table, labels.classes, temperature), labels);
+            Self { strength, table, temperature, accuracy, loss }
+        });
+        let best = |a: Self, b: Self| if b.loss < a.loss { b } else { a };
+        let [first, rest @ ..] = tried;
+        rest.into_iter().fold(first, best)
+    }
+}
+
+fn held_out(lexicon: &Lexicon, labels: &Labels, fold: &[usize], strength: f64) -> Vec<f64> {
+    let mut table = vec![0.0; labels.of.len() * labels.classes];
+    for held in 0..fold.iter().max().map_or(0, |f| f + 1) {
+        let inside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] != held).collect();
+        let truth: Vec<usize> = inside.iter().map(|&i| labels.of[i]).collect();
+        let weights = vec![1.0; inside.len()];
+        let model = lexicon.fit(&inside, &truth, &weights, (labels.classes, strength));
+        for i in (0..fold.len()).filter(|&i| fold[i] == held) {
+            let row = logarithms(&model.predict(&lexicon.rows[i]));
+            table[i * labels.classes..(i + 1) * labels.classes].copy_from_slice(&row);
+        }
+    }
+    table
+}
+
+/// The fitted regression.
+pub struct LexicalTeacher {
+    lexicon: Lexicon,
+    model: Logistic,
+    labels: Labels,
+    classes: Vec<String>,
+    strength: f64,
+    temperature: f64,
+    taught: usize,
+}
+
+impl LexicalTeacher {
+    /// Fits on all labelled texts, the first of the lexicon.
+    pub fn fit(lexicon: Lexicon, labels: Labels, classes: &[String], held_out: &HeldOut) -> Self {
+        let rows: Vec<usize> = (0..labels.of.len()).collect();
+        let weights = vec![1.0; rows.len()];
+        let by = (labels.classes, held_out.strength);
+        let model = lexicon.fit(&rows, &labels.of, &weights, by);
+        Self {
+            lexicon,
+            model,
+            labels,
+            classes: classes.to_vec(),
+            strength: held_out.strength,
+            temperature: held_out.temperature,
+            taught: 0,
+        }
+    }
+
+    /// Fits again on the labelled texts and the pool, whose rows count for the class that others take them for, by the
+    /// square of their confidence; `pool` is log-probabilities, rows x classes.
+    pub fn learn(&mut self, pool: &[f64]) {
+        let labelled = self.labels.of.len();
+        let (mut truth, mut weights) = (self.labels.of.clone(), vec![LABELLED_WEIGHT; labelled]);
+        for row in pool.chunks_exact(self.labels.classes) {
+            let top = super::calibrate::best(row);
+            truth.push(top);
+            weights.push((2.0 * row[top]).exp());
+        }
+        let rows: Vec<usize> = (0..truth.len()).collect();
+        let by = (self.labels.classes, self.strength);
+        self.model = self.lexicon.fit(&rows, &truth, &weights, by);
+        self.taught = truth.len() - labelled;
+    }
+
+    /// Log-probabilities of texts, cooled, rows x classes.
+    pub fn table(&self, texts: &[&str]) -> Vec<f64> {
+        let rows: Vec<Vec<f64>> = texts
+            .par_iter()
+            .map(|text| logarithms(&self.model.predict(&self.lexicon.features.of(text))))
+            .collect();
+        cool(&rows.concat(), self.classes.len(), self.temperature)
+    }
+}
+
+fn logarithms(probabilities: &[f32]) -> Vec<f64> {
+    probabilities.iter().map(|&p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect()
+}
+
+impl Teacher for LexicalTeacher {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn models(&self) -> Vec<Identity> {
+        let settings =
+            format!("inverse penalty {}, {} columns", self.strength, self.lexicon.features.width());
+        vec![Identity { name: "tfidf".into(), digest: "none".into(), settings }]
+    }
+
+    fn method(&self) -> String {
+        let pool = match self.taught {
+            0 => String::new(),
+            n => format!(", fitted again on {n} texts as the others label them"),
+        };
+        format!(
+            "logistic regression on TF-IDF of words and characters, inverse penalty {}{pool}; labelled texts by held-out regressions",
+            self.strength
+        )
+    }
+
+    fn prepare(
+        &mut self,
+        _: &[&str],
+        _: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        Ok(Vec::new())
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        Ok(super::fitted::rows(&self.table(texts), self.classes.len()))
+    }
+}
