@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 use crate::commands::teach;
+#[cfg(feature = "teacher")]
+use crate::commands::tune;
 use crate::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
 };
@@ -29,6 +31,9 @@ pub enum Command {
     /// Ask a language model for soft labels
     #[cfg(any(feature = "teacher", feature = "endpoint"))]
     Teach(Box<teach::TeachArgs>),
+    /// Fine-tune a language model on labelled texts (LoRA and a head), for `teach --adapter`
+    #[cfg(feature = "teacher")]
+    Tune(tune::TuneArgs),
     /// Train a student from labels, soft labels, or both
     Distill(Box<distill::DistillArgs>),
     /// Judge a model on labelled texts, beside a linear control

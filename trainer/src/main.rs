@@ -4,6 +4,8 @@ use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 use qdllm_trainer::commands::teach;
+#[cfg(feature = "teacher")]
+use qdllm_trainer::commands::tune;
 use qdllm_trainer::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
 };
@@ -14,6 +16,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         #[cfg(any(feature = "teacher", feature = "endpoint"))]
         Command::Teach(args) => teach::run(&args),
+        #[cfg(feature = "teacher")]
+        Command::Tune(args) => tune::run(&args),
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Controls(args) => controls::run(&args),

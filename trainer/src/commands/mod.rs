@@ -16,6 +16,8 @@ pub mod eval;
 pub mod inspect;
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub mod teach;
+#[cfg(feature = "teacher")]
+pub mod tune;
 pub mod vectors;
 
 /// The bytes of a model file.

@@ -2,9 +2,13 @@
 #![cfg(feature = "teacher")]
 
 mod cache;
+mod families;
+mod folders;
 mod llama;
+mod lora;
 mod real;
 mod reference;
 mod sentence;
 mod teach;
 mod tiny;
+mod vectors;

@@ -23,7 +23,7 @@ fn weights(model: &str) -> Option<PathBuf> {
 }
 
 fn reading(prompt: &str) -> Reading {
-    Reading { prompt: prompt.into(), limit: 64, layers: Vec::new() }
+    Reading { prompt: prompt.into(), limit: 64, layers: Vec::new(), adapter: None }
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn smollm_knows_a_capital_and_reads_digits_one_by_one() {
     assert_eq!(rows[0].text.len(), 4, "each digit is a token");
     assert_eq!(rows[1].text.len(), 4, "and each of these words is one");
     let words = ["Berlin", "Madrid", "Paris", "London", "Rome"].map(String::from);
-    let scores = ClassScores::new(model, &words).unwrap();
+    let scores = ClassScores::new(model, &words.clone().map(|word| vec![word])).unwrap();
     for (country, city) in
         [("France", "Paris"), ("Italy", "Rome"), ("Germany", "Berlin"), ("Spain", "Madrid")]
     {

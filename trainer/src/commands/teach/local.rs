@@ -6,13 +6,14 @@ use anyhow::{Result, bail};
 
 use super::texts::Texts;
 use super::{Speed, Taught, TeachArgs, cache, prepare};
-use crate::classes::Classes;
+use crate::classes::{Class, Classes};
 use crate::data::text_digest;
 use crate::progress::Progress;
 use crate::teacher::features::Features;
 use crate::teacher::fitted::{Findings, Options, ProbeTeacher};
+use crate::teacher::head::HeadTeacher;
 use crate::teacher::open::{self, Reading};
-use crate::teacher::zeroshot::{ClassScores, ZeroShot};
+use crate::teacher::zeroshot::{ClassScores, Several, ZeroShot};
 use crate::tensors::Table;
 
 /// Where models come from: printed by `--help`.
@@ -35,6 +36,8 @@ pub enum Method {
     Probe,
     /// The model scores each class's words after the prompt; no label is used.
     ZeroShot,
+    /// The checkpoint's own classification head, or that of --adapter; texts are read without a prompt.
+    Head,
 }
 
 /// Which local models, and how they are read.
@@ -46,6 +49,15 @@ pub struct LocalArgs {
     /// How logits are drawn from the model
     #[arg(long, value_enum, default_value = "probe")]
     pub method: Method,
+    /// A LoRA adapter to merge into the model: a folder that PEFT or `qdllm tune` wrote
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Zero-shot: how the scores of several phrases of one class become one
+    #[arg(long, value_enum, default_value = "any")]
+    pub several: Several,
+    /// Zero-shot: do not take off what an empty text scores
+    #[arg(long)]
+    pub no_calibration: bool,
     /// Most tokens of a text, prompt included; longer texts are cut and counted
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub max_tokens: usize,
@@ -73,6 +85,9 @@ impl LocalArgs {
         Self {
             model,
             method,
+            adapter: None,
+            several: Several::Any,
+            no_calibration: false,
             max_tokens: 256,
             layers: Vec::new(),
             rounds: 3,
@@ -90,6 +105,7 @@ pub(super) fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     match args.local.method {
         Method::Probe => probe(args, texts),
         Method::ZeroShot => zero_shot(args, texts),
+        Method::Head => head(args, texts),
     }
 }
 
@@ -98,12 +114,16 @@ fn reading(args: &TeachArgs) -> Reading {
         prompt: args.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
         limit: args.local.max_tokens,
         layers: args.local.layers.clone(),
+        adapter: args.local.adapter.clone(),
     }
 }
 
 fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     if args.data.is_none() {
         bail!("a probe learns from labelled texts: give --data, or --method zero-shot");
+    }
+    if args.local.adapter.is_some() && args.local.model.len() > 1 {
+        bail!("--adapter belongs to one model, {} were given", args.local.model.len());
     }
     let mut sources = Vec::new();
     let mut speeds = Vec::new();
@@ -168,16 +188,36 @@ fn export(
 }
 
 fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    let [path] = args.local.model.as_slice() else {
-        bail!("zero-shot takes one model, {} were given", args.local.model.len());
-    };
+    let path = one(args, "zero-shot")?;
     let classes = match args.named()? {
         Some(classes) => classes,
         None => Classes::named(&texts.classes, &args.class_words)?,
     };
-    let words: Vec<String> = classes.class.iter().map(|c| c.words().swap_remove(0)).collect();
+    let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
     let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
-    let mut teacher = ZeroShot::open(scores, &classes.names(), &cache(args))?;
+    let how = (args.local.several, !args.local.no_calibration);
+    let mut teacher = ZeroShot::open(scores, &classes.names(), how, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
     Ok((Box::new(teacher), None, speeds))
+}
+
+fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    let path = one(args, "a classification head")?;
+    if args.prompt.is_some() {
+        bail!(
+            "--prompt: a classification head was trained on texts as they are; leave the prompt away"
+        );
+    }
+    let scores = open::head(path, &reading(args))?;
+    let mut teacher = HeadTeacher::open(scores, &texts.classes, &cache(args))?;
+    let speeds = prepare(&mut teacher, texts)?;
+    Ok((Box::new(teacher), None, speeds))
+}
+
+/// The one model of a method that takes no more.
+fn one<'a>(args: &'a TeachArgs, what: &str) -> Result<&'a std::path::Path> {
+    match args.local.model.as_slice() {
+        [path] => Ok(path),
+        many => bail!("{what} takes one model, {} were given", many.len()),
+    }
 }
