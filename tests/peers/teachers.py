@@ -9,9 +9,14 @@ the hidden states of every layer, and the logits of a classification head on the
 lie in folders of their own, with what PEFT computes when they are active. The trainer's tests hold the
 Rust decoders against these numbers. With --check nothing is written: the numbers are computed again from
 the checkpoints that are there and the largest difference is printed.
+
+An adapter that `qdllm tune` wrote is loaded by PEFT and compared with what `qdllm teach` made of it:
+
+    venv/bin/python tests/peers/teachers.py --tuned MODEL ADAPTER TEXTS.txt SOFT.jsonl
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import shutil
@@ -225,12 +230,36 @@ def check(out):
         print(f"{name:12} {worst:.2e}")
 
 
+@torch.no_grad()
+def tuned(model, adapter, texts, soft):
+    """What PEFT computes with an adapter of `qdllm tune`, beside the soft labels of `qdllm teach --method head`."""
+    classes = json.loads((pathlib.Path(adapter) / "qdllm.json").read_text())["classes"]
+    tokenizer = hf.PreTrainedTokenizerFast(tokenizer_file=str(pathlib.Path(model) / "tokenizer.json"))
+    base = hf.AutoModelForSequenceClassification.from_pretrained(
+        model, num_labels=len(classes), dtype=torch.float32, ignore_mismatched_sizes=True
+    )
+    whole = PeftModel.from_pretrained(base, adapter).eval()
+    rows = [json.loads(line) for line in pathlib.Path(soft).read_text().splitlines()[1:]]
+    logits = {row["text_sha256"]: torch.tensor(row["logits"]) for row in rows if "logits" in row}
+    worst = 0.0
+    for text in pathlib.Path(texts).read_text().splitlines():
+        ids = tokenizer(text, return_tensors="pt").input_ids
+        ours = logits[hashlib.sha256(text.encode()).hexdigest()]
+        worst = max(worst, (whole(input_ids=ids).logits[0] - ours).abs().max().item())
+    print(f"{len(rows)} texts, largest difference {worst:.1e} (soft labels hold four decimals)")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path, nargs="?")
+    parser.add_argument("--tuned", nargs=4, metavar=("MODEL", "ADAPTER", "TEXTS", "SOFT"))
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     torch.use_deterministic_algorithms(True)
+    if args.tuned:
+        return tuned(*args.tuned)
+    if args.out is None:
+        parser.error("the folder of the checkpoints is missing")
     if args.check:
         return check(args.out)
     for name, config in {**cases(), **ENCODERS}.items():

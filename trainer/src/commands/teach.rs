@@ -2,6 +2,8 @@
 
 #[cfg(feature = "teacher")]
 pub mod local;
+#[cfg(feature = "teacher")]
+pub mod place;
 #[cfg(feature = "endpoint")]
 pub mod remote;
 mod report;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use crate::commands::teach::place::resolve;
 use crate::data::{BadRows, Rows};
 use crate::progress::Progress;
 use crate::teacher::checkpoint::Checkpoint;
@@ -32,9 +33,12 @@ PEFT reads the folder too: PeftModel.from_pretrained(AutoModelForSequenceClassif
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_long_help = ADVICE)]
 pub struct TuneArgs {
-    /// The model: a .gguf file, or a folder with config.json, tokenizer.json and safetensors
+    /// The model: a .gguf file, a folder with config.json, tokenizer.json and safetensors, or hf:owner/name
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
+    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub hub_token_file: Option<PathBuf>,
     /// Labelled texts (.tsv, .csv, .jsonl)
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
@@ -151,7 +155,8 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         max_tokens: args.max_tokens,
         seed: args.seed,
     };
-    let checkpoint = Checkpoint::open(&args.model, None)?;
+    let checkpoint =
+        Checkpoint::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
     let mut tuner =
         Tuner::open(checkpoint, &classes, (&train, &valid), settings, &args.out, &device()?)?;
     let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);

@@ -10,7 +10,7 @@ use super::loader::Loader;
 use super::projection::Projection;
 
 enum Body {
-    Decoder(Decoder),
+    Decoder(Box<Decoder>),
     Encoder(Encoder),
 }
 
@@ -64,7 +64,7 @@ impl Classifier {
             Kind::Decoder(spec) => {
                 let decoder = Decoder::load(loader, spec, limit, device)?;
                 let width = decoder.output_width();
-                (Body::Decoder(decoder), None, width)
+                (Body::Decoder(Box::new(decoder)), None, width)
             }
             Kind::Encoder(spec) => {
                 let distilled = spec.distilled;

@@ -9,6 +9,9 @@ use super::adapter::Adapter;
 use super::projection::{Lora, Projection};
 use super::shards::Tensors;
 
+/// Numbers for a new variable of a name and shape.
+pub type Draw = Box<dyn Fn(&str, &[usize]) -> Vec<f32>>;
+
 /// LoRA matrices that are to be trained: made by the name of the matrix they stand beside.
 pub struct Trainable {
     /// Last parts of the names of the matrices that get them.
@@ -20,7 +23,7 @@ pub struct Trainable {
     /// The variables so far, by PEFT's names less `base_model.model.`.
     pub variables: BTreeMap<String, Var>,
     /// Numbers for a new variable of a name and shape.
-    pub draw: Box<dyn Fn(&str, &[usize]) -> Vec<f32>>,
+    pub draw: Draw,
 }
 
 /// Hands out a checkpoint's tensors.

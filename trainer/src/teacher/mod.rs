@@ -7,6 +7,8 @@
 pub mod adapter;
 pub mod batch;
 pub mod blend;
+#[cfg(feature = "teacher")]
+mod branches;
 pub mod cache;
 pub mod calibrate;
 #[cfg(feature = "teacher")]
@@ -30,6 +32,8 @@ pub mod folds;
 pub mod gguf;
 #[cfg(feature = "teacher")]
 pub mod head;
+#[cfg(feature = "hub")]
+pub mod hub;
 #[cfg(feature = "teacher")]
 pub mod keys;
 #[cfg(feature = "teacher")]

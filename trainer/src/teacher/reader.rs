@@ -139,9 +139,10 @@ impl Reader {
         Ok((ids, cut))
     }
 
-    /// The largest token id, plus one.
+    /// The largest id of a token that texts are made of, plus one. Marks may lie beyond what a model has embeddings for:
+    /// Gemma's tokenizer knows one for images that its text models do not.
     pub fn vocabulary(&self) -> usize {
-        self.whole.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
+        self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1)
     }
 }
 

@@ -177,6 +177,46 @@ fn a_tokenizer_of_another_model_is_refused() {
 }
 
 #[test]
+fn a_prompt_is_read_as_the_model_reads_whole_texts() {
+    use qdllm_trainer::teacher::prompt::Prompt;
+    use qdllm_trainer::teacher::reader::Reader;
+    let folder = tempfile::tempdir().unwrap();
+    // Both ways in which such tokenizers think a space before a text, and a mark of the beginning.
+    let prepend = serde_json::json!({"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "\u{2581}"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}]});
+    let never = serde_json::json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "never", "split": true});
+    let always = serde_json::json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
+    for (normalizer, splitter) in [(prepend, never), (serde_json::Value::Null, always)] {
+        let words =
+            ["<s>", "<unk>", "\u{2581}say", "\u{2581}it", "\u{2581}now", "\u{2581}twice", "it"];
+        let vocabulary: std::collections::HashMap<&str, usize> =
+            words.into_iter().zip(0..).collect();
+        let json = serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": normalizer, "pre_tokenizer": splitter, "decoder": null,
+            "post_processor": {"type": "TemplateProcessing", "pair": [],
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},
+            "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+        });
+        fs::write(folder.path().join("tokenizer.json"), json.to_string()).unwrap();
+        let mut reader = Reader::folder(folder.path()).unwrap();
+        assert_eq!((reader.opening(), reader.leading_space()), (&[0][..], true));
+        for template in ["say {text} now", "{text} now", "say {text}"] {
+            let prompt = Prompt::parse(template, &mut reader).unwrap();
+            let filled = prompt.fill("it twice", 16, &reader).unwrap();
+            let whole = reader.whole(&template.replace("{text}", "it twice")).unwrap();
+            assert_eq!((filled.ids.clone(), false), whole, "{template}");
+            assert_eq!(&filled.ids[filled.text], &[3, 5], "{template}");
+        }
+        // Nothing is thought before a text that follows a quotation mark or the like.
+        let prompt = Prompt::parse("say\n{text}", &mut reader).unwrap();
+        assert_eq!(prompt.fill("it", 16, &reader).unwrap().ids.last(), Some(&6));
+    }
+}
+
+#[test]
 fn an_encoder_continues_no_text() {
     let folder = whole("bert");
     let message = causal(folder.path(), &reading()).map(|_| ()).unwrap_err().to_string();

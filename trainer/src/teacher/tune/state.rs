@@ -58,8 +58,9 @@ pub fn save(
 pub fn write(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), TeacherError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    candle_core::safetensors::save(tensors, &partial)
+    let bytes = safetensors::serialize(tensors, None)
         .map_err(|e| TeacherError::model(path, format!("cannot be written ({e})")))?;
+    std::fs::write(&partial, bytes).map_err(TeacherError::io(path))?;
     std::fs::rename(&partial, path).map_err(TeacherError::io(path))
 }
 
