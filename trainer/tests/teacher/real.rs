@@ -70,8 +70,8 @@ fn a_model_of_135_million_weights_teaches_within_a_gibibyte() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let texts: String =
-        (0..24).map(|i| format!("text {i} {}\n", "and so on ".repeat(4 * i))).collect();
+    // Two full batches.
+    let texts: String = (0..4).map(|i| format!("text {i} {}\n", "and so on ".repeat(80))).collect();
     std::fs::write(folder.path().join("texts.txt"), texts).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_qdllm"))
         .args(["teach", "--method", "zero-shot", "--classes", "good,bad", "--max-tokens", "256"])
