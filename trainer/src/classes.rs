@@ -70,7 +70,7 @@ impl Class {
 }
 
 impl Classes {
-    /// Classes of these names, with one phrase each if `words` is not empty.
+    /// Classes of these names, with one entry of phrases each, `|` between them, if `words` is not empty.
     ///
     /// # Errors
     /// As `Classes::check`, and when there is not one phrase a class.
@@ -89,7 +89,9 @@ impl Classes {
             .map(|(i, name)| Class {
                 name: name.clone(),
                 description: None,
-                words: words.get(i).cloned().into_iter().collect(),
+                words: words.get(i).map_or_else(Vec::new, |given| {
+                    given.split('|').map(|phrase| phrase.trim().to_owned()).collect()
+                }),
             })
             .collect();
         let classes = Self { question: None, class };

@@ -1,6 +1,8 @@
 //! The command line: types only.
 
 use crate::commands::teach;
+#[cfg(feature = "teacher")]
+use crate::commands::tune;
 use crate::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
 };
@@ -27,6 +29,9 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Ask a language model for soft labels
     Teach(Box<teach::TeachArgs>),
+    /// Fine-tune a language model on labelled texts (LoRA and a head), for `teach --adapter`
+    #[cfg(feature = "teacher")]
+    Tune(tune::TuneArgs),
     /// Train a student from labels, soft labels, or both
     Distill(Box<distill::DistillArgs>),
     /// Judge a model on labelled texts, beside a linear control

@@ -3,6 +3,8 @@
 use clap::Parser;
 use qdllm_trainer::cli::{Cli, Command};
 use qdllm_trainer::commands::teach;
+#[cfg(feature = "teacher")]
+use qdllm_trainer::commands::tune;
 use qdllm_trainer::commands::{
     agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
 };
@@ -12,6 +14,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Teach(args) => teach::run(&args),
+        #[cfg(feature = "teacher")]
+        Command::Tune(args) => tune::run(&args),
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Controls(args) => controls::run(&args),

@@ -15,6 +15,8 @@ pub mod distill;
 pub mod eval;
 pub mod inspect;
 pub mod teach;
+#[cfg(feature = "teacher")]
+pub mod tune;
 pub mod vectors;
 
 /// The bytes of a model file.

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "teacher")]
 pub mod local;
+#[cfg(feature = "teacher")]
+pub mod place;
 #[cfg(feature = "endpoint")]
 pub mod remote;
 mod report;
@@ -75,7 +77,7 @@ pub struct TeachArgs {
     /// Class names, when the data does not name them all, or a file that describes them (.toml)
     #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
     pub classes: Vec<String>,
-    /// Words for the classes, one phrase a class in the order of the classes [default: the names, _ as space]
+    /// Words for the classes in their order, | between phrases of one class [default: the names, _ as space]
     #[arg(long, value_delimiter = ',', value_name = "W,W,..")]
     pub class_words: Vec<String>,
     /// What to do with a row that cannot be read

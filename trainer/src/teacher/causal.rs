@@ -1,24 +1,22 @@
 //! A causal language model as a feature extractor: prompt, decoder and pooling put together.
 
-use std::path::Path;
-
 use candle_core::Device;
-use tokenizers::Tokenizer;
 
 use super::batch::by_length;
-use super::gguf::Gguf;
-use super::llama::{Llama, Tokens};
+use super::checkpoint::{Checkpoint, Kind};
+use super::decoder::{Decoder, Tokens};
 use super::pool::{Cell, Pooling, pool};
 use super::prompt::{Prompt, Prompted};
-use super::{Extractor, Identity, Pooled, TeacherError, digest};
+use super::reader::Reader;
+use super::{Extractor, Identity, Pooled, TeacherError};
 
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
 pub(super) const TOKENS_A_BATCH: usize = 512;
 
-/// A decoder from a GGUF file with its tokenizer and prompt.
+/// A decoder with its tokenizer and prompt.
 pub struct Causal {
-    pub(super) model: Llama,
-    pub(super) tokenizer: Tokenizer,
+    pub(super) model: Decoder,
+    pub(super) reader: Reader,
     pub(super) device: Device,
     prompt: Prompt,
     limit: usize,
@@ -28,49 +26,51 @@ pub struct Causal {
 }
 
 impl Causal {
-    /// Loads a GGUF file. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
+    /// Loads a checkpoint. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
     /// those whose states are wanted, each with both poolings, or none for [`spread`] over the depth.
     ///
     /// # Errors
-    /// When the file cannot be used or a layer is deeper than the model.
+    /// When the checkpoint is an encoder or cannot be used, or a layer is deeper than the model.
     pub fn load(
-        path: &Path,
+        mut checkpoint: Checkpoint,
         template: &str,
         limit: usize,
         layers: &[usize],
+        device: &Device,
     ) -> Result<Self, TeacherError> {
-        let device = Device::Cpu;
-        let mut gguf = Gguf::open(path)?;
-        let model = Llama::load(&mut gguf, limit, &device)?;
-        let mut tokenizer = gguf.tokenizer()?;
-        let prompt = Prompt::parse(template, &mut tokenizer)?;
-        if prompt.overhead() >= model.context() {
+        let path = checkpoint.path.clone();
+        let Kind::Decoder(spec) = checkpoint.kind.clone() else {
+            let what = "is an encoder, which continues no text; zero-shot needs a causal model";
+            return Err(TeacherError::model(&path, what));
+        };
+        let prompt = Prompt::parse(template, &mut checkpoint.reader)?;
+        let limit = limit.min(spec.context);
+        if prompt.overhead() >= limit {
             let what = format!(
-                "the prompt alone fills the limit of {} tokens; shorten it or raise the limit",
-                model.context()
+                "the prompt alone fills the limit of {limit} tokens; shorten it or raise the limit"
             );
-            return Err(TeacherError::model(path, what));
+            return Err(TeacherError::model(&path, what));
         }
-        if let Some(layer) = layers.iter().find(|&&layer| layer > model.depth()) {
-            let what = format!("has {} layers, layer {layer} was asked for", model.depth());
-            return Err(TeacherError::model(path, what));
+        if let Some(layer) = layers.iter().find(|&&layer| layer > spec.depth) {
+            let what = format!("has {} layers, layer {layer} was asked for", spec.depth);
+            return Err(TeacherError::model(&path, what));
         }
+        check_vocabulary(&path, &checkpoint.reader, spec.vocabulary)?;
+        let mut loader = checkpoint.loader(device);
+        let model = Decoder::load(&mut loader, spec, limit, device)?;
+        loader.finish()?;
         let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
         let both =
             |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
-        let cells = layers.iter().flat_map(both).collect();
-        // The file's name rather than `general.name`: converters leave training-run titles in that key.
-        let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-        let limit = model.context();
         Ok(Self {
             model,
-            tokenizer,
-            device,
+            reader: checkpoint.reader,
+            device: device.clone(),
             prompt,
             limit,
-            cells,
-            name,
-            digest: digest::file(path)?,
+            cells: layers.iter().flat_map(both).collect(),
+            name: checkpoint.name,
+            digest: checkpoint.digest,
         })
     }
 
@@ -89,8 +89,27 @@ impl Causal {
     /// # Errors
     /// When the tokenizer fails.
     pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
-        texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
+        texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.reader)).collect()
     }
+}
+
+/// Refuses a tokenizer with ids that the model has no embedding for.
+///
+/// # Errors
+/// When there are such ids.
+pub fn check_vocabulary(
+    path: &std::path::Path,
+    reader: &Reader,
+    rows: usize,
+) -> Result<(), TeacherError> {
+    let ids = reader.vocabulary();
+    if ids <= rows {
+        return Ok(());
+    }
+    let what = format!(
+        "its tokenizer knows {ids} tokens and the model {rows}; take both from the same model"
+    );
+    Err(TeacherError::model(path, what))
 }
 
 /// Six layers at even steps, the last one among them (all when there are fewer).

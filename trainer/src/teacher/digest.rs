@@ -28,3 +28,8 @@ pub fn file(path: &Path) -> Result<String, TeacherError> {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+/// Digest of bytes in memory.
+pub fn bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}

@@ -14,6 +14,9 @@ use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
 use super::TeacherError;
+use super::decoder::config::SUPPORTED;
+use super::decoder::spec::{Activation, Family, Norm, Position, Spec, Stretch};
+use super::shards::Tensors;
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {
@@ -56,6 +59,10 @@ impl Gguf {
         &self.architecture
     }
 
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
     fn value(&self, key: &str) -> Result<&Value, TeacherError> {
         self.content.metadata.get(key).ok_or_else(|| {
             TeacherError::model(&self.path, format!("the GGUF header has no `{key}`"))
@@ -71,7 +78,7 @@ impl Gguf {
     /// # Errors
     /// When the key is missing or no unsigned integer.
     pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
-        let key = format!("{}.{key}", self.architecture);
+        let key = self.key(key);
         self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
     }
 
@@ -80,7 +87,7 @@ impl Gguf {
     /// # Errors
     /// When the key is there and no float.
     pub fn real(&self, key: &str, default: f32) -> Result<f32, TeacherError> {
-        let key = format!("{}.{key}", self.architecture);
+        let key = self.key(key);
         match self.content.metadata.get(&key) {
             None => Ok(default),
             Some(v) => v.to_f32().map_err(|e| self.bad(&key, &e)),
@@ -92,40 +99,105 @@ impl Gguf {
         self.content.tensor_infos.contains_key(name)
     }
 
-    /// Reads one tensor and dequantises it to f32 of exactly `shape`.
+    /// The numbers of a tensor under its own name, as f32; `None` when there is none.
     ///
     /// # Errors
-    /// When the tensor is missing, cannot be read, or has another shape.
-    pub fn tensor(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        device: &Device,
-    ) -> Result<Tensor, TeacherError> {
+    /// When the tensor cannot be read.
+    fn read(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
         if !self.has_tensor(name) {
-            return Err(TeacherError::model(
-                &self.path,
-                format!("tensor `{name}` is missing; fetch the file again"),
-            ));
+            return Ok(None);
         }
-        let tensor = self
-            .content
-            .tensor(&mut self.reader, name, device)
-            .and_then(|t| t.dequantize(device))
+        self.content
+            .tensor(&mut self.reader, name, &Device::Cpu)
+            .and_then(|t| t.dequantize(&Device::Cpu))
+            .map(Some)
             .map_err(|e| {
-                TeacherError::model(
-                    &self.path,
-                    format!("tensor `{name}`: {e}; fetch the file again"),
-                )
-            })?;
-        if tensor.dims() != shape {
-            let what = format!(
-                "tensor `{name}` has shape {:?}, the header asks for {shape:?}",
-                tensor.dims()
-            );
-            return Err(TeacherError::model(&self.path, what));
+                let what = format!("tensor `{name}`: {e}; fetch the file again");
+                TeacherError::model(&self.path, what)
+            })
+    }
+
+    /// The decoder's sizes and switches.
+    ///
+    /// # Errors
+    /// When the architecture is not supported or a key is missing.
+    pub fn spec(&mut self) -> Result<Spec, TeacherError> {
+        let family = match self.architecture.as_str() {
+            "llama" => Family::Llama,
+            "qwen2" => Family::Qwen2,
+            "qwen3" => Family::Qwen3,
+            other => {
+                let what =
+                    format!("architecture `{other}` is not supported; these are: {SUPPORTED}");
+                return Err(TeacherError::model(&self.path, what));
+            }
+        };
+        let (width, heads) = (self.count("embedding_length")?, self.count("attention.head_count")?);
+        let depth = self.count("block_count")?;
+        let given = self.content.metadata.contains_key(&self.key("attention.key_length"));
+        let head_width = match given {
+            true => self.count("attention.key_length")?,
+            false => width / heads.max(1),
+        };
+        let base = f64::from(self.real("rope.freq_base", 10_000.0)?);
+        let scaling = self.content.metadata.get(&self.key("rope.scaling.type"));
+        let scaling =
+            scaling.and_then(|v| v.to_string().ok()).map_or("none", String::as_str).to_owned();
+        let stretch = match (scaling.as_str(), self.read("rope_freqs.weight")?) {
+            (_, Some(divisors)) => Stretch::Divisors(divisors.flatten_all()?.to_vec1()?),
+            ("none", None) => Stretch::None,
+            ("linear", None) => Stretch::Linear(f64::from(self.real("rope.scaling.factor", 1.0)?)),
+            (other, None) => {
+                let what = format!("rope scaling `{other}` is not supported; none and linear are");
+                return Err(TeacherError::model(&self.path, what));
+            }
+        };
+        let spec = Spec {
+            family,
+            vocabulary: self.vocabulary()?,
+            width,
+            embedding_width: width,
+            depth,
+            heads,
+            kv_heads: self.count("attention.head_count_kv")?,
+            head_width,
+            feed: self.count("feed_forward_length")?,
+            norm: Norm::Rms {
+                epsilon: f64::from(self.real("attention.layer_norm_rms_epsilon", 1e-5)?),
+                plus_one: false,
+            },
+            pre_norm: true,
+            final_norm: true,
+            activation: Activation::Silu,
+            position: Position::Rotary { base, stretch, local_base: base },
+            attention_scale: (head_width as f64).powf(-0.5),
+            windows: vec![None; depth],
+            qkv_bias: self.has_tensor("blk.0.attn_q.bias"),
+            output_bias: self.has_tensor("blk.0.attn_output.bias"),
+            feed_bias: false,
+            embedding_scale: 1.0,
+            residual_after_norm: false,
+            // A file without an output matrix shares the embedding's.
+            tied: !self.has_tensor("output.weight"),
+            context: self.count("context_length")?,
+        };
+        match spec.fault() {
+            Some(fault) => Err(TeacherError::model(&self.path, fault)),
+            None => Ok(spec),
         }
-        Ok(tensor)
+    }
+
+    /// Tokens that stand before every text.
+    pub fn opening(&self) -> Vec<u32> {
+        let value = |key: &str| self.content.metadata.get(key);
+        let llama3 = value("tokenizer.ggml.pre")
+            .and_then(|v| v.to_string().ok())
+            .is_some_and(|name| name == "llama-bpe");
+        let adds = value("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
+        match value("tokenizer.ggml.bos_token_id").and_then(|v| v.to_u32().ok()) {
+            Some(id) if adds.unwrap_or(llama3) => vec![id],
+            _ => Vec::new(),
+        }
     }
 
     /// Rows of the token embedding, which is the vocabulary's size.
@@ -158,5 +230,75 @@ impl Gguf {
             tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(steps))));
         }
         Ok(tokenizer)
+    }
+}
+
+/// Names of Hugging Face and of GGUF, less `model.layers.N.` and `blk.N.`.
+const NAMES: [(&str, &str); 11] = [
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("input_layernorm", "attn_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+];
+
+impl Tensors for Gguf {
+    fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
+        let own = self.own_name(name);
+        let Some(tensor) = self.read(&own)? else {
+            return Ok(None);
+        };
+        let heads = match () {
+            () if self.architecture != "llama" => return Ok(Some(tensor)),
+            () if own.contains("attn_q.") => self.count("attention.head_count")?,
+            () if own.contains("attn_k.") => self.count("attention.head_count_kv")?,
+            () => return Ok(Some(tensor)),
+        };
+        // Files of this architecture interleave the two halves that a rotation pairs; put them apart again.
+        let shape = tensor.dims().to_vec();
+        let rows = shape.first().copied().unwrap_or(0);
+        if heads == 0 || !rows.is_multiple_of(2 * heads) {
+            return Ok(Some(tensor));
+        }
+        let split = (heads, rows / (2 * heads), 2, tensor.elem_count() / rows);
+        Ok(Some(tensor.reshape(split)?.transpose(1, 2)?.contiguous()?.reshape(shape)?))
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let info = self.content.tensor_infos.get(&self.own_name(name))?;
+        Some(info.shape.dims().to_vec())
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn own_name(&self, name: &str) -> String {
+        let whole = [
+            ("model.embed_tokens.", "token_embd."),
+            ("model.norm.", "output_norm."),
+            ("lm_head.", "output."),
+        ];
+        for (from, to) in whole {
+            if let Some(rest) = name.strip_prefix(from) {
+                return format!("{to}{rest}");
+            }
+        }
+        let Some((layer, rest)) =
+            name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'))
+        else {
+            return name.to_owned();
+        };
+        let part = NAMES.iter().find_map(|(from, to)| {
+            let rest = rest.strip_prefix(from).filter(|rest| rest.starts_with('.'))?;
+            Some(format!("blk.{layer}.{to}{rest}"))
+        });
+        part.unwrap_or_else(|| name.to_owned())
     }
 }

@@ -3,14 +3,26 @@
 //! [`Extractor`] is the seam between a model and everything above it: a model turns texts into one vector a
 //! [`Cell`]; the [`cache`] keeps them; a probe or a prompt's scores turn them into logits.
 
+#[cfg(feature = "teacher")]
+pub mod adapter;
 pub mod batch;
 pub mod blend;
+#[cfg(feature = "teacher")]
+mod branches;
 pub mod cache;
 pub mod calibrate;
 #[cfg(feature = "teacher")]
 pub mod causal;
+#[cfg(feature = "teacher")]
+pub mod checkpoint;
+#[cfg(feature = "teacher")]
+pub mod classifier;
 pub mod committee;
+#[cfg(feature = "teacher")]
+pub mod decoder;
 pub mod digest;
+#[cfg(feature = "teacher")]
+pub mod encoder;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
 mod error;
@@ -19,19 +31,35 @@ pub mod fitted;
 pub mod folds;
 #[cfg(feature = "teacher")]
 pub mod gguf;
+#[cfg(feature = "teacher")]
+pub mod head;
+#[cfg(feature = "hub")]
+pub mod hub;
+#[cfg(feature = "teacher")]
+pub mod keys;
 pub mod lexical;
 #[cfg(feature = "teacher")]
-pub mod llama;
+pub mod loader;
 pub mod logistic;
 #[cfg(feature = "teacher")]
-pub mod minilm;
+pub mod math;
 #[cfg(feature = "teacher")]
 pub mod open;
 pub mod pool;
 pub mod probe;
 #[cfg(feature = "teacher")]
+pub mod projection;
+#[cfg(feature = "teacher")]
 pub mod prompt;
+#[cfg(feature = "teacher")]
+pub mod reader;
 pub mod selftrain;
+#[cfg(feature = "teacher")]
+pub mod sentence;
+#[cfg(feature = "teacher")]
+pub mod shards;
+#[cfg(feature = "teacher")]
+pub mod tune;
 #[cfg(feature = "teacher")]
 pub mod zeroshot;
 

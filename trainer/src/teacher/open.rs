@@ -1,9 +1,13 @@
-//! Recognises what a path holds and opens it as an extractor.
+//! Opens a path as what its contents allow: an extractor of hidden states, a causal model, a classifier.
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
+
 use super::causal::Causal;
-use super::minilm::SentenceEncoder;
+use super::checkpoint::{Checkpoint, Kind};
+use super::head::HeadScores;
+use super::sentence::SentenceEncoder;
 use super::{Extractor, TeacherError};
 
 /// How models are to read texts.
@@ -15,62 +19,50 @@ pub struct Reading {
     pub limit: usize,
     /// Layers to try, or none for six spread over the depth.
     pub layers: Vec<usize>,
+    /// A PEFT folder to merge into the model.
+    pub adapter: Option<PathBuf>,
 }
 
-/// Opens a GGUF file, a folder with one, or a sentence-transformers folder.
+/// The device that models run on: the first GPU in a build with `cuda`, else this processor.
 ///
 /// # Errors
-/// When the path is none of these or the model cannot be loaded.
+/// When the build asks for a GPU and there is none.
+pub fn device() -> Result<Device, TeacherError> {
+    #[cfg(feature = "cuda")]
+    return Ok(Device::new_cuda(0)?);
+    #[cfg(not(feature = "cuda"))]
+    Ok(Device::Cpu)
+}
+
+/// Opens a model for its hidden states.
+///
+/// # Errors
+/// When the path holds no model that can be loaded.
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
-    if let Some(file) = gguf_file(path)? {
-        return Ok(Box::new(Causal::load(&file, &reading.prompt, reading.limit, &reading.layers)?));
-    }
-    if path.join("config.json").is_file() {
-        return Ok(Box::new(SentenceEncoder::load(path, reading.limit)?));
-    }
-    Err(TeacherError::model(
-        path,
-        "holds no model; give a .gguf file, or a folder with config.json, tokenizer.json and model.safetensors",
-    ))
+    let checkpoint = Checkpoint::open(path, reading.adapter.as_deref())?;
+    let (limit, layers) = (reading.limit, &reading.layers);
+    Ok(match checkpoint.kind {
+        Kind::Decoder(_) => {
+            Box::new(Causal::load(checkpoint, &reading.prompt, limit, layers, &device()?)?)
+        }
+        Kind::Encoder(_) => Box::new(SentenceEncoder::load(checkpoint, limit, &device()?)?),
+    })
 }
 
-/// Opens a GGUF file, or a folder with one, as a causal model.
+/// Opens a causal model.
 ///
 /// # Errors
-/// When there is none or it cannot be loaded.
+/// When the path holds none or it cannot be loaded.
 pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
-    match gguf_file(path)? {
-        Some(file) => Causal::load(&file, &reading.prompt, reading.limit, &reading.layers),
-        None => Err(TeacherError::model(
-            path,
-            "is no causal model; zero-shot needs a .gguf file or a folder with one",
-        )),
-    }
+    let checkpoint = Checkpoint::open(path, reading.adapter.as_deref())?;
+    Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
 }
 
-fn gguf_file(path: &Path) -> Result<Option<PathBuf>, TeacherError> {
-    let is_gguf = |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
-    if !path.is_dir() {
-        if !path.exists() {
-            return Err(TeacherError::model(
-                path,
-                "does not exist; `qdllm teach --help` says where models come from",
-            ));
-        }
-        return Ok(is_gguf(path).then(|| path.to_owned()));
-    }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(TeacherError::io(path))? {
-        let entry = entry.map_err(TeacherError::io(path))?.path();
-        if is_gguf(&entry) {
-            found.push(entry);
-        }
-    }
-    if found.len() > 1 {
-        return Err(TeacherError::model(
-            path,
-            format!("holds {} GGUF files; name the one to use", found.len()),
-        ));
-    }
-    Ok(found.pop())
+/// Opens a model for its classification head.
+///
+/// # Errors
+/// When the path holds no model with a head of two outputs at least.
+pub fn head(path: &Path, reading: &Reading) -> Result<HeadScores, TeacherError> {
+    let checkpoint = Checkpoint::open(path, reading.adapter.as_deref())?;
+    HeadScores::load(checkpoint, reading.limit, &device()?)
 }

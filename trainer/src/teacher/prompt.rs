@@ -1,8 +1,7 @@
 //! A prompt template around a text, as token ids: what comes before, the text itself, what comes after.
 
-use tokenizers::Tokenizer;
-
 use super::TeacherError;
+use super::reader::Reader;
 
 /// Marks the text's place in a template.
 pub const SLOT: &str = "{text}";
@@ -33,7 +32,7 @@ impl Prompt {
     ///
     /// # Errors
     /// When the template does not have the slot exactly once or the tokenizer fails.
-    pub fn parse(template: &str, tokenizer: &mut Tokenizer) -> Result<Self, TeacherError> {
+    pub fn parse(template: &str, reader: &mut Reader) -> Result<Self, TeacherError> {
         let (before, after) = match template.split_once(SLOT) {
             Some((before, after)) if !after.contains(SLOT) => (before, after),
             _ => {
@@ -43,15 +42,18 @@ impl Prompt {
             }
         };
         let trimmed = before.strip_suffix(' ');
-        tokenizer.set_encode_special_tokens(false);
-        let parsed = Self {
-            template: template.to_owned(),
-            before: encode(tokenizer, trimmed.unwrap_or(before))?,
-            after: encode(tokenizer, after)?,
-            space: trimmed.is_some(),
+        let first = trimmed.unwrap_or(before);
+        // Where the model's texts begin with an unwritten space, the prompt's first piece carries it.
+        let space = trimmed.is_some() || (first.is_empty() && reader.leading_space());
+        let first = match reader.leading_space() && !first.is_empty() {
+            true => format!(" {first}"),
+            false => first.to_owned(),
         };
-        tokenizer.set_encode_special_tokens(true);
-        Ok(parsed)
+        reader.spell_marks(false);
+        let before = [reader.opening(), reader.piece(&first)?.as_slice()].concat();
+        let after = reader.piece(after)?;
+        reader.spell_marks(true);
+        Ok(Self { template: template.to_owned(), before, after, space })
     }
 
     /// The template as given.
@@ -77,11 +79,11 @@ impl Prompt {
         &self,
         text: &str,
         limit: usize,
-        tokenizer: &Tokenizer,
+        reader: &Reader,
     ) -> Result<Prompted, TeacherError> {
         let mut own = match self.space {
-            true => encode(tokenizer, &format!(" {text}"))?,
-            false => encode(tokenizer, text)?,
+            true => reader.piece(&format!(" {text}"))?,
+            false => reader.piece(text)?,
         };
         let room = limit.saturating_sub(self.overhead());
         let cut = own.len() > room;
@@ -95,14 +97,4 @@ impl Prompt {
         }
         Ok(Prompted { ids, text: range, cut })
     }
-}
-
-/// Token ids of a piece of text, nothing added around it.
-///
-/// # Errors
-/// When the tokenizer fails.
-pub fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, TeacherError> {
-    let encoding =
-        tokenizer.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
-    Ok(encoding.get_ids().to_vec())
 }

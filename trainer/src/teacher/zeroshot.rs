@@ -1,45 +1,75 @@
 //! Zero-shot: a causal model scores each class's words as the continuation of a prompt; no label is needed.
 //!
-//! A class's score is the mean log-probability of its tokens after the prompt, minus the same for an empty text:
-//! without that, the class whose words the model likes best in any case would win everywhere.
+//! A phrase's score is the mean log-probability of its tokens after the prompt, minus the same for an empty text:
+//! without that, the class whose words the model likes best in any case would win everywhere. A class with several
+//! phrases gets their combined score, by [`Several`].
 
 use std::path::Path;
 
 use candle_core::{D, Tensor};
 
 use super::batch::by_length;
+use super::branches::Branches;
 use super::causal::{Causal, TOKENS_A_BATCH};
 use super::features::{Features, Work};
-use super::llama::Tokens;
-use super::prompt::encode;
 use super::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
 
-/// Raw scores: one vector a text with the mean log-probability of each class's words.
+/// How the scores of a class's phrases become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Several {
+    /// Logarithm of the mean probability: one phrase that fits is enough.
+    Any,
+    /// Mean of the scores: all phrases have a say.
+    Mean,
+}
+
+impl Several {
+    fn combine(self, scores: &[f32]) -> f32 {
+        let n = scores.len().max(1) as f32;
+        match self {
+            Self::Mean => scores.iter().sum::<f32>() / n,
+            Self::Any => {
+                let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                top + (scores.iter().map(|s| (s - top).exp()).sum::<f32>() / n).ln()
+            }
+        }
+    }
+}
+
+/// Raw scores: one vector a text with the mean log-probability of each phrase, class by class.
 pub struct ClassScores {
     causal: Causal,
     words: Vec<String>,
+    /// Number of phrases of each class.
+    phrases: Vec<usize>,
     tokens: Vec<Vec<u32>>,
     cells: [Cell; 1],
 }
 
 impl ClassScores {
-    /// Prepares to score `words`, one phrase a class, each after the prompt and one space.
+    /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
     ///
     /// # Errors
-    /// With fewer than two classes, two equal ones, or words that the tokenizer would join with the prompt's end.
-    pub fn new(causal: Causal, words: &[String]) -> Result<Self, TeacherError> {
+    /// With fewer than two classes, two equal phrases, words that the tokenizer would join with the prompt's end, or a
+    /// model without an output matrix.
+    pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self, TeacherError> {
         if words.len() < 2 {
             return Err(TeacherError::Labels(format!(
                 "zero-shot needs at least 2 classes, got {}",
                 words.len()
             )));
         }
+        if !causal.model.speaks() {
+            return Err(TeacherError::Labels(
+                "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head".into(),
+            ));
+        }
         let tail = causal.prompt().after().trim_end();
-        let before = encode(&causal.tokenizer, tail)?;
-        let mut tokens: Vec<Vec<u32>> = Vec::with_capacity(words.len());
-        for word in words {
-            let own = encode(&causal.tokenizer, &format!(" {word}"))?;
-            let joined = encode(&causal.tokenizer, &format!("{tail} {word}"))?;
+        let before = causal.reader.piece(tail)?;
+        let mut tokens: Vec<Vec<u32>> = Vec::new();
+        for word in words.iter().flatten() {
+            let own = causal.reader.piece(&format!(" {word}"))?;
+            let joined = causal.reader.piece(&format!("{tail} {word}"))?;
             if own.is_empty() || joined != [before.as_slice(), &own].concat() {
                 let what = format!(
                     "the class words `{word}` join with the prompt's end `{tail}`; end the prompt with a word"
@@ -48,13 +78,15 @@ impl ClassScores {
             }
             if tokens.contains(&own) {
                 return Err(TeacherError::Labels(format!(
-                    "two classes share the words `{word}`; give each its own"
+                    "two classes share the words `{word}`, as the tokenizer reads them; give each its own"
                 )));
             }
             tokens.push(own);
         }
+        let phrases = words.iter().map(Vec::len).collect();
+        let words = words.concat();
         let cells = [Cell { layer: causal.depth(), pooling: Pooling::Last }];
-        Ok(Self { causal, words: words.to_vec(), tokens, cells })
+        Ok(Self { causal, words, phrases, tokens, cells })
     }
 
     /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
@@ -100,60 +132,6 @@ impl ClassScores {
     }
 }
 
-/// One text's prompt followed by the words of every class except their last token, which predicts nothing.
-struct Branches {
-    ids: Vec<u32>,
-    /// Length of the prompt.
-    prompt: usize,
-    /// Where each class's first token stands.
-    starts: Vec<usize>,
-}
-
-impl Branches {
-    fn new(prompt: &[u32], classes: &[Vec<u32>]) -> Self {
-        let mut ids = prompt.to_vec();
-        let mut starts = Vec::with_capacity(classes.len());
-        for class in classes {
-            starts.push(ids.len());
-            ids.extend_from_slice(&class[..class.len() - 1]);
-        }
-        Self { ids, prompt: prompt.len(), starts }
-    }
-
-    /// Where the branch of a place begins; the prompt's own places belong to none.
-    fn branch(&self, place: usize) -> Option<usize> {
-        self.starts.iter().rev().copied().find(|&start| start <= place)
-    }
-
-    fn sees(&self, from: usize, to: usize) -> bool {
-        // Padding sees itself: a place that saw nothing would be 0/0 and spread.
-        from == to
-            || (to < from
-                && from < self.ids.len()
-                && (to < self.prompt || self.branch(from) == self.branch(to)))
-    }
-
-    fn stack(rows: &[Self], device: &candle_core::Device) -> Result<Tokens, TeacherError> {
-        let length = rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
-        let (mut ids, mut positions, mut mask) = (Vec::new(), Vec::new(), Vec::new());
-        for row in rows {
-            for from in 0..length {
-                ids.push(row.ids.get(from).copied().unwrap_or(0));
-                let position = row.branch(from).map_or(from, |start| row.prompt + from - start);
-                positions.push(if from < row.ids.len() { position as u32 } else { 0 });
-                mask.extend(
-                    (0..length).map(|to| if row.sees(from, to) { 0.0 } else { f32::NEG_INFINITY }),
-                );
-            }
-        }
-        Ok(Tokens {
-            ids: Tensor::from_vec(ids, (rows.len(), length), device)?,
-            positions,
-            mask: Tensor::from_vec(mask, (rows.len(), 1, length, length), device)?,
-        })
-    }
-}
-
 impl Extractor for ClassScores {
     fn identity(&self) -> Identity {
         let base = self.causal.identity();
@@ -187,23 +165,30 @@ impl Extractor for ClassScores {
     }
 }
 
-/// A zero-shot teacher: cached class scores, calibrated against an empty text.
+/// A zero-shot teacher: cached phrase scores, calibrated against an empty text and combined into classes.
 pub struct ZeroShot {
     features: Features,
     classes: Vec<String>,
+    phrases: Vec<usize>,
+    several: Several,
+    calibrate: bool,
 }
 
 impl ZeroShot {
-    /// Opens the cache of `scores` in `folder`; `classes` are the class names in the order of the words.
+    /// Opens the cache of `scores` in `folder`; `classes` are the class names in the order of the words. Without
+    /// `calibrate` an empty text's scores are not taken off.
     ///
     /// # Errors
     /// As [`Features::open`].
     pub fn open(
         scores: ClassScores,
         classes: &[String],
+        (several, calibrate): (Several, bool),
         folder: &Path,
     ) -> Result<Self, TeacherError> {
-        Ok(Self { features: Features::open(Box::new(scores), folder)?, classes: classes.to_vec() })
+        let phrases = scores.phrases.clone();
+        let features = Features::open(Box::new(scores), folder)?;
+        Ok(Self { features, classes: classes.to_vec(), phrases, several, calibrate })
     }
 }
 
@@ -217,10 +202,13 @@ impl Teacher for ZeroShot {
     }
 
     fn method(&self) -> String {
-        format!(
-            "zero-shot; {}; minus the score of an empty text",
-            self.features.identity().settings
-        )
+        let calibrated = if self.calibrate { "; minus the score of an empty text" } else { "" };
+        let combined = match self.several {
+            _ if self.phrases.iter().all(|&n| n == 1) => "",
+            Several::Any => "; log of the mean over a class's phrases",
+            Several::Mean => "; mean over a class's phrases",
+        };
+        format!("zero-shot; {}{calibrated}{combined}", self.features.identity().settings)
     }
 
     fn prepare(
@@ -228,14 +216,45 @@ impl Teacher for ZeroShot {
         texts: &[&str],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Work>, TeacherError> {
-        self.features.prepare(&[""], &mut |_, _| {})?;
+        if self.calibrate {
+            self.features.prepare(&[""], &mut |_, _| {})?;
+        }
         Ok(vec![self.features.prepare(texts, progress)?])
     }
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        let empty = self.features.vectors(&[""], 0)?;
+        let width = self.features.width();
+        let empty = match self.calibrate {
+            true => self.features.vectors(&[""], 0)?,
+            false => vec![0.0; width],
+        };
         let scores = self.features.vectors(texts, 0)?;
-        let calibrated = |row: &[f32]| row.iter().zip(&empty).map(|(s, e)| s - e).collect();
-        Ok(scores.chunks_exact(self.classes.len()).map(calibrated).collect())
+        let classes = |row: &[f32]| {
+            let calibrated: Vec<f32> = row.iter().zip(&empty).map(|(s, e)| s - e).collect();
+            let mut rest = calibrated.as_slice();
+            let class = |&n: &usize| {
+                let (own, others) = rest.split_at(n);
+                rest = others;
+                self.several.combine(own)
+            };
+            self.phrases.iter().map(class).collect()
+        };
+        Ok(scores.chunks_exact(width).map(classes).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Several;
+
+    #[test]
+    fn one_phrase_is_itself_and_several_are_combined() {
+        for several in [Several::Any, Several::Mean] {
+            assert!((several.combine(&[-1.5]) + 1.5).abs() < 1e-6);
+        }
+        assert_eq!(Several::Mean.combine(&[-1.0, -3.0]), -2.0);
+        let any = Several::Any.combine(&[0.5f32.ln(), 0.25f32.ln()]);
+        assert!((any - 0.375f32.ln()).abs() < 1e-6, "{any}");
+        assert!(Several::Any.combine(&[-2000.0, -1000.0]) > -1001.0, "small ones do not underflow");
     }
 }

@@ -1,8 +1,10 @@
-//! The decoder against the plain loops: states of all layers, padding, prompts, cutting, class scores.
+//! The decoder, from a GGUF file, against the plain loops: states of all layers, padding, prompts, cutting, class scores.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use qdllm_trainer::teacher::causal::Causal;
+use qdllm_trainer::teacher::checkpoint::Checkpoint;
 use qdllm_trainer::teacher::zeroshot::ClassScores;
 use qdllm_trainer::teacher::{Extractor, Pooling, TeacherError};
 
@@ -19,8 +21,12 @@ fn tiny(
     let path = folder.path().join("tiny.gguf");
     let weights = llama_weights();
     write_llama(&path, "llama", &weights);
-    let model = Causal::load(&path, prompt, limit, &[0, 1, 2]);
+    let model = load(&path, prompt, limit, &[0, 1, 2]);
     (folder, path, weights, model)
+}
+
+fn load(path: &Path, prompt: &str, limit: usize, layers: &[usize]) -> Result<Causal, TeacherError> {
+    Causal::load(Checkpoint::open(path, None)?, prompt, limit, layers, &Device::Cpu)
 }
 
 /// Token ids by hand: bytes, and the three merges.
@@ -95,7 +101,9 @@ fn a_long_text_is_cut_and_says_so() {
 fn class_scores_match_one_pass_a_class() {
     let (_folder, _, weights, model) = tiny(PROMPT, 64);
     let words = ["off", "light up", "on it", "x"].map(String::from);
-    let scores = ClassScores::new(model.unwrap(), &words).unwrap();
+    // The first class has two phrases.
+    let classes = [words[..2].to_vec(), words[2..3].to_vec(), words[3..].to_vec()];
+    let scores = ClassScores::new(model.unwrap(), &classes).unwrap();
     let texts = ["turn it", "a much longer text than that", ""];
     for (text, row) in texts.iter().zip(scores.extract(&texts).unwrap()) {
         let prompt = ids(&format!("say {text} now"));
@@ -133,7 +141,7 @@ fn refusal(result: Result<Causal, TeacherError>) -> String {
 #[test]
 fn bad_models_are_refused_by_name() {
     let (_folder, path, weights, _) = tiny(PROMPT, 64);
-    let load = |prompt: &str, limit, layers: &[usize]| Causal::load(&path, prompt, limit, layers);
+    let load = |prompt: &str, limit, layers: &[usize]| load(&path, prompt, limit, layers);
 
     assert!(refusal(load("no slot", 64, &[])).contains("{text}"));
     assert!(refusal(load(PROMPT, 5, &[])).contains("prompt alone"));

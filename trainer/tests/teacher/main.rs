@@ -2,9 +2,15 @@
 #![cfg(feature = "teacher")]
 
 mod cache;
+mod families;
+mod folders;
+#[cfg(feature = "hub")]
+mod hub;
 mod llama;
+mod lora;
 mod real;
 mod reference;
 mod sentence;
 mod teach;
 mod tiny;
+mod vectors;

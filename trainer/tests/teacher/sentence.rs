@@ -1,15 +1,23 @@
 //! The sentence encoder on a tiny random BERT folder.
 
-use qdllm_trainer::teacher::Extractor;
-use qdllm_trainer::teacher::minilm::SentenceEncoder;
+use std::path::Path;
+
+use candle_core::Device;
+use qdllm_trainer::teacher::checkpoint::Checkpoint;
+use qdllm_trainer::teacher::sentence::SentenceEncoder;
+use qdllm_trainer::teacher::{Extractor, TeacherError};
 
 use super::tiny::write_bert;
+
+fn load(folder: &Path, limit: usize) -> Result<SentenceEncoder, TeacherError> {
+    SentenceEncoder::load(Checkpoint::open(folder, None)?, limit, &Device::Cpu)
+}
 
 #[test]
 fn vectors_have_unit_length_and_do_not_depend_on_the_batch() {
     let folder = tempfile::tempdir().unwrap();
     write_bert(folder.path());
-    let encoder = SentenceEncoder::load(folder.path(), 32).unwrap();
+    let encoder = load(folder.path(), 32).unwrap();
     let texts = ["turn the light on", "off", "please turn the light off please"];
     let together = encoder.extract(&texts).unwrap();
     assert_eq!(together.iter().map(|r| r.tokens).collect::<Vec<_>>(), [6, 3, 8]);
@@ -28,7 +36,7 @@ fn vectors_have_unit_length_and_do_not_depend_on_the_batch() {
 fn a_long_text_keeps_its_beginning_and_its_end_mark() {
     let folder = tempfile::tempdir().unwrap();
     write_bert(folder.path());
-    let encoder = SentenceEncoder::load(folder.path(), 5).unwrap();
+    let encoder = load(folder.path(), 5).unwrap();
     let rows = encoder.extract(&["turn the light on please", "turn the light"]).unwrap();
     assert_eq!((rows[0].cut, rows[0].tokens, rows[1].cut), (true, 5, false));
     assert_eq!(rows[0].values, rows[1].values);
@@ -40,7 +48,7 @@ fn a_folder_that_lacks_a_file_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         write_bert(folder.path());
         std::fs::remove_file(folder.path().join(missing)).unwrap();
-        let message = SentenceEncoder::load(folder.path(), 32).err().unwrap().to_string();
+        let message = load(folder.path(), 32).err().unwrap().to_string();
         assert!(message.contains(missing), "{message}");
     }
 }

