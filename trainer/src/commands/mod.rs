@@ -14,6 +14,7 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
+pub mod reproduce;
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub mod teach;
 pub mod vectors;

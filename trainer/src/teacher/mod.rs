@@ -13,6 +13,7 @@ pub mod digest;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
 mod error;
+pub mod exported;
 pub mod features;
 pub mod fitted;
 pub mod folds;
