@@ -9,27 +9,23 @@ mod journal;
 mod lesson;
 mod machine;
 mod markdown;
+mod plan;
 mod plot;
 mod report;
 mod svg;
 mod tasks;
 mod teacher;
 mod vectors;
+mod work;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::ValueEnum as _;
 
 use self::cell::{Method, Size};
-use self::child::Group;
 use self::journal::{Journal, Run, Wanted};
-use self::report::{Settings, TaskNote};
+use self::plan::Plan;
 use self::tasks::Task;
-use crate::checkpoint::write_whole;
-use crate::config::Config;
 use crate::progress::Progress;
 
 /// Reproduce arXiv 2505.13205 on one page: students, teachers and controls, by task, seed and share of labels
@@ -142,62 +138,6 @@ pub fn run(args: &ReproduceArgs) -> Result<()> {
     Ok(())
 }
 
-/// The settings of the table, resolved.
-struct Plan {
-    tasks: Vec<String>,
-    seeds: u64,
-    shares: Vec<u32>,
-    methods: Vec<Method>,
-    base: Config,
-}
-
-impl Plan {
-    fn new(args: &ReproduceArgs) -> Result<Self> {
-        let all = if args.quick { &tasks::TASKS[..3] } else { &tasks::TASKS[..] };
-        let mut tasks = args.tasks.clone();
-        if tasks.is_empty() {
-            tasks = all.iter().map(|&name| name.to_owned()).collect();
-        }
-        let sizes = if args.quick { vec![Size::K1, Size::K4] } else { args.sizes.clone() };
-        let asked = |m: &Method| args.methods.is_empty() || args.methods.contains(m);
-        let of_size = |m: &Method| !matches!(m, Method::Edge(size, _) if !sizes.contains(size));
-        let mut shares = if args.quick { vec![100, 10] } else { args.shares.clone() };
-        shares.sort_unstable_by(|a, b| b.cmp(a));
-        shares.dedup();
-        Ok(Self {
-            tasks,
-            seeds: if args.quick { 1 } else { args.seeds },
-            shares,
-            methods: Method::all().into_iter().filter(|m| asked(m) && of_size(m)).collect(),
-            base: args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
-        })
-    }
-
-    /// The methods of a place; those on hidden states only where there are some.
-    fn methods<'a>(
-        &'a self,
-        task: &'a Task,
-        share: u32,
-        seed: u64,
-    ) -> impl Iterator<Item = Method> + 'a {
-        let here = move |m: &Method| {
-            (!m.dense() || !task.vectors.is_empty()) && (seed == 0 || m.varies(share))
-        };
-        self.methods.iter().copied().filter(here)
-    }
-
-    /// Every group: whole seeds first, so that a table that is cut short has as many of all.
-    fn groups(&self, tasks: usize) -> Vec<(usize, u32, u64)> {
-        let mut groups = Vec::new();
-        for seed in 0..self.seeds {
-            for task in 0..tasks {
-                groups.extend(self.shares.iter().map(|&share| (task, share, seed)));
-            }
-        }
-        groups
-    }
-}
-
 /// Runs what is missing; returns what failed.
 fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     let plan = Plan::new(args)?;
@@ -218,6 +158,7 @@ fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     let tasks: Vec<Task> = plan.tasks.iter().map(read).collect::<Result<_>>()?;
     if args.restart {
         journal.restart()?;
+        std::fs::remove_file(out.join("settings.json")).ok();
     }
     journal.check(machine::VERSION, |run| wanted(run, &plan, &tasks))?;
     // What a run that was ended left behind; the journal's lock says that nobody works there.
@@ -226,8 +167,8 @@ fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
         std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
     }
     std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
-    note(&plan, &tasks, out)?;
-    let failed = work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
+    plan.note(&tasks, out)?;
+    let failed = work::work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
     std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
     Ok(failed)
 }
@@ -238,127 +179,4 @@ fn wanted(run: &Run, plan: &Plan, tasks: &[Task]) -> Option<Wanted> {
     let settings = |m: Method| m.settings(task, run.seed, &plan.base);
     let settings = Method::named(&run.method).map(settings);
     Some(Wanted { inputs: task.inputs.clone(), settings })
-}
-
-fn work_off(
-    plan: &Plan,
-    tasks: &[Task],
-    out: &Path,
-    journal: &mut Journal,
-    progress: &mut Progress,
-) -> Result<Vec<String>> {
-    let mut todo = Vec::new();
-    for (task, share, seed) in plan.groups(tasks.len()) {
-        let place = |m: &Method| (tasks[task].name.clone(), share, seed, m.to_string());
-        let missing: Vec<Method> =
-            plan.methods(&tasks[task], share, seed).filter(|m| !journal.has(&place(m))).collect();
-        if !missing.is_empty() {
-            todo.push((task, share, seed, missing));
-        }
-    }
-    let total: usize = todo.iter().map(|group| group.3.len()).sum();
-    progress.stage("reproducing", total as u64);
-    let (mut done, mut failed, mut clock) = (0, Vec::new(), Clock::default());
-    let mut left: Vec<Method> = todo.iter().flat_map(|group| group.3.clone()).collect();
-    left.reverse();
-    for (task, share, seed, missing) in todo {
-        let group = Group::new(&tasks[task], share, seed, out)?;
-        let name = &tasks[task].name;
-        let label = |m: Method| format!("{name}, {share}% of the labels, seed {seed}, {m}");
-        // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
-        let needs = missing.iter().any(|m| m.taught()) && !group.taught();
-        if needs && !missing.contains(&Method::Teacher) {
-            if let Err(error) = group.run(Method::Teacher, &plan.base) {
-                progress.say(&format!("{}: {error:#}", label(Method::Teacher)));
-            }
-        }
-        for method in missing {
-            let started = Instant::now();
-            let outcome = match method.taught() && !group.taught() {
-                true => Err(anyhow::anyhow!("its teacher failed")),
-                false => group.run(method, &plan.base),
-            };
-            left.pop();
-            clock.add(method, started.elapsed());
-            done += 1;
-            let eta = clock.left(&left);
-            match outcome {
-                Ok(run) => {
-                    progress.say(&format!(
-                        "[{done}/{total}] {}: {:.4} ({:.1} s, about {eta} left)",
-                        label(method),
-                        run.accuracy,
-                        started.elapsed().as_secs_f64()
-                    ));
-                    journal.add(run)?;
-                }
-                Err(error) => {
-                    progress.say(&format!("[{done}/{total}] {}: FAILED: {error:#}", label(method)));
-                    failed.push(format!("{}: {error:#}", label(method)));
-                }
-            }
-            progress.at(done as u64);
-        }
-    }
-    progress.done();
-    Ok(failed)
-}
-
-/// How long what is left will take, by what runs of the same method took.
-#[derive(Default)]
-struct Clock {
-    by_method: HashMap<String, (f64, f64)>,
-    all: (f64, f64),
-}
-
-impl Clock {
-    fn add(&mut self, method: Method, took: Duration) {
-        let seconds = took.as_secs_f64();
-        for (sum, count) in [self.by_method.entry(method.to_string()).or_default(), &mut self.all] {
-            *sum += seconds;
-            *count += 1.0;
-        }
-    }
-
-    fn left(&self, methods: &[Method]) -> String {
-        let mean = |m: &Method| {
-            let (sum, count) = self.by_method.get(&m.to_string()).copied().unwrap_or(self.all);
-            sum / count.max(1.0)
-        };
-        let seconds: f64 = methods.iter().map(mean).sum();
-        match seconds {
-            s if s < 120.0 => format!("{s:.0} s"),
-            s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-            s => format!("{:.1} h", s / 3600.0),
-        }
-    }
-}
-
-/// Writes the resolved settings beside the runs: the report tells them.
-fn note(plan: &Plan, tasks: &[Task], out: &Path) -> Result<()> {
-    let task = |task: &Task| TaskNote {
-        name: task.name.clone(),
-        classes: task.classes.clone(),
-        train_texts: task.train.len(),
-        valid_texts: task.valid.len(),
-        split: task.split.clone(),
-        teacher: Group::teacher_is(task),
-        hidden_states: task.vectors.first().map(|path| vectors::describe(path)),
-    };
-    let sizes = Size::ALL.iter().filter(|s| plan.methods.contains(&Method::Edge(**s, false)));
-    let path = out.join("settings.json");
-    let mut settings = Settings {
-        seeds: plan.seeds,
-        shares: plan.shares.clone(),
-        sizes: sizes.filter_map(|s| Some(s.to_possible_value()?.get_name().to_owned())).collect(),
-        base: plan.base.to_toml(),
-        tasks: tasks.iter().map(task).collect(),
-    };
-    // Tasks of an earlier command of the same folder stay described.
-    if let Ok(earlier) = Settings::read(out) {
-        let known = |name: &str| plan.tasks.iter().any(|task| task == name);
-        settings.tasks.extend(earlier.tasks.into_iter().filter(|task| !known(&task.name)));
-    }
-    let text = serde_json::to_vec_pretty(&settings)?;
-    write_whole(&path, &text).with_context(|| path.display().to_string())
 }
