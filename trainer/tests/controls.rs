@@ -102,7 +102,7 @@ fn a_students_own_controls_have_its_rows_and_no_circuit() {
     let many: Vec<String> = (0..40).map(|i| format!("room{i}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let settings = dir.path().join("m.toml");
-    fs::write(&settings, "[student]\nrows = 16\n[training]\nleast_steps = 60\n").unwrap();
+    fs::write(&settings, "[student]\nrows = 12\n[training]\nleast_steps = 60\n").unwrap();
     let mut arguments = arguments(&dir, &rows(&many), &rows(&ROOMS));
     arguments.config = Some(settings);
     let summary = measure(&arguments).unwrap();
@@ -110,9 +110,9 @@ fn a_students_own_controls_have_its_rows_and_no_circuit() {
     assert_eq!(names, ["tfidf", "fasttext", "linear", "cosine", "tanh"]);
     for outcome in &summary.controls[2..] {
         assert!(outcome.accuracy > 0.9, "{outcome:?}");
-        // 16 rows and a bias of 11 numbers, a head of 3 classes.
-        assert_eq!(outcome.measured.parameters, 17 * 11 + 3 * 12, "{outcome:?}");
-        assert!((150..1500).contains(&outcome.measured.bytes), "{outcome:?}");
+        // 12 rows and a bias of 11 numbers, a head of 3 classes.
+        assert_eq!(outcome.measured.parameters, 13 * 11 + 3 * 12, "{outcome:?}");
+        assert!((100..1500).contains(&outcome.measured.bytes), "{outcome:?}");
     }
     arguments.only = Some(Control::Tanh);
     assert_eq!(measure(&arguments).unwrap().controls.len(), 1);

@@ -161,15 +161,14 @@ fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
         std::fs::remove_file(out.join("settings.json")).ok();
     }
     journal.check(machine::VERSION, |run| wanted(run, &plan, &tasks))?;
-    // What a run that was ended left behind; the journal's lock says that nobody works there.
+    // What a run that was ended left behind; the journal's lock says that nobody works there but, for a moment more, a
+    // process of that run, which may still write: what cannot be removed now is removed at the end.
     let work = out.join("work");
-    if work.exists() {
-        std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
-    }
+    std::fs::remove_dir_all(&work).ok();
     std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
     plan.note(&tasks, out)?;
     let failed = work::work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
-    std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
+    std::fs::remove_dir_all(&work).ok();
     Ok(failed)
 }
 

@@ -186,8 +186,8 @@ fn meaning(out: &mut String) {
   TF-IDF 4 bytes a number and the n-grams' keys.
 - Memory: the most that the process which trained held at once. Training: wall-clock seconds on this machine. A text:
   one after another on one thread of this machine (linear, cosine and tanh in batches), not on a chip.
-- Students on hidden states: bytes, memory and times are those of the student alone. The language model in front, which
-  is thousands of times larger and slower, is not counted.
+- Students on hidden states: bytes, memory and times are those of the student alone; the language model in front, much
+  larger and slower, is not counted.
 - Rows: of the vocabulary, fewer than asked for where the texts hold fewer n-grams; the least over the seeds.
 ",
     );
