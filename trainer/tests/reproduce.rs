@@ -167,6 +167,8 @@ fn a_table_that_was_ended_anywhere_goes_on_and_comes_to_the_same() {
 fn hidden_states_bring_the_paper_s_student_and_a_teacher_of_probes() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("states")).unwrap();
+    // The dense presets learn at slow rates.
+    std::fs::write(bench.path("base.toml"), "[training]\nleast_steps = 800\n").unwrap();
     let mut lines = String::new();
     let (mut classes, mut state) = (Vec::new(), 3_u64);
     for file in ["train.tsv", "valid.tsv"] {
@@ -193,7 +195,7 @@ fn hidden_states_bring_the_paper_s_student_and_a_teacher_of_probes() {
     let runs = bench.runs("out");
     assert_eq!(runs.len(), 5);
     for (place, run) in &runs {
-        let least = if place.contains("paper") || place.contains("edge") { 0.4 } else { 0.9 };
+        let least = if place.contains("teacher\"") { 0.85 } else { 0.7 };
         assert!(run["accuracy"].as_f64().unwrap() > least, "{place}: {run}");
         assert!(run["inputs"]["vectors"].is_string(), "{place}");
     }

@@ -73,7 +73,7 @@ const WIDTH: f64 = 430.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 56.0;
 const TOP: f64 = 34.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 28.0;
 const BOTTOM: f64 = 46.0;
 /// Panels beside each other.
 const ACROSS: usize = 2;
@@ -211,18 +211,18 @@ fn draw(out: &mut String, panel: &Panel) {
     }
 }
 
-/// A circle, square, diamond or triangle: colours repeat after eight, signs after four.
+/// A circle, square, diamond or triangle, from the sixth style on hollow, so that one seen through another tells both.
 fn sign(out: &mut String, style: usize, x: f64, y: f64) {
     let colour = COLOURS[style % COLOURS.len()];
+    let paint = match style > 4 {
+        true => format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\""),
+        false => format!("fill=\"{colour}\""),
+    };
     let _ = match style % 4 {
-        0 => writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>"),
-        1 => {
-            writeln!(out, "<path d=\"M{:.1} {:.1}h7v7h-7z\" fill=\"{colour}\"/>", x - 3.5, y - 3.5)
-        }
-        2 => {
-            writeln!(out, "<path d=\"M{x:.1} {:.1}l5 5l-5 5l-5 -5z\" fill=\"{colour}\"/>", y - 5.0)
-        }
-        _ => writeln!(out, "<path d=\"M{x:.1} {:.1}l5 8h-10z\" fill=\"{colour}\"/>", y - 5.0),
+        0 => writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" {paint}/>"),
+        1 => writeln!(out, "<path d=\"M{:.1} {:.1}h8v8h-8z\" {paint}/>", x - 4.0, y - 4.0),
+        2 => writeln!(out, "<path d=\"M{x:.1} {:.1}l5 5l-5 5l-5 -5z\" {paint}/>", y - 5.0),
+        _ => writeln!(out, "<path d=\"M{x:.1} {:.1}l5 8h-10z\" {paint}/>", y - 5.0),
     };
 }
 

@@ -102,7 +102,7 @@ impl Clock {
             let (sum, count) = self.by_method.get(&m.to_string()).copied().unwrap_or(self.all);
             sum / count.max(1.0)
         };
-        let seconds: f64 = methods.iter().map(mean).sum();
+        let seconds = methods.iter().map(mean).fold(0.0, |sum, mean| sum + mean);
         match seconds {
             s if s < 120.0 => format!("{s:.0} s"),
             s if s < 7200.0 => format!("{:.0} min", s / 60.0),
