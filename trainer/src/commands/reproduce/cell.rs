@@ -37,7 +37,8 @@ impl Size {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Its name: 1k, 4k, 16k.
+    pub fn name(self) -> &'static str {
         match self {
             Self::K1 => "1k",
             Self::K4 => "4k",

@@ -133,9 +133,14 @@ impl Difference {
     }
 }
 
+/// A task and a share, larger shares first.
+type Where<'a> = (&'a str, std::cmp::Reverse<u32>);
+/// A method's run and that of the one it is compared with.
+type Pair<'a> = (&'a Run, &'a Run);
+
 /// The difference of two methods on every task and share that has both; tasks by name, shares falling.
 pub fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference> {
-    let mut groups: BTreeMap<(&str, std::cmp::Reverse<u32>), Vec<(&Run, &Run)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Where<'_>, Vec<Pair<'_>>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.method == method) {
         let same = |other: &&Run| {
             (&other.task, other.share, other.seed) == (&run.task, run.share, run.seed)
@@ -145,23 +150,22 @@ pub fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference>
             groups.entry((&run.task, std::cmp::Reverse(run.share))).or_default().push((run, other));
         }
     }
-    let difference =
-        |((task, share), pairs): ((&str, std::cmp::Reverse<u32>), Vec<(&Run, &Run)>)| {
-            let values: Vec<f64> = pairs.iter().map(|(a, b)| a.accuracy - b.accuracy).collect();
-            let difference = Stat::of(&values)?;
-            let (first, other) = pairs.first()?;
-            let texts = first.test_texts as f64;
-            let sampling: f64 =
-                [first, other].iter().map(|run| run.accuracy * (1.0 - run.accuracy) / texts).sum();
-            Some(Difference {
-                task: task.to_owned(),
-                share: share.0,
-                method: method.to_owned(),
-                against: against.to_owned(),
-                difference,
-                standard_error: (difference.variance_of_mean() + sampling).sqrt(),
-            })
-        };
+    let difference = |((task, share), pairs): (Where<'_>, Vec<Pair<'_>>)| {
+        let values: Vec<f64> = pairs.iter().map(|(a, b)| a.accuracy - b.accuracy).collect();
+        let difference = Stat::of(&values)?;
+        let (first, other) = pairs.first()?;
+        let texts = first.test_texts as f64;
+        let sampling: f64 =
+            [first, other].iter().map(|run| run.accuracy * (1.0 - run.accuracy) / texts).sum();
+        Some(Difference {
+            task: task.to_owned(),
+            share: share.0,
+            method: method.to_owned(),
+            against: against.to_owned(),
+            difference,
+            standard_error: (difference.variance_of_mean() + sampling).sqrt(),
+        })
+    };
     groups.into_iter().filter_map(difference).collect()
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::cell::Method;
+use super::cell::{Method, Size};
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::report::{Report, TaskReport};
+use crate::config::{Config, Criterion};
 use crate::dense::config::Preset;
 
 /// The whole page.
@@ -29,6 +30,7 @@ pub fn page(report: &Report) -> String {
         &report.findings.teacher,
     );
     meaning(&mut out);
+    settings(&mut out, report);
     out
 }
 
@@ -190,5 +192,40 @@ fn meaning(out: &mut String) {
   larger and slower, is not counted.
 - Rows: of the vocabulary, fewer than asked for where the texts hold fewer n-grams; the least over the seeds.
 ",
+    );
+}
+
+/// What every student was trained with: the settings beneath, and what each task and size lays over them.
+fn settings(out: &mut String, report: &Report) {
+    let Ok(base) = toml::from_str::<Config>(&report.settings.base) else { return };
+    out.push_str(
+        "\n## Settings\n\n| task | K | rows at most | bits a number | n-grams | chosen by |\n",
+    );
+    out.push_str("| --- | --- | --: | --: | --- | --- |\n");
+    for task in &report.tasks {
+        for size in Size::ALL {
+            let student = Method::Edge(size, false).config(&task.name, 0, &base).student;
+            let mut grams = vec!["words"];
+            grams.extend(student.bigrams.then_some("pairs"));
+            grams.extend(student.prefixes.then_some("prefixes"));
+            let by = match student.select {
+                Criterion::ChiSquared => "chi-squared",
+                Criterion::Weight => "weight",
+            };
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {by} |",
+                task.name,
+                size.name(),
+                student.rows,
+                student.row_bits,
+                grams.join(", ")
+            );
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nBeneath them, and for the students on hidden states:\n\n```toml\n{}\n```",
+        report.settings.base.trim_end()
     );
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum as _;
 
 use super::ReproduceArgs;
 use super::cell::{Method, Size};
@@ -97,9 +96,7 @@ impl Plan {
         let mut settings = Settings {
             seeds: self.seeds,
             shares: self.shares.clone(),
-            sizes: sizes
-                .filter_map(|s| Some(s.to_possible_value()?.get_name().to_owned()))
-                .collect(),
+            sizes: sizes.map(|s| s.name().to_owned()).collect(),
             base: self.base.to_toml(),
             tasks: tasks.iter().map(task).collect(),
         };

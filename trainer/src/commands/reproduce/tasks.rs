@@ -281,4 +281,23 @@ mod tests {
         assert!(few.iter().all(|row| some.contains(row)));
         assert_ne!(few, task.share(5, 4).0);
     }
+
+    #[test]
+    fn the_split_by_group_shares_no_run_of_words() {
+        let data = tempfile::tempdir().unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/commands");
+        std::fs::create_dir(data.path().join("commands")).unwrap();
+        for (from, to) in [("train.tsv", "train.tsv"), ("test.tsv", "valid.tsv")] {
+            std::fs::copy(shipped.join(from), data.path().join("commands").join(to)).unwrap();
+        }
+        let plain = Task::read(data.path(), "commands", None).unwrap();
+        let task = Task::read(data.path(), "commands-groups", None).unwrap();
+        let side = |rows: &[Row]| -> HashSet<String> {
+            rows.iter().flat_map(|(_, text)| groups::runs(text)).collect()
+        };
+        assert!(!side(&plain.train).is_disjoint(&side(&plain.valid)), "or this tests nothing");
+        assert!(side(&task.train).is_disjoint(&side(&task.valid)));
+        assert_eq!(task.valid.len(), plain.valid.len());
+        assert_eq!(task.train.len() + task.valid.len(), plain.train.len() + plain.valid.len());
+    }
 }

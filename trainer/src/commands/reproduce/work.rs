@@ -44,10 +44,11 @@ pub fn work_off(
         let label = |m: Method| format!("{name}, {share}% of the labels, seed {seed}, {m}");
         // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
         let needs = missing.iter().any(|m| m.taught()) && !group.taught();
-        if needs && !missing.contains(&Method::Teacher) {
-            if let Err(error) = group.run(Method::Teacher, &plan.base) {
-                progress.say(&format!("{}: {error:#}", label(Method::Teacher)));
-            }
+        if needs
+            && !missing.contains(&Method::Teacher)
+            && let Err(error) = group.run(Method::Teacher, &plan.base)
+        {
+            progress.say(&format!("{}: {error:#}", label(Method::Teacher)));
         }
         for method in missing {
             let started = Instant::now();
