@@ -58,7 +58,7 @@ mod tests {
         assert!(microseconds_a_text(&[(); 3], |()| runs += 1) >= 0.0);
         assert_eq!(runs, 4);
         let mut runs = 0;
-        microseconds_a_text(&vec![(); 5000], |()| runs += 1);
+        microseconds_a_text(&[(); 5000], |()| runs += 1);
         assert_eq!(runs, TIMED + 1);
         assert_eq!(microseconds_a_text(&[0; 0], |_| ()), 0.0);
     }

@@ -256,7 +256,9 @@ mod tests {
     use super::*;
 
     fn task() -> Task {
-        let row = |i: usize| (["a", "b"][usize::from(i % 5 == 0)].to_owned(), format!("text {i}"));
+        let row = |i: usize| {
+            (["a", "b"][usize::from(i.is_multiple_of(5))].to_owned(), format!("text {i}"))
+        };
         Task {
             name: "t".into(),
             classes: vec!["a".into(), "b".into()],
