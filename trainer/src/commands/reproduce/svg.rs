@@ -94,7 +94,7 @@ pub fn figure(panels: &[Panel]) -> String {
         }
     }
     legend.sort_unstable();
-    let columns = if across == 1 { 2 } else { 4 };
+    let columns = if across == 1 { 2 } else { 3 };
     let (width, plots) = (across as f64 * WIDTH, lines as f64 * HEIGHT);
     let height = plots + 16.0 + legend.len().div_ceil(columns) as f64 * LEGEND_LINE;
     let mut out = format!(

@@ -175,10 +175,14 @@ mod tests {
     #[test]
     fn unlabelled_texts_teach_words_that_no_label_has() {
         // `gale` stands beside words of the class `storm` only in texts without a label.
-        let storm = ["storm with thunder", "thunder and lightning", "lightning in the storm"];
-        let calm = ["sun on the beach", "a warm beach day", "sun and warm sand"];
-        let labelled: Vec<(usize, &str)> =
-            storm.iter().map(|t| (1, *t)).chain(calm.iter().map(|t| (0, *t))).collect();
+        let words = [["sun", "warm", "beach", "sand"], ["storm", "thunder", "lightning", "rain"]];
+        let texts: Vec<(usize, String)> = (0..48)
+            .map(|i| {
+                let of = words[i % 2];
+                (i % 2, format!("{} {} {}", of[i / 2 % 4], of[i / 8 % 4], of[i / 5 % 4]))
+            })
+            .collect();
+        let labelled: Vec<(usize, &str)> = texts.iter().map(|(c, t)| (*c, t.as_str())).collect();
         let unlabelled: Vec<String> = (0..60)
             .map(|i| match i % 2 {
                 0 => format!("storm thunder lightning gale {i}"),
