@@ -225,6 +225,12 @@ fn settings(out: &mut String, report: &Report) {
     }
     let _ = writeln!(
         out,
+        "\nThe paper's student descends at the constant rate {}: the published description gives none, and with few labels \
+         its accuracy depends on it much.",
+        base.dense.paper_rate
+    );
+    let _ = writeln!(
+        out,
         "\nBeneath them, and for the students on hidden states:\n\n```toml\n{}\n```",
         report.settings.base.trim_end()
     );
