@@ -4,7 +4,7 @@ use crate::commands::teach;
 #[cfg(feature = "teacher")]
 use crate::commands::tune;
 use crate::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, reproduce,
 };
 use clap::{Parser, Subcommand};
 
@@ -38,6 +38,8 @@ pub enum Command {
     Eval(eval::EvalArgs),
     /// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
     Controls(controls::ControlsArgs),
+    /// Reproduce the paper's tasks: students, teachers and controls by seed and share of labels
+    Reproduce(Box<reproduce::ReproduceArgs>),
     /// Classify texts
     Classify(classify::ClassifyArgs),
     /// Add a compiled back end to a model: smaller, measured against the exact circuit

@@ -23,6 +23,7 @@ pub mod export;
 pub mod lbfgs;
 pub mod loss;
 pub mod many;
+pub mod measured;
 pub mod metrics;
 pub mod progress;
 pub mod quantise;

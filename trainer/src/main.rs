@@ -6,7 +6,7 @@ use qdllm_trainer::commands::teach;
 #[cfg(feature = "teacher")]
 use qdllm_trainer::commands::tune;
 use qdllm_trainer::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, reproduce,
 };
 use std::process::ExitCode;
 
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Distill(args) => distill::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Controls(args) => controls::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Agreement(args) => agreement::run(&args),

@@ -38,6 +38,7 @@ fn arguments(dir: &TempDir, train: &str, test: &str) -> ControlsArgs {
         json: false,
         seed: 1,
         only: None,
+        config: None,
         bad_rows: BadRows::Refuse,
     }
 }
@@ -59,11 +60,11 @@ fn both_controls_learn_and_are_reported() {
     for outcome in &summary.controls {
         assert!((outcome.accuracy - 1.0).abs() < 1e-12, "{outcome:?}");
         assert!((outcome.macro_f1 - 1.0).abs() < 1e-12, "{outcome:?}");
-        assert!(outcome.bytes > 1000, "{outcome:?}");
+        assert!(outcome.measured.bytes > 1000, "{outcome:?}");
     }
     let again = measure(&arguments).unwrap();
     let figures = |summary: &Summary| -> Vec<(f64, usize)> {
-        let pair = |o: &Outcome| (o.accuracy, o.bytes);
+        let pair = |o: &Outcome| (o.accuracy, o.measured.bytes);
         summary.controls.iter().map(pair).collect()
     };
     assert_eq!(figures(&summary), figures(&again));
@@ -93,4 +94,26 @@ fn data_that_cannot_be_judged_is_refused() {
     assert!(error.contains("every label is `on`"), "{error}");
     let error = refused(&train, "");
     assert!(error.contains("test.tsv: no rows"), "{error}");
+}
+
+#[test]
+fn a_students_own_controls_have_its_rows_and_no_circuit() {
+    let dir = TempDir::new().unwrap();
+    let many: Vec<String> = (0..40).map(|i| format!("room{i}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let settings = dir.path().join("m.toml");
+    fs::write(&settings, "[student]\nrows = 12\n[training]\nleast_steps = 60\n").unwrap();
+    let mut arguments = arguments(&dir, &rows(&many), &rows(&ROOMS));
+    arguments.config = Some(settings);
+    let summary = measure(&arguments).unwrap();
+    let names: Vec<&str> = summary.controls.iter().map(|o| o.control).collect();
+    assert_eq!(names, ["tfidf", "fasttext", "linear", "cosine", "tanh"]);
+    for outcome in &summary.controls[2..] {
+        assert!(outcome.accuracy > 0.9, "{outcome:?}");
+        // 12 rows and a bias of 11 numbers, a head of 3 classes.
+        assert_eq!(outcome.measured.parameters, 13 * 11 + 3 * 12, "{outcome:?}");
+        assert!((100..1500).contains(&outcome.measured.bytes), "{outcome:?}");
+    }
+    arguments.only = Some(Control::Tanh);
+    assert_eq!(measure(&arguments).unwrap().controls.len(), 1);
 }

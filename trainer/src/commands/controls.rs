@@ -1,4 +1,6 @@
-//! `qdllm controls`: trains the classical controls and says how good, big and slow they are.
+//! `qdllm controls`: trains the controls and says how good, big and slow they are.
+
+mod hearts;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -6,13 +8,20 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum as _;
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::controls::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::data::{BadRows, Rows};
-use crate::metrics::Report;
+use crate::measured::{microseconds_a_text, peak_memory_bytes};
+use crate::metrics::{Report, Scores};
+use crate::student::Heart;
 
 /// Train TF-IDF with logistic regression and fastText on labelled texts and test them.
+///
+/// With the settings of a student (--config MODEL.toml) three more are trained: its own rows with another heart than
+/// the circuit.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ControlsArgs {
     /// Labelled texts to train on (.tsv, .csv, .jsonl)
@@ -24,6 +33,9 @@ pub struct ControlsArgs {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+    /// Settings of a student, as `distill` writes them: trains its linear, cosine and tanh controls too
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Seed of fastText's first values, order of texts and hash of word pairs
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -42,12 +54,41 @@ pub enum Control {
     Tfidf,
     /// fastText, dimension 10, word pairs
     Fasttext,
+    /// The student's rows, the head reading the pooled features
+    Linear,
+    /// The student's rows, the head reading `cos(pi tanh x)`: the encoder without an ansatz
+    Cosine,
+    /// The student's rows, the head reading 11 `tanh x`
+    Tanh,
+}
+
+impl Control {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tfidf => "tfidf",
+            Self::Fasttext => "fasttext",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::Tanh => "tanh",
+        }
+    }
+
+    /// The heart it puts in the circuit's place; `None` for one that is no student.
+    pub fn heart(self) -> Option<Heart> {
+        match self {
+            Self::Tfidf | Self::Fasttext => None,
+            Self::Linear => Some(Heart::Linear),
+            Self::Cosine => Some(Heart::Cosine),
+            Self::Tanh => Some(Heart::Tanh),
+        }
+    }
 }
 
 /// What one control came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
-    /// `tfidf` or `fasttext`.
+    /// Its name: `tfidf`, `fasttext`, `linear`, `cosine` or `tanh`.
     pub control: &'static str,
     /// Share of the test texts classified right.
     pub accuracy: f64,
@@ -55,10 +96,24 @@ pub struct Outcome {
     pub standard_error: f64,
     /// Mean F1 over the classes.
     pub macro_f1: f64,
+    /// Precision, recall and F1 over the classes, weighted by their texts.
+    pub weighted_avg: Scores,
+    /// What it cost.
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+/// What a control cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measured {
     /// Size of the trained control.
     pub bytes: usize,
+    /// Numbers that were learned.
+    pub parameters: usize,
     /// Wall-clock time of training.
     pub train_seconds: f64,
+    /// Time of one text, one after another on one thread (linear, cosine and tanh: in batches on one thread).
+    pub microseconds_per_text: f64,
 }
 
 /// What the command found.
@@ -74,6 +129,8 @@ pub struct Summary {
     pub classes: Vec<String>,
     /// One entry a control.
     pub controls: Vec<Outcome>,
+    /// The most memory the process held at once; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// Runs the command and prints its table, or JSON.
@@ -101,7 +158,12 @@ pub fn run(args: &ControlsArgs) -> Result<()> {
         writeln!(
             out,
             "{:8}  {:8.4}  {:9.4}  {:8.4}  {:8}  {:13.1}",
-            o.control, o.accuracy, o.standard_error, o.macro_f1, o.bytes, o.train_seconds
+            o.control,
+            o.accuracy,
+            o.standard_error,
+            o.macro_f1,
+            o.measured.bytes,
+            o.measured.train_seconds
         )?;
     }
     Ok(())
@@ -143,50 +205,80 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
         .collect::<Result<_>>()?;
     let classes: Vec<String> = index.keys().map(|&label| label.to_owned()).collect();
 
-    let wanted = |control| args.only.is_none_or(|only| only == control);
-    let judge = |predict: &dyn Fn(&str) -> Vec<f32>| {
-        let probabilities: Vec<Vec<f32>> = test.iter().map(|t| predict(&t.text)).collect();
-        Report::from(&classes, &truth, &probabilities)
-    };
+    let texts: Vec<String> = test.into_iter().map(|t| t.text).collect();
+    let config = args.config.as_deref().map(Config::read).transpose()?;
     let mut controls = Vec::new();
-    if wanted(Control::Tfidf) {
-        let start = Instant::now();
-        let model = train_tfidf(&rows, classes.len(), TfidfOptions::default());
-        let seconds = start.elapsed().as_secs_f64();
+    for control in wanted(args) {
+        let (probabilities, measured) = match control.heart() {
+            Some(heart) => {
+                let config = config.clone().unwrap_or_default();
+                hearts::train(heart, &config, &args.data, &classes, &texts)?
+            }
+            None => classical(control, args, &rows, classes.len(), &texts)?,
+        };
+        let report = Report::from(&classes, &truth, &probabilities);
+        controls.push(Outcome {
+            control: control.name(),
+            accuracy: report.accuracy,
+            standard_error: report.standard_error,
+            macro_f1: report.macro_avg.f1,
+            weighted_avg: report.weighted_avg,
+            measured,
+        });
+    }
+    Ok(Summary {
+        train_texts: train.len(),
+        test_texts: texts.len(),
+        skipped_rows: skipped_train + skipped_test,
+        classes,
+        controls,
+        peak_memory_bytes: peak_memory_bytes(),
+    })
+}
+
+/// The controls asked for: one, or the two classical ones and, with a student's settings, its own three.
+fn wanted(args: &ControlsArgs) -> Vec<Control> {
+    match (args.only, &args.config) {
+        (Some(control), _) => vec![control],
+        (None, None) => vec![Control::Tfidf, Control::Fasttext],
+        (None, Some(_)) => Control::value_variants().to_vec(),
+    }
+}
+
+fn classical(
+    control: Control,
+    args: &ControlsArgs,
+    rows: &[(usize, &str)],
+    classes: usize,
+    texts: &[String],
+) -> Result<(Vec<Vec<f32>>, Measured)> {
+    let start = Instant::now();
+    if control == Control::Tfidf {
+        let model = train_tfidf(rows, classes, TfidfOptions::default());
+        let train_seconds = start.elapsed().as_secs_f64();
         ensure!(
             model.converged(),
             "{}: the logistic regression did not converge, so its figures would not be the control's",
             args.data.display()
         );
-        let report = judge(&|text| model.predict(text));
-        controls.push(outcome("tfidf", &report, model.model_bytes(), seconds));
+        let (bytes, parameters) = (model.model_bytes(), model.parameters());
+        return Ok(tested(texts, |t| model.predict(t), (bytes, parameters, train_seconds)));
     }
-    if wanted(Control::Fasttext) {
-        let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
-        let start = Instant::now();
-        let model = train_fasttext(&rows, classes.len(), options);
-        let seconds = start.elapsed().as_secs_f64();
-        let report = judge(&|text| model.predict(text));
-        controls.push(outcome("fasttext", &report, model.model_bytes(), seconds));
-    }
-    Ok(Summary {
-        train_texts: train.len(),
-        test_texts: test.len(),
-        skipped_rows: skipped_train + skipped_test,
-        classes,
-        controls,
-    })
+    let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
+    let model = train_fasttext(rows, classes, options);
+    let train_seconds = start.elapsed().as_secs_f64();
+    let (bytes, parameters) = (model.model_bytes(), model.parameters());
+    Ok(tested(texts, |t| model.predict(t), (bytes, parameters, train_seconds)))
 }
 
-fn outcome(control: &'static str, report: &Report, bytes: usize, train_seconds: f64) -> Outcome {
-    Outcome {
-        control,
-        accuracy: report.accuracy,
-        standard_error: report.standard_error,
-        macro_f1: report.macro_avg.f1,
-        bytes,
-        train_seconds,
-    }
+fn tested(
+    texts: &[String],
+    predict: impl Fn(&str) -> Vec<f32>,
+    (bytes, parameters, train_seconds): (usize, usize, f64),
+) -> (Vec<Vec<f32>>, Measured) {
+    let probabilities = texts.iter().map(|text| predict(text)).collect();
+    let microseconds_per_text = microseconds_a_text(texts, |text| predict(text));
+    (probabilities, Measured { bytes, parameters, train_seconds, microseconds_per_text })
 }
 
 /// A labelled text and its line, for error messages.

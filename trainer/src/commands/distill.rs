@@ -12,6 +12,7 @@ use crate::config::{Config, Criterion, Pooling};
 use crate::data::BadRows;
 use crate::distil::{Prepared, Student};
 use crate::export::export;
+use crate::measured::peak_memory_bytes;
 use crate::progress::Progress;
 use crate::student::Heart;
 use crate::train::{Event, Moment, Resume, epochs_done};
@@ -20,7 +21,7 @@ use clap::Args;
 use qdllm_runtime::Scratch;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Train a student from labelled texts, a teacher's soft labels, or both
 ///
@@ -286,6 +287,7 @@ pub fn distill(
     if out.is_dir() {
         bail!("{}: is a folder; --out names a file", out.display());
     }
+    let started = Instant::now();
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
     if keep.restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
@@ -327,6 +329,9 @@ pub fn distill(
         model: out.to_owned(),
         bytes: exported.bytes.len(),
         ram_bytes: size_of::<Scratch>(),
+        parameters: student.shape.parameters(),
+        train_seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
         summary: student.summary.clone(),
         largest_gap: exported.largest_gap,
         probes: exported.probes,

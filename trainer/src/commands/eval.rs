@@ -7,14 +7,15 @@ use crate::data::{BadRows, Rows};
 use crate::distil::Prepared;
 use crate::encoded::HostVocab;
 use crate::many::Many;
+use crate::measured::{microseconds_a_text, peak_memory_bytes};
 use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::student::Heart;
 use crate::train::Moment;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use qdllm_runtime::Model;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
+use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,10 @@ pub struct Evaluation {
     pub control: Option<Report>,
     /// Bytes of the student's file without its circuit.
     pub control_bytes: usize,
+    /// Time of one text through the runtime, texts one after another on one thread.
+    pub microseconds_per_text: f64,
+    /// The most memory the process held at once; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// Runs the command.
@@ -70,7 +75,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         )?;
         match args.json {
             true => println!("{}", serde_json::to_string_pretty(&report)?),
-            false => println!("{report}"),
+            false => println!("{}", report.report),
         }
         return Ok(());
     }
@@ -114,16 +119,25 @@ pub fn evaluate(
         Some(config) => Some(control(config, &texts, quiet, &classes)?),
         None => None,
     };
-    let circuit: usize = [Kind::Program, Kind::Source, Kind::Qasm]
-        .iter()
-        .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
-        .sum();
+    let mut scratch = Box::new(Scratch::new());
     Ok(Evaluation {
         student: Report::from(&classes, &truth, &student),
         student_bytes: bytes.len(),
         control: control.map(|p| Report::from(&classes, &truth, &p)),
-        control_bytes: bytes.len() - circuit,
+        control_bytes: bytes.len() - circuit_bytes(&model),
+        microseconds_per_text: microseconds_a_text(&texts, |text| {
+            model.classify(text, &mut scratch).map(|prediction| prediction.class())
+        }),
+        peak_memory_bytes: peak_memory_bytes(),
     })
+}
+
+/// Bytes of a model file that its circuit takes: what a control of the same size does without.
+pub fn circuit_bytes(model: &Model<'_>) -> usize {
+    [Kind::Program, Kind::Source, Kind::Qasm]
+        .iter()
+        .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
+        .sum()
 }
 
 fn control(

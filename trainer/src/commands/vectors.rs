@@ -6,12 +6,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use qdllm_runtime::meta::Front;
 use qdllm_runtime::{Model, Scratch};
+use serde::Serialize;
 
 use crate::commands::eval::read_labelled;
 use crate::commands::load;
 use crate::data::BadRows;
 use crate::dense::vectors::{Vectors, table};
+use crate::measured::{microseconds_a_text, peak_memory_bytes};
 use crate::metrics::Report;
+
+/// What `eval --vectors` found.
+#[derive(Debug, Serialize)]
+pub struct Evaluation {
+    /// The model's figures.
+    #[serde(flatten)]
+    pub report: Report,
+    /// Time of one vector through the runtime, one after another on one thread.
+    pub microseconds_per_text: f64,
+    /// The most memory the process held at once; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
 
 /// Judges a model on labelled texts through their vectors.
 ///
@@ -22,7 +36,7 @@ pub fn evaluate(
     data: &Path,
     vectors: &[PathBuf],
     bad_rows: BadRows,
-) -> Result<Report> {
+) -> Result<Evaluation> {
     let bytes = load(model)?;
     let parsed = Model::parse(&bytes).with_context(|| model.display().to_string())?;
     let classes: Vec<String> = (0..parsed.classes()).map(|c| parsed.label(c).to_owned()).collect();
@@ -30,6 +44,7 @@ pub fn evaluate(
     let vectors = Vectors::read(vectors, &[data], bad_rows)?;
     takes(&parsed, model, vectors.width())?;
     let mut scratch = Box::new(Scratch::new());
+    let mut rows = Vec::with_capacity(texts.len());
     let mut probabilities = Vec::with_capacity(texts.len());
     for text in &texts {
         let Some(vector) = vectors.get(text) else {
@@ -38,8 +53,15 @@ pub fn evaluate(
         };
         let prediction = parsed.classify_vector(vector, &mut scratch)?;
         probabilities.push(prediction.probabilities().to_vec());
+        rows.push(vector);
     }
-    Ok(Report::from(&classes, &truth, &probabilities))
+    Ok(Evaluation {
+        report: Report::from(&classes, &truth, &probabilities),
+        microseconds_per_text: microseconds_a_text(&rows, |vector| {
+            parsed.classify_vector(vector, &mut scratch).map(|prediction| prediction.class())
+        }),
+        peak_memory_bytes: peak_memory_bytes(),
+    })
 }
 
 /// Classifies every row of a file of vectors, in its order: row, class, probability.

@@ -155,6 +155,12 @@ impl FastText {
         self.softmax(&self.mean(&self.rows(text)))
     }
 
+    /// Numbers that were learned.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.input.len() + self.output.len()
+    }
+
     /// Bytes the model needs: 4 for every number, and the words with a byte to end each.
     #[must_use]
     pub fn model_bytes(&self) -> usize {

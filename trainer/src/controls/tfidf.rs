@@ -91,6 +91,12 @@ impl Tfidf {
         self.converged
     }
 
+    /// Numbers that were learned.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.classifier.parameters()
+    }
+
     /// Bytes the model needs: 8 for an n-gram's key, 4 for its rarity, 4 for every weight.
     #[must_use]
     pub fn model_bytes(&self) -> usize {

@@ -26,6 +26,7 @@ pub mod encoder;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
 mod error;
+pub mod exported;
 pub mod features;
 pub mod fitted;
 pub mod folds;

@@ -16,6 +16,12 @@ pub struct Outcome {
     pub bytes: usize,
     /// Bytes of the runtime's scratch memory.
     pub ram_bytes: usize,
+    /// Numbers that were trained.
+    pub parameters: usize,
+    /// Wall-clock time from the first file read to the model's last byte written.
+    pub train_seconds: f64,
+    /// The most memory the process held at once; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
     /// Figures of the training.
     #[serde(flatten)]
     pub summary: Summary,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use qdllm_runtime::Scratch;
@@ -14,6 +15,7 @@ use crate::dense::export::export;
 use crate::dense::prepared::Prepared;
 use crate::dense::train::train;
 use crate::distil::Summary;
+use crate::measured::peak_memory_bytes;
 use crate::progress::Progress;
 use crate::train::{Moment, Resume, epochs_done};
 
@@ -76,6 +78,7 @@ pub fn distill(
     if out.is_dir() {
         bail!("{}: is a folder; --out names a file", out.display());
     }
+    let started = Instant::now();
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
     if keep.restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
@@ -116,6 +119,9 @@ pub fn distill(
         model: out.to_owned(),
         bytes: exported.bytes.len(),
         ram_bytes: size_of::<Scratch>(),
+        parameters: trained.shape.parameters(),
+        train_seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
         summary: Summary {
             tally: prepared.tally,
             epoch: trained.epoch,

@@ -1,0 +1,305 @@
+//! The tasks: their files, texts and labels, the share of labels that a run may know.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::groups;
+use crate::corpus::hex;
+use crate::data::{BadRows, Rows};
+use crate::dense::vectors::Vectors;
+use crate::draws::rank;
+
+/// The tasks of arXiv 2505.13205, and one of them split by near-duplicate group.
+pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];
+/// What is added to a task's name for the split by near-duplicate group.
+const GROUPED: &str = "-groups";
+/// Kinds of file that are looked for, the first that is there counts.
+const KINDS: [&str; 3] = ["tsv", "csv", "jsonl"];
+
+/// A label and a text.
+pub type Row = (String, String);
+
+/// What the figures of a task were computed from: digests, cut to 16 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The training file's rows.
+    pub train: String,
+    /// The validation file's rows.
+    pub valid: String,
+    /// The numbers of the vector files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<String>,
+}
+
+/// One task, read.
+#[derive(Debug)]
+pub struct Task {
+    /// Its name: the folder's, with `-groups` for the split by near-duplicate group.
+    pub name: String,
+    /// Class names, sorted.
+    pub classes: Vec<String>,
+    /// Training texts, each once.
+    pub train: Vec<Row>,
+    /// Validation texts, none of them trained on.
+    pub valid: Vec<Row>,
+    /// Vector files, one a model or layer; empty without hidden states.
+    pub vectors: Vec<PathBuf>,
+    /// Digests of what was read.
+    pub inputs: Inputs,
+    /// How the split came about, in a sentence.
+    pub split: String,
+}
+
+/// A task's name for people.
+pub fn title(name: &str) -> String {
+    let base = name.strip_suffix(GROUPED).unwrap_or(name);
+    let known = match base {
+        "senti" => "Emotion analysis",
+        "stega" => "Hiding detection",
+        "topic" => "Thematic analysis",
+        other => other,
+    };
+    if base == name { known.to_owned() } else { format!("{known}, split by near-duplicate group") }
+}
+
+/// The name of the folder that holds a task.
+pub fn folder(name: &str) -> &str {
+    name.strip_suffix(GROUPED).unwrap_or(name)
+}
+
+impl Task {
+    /// Reads `data/TASK/train.*` and `valid.*`, and the vectors of the task's texts if a folder of them is given.
+    ///
+    /// # Errors
+    /// When a file is missing or has a bad row, when there is one class only, a validation label that the training
+    /// file has not, or a text without a vector.
+    pub fn read(data: &Path, name: &str, vectors: Option<&Path>) -> Result<Self> {
+        let folder = data.join(folder(name));
+        let (train_path, valid_path) = (file(&folder, "train")?, file(&folder, "valid")?);
+        let (train, train_digest) = rows(&train_path)?;
+        let (valid, valid_digest) = rows(&valid_path)?;
+        let classes: BTreeSet<String> = train.iter().map(|(label, _)| label.clone()).collect();
+        let classes: Vec<String> = classes.into_iter().collect();
+        if let [only] = classes.as_slice() {
+            bail!("{}: every label is `{only}`; two classes are the least", train_path.display());
+        }
+        if let Some((label, _)) = valid.iter().find(|(label, _)| !classes.contains(label)) {
+            bail!(
+                "{}: label `{label}` does not occur in {}; correct it, or add texts of it there",
+                valid_path.display(),
+                train_path.display()
+            );
+        }
+        let (train, valid, split) = match name.ends_with(GROUPED) {
+            false => apart(train, valid)?,
+            true => by_group(train, valid),
+        };
+        for class in &classes {
+            let both = [&train, &valid].iter().all(|part| part.iter().any(|(l, _)| l == class));
+            ensure!(
+                both,
+                "{}: class `{class}` is missing on one side of the split",
+                folder.display()
+            );
+        }
+        let mut task = Self {
+            name: name.to_owned(),
+            classes,
+            train,
+            valid,
+            vectors: Vec::new(),
+            inputs: Inputs { train: train_digest, valid: valid_digest, vectors: None },
+            split,
+        };
+        if let Some(folder) = vectors {
+            task.find_vectors(folder)?;
+        }
+        Ok(task)
+    }
+
+    /// `FOLDER/TASK.safetensors`, `TASK.jsonl`, and any `TASK.*` of the same kinds: one file a model or layer.
+    fn find_vectors(&mut self, place: &Path) -> Result<()> {
+        let base = folder(&self.name);
+        let entries = std::fs::read_dir(place).with_context(|| place.display().to_string())?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let of_task = name.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'));
+            if of_task && (name.ends_with(".safetensors") || name.ends_with(".jsonl")) {
+                self.vectors.push(path);
+            }
+        }
+        self.vectors.sort();
+        let mut digest = Sha256::new();
+        for path in &self.vectors {
+            let vectors = Vectors::read(std::slice::from_ref(path), &[], BadRows::Refuse)?;
+            digest.update(vectors.digest());
+            let missing =
+                |rows: &[Row]| rows.iter().filter(|(_, t)| vectors.get(t).is_none()).count();
+            let missing = missing(&self.train) + missing(&self.valid);
+            ensure!(
+                missing == 0,
+                "{}: {missing} texts of the task {} have no vector; make vectors of train and valid (qdllm teach --data TRAIN --test VALID --export-vectors FILE)",
+                path.display(),
+                self.name
+            );
+        }
+        if !self.vectors.is_empty() {
+            self.inputs.vectors = Some(short(digest));
+        }
+        Ok(())
+    }
+
+    /// The training texts whose labels are known when `percent` of them are, and the others: of every class the same
+    /// share, at least two, drawn by `seed`. A larger share contains the smaller.
+    pub fn share(&self, percent: u32, seed: u64) -> (Vec<&Row>, Vec<&Row>) {
+        let mut ranked: BTreeMap<&str, Vec<([u8; 32], usize)>> = BTreeMap::new();
+        for (i, (label, text)) in self.train.iter().enumerate() {
+            ranked.entry(label).or_default().push((rank(seed, text), i));
+        }
+        let mut known = HashSet::new();
+        for class in ranked.values_mut() {
+            class.sort_unstable();
+            let most = (class.len() * percent as usize).div_ceil(100).max(2);
+            known.extend(class.iter().take(most).map(|&(_, i)| i));
+        }
+        let mut parts = (Vec::new(), Vec::new());
+        for (i, row) in self.train.iter().enumerate() {
+            (if known.contains(&i) { &mut parts.0 } else { &mut parts.1 }).push(row);
+        }
+        parts
+    }
+}
+
+/// The file of a part, whichever kind it is.
+fn file(folder: &Path, part: &str) -> Result<PathBuf> {
+    let found =
+        KINDS.iter().map(|kind| folder.join(format!("{part}.{kind}"))).find(|p| p.is_file());
+    found.with_context(|| {
+        format!(
+            "{}: not found (nor .csv, .jsonl); --data names a folder with TASK/train.tsv and TASK/valid.tsv, --tasks the tasks to run",
+            folder.join(format!("{part}.tsv")).display()
+        )
+    })
+}
+
+/// The rows of a file, each text once, and their digest.
+fn rows(path: &Path) -> Result<(Vec<Row>, String)> {
+    let (mut seen, mut all, mut digest) = (HashSet::new(), Vec::new(), Sha256::new());
+    for row in Rows::labelled(path, BadRows::Refuse)? {
+        let row = row?;
+        let label = row.label.unwrap_or_default();
+        digest.update(format!("{label}\t{}\n", row.text));
+        if seen.insert(row.text.clone()) {
+            all.push((label, row.text));
+        }
+    }
+    Ok((all, short(digest)))
+}
+
+/// The first 16 hexadecimal digits of a digest.
+pub fn short(digest: Sha256) -> String {
+    let mut digits = hex(&digest.finalize());
+    digits.truncate(16);
+    digits
+}
+
+type Split = (Vec<Row>, Vec<Row>, String);
+
+/// Training texts that validation holds too are left out.
+fn apart(train: Vec<Row>, valid: Vec<Row>) -> Result<Split> {
+    let held: HashSet<&str> = valid.iter().map(|(_, text)| text.as_str()).collect();
+    let before = train.len();
+    let train: Vec<Row> =
+        train.into_iter().filter(|(_, text)| !held.contains(text.as_str())).collect();
+    ensure!(!train.is_empty(), "every training text is a validation text too");
+    let mut split = String::from("The split of the files");
+    match before - train.len() {
+        0 => {}
+        n => write!(split, ", less {n} training texts that validation holds too")?,
+    }
+    Ok((train, valid, split + "."))
+}
+
+/// All texts anew: whole near-duplicate groups on one side, as many validation texts as before.
+fn by_group(train: Vec<Row>, valid: Vec<Row>) -> Split {
+    let wanted = valid.len();
+    let mut seen = HashSet::new();
+    let all: Vec<Row> =
+        train.into_iter().chain(valid).filter(|(_, text)| seen.insert(text.clone())).collect();
+    let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
+    let of = groups::near_duplicates(&texts);
+    let chosen = groups::split(&texts, &of, wanted);
+    let mut sizes = vec![0_usize; of.iter().max().map_or(0, |last| last + 1)];
+    of.iter().for_each(|&group| sizes[group] += 1);
+    let split = format!(
+        "Texts that share {} words in a row are of one group: {} groups of {} texts, {} of them larger than one text, the largest {}; whole groups stand on one side.",
+        groups::RUN,
+        sizes.len(),
+        all.len(),
+        sizes.iter().filter(|&&size| size > 1).count(),
+        sizes.iter().max().copied().unwrap_or(0),
+    );
+    let (valid, train): (Vec<_>, Vec<_>) =
+        all.into_iter().zip(chosen).partition(|(_, chosen)| *chosen);
+    let rows = |part: Vec<(Row, bool)>| part.into_iter().map(|(row, _)| row).collect();
+    (rows(train), rows(valid), split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        let row = |i: usize| {
+            (["a", "b"][usize::from(i.is_multiple_of(5))].to_owned(), format!("text {i}"))
+        };
+        Task {
+            name: "t".into(),
+            classes: vec!["a".into(), "b".into()],
+            train: (0..100).map(row).collect(),
+            valid: (100..120).map(row).collect(),
+            vectors: Vec::new(),
+            inputs: Inputs { train: String::new(), valid: String::new(), vectors: None },
+            split: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_share_is_taken_of_every_class_and_grows() {
+        let task = task();
+        let (all, none) = task.share(100, 3);
+        assert_eq!((all.len(), none.len()), (100, 0));
+        let (some, rest) = task.share(25, 3);
+        assert_eq!((some.len(), rest.len()), (25, 75));
+        assert_eq!(some.iter().filter(|(label, _)| label == "b").count(), 5);
+        let (few, _) = task.share(5, 3);
+        assert_eq!(few.iter().filter(|(label, _)| label == "b").count(), 2, "two are the least");
+        assert!(few.iter().all(|row| some.contains(row)));
+        assert_ne!(few, task.share(5, 4).0);
+    }
+
+    #[test]
+    fn the_split_by_group_shares_no_run_of_words() {
+        let data = tempfile::tempdir().unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/commands");
+        std::fs::create_dir(data.path().join("commands")).unwrap();
+        for (from, to) in [("train.tsv", "train.tsv"), ("test.tsv", "valid.tsv")] {
+            std::fs::copy(shipped.join(from), data.path().join("commands").join(to)).unwrap();
+        }
+        let plain = Task::read(data.path(), "commands", None).unwrap();
+        let task = Task::read(data.path(), "commands-groups", None).unwrap();
+        let side = |rows: &[Row]| -> HashSet<String> {
+            rows.iter().flat_map(|(_, text)| groups::runs(text)).collect()
+        };
+        assert!(!side(&plain.train).is_disjoint(&side(&plain.valid)), "or this tests nothing");
+        assert!(side(&task.train).is_disjoint(&side(&task.valid)));
+        assert_eq!(task.valid.len(), plain.valid.len());
+        assert_eq!(task.train.len() + task.valid.len(), plain.train.len() + plain.valid.len());
+    }
+}
