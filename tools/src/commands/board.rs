@@ -341,8 +341,9 @@ fn waiting(client: &mut Client<Port>, about: &About) -> Result<ModelId, BoardErr
     let spare = about.active_slot.map_or(0, |slot| 1 - slot.min(1));
     let slot = client.slot(spare)?;
     match Fault::from_number(slot.fault) {
-        None | Some(Fault::SlotInactive) => Ok(slot.id),
-        Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => {
+        Some(Fault::SlotInactive) => Ok(slot.id),
+        // Without a fault it is the model before the one in use.
+        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => {
             Err(BoardError::NothingPut)
         }
         Some(fault) => Err(BoardError::Refused(fault)),

@@ -34,7 +34,7 @@ pub struct Options {
     /// The emulated board
     #[arg(long, default_value = "mps2-an386")]
     board: String,
-    /// The model file that the board has [default: the demo's]
+    /// The model file that the board has [default: the tests' with every back end]
     #[arg(long)]
     model: Option<PathBuf>,
     /// Seed of the frames
@@ -52,7 +52,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let model = match &options.model {
         Some(model) => model.clone(),
         None => {
-            let [_, demo] = default_models(repo)?;
+            let [_, demo] = default_models(repo);
             demo
         }
     };
