@@ -16,5 +16,6 @@ pub mod memory;
 pub mod nor;
 pub mod pl011;
 mod register;
+mod sleep;
 pub mod stop;
 pub mod systick;

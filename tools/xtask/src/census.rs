@@ -44,8 +44,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let model = match &options.model {
         Some(model) => model.clone(),
         None => {
-            let [_, demo] = default_models(repo);
-            demo
+            let [_, commands] = default_models(repo);
+            commands
         }
     };
     println!(

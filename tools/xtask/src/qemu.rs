@@ -1,6 +1,6 @@
 //! Boots an image on an emulated board and talks to it over its serial port.
 
-use crate::boards::{BOARDS, Board, Port};
+use crate::boards::{BOARDS, Board, Pace, Port};
 use crate::firmware::Info;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<u8> {
         board.format(&flash, options.model.as_deref())?;
     }
     let port = options.tcp.map_or(Port::Streams, Port::Listen);
-    let mut command = board.emulator(&options.image, &flash, port)?;
+    let mut command = board.emulator(&options.image, &flash, port, Pace::Counted)?;
     // Lines go through a pipe: on a terminal QEMU would switch echo and line editing off.
     let mut child =
         command.stdin(Stdio::piped()).spawn().with_context(|| started(board, &command))?;
@@ -113,7 +113,7 @@ impl Device {
         let folder = tempfile::tempdir()?;
         let flash = folder.path().join("flash");
         board.format(&flash, model)?;
-        let mut command = board.emulator(image, &flash, Port::Streams)?;
+        let mut command = board.emulator(image, &flash, Port::Streams, Pace::Counted)?;
         let booted = Instant::now();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| started(board, &command))?;
@@ -250,8 +250,16 @@ impl Remote {
     /// # Errors
     /// When the emulator cannot start.
     pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
+        Self::boot_at(board, image, flash, Pace::Free)
+    }
+
+    /// Likewise, at a chosen pace.
+    ///
+    /// # Errors
+    /// As [`Self::boot`].
+    pub fn boot_at(board: &Board, image: &Path, flash: &Path, pace: Pace) -> Result<Self> {
         let port = free_port()?;
-        let mut command = board.emulator(image, flash, Port::Listen(port))?;
+        let mut command = board.emulator(image, flash, Port::Listen(port), pace)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| started(board, &command))?;
         Ok(Self { child, port })
