@@ -178,13 +178,7 @@ impl Board {
     ///
     /// # Errors
     /// When the emulator is not there.
-    pub fn emulator(
-        &self,
-        image: &Path,
-        flash: &Path,
-        port: Port,
-        pace: Pace,
-    ) -> Result<Command> {
+    pub fn emulator(&self, image: &Path, flash: &Path, port: Port, pace: Pace) -> Result<Command> {
         // QEMU splits options at commas and takes a doubled one as itself.
         let file = flash.display().to_string().replace(',', ",,");
         let serial = match port {

@@ -11,6 +11,7 @@ mod elf;
 mod firmware;
 mod fuzz;
 mod gate;
+mod hw;
 mod parity;
 mod powercut;
 mod qemu;

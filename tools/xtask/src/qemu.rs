@@ -90,7 +90,6 @@ pub struct Device {
     child: Child,
     port: ChildStdin,
     lines: Receiver<String>,
-    booted: Instant,
     /// Where its flash is kept, if nobody else keeps it.
     _flash: Option<TempDir>,
 }
@@ -114,7 +113,6 @@ impl Device {
         let flash = folder.path().join("flash");
         board.format(&flash, model)?;
         let mut command = board.emulator(image, &flash, Port::Streams, Pace::Counted)?;
-        let booted = Instant::now();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| started(board, &command))?;
         let port = child.stdin.take().context("the port is a pipe")?;
@@ -129,7 +127,7 @@ impl Device {
                 }
             }
         });
-        Ok(Self { child, port, lines, booted, _flash: Some(folder) })
+        Ok(Self { child, port, lines, _flash: Some(folder) })
     }
 
     /// Sends bytes as they are.
@@ -189,11 +187,6 @@ impl Device {
             ensure!(code == 0, "the board ended with code {code}");
         }
         Ok(())
-    }
-
-    /// Time since the emulator was started.
-    pub fn age(&self) -> Duration {
-        self.booted.elapsed()
     }
 
     /// Waits for the board to end by itself and returns its exit code.
