@@ -46,8 +46,9 @@ pub fn serve<E: Engine>(
     let chip = init(settings);
     // SAFETY: nothing else uses pins: all that `init` gave stays here.
     let (from, to) = unsafe { (AnyPin::steal(from), AnyPin::steal(to)) };
+    let (received, to_send) = (&raw mut RECEIVED, &raw mut TO_SEND);
     // SAFETY: the core's peripherals were there to take, so this is the only time.
-    let (received, to_send) = unsafe { (&mut *(&raw mut RECEIVED), &mut *(&raw mut TO_SEND)) };
+    let (received, to_send) = unsafe { (&mut *received, &mut *to_send) };
     // 115200 baud, 8 data bits, no parity, one stop bit.
     let port = Port(BufferedUarte::new(
         chip.UARTE0,

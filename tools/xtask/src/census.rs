@@ -41,7 +41,6 @@ pub struct Options {
 /// # Errors
 /// When a board does not build, or an emulated one does not answer; the message names all of them.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    setup::ensure(repo, &setup::ALL_TARGETS)?;
     let model = match &options.model {
         Some(model) => model.clone(),
         None => {
@@ -75,6 +74,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 
 /// The row of a board that an emulator runs.
 fn run_on(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
+    setup::ensure(repo, &[board.target])?;
     let image = board.build(repo)?;
     let mut device = Device::boot_on(board, &image, Some(model))?;
     device.greeting(board)?;
@@ -98,6 +98,7 @@ fn run_on(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
 
 /// The row of a board that is only built.
 fn built(repo: &Repo, name: &str, core: &str, target: &str, engine: &str) -> Result<String> {
+    setup::ensure(repo, &[target])?;
     let package = format!("qdllm-{name}");
     let program =
         Program { package: &package, name: &package, target, profile: "release", features: None };

@@ -41,8 +41,9 @@ pub fn take(mut flash: FlashStorage<'static>) -> Option<(Mirror, &'static mut Me
         return None;
     }
     TAKEN.store(true, Ordering::Relaxed);
+    let (copy, memory) = (&raw mut COPY, &raw mut MEMORY);
     // SAFETY: this is the only time, as was checked; there is one core, and no interrupt comes here.
-    let (copy, memory) = unsafe { (&mut *(&raw mut COPY), &mut *(&raw mut MEMORY)) };
+    let (copy, memory) = unsafe { (&mut *copy, &mut *memory) };
     flash.read(SLOTS, &mut copy.0).ok()?;
     Some((Mirror { flash }, memory))
 }
