@@ -143,8 +143,9 @@ impl Read for Line {
 
 #[cfg(unix)]
 impl Write for Line {
+    /// What nobody takes is lost, as on a line.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, io::Error> {
-        io::Write::write(&mut self.tty, bytes)
+        Ok(io::Write::write(&mut self.tty, bytes).unwrap_or(bytes.len()))
     }
 
     fn flush(&mut self) -> Result<(), io::Error> {

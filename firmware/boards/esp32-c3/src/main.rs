@@ -12,7 +12,7 @@ use esp_hal::time::Instant;
 use esp_hal::uart::{Config, Uart};
 use esp_hal::{Blocking, Config as ChipConfig, main};
 use esp_storage::FlashStorage;
-use mirror::{Mirror, SLOT_BYTES};
+use mirror::SLOT_BYTES;
 use qdllm_app::{About, End, Layout, Memory, Meter, run};
 
 esp_bootloader_esp_idf::esp_app_desc!();

@@ -38,13 +38,17 @@ pub fn send(
                 bar.finish_and_clear();
                 return Ok((client, id));
             }
-            Err(error @ BoardError::Lost { .. }) if again < AGAIN => {
-                again += 1;
-                std::thread::sleep(Duration::from_millis(500));
-                match connect() {
-                    Ok(new) => client = new,
-                    Err(_) if again < AGAIN => {}
-                    Err(_) => return Err(error.into()),
+            Err(error @ BoardError::Lost { .. }) => {
+                // What this transfer came to is said, not what a dead connection gives after it.
+                let mut new = None;
+                while new.is_none() && again < AGAIN {
+                    again += 1;
+                    std::thread::sleep(Duration::from_millis(500));
+                    new = connect().ok();
+                }
+                match new {
+                    Some(new) => client = new,
+                    None => return Err(error.into()),
                 }
             }
             Err(error) => return Err(error.into()),
