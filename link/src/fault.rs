@@ -58,6 +58,8 @@ pub enum Fault {
     NothingBefore,
     /// 146: the flash did not take what was written, or cannot be written on this board.
     Flash,
+    /// 147: the model came before the one in use, so no start would choose it.
+    Older,
     /// 150: the model carries no signature, and this board asks for one.
     Unsigned,
     /// 151: the model is signed with another key than the board's.
@@ -97,7 +99,7 @@ const MODEL: [Error; 23] = [
 
 impl Fault {
     /// Every fault that is not the runtime's.
-    pub const OWN: [Self; 27] = [
+    pub const OWN: [Self; 28] = [
         Self::LineTooLong,
         Self::NotUtf8,
         Self::FrameDamaged,
@@ -121,6 +123,7 @@ impl Fault {
         Self::OtherModel,
         Self::NothingBefore,
         Self::Flash,
+        Self::Older,
         Self::Unsigned,
         Self::OtherKey,
         Self::BadSignature,
@@ -154,6 +157,7 @@ impl Fault {
             Self::OtherModel => 144,
             Self::NothingBefore => 145,
             Self::Flash => 146,
+            Self::Older => 147,
             Self::Unsigned => 150,
             Self::OtherKey => 151,
             Self::BadSignature => 152,
@@ -202,6 +206,7 @@ impl fmt::Display for Fault {
             Self::OtherModel => "another model is meant",
             Self::NothingBefore => "no earlier model to go back to",
             Self::Flash => "flash cannot be written",
+            Self::Older => "model came before the one in use; go back to it or put it again",
             Self::Unsigned => "model is not signed",
             Self::OtherKey => "model is signed with another key",
             Self::BadSignature => "signature is wrong",

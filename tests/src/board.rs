@@ -81,26 +81,103 @@ pub fn start(model: Option<Vec<u8>>, about: fn(About) -> About) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
-        let views = Bump::new();
-        let mut flash = MockFlash::<4, 4096>::new(&views, 2 * SLOT_BYTES as usize);
-        if let Some(model) = model {
-            provision(&mut flash, &model);
-        }
-        let about = about(About::new("host", Layout::pair(0, SLOT_BYTES)));
-        let mut memory = Memory::new(Scratch::new());
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { return };
-            let mut port = Connection(stream);
-            loop {
-                match run(&mut port, &mut flash, &mut Steady, &mut memory, &about) {
-                    Ok(ended) if ended.by == End::Reset => memory = Memory::new(Scratch::new()),
-                    Ok(ended) if ended.by == End::Quit => {}
-                    _ => break,
-                }
-            }
-        }
+        let streams = listener.incoming().map_while(Result::ok).map(Connection);
+        serve(model, about, streams);
     });
     address
+}
+
+/// A board that serves one port after the other until there are no more.
+fn serve<P: Read + Write>(
+    model: Option<Vec<u8>>,
+    about: fn(About) -> About,
+    ports: impl Iterator<Item = P>,
+) {
+    let views = Bump::new();
+    let mut flash = MockFlash::<4, 4096>::new(&views, 2 * SLOT_BYTES as usize);
+    if let Some(model) = model {
+        provision(&mut flash, &model);
+    }
+    let about = about(About::new("host", Layout::pair(0, SLOT_BYTES)));
+    let mut memory = Memory::new(Scratch::new());
+    for mut port in ports {
+        loop {
+            match run(&mut port, &mut flash, &mut Steady, &mut memory, &about) {
+                Ok(ended) if ended.by == End::Reset => memory = Memory::new(Scratch::new()),
+                Ok(ended) if ended.by == End::Quit => {}
+                _ => break,
+            }
+        }
+    }
+}
+
+/// The board's end of a pair of pseudo terminals.
+#[cfg(unix)]
+struct Line {
+    tty: serialport::TTYPort,
+    /// Bytes until somebody pulls the cable.
+    left: usize,
+}
+
+#[cfg(unix)]
+impl ErrorType for Line {
+    type Error = io::Error;
+}
+
+#[cfg(unix)]
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, io::Error> {
+        while self.left > 0 {
+            match io::Read::read(&mut self.tty, buffer) {
+                Ok(count) => {
+                    self.left = self.left.saturating_sub(count);
+                    return Ok(count);
+                }
+                // Nobody has the other end open, or nobody speaks.
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
+            }
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(unix)]
+impl Write for Line {
+    /// What nobody takes is lost, as on a line.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, io::Error> {
+        Ok(io::Write::write(&mut self.tty, bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> Result<(), io::Error> {
+        Ok(())
+    }
+}
+
+/// A pair of pseudo terminals: one end, and the name of the other, which nobody has open.
+///
+/// # Panics
+/// When the system has none.
+#[cfg(unix)]
+pub fn line() -> (serialport::TTYPort, String) {
+    use serialport::SerialPort as _;
+    let (tty, other) = serialport::TTYPort::pair().expect("a pair of terminals");
+    let name = other.name().expect("a terminal has a name");
+    (tty, name)
+}
+
+/// Starts a board at a serial line and returns the name of the device at the host's end. After `bytes`
+/// bytes from the host the line is gone.
+///
+/// # Panics
+/// When the system has no pseudo terminals.
+#[cfg(unix)]
+pub fn start_serial(model: Vec<u8>, bytes: usize) -> String {
+    let (tty, name) = line();
+    std::thread::spawn(move || {
+        let about: fn(About) -> About = |about| about.with_ahead_bytes(2048);
+        serve(Some(model), about, std::iter::once(Line { tty, left: bytes }));
+    });
+    name
 }
 
 /// A valid model of about `bytes` bytes: the frozen one with a long account of where it comes from.

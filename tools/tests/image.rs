@@ -309,3 +309,53 @@ fn a_missing_tool_is_named_with_what_to_do() {
         assert!(expected.iter().all(|part| stderr.contains(part)), "{stderr}");
     }
 }
+
+/// A folder with the few programs that the script needs, and no other.
+#[cfg(unix)]
+fn few_programs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["sh", "dirname", "realpath"] {
+        let found = ["/bin", "/usr/bin"].map(|place| Path::new(place).join(name));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+/// The runner of boards with a probe, as `cargo run` calls it.
+#[cfg(unix)]
+fn run_probe(arguments: &[&str], path: &Path, model: Option<&str>) -> (bool, String) {
+    let mut command = Command::new("/bin/sh");
+    command.arg(root().join("firmware/boards/run-probe.sh")).args(arguments);
+    command.env_clear().env("PATH", path).env("QDLLM_HW", env!("CARGO_BIN_EXE_qdllm-hw"));
+    command.envs(model.map(|model| ("QDLLM_MODEL", model)));
+    let output = command.output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn the_runner_of_boards_with_a_probe_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    // A blank in the name: it must arrive as one argument.
+    let image = folder.path().join("the image.elf");
+    fs::write(&image, elf(0, &[1; 64])).unwrap();
+    let image = image.display().to_string();
+    let programs = few_programs();
+    let (good, said) = run_probe(&["nrf52840-dk", &image], programs.path(), Some(&model()));
+    assert!(
+        !good && said.contains("probe-rs is not on PATH; install it with `cargo install"),
+        "{said}"
+    );
+    let (good, said) = run_probe(&["nrf52840-dk", &image], programs.path(), Some("no such.qdm"));
+    assert!(!good && said.contains("no such.qdm"), "{said}");
+    let (good, said) = run_probe(&["nrf52840-dk"], programs.path(), None);
+    assert!(!good && said.contains("usage: run-probe.sh BOARD IMAGE"), "{said}");
+    // With a probe-rs that does as it is told, the next step is named.
+    let probe = programs.path().join("probe-rs");
+    fs::write(&probe, "#!/bin/sh\nexit 0\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&probe, executable).unwrap();
+    let (good, said) = run_probe(&["nrf52840-dk", &image], programs.path(), None);
+    assert!(good && said.contains("flashed; for the console name"), "{said}");
+}

@@ -56,10 +56,10 @@ where
     {
         return Ok(under_way.received);
     }
-    let slot = boot.spare();
-    if complete(slots, slot, model, engine).is_ok() {
+    if in_use(boot, model) || complete(slots, boot, model, engine).is_ok() {
         return Ok(model.length);
     }
+    let slot = boot.spare();
     if model.length > slots.capacity(slot) {
         return Err(Fault::TooLarge);
     }
@@ -141,7 +141,9 @@ where
 {
     let under_way = transfer.filter(|transfer| id(&transfer.header) == model);
     let Some(Transfer { slot, header, received, .. }) = under_way else {
-        complete(slots, boot.spare(), model, engine).map_err(|_| Fault::NoTransfer)?;
+        if !in_use(boot, model) {
+            complete(slots, boot, model, engine).map_err(|_| Fault::NoTransfer)?;
+        }
         return Ok(model.length);
     };
     if received < header.length {
@@ -180,11 +182,22 @@ where
     if found.versions.version < floor(boot) { Err(Fault::TooOld) } else { Ok(found) }
 }
 
-/// Whether a slot holds this model whole and not given up.
+/// Whether this is the model in use.
+pub(crate) fn in_use(boot: &Boot<'_>, model: ModelId) -> bool {
+    boot.active.as_ref().is_some_and(|active| id(&active.header) == model)
+}
+
+/// Whether a start would choose the model of this header rather than the one in use. The one before
+/// lies in its slot whole and confirmed, too, but has the lower number: it must be put again.
+pub(crate) fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
+    boot.active.as_ref().is_none_or(|active| header.sequence > active.header.sequence)
+}
+
+/// Whether the spare slot holds this model whole, not given up, and newer than the one in use.
 #[inline(never)]
 fn complete<'m, F, E>(
     slots: &Slots<'_, F>,
-    slot: usize,
+    boot: &Boot<'m>,
     model: ModelId,
     engine: &E,
 ) -> Result<(), Fault>
@@ -192,8 +205,10 @@ where
     F: SlotFlash<'m>,
     E: Engine,
 {
+    let slot = boot.spare();
     let (header, marks) = slots.header(slot)?;
-    if id(&header) != model || !marks.has(Mark::Complete) || marks.has(Mark::Rejected) {
+    let whole = marks.has(Mark::Complete) && !marks.has(Mark::Rejected);
+    if id(&header) != model || !whole || !is_newer(boot, &header) {
         return Err(Fault::OtherModel);
     }
     slots.found(slot, header, marks, engine).map(drop)

@@ -3,7 +3,7 @@
 use crate::boot::Boot;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
-use crate::put::{acceptable, floor, id};
+use crate::put::{acceptable, floor, id, in_use, is_newer};
 use crate::slots::{Found, Slots};
 use qdllm_link::Fault;
 use qdllm_link::message::ModelId;
@@ -14,7 +14,8 @@ use qdllm_link::slot::Mark;
 /// Everything is checked again: only bytes that are in flash now are ever activated.
 ///
 /// # Errors
-/// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], or what is wrong with the model.
+/// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
+/// use, or what is wrong with the model.
 pub(crate) fn activate<'m, F, E>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,
@@ -25,12 +26,15 @@ where
     F: SlotFlash<'m>,
     E: Engine,
 {
-    if boot.active.as_ref().is_some_and(|active| id(&active.header) == model) {
+    if in_use(boot, model) {
         return Ok(false);
     }
     let found = acceptable(slots, boot, boot.spare(), model, engine)?;
     if !found.marks.has(Mark::Complete) {
         return Err(Fault::SlotIncomplete);
+    }
+    if !is_newer(boot, &found.header) {
+        return Err(Fault::Older);
     }
     if !found.marks.has(Mark::Activated) {
         slots.mark(found.slot, Mark::Activated)?;

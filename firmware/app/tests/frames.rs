@@ -10,7 +10,7 @@
 mod common;
 
 use bumpalo::Bump;
-use common::{Board, OLD, TEXT, framed, id, new_model, provision, responses, update};
+use common::{Board, OLD, TEXT, framed, id, new_model, provision, renamed, responses, update};
 use qdllm_app::mock::MockFlash;
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request};
@@ -194,7 +194,7 @@ fn doubled_and_reordered_frames_of_an_update_still_give_the_new_model() {
 
 #[test]
 fn chunks_out_of_order_say_where_to_go_on() {
-    let new = new_model();
+    let (new, other) = (new_model(), renamed(b"lamps"));
     let views = Bump::new();
     let mut flash = MockFlash::<4, 512>::new(&views, 2 * SLOT);
     provision(&mut flash, 0, OLD, 1);
@@ -211,7 +211,9 @@ fn chunks_out_of_order_say_where_to_go_on() {
         Request::Chunk { offset: 128, data: &new[128..130] },
         Request::Finish(id(&new)),
         Request::Begin(id(&new)),
+        // In use: nothing to send.
         Request::Begin(id(OLD)),
+        Request::Begin(id(&other)),
     ]);
     let expected = [
         "Fault { number: 140, expected: 0 }",
@@ -224,6 +226,7 @@ fn chunks_out_of_order_say_where_to_go_on() {
         "Fault { number: 142, expected: 128 }",
         "Fault { number: 141, expected: 128 }",
         "Received(128)",
+        &format!("Received({})", OLD.len()),
         "Received(0)",
     ];
     assert_eq!(answers, expected);

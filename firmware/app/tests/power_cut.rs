@@ -29,13 +29,16 @@ struct Tally {
 const REPEATED: u64 = 16;
 
 /// Cuts an update of a board that has the old model, in slot `at`, at every step: between two bytes,
-/// or `torn` within one.
-fn every_cut<const W: usize, const E: usize>(at: u32, torn: bool) -> Tally {
+/// or `torn` within one. `again`: the new model lies in the other slot already, from before the old one.
+fn every_cut<const W: usize, const E: usize>(at: u32, torn: bool, again: bool) -> Tally {
     let new = new_model();
     let input = frames(&update(&new, 512));
     let ground = Bump::new();
     let mut flash = MockFlash::<W, E>::new(&ground, 2 * SLOT_BYTES as usize);
-    provision(&mut flash, at, OLD, 1);
+    provision(&mut flash, at, OLD, 2);
+    if again {
+        provision(&mut flash, SLOT_BYTES - at, &new, 1);
+    }
     let whole = {
         let views = Bump::new();
         let mut board = Board::new(flash.with_views(&views), SLOT_BYTES);
@@ -97,8 +100,12 @@ fn every_cut<const W: usize, const E: usize>(at: u32, torn: bool) -> Tally {
 }
 
 fn holds<const W: usize, const E: usize>(at: u32) {
+    holds_where::<W, E>(at, false);
+}
+
+fn holds_where<const W: usize, const E: usize>(at: u32, again: bool) {
     for torn in [false, true] {
-        let tally = every_cut::<W, E>(at, torn);
+        let tally = every_cut::<W, E>(at, torn, again);
         println!("writes of {W}, sectors of {E}, old model at {at}, torn {torn}: {tally:?}");
         assert_eq!(tally.cuts, tally.old + tally.new);
         assert!(tally.old > 1500, "{tally:?}");
@@ -122,6 +129,11 @@ fn writes_of_4_the_other_way_round() {
 #[test]
 fn writes_of_1_and_one_sector_a_slot() {
     holds::<1, 2048>(0);
+}
+
+#[test]
+fn a_model_that_comes_back_over_itself() {
+    holds_where::<4, 1024>(0, true);
 }
 
 #[test]

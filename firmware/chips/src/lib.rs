@@ -6,6 +6,8 @@ pub mod cmsdk;
 #[cfg(all(feature = "app", not(armv6m)))]
 pub mod cycles;
 #[cfg(feature = "app")]
+pub mod device;
+#[cfg(feature = "app")]
 pub mod emulated;
 #[cfg(feature = "app")]
 pub mod kept;
@@ -14,7 +16,10 @@ pub mod mapped;
 pub mod memory;
 #[cfg(feature = "app")]
 pub mod nor;
+#[cfg(feature = "nrf")]
+pub mod nrf;
 pub mod pl011;
 mod register;
+mod sleep;
 pub mod stop;
 pub mod systick;

@@ -3,6 +3,7 @@
 //! Nothing here may panic, whatever the bytes. `cargo xtask fuzz` runs the targets; `cargo test` in this
 //! folder replays `corpus/`.
 
+pub mod board;
 pub mod mutate;
 pub mod seeds;
 
@@ -137,6 +138,11 @@ mod tests {
     #[test]
     fn the_corpus_of_qasm_holds() {
         replay("qasm", qasm);
+    }
+
+    #[test]
+    fn the_corpus_of_board_holds() {
+        replay("board", board::board);
     }
 
     #[test]

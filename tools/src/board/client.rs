@@ -25,6 +25,8 @@ pub struct Client<L> {
     /// Whether anything at all arrived, and whether a frame did.
     any: bool,
     frames: bool,
+    /// Whether a whole frame arrived that is no answer.
+    echoes: bool,
     /// How long an answer may take.
     pub patience: Duration,
 }
@@ -99,8 +101,8 @@ impl<L: Link> Client<L> {
     /// A client over a link that the user knows as `name`.
     pub fn new(link: L, name: &str) -> Self {
         let heard = Vec::new();
-        let (any, frames, patience) = (false, false, PATIENCE);
-        Self { link, name: name.to_owned(), number: 0, heard, any, frames, patience }
+        let (any, frames, echoes, patience) = (false, false, false, PATIENCE);
+        Self { link, name: name.to_owned(), number: 0, heard, any, frames, echoes, patience }
     }
 
     /// The link itself.
@@ -240,12 +242,16 @@ impl<L: Link> Client<L> {
                 let mut part: Vec<u8> = self.heard.drain(..=end).collect();
                 part.pop();
                 let decoded = cobs::decode(&mut part).filter(|frame| frame.len() >= 5);
-                if let Some(sealed) = decoded.map(|frame| frame.to_vec())
-                    && frame::open::<Response<'_>>(&sealed)
-                        .map_or_else(|(_, fault)| fault != Fault::FrameDamaged, |_| true)
-                {
-                    self.frames = true;
-                    return Ok(Some(sealed));
+                let Some(sealed) = decoded.map(|frame| frame.to_vec()) else { continue };
+                let opened = frame::open::<Response<'_>>(&sealed).map(drop);
+                match opened {
+                    Err((_, Fault::FrameDamaged)) => {}
+                    // Not an answer, although whole: a port that sends back what it is sent does this.
+                    Err((_, Fault::UnknownMessage)) => self.echoes |= !self.frames,
+                    _ => {
+                        self.frames = true;
+                        return Ok(Some(sealed));
+                    }
                 }
             }
             let wait = until.saturating_duration_since(Instant::now());
@@ -261,10 +267,11 @@ impl<L: Link> Client<L> {
 
     /// What silence means: a board that answered before is lost, another never was one.
     pub(super) fn silent(&self) -> BoardError {
-        let what = match (self.frames, self.any) {
-            (true, _) => return self.lost(""),
-            (false, true) => "what it sends is nothing that a qdllm board says",
-            (false, false) => "nothing answers",
+        let what = match (self.frames, self.echoes, self.any) {
+            (true, ..) => return self.lost(""),
+            (false, true, _) => "it only sends back what it is sent",
+            (false, false, true) => "what it sends is nothing that a qdllm board says",
+            (false, false, false) => "nothing answers",
         };
         BoardError::NotOurs { name: self.name.clone(), what }
     }

@@ -113,7 +113,10 @@ pub enum BoardError {
     )]
     WentBack(Fault),
     /// There is nothing in the other slot.
-    #[error("the other slot holds no complete model: put one first (qdllm-hw board put MODEL)")]
+    #[error(
+        "the other slot holds no new model: put one first (qdllm-hw board put MODEL), or go back to \
+         the one before (qdllm-hw board rollback)"
+    )]
     NothingPut,
 }
 

@@ -99,13 +99,14 @@ fn send<L: Link>(
     model: ModelId,
     progress: &mut dyn FnMut(u32),
 ) -> Result<(), BoardError> {
-    let mut acknowledged = client.received(&Request::Begin(model))?;
-    let mut next = acknowledged;
-    // Number and length on the wire of what is not answered yet.
-    let mut open: VecDeque<(u16, usize)> = VecDeque::new();
+    // Number and length on the wire of what is not answered yet. The first chunks follow begin at
+    // once, so that the first erasure takes no time of the line; where a transfer is taken up again
+    // they are there already, and left alone.
+    let mut open = VecDeque::from([(client.send(&Request::Begin(model))?, ENVELOPE)]);
+    let mut acknowledged = None;
+    let mut next = 0;
     let mut tries = 0;
-    progress(acknowledged);
-    while acknowledged < model.length {
+    while acknowledged < Some(model.length) {
         while let Some(data) = chunk(file, next) {
             // The board works on the first; the others lie in its port meanwhile.
             let waiting: usize = open.iter().skip(1).map(|(_, length)| length).sum();
@@ -117,8 +118,9 @@ fn send<L: Link>(
             next += data.len() as u32;
         }
         match answer(client, &mut open)? {
-            Step::Received(bytes) if bytes > acknowledged => {
-                acknowledged = bytes;
+            Step::Received(bytes) if Some(bytes) > acknowledged => {
+                acknowledged = Some(bytes);
+                next = next.max(bytes);
                 tries = 0;
                 progress(bytes);
             }
@@ -130,8 +132,8 @@ fn send<L: Link>(
                 }
                 // The board says where it stands.
                 open.clear();
-                acknowledged = client.received(&Request::Begin(model))?;
-                next = acknowledged;
+                next = client.received(&Request::Begin(model))?;
+                acknowledged = Some(next);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `boards`: builds every board's firmware, runs those that an emulator runs, and prints the table of
 //! firmware/README.md.
 
-use crate::boards::BOARDS;
+use crate::boards::{BOARDS, Board};
 use crate::demo::cost;
 use crate::elf::flash_bytes;
 use crate::firmware::{Info, Program};
@@ -10,24 +10,25 @@ use crate::qemu::Device;
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const TOPIC: &str = "boards";
 
-/// Boards whose firmware nothing here can run: name and target.
-const BUILT_ONLY: [(&str, &str); 4] = [
-    ("microbit-v2", "thumbv7em-none-eabihf"),
-    ("nrf52840-dk", "thumbv7em-none-eabihf"),
-    ("nucleo-f446", "thumbv7em-none-eabihf"),
-    ("pico2", "thumbv8m.main-none-eabihf"),
+/// Boards whose firmware nothing here can run: name, core, target and back end.
+const BUILT_ONLY: [(&str, &str, &str, &str); 5] = [
+    ("esp32-c3", "RISC-V RV32IMC", "riscv32imc-unknown-none-elf", "statevector i16"),
+    ("microbit-v2", "Cortex-M4F", "thumbv7em-none-eabihf", "statevector f32"),
+    ("nrf52840-dk", "Cortex-M4F", "thumbv7em-none-eabihf", "statevector f32"),
+    ("nucleo-f446", "Cortex-M4F", "thumbv7em-none-eabihf", "statevector f32"),
+    ("pico2", "Cortex-M33", "thumbv8m.main-none-eabihf", "statevector f32"),
 ];
 
 /// Options of `cargo xtask boards`.
 #[derive(Args)]
 pub struct Options {
-    /// The model whose classification is measured [default: the demo's]
+    /// The model whose classification is measured [default: the tests' with every back end]
     #[arg(long)]
     model: Option<PathBuf>,
     /// Leaves out the boards that no emulator runs, whose HAL crates take minutes to build
@@ -35,60 +36,100 @@ pub struct Options {
     emulated: bool,
 }
 
-/// Runs the command.
+/// Runs the command. A board that fails does not stop the others.
 ///
 /// # Errors
-/// When a board does not build, or an emulated one does not answer.
+/// When a board does not build, or an emulated one does not answer; the message names all of them.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    setup::ensure(repo, &setup::ALL_TARGETS)?;
     let model = match &options.model {
         Some(model) => model.clone(),
         None => {
-            let [_, demo] = default_models(repo)?;
-            demo
+            let [_, commands] = default_models(repo);
+            commands
         }
     };
     println!(
         "| board | status | back end | program in flash | RAM: statics, deepest stack | one classification |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
+    let mut failed = Vec::new();
+    let mut row = |name: &'static str, row: Result<String>| match row {
+        Ok(row) => println!("{row}"),
+        Err(error) => {
+            say(TOPIC, format!("FAILED: {name}: {error:#}"));
+            failed.push(name);
+        }
+    };
     for board in &BOARDS {
         say(TOPIC, board.name);
-        let image = board.build(repo)?;
-        let mut device = Device::boot_on(board, &image, Some(&model))?;
-        device.greeting(board)?;
-        let bench = device.ask(":bench")?;
-        let said = device.ask(":info")?;
-        let info = Info::parse("info", &said)?;
-        device.finish(board)?;
-        let engine = said.split('\t').find_map(|field| field.strip_prefix("engine="));
-        println!(
-            "| `{}` ({}) | run under an emulator: {} | {} | {} bytes | {}, {} bytes | {} |",
-            board.name,
-            board.core,
-            if board.is_qemu() { "QEMU" } else { "rp2040js" },
-            engine.unwrap_or("?"),
-            flash_bytes(&image)?,
-            info.static_ram_bytes,
-            info.stack_bytes,
-            cost(&bench)
-        );
+        row(board.name, run_on(repo, board, &model));
     }
-    for (name, target) in BUILT_ONLY.into_iter().filter(|_| !options.emulated) {
+    for (name, core, target, engine) in BUILT_ONLY.into_iter().filter(|_| !options.emulated) {
         say(TOPIC, name);
-        let package = format!("qdllm-{name}");
-        let program = Program {
-            package: &package,
-            name: &package,
-            target,
-            profile: "release",
-            features: None,
-        };
-        let image = program.build(repo)?;
-        println!(
-            "| `{name}` | builds only | statevector f32 | {} bytes | | |",
-            flash_bytes(&image)?
-        );
+        row(name, built(repo, name, core, target, engine));
     }
+    ensure!(failed.is_empty(), "without a row: {}", failed.join(", "));
     Ok(())
+}
+
+/// The row of a board that an emulator runs.
+fn run_on(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
+    setup::ensure(repo, &[board.target])?;
+    let image = board.build(repo)?;
+    let mut device = Device::boot_on(board, &image, Some(model))?;
+    device.greeting(board)?;
+    let bench = device.ask(":bench")?;
+    let said = device.ask(":info")?;
+    let info = Info::parse("info", &said)?;
+    device.finish(board)?;
+    let engine = said.split('\t').find_map(|field| field.strip_prefix("engine="));
+    Ok(format!(
+        "| `{}` ({}) | run under an emulator: {} | {} | {} bytes | {}, {} bytes | {} |",
+        board.name,
+        board.core,
+        if board.is_qemu() { "QEMU" } else { "rp2040js" },
+        engine.context("no back end in `:info`")?,
+        flash_bytes(&image)?,
+        info.static_ram_bytes,
+        info.stack_bytes,
+        cost(&bench)
+    ))
+}
+
+/// The row of a board that is only built.
+fn built(repo: &Repo, name: &str, core: &str, target: &str, engine: &str) -> Result<String> {
+    setup::ensure(repo, &[target])?;
+    let package = format!("qdllm-{name}");
+    let program =
+        Program { package: &package, name: &package, target, profile: "release", features: None };
+    let image = program.build(repo)?;
+    let bytes = flash_bytes(&image)?;
+    Ok(format!(
+        "| `{name}` ({core}) | builds only | {engine} | {bytes} bytes | not run | not run |"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_of_a_board_has_a_row() {
+        let repo = Repo::find().expect("a checkout");
+        let folder = repo.firmware.join("boards");
+        let entries = std::fs::read_dir(folder).expect("the boards").flatten();
+        let mut folders: Vec<String> = entries
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        folders.sort();
+        let emulated = BOARDS.iter().map(|board| board.name);
+        let mut rows: Vec<&str> = emulated.chain(BUILT_ONLY.iter().map(|row| row.0)).collect();
+        rows.sort_unstable();
+        assert_eq!(folders, rows);
+        let readme = std::fs::read_to_string(repo.firmware.join("README.md")).expect("the table");
+        for name in rows {
+            assert!(readme.contains(&format!("| `{name}` (")), "{name} is not in README.md");
+        }
+    }
 }

@@ -1,10 +1,9 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
-use crate::boards::{self, Board, Engine};
+use crate::boards::{self, Board};
 use crate::elf::flash_bytes;
-use crate::firmware::Info;
-use crate::parity::{Answer, SHOWN, TOLERANCE, TOLERANCE_I16, on_device, on_host, on_host_i16};
-use crate::qemu::Device;
+use crate::hw::{self, Both, Link};
+use crate::parity::Answer;
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
@@ -59,9 +58,10 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             say(TOPIC, "building the firmware");
             board.build(repo)
         });
-        say(TOPIC, "building qdllm");
+        say(TOPIC, "building qdllm and qdllm-hw");
         let trainer =
             repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go();
+        let trainer = trainer.and_then(|()| hw::build(repo).map(drop));
         let image = bare.join().map_err(|_| anyhow::anyhow!("the set-up stopped"))?;
         trainer.and(image)
     })?;
@@ -76,7 +76,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             out.join("model.qdm")
         }
     };
-    let same = side_by_side(board, &image, &qdllm, &model)?;
+    let program = target.join("release/qdllm-hw");
+    let same = side_by_side(board, &image, [&program, &qdllm], &model)?;
     say(TOPIC, format!("done in {:.0} s", started.elapsed().as_secs_f32()));
     if !same {
         bail!("the device and the host do not agree");
@@ -84,55 +85,62 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Prints both sides' answers and what the device needed; says whether they agree.
-///
-/// A board that computes in 16-bit integers is held to both: the same integers here, digit by digit,
-/// and the exact circuit within [`TOLERANCE_I16`].
-fn side_by_side(board: &Board, image: &Path, qdllm: &Path, model: &Path) -> Result<bool> {
+/// Puts the model on an erased board with `qdllm-hw board`, prints both sides' answers and what the
+/// device needed; says whether they agree.
+fn side_by_side(
+    board: &Board,
+    image: &Path,
+    [program, qdllm]: [&Path; 2],
+    model: &Path,
+) -> Result<bool> {
     let texts = SENTENCES.map(str::to_owned);
-    let exact = on_host(qdllm, model, &texts)?;
-    let (twin, tolerance, digits) = match board.engine {
-        Engine::F32 => (on_host(qdllm, model, &texts)?, TOLERANCE, TOLERANCE),
-        Engine::I16 => (on_host_i16(model, &texts)?, TOLERANCE_I16, SHOWN),
-    };
-    let mut device = Device::boot_on(board, image, Some(model))?;
-    let ready = device.greeting(board)?;
-    let boot = device.age();
-    let answers = on_device(&mut device, &texts)?;
-    let info = Info::parse("info", &device.ask(":info")?)?;
-    let bench = device.ask(":bench")?;
-    device.finish(board)?;
+    let folder = tempfile::tempdir()?;
+    let flash = folder.path().join("flash");
+    board.format(&flash, None)?;
+    let link = Link::boot(program, board, image, &flash)?;
+    let since = Instant::now();
+    link.replace(model, true)?;
+    let put = since.elapsed();
+    let both = Both::ask(&link, board.engine, qdllm, model, &texts)?;
+    let (info, bench) = (link.info()?, link.bench()?);
 
     println!(
-        "\nThe same {} bytes of model on an emulated {} and on this machine:\n",
-        ready.model_bytes, board.core
+        "\nThe same {} bytes of model, put by qdllm-hw board on an emulated {}, and on this machine:\n",
+        info["model"]["bytes"], board.core
     );
     println!("{:<44} {:<24} {:<24}", "sentence", board.name, "host, exact circuit");
-    let mut differences = Vec::new();
-    for (i, text) in texts.iter().enumerate() {
-        let (answer, exact, twin) = (&answers[i], &exact[i], &twin[i]);
+    for ((text, answer), exact) in texts.iter().zip(&both.board).zip(&both.exact) {
         println!("{text:<44} {:<24} {:<24}", shown(answer), shown(exact));
-        let from_exact = (answer.class != exact.class || answer.largest_gap(exact) > tolerance)
-            .then(|| format!("{} against {}", shown(answer), shown(exact)));
-        let found = from_exact.or_else(|| answer.difference_within(twin, digits));
-        differences.extend(found.map(|difference| format!("{text:?}: {difference}")));
     }
-    let gap = answers.iter().zip(&exact).map(|(a, b)| a.largest_gap(b)).fold(0.0, f64::max);
-    println!("\nlargest difference of a probability  {gap:.1e} (allowed: {tolerance:.0e})");
+    println!(
+        "\nlargest difference of a probability  {:.1e} (allowed: {:.0e})",
+        both.gap(),
+        both.tolerance
+    );
     println!(
         "model in flash                       {} bytes, {} classes",
-        info.model_bytes, info.classes
+        info["model"]["bytes"], info["classes"]
     );
     println!("program in flash                     {} bytes", flash_bytes(image)?);
-    println!("RAM of the classifier                {} bytes", info.classifier_ram_bytes);
-    println!("RAM of the whole program             {} bytes of statics", info.static_ram_bytes);
-    println!("deepest stack                        {} bytes", info.stack_bytes);
-    println!("one classification                   {}", cost(&bench));
-    println!("boot of the emulator to ready        {:.2} s", boot.as_secs_f32());
-    for difference in &differences {
+    println!("RAM of the classifier                {} bytes", info["engine_ram_bytes"]);
+    println!("RAM of the whole program             {} bytes of statics", info["static_ram_bytes"]);
+    println!("deepest stack                        {} bytes", info["stack_bytes"]);
+    println!("one classification                   {}", counted(&bench));
+    println!("put, activated and in use after      {:.1} s", put.as_secs_f32());
+    for difference in &both.differences {
         println!("DIFFERS: {difference}");
     }
-    Ok(differences.is_empty())
+    Ok(both.differences.is_empty())
+}
+
+/// What the board counted of a classification.
+fn counted(bench: &serde_json::Value) -> String {
+    let units = ["instructions", "cycles", "microseconds"];
+    let counts = units.iter().filter_map(|unit| {
+        let count = bench[unit].as_u64().filter(|&count| count > 0)?;
+        Some(format!("{count} {unit}"))
+    });
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// The board's own measurement, in words.

@@ -74,8 +74,6 @@ impl Program<'_> {
 /// What the board's `ready` and `:info` lines say, in bytes.
 #[derive(Debug)]
 pub struct Info {
-    /// Classes of the model.
-    pub classes: u64,
     /// The model file's length.
     pub model_bytes: u64,
     /// All RAM of the classifier beside the stack.
@@ -103,7 +101,6 @@ impl Info {
             text.parse().with_context(|| format!("{name} in {line:?}"))
         };
         Ok(Self {
-            classes: value("classes")?,
             model_bytes: value("model_bytes")?,
             classifier_ram_bytes: value("classifier_ram_bytes")?,
             static_ram_bytes: value("static_ram_bytes")?,

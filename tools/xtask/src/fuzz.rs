@@ -1,4 +1,4 @@
-//! `fuzz`: runs the runtime's fuzz targets on the stable compiler.
+//! `fuzz`: runs the fuzz targets of the runtime and of the boards' app on the stable compiler.
 //!
 //! The compiler's coverage pass is asked for by codegen flags, which stable takes; the address sanitiser
 //! would need nightly, and code without `unsafe` gains little from it. New inputs of a run stay in the
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const TOPIC: &str = "fuzz";
 
 /// Every target; a folder of this name in `corpus/` is where it starts from.
-const TARGETS: [&str; 3] = ["model", "classify", "qasm"];
+const TARGETS: [&str; 4] = ["model", "classify", "qasm", "board"];
 
 /// What makes LLVM count edges and hand comparisons to libFuzzer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

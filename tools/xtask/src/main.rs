@@ -11,6 +11,7 @@ mod elf;
 mod firmware;
 mod fuzz;
 mod gate;
+mod hw;
 mod parity;
 mod powercut;
 mod qemu;
@@ -47,7 +48,7 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
-    /// Runs the runtime's fuzz targets on the stable compiler
+    /// Runs the fuzz targets of the runtime and of the boards' app on the stable compiler
     Fuzz(fuzz::Options),
     /// Builds the firmware of every board, runs the emulated ones and prints their table
     Boards(census::Options),

@@ -15,9 +15,6 @@ pub const TOLERANCE: f64 = 1e-4;
 /// The same for the circuit in 16-bit integers against the one in `f32`.
 pub const TOLERANCE_I16: f64 = 1e-3;
 
-/// What six decimals leave of a number.
-pub const SHOWN: f64 = 0.6e-6;
-
 /// One classified text, as either side gives it.
 #[derive(Debug)]
 pub struct Answer {
@@ -57,8 +54,11 @@ impl Answer {
         parse().with_context(|| format!("the board answered {line:?}"))
     }
 
-    /// Reads one JSON line of `qdllm classify --json`.
-    fn from_host(line: &str) -> Result<Self> {
+    /// Reads one JSON line of `qdllm classify --json` or `qdllm-hw board classify --json`.
+    ///
+    /// # Errors
+    /// When the line has another form.
+    pub fn from_host(line: &str) -> Result<Self> {
         let value: Value =
             serde_json::from_str(line).with_context(|| format!("the host answered {line:?}"))?;
         let parse = || {

@@ -1,6 +1,6 @@
 //! Boots an image on an emulated board and talks to it over its serial port.
 
-use crate::boards::{BOARDS, Board, Port};
+use crate::boards::{BOARDS, Board, Pace, Port};
 use crate::firmware::Info;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<u8> {
         board.format(&flash, options.model.as_deref())?;
     }
     let port = options.tcp.map_or(Port::Streams, Port::Listen);
-    let mut command = board.emulator(&options.image, &flash, port)?;
+    let mut command = board.emulator(&options.image, &flash, port, Pace::Counted)?;
     // Lines go through a pipe: on a terminal QEMU would switch echo and line editing off.
     let mut child =
         command.stdin(Stdio::piped()).spawn().with_context(|| started(board, &command))?;
@@ -90,7 +90,6 @@ pub struct Device {
     child: Child,
     port: ChildStdin,
     lines: Receiver<String>,
-    booted: Instant,
     /// Where its flash is kept, if nobody else keeps it.
     _flash: Option<TempDir>,
 }
@@ -113,8 +112,7 @@ impl Device {
         let folder = tempfile::tempdir()?;
         let flash = folder.path().join("flash");
         board.format(&flash, model)?;
-        let mut command = board.emulator(image, &flash, Port::Streams)?;
-        let booted = Instant::now();
+        let mut command = board.emulator(image, &flash, Port::Streams, Pace::Counted)?;
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| started(board, &command))?;
         let port = child.stdin.take().context("the port is a pipe")?;
@@ -129,7 +127,7 @@ impl Device {
                 }
             }
         });
-        Ok(Self { child, port, lines, booted, _flash: Some(folder) })
+        Ok(Self { child, port, lines, _flash: Some(folder) })
     }
 
     /// Sends bytes as they are.
@@ -191,11 +189,6 @@ impl Device {
         Ok(())
     }
 
-    /// Time since the emulator was started.
-    pub fn age(&self) -> Duration {
-        self.booted.elapsed()
-    }
-
     /// Waits for the board to end by itself and returns its exit code.
     ///
     /// # Errors
@@ -250,8 +243,16 @@ impl Remote {
     /// # Errors
     /// When the emulator cannot start.
     pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
+        Self::boot_at(board, image, flash, Pace::Free)
+    }
+
+    /// Likewise, at a chosen pace.
+    ///
+    /// # Errors
+    /// As [`Self::boot`].
+    pub fn boot_at(board: &Board, image: &Path, flash: &Path, pace: Pace) -> Result<Self> {
         let port = free_port()?;
-        let mut command = board.emulator(image, flash, Port::Listen(port))?;
+        let mut command = board.emulator(image, flash, Port::Listen(port), pace)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| started(board, &command))?;
         Ok(Self { child, port })

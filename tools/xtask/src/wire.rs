@@ -1,7 +1,7 @@
 //! A board's binary protocol from this side: one request, one answer, over any stream of bytes.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use qdllm_link::message::{ModelId, Request, Response};
+use qdllm_link::message::{ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, cobs, frame};
 use std::io::{Read, Write};
 
@@ -62,34 +62,49 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    /// Transfers a model file and lets the board use it from its next start on; `step` is called after
-    /// every answer of the board.
+    /// Transfers a model file into the slot that is not in use.
     ///
     /// # Errors
-    /// When the board refuses a step or is gone.
-    pub fn put(&mut self, file: &[u8], step: impl Fn()) -> Result<()> {
+    /// When the board refuses a step or is gone; says at which byte.
+    pub fn put(&mut self, file: &[u8]) -> Result<()> {
         let model = id(file)?;
-        let mut at = self.received(&Request::Begin(model))? as usize;
-        step();
+        let mut at = self.received(&Request::Begin(model)).context("begin")? as usize;
         while at < file.len() {
             let end = file.len().min(at + frame::CHUNK_BYTES);
             let chunk = Request::Chunk { offset: u32::try_from(at)?, data: &file[at..end] };
-            at = self.received(&chunk)? as usize;
-            step();
+            let answer = self.received(&chunk);
+            at = answer.with_context(|| format!("chunk at {at} of {}", file.len()))? as usize;
         }
-        self.received(&Request::Finish(model))?;
-        step();
+        self.received(&Request::Finish(model)).context("finish")?;
+        Ok(())
+    }
+
+    /// Lets the board use a model that was put, from the reset on that follows.
+    ///
+    /// # Errors
+    /// When the board refuses it or is gone.
+    pub fn activate(&mut self, model: ModelId) -> Result<()> {
         match self.ask(&Request::Activate(model))? {
-            Response::Switched { .. } => step(),
+            Response::Switched { .. } => Ok(()),
             other => bail!("activate was answered with {other:?}"),
         }
-        Ok(())
     }
 
     fn received(&mut self, request: &Request<'_>) -> Result<u32> {
         match self.ask(request)? {
             Response::Received(at) => Ok(at),
             other => bail!("a step of the transfer was answered with {other:?}"),
+        }
+    }
+
+    /// What a slot holds.
+    ///
+    /// # Errors
+    /// When the board does not answer.
+    pub fn slot(&mut self, slot: u8) -> Result<Slot> {
+        match self.ask(&Request::Slot(slot))? {
+            Response::Slot(slot) => Ok(slot),
+            other => bail!("slot was answered with {other:?}"),
         }
     }
 

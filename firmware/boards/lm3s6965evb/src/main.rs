@@ -12,8 +12,8 @@ use qdllm_chips::pl011::clock;
 use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS};
 use qdllm_runtime::ScratchI16;
 
-/// The board's first serial port.
-type Uart = qdllm_chips::pl011::Uart<0x4000_c000>;
+/// The board's first serial port, with its interrupt.
+type Uart = qdllm_chips::pl011::Uart<0x4000_c000, 5>;
 
 /// The register that lets the clocks of the UARTs run, and the bit of the first.
 const CLOCK_GATES: usize = 0x400f_e104;

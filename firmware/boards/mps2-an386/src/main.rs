@@ -10,8 +10,8 @@ use qdllm_chips::nor::RamNor;
 use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS};
 use qdllm_runtime::Scratch;
 
-/// The board's first serial port.
-type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000>;
+/// The board's first serial port, with its interrupt.
+type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000, 0>;
 
 #[allow(unsafe_code)]
 #[entry]

@@ -8,8 +8,9 @@ use cortex_m_rt::entry;
 use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
 use embassy_rp::{bind_interrupts, clocks, config, peripherals};
-use qdllm_app::{About, End, Layout, Memory, run};
+use qdllm_app::{About, Layout, Memory};
 use qdllm_chips::cycles::CycleMeter;
+use qdllm_chips::device;
 use qdllm_chips::mapped::Mapped;
 use qdllm_runtime::Scratch;
 
@@ -37,7 +38,7 @@ fn main() -> ! {
     let Some(core) = cortex_m::Peripherals::take() else { SCB::sys_reset() };
     let chip = embassy_rp::init(config::Config::default());
     // 115200 baud, 8 data bits, no parity, one stop bit.
-    let mut port = BufferedUart::new(
+    let port = BufferedUart::new(
         chip.UART0,
         chip.PIN_0,
         chip.PIN_1,
@@ -46,19 +47,12 @@ fn main() -> ! {
         RECEIVED,
         uart::Config::default(),
     );
-    let mut meter = CycleMeter::new(core.DCB, core.DWT, clocks::clk_sys_freq() / 1_000_000);
+    let meter = CycleMeter::new(core.DCB, core.DWT, clocks::clk_sys_freq() / 1_000_000);
     let flash = Flash::<_, Blocking, FLASH_BYTES>::new_blocking(chip.FLASH);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let mut flash = unsafe { Mapped::new(flash, FLASH_START) };
+    let flash = unsafe { Mapped::new(flash, FLASH_START) };
     let about = About::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
-    loop {
-        // A port that reports an error, such as a wrong stop bit, is simply served again.
-        if let Ok(ended) = run(&mut port, &mut flash, &mut meter, MEMORY, &about)
-            && ended.by == End::Reset
-        {
-            SCB::sys_reset()
-        }
-    }
+    device::serve(&about, port, flash, meter, MEMORY)
 }
 
 #[panic_handler]

@@ -14,8 +14,8 @@ use qdllm_runtime::{Error, Model, Prediction};
 /// The sentence: twelve words.
 const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
 
-/// The board's first serial port.
-type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000>;
+/// The board's first serial port, with its interrupt.
+type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000, 0>;
 
 /// All memory that the back ends write beside the stack.
 struct Memory {

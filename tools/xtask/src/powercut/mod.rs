@@ -1,21 +1,22 @@
 //! `powercut`: ends the emulator at random moments of model updates and starts it again on the flash
 //! that is left: the board must answer, with the old model or the new one.
 
+mod update;
+
 use crate::boards::{self, Board};
-use crate::qemu::{PATIENCE, Remote};
+use crate::qemu::Remote;
 use crate::repo::Repo;
 use crate::shell::say;
 use crate::wire::{Wire, id};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use qdllm_link::frame::CHUNK_BYTES;
 use qdllm_link::message::{ModelId, Request, Response};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use update::{Lengths, Moment, cut, whole};
 
 const TOPIC: &str = "powercut";
 
@@ -34,7 +35,7 @@ pub struct Options {
     /// The emulated board; its flash must be kept in a file
     #[arg(long, default_value = "mps2-an386")]
     board: String,
-    /// Two model files that replace each other [default: a frozen one and the demo's]
+    /// Two model files that replace each other [default: the two of the tests]
     #[arg(long, num_args = 2)]
     models: Vec<PathBuf>,
     /// Seed of the moments
@@ -50,33 +51,36 @@ struct Known {
     probability: f32,
 }
 
-/// Which model a board used after a cut.
+/// What was met in so many cuts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Starts that used the model from before the update.
     pub old: u32,
     /// Starts that used the new one.
     pub new: u32,
-    /// Cuts that came before the update was over.
-    pub during: u32,
+    /// Cuts in each phase of the update, in [`Phase`]'s order.
+    pub phases: [u32; 4],
+    /// Cuts that were followed by a second one in the start that came next.
+    pub again: u32,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When a start after a cut does not answer.
+/// When an update without a cut fails, or a start after a cut does not answer.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let board = boards::named(&options.board)?;
     let image = board.build(repo)?;
     let models = match &options.models[..] {
         [a, b] => [a.clone(), b.clone()],
-        _ => default_models(repo)?,
+        _ => default_models(repo),
     };
     let tally = cuts(board, &image, &models, options.rounds, options.seed)?;
-    let Tally { old, new, during } = tally;
+    let Tally { old, new, phases: [put, activate, confirm, over], again } = tally;
     println!(
         "{}: {} of {} starts after a power cut answered, {old} with the model before, {new} with the \
-         new one; {during} cuts came before the update was over",
+         new one; {put} cuts came in put, {activate} in activate, {confirm} in reset and trial, {over} \
+         after the update; {again} were followed by a second cut in the next start",
         board.name,
         old + new,
         options.rounds
@@ -84,25 +88,16 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Two models of different length: a frozen one, and the demo's, which is distilled where it is missing.
-///
-/// # Errors
-/// When the demo's cannot be distilled.
-pub fn default_models(repo: &Repo) -> Result<[PathBuf; 2]> {
-    let folder = repo.target_dir()?.join("device-tests/demo");
-    let distilled = folder.join("model.qdm");
-    if !distilled.is_file() {
-        repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go()?;
-        let qdllm = repo.target_dir()?.join("release/qdllm").display().to_string();
-        repo.host(&qdllm).args(["demo", "--out"]).arg(&folder).go()?;
-    }
-    Ok([repo.root.join("tests/vectors/words_v1.qdm"), distilled])
+/// The two models of the tests, of different length: a frozen one and one with every back end.
+pub fn default_models(repo: &Repo) -> [PathBuf; 2] {
+    ["tests/vectors/words_v1.qdm", "tests/models/commands.qdm"].map(|file| repo.root.join(file))
 }
 
 /// Cuts the power `rounds` times at random moments.
 ///
 /// # Errors
-/// When a start after a cut does not answer as one of the two models does.
+/// When an update without a cut fails, or when a start after a cut does not answer as one of the two
+/// models does.
 pub fn cuts(
     board: &Board,
     image: &Path,
@@ -115,30 +110,51 @@ pub fn cuts(
     let known = [known(board, image, &models[0])?, known(board, image, &models[1])?];
     board.format(&flash, Some(&models[0]))?;
 
-    // How long a start takes here gives the time after the last answer within which cuts come.
     let started = Instant::now();
-    answers(board, image, &flash, &known)?;
+    ensure!(!answers(board, image, &flash, &known)?, "the board has the second model already");
     let start = started.elapsed();
-    say(TOPIC, format!("{}: a start takes {:.0} ms", board.name, start.as_secs_f64() * 1e3));
+    // One update each way without a cut: there must be something to cut, and its length says when.
+    let update = |new: usize| -> Result<Lengths> {
+        let lengths = whole(board, image, &flash, &known[new])
+            .with_context(|| format!("without a cut, {} fails", models[new].display()))?;
+        ensure!(answers(board, image, &flash, &known)? == (new == 1), "the update did not last");
+        Ok(lengths)
+    };
+    let forth = update(1)?;
+    let lengths = [update(0)?, forth];
+    say(
+        TOPIC,
+        format!(
+            "{}: a start takes {} ms; {} bytes {}; {} bytes {}",
+            board.name,
+            start.as_millis(),
+            known[0].file.len(),
+            lengths[0],
+            known[1].file.len(),
+            lengths[1]
+        ),
+    );
 
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let mut tally = Tally::default();
-    let mut current = usize::from(answers(board, image, &flash, &known)?);
+    let mut current = 0;
     for round in 0..rounds {
         let [old, new] = [current, 1 - current];
-        let moment = Moment::random(&mut chance, known[new].steps(), start);
-        let over = update(board, image, &flash, &known[new], moment)?;
-        tally.during += u32::from(!over);
+        let moment = Moment::random(&mut chance, &lengths[new]);
+        let phase = cut(board, image, &flash, &known[new], moment)
+            .with_context(|| format!("cut {round}, {moment:?}"))?;
+        tally.phases[phase as usize] += 1;
         if chance.random_range(0..SECOND_CUT) == 0 {
             let mut remote = Remote::boot(board, image, &flash)?;
             std::thread::sleep(start.mul_f64(chance.random_range(0.0..1.2)));
             remote.cut()?;
+            tally.again += 1;
         }
         let found = answers(board, image, &flash, &known).with_context(|| {
             let kept = std::env::temp_dir().join("qdllm-powercut-flash");
             let copied = std::fs::copy(&flash, &kept).is_ok();
             let place = if copied { kept.display().to_string() } else { "nowhere".into() };
-            format!("cut {round}, {moment:?}; the flash is kept in {place}")
+            format!("cut {round} in {phase:?}, {moment:?}; the flash is kept in {place}")
         })?;
         current = usize::from(found);
         if current == old {
@@ -162,82 +178,6 @@ fn known(board: &Board, image: &Path, path: &Path) -> Result<Known> {
     let mut remote = Remote::boot(board, image, &flash)?;
     let (label, probability) = classify(&mut Wire::new(remote.connect()?))?;
     Ok(Known { id: id(&file)?, file, label, probability })
-}
-
-impl Known {
-    /// Answers of the board in an update: begin, the chunks, finish, activate, and the new model in use.
-    fn steps(&self) -> u32 {
-        4 + (self.file.len().div_ceil(CHUNK_BYTES)) as u32
-    }
-}
-
-/// When the power goes: so long after so many answers.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    answers: u32,
-    then: Duration,
-}
-
-impl Moment {
-    /// Half of all moments lie in the transfer, spread over its steps, half in the reset and the trial
-    /// of the new model that follow the answer to activate.
-    fn random(chance: &mut ChaCha8Rng, steps: u32, start: Duration) -> Self {
-        let last = steps - 1;
-        if chance.random() {
-            return Self { answers: last, then: start.mul_f64(chance.random_range(0.0..1.5)) };
-        }
-        let step = start.div_f64(20.0).max(Duration::from_millis(2));
-        let then = step.mul_f64(chance.random_range(0.0..1.0));
-        Self { answers: chance.random_range(0..last), then }
-    }
-}
-
-/// Boots and puts `model` until the power goes. Says whether the update was over by then.
-fn update(
-    board: &Board,
-    image: &Path,
-    flash: &Path,
-    model: &Known,
-    moment: Moment,
-) -> Result<bool> {
-    let mut remote = Remote::boot(board, image, flash)?;
-    let stream = remote.connect()?;
-    let (file, id) = (model.file.clone(), model.id);
-    let (sender, steps) = channel();
-    let transfer = std::thread::spawn(move || {
-        transfer(&mut Wire::new(stream), &file, id, || {
-            // Nobody listens any more once the power is gone.
-            let _ = sender.send(());
-        })
-    });
-    for _ in 0..moment.answers {
-        if steps.recv_timeout(PATIENCE).is_err() {
-            break;
-        }
-    }
-    std::thread::sleep(moment.then);
-    remote.cut()?;
-    let ended = transfer.join().map_err(|_| anyhow::anyhow!("the sender stopped"))?;
-    Ok(ended.is_ok())
-}
-
-/// Puts the model and waits until the board uses it.
-fn transfer(wire: &mut Wire<TcpStream>, file: &[u8], id: ModelId, step: impl Fn()) -> Result<()> {
-    wire.put(file, &step)?;
-    // The board resets now; a request that meets the reset gets no answer.
-    wire.stream.set_read_timeout(Some(Duration::from_millis(300)))?;
-    for _ in 0..100 {
-        match wire.model() {
-            Ok(Some(model)) if model == id => {
-                step();
-                return Ok(());
-            }
-            Ok(Some(_)) => bail!("the board went back to the model before"),
-            Ok(None) => bail!("the board has no model"),
-            Err(_) => {}
-        }
-    }
-    bail!("the board does not come back after the reset")
 }
 
 /// Boots and classifies; says whether it is the second model that answers.

@@ -1,0 +1,61 @@
+//! `qdllm-hw board console`: lines to the board and what it says back.
+
+use crate::board::{BoardError, Link as _, Port};
+use anyhow::Result;
+use std::io::{BufRead as _, IsTerminal as _, Write};
+use std::time::{Duration, Instant};
+
+/// Lines to the board and what it says back, until the input ends.
+pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
+    let mut listening = port.try_clone()?;
+    if std::io::stdin().is_terminal() {
+        eprintln!("type a sentence; :help lists the commands; Ctrl-D ends");
+    }
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count) = listening.receive(&mut buffer, Duration::from_millis(50)) {
+            if said.send(buffer[..count].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let (typed, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if typed.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    // After the last line the board has a moment to answer it.
+    let mut ended: Option<Instant> = None;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(20)) {
+            Ok(bytes) => {
+                out.write_all(&bytes)?;
+                out.flush()?;
+                if !bytes.is_empty() && ended.is_some() {
+                    ended = Some(Instant::now());
+                }
+            }
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(
+                    BoardError::Lost { name: "the board".into(), during: String::new() }.into()
+                );
+            }
+        }
+        match lines.try_recv() {
+            Ok(line) => port.send(format!("{line}\n").as_bytes())?,
+            Err(std::sync::mpsc::TryRecvError::Empty) => {}
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                let since = *ended.get_or_insert_with(Instant::now);
+                if since.elapsed() > Duration::from_secs(1) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
