@@ -78,9 +78,9 @@ impl Committee {
         Ok((committee, findings))
     }
 
-    /// The pool as the average labels it teaches the regression; alone it has nothing to learn from.
+    /// The pool as the average labels it teaches the regression.
     fn learn(&mut self, pool: &[&str], rounds: usize) -> Result<(), TeacherError> {
-        if pool.is_empty() || self.model.is_none() {
+        if pool.is_empty() {
             return Ok(());
         }
         for _ in 0..rounds {
@@ -89,6 +89,11 @@ impl Committee {
             lexical.learn(&table);
         }
         Ok(())
+    }
+
+    /// Trained numbers and their bytes, where no model takes part.
+    pub fn size(&self) -> Option<(usize, usize)> {
+        self.lexical.as_ref().filter(|_| self.model.is_none()).map(LexicalTeacher::size)
     }
 
     fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>, TeacherError> {

@@ -132,6 +132,12 @@ impl LexicalTeacher {
         self.taught = truth.len() - labelled;
     }
 
+    /// Trained numbers, and bytes with the n-grams' keys and weights.
+    pub fn size(&self) -> (usize, usize) {
+        let parameters = self.model.parameters();
+        (parameters, 4 * parameters + 12 * self.lexicon.features.width())
+    }
+
     /// Log-probabilities of texts, cooled, rows x classes.
     pub fn table(&self, texts: &[&str]) -> Vec<f64> {
         let rows: Vec<Vec<f64>> = texts

@@ -7,23 +7,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::controls::{Tfidf, TfidfOptions, train_tfidf};
 use crate::soft::TeacherInfo;
-use crate::teacher::Teacher as _;
-use crate::teacher::calibrate::{Labels, cool, temperature};
+use crate::teacher::Teacher;
+use crate::teacher::committee::{self, Committee};
 use crate::teacher::exported::Exported;
 use crate::teacher::features::Features;
-use crate::teacher::fitted::{Options, POOL_TEXTS, ProbeTeacher};
-use crate::teacher::folds::stratified;
+use crate::teacher::fitted::{Options, ProbeTeacher};
 
 /// Rounds of self-training.
 const ROUNDS: usize = 2;
-/// A text that the teacher is this sure of takes part in self-training.
-const SURE: f64 = 0.8;
-/// A labelled text counts as many times as this beside one that the teacher labelled itself.
-const LABELLED_WEIGHT: usize = 3;
 
 /// What a teacher may know.
 #[derive(Clone, Copy, Debug)]
@@ -59,37 +53,23 @@ pub struct Taught {
 
 /// What [`teach`] does, in words; another text means other soft labels.
 pub fn describe(vectors: bool) -> String {
-    if vectors {
-        format!(
-            "linear probes on hidden states, 3 rounds of self-training on at most {POOL_TEXTS} texts"
-        )
-    } else {
-        format!(
-            "TF-IDF + logistic regression, {ROUNDS} rounds of self-training on at most {POOL_TEXTS} texts of which it is sure by {SURE}, labelled texts counted {LABELLED_WEIGHT} times"
-        )
-    }
+    let probes = if vectors { "linear probes on hidden states averaged with " } else { "" };
+    format!(
+        "{probes}TF-IDF + logistic regression, {ROUNDS} rounds in which the average labels the texts without labels"
+    )
 }
 
-/// Teaches: probes where there are vectors, TF-IDF with logistic regression otherwise.
+/// Teaches: a regression on TF-IDF, averaged with probes where there are vectors.
 ///
 /// # Errors
-/// When the labels cannot be cross-validated, a text has no vector, or a fit does not end.
+/// When the labels cannot be cross-validated or a text has no vector.
 pub fn teach(lesson: &Lesson<'_>) -> Result<Taught> {
-    if lesson.vectors.is_empty() { tfidf(lesson) } else { probes(lesson) }
-}
-
-fn probes(lesson: &Lesson<'_>) -> Result<Taught> {
     let (classes, texts): (Vec<usize>, Vec<&str>) = lesson.labelled.iter().copied().unzip();
-    let all: Vec<&str> = texts.iter().chain(lesson.unlabelled).copied().collect();
-    let mut sources = Vec::new();
-    for path in lesson.vectors {
-        let mut source = Features::open(Box::new(Exported::read(path)?), lesson.cache)?;
-        source.prepare(&all, &mut |_, _| {})?;
-        sources.push(source);
-    }
-    let options = Options { rounds: 3, seed: lesson.seed };
+    let labelled = (&texts[..], &classes[..]);
+    let probes = if lesson.vectors.is_empty() { None } else { Some(probes(lesson, labelled)?) };
+    let options = committee::Options { rounds: ROUNDS, seed: lesson.seed };
     let (mut teacher, findings) =
-        ProbeTeacher::fit(sources, (&texts, &classes), lesson.unlabelled, lesson.classes, options)?;
+        Committee::fit(probes, labelled, lesson.unlabelled, lesson.classes, options)?;
     let models = teacher.models();
     let join = |parts: Vec<String>| parts.join(" + ");
     let info = TeacherInfo {
@@ -98,73 +78,30 @@ fn probes(lesson: &Lesson<'_>) -> Result<Taught> {
         method: teacher.method(),
         command: String::new(),
     };
+    let size = teacher.size();
     let ask: Ask = Box::new(move |texts| {
         teacher.prepare(texts, &mut |_, _| {})?;
         Ok(teacher.logits(texts)?)
     });
-    Ok(Taught { info, labelled: findings.labelled, ask, size: None })
+    Ok(Taught { info, labelled: findings.labelled, ask, size })
 }
 
-fn tfidf(lesson: &Lesson<'_>) -> Result<Taught> {
-    let (rows, classes) = (lesson.labelled, lesson.classes.len());
-    let (labels, texts): (Vec<usize>, Vec<&str>) = rows.iter().copied().unzip();
-    let fold = stratified(&texts, &labels, lesson.classes, lesson.seed)?;
-    let mut table = vec![0.0; rows.len() * classes];
-    for held in 0..=fold.iter().max().copied().unwrap_or(0) {
-        let inside: Vec<(usize, &str)> =
-            rows.iter().zip(&fold).filter(|(_, f)| **f != held).map(|(row, _)| *row).collect();
-        let model = fit(&inside, classes)?;
-        for (i, _) in fold.iter().enumerate().filter(|(_, f)| **f == held) {
-            let row = log_probabilities(&model, texts[i]);
-            table[i * classes..(i + 1) * classes].copy_from_slice(&row);
-        }
+/// Probes on the vectors, and what they say of the labelled texts held out.
+fn probes(
+    lesson: &Lesson<'_>,
+    labelled: (&[&str], &[usize]),
+) -> Result<(Box<dyn Teacher>, Vec<Vec<f32>>)> {
+    let all: Vec<&str> = labelled.0.iter().chain(lesson.unlabelled).copied().collect();
+    let mut sources = Vec::new();
+    for path in lesson.vectors {
+        let mut source = Features::open(Box::new(Exported::read(path)?), lesson.cache)?;
+        source.prepare(&all, &mut |_, _| {})?;
+        sources.push(source);
     }
-    let labels = Labels { of: labels, classes };
-    let warmth = temperature(&table, &labels);
-    let labelled = narrow(&cool(&table, classes, warmth), classes);
-
-    let mut model = fit(rows, classes)?;
-    let pool = &lesson.unlabelled[..lesson.unlabelled.len().min(POOL_TEXTS)];
-    for _ in 0..if pool.is_empty() { 0 } else { ROUNDS } {
-        let mut more: Vec<(usize, &str)> = Vec::new();
-        (0..LABELLED_WEIGHT).for_each(|_| more.extend(rows));
-        for &text in pool {
-            let row = cool(&log_probabilities(&model, text), classes, warmth);
-            let best = crate::teacher::calibrate::best(&row);
-            if row[best].exp() >= SURE {
-                more.push((best, text));
-            }
-        }
-        model = fit(&more, classes)?;
-    }
-    let size = Some((model.parameters(), model.model_bytes()));
-    let ask: Ask = Box::new(move |texts| {
-        let table: Vec<f64> = texts.iter().flat_map(|t| log_probabilities(&model, t)).collect();
-        Ok(narrow(&cool(&table, classes, warmth), classes))
-    });
-    let info = TeacherInfo {
-        name: "TF-IDF + logistic regression".into(),
-        digest: String::new(),
-        method: describe(false),
-        command: String::new(),
-    };
-    Ok(Taught { info, labelled, ask, size })
-}
-
-fn fit(rows: &[(usize, &str)], classes: usize) -> Result<Tfidf> {
-    let model = train_tfidf(rows, classes, TfidfOptions::default());
-    if !model.converged() {
-        bail!("the teacher's logistic regression on {} texts did not converge", rows.len());
-    }
-    Ok(model)
-}
-
-fn log_probabilities(model: &Tfidf, text: &str) -> Vec<f64> {
-    model.predict(text).into_iter().map(|p| f64::from(p).max(1e-12).ln()).collect()
-}
-
-fn narrow(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
-    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
+    let options = Options { rounds: 3, seed: lesson.seed };
+    let (teacher, findings) =
+        ProbeTeacher::fit(sources, labelled, lesson.unlabelled, lesson.classes, options)?;
+    Ok((Box::new(teacher), findings.labelled))
 }
 
 #[cfg(test)]
