@@ -33,7 +33,7 @@ pub fn clippy(repo: &Repo) -> Result<Outcome> {
 /// Lints of the language-model teachers, in the profile that their tests are built in.
 pub fn teacher(repo: &Repo) -> Result<()> {
     repo.host("cargo")
-        .args(["clippy", "--all-targets", "--package", "qdllm-trainer", "--features", "teacher"])
+        .args(["clippy", "--all-targets", "--package", "qdllm-trainer", "--features", "hub"])
         .args(DENY)
         .go()
 }

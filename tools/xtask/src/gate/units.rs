@@ -37,7 +37,7 @@ pub fn doc_tests(repo: &Repo) -> Result<Outcome> {
 
 /// Tests of the language-model teachers, on tiny checkpoints that the tests write.
 pub fn teacher(repo: &Repo) -> Result<Outcome> {
-    let only = ["--package", "qdllm-trainer", "--features", "teacher", "--no-fail-fast"];
+    let only = ["--package", "qdllm-trainer", "--features", "hub", "--no-fail-fast"];
     counted(repo.host("cargo").arg("test").args(only).args(["--test", "teacher"]))
 }
 
