@@ -29,6 +29,7 @@ pub mod progress;
 pub mod quantise;
 pub mod seed;
 pub mod select;
+pub mod shape;
 pub mod soft;
 pub mod student;
 pub mod teacher;

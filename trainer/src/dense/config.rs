@@ -54,7 +54,8 @@ impl Default for DenseConfig {
             dropout: 0.5,
             decay: 10.0,
             rate: 0.0003,
-            paper_rate: 0.001,
+            // Of 0.001, 0.003, 0.01 and 0.03 the least mean loss on the parts held out of the paper's three training sets.
+            paper_rate: 0.01,
         }
     }
 }

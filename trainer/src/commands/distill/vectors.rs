@@ -40,7 +40,7 @@ pub struct DenseArgs {
     /// Learning rate of the Dense layer [default: 0.0003]
     #[arg(long)]
     pub dense_rate: Option<f32>,
-    /// Learning rate under the preset paper [default: 0.001]
+    /// Learning rate under the preset paper [default: 0.01]
     #[arg(long)]
     pub paper_rate: Option<f32>,
 }

@@ -225,8 +225,9 @@ fn settings(out: &mut String, report: &Report) {
     }
     let _ = writeln!(
         out,
-        "\nThe paper's student descends at the constant rate {}: the published description gives none, and with few labels \
-         its accuracy depends on it much.",
+        "\nThe paper's student descends at the constant rate {}: the published description gives none. Of 0.001, 0.003, \
+         0.01 and 0.03 the rate 0.01 had the least loss on texts held out of the training sets; with few labels accuracy \
+         depends on it much.",
         base.dense.paper_rate
     );
     let _ = writeln!(
