@@ -22,7 +22,7 @@ use crate::metrics::Report;
 use crate::progress::Progress;
 use crate::soft::{SoftWriter, TeacherInfo};
 use crate::teacher::Teacher;
-use crate::teacher::committee::{Committee, Options};
+use crate::teacher::committee::{Committee, Member, Options};
 use crate::teacher::fitted::Findings;
 
 /// Runs a language model over texts and writes soft labels.
@@ -208,7 +208,7 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
     let (mut cells, mut speeds) = (Findings::default(), Vec::new());
     let model = match taught {
         None => None,
-        Some((mut model, found, fast)) => {
+        Some((mut teacher, found, fast)) => {
             speeds = fast;
             // Probes have judged their labelled texts held out; a teacher that saw no label may simply be asked.
             let held_out = match found {
@@ -216,9 +216,9 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
                     cells = found;
                     std::mem::take(&mut cells.labelled)
                 }
-                None => model.logits(&labelled)?,
+                None => teacher.logits(&labelled)?,
             };
-            Some((model, held_out))
+            Some(Member { teacher, held_out })
         }
     };
     let options = Options { rounds: ROUNDS, seed: 0 };

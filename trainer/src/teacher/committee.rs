@@ -21,6 +21,14 @@ pub struct Options {
     pub seed: u64,
 }
 
+/// A teacher that is to join, prepared for all texts.
+pub struct Member {
+    /// The teacher.
+    pub teacher: Box<dyn Teacher>,
+    /// Logits of the labelled texts that come from no fit on their labels.
+    pub held_out: Vec<Vec<f32>>,
+}
+
 /// One or both members.
 pub struct Committee {
     model: Option<Box<dyn Teacher>>,
@@ -30,14 +38,13 @@ pub struct Committee {
 }
 
 impl Committee {
-    /// Fits the regression on labelled texts and joins it with `model`, which has been prepared for all texts and whose
-    /// `held_out` logits of the labelled texts come from no fit on their labels. A member that the labels show to do
+    /// Fits the regression on labelled texts and joins it with `model`. A member that the labels show to do
     /// harm is left out.
     ///
     /// # Errors
     /// When the labels cannot be cross-validated or the model fails.
     pub fn fit(
-        mut model: Option<(Box<dyn Teacher>, Vec<Vec<f32>>)>,
+        model: Option<Member>,
         (texts, labels): (&[&str], &[usize]),
         unlabelled: &[&str],
         classes: &[String],
@@ -49,8 +56,8 @@ impl Committee {
         let lexicon = Lexicon::over(&[texts, pool].concat());
         let words = HeldOut::measure(&lexicon, &labels, &fold);
         let own = cool(&words.table, labels.classes, words.temperature);
-        let of_model = model.as_ref().map(|(_, held_out)| {
-            let table: Vec<f64> = held_out.iter().flatten().map(|&v| f64::from(v)).collect();
+        let of_model = model.as_ref().map(|member| {
+            let table: Vec<f64> = member.held_out.iter().flatten().map(|&v| f64::from(v)).collect();
             cool(&table, labels.classes, temperature(&table, &labels))
         });
         let (with_model, with_words) = members(of_model.as_deref(), &own, &labels);
@@ -72,7 +79,7 @@ impl Committee {
         };
         let lexical =
             with_words.then(|| LexicalTeacher::fit(lexicon, labels.clone(), classes, &words));
-        let model = model.take().filter(|_| with_model).map(|(model, _)| model);
+        let model = model.filter(|_| with_model).map(|member| member.teacher);
         let mut committee = Self { model, lexical, classes: classes.to_vec(), temperature };
         committee.learn(pool, options.rounds)?;
         Ok((committee, findings))
@@ -129,12 +136,12 @@ impl Teacher for Committee {
 
     fn models(&self) -> Vec<Identity> {
         let model = self.model.iter().flat_map(|m| m.models());
-        model.chain(self.lexical.iter().flat_map(|l| l.models())).collect()
+        model.chain(self.lexical.iter().flat_map(Teacher::models)).collect()
     }
 
     fn method(&self) -> String {
         let model = self.model.iter().map(|m| m.method());
-        let all: Vec<String> = model.chain(self.lexical.iter().map(|l| l.method())).collect();
+        let all: Vec<String> = model.chain(self.lexical.iter().map(Teacher::method)).collect();
         all.join("; averaged with ")
     }
 

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::soft::TeacherInfo;
 use crate::teacher::Teacher;
-use crate::teacher::committee::{self, Committee};
+use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::exported::Exported;
 use crate::teacher::features::Features;
 use crate::teacher::fitted::{Options, ProbeTeacher};
@@ -87,10 +87,7 @@ pub fn teach(lesson: &Lesson<'_>) -> Result<Taught> {
 }
 
 /// Probes on the vectors, and what they say of the labelled texts held out.
-fn probes(
-    lesson: &Lesson<'_>,
-    labelled: (&[&str], &[usize]),
-) -> Result<(Box<dyn Teacher>, Vec<Vec<f32>>)> {
+fn probes(lesson: &Lesson<'_>, labelled: (&[&str], &[usize])) -> Result<Member> {
     let all: Vec<&str> = labelled.0.iter().chain(lesson.unlabelled).copied().collect();
     let mut sources = Vec::new();
     for path in lesson.vectors {
@@ -101,7 +98,7 @@ fn probes(
     let options = Options { rounds: 3, seed: lesson.seed };
     let (teacher, findings) =
         ProbeTeacher::fit(sources, labelled, lesson.unlabelled, lesson.classes, options)?;
-    Ok((Box::new(teacher), findings.labelled))
+    Ok(Member { teacher: Box::new(teacher), held_out: findings.labelled })
 }
 
 #[cfg(test)]
