@@ -19,6 +19,8 @@ const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 const STOP: Stop = Stop { gradient: 5e-4, iterations: 300 };
 /// Texts in which an n-gram must occur.
 const LEAST_TEXTS: u32 = 2;
+/// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
+const ENOUGH: usize = 1000;
 /// Weight of a labelled row beside pool rows, as for probes.
 const LABELLED_WEIGHT: f64 = 3.0;
 
@@ -60,21 +62,38 @@ pub struct HeldOut {
 impl HeldOut {
     /// Tries every strength on the given folds.
     pub fn measure(lexicon: &Lexicon, labels: &Labels, fold: &[usize]) -> Self {
-        let tried = STRENGTHS.map(|strength| {
-            let table = held_out(lexicon, labels, fold, strength);
-            let temperature = temperature(&table, labels);
-            let (accuracy, loss) = judge(&cool(&table, labels.classes, temperature), labels);
-            Self { strength, table, temperature, accuracy, loss }
-        });
+        let all = fold.iter().max().map_or(0, |f| f + 1);
+        let held = |folds: usize| fold.iter().filter(|f| **f < folds).count();
+        let few = (1..all).find(|&folds| held(folds) >= ENOUGH).unwrap_or(all);
+        let tried = |strength| Self::of(lexicon, labels, (fold, few), strength);
+        let [first, rest @ ..] = STRENGTHS.map(tried);
         let best = |a: Self, b: Self| if b.loss < a.loss { b } else { a };
-        let [first, rest @ ..] = tried;
-        rest.into_iter().fold(first, best)
+        let best = rest.into_iter().fold(first, best);
+        if few < all { Self::of(lexicon, labels, (fold, all), best.strength) } else { best }
+    }
+
+    /// One strength, on the labelled texts of the first `folds` folds; the table's other rows stay zero.
+    fn of(lexicon: &Lexicon, labels: &Labels, fold: (&[usize], usize), strength: f64) -> Self {
+        let table = held_out(lexicon, labels, fold, strength);
+        let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold.0[i] < fold.1).collect();
+        let rows = held.iter().flat_map(|i| &table[i * labels.classes..(i + 1) * labels.classes]);
+        let rows: Vec<f64> = rows.copied().collect();
+        let of = held.iter().map(|&i| labels.of[i]).collect();
+        let labels = Labels { of, classes: labels.classes };
+        let temperature = temperature(&rows, &labels);
+        let (accuracy, loss) = judge(&cool(&rows, labels.classes, temperature), &labels);
+        Self { strength, table, temperature, accuracy, loss }
     }
 }
 
-fn held_out(lexicon: &Lexicon, labels: &Labels, fold: &[usize], strength: f64) -> Vec<f64> {
+fn held_out(
+    lexicon: &Lexicon,
+    labels: &Labels,
+    (fold, folds): (&[usize], usize),
+    strength: f64,
+) -> Vec<f64> {
     let mut table = vec![0.0; labels.of.len() * labels.classes];
-    for held in 0..fold.iter().max().map_or(0, |f| f + 1) {
+    for held in 0..folds {
         let inside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] != held).collect();
         let truth: Vec<usize> = inside.iter().map(|&i| labels.of[i]).collect();
         let weights = vec![1.0; inside.len()];
