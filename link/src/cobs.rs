@@ -32,6 +32,10 @@ pub fn encode<E>(bytes: &[u8], mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> 
 
 /// Decodes in place; none if this is no encoding of anything.
 pub fn decode(bytes: &mut [u8]) -> Option<&mut [u8]> {
+    // Even nothing is encoded as a code of 1.
+    if bytes.is_empty() {
+        return None;
+    }
     let (mut from, mut to) = (0, 0);
     while let Some(&code) = bytes.get(from) {
         from += 1;
@@ -81,6 +85,12 @@ mod tests {
             (250..260_usize).prop_map(|n| std::vec![7; n]),
         ];
         proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn nothing_is_an_encoding_of_nothing_only_with_its_code() {
+        assert_eq!(decode(&mut []), None);
+        assert_eq!(decode(&mut [1]), Some(&mut [][..]));
     }
 
     proptest! {

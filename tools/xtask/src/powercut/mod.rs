@@ -58,7 +58,7 @@ pub struct Tally {
     pub old: u32,
     /// Starts that used the new one.
     pub new: u32,
-    /// Cuts in each phase of the update, in [`Phase`]'s order.
+    /// Cuts in each phase of the update, in the order of `Phase`.
     pub phases: [u32; 4],
     /// Cuts that were followed by a second one in the start that came next.
     pub again: u32,
