@@ -84,7 +84,7 @@ impl<S: Read + Write> Wire<S> {
     /// # Errors
     /// When the board refuses it or is gone.
     pub fn activate(&mut self, model: ModelId) -> Result<()> {
-        match self.ask(&Request::Activate(model))? {
+        match self.ask(&Request::Activate(model)).context("activate")? {
             Response::Switched { .. } => Ok(()),
             other => bail!("activate was answered with {other:?}"),
         }

@@ -74,6 +74,7 @@ fn main() -> ! {
         let Ok(ended) = run(&mut ports, &mut slots, &mut meter, MEMORY, &about);
         // Nothing outside could see that the program ended.
         if ended.by == End::Reset {
+            ports.settle();
             restart()
         }
     }

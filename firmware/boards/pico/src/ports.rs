@@ -13,6 +13,8 @@ use usbd_serial::SerialPort;
 
 /// A host that takes nothing for so long does not listen: what was to be sent is dropped.
 const PATIENCE_US: u64 = 500_000;
+/// A host asks for input every millisecond; the UART sends what its buffer holds in 3 ms.
+const SETTLE_US: u64 = 20_000;
 
 /// UART0 on GPIO 0 (out) and 1 (in).
 pub type Uart0 = UartPeripheral<
@@ -65,6 +67,15 @@ impl<'b> Ports<'b> {
 
     fn now_us(&self) -> u64 {
         self.timer.get_counter().ticks()
+    }
+
+    /// Gives the last answer time to leave: over USB it lies in the endpoint until the host fetches it, and a reset
+    /// would lose it.
+    pub fn settle(&mut self) {
+        let since = self.now_us();
+        while self.now_us() - since < SETTLE_US {
+            self.usb.poll(&mut [&mut self.serial]);
+        }
     }
 }
 

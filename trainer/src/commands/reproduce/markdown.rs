@@ -99,7 +99,9 @@ fn table(out: &mut String, task: &TaskReport) {
         let _ = writeln!(out, "### {share}% of the labels: {labels}\n");
         out.push_str("| method | accuracy | precision | recall | F1 | parameters | bytes | memory, MiB | training, s | a text, us | rows | seeds |\n");
         out.push_str("| --- | --- | --- | --- | --- | --: | --: | --: | --: | --: | --: | --: |\n");
-        let without = !rows.iter().any(|row| Method::named(&row.method).is_some_and(Method::dense));
+        let stated = task.about.as_ref().is_some_and(|about| about.hidden_states.is_some());
+        let dense = |row: &&Figures| Method::named(&row.method).is_some_and(Method::dense);
+        let without = !stated && !rows.iter().any(dense);
         for row in rows {
             line(out, row);
             if without && row.method == Method::Teacher.to_string() {
