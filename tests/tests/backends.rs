@@ -337,9 +337,8 @@ fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
     )
 }
 
-// Always the same 50 circuits: about one random circuit in some hundreds has an input with a larger gap (3.6e-5 was
-// seen), since `exact_train` bounds what it drops in the mean over all angles and not at each. Set PROPTEST_CASES to
-// meet one.
+// Always the same 50 circuits. About one random circuit in some hundreds has an input with a larger gap: 3.6e-5 was seen,
+// and 9.2e-3 at the 996th of this seed. That is a fault of `exact_train` yet to be found; PROPTEST_CASES=2000 meets it.
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(50),
