@@ -4,7 +4,6 @@ use std::path::Path;
 
 use candle_core::Device;
 
-use super::batch::by_length;
 use super::causal::{TOKENS_A_BATCH, check_vocabulary};
 use super::checkpoint::Checkpoint;
 use super::classifier::Classifier;
@@ -78,21 +77,7 @@ impl Extractor for HeadScores {
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        let rows =
-            texts.iter().map(|text| self.reader.whole(text)).collect::<Result<Vec<_>, _>>()?;
-        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
-        let mut out: Vec<Pooled> = rows
-            .iter()
-            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
-            .collect();
-        for group in by_length(&lengths, TOKENS_A_BATCH) {
-            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
-            let logits = self.model.logits(&ids)?.to_vec2::<f32>()?;
-            for (&i, row) in group.iter().zip(logits) {
-                out[i].values = row;
-            }
-        }
-        Ok(out)
+        self.reader.batches(texts, TOKENS_A_BATCH, |ids| Ok(self.model.logits(ids)?.to_vec2()?))
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{Tokenizer, TruncationParams};
 
-use super::TeacherError;
+use super::batch::by_length;
+use super::{Pooled, TeacherError};
 
 /// A tokenizer in the two ways that texts are read.
 pub struct Reader {
@@ -112,6 +113,32 @@ impl Reader {
             .map_err(|e| TeacherError::Tokenizer(format!("a limit of {limit} tokens: {e}")))?;
         self.short = Some((short, limit));
         Ok(())
+    }
+
+    /// Runs `model` over whole texts in batches of at most `budget` padded tokens and gives one vector a text, in the
+    /// order of the texts; `model` gives one vector a row of ids.
+    ///
+    /// # Errors
+    /// When the tokenizer or the model fails.
+    pub fn batches(
+        &self,
+        texts: &[&str],
+        budget: usize,
+        mut model: impl FnMut(&[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError>,
+    ) -> Result<Vec<Pooled>, TeacherError> {
+        let rows = texts.iter().map(|text| self.whole(text)).collect::<Result<Vec<_>, _>>()?;
+        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
+        let mut out: Vec<Pooled> = rows
+            .iter()
+            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
+            .collect();
+        for group in by_length(&lengths, budget) {
+            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
+            for (&i, vector) in group.iter().zip(model(&ids)?) {
+                out[i].values = vector;
+            }
+        }
+        Ok(out)
     }
 
     /// Token ids of a whole text with the model's marks around it, and whether it was cut.

@@ -2,7 +2,6 @@
 
 use candle_core::Device;
 
-use super::batch::by_length;
 use super::causal::check_vocabulary;
 use super::checkpoint::{Checkpoint, Kind};
 use super::decoder::Tokens;
@@ -87,19 +86,6 @@ impl Extractor for SentenceEncoder {
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        let rows =
-            texts.iter().map(|text| self.reader.whole(text)).collect::<Result<Vec<_>, _>>()?;
-        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
-        let mut out: Vec<Pooled> = rows
-            .iter()
-            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
-            .collect();
-        for group in by_length(&lengths, TOKENS_A_BATCH) {
-            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
-            for (&i, vector) in group.iter().zip(self.embed(&ids)?) {
-                out[i].values = vector;
-            }
-        }
-        Ok(out)
+        self.reader.batches(texts, TOKENS_A_BATCH, |ids| self.embed(ids))
     }
 }
