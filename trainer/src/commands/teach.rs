@@ -7,7 +7,7 @@ pub mod place;
 #[cfg(feature = "endpoint")]
 pub mod remote;
 mod report;
-mod texts;
+pub(crate) mod texts;
 
 use std::path::{Path, PathBuf};
 

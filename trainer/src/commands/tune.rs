@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::commands::teach::place::resolve;
-use crate::data::{BadRows, Rows};
+use crate::commands::teach::texts::labelled;
+use crate::data::BadRows;
 use crate::progress::Progress;
 use crate::teacher::checkpoint::Checkpoint;
 use crate::teacher::open::device;
@@ -128,10 +129,10 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         Some(path) => labelled(path, args.bad_rows, &mut skipped)?,
         None => Vec::new(),
     };
-    let names: BTreeSet<&String> = train.iter().map(|(label, _)| label).collect();
+    let names: BTreeSet<&String> = train.iter().map(|(_, label, _)| label).collect();
     let classes: Vec<String> = names.into_iter().cloned().collect();
-    let numbered = |rows: Vec<(String, String)>, path: &Path| {
-        let number = |(label, text): (String, String)| match classes.binary_search(&label) {
+    let numbered = |rows: Vec<(u64, String, String)>, path: &Path| {
+        let number = |(_, label, text): (u64, String, String)| match classes.binary_search(&label) {
             Ok(class) => Ok((text, class)),
             Err(_) => bail!(
                 "{}: label `{label}` is none of the training data's ({})",
@@ -225,18 +226,4 @@ fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
     }
     progress.done();
     Ok(epochs)
-}
-
-fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(String, String)>> {
-    let mut rows = Rows::labelled(path, bad)?;
-    let mut out = Vec::new();
-    for row in rows.by_ref() {
-        let row = row?;
-        let label = row
-            .label
-            .with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
-        out.push((label, row.text));
-    }
-    *skipped += rows.skipped();
-    Ok(out)
 }

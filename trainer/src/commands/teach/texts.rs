@@ -129,7 +129,15 @@ fn place(text: &str) -> f64 {
     word as f64 / (1u64 << 48) as f64
 }
 
-fn labelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<(u64, String, String)>> {
+/// A file's rows: line, label and text of each; rows left out as bad are added to `skipped`.
+///
+/// # Errors
+/// At the first bad row unless those are skipped.
+pub(crate) fn labelled(
+    path: &Path,
+    bad: BadRows,
+    skipped: &mut u64,
+) -> Result<Vec<(u64, String, String)>> {
     let mut rows = Rows::labelled(path, bad)?;
     let mut out = Vec::new();
     for row in rows.by_ref() {
