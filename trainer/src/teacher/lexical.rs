@@ -4,6 +4,8 @@
 //! texts. Its features are counted on labelled and unlabelled texts alike. Labelled texts are judged by regressions that
 //! did not see their labels: a student taught by what a regression says of its own training texts learns nothing.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::calibrate::{Labels, cool, judge, temperature};
@@ -60,22 +62,31 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Tries every strength on the given folds.
+    /// Tries every strength, on as many of the given folds as tell them apart, and holds every text out for the best.
     pub fn measure(lexicon: &Lexicon, labels: &Labels, fold: &[usize]) -> Self {
         let all = fold.iter().max().map_or(0, |f| f + 1);
         let held = |folds: usize| fold.iter().filter(|f| **f < folds).count();
         let few = (1..all).find(|&folds| held(folds) >= ENOUGH).unwrap_or(all);
-        let tried = |strength| Self::of(lexicon, labels, (fold, few), strength);
+        let tried = |strength| {
+            let mut table = vec![0.0; labels.of.len() * labels.classes];
+            hold_out(lexicon, labels, (fold, 0..few), strength, &mut table);
+            Self::judged(labels, (fold, few), strength, table)
+        };
         let [first, rest @ ..] = STRENGTHS.map(tried);
         let best = |a: Self, b: Self| if b.loss < a.loss { b } else { a };
-        let best = rest.into_iter().fold(first, best);
-        if few < all { Self::of(lexicon, labels, (fold, all), best.strength) } else { best }
+        let Self { strength, mut table, .. } = rest.into_iter().fold(first, best);
+        hold_out(lexicon, labels, (fold, few..all), strength, &mut table);
+        Self::judged(labels, (fold, all), strength, table)
     }
 
-    /// One strength, on the labelled texts of the first `folds` folds; the table's other rows stay zero.
-    fn of(lexicon: &Lexicon, labels: &Labels, fold: (&[usize], usize), strength: f64) -> Self {
-        let table = held_out(lexicon, labels, fold, strength);
-        let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold.0[i] < fold.1).collect();
+    /// A table judged by the rows of its first `folds` folds.
+    fn judged(
+        labels: &Labels,
+        (fold, folds): (&[usize], usize),
+        strength: f64,
+        table: Vec<f64>,
+    ) -> Self {
+        let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold[i] < folds).collect();
         let rows = held.iter().flat_map(|i| &table[i * labels.classes..(i + 1) * labels.classes]);
         let rows: Vec<f64> = rows.copied().collect();
         let of = held.iter().map(|&i| labels.of[i]).collect();
@@ -86,14 +97,15 @@ impl HeldOut {
     }
 }
 
-fn held_out(
+/// Fills the rows of some folds with what regressions that did not see them say.
+fn hold_out(
     lexicon: &Lexicon,
     labels: &Labels,
-    (fold, folds): (&[usize], usize),
+    (fold, folds): (&[usize], Range<usize>),
     strength: f64,
-) -> Vec<f64> {
-    let mut table = vec![0.0; labels.of.len() * labels.classes];
-    for held in 0..folds {
+    table: &mut [f64],
+) {
+    for held in folds {
         let inside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] != held).collect();
         let truth: Vec<usize> = inside.iter().map(|&i| labels.of[i]).collect();
         let weights = vec![1.0; inside.len()];
@@ -103,7 +115,6 @@ fn held_out(
             table[i * labels.classes..(i + 1) * labels.classes].copy_from_slice(&row);
         }
     }
-    table
 }
 
 /// The fitted regression.
