@@ -20,10 +20,10 @@ use crate::classes::Classes;
 use crate::data::BadRows;
 use crate::metrics::Report;
 use crate::progress::Progress;
-use crate::soft::{SoftWriter, TeacherInfo};
-use crate::teacher::Teacher;
+use crate::soft::SoftWriter;
 use crate::teacher::committee::{Committee, Member, Options};
 use crate::teacher::fitted::Findings;
+use crate::teacher::{Teacher, about};
 
 /// Runs a language model over texts and writes soft labels.
 ///
@@ -165,7 +165,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         test: judged(&texts.test, teacher.as_mut())?,
         set_aside: judged(&texts.hidden, teacher.as_mut())?,
         labelled: judged(unfitted, teacher.as_mut())?,
-        info: info(teacher.as_ref()),
+        info: about(teacher.as_ref(), command()),
         texts: texts.to_label().len(),
         labels: texts.known.len(),
         skipped_rows: texts.skipped,
@@ -272,19 +272,6 @@ fn write(
     }
     writer.flush()?;
     std::fs::rename(&partial, &args.out).with_context(|| args.out.display().to_string())
-}
-
-fn info(teacher: &dyn Teacher) -> TeacherInfo {
-    let models = teacher.models();
-    let join = |f: fn(&crate::teacher::Identity) -> &str| {
-        models.iter().map(f).collect::<Vec<_>>().join(" + ")
-    };
-    TeacherInfo {
-        name: join(|m| &m.name),
-        digest: join(|m| &m.digest),
-        method: teacher.method(),
-        command: command(),
-    }
 }
 
 /// The command line, with absolute paths cut to their last part: where a model lay says nothing to others.

@@ -64,6 +64,7 @@ pub mod tune;
 #[cfg(feature = "teacher")]
 pub mod zeroshot;
 
+use crate::soft::TeacherInfo;
 pub use error::TeacherError;
 pub use pool::{Cell, Pooling};
 
@@ -106,6 +107,19 @@ pub trait Extractor {
     /// # Errors
     /// When the tokenizer or the model fails.
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
+}
+
+/// A teacher as soft labels name it: its models' names and digests, joined; `command` is how it was asked.
+pub fn about(teacher: &dyn Teacher, command: String) -> TeacherInfo {
+    let models = teacher.models();
+    let join =
+        |part: fn(&Identity) -> &str| models.iter().map(part).collect::<Vec<_>>().join(" + ");
+    TeacherInfo {
+        name: join(|m| &m.name),
+        digest: join(|m| &m.digest),
+        method: teacher.method(),
+        command,
+    }
 }
 
 /// Texts in, class logits out: what every way to a soft label comes down to.

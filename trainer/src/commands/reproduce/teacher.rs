@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::soft::TeacherInfo;
-use crate::teacher::Teacher;
 use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::exported::Exported;
 use crate::teacher::features::Features;
 use crate::teacher::fitted::{Options, ProbeTeacher};
+use crate::teacher::{Teacher, about};
 
 /// Rounds of self-training.
 const ROUNDS: usize = 2;
@@ -70,14 +70,7 @@ pub fn teach(lesson: &Lesson<'_>) -> Result<Taught> {
     let options = committee::Options { rounds: ROUNDS, seed: lesson.seed };
     let (mut teacher, findings) =
         Committee::fit(probes, labelled, lesson.unlabelled, lesson.classes, options)?;
-    let models = teacher.models();
-    let join = |parts: Vec<String>| parts.join(" + ");
-    let info = TeacherInfo {
-        name: join(models.iter().map(|m| m.name.clone()).collect()),
-        digest: join(models.iter().map(|m| m.digest.clone()).collect()),
-        method: teacher.method(),
-        command: String::new(),
-    };
+    let info = about(&teacher, String::new());
     let size = teacher.size();
     let ask: Ask = Box::new(move |texts| {
         teacher.prepare(texts, &mut |_, _| {})?;
