@@ -19,7 +19,6 @@ use self::texts::Texts;
 use crate::classes::Classes;
 use crate::data::BadRows;
 use crate::metrics::Report;
-use crate::progress::Progress;
 use crate::soft::SoftWriter;
 use crate::teacher::committee::{Committee, Member, Options};
 use crate::teacher::fitted::Findings;
@@ -230,11 +229,12 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
 }
 
 /// Runs a teacher over every text of a run, with progress.
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 fn prepare(teacher: &mut dyn Teacher, texts: &Texts) -> Result<Vec<Speed>> {
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     let name = teacher.models().into_iter().map(|m| m.name).collect::<String>();
-    let mut progress = Progress::new(false);
+    let mut progress = crate::progress::Progress::new(false);
     progress.stage(&name, every.len() as u64);
     let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64));
     progress.done();
@@ -290,6 +290,7 @@ fn command() -> String {
     format!("qdllm {}", args.join(" "))
 }
 
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 fn cache(args: &TeachArgs) -> PathBuf {
     let beside =
         || args.out.parent().map_or_else(PathBuf::new, PathBuf::from).join("teacher-cache");
