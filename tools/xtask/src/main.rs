@@ -8,6 +8,7 @@ mod census;
 mod demo;
 mod draws;
 mod elf;
+mod endpoint;
 mod firmware;
 mod fuzz;
 mod gate;
@@ -56,6 +57,8 @@ enum Command {
     Powercut(powercut::Options),
     /// Sends random frames to an emulated board; good requests among them must be answered as ever
     Storm(storm::Options),
+    /// Tries the endpoint teacher against a real llama.cpp server: faults, small budgets, SIGKILL
+    Endpoint(endpoint::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(qemu::Options),
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Boards(options) => census::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Storm(options) => storm::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Endpoint(options) => endpoint::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
     });
     done.unwrap_or_else(|error| {

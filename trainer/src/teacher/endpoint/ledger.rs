@@ -32,6 +32,8 @@ enum Entry {
     Send(u64),
     /// Tokens of a request that were reserved and not used.
     Saved(u64),
+    /// Tokens of a request beyond those that were reserved.
+    Excess(u64),
     /// A request that was never sent, and its tokens.
     Unsent(u64),
 }
@@ -117,6 +119,7 @@ impl Ledger {
                 self.requests += 1;
                 self.tokens += tokens;
             }
+            Entry::Excess(tokens) => self.tokens = self.tokens.saturating_add(tokens),
             Entry::Saved(tokens) => self.tokens = self.tokens.saturating_sub(tokens),
             Entry::Unsent(tokens) => {
                 self.requests = self.requests.saturating_sub(1);
@@ -188,9 +191,11 @@ impl Ledger {
     /// When the file cannot be written.
     pub fn settle(&mut self, reserved: u64, used: Option<u64>) -> Result<(), EndpointError> {
         self.under_way -= 1;
-        match reserved.checked_sub(used.unwrap_or(reserved)) {
-            Some(0) | None => Ok(()),
-            Some(saved) => self.enter(Entry::Saved(saved)),
+        match used.unwrap_or(reserved) {
+            used if used < reserved => self.enter(Entry::Saved(reserved - used)),
+            // A chat template longer than any known: the request is paid for, later ones pay for it too.
+            used if used > reserved => self.enter(Entry::Excess(used - reserved)),
+            _ => Ok(()),
         }
     }
 
@@ -222,6 +227,8 @@ mod tests {
         ledger.take_back(60).unwrap();
         assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);
         assert_eq!(ledger.spent(), (2, 70));
+        ledger.settle(60, Some(75)).unwrap();
+        assert_eq!(ledger.spent(), (2, 85), "more than was reserved counts too");
         let message = Ledger::open(&path, budget).unwrap_err().to_string();
         assert!(message.contains("another run"), "{message}");
         drop(ledger);

@@ -17,6 +17,9 @@ const MOST_LIMITS: u32 = 100;
 const PATIENCE_S: u64 = 300;
 /// Answers drawn in one request.
 const MOST_VOTES: usize = 16;
+/// What is wrong where an echoed token has the next one's log-probability.
+const LATE: &str = "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes";
+
 /// A way of asking, ready for any number of threads.
 pub struct Line {
     fleet: Fleet,
@@ -141,7 +144,7 @@ impl Line {
     fn try_way(&self, way: Way, sample: &str) -> Result<bool, EndpointError> {
         let alive = &|| false;
         let offered =
-            |scores: Result<(), NoScores>| !matches!(scores, Err(NoScores::NotOffered(_)));
+            |s: Result<(), NoScores>| !matches!(s, Err(NoScores::NotOffered(_) | NoScores::Late));
         match way {
             Way::Chat => {
                 let check = |a: &Value| first_token(a, &self.question.answers).map(|_| ());
@@ -271,6 +274,10 @@ impl Line {
                     Err(NoScores::Unfit(what)) => {
                         self.fleet.give_back(place, None);
                         return Err(EndpointError::Answer { url: url(), what });
+                    }
+                    Err(NoScores::Late) => {
+                        self.fleet.give_back(place, None);
+                        return Err(EndpointError::Answer { url: url(), what: LATE.into() });
                     }
                     Err(NoScores::NotFinite) => {
                         let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
