@@ -57,6 +57,20 @@ fn answers_that_cannot_serve_are_named() {
 }
 
 #[test]
+fn log_probabilities_of_other_tokens_are_not_taken() {
+    let bench = Bench::new(4);
+    let server = Server::start(Offers::LateEcho, |_| Fault::None, Duration::ZERO);
+    let message = bench.bad(&server.url(), &["--ask", "completions"]);
+    for needle in ["one token late", "add_bos_token", "--ask votes", &server.url()] {
+        assert!(message.contains(needle), "`{needle}` is missing in {message}");
+    }
+    assert_eq!(server.requests(), 1, "it is said once");
+    // Left to find out, it asks otherwise.
+    bench.good(&server.url(), &[]);
+    assert!(bench.labels().teacher.method.contains("chat answers"));
+}
+
+#[test]
 fn wrong_use_is_refused_before_anything_is_sent() {
     let bench = Bench::new(3);
     let server = always(Fault::None);

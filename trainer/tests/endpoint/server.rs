@@ -39,6 +39,9 @@ pub enum Offers {
     Chat,
     /// Chat without log-probabilities, completions with echo.
     Echo,
+    /// The same, each echoed token with the next one's log-probability, as llama-cpp-python 0.3.36 answers for a
+    /// model without an opening token.
+    LateEcho,
     /// Chat alone, as many choices as asked for.
     Votes,
     /// Chat alone, one choice whatever is asked for.
@@ -222,11 +225,15 @@ impl Shared {
                 assert_eq!(names.len(), p.len(), "{content}");
                 (200, self.chat(request, content, &names, &p), text)
             }
-            "/v1/completions" if self.offers == Offers::Echo => {
+            "/v1/completions" if matches!(self.offers, Offers::Echo | Offers::LateEcho) => {
                 let prompt = request["prompt"].as_str().unwrap();
                 let (_, rest) = prompt.split_once("The text \"").unwrap();
                 let (text, word) = rest.split_once("\" is about ").unwrap();
-                (200, echo(prompt, text, word), text.to_owned())
+                let mut answer = echo(prompt, text, word);
+                if self.offers == Offers::LateEcho {
+                    late(&mut answer["choices"][0]["logprobs"]);
+                }
+                (200, answer, text.to_owned())
             }
             _ => (404, json!({"detail": "Not Found"}), String::new()),
         }
@@ -309,4 +316,13 @@ fn echo(prompt: &str, text: &str, word: &str) -> Value {
         "choices": [{"text": format!("{prompt}."), "logprobs": {"tokens": tokens, "text_offset": offsets, "token_logprobs": values}}],
         "usage": {"prompt_tokens": n - 1, "completion_tokens": 1, "total_tokens": n},
     })
+}
+
+/// Gives each token the log-probability of the next; the generated one has no row then and is left out.
+fn late(logprobs: &mut Value) {
+    logprobs["token_logprobs"].as_array_mut().unwrap().remove(0);
+    logprobs["token_logprobs"][0] = Value::Null;
+    for list in ["tokens", "text_offset"] {
+        logprobs[list].as_array_mut().unwrap().pop();
+    }
 }

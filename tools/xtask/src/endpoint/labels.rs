@@ -104,3 +104,43 @@ fn largest(row: &[f64]) -> usize {
 fn digest(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rows: &[(&str, [f64; 2])]) -> Result<Labels> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("soft.jsonl");
+        let row = |(text, logits): &(&str, [f64; 2])| {
+            format!("{}\n", serde_json::json!({"text_sha256": digest(text), "logits": logits}))
+        };
+        let rows: String = rows.iter().map(row).collect();
+        std::fs::write(&path, format!("{{\"classes\":[\"off\",\"on\"]}}\n{rows}"))?;
+        let text = |(class, text): (&str, &str)| Text { class: class.into(), text: text.into() };
+        Labels::read(&path, &[("on", "a"), ("off", "b")].map(text))
+    }
+
+    #[test]
+    fn each_text_must_be_there_once_and_nothing_else() {
+        assert!(read(&[("b", [1.0, 0.0]), ("a", [0.0, 1.0])]).is_ok());
+        for rows in [
+            &[("a", [0.0, 1.0])][..],
+            &[("a", [0.0, 1.0]), ("b", [1.0, 0.0]), ("a", [0.0, 1.0])],
+            &[("a", [0.0, 1.0]), ("c", [1.0, 0.0])],
+            &[("a", [0.0, 1.0]), ("b", [1.0, 0.0]), ("c", [1.0, 0.0])],
+        ] {
+            assert!(read(rows).is_err(), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn likeness_is_that_of_centred_logits() {
+        let one = read(&[("a", [0.0, 1.0]), ("b", [3.0, 1.0])]).expect("two rows");
+        let moved = read(&[("a", [5.0, 6.0]), ("b", [-1.0, -3.0])]).expect("two rows");
+        let same = one.likeness(&moved);
+        assert!(same.gap < 1e-12 && same.agreement == 1.0 && same.correlation > 1.0 - 1e-12);
+        let other = one.likeness(&read(&[("a", [1.0, 0.0]), ("b", [3.0, 1.0])]).expect("two rows"));
+        assert!((other.gap - 1.0).abs() < 1e-12 && other.agreement == 0.5);
+    }
+}
