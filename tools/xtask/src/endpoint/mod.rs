@@ -17,6 +17,7 @@ use bench::Bench;
 use clap::Args;
 use server::Server;
 use std::path::PathBuf;
+use table::Column;
 use trial::Trial;
 
 const TOPIC: &str = "endpoint";
@@ -97,27 +98,31 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let as_it_comes = bench.as_it_comes(&plain)?;
     drop(plain);
     let opened = Server::start(&python, &model, true, &work)?;
-    let mut columns = Vec::new();
+    let (mut columns, mut completions) = (Vec::new(), None);
     for ask in &options.ask {
         let n = bench.count(ask);
         say(TOPIC, format!("--ask {ask}, {n} texts"));
+        let (client, texts) = (bench.client(ask, n)?, &bench.texts[..n]);
         let trial = Trial {
             server: opened.address,
-            client: &bench.client(ask, n)?,
-            texts: &bench.texts[..n],
+            client: &client,
+            texts,
             requests_a_text: bench.requests(ask),
             seed: options.seed,
         };
         let verdict = trial.run().with_context(|| format!("--ask {ask}"))?;
-        columns.push((ask.as_str(), n, verdict));
+        let column = Column::new(ask, texts, &verdict);
+        say(TOPIC, column.line());
+        columns.push(column);
+        if ask == "completions" {
+            completions = Some((n, verdict.labels));
+        }
     }
     drop(opened);
-    table::print(&columns, &bench.texts);
+    table::print(&columns);
     println!("\ncompletions of the server as it comes: {as_it_comes}");
-    let Some((_, n, completions)) = columns.iter().find(|(ask, ..)| *ask == "completions") else {
-        return Ok(());
-    };
-    match bench.own_teacher(&model, *n, &completions.labels)? {
+    let Some((n, theirs)) = completions else { return Ok(()) };
+    match bench.own_teacher(&model, n, &theirs)? {
         None => println!(
             "NOT COMPARED with our own teacher: this qdllm is built without the feature `teacher`"
         ),
