@@ -7,7 +7,7 @@ use crate::features::{Pool, ROW, RowBits};
 use crate::format::{Kind, write};
 use crate::fuse::{Fused, FusedOp};
 use crate::kernels::MAX_TERMS;
-use crate::meta::{Front, Meta, Preset, TOKEN_RULES};
+use crate::meta::{Front, Meta, Preset};
 use crate::model::Model;
 use crate::program::{NEGATED, ProgramHeader, StoredOp};
 use crate::token::GramKinds;
@@ -129,7 +129,7 @@ fn front_sections(front: &FrontParts, sections: &mut Vec<(Kind, Vec<u8>)>) -> Re
             sections.push((Kind::Rows, pack(rows, *row_bits)));
             sections.push((Kind::Scale, floats(&both)));
             Ok(Front::Words {
-                token_rules: TOKEN_RULES,
+                token_rules: kinds.token_rules(),
                 kinds: *kinds,
                 pool: *pool,
                 rows: count,

@@ -8,8 +8,8 @@ use crate::wire::{Wire, is_utf8};
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
-/// Token rules that this crate implements ([`crate::token`]).
-pub const TOKEN_RULES: u8 = 1;
+/// The newest token rules that this crate implements ([`crate::token`]); it knows the older ones too.
+pub const TOKEN_RULES: u8 = 2;
 
 /// The meta section.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Meta {
 pub enum Front {
     /// Text through a selected vocabulary.
     Words {
-        /// Version of the token rules, [`TOKEN_RULES`].
+        /// Version of the token rules, 1 to [`TOKEN_RULES`].
         token_rules: u8,
         /// Which n-grams count besides words.
         kinds: GramKinds,
@@ -84,7 +84,7 @@ impl Front {
         match wire.u32()? {
             0 => Some(Self::Words {
                 token_rules: wire.byte()?,
-                kinds: GramKinds { bigrams: wire.truth()?, prefixes: wire.truth()? },
+                kinds: GramKinds::from_bits(wire.byte()?, wire.truth()?)?,
                 pool: match wire.u32()? {
                     0 => Pool::Mean,
                     1 => Pool::Root,

@@ -189,8 +189,11 @@ impl<'a> FrontEnd<'a> {
     fn parse(container: &Container<'a>, front: Front) -> Result<Self, Error> {
         match front {
             Front::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
-                if token_rules != TOKEN_RULES {
+                if !(1..=TOKEN_RULES).contains(&token_rules) {
                     return Err(Error::UnsupportedVersion);
+                }
+                if kinds.token_rules() > token_rules {
+                    return Err(Error::BadMeta);
                 }
                 let count = rows as usize;
                 let (ends, keys) = (container.need(Kind::Buckets)?, container.need(Kind::Keys)?);

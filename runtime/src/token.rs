@@ -1,7 +1,7 @@
 //! Text to n-grams: words folded in case, addresses and numbers folded to one word each, hashed
 //! as they are read, so that no buffer holds a word.
 //!
-//! The rules, which are part of the model format (token rules 1):
+//! The rules, which are part of the model format (token rules 1; those marked 2 came later):
 //! - Letters are folded to lower case: ASCII, Latin-1, Greek and Cyrillic; other letters stay.
 //! - A word is a run of letters and digits. Apostrophes (`'`, `` ` ``, U+2019) between letters are
 //!   skipped, so `don't` is `dont`. A run of ASCII digits is one `0`; of three or more equal letters
@@ -11,8 +11,10 @@
 //! - A run of `!` and `?` is a word: `!` or `?` alone, `??` for question marks only, else `!!`. Two or
 //!   more full stops are the word `..`. Everything else separates.
 //! - With prefixes, a word of five or more counted characters also gives its first four and `*`;
-//!   with bigrams, each word also gives the pair with the word before it.
-//! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; a bigram has a space between.
+//!   with bigrams, each word also gives the pair with the word before it;
+//!   with trigrams (2), each word also gives the triple with the two words before it;
+//!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
+//! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; words have a space between.
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 const BASIS: u32 = 0x811c_9dc5;
@@ -21,11 +23,55 @@ const PRIME: u32 = 0x0100_0193;
 
 /// Which n-grams a text gives besides its words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "(u8, bool)", try_from = "(u8, bool)")]
 pub struct GramKinds {
     /// Pairs of neighbouring words.
     pub bigrams: bool,
     /// First four characters of longer words.
     pub prefixes: bool,
+    /// Triples of neighbouring words.
+    pub trigrams: bool,
+    /// Pairs and triples that reach over the text's ends.
+    pub edges: bool,
+}
+
+impl GramKinds {
+    /// The oldest token rules that know these kinds.
+    pub const fn token_rules(self) -> u8 {
+        if self.trigrams || self.edges { 2 } else { 1 }
+    }
+
+    /// The kinds of neighbours as a model file has them: 1 pairs, 2 triples, 4 edges.
+    pub(crate) const fn neighbours(self) -> u8 {
+        self.bigrams as u8 | (self.trigrams as u8) << 1 | (self.edges as u8) << 2
+    }
+
+    /// From those bits, if there are no others.
+    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+        if neighbours > 7 {
+            return None;
+        }
+        Some(Self {
+            bigrams: neighbours & 1 != 0,
+            prefixes,
+            trigrams: neighbours & 2 != 0,
+            edges: neighbours & 4 != 0,
+        })
+    }
+}
+
+impl From<GramKinds> for (u8, bool) {
+    fn from(kinds: GramKinds) -> Self {
+        (kinds.neighbours(), kinds.prefixes)
+    }
+}
+
+impl TryFrom<(u8, bool)> for GramKinds {
+    type Error = crate::error::Error;
+
+    fn try_from((neighbours, prefixes): (u8, bool)) -> Result<Self, Self::Error> {
+        Self::from_bits(neighbours, prefixes).ok_or(Self::Error::BadMeta)
+    }
 }
 
 /// One n-gram of a text.
@@ -37,44 +83,65 @@ pub struct Gram {
     pub start: usize,
     /// One past the last byte in the text.
     pub end: usize,
+    /// The end of the text that it reaches over.
+    pub edge: Option<Edge>,
 }
 
-/// Iterator over the n-grams of a text: each word, then its prefix, then the bigram that it ends.
+/// An end of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Before its first word.
+    First,
+    /// After its last word.
+    Last,
+}
+
+/// Hashes of a pair and of a triple, as far as there are words for them.
+type Joined = [Option<u32>; 2];
+/// Where an empty word begins.
+const NOWHERE: usize = usize::MAX;
+
+/// Iterator over the n-grams of a text: each word, then its prefix, then the bigram and the trigram that it ends.
 #[derive(Clone, Debug)]
 pub struct Grams<'t> {
     text: &'t str,
     at: usize,
     kinds: GramKinds,
-    /// The previous word's hash state and first byte.
-    previous: Option<(u32, usize)>,
-    /// What is still to be given of the word last read: prefix, bigram.
-    pending: [Option<Gram>; 2],
+    /// The previous word, and the pair that it ends: hash state and first byte.
+    previous: [Option<(u32, usize)>; 2],
+    /// What is still to be given of the word last read: prefix, bigram, trigram.
+    pending: [Option<Gram>; 3],
 }
 
 /// The n-grams of `text`.
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
-    Grams { text, at: 0, kinds, previous: None, pending: [None; 2] }
+    let before = kinds.edges.then_some((BASIS, NOWHERE));
+    Grams { text, at: 0, kinds, previous: [before, None], pending: [None; 3] }
 }
 
 impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending[0].take().or_else(|| self.pending[1].take()) {
+        if let Some(gram) = self.pending.iter_mut().find_map(Option::take) {
             return Some(gram);
         }
-        let after = self.previous.map(|(hash, _)| feed(hash, b' '));
-        let (start, hash) = self.word(after)?;
-        let word = Gram { hash: hash.alone, start, end: self.at };
+        let after = self.previous.map(|before| before.map(|(hash, _)| feed(hash, b' ')));
+        let Some((start, hash)) = self.word(after) else {
+            // Once: the empty word after the last one.
+            let [Some((_, 0..NOWHERE)), _] = self.previous else { return None };
+            if self.kinds.edges {
+                self.neighbours(after, NOWHERE);
+            }
+            self.previous = [None; 2];
+            return self.pending.iter_mut().find_map(Option::take);
+        };
+        let word = Gram { hash: hash.alone, start, end: self.at, edge: None };
         if self.kinds.prefixes {
             self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
         }
-        if self.kinds.bigrams
-            && let (Some(hash), Some((_, start))) = (hash.pair, self.previous)
-        {
-            self.pending[1] = Some(Gram { hash, start, ..word });
-        }
-        self.previous = Some((word.hash, word.start));
+        let pair = self.neighbours(hash.joined, start);
+        self.previous = [Some((word.hash, start)), pair];
         Some(word)
     }
 }
@@ -84,8 +151,8 @@ impl Iterator for Grams<'_> {
 struct Hashes {
     /// Of the word.
     alone: u32,
-    /// Of the word before, a space and this word.
-    pair: Option<u32>,
+    /// Of the pair and the triple that the word ends.
+    joined: Joined,
     /// Of the first four characters and `*`, once there is a fifth.
     prefix: Option<u32>,
     /// State after four characters.
@@ -94,8 +161,8 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn new(after: Option<u32>) -> Self {
-        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
+    fn new(after: Joined) -> Self {
+        Self { alone: BASIS, joined: after, prefix: None, four: BASIS, characters: 0 }
     }
 
     /// Feeds a whole word that has no prefix.
@@ -107,7 +174,7 @@ impl Hashes {
 
     fn feed_byte(&mut self, byte: u8) {
         self.alone = feed(self.alone, byte);
-        self.pair = self.pair.map(|h| feed(h, byte));
+        self.joined = self.joined.map(|hash| hash.map(|h| feed(h, byte)));
     }
 
     fn feed_char(&mut self, c: char) {
@@ -126,6 +193,24 @@ impl Hashes {
 }
 
 impl Grams<'_> {
+    /// Puts down the pair and the triple that a word ends, by their hashes and its first byte; says where the pair begins.
+    fn neighbours(&mut self, hashes: Joined, start: usize) -> Option<(u32, usize)> {
+        let before = self.previous[0].map_or(start, |(_, first)| first.min(start));
+        let gram = |i: usize| {
+            let (hash, (_, first)) = (hashes[i]?, self.previous[i]?);
+            let edge = match (first, start) {
+                (_, NOWHERE) => Some(Edge::Last),
+                (NOWHERE, _) => Some(Edge::First),
+                _ => None,
+            };
+            Some(Gram { hash, start: first.min(before), end: self.at, edge })
+        };
+        let (pair, triple) = (gram(0), gram(1));
+        self.pending[1] = pair.filter(|_| self.kinds.bigrams);
+        self.pending[2] = triple.filter(|_| self.kinds.trigrams);
+        hashes[0].zip(self.previous[0]).map(|(hash, (_, first))| (hash, first))
+    }
+
     fn rest(&self) -> &str {
         self.text.get(self.at..).unwrap_or("")
     }
@@ -138,7 +223,7 @@ impl Grams<'_> {
     }
 
     /// The next word: its first byte and its hashes.
-    fn word(&mut self, after: Option<u32>) -> Option<(usize, Hashes)> {
+    fn word(&mut self, after: Joined) -> Option<(usize, Hashes)> {
         loop {
             let start = self.at;
             let c = self.rest().chars().next()?;
@@ -277,8 +362,9 @@ mod tests {
     extern crate std;
     use std::vec::Vec;
 
-    const WORDS: GramKinds = GramKinds { bigrams: false, prefixes: false };
-    const ALL: GramKinds = GramKinds { bigrams: true, prefixes: true };
+    const WORDS: GramKinds = GramKinds::from_bits(0, false).unwrap();
+    const PAIRS: GramKinds = GramKinds::from_bits(1, true).unwrap();
+    const ALL: GramKinds = GramKinds::from_bits(7, false).unwrap();
 
     fn words(text: &str) -> Vec<u32> {
         grams(text, WORDS).map(|g| g.hash).collect()
@@ -321,14 +407,62 @@ mod tests {
 
     #[test]
     fn prefixes_and_bigrams_follow_their_word() {
-        let all: Vec<_> = grams("Turn lights UP", ALL).collect();
+        let all: Vec<_> = grams("Turn lights UP", PAIRS).collect();
         let expected = hashes(&["turn", "lights", "ligh*", "turn lights", "up", "lights up"]);
         assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), expected);
         assert_eq!((all[5].start, all[5].end), (5, 14));
         assert_eq!((all[2].start, all[2].end), (5, 11));
     }
 
+    #[test]
+    fn triples_and_edges_follow_their_pairs() {
+        let given = |text| -> Vec<_> { grams(text, ALL).collect() };
+        let all = given(" Turn lights UP. ");
+        let folded = [
+            "turn",
+            " turn", // The empty word before makes a pair, and no triple of two empty words.
+            "lights",
+            "turn lights",
+            " turn lights",
+            "up",
+            "lights up",
+            "turn lights up",
+            "up ",
+            "lights up ",
+        ];
+        assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), hashes(&folded));
+        let edges: Vec<_> = all.iter().map(|g| g.edge).collect();
+        let (first, last) = (Some(Edge::First), Some(Edge::Last));
+        assert_eq!(edges, [None, first, None, None, first, None, None, None, last, last]);
+        assert_eq!((all[1].start, all[1].end), (1, 5));
+        assert_eq!((all[4].start, all[4].end), (1, 12));
+        assert_eq!((all[8].start, all[9].start), (13, 6));
+        let one: Vec<u32> = given("hi").iter().map(|g| g.hash).collect();
+        assert_eq!(one, hashes(&["hi", " hi", "hi ", " hi "]));
+        assert_eq!(given(" ... ").len(), 4, "the word ..");
+        assert!(given("").is_empty() && given(" - ").is_empty());
+    }
+
+    #[test]
+    fn kinds_pass_through_their_bits() {
+        for bits in 0..8 {
+            let kinds = GramKinds::from_bits(bits, true).unwrap();
+            assert_eq!((kinds.neighbours(), kinds.token_rules()), (bits, 1 + u8::from(bits > 1)));
+        }
+        assert_eq!(GramKinds::from_bits(8, true), None);
+    }
+
     proptest! {
+        #[test]
+        fn every_text_has_as_many_neighbours_as_words(text in any::<std::string::String>()) {
+            let n = words(&text).len();
+            // n words, n + 1 pairs, n triples.
+            prop_assert_eq!(grams(&text, ALL).count(), if n == 0 { 0 } else { 3 * n + 1 });
+            for gram in grams(&text, ALL) {
+                prop_assert!(gram.end > gram.start && text.get(gram.start..gram.end).is_some());
+            }
+        }
+
         #[test]
         fn any_text_gives_grams_that_lie_in_it(text in any::<std::string::String>()) {
             let mut end = 0;

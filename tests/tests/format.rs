@@ -3,6 +3,7 @@
 use qdllm_runtime::encode::{FrontParts, encode};
 use qdllm_runtime::features::RowBits;
 use qdllm_runtime::format::{CHECKSUM_BYTES, checksum};
+use qdllm_runtime::meta::Front;
 use qdllm_runtime::{Error, MAX_CLASSES, Model, Scratch};
 use qdllm_tests::sample::{dense_parts, words_parts};
 use std::path::Path;
@@ -144,6 +145,34 @@ fn errors_name_what_is_wrong() {
         }
     });
     assert_eq!(unsorted, Error::BadVocabulary);
+}
+
+#[test]
+fn newer_kinds_of_n_grams_need_newer_token_rules() {
+    let mut parts = words_parts(RowBits::Eight);
+    let plain = encode(&parts).unwrap();
+    let FrontParts::Words { kinds, .. } = &mut parts.front else { unreachable!() };
+    (kinds.bigrams, kinds.trigrams, kinds.edges) = (true, true, true);
+    let (wanted, bytes) = (*kinds, encode(&parts).unwrap());
+    let model = Model::parse(&bytes).unwrap();
+    let Front::Words { kinds, token_rules, .. } = model.meta().front else { unreachable!() };
+    assert_eq!((kinds, token_rules), (wanted, 2));
+    assert_eq!(bytes.len(), plain.len(), "the kinds take the room that two flags took");
+    // Classes, front end, token rules, neighbours, prefixes: the head of the meta section.
+    let at = |bytes: &[u8], head: [u8; 5]| bytes.windows(5).position(|w| w == head).unwrap();
+    let (old, new) = (at(&plain, [3, 0, 1, 0, 0]), at(&bytes, [3, 0, 2, 7, 0]));
+    assert_eq!(old, new);
+    for (rules, neighbours, error) in [
+        (1, 7, Error::BadMeta),
+        (1, 2, Error::BadMeta),
+        (2, 8, Error::BadMeta),
+        (3, 7, Error::UnsupportedVersion),
+        (0, 1, Error::UnsupportedVersion),
+    ] {
+        let mut changed = bytes.clone();
+        (changed[new + 2], changed[new + 3]) = (rules, neighbours);
+        assert_eq!(Model::parse(&resealed(changed)).unwrap_err(), error, "{rules} {neighbours}");
+    }
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub struct StudentConfig {
     pub rows: usize,
     /// Whether pairs of neighbouring words count as n-grams.
     pub bigrams: bool,
+    /// Whether triples of neighbouring words count as n-grams.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trigrams: bool,
+    /// Whether pairs and triples reach over the text's ends, so that its first and last words are told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub edges: bool,
     /// Whether the first four characters of longer words count as n-grams.
     pub prefixes: bool,
     /// How the rows of a text become features.
@@ -74,6 +80,8 @@ impl Default for StudentConfig {
         Self {
             rows: 1024,
             bigrams: false,
+            trigrams: false,
+            edges: false,
             prefixes: false,
             pooling: Pooling::Root,
             select: Criterion::ChiSquared,
@@ -88,7 +96,12 @@ impl Default for StudentConfig {
 impl StudentConfig {
     /// The n-grams besides words.
     pub fn kinds(&self) -> GramKinds {
-        GramKinds { bigrams: self.bigrams, prefixes: self.prefixes }
+        GramKinds {
+            bigrams: self.bigrams,
+            prefixes: self.prefixes,
+            trigrams: self.trigrams,
+            edges: self.edges,
+        }
     }
 
     /// The pooling as the format has it.
@@ -127,6 +140,10 @@ pub struct TrainingConfig {
     pub row_spread: f32,
     /// Chance that an n-gram is left out of a text in training.
     pub dropout: f32,
+    /// Whether a logistic regression on the student's n-grams, fitted on the same labels, answers in place of the
+    /// labels where no teacher does: its answers tell a student which texts its words cannot explain.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub regression: bool,
     /// Label smoothing.
     pub smoothing: f32,
     /// The teacher's share where there is a label too.
@@ -149,6 +166,7 @@ impl Default for TrainingConfig {
             decay: 0.2,
             row_spread: 0.05,
             dropout: 0.5,
+            regression: false,
             smoothing: 0.03,
             alpha: 0.5,
             temperature: 2.0,
@@ -246,6 +264,13 @@ impl Config {
         let share = |x: f32| (0.0..=1.0).contains(&x);
         let rate = |x: f32| x > 0.0 && x <= 1.0;
         range((1..=65535).contains(&student.rows), "rows", &student.rows, "from 1 to 65535")?;
+        let joined = student.bigrams || student.trigrams;
+        range(
+            joined || !student.edges,
+            "edges",
+            &student.edges,
+            "false without bigrams or trigrams",
+        )?;
         range([4, 8].contains(&student.row_bits), "row-bits", &student.row_bits, "4 or 8")?;
         range(share(student.reject_below), "reject-below", &student.reject_below, "from 0 to 1")?;
         range(training.epochs > 0, "epochs", &training.epochs, "at least 1")?;

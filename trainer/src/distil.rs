@@ -3,7 +3,7 @@
 use crate::ansatz::{Ansatz, AnsatzError};
 use crate::calibrate::temperature;
 use crate::config::{Config, Criterion};
-use crate::corpus::{Corpus, CorpusError, Part, Tally, hex};
+use crate::corpus::{Corpus, CorpusError, Part, Tally, Text, hex};
 use crate::encoded::{Encoded, HostVocab};
 use crate::progress::Progress;
 use crate::quantise::{Quantised, quantise};
@@ -121,20 +121,31 @@ impl Prepared {
                 found: candidates.len(),
             });
         }
-        let keys = match config.student.select {
-            Criterion::ChiSquared => counter.select(rows),
-            Criterion::Weight => {
-                let mut weigher = Weigher::new(classes.len(), rows, kinds, candidates);
-                corpus.each("weighing n-grams", progress, |text| weigher.add(&text))?;
-                weigher.select(rows)
-            }
+        let by_weight = config.student.select == Criterion::Weight;
+        let regression = if by_weight || config.training.regression {
+            let mut weigher = Weigher::new(classes.len(), rows, kinds, candidates);
+            corpus.each("weighing n-grams", progress, |text| weigher.add(&text))?;
+            Some(weigher.fit())
+        } else {
+            None
+        };
+        let keys = match &regression {
+            Some(regression) if by_weight => regression.select(rows),
+            _ => counter.select(rows),
         };
         drop(counter);
+        let own_teacher = regression.filter(|_| config.training.regression);
         let vocab = HostVocab::new(&keys, kinds);
         let (mut texts, mut valid) = (Encoded::new(classes.len()), Encoded::new(classes.len()));
         let mut probes = Vec::new();
         corpus.each("encoding the texts", progress, |text| match text.part {
-            Part::Train => texts.push(&vocab, &text),
+            Part::Train => match own_teacher.as_ref().filter(|_| text.teacher.is_none()) {
+                Some(regression) => {
+                    let logits = regression.logits(text.text);
+                    texts.push(&vocab, &Text { label: None, teacher: Some(&logits), ..text });
+                }
+                None => texts.push(&vocab, &text),
+            },
             Part::Valid => {
                 valid.push(&vocab, &text);
                 if probes.len() < PROBES {

@@ -1,7 +1,7 @@
 //! Which n-grams moved a decision: each is left out in turn and the answer compared.
 
 use qdllm_runtime::meta::Front;
-use qdllm_runtime::token::grams;
+use qdllm_runtime::token::{Edge, grams};
 use qdllm_runtime::{Error, Model, Scratch};
 use serde::Serialize;
 
@@ -35,7 +35,13 @@ pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<V
     for (i, gram) in grams(text, kinds).enumerate() {
         if model.vocab().and_then(|v| v.row(gram.hash)).is_some() {
             let by = whole - log_odds(Some(i))?;
-            moved.push(Moved { ngram: text[gram.start..gram.end].to_owned(), by });
+            let ngram = &text[gram.start..gram.end];
+            let ngram = match gram.edge {
+                None => ngram.to_owned(),
+                Some(Edge::First) => format!("^{ngram}"),
+                Some(Edge::Last) => format!("{ngram}$"),
+            };
+            moved.push(Moved { ngram, by });
         }
     }
     moved.sort_by(|a, b| b.by.abs().total_cmp(&a.by.abs()));

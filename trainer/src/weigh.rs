@@ -1,5 +1,5 @@
-//! Vocabulary selection by weight: a logistic regression on all n-grams, and those kept that carry
-//! most of its decisions.
+//! A logistic regression on all n-grams of the training texts. It chooses a vocabulary by weight: kept are the
+//! n-grams that carry most of its decisions. And it teaches a student where nobody else does.
 //!
 //! Where n-grams overlap (a word, its prefix, its pairs) chi-squared picks the same evidence several
 //! times; a regression shares it out. Texts are unit vectors of `idf = 1 + ln(texts / occurring)`;
@@ -64,25 +64,19 @@ impl Weigher {
         self.shares.extend(shares);
     }
 
-    /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
-    /// the length of an n-gram's weights around their mean over the classes.
-    pub fn select(&self, rows: usize) -> Vec<u32> {
+    /// Fits the regression to the texts added.
+    pub fn fit(self) -> Regression {
         let idf: Vec<f32> = self
             .occurrences
             .iter()
             .map(|&n| 1.0 + (self.ends.len() as f32 / n.max(1) as f32).ln())
             .collect();
-        let weights = self.fit(&idf);
-        let score = |place: usize| {
-            let w = &weights[place * self.classes..(place + 1) * self.classes];
-            let mean = w.iter().sum::<f32>() / self.classes as f32;
-            let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
-            f64::from(length * idf[place] * (self.occurrences[place] as f32).sqrt())
-        };
-        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
+        let (weights, bias) = self.descend(&idf);
+        let Self { classes, kinds, bucket_bits, keys, places, occurrences, .. } = self;
+        Regression { classes, kinds, bucket_bits, keys, places, occurrences, idf, weights, bias }
     }
 
-    fn fit(&self, idf: &[f32]) -> Vec<f32> {
+    fn descend(&self, idf: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let classes = self.classes;
         let mut weights = vec![0.0_f32; idf.len() * classes];
         let mut squares = vec![1e-6_f32; weights.len()];
@@ -92,14 +86,8 @@ impl Weigher {
             for text in scattered(self.ends.len(), epoch) {
                 let start = if text == 0 { 0 } else { self.ends[text - 1] };
                 let grams = &self.grams[start..self.ends[text]];
-                let length = grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt();
-                let mut logits = bias.clone();
-                for &g in grams {
-                    let x = idf[g as usize] / length;
-                    let row = &weights[g as usize * classes..];
-                    logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
-                }
-                let mut slope = softmax(&logits, 1.0);
+                let length = length(grams, idf);
+                let mut slope = softmax(&logits(grams, idf, &weights, &bias), 1.0);
                 let shares = &self.shares[text * classes..];
                 slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
                 bias.iter_mut().zip(&slope).for_each(|(b, s)| *b -= 0.01 * s);
@@ -116,8 +104,60 @@ impl Weigher {
                 }
             }
         }
-        weights
+        (weights, bias)
     }
+}
+
+/// The regression, fitted.
+#[derive(Debug)]
+pub struct Regression {
+    classes: usize,
+    kinds: GramKinds,
+    bucket_bits: u8,
+    keys: Vec<u32>,
+    places: HashMap<u32, u32>,
+    occurrences: Vec<u32>,
+    idf: Vec<f32>,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Regression {
+    /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
+    /// the length of an n-gram's weights around their mean over the classes.
+    pub fn select(&self, rows: usize) -> Vec<u32> {
+        let score = |place: usize| {
+            let w = &self.weights[place * self.classes..(place + 1) * self.classes];
+            let mean = w.iter().sum::<f32>() / self.classes as f32;
+            let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
+            f64::from(length * self.idf[place] * (self.occurrences[place] as f32).sqrt())
+        };
+        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
+    }
+
+    /// A text's logits, one a class.
+    pub fn logits(&self, text: &str) -> Vec<f32> {
+        let mut keys = Vec::new();
+        unique_keys(text, self.kinds, self.bucket_bits, &mut keys);
+        let grams: Vec<u32> = keys.iter().filter_map(|k| self.places.get(k).copied()).collect();
+        logits(&grams, &self.idf, &self.weights, &self.bias)
+    }
+}
+
+/// Length of a text's vector before it is made a unit one.
+fn length(grams: &[u32], idf: &[f32]) -> f32 {
+    grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt()
+}
+
+fn logits(grams: &[u32], idf: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+    let (classes, length) = (bias.len(), length(grams, idf));
+    let mut logits = bias.to_vec();
+    for &g in grams {
+        let x = idf[g as usize] / length;
+        let row = &weights[g as usize * classes..];
+        logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
+    }
+    logits
 }
 
 /// 0..count in a scattered order that differs by epoch.
@@ -162,6 +202,11 @@ mod tests {
         for (label, text) in [(0, "the bad film"), (1, "the good film")].repeat(10) {
             weigher.add(&Text { part: Part::Train, label: Some(label), teacher: None, text });
         }
-        assert_eq!(weigher.select(2), keyed("good bad"));
+        let regression = weigher.fit();
+        assert_eq!(regression.select(2), keyed("good bad"));
+        let [bad, none, good] = ["a bad one", "", "good, good"].map(|text| regression.logits(text));
+        assert!(bad[0] > bad[1] && good[1] > good[0], "{bad:?} {good:?}");
+        // Both classes have as many texts; the last one seen leaves the bias a little to its side.
+        assert!((none[0] - none[1]).abs() < 0.1, "{none:?}");
     }
 }

@@ -102,6 +102,41 @@ fn a_run_ended_at_any_moment_reaches_the_same_bytes() {
 }
 
 #[test]
+fn triples_and_edges_are_counted_kept_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("edges.qdm");
+    let train = |more: &[&str]| {
+        let output = distill_for(&out, "7", "6").args(more).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(&out).unwrap()
+    };
+    let pairs = train(&["--bigrams"]);
+    let edges = train(&["--bigrams", "--trigrams", "--edges"]);
+    let taught = train(&["--bigrams", "--trigrams", "--edges", "--regression"]);
+    assert!(pairs != edges && edges != taught, "each setting matters");
+    let settings = std::fs::read_to_string(folder.path().join("edges.qdm.toml")).unwrap();
+    for line in ["trigrams = true", "edges = true", "regression = true"] {
+        assert!(settings.contains(line), "{settings}");
+    }
+    let out = out.to_str().unwrap();
+    let shown = qdllm(&["inspect", out]).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("pairs, triples, over the text's ends"), "{shown}");
+    let told =
+        qdllm(&["classify", out, "--explain", "turn on the kitchen light"]).output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("^turn"), "the first word counts apart: {told}");
+    let accuracy = |model: &str| {
+        let test = TRAIN.replace("train.tsv", "test.tsv");
+        let args = ["eval", model, "--data", &test, "--json", "--no-control"];
+        let told = qdllm(&args).output().unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        told["student"]["accuracy"].as_f64().unwrap()
+    };
+    assert!(accuracy(out) > 0.5, "{}: eight classes", accuracy(out));
+}
+
+#[test]
 fn a_circuit_from_qasm_is_trained_kept_and_shown() {
     const QASM: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[4];\ncreg c[3];\n\
         ry(turn) q;\ncrx(2*link) q[0],q[1];\nryy(link-0.5) q[1],q[2];\ncp(pi/3) q[2],q[3];\n\

@@ -57,9 +57,10 @@ impl Task {
     }
 }
 
-/// Settings per task: topics are told by single words, feelings by overlapping n-grams.
+/// Settings per task: topics are told by single words, feelings by overlapping n-grams, commands also by how they begin
+/// and end, hidden messages by how words follow each other.
 pub(crate) const TASKS: [Task; 4] = [
-    Task { name: "commands", settings: &["--rows", "1024", "--bigrams"] },
+    Task { name: "commands", settings: &["--rows", "1024", "--bigrams", "--edges"] },
     Task { name: "topic", settings: &["--rows", "4096"] },
     Task {
         name: "senti",
@@ -67,7 +68,16 @@ pub(crate) const TASKS: [Task; 4] = [
     },
     Task {
         name: "stega",
-        settings: &["--rows", "4096", "--row-bits", "8", "--bigrams", "--select", "weight"],
+        settings: &[
+            "--rows",
+            "4096",
+            "--bigrams",
+            "--trigrams",
+            "--edges",
+            "--regression",
+            "--select",
+            "weight",
+        ],
     },
 ];
 

@@ -82,6 +82,12 @@ pub struct DistillArgs {
     /// Count pairs of neighbouring words too
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub bigrams: Option<bool>,
+    /// Count triples of neighbouring words too
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub trigrams: Option<bool>,
+    /// Let pairs and triples reach over the text's ends: its first and last words count apart
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub edges: Option<bool>,
     /// Count the first four characters of longer words too
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub prefixes: Option<bool>,
@@ -128,6 +134,10 @@ pub struct DistillArgs {
     /// Chance that an n-gram is left out in training [default: 0.5]
     #[arg(long)]
     pub dropout: Option<f32>,
+    /// Let a logistic regression on the n-grams, fitted on the same labels, answer in place of the labels where no
+    /// teacher does: better students from labels alone
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub regression: Option<bool>,
     /// Label smoothing [default: 0.03]
     #[arg(long)]
     pub smoothing: Option<f32>,
@@ -187,6 +197,8 @@ impl DistillArgs {
             bad_rows => config.sources.bad_rows,
             rows => config.student.rows,
             bigrams => config.student.bigrams,
+            trigrams => config.student.trigrams,
+            edges => config.student.edges,
             prefixes => config.student.prefixes,
             pooling => config.student.pooling,
             select => config.student.select,
@@ -201,6 +213,7 @@ impl DistillArgs {
             heart_rate => config.training.heart_rate,
             decay => config.training.decay,
             dropout => config.training.dropout,
+            regression => config.training.regression,
             smoothing => config.training.smoothing,
             alpha => config.training.alpha,
             temperature => config.training.temperature,

@@ -94,10 +94,12 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     debug_assert!(model.len_bytes() - held >= framed);
     let front = match model.meta().front {
         Front::Words { rows, kinds, row_bits, .. } => format!(
-            "words: {rows} rows of {}-bit integers; words{}{}",
+            "words: {rows} rows of {}-bit integers; words{}{}{}{}",
             row_bits.bits(),
             if kinds.prefixes { ", prefixes" } else { "" },
-            if kinds.bigrams { ", pairs" } else { "" }
+            if kinds.bigrams { ", pairs" } else { "" },
+            if kinds.trigrams { ", triples" } else { "" },
+            if kinds.edges { ", over the text's ends" } else { "" },
         ),
         Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };

@@ -47,32 +47,67 @@ impl Size {
     }
 }
 
+/// Who answers for the texts that a student or a control learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The labels.
+    Labels,
+    /// A logistic regression on the student's own n-grams, fitted on the same labels.
+    Regression,
+    /// The teacher.
+    Teacher,
+}
+
+impl By {
+    /// What a method's name ends with.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Labels => "",
+            Self::Regression => "+regression",
+            Self::Teacher => "+teacher",
+        }
+    }
+
+    /// What a method's title ends with.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Labels => "",
+            Self::Regression => ", with regression",
+            Self::Teacher => ", with teacher",
+        }
+    }
+}
+
 /// What is trained and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// The teacher itself.
     Teacher,
-    /// A student on hidden states; whether a teacher helps.
-    Dense(Preset, bool),
-    /// A student on words; whether a teacher helps.
-    Edge(Size, bool),
-    /// A control on the labels alone.
-    Control(Control),
+    /// A student on hidden states.
+    Dense(Preset, By),
+    /// A student on words.
+    Edge(Size, By),
+    /// A control.
+    Control(Control, By),
 }
 
 impl Method {
     /// Every method, in the order of the report.
     pub fn all() -> Vec<Self> {
+        use By::{Labels, Regression, Teacher};
         let mut all = vec![Self::Teacher];
         for preset in [Preset::Paper, Preset::Product] {
-            all.extend([false, true].map(|taught| Self::Dense(preset, taught)));
+            all.extend([Labels, Teacher].map(|by| Self::Dense(preset, by)));
         }
         for size in Size::ALL {
-            all.extend([false, true].map(|taught| Self::Edge(size, taught)));
+            all.push(Self::Edge(size, Labels));
+            // One size shows what the regression gives; so does the linear control beside it.
+            all.extend((size == Size::K4).then_some(Self::Edge(size, Regression)));
+            all.push(Self::Edge(size, Teacher));
         }
-        let controls =
-            [Control::Linear, Control::Cosine, Control::Tanh, Control::Fasttext, Control::Tfidf];
-        all.extend(controls.map(Self::Control));
+        all.extend([Labels, Regression, Teacher].map(|by| Self::Control(Control::Linear, by)));
+        let others = [Control::Cosine, Control::Tanh, Control::Fasttext, Control::Tfidf];
+        all.extend(others.map(|control| Self::Control(control, Labels)));
         all
     }
 
@@ -83,7 +118,14 @@ impl Method {
 
     /// Whether it learns from soft labels.
     pub fn taught(self) -> bool {
-        matches!(self, Self::Dense(_, true) | Self::Edge(_, true))
+        self.by() == Some(By::Teacher)
+    }
+
+    fn by(self) -> Option<By> {
+        match self {
+            Self::Teacher => None,
+            Self::Dense(_, by) | Self::Edge(_, by) | Self::Control(_, by) => Some(by),
+        }
     }
 
     /// Whether it needs hidden states.
@@ -93,23 +135,23 @@ impl Method {
 
     /// Whether another seed gives another result. With every label known, TF-IDF draws no number at all.
     pub fn varies(self, share: u32) -> bool {
-        share < 100 || self != Self::Control(Control::Tfidf)
+        share < 100 || self != Self::Control(Control::Tfidf, By::Labels)
     }
 
     /// What it is, for people.
     pub fn title(self) -> String {
-        let with = |taught: bool| if taught { ", with teacher" } else { "" };
-        match self {
+        let name = match self {
             Self::Teacher => "teacher".into(),
-            Self::Dense(Preset::Paper, t) => format!("paper's student, hidden states{}", with(t)),
-            Self::Dense(Preset::Product, t) => format!("dense student, hidden states{}", with(t)),
-            Self::Edge(size, t) => format!("edge student, K = {}{}", size.name(), with(t)),
-            Self::Control(Control::Linear) => "control of K = 4k: linear".into(),
-            Self::Control(Control::Cosine) => "control of K = 4k: cosine, no ansatz".into(),
-            Self::Control(Control::Tanh) => "control of K = 4k: 11 x tanh".into(),
-            Self::Control(Control::Fasttext) => "fastText".into(),
-            Self::Control(Control::Tfidf) => "TF-IDF + logistic regression".into(),
-        }
+            Self::Dense(Preset::Paper, _) => "paper's student, hidden states".into(),
+            Self::Dense(Preset::Product, _) => "dense student, hidden states".into(),
+            Self::Edge(size, _) => format!("edge student, K = {}", size.name()),
+            Self::Control(Control::Linear, _) => "control of K = 4k: linear".into(),
+            Self::Control(Control::Cosine, _) => "control of K = 4k: cosine, no ansatz".into(),
+            Self::Control(Control::Tanh, _) => "control of K = 4k: 11 x tanh".into(),
+            Self::Control(Control::Fasttext, _) => "fastText".into(),
+            Self::Control(Control::Tfidf, _) => "TF-IDF + logistic regression".into(),
+        };
+        name + self.by().map_or("", By::words)
     }
 
     /// The student's settings on a task, the user's own beneath; paths are filled in when it is run.
@@ -120,17 +162,18 @@ impl Method {
             config.dense.preset = preset;
             return config;
         }
+        config.training.regression |= self.by() == Some(By::Regression);
         let student = &mut config.student;
-        // Topics are told by single words, feelings and hidden messages by overlapping n-grams.
+        // Topics are told by single words, feelings by overlapping n-grams, sentences with a hidden message by how
+        // words follow each other and where they begin and end.
         match folder(task) {
             "senti" => {
                 (student.bigrams, student.prefixes) = (true, true);
                 student.select = Criterion::Weight;
             }
             "stega" => {
-                student.bigrams = true;
+                (student.bigrams, student.trigrams, student.edges) = (true, true, true);
                 student.select = Criterion::Weight;
-                student.row_bits = 8;
             }
             _ => {}
         }
@@ -147,7 +190,7 @@ impl Method {
     pub fn settings(self, task: &Task, seed: u64, base: &Config) -> String {
         let mut digest = Sha256::new_with_prefix(self.to_string());
         match self {
-            Self::Control(Control::Fasttext | Control::Tfidf) | Self::Teacher => {}
+            Self::Control(Control::Fasttext | Control::Tfidf, _) | Self::Teacher => {}
             _ => digest.update(self.config(&task.name, seed, base).recipe()),
         }
         if self.taught() || self == Self::Teacher {
@@ -159,14 +202,14 @@ impl Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let with = |taught: bool| if taught { "+teacher" } else { "" };
         match *self {
-            Self::Teacher => f.write_str("teacher"),
-            Self::Dense(Preset::Paper, taught) => write!(f, "paper{}", with(taught)),
-            Self::Dense(Preset::Product, taught) => write!(f, "dense{}", with(taught)),
-            Self::Edge(size, taught) => write!(f, "edge-{}{}", size.name(), with(taught)),
-            Self::Control(control) => f.write_str(control.name()),
+            Self::Teacher => f.write_str("teacher")?,
+            Self::Dense(Preset::Paper, _) => f.write_str("paper")?,
+            Self::Dense(Preset::Product, _) => f.write_str("dense")?,
+            Self::Edge(size, _) => write!(f, "edge-{}", size.name())?,
+            Self::Control(control, _) => f.write_str(control.name())?,
         }
+        f.write_str(self.by().map_or("", By::suffix))
     }
 }
 
@@ -190,15 +233,18 @@ mod tests {
     #[test]
     fn settings_follow_task_and_size() {
         let of = |task, method: Method| method.config(task, 7, &Config::default());
-        let small = of("senti", Method::Edge(Size::K1, true));
+        let small = of("senti", Method::Edge(Size::K1, By::Teacher));
         assert_eq!(
             (small.student.rows, small.student.prefixes, small.training.seed),
             (1024, true, 7)
         );
-        let grouped = of("topic-groups", Method::Control(Control::Linear));
-        assert_eq!(grouped, of("topic", Method::Edge(Size::K4, false)));
-        let large = of("topic", Method::Edge(Size::K16, false));
+        let grouped = of("topic-groups", Method::Control(Control::Linear, By::Labels));
+        assert_eq!(grouped, of("topic", Method::Edge(Size::K4, By::Labels)));
+        let large = of("topic", Method::Edge(Size::K16, By::Labels));
         assert_eq!((large.student.row_bits, large.student.bigrams), (8, true));
-        assert_eq!(of("stega", Method::Dense(Preset::Paper, false)).dense.preset, Preset::Paper);
+        assert_eq!(
+            of("stega", Method::Dense(Preset::Paper, By::Labels)).dense.preset,
+            Preset::Paper
+        );
     }
 }

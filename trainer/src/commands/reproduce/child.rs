@@ -83,7 +83,7 @@ impl<'t> Group<'t> {
     pub fn run(&self, method: Method, base: &Config) -> Result<Run> {
         match method {
             Method::Teacher => self.teacher(base),
-            Method::Control(control) => self.control(control, base),
+            Method::Control(control, _) => self.control(control, method, base),
             Method::Edge(..) | Method::Dense(..) => self.student(method, base),
         }
     }
@@ -106,8 +106,7 @@ impl<'t> Group<'t> {
         self.record(Method::Teacher, base, None, &told, &told)
     }
 
-    fn control(&self, control: Control, base: &Config) -> Result<Run> {
-        let method = Method::Control(control);
+    fn control(&self, control: Control, method: Method, base: &Config) -> Result<Run> {
         let (data, test) = (self.path("labelled.jsonl"), self.path("valid.jsonl"));
         let seed = self.seed.to_string();
         let mut args: Vec<&OsStr> = vec![

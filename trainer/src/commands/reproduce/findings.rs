@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::cell::{Method, Size};
+use super::cell::{By, Method, Size};
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
 use crate::commands::controls::Control;
@@ -10,7 +10,7 @@ use crate::commands::controls::Control;
 /// What the figures say.
 #[derive(Clone, Debug, Serialize)]
 pub struct Findings {
-    /// The edge student of 4k rows less each of its controls.
+    /// The edge student of 4k rows less each of its controls, and less the linear one that learned as it did.
     pub circuit: Vec<Difference>,
     /// Students with teacher less the same without.
     pub teacher: Vec<Difference>,
@@ -23,13 +23,22 @@ pub struct Findings {
 impl Findings {
     /// Of some runs.
     pub fn of(runs: &[Run]) -> Self {
-        let student = Method::Edge(Size::K4, false).to_string();
-        let hearts = [Control::Linear, Control::Cosine, Control::Tanh];
-        let circuit: Vec<Difference> =
-            hearts.iter().flat_map(|heart| differences(runs, &student, heart.name())).collect();
+        let circuit: Vec<Difference> = [
+            (Control::Linear, By::Labels),
+            (Control::Cosine, By::Labels),
+            (Control::Tanh, By::Labels),
+            (Control::Linear, By::Regression),
+            (Control::Linear, By::Teacher),
+        ]
+        .into_iter()
+        .flat_map(|(control, by)| {
+            let (student, control) = (Method::Edge(Size::K4, by), Method::Control(control, by));
+            differences(runs, &student.to_string(), &control.to_string())
+        })
+        .collect();
         let pairs = Method::all().into_iter().filter_map(|method| match method {
-            Method::Edge(size, true) => Some((method, Method::Edge(size, false))),
-            Method::Dense(preset, true) => Some((method, Method::Dense(preset, false))),
+            Method::Edge(size, By::Teacher) => Some((method, Method::Edge(size, By::Labels))),
+            Method::Dense(preset, By::Teacher) => Some((method, Method::Dense(preset, By::Labels))),
             _ => None,
         });
         let teacher: Vec<Difference> = pairs

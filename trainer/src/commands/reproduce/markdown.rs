@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cell::{Method, Size};
+use super::cell::{By, Method, Size};
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::report::{Report, TaskReport};
@@ -118,7 +118,7 @@ fn table(out: &mut String, task: &TaskReport) {
 /// The rows of the students on hidden states where there are none.
 fn no_states(out: &mut String) {
     for preset in [Preset::Paper, Preset::Product] {
-        let title = Method::Dense(preset, false).title();
+        let title = Method::Dense(preset, By::Labels).title();
         let _ = writeln!(out, "| {title} | no hidden states given | | | | | | | | | | |");
     }
 }
@@ -206,9 +206,11 @@ fn settings(out: &mut String, report: &Report) {
     out.push_str("| --- | --- | --: | --: | --- | --- |\n");
     for task in &report.tasks {
         for size in Size::ALL {
-            let student = Method::Edge(size, false).config(&task.name, 0, &base).student;
+            let student = Method::Edge(size, By::Labels).config(&task.name, 0, &base).student;
             let mut grams = vec!["words"];
             grams.extend(student.bigrams.then_some("pairs"));
+            grams.extend(student.trigrams.then_some("triples"));
+            grams.extend(student.edges.then_some("over the text's ends"));
             grams.extend(student.prefixes.then_some("prefixes"));
             let by = match student.select {
                 Criterion::ChiSquared => "chi-squared",

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::ReproduceArgs;
-use super::cell::{Method, Size};
+use super::cell::{By, Method, Size};
 use super::child::Group;
 use super::report::{Settings, TaskNote};
 use super::tasks::{self, Task};
@@ -91,7 +91,8 @@ impl Plan {
             teacher: Group::teacher_is(task),
             hidden_states: task.vectors.first().map(|path| vectors::describe(path)),
         };
-        let sizes = Size::ALL.iter().filter(|s| self.methods.contains(&Method::Edge(**s, false)));
+        let sizes =
+            Size::ALL.iter().filter(|s| self.methods.contains(&Method::Edge(**s, By::Labels)));
         let path = out.join("settings.json");
         let mut settings = Settings {
             seeds: self.seeds,

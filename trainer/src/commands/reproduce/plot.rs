@@ -1,6 +1,6 @@
 //! The two plots: accuracy against bytes with all labels, accuracy against the share of labels.
 
-use super::cell::{Method, Size};
+use super::cell::{By, Method, Size};
 use super::figures::{Figures, Stat};
 use super::report::{Report, TaskReport};
 use super::svg::{Axis, Panel, Point, Scale, Series, figure};
@@ -11,18 +11,20 @@ use crate::dense::config::Preset;
 type Family = (&'static str, bool, Vec<Method>);
 
 fn families() -> Vec<Family> {
-    let edge = |taught| Size::ALL.map(|size| Method::Edge(size, taught)).to_vec();
-    let dense = |preset| vec![Method::Dense(preset, false)];
+    let edge = |by| Size::ALL.map(|size| Method::Edge(size, by)).to_vec();
+    let dense = |preset| vec![Method::Dense(preset, By::Labels)];
     vec![
-        ("edge student", true, edge(false)),
-        ("edge student, with teacher", true, edge(true)),
+        ("edge student", true, edge(By::Labels)),
+        ("edge student, with teacher", true, edge(By::Teacher)),
         (
             "linear, cosine, tanh controls",
             false,
-            [Control::Linear, Control::Cosine, Control::Tanh].map(Method::Control).to_vec(),
+            [Control::Linear, Control::Cosine, Control::Tanh]
+                .map(|control| Method::Control(control, By::Labels))
+                .to_vec(),
         ),
-        ("fastText", false, vec![Method::Control(Control::Fasttext)]),
-        ("TF-IDF + logistic regression", false, vec![Method::Control(Control::Tfidf)]),
+        ("fastText", false, vec![Method::Control(Control::Fasttext, By::Labels)]),
+        ("TF-IDF + logistic regression", false, vec![Method::Control(Control::Tfidf, By::Labels)]),
         ("teacher", false, vec![Method::Teacher]),
         ("paper's student", false, dense(Preset::Paper)),
         ("dense student", false, dense(Preset::Product)),
@@ -70,9 +72,10 @@ pub fn by_bytes(report: &Report) -> String {
 pub fn by_labels(report: &Report) -> String {
     let families = || -> Vec<Family> {
         let mut all = families();
-        all[0] = ("edge student, K = 4k", true, vec![Method::Edge(Size::K4, false)]);
-        all[1] = ("edge student, K = 4k, with teacher", true, vec![Method::Edge(Size::K4, true)]);
-        all[2] = ("linear control", true, vec![Method::Control(Control::Linear)]);
+        all[0] = ("edge student, K = 4k", true, vec![Method::Edge(Size::K4, By::Labels)]);
+        all[1] =
+            ("edge student, K = 4k, with teacher", true, vec![Method::Edge(Size::K4, By::Teacher)]);
+        all[2] = ("linear control", true, vec![Method::Control(Control::Linear, By::Labels)]);
         all
     };
     let panel = |task: &TaskReport| {
