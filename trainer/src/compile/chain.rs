@@ -1,6 +1,7 @@
 //! Tensor trains in f64: made from all coefficients, rounded, and their neighbours exchanged.
 
 use super::coefficients::Coefficients;
+use super::singular::Singular;
 use nalgebra::DMatrix;
 
 /// What a core's own index runs over.
@@ -101,21 +102,16 @@ impl Chain {
                 cores.push(Core { mode, left, dim: dim(mode), right: 1, data: rest });
                 break;
             }
-            // Column j of this matrix is row j of the unfolding.
+            // Column j of this matrix is row j of the unfolding; its triangle has the same singular
+            // values, and is small.
             let columns = DMatrix::from_vec(rest.len() / rows, rows, rest);
-            let eigen = columns.tr_mul(&columns).symmetric_eigen();
-            let mut kept: Vec<usize> =
-                (0..rows).filter(|&i| eigen.eigenvalues[i] > threshold * threshold).collect();
-            kept.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-            if kept.is_empty() {
-                kept.push(eigen.eigenvalues.imax());
-            }
-            let basis = eigen.eigenvectors.select_columns(&kept);
+            let triangle = columns.clone().qr().unpack_r();
+            let (basis, _) = split(&triangle.transpose(), threshold, usize::MAX);
             rest = (columns * &basis).as_slice().to_vec();
             let mut core = Core { mode, left, dim: dim(mode), right: 0, data: Vec::new() };
             core.set_tall(&basis);
+            left = core.right;
             cores.push(core);
-            left = kept.len();
         }
         Self { cores }
     }
@@ -160,7 +156,7 @@ impl Chain {
     pub fn round(&mut self, threshold: f64, widest: usize) {
         self.centre_at_first();
         for k in 0..self.cores.len() - 1 {
-            let (basis, rest) = split(self.cores[k].tall(), threshold, widest);
+            let (basis, rest) = split(&self.cores[k].tall(), threshold, widest);
             self.cores[k].set_tall(&basis);
             self.cores[k + 1].mix_left(&rest);
         }
@@ -177,8 +173,8 @@ impl Chain {
             let (a, j, i, b) = (row / e, row % e, column / right, column % right);
             joint[(a * d + i, j * right + b)]
         });
-        let (basis, rest) = split(joint, threshold, usize::MAX);
-        let (other_basis, other_rest) = split(crossed, threshold, usize::MAX);
+        let (basis, rest) = split(&joint, threshold, usize::MAX);
+        let (other_basis, other_rest) = split(&crossed, threshold, usize::MAX);
         let better = other_basis.ncols() < basis.ncols();
         let (basis, rest) = if better { (other_basis, other_rest) } else { (basis, rest) };
         if better {
@@ -216,16 +212,8 @@ impl Chain {
 
 /// A matrix as orthonormal columns times the rest, its singular values above the threshold kept (at
 /// least one, at most `widest`).
-fn split(matrix: DMatrix<f64>, threshold: f64, widest: usize) -> (DMatrix<f64>, DMatrix<f64>) {
-    let svd = matrix.svd(true, true);
-    // Both factors were asked for.
-    let (Some(u), Some(v)) = (svd.u, svd.v_t) else { unreachable!() };
-    let kept = svd.singular_values.iter().filter(|&&s| s > threshold).count();
-    let kept = kept.clamp(1, widest);
-    // nalgebra gives singular values in falling order.
-    let mut rest = v.rows(0, kept).into_owned();
-    for (mut row, s) in rest.row_iter_mut().zip(svd.singular_values.iter()) {
-        row *= *s;
-    }
-    (u.columns(0, kept).into_owned(), rest)
+fn split(matrix: &DMatrix<f64>, threshold: f64, widest: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    let Singular { basis, values, rows } = Singular::new(matrix);
+    let kept = values.iter().filter(|&&s| s > threshold).count().clamp(1, widest);
+    (basis.columns(0, kept).into_owned(), rows.rows(0, kept).into_owned())
 }

@@ -14,6 +14,7 @@ pub mod polynomial;
 pub mod quantise;
 pub mod runs;
 pub mod seen;
+pub mod singular;
 pub mod statevector;
 pub mod train;
 pub mod tree;
