@@ -77,22 +77,8 @@ impl Chain {
     /// The train of a tensor of coefficients with its modes in the given order; singular values under
     /// `threshold` are dropped. Every core but the last is left with orthonormal columns.
     pub fn new(tensor: &Coefficients, modes: &[Mode], threshold: f64) -> Self {
-        let dim = |mode: Mode| match mode {
-            Mode::Qubit(_) => 3,
-            Mode::Leg => tensor.classes,
-        };
-        let stride = |mode: Mode| match mode {
-            Mode::Qubit(q) => 3_usize.pow(q as u32) * tensor.classes,
-            Mode::Leg => 1,
-        };
-        // Places of the entries in the new order, the first mode slowest.
-        let mut places = vec![0];
-        for &mode in modes {
-            places = places
-                .iter()
-                .flat_map(|&at| (0..dim(mode)).map(move |i| at + i * stride(mode)))
-                .collect();
-        }
+        let dim = |mode| dim(mode, tensor.classes);
+        let places = places(tensor.classes, modes);
         let mut rest: Vec<f64> = places.iter().map(|&at| tensor.values[at]).collect();
         let mut cores = Vec::new();
         let mut left = 1;
@@ -114,6 +100,21 @@ impl Chain {
             cores.push(core);
         }
         Self { cores }
+    }
+
+    /// The coefficients of a chain in (1, cosine, sine) of all its qubits, with its leg.
+    pub fn coefficients(&self) -> Coefficients {
+        let (qubits, modes) = (self.cores.len() - 1, self.modes());
+        let classes = self.cores.iter().find(|core| core.mode == Mode::Leg).map_or(1, |c| c.dim);
+        // Columns run over the values of all modes so far, rows over the bond.
+        let mut done = DMatrix::from_element(1, 1, 1.0);
+        for core in &self.cores {
+            let next = core.wide().transpose() * &done;
+            done = DMatrix::from_vec(core.right, done.ncols() * core.dim, next.data.into());
+        }
+        let mut values = vec![0.0; done.len()];
+        places(classes, &modes).iter().zip(&done).for_each(|(&at, &x)| values[at] = x);
+        Coefficients { qubits, classes, values }
     }
 
     /// The order of the modes.
@@ -210,10 +211,30 @@ impl Chain {
     }
 }
 
+/// How many values a mode takes.
+fn dim(mode: Mode, classes: usize) -> usize {
+    match mode {
+        Mode::Qubit(_) => 3,
+        Mode::Leg => classes,
+    }
+}
+
+/// Places of the coefficients when the modes stand in a given order, the first slowest.
+fn places(classes: usize, modes: &[Mode]) -> Vec<usize> {
+    let stride = |mode: Mode| match mode {
+        Mode::Qubit(q) => 3_usize.pow(q as u32) * classes,
+        Mode::Leg => 1,
+    };
+    modes.iter().fold(vec![0], |places, &mode| {
+        let next = |at| (0..dim(mode, classes)).map(move |i| at + i * stride(mode));
+        places.into_iter().flat_map(next).collect()
+    })
+}
+
 /// A matrix as orthonormal columns times the rest, its singular values above the threshold kept (at
 /// least one, at most `widest`).
 fn split(matrix: &DMatrix<f64>, threshold: f64, widest: usize) -> (DMatrix<f64>, DMatrix<f64>) {
-    let Singular { basis, values, rows } = Singular::new(matrix);
+    let Singular { basis, values, rows } = Singular::new(matrix, threshold);
     let kept = values.iter().filter(|&&s| s > threshold).count().clamp(1, widest);
     (basis.columns(0, kept).into_owned(), rows.rows(0, kept).into_owned())
 }
