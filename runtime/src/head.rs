@@ -46,6 +46,20 @@ impl<'a> Head<'a> {
         self.reject_below
     }
 
+    /// The weight of an expectation in a class's logit; 0 where there is none such.
+    pub fn weight(&self, class: usize, output: usize) -> f32 {
+        if class < self.classes && output < self.outputs {
+            self.table.get(class * self.outputs + output)
+        } else {
+            0.0
+        }
+    }
+
+    /// What a class's logit is where all expectations are 0.
+    pub fn bias(&self, class: usize) -> f32 {
+        self.table.get(self.classes * self.outputs + class)
+    }
+
     /// Writes one logit a class into the front of `logits`.
     pub fn logits(&self, expectations: &[f32], logits: &mut [f32]) {
         for (class, logit) in logits.iter_mut().enumerate().take(self.classes) {

@@ -1,26 +1,15 @@
-//! Compiled back ends: sections that no compiler wrote are refused or run without a panic, and the
-//! exact train equals the circuit.
+//! Compiled back ends: they give what they are defined to; sections that no compiler wrote are refused
+//! or run without a panic.
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
-use qdllm_runtime::circuit::{encoder, paper};
-use qdllm_runtime::encode::{encode, program_section};
+use qdllm_runtime::encode::encode;
 use qdllm_runtime::features::RowBits;
 use qdllm_runtime::format::{Kind, write};
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::measured::Measured;
 use qdllm_runtime::polynomial::{self, OwnedNode, Polynomial};
-use qdllm_runtime::program::Program;
-use qdllm_runtime::state::StateVector;
 use qdllm_runtime::train::{self, Chain, Cores, Link, Train, Work};
 use qdllm_runtime::{Error, MAX_CLASSES, Model, QUBITS};
 use qdllm_tests::sample::{numbers, words_parts};
-use qdllm_tests::vectors::single_z;
-use qdllm_trainer::batch::Batch;
-use qdllm_trainer::compile::coefficients::Coefficients;
-use qdllm_trainer::compile::quantise::quantise;
-use qdllm_trainer::compile::train::exact_train;
 
 const MEASURED: Measured = Measured {
     asked: 0.5,
@@ -294,84 +283,4 @@ proptest! {
         }
         run_all(&section, 3, 3, &phases);
     }
-}
-
-/// The largest gap between a circuit's exact train and the circuit in f64, over all inputs: of
-/// differences of expectations.
-fn train_against_circuit(fused: &Fused, parameters: &[f64], inputs: &[Vec<f64>]) -> f64 {
-    let outputs = fused.outputs.len();
-    let batch = Batch::new(fused, parameters);
-    let tensor = Coefficients::new(&batch, outputs, |expectations, row| {
-        row.iter_mut().zip(expectations).for_each(|(x, &e)| *x = f64::from(e));
-    });
-    let gauged = exact_train(tensor).unwrap();
-    let chain = quantise(&gauged, Cores::F32, &[]).unwrap();
-    let section = train::section(&MEASURED, &chain);
-    let train = Train::parse(&section, outputs, fused.qubits as usize).unwrap();
-    let program = program_section(fused, parameters).unwrap();
-    let program = Program::parse(&program).unwrap();
-    let mut worst = 0.0_f64;
-    for angles in inputs {
-        let mut exact = vec![0.0; outputs];
-        program.run(&mut StateVector::<f64>::new(), angles, &mut exact);
-        let narrow: Vec<f32> = angles.iter().map(|&x| x as f32).collect();
-        let mut found = vec![0.0; outputs];
-        train.logits_f32(&narrow, &mut Work::new(), &mut found).unwrap();
-        for (f, e) in found.iter().zip(&exact) {
-            worst = worst.max((f64::from(*f) - (e - exact[0])).abs());
-        }
-    }
-    worst
-}
-
-/// Any gate of the table on `qubits` qubits, angles constant.
-fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
-    let angle = || (-7.0..7.0).prop_map(Angle::Const);
-    (0..GATES.len(), 0..qubits, 1..qubits.max(2), [angle(), angle(), angle()]).prop_map(
-        move |(kind, a, step, angles)| {
-            let two = GATES[kind].qubits == 2 && qubits > 1;
-            let kind = if GATES[kind].qubits == 2 && !two { GateKind::H } else { GATES[kind].kind };
-            let b = if two { (a + step) % qubits } else { a };
-            Gate { kind, qubits: [a, b], angles }
-        },
-    )
-}
-
-// Always the same 50 circuits. About one random circuit in some hundreds has an input with a larger gap: 3.6e-5 was seen,
-// and 9.2e-3 at the 996th of this seed. That is a fault of `exact_train` yet to be found; PROPTEST_CASES=2000 meets it.
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(50),
-        rng_seed: RngSeed::Fixed(1),
-        failure_persistence: None,
-        ..Default::default()
-    })]
-    #[test]
-    fn the_exact_train_of_random_circuits_equals_the_statevector(
-        (qubits, gates, words, inputs) in (1..=6_u8).prop_flat_map(|n| (
-            Just(n),
-            prop::collection::vec(any_gate(n), 0..40),
-            prop::collection::vec(0u16..1 << n, 2..6),
-            prop::collection::vec(prop::collection::vec(-4.0..4.0, n as usize), 8),
-        ))
-    ) {
-        let all = encoder(qubits).chain(gates.iter().copied());
-        let fused = Fused::new(all, qubits, &words).unwrap();
-        let gap = train_against_circuit(&fused, &[], &inputs);
-        prop_assert!(gap < 1e-5, "{gap:e} {fused:?}");
-    }
-}
-
-#[test]
-fn the_exact_train_of_the_preset_equals_the_statevector() {
-    // Three read-outs with wide support and one without: all eleven take a minute longer.
-    let words: Vec<u16> = [0, 8, 9, 10].iter().map(|&o| single_z()[o]).collect();
-    let fused = Fused::new(paper(), 11, &words).unwrap();
-    let mut n = numbers();
-    let parameters: Vec<f64> = n.by_ref().take(144).map(|x| 0.6 * x).collect();
-    let inputs: Vec<Vec<f64>> =
-        (0..50).map(|_| n.by_ref().take(11).map(|x| 3.2 * x).collect()).collect();
-    let gap = train_against_circuit(&fused, &parameters, &inputs);
-    println!("largest gap {gap:.1e}");
-    assert!(gap < 1e-5, "{gap:e}");
 }

@@ -88,13 +88,7 @@ impl<S: Scalar> Bound<S> {
     pub fn expectations<V: Value<Scalar = S>>(&self, work: &mut Work<V>, inputs: &[V]) -> Vec<V> {
         let psi = &mut work.psi;
         psi.start(&inputs[..self.qubits]);
-        for op in &self.ops {
-            match op {
-                BoundOp::Phases { forth, .. } => psi.diagonal(forth),
-                BoundOp::Ry { qubit, cos, sin } => psi.ry(*qubit, *cos, *sin),
-                BoundOp::Linear { forth, .. } => psi.permute(forth),
-            }
-        }
+        self.apply(psi);
         work.lambda.clone_from(&work.psi);
         work.lambda.measure();
         let read = |&(mask, negated)| {
@@ -102,6 +96,33 @@ impl<S: Scalar> Bound<S> {
             if negated { -e } else { e }
         };
         self.outputs.iter().map(read).collect()
+    }
+
+    /// Qubits.
+    pub fn qubits(&self) -> usize {
+        self.qubits
+    }
+
+    /// Applies the circuit that follows the encoder.
+    pub fn apply<V: Value<Scalar = S>>(&self, state: &mut StateVector<V>) {
+        for op in &self.ops {
+            match op {
+                BoundOp::Phases { forth, .. } => state.diagonal(forth),
+                BoundOp::Ry { qubit, cos, sin } => state.ry(*qubit, *cos, *sin),
+                BoundOp::Linear { forth, .. } => state.permute(forth),
+            }
+        }
+    }
+
+    /// Undoes [`apply`](Self::apply).
+    pub fn undo<V: Value<Scalar = S>>(&self, state: &mut StateVector<V>) {
+        for op in self.ops.iter().rev() {
+            match op {
+                BoundOp::Phases { back, .. } => state.diagonal(back),
+                BoundOp::Ry { qubit, cos, sin } => state.ry(*qubit, *cos, -*sin),
+                BoundOp::Linear { back, .. } => state.permute(back),
+            }
+        }
     }
 
     /// The vector-Jacobian product of `cotangent` (one an output) with the expectations that

@@ -1,6 +1,7 @@
 //! Tensor trains in f64: made from all coefficients, rounded, and their neighbours exchanged.
 
 use super::coefficients::Coefficients;
+use super::singular::Singular;
 use nalgebra::DMatrix;
 
 /// What a core's own index runs over.
@@ -76,22 +77,8 @@ impl Chain {
     /// The train of a tensor of coefficients with its modes in the given order; singular values under
     /// `threshold` are dropped. Every core but the last is left with orthonormal columns.
     pub fn new(tensor: &Coefficients, modes: &[Mode], threshold: f64) -> Self {
-        let dim = |mode: Mode| match mode {
-            Mode::Qubit(_) => 3,
-            Mode::Leg => tensor.classes,
-        };
-        let stride = |mode: Mode| match mode {
-            Mode::Qubit(q) => 3_usize.pow(q as u32) * tensor.classes,
-            Mode::Leg => 1,
-        };
-        // Places of the entries in the new order, the first mode slowest.
-        let mut places = vec![0];
-        for &mode in modes {
-            places = places
-                .iter()
-                .flat_map(|&at| (0..dim(mode)).map(move |i| at + i * stride(mode)))
-                .collect();
-        }
+        let dim = |mode| dim(mode, tensor.classes);
+        let places = places(tensor.classes, modes);
         let mut rest: Vec<f64> = places.iter().map(|&at| tensor.values[at]).collect();
         let mut cores = Vec::new();
         let mut left = 1;
@@ -101,23 +88,33 @@ impl Chain {
                 cores.push(Core { mode, left, dim: dim(mode), right: 1, data: rest });
                 break;
             }
-            // Column j of this matrix is row j of the unfolding.
+            // Column j of this matrix is row j of the unfolding; its triangle has the same singular
+            // values, and is small.
             let columns = DMatrix::from_vec(rest.len() / rows, rows, rest);
-            let eigen = columns.tr_mul(&columns).symmetric_eigen();
-            let mut kept: Vec<usize> =
-                (0..rows).filter(|&i| eigen.eigenvalues[i] > threshold * threshold).collect();
-            kept.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-            if kept.is_empty() {
-                kept.push(eigen.eigenvalues.imax());
-            }
-            let basis = eigen.eigenvectors.select_columns(&kept);
+            let triangle = columns.clone().qr().unpack_r();
+            let (basis, _) = split(&triangle.transpose(), threshold, usize::MAX);
             rest = (columns * &basis).as_slice().to_vec();
             let mut core = Core { mode, left, dim: dim(mode), right: 0, data: Vec::new() };
             core.set_tall(&basis);
+            left = core.right;
             cores.push(core);
-            left = kept.len();
         }
         Self { cores }
+    }
+
+    /// The coefficients of a chain in (1, cosine, sine) of all its qubits, with its leg.
+    pub fn coefficients(&self) -> Coefficients {
+        let (qubits, modes) = (self.cores.len() - 1, self.modes());
+        let classes = self.cores.iter().find(|core| core.mode == Mode::Leg).map_or(1, |c| c.dim);
+        // Columns run over the values of all modes so far, rows over the bond.
+        let mut done = DMatrix::from_element(1, 1, 1.0);
+        for core in &self.cores {
+            let next = core.wide().transpose() * &done;
+            done = DMatrix::from_vec(core.right, done.ncols() * core.dim, next.data.into());
+        }
+        let mut values = vec![0.0; done.len()];
+        places(classes, &modes).iter().zip(&done).for_each(|(&at, &x)| values[at] = x);
+        Coefficients { qubits, classes, values }
     }
 
     /// The order of the modes.
@@ -160,7 +157,7 @@ impl Chain {
     pub fn round(&mut self, threshold: f64, widest: usize) {
         self.centre_at_first();
         for k in 0..self.cores.len() - 1 {
-            let (basis, rest) = split(self.cores[k].tall(), threshold, widest);
+            let (basis, rest) = split(&self.cores[k].tall(), threshold, widest);
             self.cores[k].set_tall(&basis);
             self.cores[k + 1].mix_left(&rest);
         }
@@ -177,8 +174,8 @@ impl Chain {
             let (a, j, i, b) = (row / e, row % e, column / right, column % right);
             joint[(a * d + i, j * right + b)]
         });
-        let (basis, rest) = split(joint, threshold, usize::MAX);
-        let (other_basis, other_rest) = split(crossed, threshold, usize::MAX);
+        let (basis, rest) = split(&joint, threshold, usize::MAX);
+        let (other_basis, other_rest) = split(&crossed, threshold, usize::MAX);
         let better = other_basis.ncols() < basis.ncols();
         let (basis, rest) = if better { (other_basis, other_rest) } else { (basis, rest) };
         if better {
@@ -214,18 +211,30 @@ impl Chain {
     }
 }
 
+/// How many values a mode takes.
+fn dim(mode: Mode, classes: usize) -> usize {
+    match mode {
+        Mode::Qubit(_) => 3,
+        Mode::Leg => classes,
+    }
+}
+
+/// Places of the coefficients when the modes stand in a given order, the first slowest.
+fn places(classes: usize, modes: &[Mode]) -> Vec<usize> {
+    let stride = |mode: Mode| match mode {
+        Mode::Qubit(q) => 3_usize.pow(q as u32) * classes,
+        Mode::Leg => 1,
+    };
+    modes.iter().fold(vec![0], |places, &mode| {
+        let next = |at| (0..dim(mode, classes)).map(move |i| at + i * stride(mode));
+        places.into_iter().flat_map(next).collect()
+    })
+}
+
 /// A matrix as orthonormal columns times the rest, its singular values above the threshold kept (at
 /// least one, at most `widest`).
-fn split(matrix: DMatrix<f64>, threshold: f64, widest: usize) -> (DMatrix<f64>, DMatrix<f64>) {
-    let svd = matrix.svd(true, true);
-    // Both factors were asked for.
-    let (Some(u), Some(v)) = (svd.u, svd.v_t) else { unreachable!() };
-    let kept = svd.singular_values.iter().filter(|&&s| s > threshold).count();
-    let kept = kept.clamp(1, widest);
-    // nalgebra gives singular values in falling order.
-    let mut rest = v.rows(0, kept).into_owned();
-    for (mut row, s) in rest.row_iter_mut().zip(svd.singular_values.iter()) {
-        row *= *s;
-    }
-    (u.columns(0, kept).into_owned(), rest)
+fn split(matrix: &DMatrix<f64>, threshold: f64, widest: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    let Singular { basis, values, rows } = Singular::new(matrix, threshold);
+    let kept = values.iter().filter(|&&s| s > threshold).count().clamp(1, widest);
+    (basis.columns(0, kept).into_owned(), rows.rows(0, kept).into_owned())
 }

@@ -1,10 +1,17 @@
-//! The coefficients of every logit by (1, cos, sin) of every encoder angle.
+//! The coefficients of every logit by (1, cos, sin) of every encoder angle, in f64.
 //!
-//! Three values of each angle - 0 and a third of a turn either way - determine all `3^n` of them.
+//! The encoder leaves qubit `q` in the state `(1 + cos Z - sin Y) / 2`, so a logit `Tr(rho M)`, `M` its
+//! observable carried back to before the circuit, has `Tr(P M) / 2^n` for coefficient of the monomial
+//! with Pauli word `P`: Z where it has a cosine, -Y where a sine. A column of `M` is the circuit run
+//! forwards and back on a basis state; all words with the same Ys come from one Walsh transform.
 
-use crate::batch::Batch;
+use super::circuit_of;
+use crate::adjoint::Bound;
 use qdllm_runtime::Model;
-use std::f64::consts::TAU;
+use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::kernels::walsh;
+use qdllm_runtime::state::StateVector;
+use rayon::prelude::*;
 
 /// All coefficients.
 #[derive(Clone, Debug)]
@@ -17,46 +24,55 @@ pub struct Coefficients {
     pub values: Vec<f64>,
 }
 
+/// A linear function of a circuit's expectations.
+#[derive(Clone, Debug)]
+pub struct Combined {
+    /// One weight an expectation.
+    pub weights: Vec<f64>,
+    /// What is added.
+    pub bias: f64,
+}
+
 impl Coefficients {
     /// Of a model's logits.
-    pub fn of(model: &Model<'_>, batch: &Batch) -> Self {
-        let classes = model.classes();
-        Self::new(batch, classes, |expectations, row| {
-            let mut logits = vec![0.0; classes];
-            model.head().logits(expectations, &mut logits);
-            let mean = logits.iter().sum::<f32>() / classes as f32;
-            row.iter_mut().zip(logits).for_each(|(x, l)| *x = f64::from(l - mean));
-        })
+    pub fn of(model: &Model<'_>) -> Self {
+        let (head, classes) = (model.head(), model.classes());
+        let less_mean = |of: &dyn Fn(usize) -> f32| -> Vec<f64> {
+            let all: Vec<f64> = (0..classes).map(|c| f64::from(of(c))).collect();
+            let mean = all.iter().sum::<f64>() / classes as f64;
+            all.into_iter().map(|x| x - mean).collect()
+        };
+        let weights: Vec<Vec<f64>> =
+            (0..model.program().outputs()).map(|o| less_mean(&|c| head.weight(c, o))).collect();
+        let biases = less_mean(&|c| head.bias(c));
+        let combined: Vec<Combined> = (biases.into_iter().enumerate())
+            .map(|(c, bias)| Combined { weights: weights.iter().map(|w| w[c]).collect(), bias })
+            .collect();
+        Self::new(&circuit_of(model.program()), &[], &combined)
     }
 
-    /// Of any `classes` linear functions of a circuit's expectations: `head(expectations, row)`.
-    pub fn new(batch: &Batch, classes: usize, head: impl Fn(&[f32], &mut [f64])) -> Self {
-        let qubits = batch.inputs();
-        let size = 3_usize.pow(qubits as u32);
-        #[allow(clippy::cast_possible_truncation)]
-        let angles: Vec<f32> = (0..size)
-            .flat_map(|i| (0..qubits).map(move |q| digit(i, q) as f64))
-            .map(|digit| (digit * TAU / 3.0) as f32)
-            .collect();
-        let mut values = vec![0.0; size * classes];
-        let expectations = batch.run(&angles);
-        let rows = values.chunks_exact_mut(classes);
-        rows.zip(expectations.chunks_exact(batch.outputs())).for_each(|(row, e)| head(e, row));
-        let mut coefficients = Self { qubits, classes, values };
-        // Values at three angles to weights of 1, cosine and sine.
-        let root = 3.0_f64.sqrt();
-        let third = 1.0 / 3.0;
-        for q in 0..qubits {
-            coefficients.along(
-                q,
-                &[
-                    [third, third, third],
-                    [2.0 * third, -third, -third],
-                    [0.0, root * third, -root * third],
-                ],
-            );
+    /// Of linear functions of a circuit's expectations, its parameters (radians) filled in.
+    pub fn new(circuit: &Fused, parameters: &[f64], functions: &[Combined]) -> Self {
+        let bound = Bound::<f64>::new(circuit, parameters);
+        let (qubits, classes) = (bound.qubits(), functions.len());
+        let mut values = vec![0.0; 3_usize.pow(qubits as u32) * classes];
+        let mut add = |class: usize, weight: f64, of: &[f64]| {
+            let column = values.iter_mut().skip(class).step_by(classes);
+            column.zip(of).for_each(|(to, x)| *to += weight * x);
+        };
+        // Whichever are fewer: the functions or the expectations.
+        if classes <= circuit.outputs.len() {
+            for (class, function) in functions.iter().enumerate() {
+                add(class, 1.0, &carried_back(&bound, &weights(circuit, &function.weights)));
+            }
+        } else {
+            for (o, &output) in circuit.outputs.iter().enumerate() {
+                let of = carried_back(&bound, &weights_of(qubits, &[(output, 1.0)]));
+                functions.iter().enumerate().for_each(|(c, f)| add(c, f.weights[o], &of));
+            }
         }
-        coefficients
+        values.iter_mut().zip(functions).for_each(|(x, function)| *x += function.bias);
+        Self { qubits, classes, values }
     }
 
     /// Monomials.
@@ -92,4 +108,115 @@ impl Coefficients {
 /// The digit of qubit `q` in a monomial: 0 for 1, 1 for cosine, 2 for sine.
 pub fn digit(monomial: usize, q: usize) -> usize {
     monomial / 3_usize.pow(q as u32) % 3
+}
+
+/// A combination of Z words as its values on the diagonal.
+fn weights(circuit: &Fused, by_output: &[f64]) -> Vec<f64> {
+    let terms = circuit.outputs.iter().copied().zip(by_output.iter().copied());
+    weights_of(circuit.qubits as usize, &terms.collect::<Vec<_>>())
+}
+
+fn weights_of(qubits: usize, terms: &[((u16, bool), f64)]) -> Vec<f64> {
+    let mut diagonal = vec![0.0; 1 << qubits];
+    for &((mask, negated), weight) in terms {
+        diagonal[mask as usize] += if negated { -weight } else { weight };
+    }
+    walsh(&mut diagonal);
+    diagonal
+}
+
+/// The coefficients of a diagonal observable's expectation.
+fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
+    let size = diagonal.len();
+    // Row b: for each set y of sines the real part of i^|y| M[b ^ y, b].
+    let mut parts = vec![0.0; size * size];
+    parts.par_chunks_mut(size).enumerate().for_each_init(
+        || Box::new(StateVector::<f64>::new()),
+        |state, (b, row)| {
+            state.start(&vec![0.0; bound.qubits()]);
+            let (re, _) = state.planes_mut();
+            re.swap(0, b);
+            bound.apply(state);
+            let (re, im) = state.planes_mut();
+            re.iter_mut().zip(im).zip(diagonal).for_each(|((re, im), weight)| {
+                *re *= weight;
+                *im *= weight;
+            });
+            bound.undo(state);
+            let (re, im) = state.planes();
+            for (y, part) in row.iter_mut().enumerate() {
+                *part = match y.count_ones() % 4 {
+                    0 => re[b ^ y],
+                    1 => -im[b ^ y],
+                    2 => -re[b ^ y],
+                    _ => im[b ^ y],
+                };
+            }
+        },
+    );
+    let threes: Vec<usize> = (0..size)
+        .map(|set| {
+            (0..bound.qubits()).filter(|q| set >> q & 1 == 1).map(|q| 3_usize.pow(q as u32)).sum()
+        })
+        .collect();
+    let mut values = vec![0.0; 3_usize.pow(bound.qubits() as u32)];
+    for y in 0..size {
+        let mut by_set: Vec<f64> = parts.iter().skip(y).step_by(size).copied().collect();
+        walsh(&mut by_set);
+        for (set, x) in by_set.into_iter().enumerate().filter(|(set, _)| set & y == y) {
+            values[threes[set] + threes[y]] = x / size as f64;
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adjoint::Work;
+    use qdllm_runtime::circuit::encoder;
+    use qdllm_runtime::gate::{Angle, Gate, GateKind};
+
+    /// Three qubits, with sines of every number of angles.
+    fn circuit() -> Fused {
+        let gate = |kind, qubits, angle| Gate { kind, qubits, angles: [Angle::Const(angle); 3] };
+        let gates = [
+            gate(GateKind::Ry, [0, 0], 0.7),
+            gate(GateKind::Cx, [0, 2], 0.0),
+            gate(GateKind::Rzz, [1, 2], 1.9),
+            gate(GateKind::U, [1, 1], -0.4),
+            gate(GateKind::Cry, [2, 1], 2.2),
+            gate(GateKind::X, [0, 0], 0.0),
+            gate(GateKind::Rxx, [0, 1], 1.1),
+        ];
+        Fused::new(encoder(3).chain(gates), 3, &[0b001, 0b110]).unwrap()
+    }
+
+    fn logits(of: &Coefficients, angles: &[f64]) -> Vec<f64> {
+        let factor = |m: usize| -> f64 {
+            angles.iter().enumerate().map(|(q, a)| [1.0, a.cos(), a.sin()][digit(m, q)]).product()
+        };
+        (0..of.classes).map(|c| (0..of.len()).map(|m| of.row(m)[c] * factor(m)).sum()).collect()
+    }
+
+    fn inputs() -> impl Iterator<Item = [f64; 3]> {
+        (1..200).map(|i| [2.1, 3.7, 5.3].map(|x| (f64::from(i) * x).sin() * 4.0))
+    }
+
+    #[test]
+    fn they_are_the_circuits_however_many_functions_there_are() {
+        let (fused, bound) = (circuit(), Bound::<f64>::new(&circuit(), &[]));
+        let all = [([0.5, -2.0], 0.25), ([1.0, 1.0], -3.0), ([0.0, 0.125], 0.0)]
+            .map(|(weights, bias)| Combined { weights: weights.to_vec(), bias });
+        for functions in [&all[..2], &all[..]] {
+            let found = Coefficients::new(&fused, &[], functions);
+            for angles in inputs() {
+                let z = bound.expectations(&mut Work::default(), &angles);
+                for (logit, f) in logits(&found, &angles).iter().zip(functions) {
+                    let exact = f.weights[0] * z[0] + f.weights[1] * z[1] + f.bias;
+                    assert!((logit - exact).abs() < 1e-14, "{logit} {exact}");
+                }
+            }
+        }
+    }
 }

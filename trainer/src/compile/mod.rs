@@ -8,12 +8,14 @@
 pub mod chain;
 pub mod coefficients;
 pub mod fit;
+pub mod gap;
 pub mod gauge;
 pub mod order;
 pub mod polynomial;
 pub mod quantise;
 pub mod runs;
 pub mod seen;
+pub mod singular;
 pub mod statevector;
 pub mod train;
 pub mod tree;
@@ -88,8 +90,6 @@ pub struct Compiled {
 pub struct Task<'m> {
     /// The model.
     pub model: &'m Model<'m>,
-    /// Its circuit, for batches.
-    pub batch: Batch,
     /// Texts that are fitted: half.
     pub calibration: Seen,
     /// Texts that choose how much is kept: a quarter.
@@ -114,7 +114,7 @@ impl<'m> Task<'m> {
         let calibration = Seen::new(model, &batch, texts.iter().step_by(2))?;
         let choice = Seen::new(model, &batch, texts.iter().skip(1).step_by(4))?;
         let report = Seen::new(model, &batch, texts.iter().skip(3).step_by(4))?;
-        Ok(Self { model, batch, calibration, choice, report, asked })
+        Ok(Self { model, calibration, choice, report, asked })
     }
 
     /// Whether a back end that compares so on the texts that choose is good enough.

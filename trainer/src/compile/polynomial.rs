@@ -31,7 +31,7 @@ const RAM_BYTES: u32 = size_of::<qdllm_runtime::Probabilities>() as u32;
 /// # Errors
 /// [`CompileError`]; with nothing good enough it names the best found.
 pub fn polynomial(task: &Task<'_>) -> Result<Compiled, CompileError> {
-    let coefficients = Coefficients::of(task.model, &task.batch);
+    let coefficients = Coefficients::of(task.model);
     let fit = Fit::new(&coefficients, &task.calibration);
     let mut best: Option<(String, Agreement)> = None;
     let mut count = 1;

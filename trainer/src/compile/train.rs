@@ -6,6 +6,7 @@
 use super::chain::Chain;
 use super::coefficients::Coefficients;
 use super::fit::{self, Features, Texts};
+use super::gap::Gap;
 use super::gauge::Gauged;
 use super::quantise::quantise;
 use super::seen::{Agreement, Seen};
@@ -15,8 +16,11 @@ use qdllm_runtime::Probabilities;
 use qdllm_runtime::measured::Measured;
 use qdllm_runtime::train::{Cores, MAX_BOND, Train, Work, section};
 
-/// What may be dropped of an exact train, as a share of the logits' size.
-const EXACT: f64 = 4e-7;
+/// What an exact train may differ by at any input, as a share of the logits' size: with the `f32` of
+/// the contraction, a millionth or so, it stays under 1e-5.
+pub const EXACT: f64 = 8e-6;
+/// By what the threshold of an exact train shrinks until it is sharp enough.
+const STEP: f64 = 0.7;
 /// Texts that fit the cores, at most.
 const FITTED: usize = 3000;
 /// Passes of the fit.
@@ -26,12 +30,12 @@ const WIDEST_FITTED: usize = 12;
 /// Bytes of an evaluation's memory: that of the contraction, and one number a class.
 const RAM_BYTES: u32 = (size_of::<Work>() + size_of::<Probabilities>()) as u32;
 
-/// The train of the circuit itself, in `f32`: to a millionth of the logits' size.
+/// The train of the circuit itself, in `f32`.
 ///
 /// # Errors
 /// [`CompileError::TooWide`] where a bond is wider than the runtime takes.
 pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
-    let train = exact_train(Coefficients::of(task.model, &task.batch))?;
+    let train = exact_train(Coefficients::of(task.model))?;
     match finish(task, &train, Cores::F32, &[])? {
         Some((compiled, _, reported)) if reported.share >= task.asked => Ok(compiled),
         Some((compiled, _, reported)) => {
@@ -41,21 +45,41 @@ pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
     }
 }
 
-/// A train of all coefficients but those whose sum is under a millionth of their size, over angles all
-/// round the circle.
+/// A train whose differences of logits are those of the coefficients to [`EXACT`] of the logits'
+/// size (the root of their mean squares' sum), at every input.
+///
+/// The functions (1, sqrt 2 cosine, sqrt 2 sine) of `n` angles are `3^n` numbers of root sum square
+/// `3^(n/2)`, so dropping singular values of root sum square `d` moves a difference of two logits by
+/// `sqrt(2 3^n) d` at most. Making and rounding a train drops at each of `n` bonds twice at most `w`
+/// values, the widest that a bond can be: a threshold of `allowed / (2 sqrt(3^n n w))` is always sharp
+/// enough. Larger ones make smaller trains; the first is taken with which the coefficients that the
+/// train then has are close enough to those asked for, which is proven or, where the proof would make
+/// the train twice as large, searched for an input that contradicts it ([`Gap::is_within`]).
 ///
 /// # Errors
 /// As [`exact`].
 pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
+    let wanted = tensor.clone();
     let weighted = Weighted::new(tensor, evenly());
     let order = order::search(&weighted.tensor, 1e-4 * weighted.size);
-    let mut chain = Chain::new(&weighted.tensor, &order, EXACT * weighted.size);
-    chain.round(EXACT * weighted.size, usize::MAX);
+    let allowed = EXACT * weighted.size;
+    let widest = (wanted.values.len() as f64).sqrt();
+    let sharpest = allowed / (4.0 * (wanted.len() * wanted.qubits) as f64 * widest).sqrt();
+    let whole = Chain::new(&weighted.tensor, &order, sharpest);
+    let rounded = |threshold| {
+        let mut chain = whole.clone();
+        chain.round(threshold, usize::MAX);
+        weighted.plain(chain)
+    };
+    let mut threshold = allowed;
+    let mut chain = rounded(threshold);
+    while threshold > sharpest && !Gap::new(&wanted, &chain.coefficients()).is_within(allowed) {
+        threshold *= STEP;
+        chain = rounded(threshold);
+    }
     let widest = chain.bonds().into_iter().max().unwrap_or(1);
     let fits = widest <= MAX_BOND;
-    fits.then(|| Gauged::new(&weighted.plain(chain)))
-        .flatten()
-        .ok_or(CompileError::TooWide { widest })
+    fits.then(|| Gauged::new(&chain)).flatten().ok_or(CompileError::TooWide { widest })
 }
 
 /// The train of the fewest multiply-adds that decides at least a share `task.asked` as the statevector
@@ -77,7 +101,7 @@ pub fn truncated(task: &Task<'_>, allowed: &[&[Cores]]) -> Result<Compiled, Comp
 
 fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Compiled, CompileError> {
     let used = &task.calibration.angles[..task.calibration.len().min(FITTED)];
-    let weighted = Weighted::new(Coefficients::of(task.model, &task.batch), bases(used));
+    let weighted = Weighted::new(Coefficients::of(task.model), bases(used));
     let features: Vec<Features> = used.iter().map(|a| weighted.features(a)).collect();
     let targets: Vec<Vec<f64>> = task.calibration.logits[..used.len()]
         .iter()
