@@ -91,9 +91,14 @@ proptest! {
     }
 }
 
-/// Two circuits (gates, read-outs) whose trains differed by 9e-3 and 1e-3 when singular values came from nalgebra.
+/// A gate, its qubits and its angles.
+type Given = (GateKind, [u8; 2], &'static [f64]);
+/// Qubits, gates and read-outs of a circuit.
+type Known = (u8, &'static [Given], &'static [u16]);
+
+/// Two circuits whose trains differed by 9e-3 and 1e-3 when singular values came from nalgebra.
 #[rustfmt::skip]
-const NEAR_EQUAL: [(u8, &[(GateKind, [u8; 2], &[f64])], &[u16]); 2] = {
+const NEAR_EQUAL: [Known; 2] = {
     use GateKind::*;
     [
         (6, &[
