@@ -36,3 +36,4 @@ pub mod teacher;
 pub mod tensors;
 pub mod train;
 pub mod weigh;
+pub mod whole_lines;

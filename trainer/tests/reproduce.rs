@@ -96,8 +96,8 @@ fn a_table_that_was_ended_anywhere_goes_on_and_comes_to_the_same() {
     let args = "--data data --tasks topic --seeds 1 --shares 100,20 --sizes 1k --config base.toml";
     bench.good(&format!("{args} --out whole"));
     let whole = bench.runs("whole");
-    // Teacher, student with and without, three controls, fastText, TF-IDF; by two shares.
-    assert_eq!(whole.len(), 16);
+    // Teacher, student with and without, linear control in three ways, two others, fastText, TF-IDF; by two shares.
+    assert_eq!(whole.len(), 20);
 
     let (mut starts, mut last) = (0, 0);
     let lines = || {

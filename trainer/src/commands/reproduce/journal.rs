@@ -1,14 +1,15 @@
 //! What has been run: one JSON line a run, on disk before the next begins, and never a mixture.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::tasks::Inputs;
+use crate::whole_lines::{self, WholeLinesError};
 
 /// One run: its place in the table, what it was made from, and its figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,22 +100,14 @@ impl Journal {
     /// When another run holds the file, or a line of it is not a run.
     pub fn open(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .with_context(name)?;
-        if file.try_lock().is_err() {
-            bail!("{}: another run writes here; wait for it, or give another --out", name());
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).with_context(name)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).with_context(name)?;
-        file.seek(SeekFrom::End(0)).with_context(name)?;
-        Ok(Self { path: path.into(), file, runs: parse(path, &text[..whole])? })
+        let (file, text) = match whole_lines::open(path) {
+            Ok(opened) => opened,
+            Err(WholeLinesError::Busy) => {
+                bail!("{}: another run writes here; wait for it, or give another --out", name())
+            }
+            Err(error) => return Err(error).with_context(name),
+        };
+        Ok(Self { path: path.into(), file, runs: parse(path, &text)? })
     }
 
     /// The runs of a file that is only read.
@@ -125,7 +118,7 @@ impl Journal {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{}: no runs to report; run without --report-only first", path.display())
         })?;
-        parse(path, &text[..text.rfind('\n').map_or(0, |end| end + 1)])
+        parse(path, whole_lines::whole(&text))
     }
 
     /// Forgets every run.

@@ -3,13 +3,14 @@
 //! Every request is entered before it is sent, with the most tokens it can cost, and set right when its answer has
 //! come. A run that is ended between the two leaves the larger figure behind: the count is never too small.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{EndpointError, Way};
+use crate::whole_lines::{self, WholeLinesError};
 
 /// The most that may be spent on a question over all runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,30 +70,13 @@ impl Ledger {
     /// When the file cannot be used, is damaged, or another run uses it.
     pub fn open(path: &Path, budget: Budget) -> Result<Self, EndpointError> {
         let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
-        let io = |e: std::io::Error| fail(format!("{e}; check the cache folder"));
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(fail(
-                    "another run asks the same question now; wait for it, or give another --cache"
-                        .into(),
-                ));
-            }
-            // Some file systems know no locks.
-            Err(TryLockError::Error(_)) => {}
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(io)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(io)?;
-        file.seek(SeekFrom::End(0)).map_err(io)?;
+        let (file, text) = whole_lines::open(path).map_err(|e| match e {
+            WholeLinesError::Busy => fail(
+                "another run asks the same question now; wait for it, or give another --cache"
+                    .into(),
+            ),
+            WholeLinesError::Io(e) => fail(format!("{e}; check the cache folder")),
+        })?;
         let mut ledger = Self {
             file,
             path: path.into(),
@@ -103,7 +87,7 @@ impl Ledger {
             way: None,
             empty: None,
         };
-        for (i, line) in text[..whole].lines().enumerate() {
+        for (i, line) in text.lines().enumerate() {
             let entry = serde_json::from_str(line)
                 .map_err(|e| fail(format!("line {}: {e}; delete the line", i + 1)))?;
             ledger.count(entry);
