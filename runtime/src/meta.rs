@@ -9,7 +9,7 @@ use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
 /// The newest token rules that this crate implements ([`crate::token`]); it knows the older ones too.
-pub const TOKEN_RULES: u8 = 2;
+pub const TOKEN_RULES: u8 = if cfg!(feature = "neighbours") { 2 } else { 1 };
 
 /// The meta section.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -192,6 +192,7 @@ impl<'a> FrontEnd<'a> {
                 if !(1..=TOKEN_RULES).contains(&token_rules) {
                     return Err(Error::UnsupportedVersion);
                 }
+                #[cfg(feature = "neighbours")]
                 if kinds.token_rules() > token_rules {
                     return Err(Error::BadMeta);
                 }

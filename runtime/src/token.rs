@@ -30,11 +30,14 @@ pub struct GramKinds {
     /// First four characters of longer words.
     pub prefixes: bool,
     /// Triples of neighbouring words.
+    #[cfg(feature = "neighbours")]
     pub trigrams: bool,
     /// Pairs and triples that reach over the text's ends.
+    #[cfg(feature = "neighbours")]
     pub edges: bool,
 }
 
+#[cfg(feature = "neighbours")]
 impl GramKinds {
     /// The oldest token rules that know these kinds.
     pub const fn token_rules(self) -> u8 {
@@ -51,12 +54,21 @@ impl GramKinds {
         if neighbours > 7 {
             return None;
         }
-        Some(Self {
-            bigrams: neighbours & 1 != 0,
-            prefixes,
-            trigrams: neighbours & 2 != 0,
-            edges: neighbours & 4 != 0,
-        })
+        let [bigrams, trigrams, edges] =
+            [neighbours & 1 != 0, neighbours & 2 != 0, neighbours & 4 != 0];
+        Some(Self { bigrams, prefixes, trigrams, edges })
+    }
+}
+
+#[cfg(not(feature = "neighbours"))]
+impl GramKinds {
+    const fn neighbours(self) -> u8 {
+        self.bigrams as u8
+    }
+
+    /// From the bit of pairs; what the others say belongs to token rules that are refused.
+    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+        Some(Self { bigrams: neighbours & 1 != 0, prefixes })
     }
 }
 
@@ -83,22 +95,10 @@ pub struct Gram {
     pub start: usize,
     /// One past the last byte in the text.
     pub end: usize,
-    /// The end of the text that it reaches over.
-    pub edge: Option<Edge>,
 }
 
-/// An end of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edge {
-    /// Before its first word.
-    First,
-    /// After its last word.
-    Last,
-}
-
-/// Hashes of a pair and of a triple, as far as there are words for them.
-type Joined = [Option<u32>; 2];
-/// Where an empty word begins.
+/// Where the empty word before a text begins.
+#[cfg(feature = "neighbours")]
 const NOWHERE: usize = usize::MAX;
 
 /// Iterator over the n-grams of a text: each word, then its prefix, then the bigram and the trigram that it ends.
@@ -107,41 +107,65 @@ pub struct Grams<'t> {
     text: &'t str,
     at: usize,
     kinds: GramKinds,
-    /// The previous word, and the pair that it ends: hash state and first byte.
-    previous: [Option<(u32, usize)>; 2],
-    /// What is still to be given of the word last read: prefix, bigram, trigram.
-    pending: [Option<Gram>; 3],
+    /// The previous word's hash state and first byte.
+    previous: Option<(u32, usize)>,
+    /// What is still to be given of the word last read: prefix, bigram.
+    pending: [Option<Gram>; 2],
+    #[cfg(feature = "neighbours")]
+    far: Far,
 }
 
-/// The n-grams of `text`.
+/// What triples need: the pair that the previous word ends, and a triple still to be given.
+#[cfg(feature = "neighbours")]
+#[derive(Clone, Copy, Debug, Default)]
+struct Far {
+    pair: Option<(u32, usize)>,
+    pending: Option<Gram>,
+}
+
+/// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
-    let before = kinds.edges.then_some((BASIS, NOWHERE));
-    Grams { text, at: 0, kinds, previous: [before, None], pending: [None; 3] }
+    Grams {
+        text,
+        at: 0,
+        kinds,
+        #[cfg(feature = "neighbours")]
+        previous: kinds.edges.then_some((BASIS, NOWHERE)),
+        #[cfg(not(feature = "neighbours"))]
+        previous: None,
+        pending: [None; 2],
+        #[cfg(feature = "neighbours")]
+        far: Far::default(),
+    }
 }
 
 impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending.iter_mut().find_map(Option::take) {
+        if let Some(gram) = self.pending() {
             return Some(gram);
         }
-        let after = self.previous.map(|before| before.map(|(hash, _)| feed(hash, b' ')));
+        #[cfg(feature = "neighbours")]
+        let at = self.at;
+        let after = self.previous.map(|(hash, _)| feed(hash, b' '));
         let Some((start, hash)) = self.word(after) else {
-            // Once: the empty word after the last one.
-            let [Some((_, 0..NOWHERE)), _] = self.previous else { return None };
-            if self.kinds.edges {
-                self.neighbours(after, NOWHERE);
-            }
-            self.previous = [None; 2];
-            return self.pending.iter_mut().find_map(Option::take);
+            return self.end(after);
         };
-        let word = Gram { hash: hash.alone, start, end: self.at, edge: None };
+        let word = Gram { hash: hash.alone, start, end: self.at };
         if self.kinds.prefixes {
             self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
         }
-        let pair = self.neighbours(hash.joined, start);
-        self.previous = [Some((word.hash, start)), pair];
+        #[cfg(feature = "neighbours")]
+        self.triple(at, hash.pair, start);
+        if self.kinds.bigrams
+            && let (Some(hash), Some((_, first))) = (hash.pair, self.previous)
+        {
+            // An empty word before has no byte.
+            let start = if cfg!(feature = "neighbours") { first.min(start) } else { first };
+            self.pending[1] = Some(Gram { hash, start, ..word });
+        }
+        self.previous = Some((word.hash, word.start));
         Some(word)
     }
 }
@@ -151,8 +175,8 @@ impl Iterator for Grams<'_> {
 struct Hashes {
     /// Of the word.
     alone: u32,
-    /// Of the pair and the triple that the word ends.
-    joined: Joined,
+    /// Of what goes before, a space and this word.
+    pair: Option<u32>,
     /// Of the first four characters and `*`, once there is a fifth.
     prefix: Option<u32>,
     /// State after four characters.
@@ -161,8 +185,8 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn new(after: Joined) -> Self {
-        Self { alone: BASIS, joined: after, prefix: None, four: BASIS, characters: 0 }
+    fn new(after: Option<u32>) -> Self {
+        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
     }
 
     /// Feeds a whole word that has no prefix.
@@ -174,7 +198,7 @@ impl Hashes {
 
     fn feed_byte(&mut self, byte: u8) {
         self.alone = feed(self.alone, byte);
-        self.joined = self.joined.map(|hash| hash.map(|h| feed(h, byte)));
+        self.pair = self.pair.map(|h| feed(h, byte));
     }
 
     fn feed_char(&mut self, c: char) {
@@ -192,23 +216,56 @@ impl Hashes {
     }
 }
 
+#[cfg(feature = "neighbours")]
 impl Grams<'_> {
-    /// Puts down the pair and the triple that a word ends, by their hashes and its first byte; says where the pair begins.
-    fn neighbours(&mut self, hashes: Joined, start: usize) -> Option<(u32, usize)> {
-        let before = self.previous[0].map_or(start, |(_, first)| first.min(start));
-        let gram = |i: usize| {
-            let (hash, (_, first)) = (hashes[i]?, self.previous[i]?);
-            let edge = match (first, start) {
-                (_, NOWHERE) => Some(Edge::Last),
-                (NOWHERE, _) => Some(Edge::First),
-                _ => None,
-            };
-            Some(Gram { hash, start: first.min(before), end: self.at, edge })
-        };
-        let (pair, triple) = (gram(0), gram(1));
-        self.pending[1] = pair.filter(|_| self.kinds.bigrams);
-        self.pending[2] = triple.filter(|_| self.kinds.trigrams);
-        hashes[0].zip(self.previous[0]).map(|(hash, (_, first))| (hash, first))
+    /// Puts down the triple that the word at `at` ends, and the pair for the next one. The word is read once more, after
+    /// the pair before it.
+    fn triple(&mut self, at: usize, pair: Option<u32>, start: usize) {
+        if !self.kinds.trigrams {
+            return;
+        }
+        if let Some((before, first)) = self.far.pair {
+            let end = core::mem::replace(&mut self.at, at);
+            let again = self.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
+            self.far.pending = again.map(|hash| Gram { hash, start: first, end });
+            self.at = end;
+        }
+        self.far.pair = pair.zip(self.previous).map(|(hash, (_, first))| (hash, first.min(start)));
+    }
+
+    /// Puts down what the empty word after the last one ends, once, and gives the first of it.
+    fn end(&mut self, after: Option<u32>) -> Option<Gram> {
+        if let Some((_, start @ 0..NOWHERE)) = self.previous.take()
+            && self.kinds.edges
+        {
+            let gram = |(hash, start)| Gram { hash, start, end: self.at };
+            let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
+            let far = self.far.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
+            self.pending[1] = pair;
+            self.far.pending = far;
+        }
+        self.pending()
+    }
+
+    fn far_pending(&mut self) -> Option<Gram> {
+        self.far.pending.take()
+    }
+}
+
+#[cfg(not(feature = "neighbours"))]
+impl Grams<'_> {
+    const fn end(&self, _: Option<u32>) -> Option<Gram> {
+        None
+    }
+
+    const fn far_pending(&self) -> Option<Gram> {
+        None
+    }
+}
+
+impl Grams<'_> {
+    fn pending(&mut self) -> Option<Gram> {
+        self.pending[0].take().or_else(|| self.pending[1].take()).or_else(|| self.far_pending())
     }
 
     fn rest(&self) -> &str {
@@ -223,7 +280,7 @@ impl Grams<'_> {
     }
 
     /// The next word: its first byte and its hashes.
-    fn word(&mut self, after: Joined) -> Option<(usize, Hashes)> {
+    fn word(&mut self, after: Option<u32>) -> Option<(usize, Hashes)> {
         loop {
             let start = self.at;
             let c = self.rest().chars().next()?;
@@ -364,6 +421,7 @@ mod tests {
 
     const WORDS: GramKinds = GramKinds::from_bits(0, false).unwrap();
     const PAIRS: GramKinds = GramKinds::from_bits(1, true).unwrap();
+    #[cfg(feature = "neighbours")]
     const ALL: GramKinds = GramKinds::from_bits(7, false).unwrap();
 
     fn words(text: &str) -> Vec<u32> {
@@ -415,6 +473,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "neighbours")]
     fn triples_and_edges_follow_their_pairs() {
         let given = |text| -> Vec<_> { grams(text, ALL).collect() };
         let all = given(" Turn lights UP. ");
@@ -431,9 +490,6 @@ mod tests {
             "lights up ",
         ];
         assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), hashes(&folded));
-        let edges: Vec<_> = all.iter().map(|g| g.edge).collect();
-        let (first, last) = (Some(Edge::First), Some(Edge::Last));
-        assert_eq!(edges, [None, first, None, None, first, None, None, None, last, last]);
         assert_eq!((all[1].start, all[1].end), (1, 5));
         assert_eq!((all[4].start, all[4].end), (1, 12));
         assert_eq!((all[8].start, all[9].start), (13, 6));
@@ -444,6 +500,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "neighbours")]
     fn kinds_pass_through_their_bits() {
         for bits in 0..8 {
             let kinds = GramKinds::from_bits(bits, true).unwrap();
@@ -454,6 +511,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg(feature = "neighbours")]
         fn every_text_has_as_many_neighbours_as_words(text in any::<std::string::String>()) {
             let n = words(&text).len();
             // n words, n + 1 pairs, n triples.
