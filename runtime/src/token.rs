@@ -16,75 +16,20 @@
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 //! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; words have a space between.
 
+#[cfg(feature = "neighbours")]
+mod far;
+mod kinds;
+#[cfg(not(feature = "neighbours"))]
+mod near;
+
+#[cfg(feature = "neighbours")]
+use far::{Far, NOWHERE};
+pub use kinds::GramKinds;
+
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 const BASIS: u32 = 0x811c_9dc5;
 /// Prime of FNV-1a, 32 bits.
 const PRIME: u32 = 0x0100_0193;
-
-/// Which n-grams a text gives besides its words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(into = "(u8, bool)", try_from = "(u8, bool)")]
-pub struct GramKinds {
-    /// Pairs of neighbouring words.
-    pub bigrams: bool,
-    /// First four characters of longer words.
-    pub prefixes: bool,
-    /// Triples of neighbouring words.
-    #[cfg(feature = "neighbours")]
-    pub trigrams: bool,
-    /// Pairs and triples that reach over the text's ends.
-    #[cfg(feature = "neighbours")]
-    pub edges: bool,
-}
-
-#[cfg(feature = "neighbours")]
-impl GramKinds {
-    /// The oldest token rules that know these kinds.
-    pub const fn token_rules(self) -> u8 {
-        if self.trigrams || self.edges { 2 } else { 1 }
-    }
-
-    /// The kinds of neighbours as a model file has them: 1 pairs, 2 triples, 4 edges.
-    pub(crate) const fn neighbours(self) -> u8 {
-        self.bigrams as u8 | (self.trigrams as u8) << 1 | (self.edges as u8) << 2
-    }
-
-    /// From those bits, if there are no others.
-    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
-        if neighbours > 7 {
-            return None;
-        }
-        let [bigrams, trigrams, edges] =
-            [neighbours & 1 != 0, neighbours & 2 != 0, neighbours & 4 != 0];
-        Some(Self { bigrams, prefixes, trigrams, edges })
-    }
-}
-
-#[cfg(not(feature = "neighbours"))]
-impl GramKinds {
-    const fn neighbours(self) -> u8 {
-        self.bigrams as u8
-    }
-
-    /// From the bit of pairs; what the others say belongs to token rules that are refused.
-    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
-        Some(Self { bigrams: neighbours & 1 != 0, prefixes })
-    }
-}
-
-impl From<GramKinds> for (u8, bool) {
-    fn from(kinds: GramKinds) -> Self {
-        (kinds.neighbours(), kinds.prefixes)
-    }
-}
-
-impl TryFrom<(u8, bool)> for GramKinds {
-    type Error = crate::error::Error;
-
-    fn try_from((neighbours, prefixes): (u8, bool)) -> Result<Self, Self::Error> {
-        Self::from_bits(neighbours, prefixes).ok_or(Self::Error::BadMeta)
-    }
-}
 
 /// One n-gram of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +41,6 @@ pub struct Gram {
     /// One past the last byte in the text.
     pub end: usize,
 }
-
-/// Where the empty word before a text begins.
-#[cfg(feature = "neighbours")]
-const NOWHERE: usize = usize::MAX;
 
 /// Iterator over the n-grams of a text: each word, then its prefix, then the bigram and the trigram that it ends.
 #[derive(Clone, Debug)]
@@ -113,14 +54,6 @@ pub struct Grams<'t> {
     pending: [Option<Gram>; 2],
     #[cfg(feature = "neighbours")]
     far: Far,
-}
-
-/// What triples need: the pair that the previous word ends, and a triple still to be given.
-#[cfg(feature = "neighbours")]
-#[derive(Clone, Copy, Debug, Default)]
-struct Far {
-    pair: Option<(u32, usize)>,
-    pending: Option<Gram>,
 }
 
 /// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
@@ -213,53 +146,6 @@ impl Hashes {
             5 => self.prefix = Some(feed(self.four, b'*')),
             _ => {}
         }
-    }
-}
-
-#[cfg(feature = "neighbours")]
-impl Grams<'_> {
-    /// Puts down the triple that the word at `at` ends, and the pair for the next one. The word is read once more, after
-    /// the pair before it.
-    fn triple(&mut self, at: usize, pair: Option<u32>, start: usize) {
-        if !self.kinds.trigrams {
-            return;
-        }
-        if let Some((before, first)) = self.far.pair {
-            let end = core::mem::replace(&mut self.at, at);
-            let again = self.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
-            self.far.pending = again.map(|hash| Gram { hash, start: first, end });
-            self.at = end;
-        }
-        self.far.pair = pair.zip(self.previous).map(|(hash, (_, first))| (hash, first.min(start)));
-    }
-
-    /// Puts down what the empty word after the last one ends, once, and gives the first of it.
-    fn end(&mut self, after: Option<u32>) -> Option<Gram> {
-        if let Some((_, start @ 0..NOWHERE)) = self.previous.take()
-            && self.kinds.edges
-        {
-            let gram = |(hash, start)| Gram { hash, start, end: self.at };
-            let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
-            let far = self.far.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
-            self.pending[1] = pair;
-            self.far.pending = far;
-        }
-        self.pending()
-    }
-
-    fn far_pending(&mut self) -> Option<Gram> {
-        self.far.pending.take()
-    }
-}
-
-#[cfg(not(feature = "neighbours"))]
-impl Grams<'_> {
-    const fn end(&self, _: Option<u32>) -> Option<Gram> {
-        None
-    }
-
-    const fn far_pending(&self) -> Option<Gram> {
-        None
     }
 }
 
@@ -421,8 +307,6 @@ mod tests {
 
     const WORDS: GramKinds = GramKinds::from_bits(0, false).unwrap();
     const PAIRS: GramKinds = GramKinds::from_bits(1, true).unwrap();
-    #[cfg(feature = "neighbours")]
-    const ALL: GramKinds = GramKinds::from_bits(7, false).unwrap();
 
     fn words(text: &str) -> Vec<u32> {
         grams(text, WORDS).map(|g| g.hash).collect()
@@ -472,55 +356,7 @@ mod tests {
         assert_eq!((all[2].start, all[2].end), (5, 11));
     }
 
-    #[test]
-    #[cfg(feature = "neighbours")]
-    fn triples_and_edges_follow_their_pairs() {
-        let given = |text| -> Vec<_> { grams(text, ALL).collect() };
-        let all = given(" Turn lights UP. ");
-        let folded = [
-            "turn",
-            " turn", // The empty word before makes a pair, and no triple of two empty words.
-            "lights",
-            "turn lights",
-            " turn lights",
-            "up",
-            "lights up",
-            "turn lights up",
-            "up ",
-            "lights up ",
-        ];
-        assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), hashes(&folded));
-        assert_eq!((all[1].start, all[1].end), (1, 5));
-        assert_eq!((all[4].start, all[4].end), (1, 12));
-        assert_eq!((all[8].start, all[9].start), (13, 6));
-        let one: Vec<u32> = given("hi").iter().map(|g| g.hash).collect();
-        assert_eq!(one, hashes(&["hi", " hi", "hi ", " hi "]));
-        assert_eq!(given(" ... ").len(), 4, "the word ..");
-        assert!(given("").is_empty() && given(" - ").is_empty());
-    }
-
-    #[test]
-    #[cfg(feature = "neighbours")]
-    fn kinds_pass_through_their_bits() {
-        for bits in 0..8 {
-            let kinds = GramKinds::from_bits(bits, true).unwrap();
-            assert_eq!((kinds.neighbours(), kinds.token_rules()), (bits, 1 + u8::from(bits > 1)));
-        }
-        assert_eq!(GramKinds::from_bits(8, true), None);
-    }
-
     proptest! {
-        #[test]
-        #[cfg(feature = "neighbours")]
-        fn every_text_has_as_many_neighbours_as_words(text in any::<std::string::String>()) {
-            let n = words(&text).len();
-            // n words, n + 1 pairs, n triples.
-            prop_assert_eq!(grams(&text, ALL).count(), if n == 0 { 0 } else { 3 * n + 1 });
-            for gram in grams(&text, ALL) {
-                prop_assert!(gram.end > gram.start && text.get(gram.start..gram.end).is_some());
-            }
-        }
-
         #[test]
         fn any_text_gives_grams_that_lie_in_it(text in any::<std::string::String>()) {
             let mut end = 0;
