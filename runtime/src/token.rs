@@ -16,14 +16,11 @@
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 //! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; words have a space between.
 
-#[cfg(feature = "neighbours")]
+#[cfg_attr(not(feature = "neighbours"), path = "token/near.rs")]
 mod far;
 mod kinds;
-#[cfg(not(feature = "neighbours"))]
-mod near;
 
-#[cfg(feature = "neighbours")]
-use far::{Far, NOWHERE};
+use far::Far;
 pub use kinds::GramKinds;
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
@@ -52,24 +49,13 @@ pub struct Grams<'t> {
     previous: Option<(u32, usize)>,
     /// What is still to be given of the word last read: prefix, bigram.
     pending: [Option<Gram>; 2],
-    #[cfg(feature = "neighbours")]
     far: Far,
 }
 
 /// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
-    Grams {
-        text,
-        at: 0,
-        kinds,
-        #[cfg(feature = "neighbours")]
-        previous: kinds.edges.then_some((BASIS, NOWHERE)),
-        #[cfg(not(feature = "neighbours"))]
-        previous: None,
-        pending: [None; 2],
-        #[cfg(feature = "neighbours")]
-        far: Far::default(),
-    }
+    let previous = far::before(kinds);
+    Grams { text, at: 0, kinds, previous, pending: [None; 2], far: Far::default() }
 }
 
 impl Iterator for Grams<'_> {
@@ -79,7 +65,6 @@ impl Iterator for Grams<'_> {
         if let Some(gram) = self.pending() {
             return Some(gram);
         }
-        #[cfg(feature = "neighbours")]
         let at = self.at;
         let after = self.previous.map(|(hash, _)| feed(hash, b' '));
         let Some((start, hash)) = self.word(after) else {
@@ -89,14 +74,11 @@ impl Iterator for Grams<'_> {
         if self.kinds.prefixes {
             self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
         }
-        #[cfg(feature = "neighbours")]
         self.triple(at, hash.pair, start);
         if self.kinds.bigrams
             && let (Some(hash), Some((_, first))) = (hash.pair, self.previous)
         {
-            // An empty word before has no byte.
-            let start = if cfg!(feature = "neighbours") { first.min(start) } else { first };
-            self.pending[1] = Some(Gram { hash, start, ..word });
+            self.pending[1] = Some(Gram { hash, start: far::start(first, start), ..word });
         }
         self.previous = Some((word.hash, word.start));
         Some(word)

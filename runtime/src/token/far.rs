@@ -1,9 +1,19 @@
 //! Triples of words, and what reaches over a text's ends (token rules 2).
 
-use super::{Gram, Grams, feed};
+use super::{BASIS, Gram, GramKinds, Grams, feed};
 
 /// Where the empty word before a text begins.
-pub(super) const NOWHERE: usize = usize::MAX;
+const NOWHERE: usize = usize::MAX;
+
+/// The hash state and first byte of the empty word before a text.
+pub(super) const fn before(kinds: GramKinds) -> Option<(u32, usize)> {
+    if kinds.edges { Some((BASIS, NOWHERE)) } else { None }
+}
+
+/// Where a pair begins, by the first bytes of its words: an empty word before has no byte.
+pub(super) fn start(first: usize, second: usize) -> usize {
+    first.min(second)
+}
 
 /// What triples need: the pair that the previous word ends, and a triple still to be given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +35,8 @@ impl Grams<'_> {
             self.far.pending = again.map(|hash| Gram { hash, start: first, end });
             self.at = end;
         }
-        self.far.pair = pair.zip(self.previous).map(|(hash, (_, first))| (hash, first.min(start)));
+        self.far.pair =
+            pair.zip(self.previous).map(|(hash, (_, first))| (hash, self::start(first, start)));
     }
 
     /// Puts down what the empty word after the last one ends, once, and gives the first of it.
