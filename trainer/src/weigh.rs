@@ -18,14 +18,28 @@ const EPOCHS: usize = 12;
 /// Step size of `AdaGrad`.
 const RATE: f32 = 0.5;
 
-/// The candidates of every training text, and what each text counts for.
+/// The n-grams that have weights.
 #[derive(Debug)]
-pub struct Weigher {
-    classes: usize,
+struct Candidates {
     kinds: GramKinds,
     bucket_bits: u8,
     keys: Vec<u32>,
     places: HashMap<u32, u32>,
+}
+
+impl Candidates {
+    /// The places of a text's n-grams, by ascending key; `buffer` holds the keys.
+    fn of<'a>(&'a self, text: &str, buffer: &'a mut Vec<u32>) -> impl Iterator<Item = u32> + 'a {
+        unique_keys(text, self.kinds, self.bucket_bits, buffer);
+        buffer.iter().filter_map(|key| self.places.get(key).copied())
+    }
+}
+
+/// The candidates of every training text, and what each text counts for.
+#[derive(Debug)]
+pub struct Weigher {
+    classes: usize,
+    candidates: Candidates,
     occurrences: Vec<u32>,
     ends: Vec<usize>,
     grams: Vec<u32>,
@@ -36,13 +50,17 @@ pub struct Weigher {
 impl Weigher {
     /// Weighs `candidates` (ascending keys) for a vocabulary of `rows` rows.
     pub fn new(classes: usize, rows: usize, kinds: GramKinds, candidates: Vec<u32>) -> Self {
-        Self {
-            classes,
+        let occurrences = vec![0; candidates.len()];
+        let candidates = Candidates {
             kinds,
             bucket_bits: bucket_bits_for(rows),
             places: candidates.iter().zip(0..).map(|(&key, place)| (key, place)).collect(),
-            occurrences: vec![0; candidates.len()],
             keys: candidates,
+        };
+        Self {
+            classes,
+            candidates,
+            occurrences,
             ends: Vec::new(),
             grams: Vec::new(),
             shares: Vec::new(),
@@ -55,10 +73,9 @@ impl Weigher {
         let Some(shares) = shares(text, self.classes).filter(|_| text.part == Part::Train) else {
             return;
         };
-        unique_keys(text.text, self.kinds, self.bucket_bits, &mut self.buffer);
-        for place in self.buffer.iter().filter_map(|key| self.places.get(key)) {
-            self.grams.push(*place);
-            self.occurrences[*place as usize] += 1;
+        for place in self.candidates.of(text.text, &mut self.buffer) {
+            self.grams.push(place);
+            self.occurrences[place as usize] += 1;
         }
         self.ends.push(self.grams.len());
         self.shares.extend(shares);
@@ -72,8 +89,8 @@ impl Weigher {
             .map(|&n| 1.0 + (self.ends.len() as f32 / n.max(1) as f32).ln())
             .collect();
         let (weights, bias) = self.descend(&idf);
-        let Self { classes, kinds, bucket_bits, keys, places, occurrences, .. } = self;
-        Regression { classes, kinds, bucket_bits, keys, places, occurrences, idf, weights, bias }
+        let Self { candidates, occurrences, .. } = self;
+        Regression { candidates, occurrences, idf, weights, bias }
     }
 
     fn descend(&self, idf: &[f32]) -> (Vec<f32>, Vec<f32>) {
@@ -86,13 +103,12 @@ impl Weigher {
             for text in scattered(self.ends.len(), epoch) {
                 let start = if text == 0 { 0 } else { self.ends[text - 1] };
                 let grams = &self.grams[start..self.ends[text]];
-                let length = length(grams, idf);
-                let mut slope = softmax(&logits(grams, idf, &weights, &bias), 1.0);
+                let text_vector = unit(grams, idf);
+                let mut slope = softmax(&logits(&text_vector, &weights, &bias), 1.0);
                 let shares = &self.shares[text * classes..];
                 slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
                 bias.iter_mut().zip(&slope).for_each(|(b, s)| *b -= 0.01 * s);
-                for &g in grams {
-                    let x = idf[g as usize] / length;
+                for (g, x) in text_vector {
                     // The penalty of a weight is shared out over the texts in which it occurs.
                     let shrink = 1.0 / self.occurrences[g as usize] as f32;
                     for (class, s) in slope.iter().enumerate() {
@@ -111,14 +127,12 @@ impl Weigher {
 /// The regression, fitted.
 #[derive(Debug)]
 pub struct Regression {
-    classes: usize,
-    kinds: GramKinds,
-    bucket_bits: u8,
-    keys: Vec<u32>,
-    places: HashMap<u32, u32>,
+    candidates: Candidates,
     occurrences: Vec<u32>,
     idf: Vec<f32>,
+    /// One a class, candidate by candidate.
     weights: Vec<f32>,
+    /// One a class.
     bias: Vec<f32>,
 }
 
@@ -126,35 +140,36 @@ impl Regression {
     /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
     /// the length of an n-gram's weights around their mean over the classes.
     pub fn select(&self, rows: usize) -> Vec<u32> {
+        let classes = self.bias.len();
         let score = |place: usize| {
-            let w = &self.weights[place * self.classes..(place + 1) * self.classes];
-            let mean = w.iter().sum::<f32>() / self.classes as f32;
+            let w = &self.weights[place * classes..(place + 1) * classes];
+            let mean = w.iter().sum::<f32>() / classes as f32;
             let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
             f64::from(length * self.idf[place] * (self.occurrences[place] as f32).sqrt())
         };
-        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
+        best(
+            self.candidates.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(),
+            rows,
+        )
     }
 
     /// A text's logits, one a class.
     pub fn logits(&self, text: &str) -> Vec<f32> {
-        let mut keys = Vec::new();
-        unique_keys(text, self.kinds, self.bucket_bits, &mut keys);
-        let grams: Vec<u32> = keys.iter().filter_map(|k| self.places.get(k).copied()).collect();
-        logits(&grams, &self.idf, &self.weights, &self.bias)
+        let grams: Vec<u32> = self.candidates.of(text, &mut Vec::new()).collect();
+        logits(&unit(&grams, &self.idf), &self.weights, &self.bias)
     }
 }
 
-/// Length of a text's vector before it is made a unit one.
-fn length(grams: &[u32], idf: &[f32]) -> f32 {
-    grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt()
+/// A text's unit vector: its n-grams, each with its share.
+fn unit(grams: &[u32], idf: &[f32]) -> Vec<(u32, f32)> {
+    let length = grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt();
+    grams.iter().map(|&g| (g, idf[g as usize] / length)).collect()
 }
 
-fn logits(grams: &[u32], idf: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
-    let (classes, length) = (bias.len(), length(grams, idf));
+fn logits(text: &[(u32, f32)], weights: &[f32], bias: &[f32]) -> Vec<f32> {
     let mut logits = bias.to_vec();
-    for &g in grams {
-        let x = idf[g as usize] / length;
-        let row = &weights[g as usize * classes..];
+    for &(g, x) in text {
+        let row = &weights[g as usize * bias.len()..];
         logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
     }
     logits
