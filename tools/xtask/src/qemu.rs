@@ -213,11 +213,14 @@ impl Drop for Device {
     }
 }
 
-/// A TCP port that is free at this moment; the emulator takes it at once.
+/// A TCP port that is free at this moment; the emulator or server that it is for takes it at once.
 ///
 /// It lies below those that systems give to outgoing connections: a connection from such a port to the
 /// same one succeeds without anybody listening.
-fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// When none is free.
+pub fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() as u16;
     for _ in 0..PORTS {

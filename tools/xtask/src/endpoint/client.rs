@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -108,13 +108,11 @@ impl Client {
         }
     }
 
+    /// The log, however it is written.
     fn said(&self) -> Result<String> {
-        read(&self.log())
+        let log = self.log();
+        let bytes =
+            std::fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
-}
-
-/// A file's text, however it is written.
-fn read(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

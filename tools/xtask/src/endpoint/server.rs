@@ -1,10 +1,11 @@
 //! The real server: llama-cpp-python's, on a loopback port, ended with this program.
 
 use super::http::ask;
+use crate::qemu::free_port;
 use crate::shell::{Run, say};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -78,8 +79,7 @@ impl Server {
     /// # Errors
     /// When it ends or does not answer; its log is in `folder`.
     pub fn start(python: &Path, model: &Path, opening: bool, folder: &Path) -> Result<Self> {
-        // Free now, and asked for by nobody else on the way.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let log = folder.join("server.log");
         let mut run = Run::new(python)
             .args(["-m", "llama_cpp.server", "--host", "127.0.0.1", "--model_alias", MODEL])
