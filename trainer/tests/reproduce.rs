@@ -190,10 +190,10 @@ fn hidden_states_bring_the_paper_s_student_and_a_teacher_of_probes() {
     }
     std::fs::write(bench.path("states/topic.jsonl"), &lines).unwrap();
     let args = "--data data --out out --tasks topic --seeds 1 --shares 20 --config base.toml \
-                --vectors states --methods teacher,paper,dense,dense+teacher,edge-1k+teacher";
+                --vectors states --methods teacher,paper,dense,dense+teacher,edge-4k+teacher,edge-4k+tfidf";
     bench.good(args);
     let runs = bench.runs("out");
-    assert_eq!(runs.len(), 5);
+    assert_eq!(runs.len(), 6);
     for (place, run) in &runs {
         let least = if place.contains("teacher\"") { 0.85 } else { 0.7 };
         assert!(run["accuracy"].as_f64().unwrap() > least, "{place}: {run}");
@@ -201,6 +201,9 @@ fn hidden_states_bring_the_paper_s_student_and_a_teacher_of_probes() {
     }
     let page = std::fs::read_to_string(bench.path("out/report.md")).unwrap();
     assert!(page.contains("paper's student") && !page.contains("no hidden states"), "{page}");
+    // The teacher of TF-IDF was nobody's method and taught all the same, from labels of its own.
+    assert!(page.contains("| edge-4k+teacher - edge-4k+tfidf |"), "{page}");
+    assert_eq!(std::fs::read_dir(bench.path("out/soft")).unwrap().count(), 2);
 
     let fewer = lines.lines().skip(1).fold(String::new(), |all, line| all + line + "\n");
     std::fs::write(bench.path("states/topic.jsonl"), fewer).unwrap();
@@ -230,6 +233,9 @@ fn a_report_has_the_means_and_deviations_of_its_runs() {
         text += &line("topic", 100, seed, "edge-4k", accuracy, 1000);
         text += &line("topic", 100, seed, "linear", accuracy - 0.002, 900);
         text += &line("topic", 100, seed, "edge-4k+teacher", accuracy + 0.05, 1000);
+        text += &line("topic", 100, seed, "edge-4k+tfidf", accuracy + 0.04, 1000);
+        text += &line("topic", 100, seed, "teacher", accuracy + 0.09, 1000);
+        text += &line("topic", 100, seed, "teacher-tfidf", accuracy + 0.01, 1000);
     }
     // The later run of a place counts.
     text += &line("senti", 10, 0, "tfidf", 0.1, 5_000_000);
@@ -237,7 +243,7 @@ fn a_report_has_the_means_and_deviations_of_its_runs() {
     std::fs::write(bench.path("out/runs.jsonl"), text).unwrap();
     let report: Value =
         serde_json::from_str(&bench.good("--out out --report-only --json")).unwrap();
-    assert_eq!(report["runs"], 10);
+    assert_eq!(report["runs"], 19);
     assert_eq!(report["dates"][0], "2023-11-14 22:13");
     let tasks = report["tasks"].as_array().unwrap();
     assert_eq!(tasks[0]["figures"][0]["accuracy"]["mean"], 0.7);
@@ -256,8 +262,14 @@ fn a_report_has_the_means_and_deviations_of_its_runs() {
     let said = report["findings"]["teacher_says"].as_str().unwrap();
     assert!(said.contains("+5.0 points") && said.contains("in 1 of 1"), "{said}");
 
+    // Of the student alone: what the teachers themselves differ by is a row of its own.
+    let said = report["findings"]["model_says"].as_str().unwrap();
+    assert!(said.contains("+1.0 points") && said.contains("in 0 of 1"), "{said}");
+
     let page = std::fs::read_to_string(bench.path("out/report.md")).unwrap();
     for needle in [
+        "| topic | 100% | teacher - teacher-tfidf | **+8.0** |",
+        "| edge student, K = 4k, with TF-IDF as teacher |",
         "| edge student, K = 4k | 0.8000 ± 0.1000 |",
         "| TF-IDF + logistic regression | 0.7000 |",
         "no hidden states given",

@@ -32,8 +32,9 @@ use crate::progress::Progress;
 ///
 /// For every task, seed and share of the training labels are trained: the paper's student and the dense student on
 /// hidden states, the edge student of 1k, 4k and 16k rows without and with a teacher that knows those labels only, its
-/// linear, cosine and tanh controls, fastText, TF-IDF with logistic regression, and the teacher. All are judged on
-/// valid, which nothing is trained on or chosen by.
+/// linear, cosine and tanh controls, fastText, TF-IDF with logistic regression, and the teacher. Beside a teacher that
+/// reads hidden states stands one of TF-IDF alone (edge-4k+tfidf learns from it): the rest is what the model gave. All
+/// are judged on valid, which nothing is trained on or chosen by.
 ///
 /// OUT/runs.jsonl gets a line a run, on disk before the next one begins. The same command goes on where it stopped, and
 /// with more seeds, shares or tasks it adds to what is there. Other data, settings or another version are refused. At

@@ -1,6 +1,7 @@
 //! A cell of the big table: task, share of labels, seed, method - and the settings that belong to it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -47,6 +48,28 @@ impl Size {
     }
 }
 
+/// A teacher that answers for all training texts and knows only the labels that its students know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tutor {
+    /// Hidden states of a language model, where there are any, beside TF-IDF.
+    Model,
+    /// TF-IDF alone: what a teacher gives that has read nothing but the task's own texts.
+    Words,
+}
+
+impl Tutor {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Model, Self::Words];
+
+    /// The hidden states of a task that it reads.
+    pub fn vectors(self, task: &Task) -> &[PathBuf] {
+        match self {
+            Self::Model => &task.vectors,
+            Self::Words => &[],
+        }
+    }
+}
+
 /// Who answers for the texts that a student or a control learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -54,8 +77,8 @@ pub enum By {
     Labels,
     /// A logistic regression on the student's own n-grams, fitted on the same labels.
     Regression,
-    /// The teacher.
-    Teacher,
+    /// A teacher.
+    Teacher(Tutor),
 }
 
 impl By {
@@ -64,7 +87,8 @@ impl By {
         match self {
             Self::Labels => "",
             Self::Regression => "+regression",
-            Self::Teacher => "+teacher",
+            Self::Teacher(Tutor::Model) => "+teacher",
+            Self::Teacher(Tutor::Words) => "+tfidf",
         }
     }
 
@@ -73,7 +97,8 @@ impl By {
         match self {
             Self::Labels => "",
             Self::Regression => ", with regression",
-            Self::Teacher => ", with teacher",
+            Self::Teacher(Tutor::Model) => ", with teacher",
+            Self::Teacher(Tutor::Words) => ", with TF-IDF as teacher",
         }
     }
 }
@@ -81,8 +106,8 @@ impl By {
 /// What is trained and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The teacher itself.
-    Teacher,
+    /// A teacher itself.
+    Teacher(Tutor),
     /// A student on hidden states.
     Dense(Preset, By),
     /// A student on words.
@@ -94,18 +119,21 @@ pub enum Method {
 impl Method {
     /// Every method, in the order of the report.
     pub fn all() -> Vec<Self> {
-        use By::{Labels, Regression, Teacher};
-        let mut all = vec![Self::Teacher];
+        use By::{Labels, Regression};
+        let (model, words) = (By::Teacher(Tutor::Model), By::Teacher(Tutor::Words));
+        let mut all = Tutor::ALL.map(Self::Teacher).to_vec();
         for preset in [Preset::Paper, Preset::Product] {
-            all.extend([Labels, Teacher].map(|by| Self::Dense(preset, by)));
+            all.extend([Labels, model].map(|by| Self::Dense(preset, by)));
         }
         for size in Size::ALL {
             all.push(Self::Edge(size, Labels));
-            // One size shows what the regression gives; so does the linear control beside it.
-            all.extend((size == Size::K4).then_some(Self::Edge(size, Regression)));
-            all.push(Self::Edge(size, Teacher));
+            // One size shows what regression and TF-IDF give; so does the linear control beside it.
+            if size == Size::K4 {
+                all.extend([Regression, words].map(|by| Self::Edge(size, by)));
+            }
+            all.push(Self::Edge(size, model));
         }
-        all.extend([Labels, Regression, Teacher].map(|by| Self::Control(Control::Linear, by)));
+        all.extend([Labels, Regression, words, model].map(|by| Self::Control(Control::Linear, by)));
         let others = [Control::Cosine, Control::Tanh, Control::Fasttext, Control::Tfidf];
         all.extend(others.map(|control| Self::Control(control, Labels)));
         all
@@ -116,21 +144,36 @@ impl Method {
         Self::all().into_iter().find(|method| method.to_string() == name)
     }
 
-    /// Whether it learns from soft labels.
-    pub fn taught(self) -> bool {
-        self.by() == Some(By::Teacher)
+    /// The teacher whose soft labels it learns from; `None` for teachers themselves.
+    pub fn taught(self) -> Option<Tutor> {
+        match self {
+            Self::Dense(_, By::Teacher(tutor))
+            | Self::Edge(_, By::Teacher(tutor))
+            | Self::Control(_, By::Teacher(tutor)) => Some(tutor),
+            _ => None,
+        }
     }
 
-    fn by(self) -> Option<By> {
+    /// The teacher that it is or learns from.
+    pub fn tutor(self) -> Option<Tutor> {
+        if let Self::Teacher(tutor) = self { Some(tutor) } else { self.taught() }
+    }
+
+    fn by(self) -> By {
         match self {
-            Self::Teacher => None,
-            Self::Dense(_, by) | Self::Edge(_, by) | Self::Control(_, by) => Some(by),
+            Self::Teacher(tutor) => By::Teacher(tutor),
+            Self::Dense(_, by) | Self::Edge(_, by) | Self::Control(_, by) => by,
         }
     }
 
     /// Whether it needs hidden states.
     pub fn dense(self) -> bool {
         matches!(self, Self::Dense(..))
+    }
+
+    /// Whether a task has it: students on hidden states need those, and without them one teacher is the other.
+    pub fn fits(self, task: &Task) -> bool {
+        !task.vectors.is_empty() || !(self.dense() || self.tutor() == Some(Tutor::Words))
     }
 
     /// Whether another seed gives another result. With every label known, TF-IDF draws no number at all.
@@ -141,7 +184,8 @@ impl Method {
     /// What it is, for people.
     pub fn title(self) -> String {
         let name = match self {
-            Self::Teacher => "teacher".into(),
+            Self::Teacher(Tutor::Model) => return "teacher".into(),
+            Self::Teacher(Tutor::Words) => return "TF-IDF as teacher".into(),
             Self::Dense(Preset::Paper, _) => "paper's student, hidden states".into(),
             Self::Dense(Preset::Product, _) => "dense student, hidden states".into(),
             Self::Edge(size, _) => format!("edge student, K = {}", size.name()),
@@ -151,7 +195,7 @@ impl Method {
             Self::Control(Control::Fasttext, _) => "fastText".into(),
             Self::Control(Control::Tfidf, _) => "TF-IDF + logistic regression".into(),
         };
-        name + self.by().map_or("", By::words)
+        name + self.by().words()
     }
 
     /// The student's settings on a task, the user's own beneath; paths are filled in when it is run.
@@ -162,7 +206,7 @@ impl Method {
             config.dense.preset = preset;
             return config;
         }
-        config.training.regression |= self.by() == Some(By::Regression);
+        config.training.regression |= self.by() == By::Regression;
         let student = &mut config.student;
         // Topics are told by single words, feelings by overlapping n-grams, sentences with a hidden message by how
         // words follow each other and where they begin and end.
@@ -190,11 +234,11 @@ impl Method {
     pub fn settings(self, task: &Task, seed: u64, base: &Config) -> String {
         let mut digest = Sha256::new_with_prefix(self.to_string());
         match self {
-            Self::Control(Control::Fasttext | Control::Tfidf, _) | Self::Teacher => {}
+            Self::Control(Control::Fasttext | Control::Tfidf, _) | Self::Teacher(_) => {}
             _ => digest.update(self.config(&task.name, seed, base).recipe()),
         }
-        if self.taught() || self == Self::Teacher {
-            digest.update(teacher::describe(!task.vectors.is_empty()));
+        if let Some(tutor) = self.tutor() {
+            digest.update(teacher::describe(!tutor.vectors(task).is_empty()));
         }
         short(digest)
     }
@@ -203,13 +247,14 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Teacher => f.write_str("teacher")?,
+            Self::Teacher(Tutor::Model) => return f.write_str("teacher"),
+            Self::Teacher(Tutor::Words) => return f.write_str("teacher-tfidf"),
             Self::Dense(Preset::Paper, _) => f.write_str("paper")?,
             Self::Dense(Preset::Product, _) => f.write_str("dense")?,
             Self::Edge(size, _) => write!(f, "edge-{}", size.name())?,
             Self::Control(control, _) => f.write_str(control.name())?,
         }
-        f.write_str(self.by().map_or("", By::suffix))
+        f.write_str(self.by().suffix())
     }
 }
 
@@ -233,7 +278,7 @@ mod tests {
     #[test]
     fn settings_follow_task_and_size() {
         let of = |task, method: Method| method.config(task, 7, &Config::default());
-        let small = of("senti", Method::Edge(Size::K1, By::Teacher));
+        let small = of("senti", Method::Edge(Size::K1, By::Teacher(Tutor::Model)));
         assert_eq!(
             (small.student.rows, small.student.prefixes, small.training.seed),
             (1024, true, 7)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::cell::Method;
+use super::cell::{Method, Tutor};
 use super::journal::Run;
 use super::lesson::Spec;
 use super::machine;
@@ -29,8 +29,8 @@ pub struct Group<'t> {
     folder: tempfile::TempDir,
     labels: usize,
     unlabelled: usize,
-    /// Where the teacher's soft labels are kept over runs.
-    soft: PathBuf,
+    /// Where the teachers' soft labels are kept over runs.
+    answers: PathBuf,
 }
 
 impl<'t> Group<'t> {
@@ -45,13 +45,6 @@ impl<'t> Group<'t> {
             .prefix(&format!("{}-{share}-{seed}-", task.name))
             .tempdir_in(&work)
             .with_context(|| work.display().to_string())?;
-        let made_of = Method::Teacher.settings(task, seed, &Config::default());
-        let inputs = &task.inputs;
-        let vectors = inputs.vectors.as_deref().unwrap_or("");
-        let name = format!(
-            "{}-{share}-{seed}-{made_of}-{}{}{vectors}.jsonl",
-            task.name, inputs.train, inputs.valid
-        );
         let group = Self {
             task,
             share,
@@ -59,7 +52,7 @@ impl<'t> Group<'t> {
             folder,
             labels: labelled.len(),
             unlabelled: unlabelled.len(),
-            soft: out.join("soft").join(name),
+            answers: out.join("soft"),
         };
         write(&group.path("labelled.jsonl"), &labelled, true)?;
         write(&group.path("unlabelled.jsonl"), &unlabelled, false)?;
@@ -71,9 +64,20 @@ impl<'t> Group<'t> {
         self.folder.path().join(name)
     }
 
-    /// Whether the soft labels are there.
-    pub fn taught(&self) -> bool {
-        self.soft.is_file()
+    /// The file of a teacher's soft labels; its name says what they are made of.
+    fn soft(&self, tutor: Tutor) -> PathBuf {
+        let (task, inputs) = (self.task, &self.task.inputs);
+        let made_of = Method::Teacher(tutor).settings(task, self.seed, &Config::default());
+        let vectors = inputs.vectors.as_deref().unwrap_or("");
+        self.answers.join(format!(
+            "{}-{}-{}-{made_of}-{}{}{vectors}.jsonl",
+            task.name, self.share, self.seed, inputs.train, inputs.valid
+        ))
+    }
+
+    /// Whether a teacher's soft labels are there.
+    pub fn has_answers(&self, tutor: Tutor) -> bool {
+        self.soft(tutor).is_file()
     }
 
     /// Runs one method.
@@ -82,28 +86,28 @@ impl<'t> Group<'t> {
     /// With the last words of the process that failed.
     pub fn run(&self, method: Method, base: &Config) -> Result<Run> {
         match method {
-            Method::Teacher => self.teacher(base),
+            Method::Teacher(tutor) => self.teacher(tutor, base),
             Method::Control(control, _) => self.control(control, method, base),
             Method::Edge(..) | Method::Dense(..) => self.student(method, base),
         }
     }
 
-    fn teacher(&self, base: &Config) -> Result<Run> {
+    fn teacher(&self, tutor: Tutor, base: &Config) -> Result<Run> {
         let spec = Spec {
             labelled: self.path("labelled.jsonl"),
             unlabelled: (self.unlabelled > 0).then(|| self.path("unlabelled.jsonl")),
             valid: self.path("valid.jsonl"),
             classes: self.task.classes.clone(),
             seed: self.seed,
-            vectors: self.task.vectors.clone(),
+            vectors: tutor.vectors(self.task).to_vec(),
             cache: self.path("features"),
-            soft: self.soft.clone(),
+            soft: self.soft(tutor),
         };
         let path = self.path("lesson.json");
         write_whole(&path, &serde_json::to_vec(&spec)?)
             .with_context(|| path.display().to_string())?;
         let told = ask([OsStr::new("reproduce"), "--lesson".as_ref(), path.as_os_str()])?;
-        self.record(Method::Teacher, base, None, &told, &told)
+        self.record(Method::Teacher(tutor), base, None, &told, &told)
     }
 
     fn control(&self, control: Control, method: Method, base: &Config) -> Result<Run> {
@@ -172,8 +176,8 @@ impl<'t> Group<'t> {
     fn settings(&self, method: Method, base: &Config, path: &Path) -> Result<Config> {
         let mut config = method.config(&self.task.name, self.seed, base);
         config.sources.data = Some(self.path("labelled.jsonl"));
-        if method.taught() {
-            config.sources.soft = Some(self.soft.clone());
+        if let Some(tutor) = method.taught() {
+            config.sources.soft = Some(self.soft(tutor));
             config.sources.unlabelled =
                 (self.unlabelled > 0).then(|| self.path("unlabelled.jsonl"));
         }

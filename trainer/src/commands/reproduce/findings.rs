@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::cell::{By, Method, Size};
+use super::cell::{By, Method, Size, Tutor};
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
 use crate::commands::controls::Control;
@@ -14,21 +14,27 @@ pub struct Findings {
     pub circuit: Vec<Difference>,
     /// Students with teacher less the same without.
     pub teacher: Vec<Difference>,
+    /// With the teacher that reads hidden states less with the one of TF-IDF alone: the teachers, and what they taught.
+    pub model: Vec<Difference>,
     /// Whether the circuit is better or worse than its controls, in a sentence; `None` without a comparison.
     pub circuit_says: Option<String>,
     /// Whether a teacher helps, in a sentence; `None` without a comparison.
     pub teacher_says: Option<String>,
+    /// What hidden states add to the teacher of TF-IDF alone, in a sentence; `None` without a comparison.
+    pub model_says: Option<String>,
 }
 
 impl Findings {
     /// Of some runs.
     pub fn of(runs: &[Run]) -> Self {
+        let (model, words) = (By::Teacher(Tutor::Model), By::Teacher(Tutor::Words));
         let circuit: Vec<Difference> = [
             (Control::Linear, By::Labels),
             (Control::Cosine, By::Labels),
             (Control::Tanh, By::Labels),
             (Control::Linear, By::Regression),
-            (Control::Linear, By::Teacher),
+            (Control::Linear, words),
+            (Control::Linear, model),
         ]
         .into_iter()
         .flat_map(|(control, by)| {
@@ -36,19 +42,41 @@ impl Findings {
             differences(runs, &student.to_string(), &control.to_string())
         })
         .collect();
-        let pairs = Method::all().into_iter().filter_map(|method| match method {
-            Method::Edge(size, By::Teacher) => Some((method, Method::Edge(size, By::Labels))),
-            Method::Dense(preset, By::Teacher) => Some((method, Method::Dense(preset, By::Labels))),
-            _ => None,
-        });
-        let teacher: Vec<Difference> = pairs
-            .flat_map(|(with, without)| differences(runs, &with.to_string(), &without.to_string()))
+        let pairs = |of: &[(Method, Method)]| -> Vec<Difference> {
+            let each = |(with, without): &(Method, Method)| {
+                differences(runs, &with.to_string(), &without.to_string())
+            };
+            of.iter().flat_map(each).collect()
+        };
+        let taught: Vec<(Method, Method)> = Method::all()
+            .into_iter()
+            .filter_map(|method| match method {
+                Method::Edge(size, by) if by == model => {
+                    Some((method, Method::Edge(size, By::Labels)))
+                }
+                Method::Dense(preset, by) if by == model => {
+                    Some((method, Method::Dense(preset, By::Labels)))
+                }
+                _ => None,
+            })
             .collect();
+        let teacher = pairs(&taught);
+        let model = pairs(&[
+            (Method::Teacher(Tutor::Model), Method::Teacher(Tutor::Words)),
+            (Method::Edge(Size::K4, model), Method::Edge(Size::K4, words)),
+        ]);
+        let student = |d: &&Difference| d.method != Method::Teacher(Tutor::Model).to_string();
+        let students: Vec<Difference> = model.iter().filter(student).cloned().collect();
         Self {
             circuit_says: circuit_says(&circuit),
-            teacher_says: teacher_says(&teacher),
+            teacher_says: by_share("A teacher moves its student", &teacher),
+            model_says: by_share(
+                "Hidden states beside TF-IDF in the teacher move its edge student",
+                &students,
+            ),
             circuit,
             teacher,
+            model,
         }
     }
 }
@@ -82,7 +110,8 @@ fn circuit_says(differences: &[Difference]) -> Option<String> {
     ))
 }
 
-fn teacher_says(differences: &[Difference]) -> Option<String> {
+/// A sentence of mean differences, share by share; `None` without one.
+fn by_share(subject: &str, differences: &[Difference]) -> Option<String> {
     let shares: std::collections::BTreeSet<u32> = differences.iter().map(|d| d.share).collect();
     let mut parts = Vec::new();
     for share in shares.into_iter().rev() {
@@ -96,7 +125,7 @@ fn teacher_says(differences: &[Difference]) -> Option<String> {
             of.len()
         ));
     }
-    (!parts.is_empty()).then(|| format!("A teacher moves its student {}.", parts.join("; ")))
+    (!parts.is_empty()).then(|| format!("{subject} {}.", parts.join("; ")))
 }
 
 #[cfg(test)]
@@ -127,9 +156,10 @@ mod tests {
                 .contains("ahead by more than two standard errors in 1 and behind in 1")
         );
         assert_eq!(circuit_says(&[]), None);
-        let says = teacher_says(&[difference(0.05), difference(-0.03)]).unwrap();
+        let says = by_share("A teacher", &[difference(0.05), difference(-0.03)]).unwrap();
         assert!(
-            says.contains("100% of the labels +1.0 points") && says.contains("down in 1"),
+            says.starts_with("A teacher with 100% of the labels +1.0 points")
+                && says.contains("down in 1"),
             "{says}"
         );
     }

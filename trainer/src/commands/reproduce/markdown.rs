@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cell::{By, Method, Size};
+use super::cell::{By, Method, Size, Tutor};
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::report::{Report, TaskReport};
@@ -28,6 +28,12 @@ pub fn page(report: &Report) -> String {
         "With teacher less without",
         "The same student, seed and labels; the teacher knows those labels only and speaks for the other training texts.",
         &report.findings.teacher,
+    );
+    differences(
+        &mut out,
+        "The teacher with a language model less TF-IDF alone",
+        "The teachers, and the edge student of K = 4k that learned from each; both teachers know the same labels and texts.",
+        &report.findings.model,
     );
     meaning(&mut out);
     settings(&mut out, report);
@@ -67,7 +73,8 @@ fn head(out: &mut String, report: &Report) {
 
 fn said(out: &mut String, report: &Report) {
     let findings = &report.findings;
-    for sentence in [&findings.circuit_says, &findings.teacher_says].into_iter().flatten() {
+    let sentences = [&findings.circuit_says, &findings.teacher_says, &findings.model_says];
+    for sentence in sentences.into_iter().flatten() {
         let _ = writeln!(out, "{sentence}\n");
     }
     out.push_str("![Accuracy against bytes](accuracy-bytes.svg)\n\n");
@@ -104,7 +111,7 @@ fn table(out: &mut String, task: &TaskReport) {
         let without = !stated && !rows.iter().any(dense);
         for row in rows {
             line(out, row);
-            if without && row.method == Method::Teacher.to_string() {
+            if without && row.method == Method::Teacher(Tutor::Model).to_string() {
                 no_states(out);
             }
         }

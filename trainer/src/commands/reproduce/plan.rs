@@ -53,16 +53,14 @@ impl Plan {
         })
     }
 
-    /// The methods of a place; those on hidden states only where there are some.
+    /// The methods of a place; those that fit the task.
     pub fn methods<'a>(
         &'a self,
         task: &'a Task,
         share: u32,
         seed: u64,
     ) -> impl Iterator<Item = Method> + 'a {
-        let here = move |m: &Method| {
-            (!m.dense() || !task.vectors.is_empty()) && (seed == 0 || m.varies(share))
-        };
+        let here = move |m: &Method| m.fits(task) && (seed == 0 || m.varies(share));
         self.methods.iter().copied().filter(here)
     }
 

@@ -1,6 +1,6 @@
 //! The two plots: accuracy against bytes with all labels, accuracy against the share of labels.
 
-use super::cell::{By, Method, Size};
+use super::cell::{By, Method, Size, Tutor};
 use super::figures::{Figures, Stat};
 use super::report::{Report, TaskReport};
 use super::svg::{Axis, Panel, Point, Scale, Series, figure};
@@ -15,7 +15,7 @@ fn families() -> Vec<Family> {
     let dense = |preset| vec![Method::Dense(preset, By::Labels)];
     vec![
         ("edge student", true, edge(By::Labels)),
-        ("edge student, with teacher", true, edge(By::Teacher)),
+        ("edge student, with teacher", true, edge(By::Teacher(Tutor::Model))),
         (
             "linear, cosine, tanh controls",
             false,
@@ -25,7 +25,7 @@ fn families() -> Vec<Family> {
         ),
         ("fastText", false, vec![Method::Control(Control::Fasttext, By::Labels)]),
         ("TF-IDF + logistic regression", false, vec![Method::Control(Control::Tfidf, By::Labels)]),
-        ("teacher", false, vec![Method::Teacher]),
+        ("teacher", false, vec![Method::Teacher(Tutor::Model)]),
         ("paper's student", false, dense(Preset::Paper)),
         ("dense student", false, dense(Preset::Product)),
     ]
@@ -73,8 +73,11 @@ pub fn by_labels(report: &Report) -> String {
     let families = || -> Vec<Family> {
         let mut all = families();
         all[0] = ("edge student, K = 4k", true, vec![Method::Edge(Size::K4, By::Labels)]);
-        all[1] =
-            ("edge student, K = 4k, with teacher", true, vec![Method::Edge(Size::K4, By::Teacher)]);
+        all[1] = (
+            "edge student, K = 4k, with teacher",
+            true,
+            vec![Method::Edge(Size::K4, By::Teacher(Tutor::Model))],
+        );
         all[2] = ("linear control", true, vec![Method::Control(Control::Linear, By::Labels)]);
         all
     };

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
-use super::cell::Method;
+use super::cell::{Method, Tutor};
 use super::child::Group;
 use super::journal::Journal;
 use super::plan::Plan;
@@ -43,18 +43,21 @@ pub fn work_off(
         let name = &tasks[task].name;
         let label = |m: Method| format!("{name}, {share}% of the labels, seed {seed}, {m}");
         // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
-        let needs = missing.iter().any(|m| m.taught()) && !group.taught();
-        if needs
-            && !missing.contains(&Method::Teacher)
-            && let Err(error) = group.run(Method::Teacher, &plan.base)
-        {
-            progress.say(&format!("{}: {error:#}", label(Method::Teacher)));
+        for tutor in Tutor::ALL {
+            let teacher = Method::Teacher(tutor);
+            if missing.iter().any(|m| m.taught() == Some(tutor))
+                && !group.has_answers(tutor)
+                && !missing.contains(&teacher)
+                && let Err(error) = group.run(teacher, &plan.base)
+            {
+                progress.say(&format!("{}: {error:#}", label(teacher)));
+            }
         }
         for method in missing {
             let started = Instant::now();
-            let outcome = match method.taught() && !group.taught() {
-                true => Err(anyhow::anyhow!("its teacher failed")),
-                false => group.run(method, &plan.base),
+            let outcome = match method.taught() {
+                Some(tutor) if !group.has_answers(tutor) => Err(anyhow!("its teacher failed")),
+                _ => group.run(method, &plan.base),
             };
             left.pop();
             clock.add(method, started.elapsed());
