@@ -269,6 +269,8 @@ fn a_report_has_the_means_and_deviations_of_its_runs() {
     let page = std::fs::read_to_string(bench.path("out/report.md")).unwrap();
     for needle in [
         "| topic | 100% | teacher - teacher-tfidf | **+8.0** |",
+        "| topic | 100% | 0.800 | 0.840 | 0.850 | 0.798 | 0.890 |  |",
+        "| senti | 10% |  |  |  |  |  | 0.700 |",
         "| edge student, K = 4k, with TF-IDF as teacher |",
         "| edge student, K = 4k | 0.8000 ± 0.1000 |",
         "| TF-IDF + logistic regression | 0.7000 |",

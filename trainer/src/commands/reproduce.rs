@@ -9,6 +9,7 @@ mod journal;
 mod lesson;
 mod machine;
 mod markdown;
+mod overview;
 mod plan;
 mod plot;
 mod report;

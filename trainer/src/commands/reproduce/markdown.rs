@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cell::{By, Method, Size, Tutor};
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
+use super::overview::overview;
 use super::report::{Report, TaskReport};
 use crate::config::{Config, Criterion};
 use crate::dense::config::Preset;
@@ -14,6 +15,7 @@ pub fn page(report: &Report) -> String {
     let mut out = String::from("# Students, teachers and controls of arXiv 2505.13205's tasks\n\n");
     head(&mut out, report);
     said(&mut out, report);
+    out.push_str(&overview(report));
     for task in &report.tasks {
         table(&mut out, task);
     }
