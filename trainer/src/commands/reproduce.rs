@@ -1,5 +1,6 @@
 //! `qdllm reproduce`: the paper's tasks, every method beside every other, in one resumable command.
 
+mod by;
 mod cell;
 mod child;
 mod figures;

@@ -1,10 +1,10 @@
 //! A cell of the big table: task, share of labels, seed, method - and the settings that belong to it.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use super::by::{By, Tutor};
 use super::tasks::{Task, folder, short};
 use super::teacher;
 use crate::commands::controls::Control;
@@ -44,61 +44,6 @@ impl Size {
             Self::K1 => "1k",
             Self::K4 => "4k",
             Self::K16 => "16k",
-        }
-    }
-}
-
-/// A teacher that answers for all training texts and knows only the labels that its students know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tutor {
-    /// Hidden states of a language model, where there are any, beside TF-IDF.
-    Model,
-    /// TF-IDF alone: what a teacher gives that has read nothing but the task's own texts.
-    Words,
-}
-
-impl Tutor {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Model, Self::Words];
-
-    /// The hidden states of a task that it reads.
-    pub fn vectors(self, task: &Task) -> &[PathBuf] {
-        match self {
-            Self::Model => &task.vectors,
-            Self::Words => &[],
-        }
-    }
-}
-
-/// Who answers for the texts that a student or a control learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The labels.
-    Labels,
-    /// A logistic regression on the student's own n-grams, fitted on the same labels.
-    Regression,
-    /// A teacher.
-    Teacher(Tutor),
-}
-
-impl By {
-    /// What a method's name ends with.
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Labels => "",
-            Self::Regression => "+regression",
-            Self::Teacher(Tutor::Model) => "+teacher",
-            Self::Teacher(Tutor::Words) => "+tfidf",
-        }
-    }
-
-    /// What a method's title ends with.
-    fn words(self) -> &'static str {
-        match self {
-            Self::Labels => "",
-            Self::Regression => ", with regression",
-            Self::Teacher(Tutor::Model) => ", with teacher",
-            Self::Teacher(Tutor::Words) => ", with TF-IDF as teacher",
         }
     }
 }

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::cell::{Method, Tutor};
+use super::by::Tutor;
+use super::cell::Method;
 use super::journal::Run;
 use super::lesson::Spec;
 use super::machine;

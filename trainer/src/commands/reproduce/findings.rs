@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::cell::{By, Method, Size, Tutor};
+use super::by::{By, Tutor};
+use super::cell::{Method, Size};
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
 use crate::commands::controls::Control;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::cell::{By, Method, Size, Tutor};
+use super::by::{By, Tutor};
+use super::cell::{Method, Size};
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::overview::overview;
@@ -64,8 +65,9 @@ fn head(out: &mut String, report: &Report) {
     if !settings.shares.is_empty() {
         let _ = writeln!(
             out,
-            "| asked for | {} seeds, {} of the labels, K = {} |",
+            "| asked for | {} seed{}, {} of the labels, K = {} |",
             settings.seeds,
+            if settings.seeds == 1 { "" } else { "s" },
             shares.join(", "),
             settings.sizes.join(", ")
         );

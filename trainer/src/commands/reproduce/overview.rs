@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::cell::{By, Method, Size, Tutor};
+use super::by::{By, Tutor};
+use super::cell::{Method, Size};
 use super::report::Report;
 use crate::commands::controls::Control;
 use crate::dense::config::Preset;

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::ReproduceArgs;
-use super::cell::{By, Method, Size};
+use super::by::By;
+use super::cell::{Method, Size};
 use super::child::Group;
 use super::report::{Settings, TaskNote};
 use super::tasks::{self, Task};

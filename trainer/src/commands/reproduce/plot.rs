@@ -1,6 +1,7 @@
 //! The two plots: accuracy against bytes with all labels, accuracy against the share of labels.
 
-use super::cell::{By, Method, Size, Tutor};
+use super::by::{By, Tutor};
+use super::cell::{Method, Size};
 use super::figures::{Figures, Stat};
 use super::report::{Report, TaskReport};
 use super::svg::{Axis, Panel, Point, Scale, Series, figure};

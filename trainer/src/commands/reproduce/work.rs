@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::cell::{Method, Tutor};
+use super::by::Tutor;
+use super::cell::Method;
 use super::child::Group;
 use super::journal::Journal;
 use super::plan::Plan;
