@@ -91,17 +91,12 @@ impl Method {
 
     /// The teacher whose soft labels it learns from; `None` for teachers themselves.
     pub fn taught(self) -> Option<Tutor> {
-        match self {
-            Self::Dense(_, By::Teacher(tutor))
-            | Self::Edge(_, By::Teacher(tutor))
-            | Self::Control(_, By::Teacher(tutor)) => Some(tutor),
-            _ => None,
-        }
+        self.tutor().filter(|_| !matches!(self, Self::Teacher(_)))
     }
 
     /// The teacher that it is or learns from.
     pub fn tutor(self) -> Option<Tutor> {
-        if let Self::Teacher(tutor) = self { Some(tutor) } else { self.taught() }
+        if let By::Teacher(tutor) = self.by() { Some(tutor) } else { None }
     }
 
     fn by(self) -> By {

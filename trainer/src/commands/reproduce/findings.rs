@@ -43,31 +43,19 @@ impl Findings {
             differences(runs, &student.to_string(), &control.to_string())
         })
         .collect();
-        let pairs = |of: &[(Method, Method)]| -> Vec<Difference> {
-            let each = |(with, without): &(Method, Method)| {
-                differences(runs, &with.to_string(), &without.to_string())
-            };
-            of.iter().flat_map(each).collect()
+        let less = |with: Method, without: Method| {
+            differences(runs, &with.to_string(), &without.to_string())
         };
-        let taught: Vec<(Method, Method)> = Method::all()
-            .into_iter()
-            .filter_map(|method| match method {
-                Method::Edge(size, by) if by == model => {
-                    Some((method, Method::Edge(size, By::Labels)))
-                }
-                Method::Dense(preset, by) if by == model => {
-                    Some((method, Method::Dense(preset, By::Labels)))
-                }
-                _ => None,
-            })
-            .collect();
-        let teacher = pairs(&taught);
-        let model = pairs(&[
-            (Method::Teacher(Tutor::Model), Method::Teacher(Tutor::Words)),
-            (Method::Edge(Size::K4, model), Method::Edge(Size::K4, words)),
-        ]);
-        let student = |d: &&Difference| d.method != Method::Teacher(Tutor::Model).to_string();
-        let students: Vec<Difference> = model.iter().filter(student).cloned().collect();
+        let taught = |method: Method| match method {
+            Method::Edge(size, by) if by == model => less(method, Method::Edge(size, By::Labels)),
+            Method::Dense(preset, by) if by == model => {
+                less(method, Method::Dense(preset, By::Labels))
+            }
+            _ => Vec::new(),
+        };
+        let teacher: Vec<Difference> = Method::all().into_iter().flat_map(taught).collect();
+        let students = less(Method::Edge(Size::K4, model), Method::Edge(Size::K4, words));
+        let teachers = less(Method::Teacher(Tutor::Model), Method::Teacher(Tutor::Words));
         Self {
             circuit_says: circuit_says(&circuit),
             teacher_says: by_share("A teacher moves its student", &teacher),
@@ -75,9 +63,9 @@ impl Findings {
                 "Hidden states beside TF-IDF in the teacher move its edge student",
                 &students,
             ),
+            model: [teachers, students].concat(),
             circuit,
             teacher,
-            model,
         }
     }
 }

@@ -102,9 +102,7 @@ fn table(out: &mut String, task: &TaskReport) {
             }
         );
     }
-    let mut shares: Vec<u32> = task.figures.iter().map(|f| f.share).collect();
-    shares.dedup();
-    for share in shares {
+    for share in task.shares() {
         let rows: Vec<&Figures> = task.figures.iter().filter(|f| f.share == share).collect();
         let labels = rows.first().map_or(0, |row| row.labels);
         let _ = writeln!(out, "### {share}% of the labels: {labels}\n");
@@ -119,7 +117,7 @@ fn table(out: &mut String, task: &TaskReport) {
                 no_states(out);
             }
         }
-        if without && !task.figures.iter().any(|f| f.share == share && f.method == "teacher") {
+        if without && task.of(share, Method::Teacher(Tutor::Model)).is_none() {
             no_states(out);
         }
         out.push('\n');

@@ -51,7 +51,7 @@ pub fn overview(report: &Report) -> String {
 
 fn table(out: &mut String, report: &Report, title: &str, columns: &[Column]) {
     let has = |method: Method| {
-        report.tasks.iter().flat_map(|task| &task.figures).any(|f| f.method == method.to_string())
+        report.tasks.iter().any(|t| t.shares().into_iter().any(|s| t.of(s, method).is_some()))
     };
     let columns: Vec<&Column> = columns.iter().filter(|column| has(column.1)).collect();
     // A teacher alone says nothing of students.
@@ -63,13 +63,10 @@ fn table(out: &mut String, report: &Report, title: &str, columns: &[Column]) {
     let _ = writeln!(out, "| task | labels | {} |", heads.join(" | "));
     let _ = writeln!(out, "| --- | --: |{}", " --: |".repeat(columns.len()));
     for task in &report.tasks {
-        let mut shares: Vec<u32> = task.figures.iter().map(|f| f.share).collect();
-        shares.dedup();
-        for share in shares {
+        for share in task.shares() {
             let cell = |column: &&Column| {
-                let (name, mut of) = (column.1.to_string(), task.figures.iter());
-                let found = of.find(|f| f.share == share && f.method == name);
-                found.map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
+                task.of(share, column.1)
+                    .map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
             };
             let cells: Vec<String> = columns.iter().map(cell).collect();
             let _ = writeln!(out, "| {} | {share}% | {} |", task.name, cells.join(" | "));

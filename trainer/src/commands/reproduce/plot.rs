@@ -2,7 +2,7 @@
 
 use super::by::{By, Tutor};
 use super::cell::{Method, Size};
-use super::figures::{Figures, Stat};
+use super::figures::Stat;
 use super::report::{Report, TaskReport};
 use super::svg::{Axis, Panel, Point, Scale, Series, figure};
 use crate::commands::controls::Control;
@@ -36,7 +36,7 @@ fn families() -> Vec<Family> {
 pub fn by_bytes(report: &Report) -> String {
     let panel = |task: &TaskReport| {
         let share = task.figures.iter().map(|f| f.share).max().unwrap_or(100);
-        let find = |method: Method| of(task, share, method);
+        let find = |method: Method| task.of(share, method);
         let series = series(families(), |method| {
             let row = find(method)?;
             Some(point(row.bytes?.mean, &row.accuracy))
@@ -83,8 +83,7 @@ pub fn by_labels(report: &Report) -> String {
         all
     };
     let panel = |task: &TaskReport| {
-        let mut shares: Vec<u32> = task.figures.iter().map(|f| f.share).collect();
-        shares.dedup();
+        let shares = task.shares();
         let series: Vec<Series> = families()
             .into_iter()
             .enumerate()
@@ -94,7 +93,7 @@ pub fn by_labels(report: &Report) -> String {
                 joined: true,
                 points: shares
                     .iter()
-                    .flat_map(|&share| methods.iter().filter_map(move |&m| of(task, share, m)))
+                    .flat_map(|&share| methods.iter().filter_map(move |&m| task.of(share, m)))
                     .map(|row| point(f64::from(row.share), &row.accuracy))
                     .collect(),
             })
@@ -114,11 +113,6 @@ pub fn by_labels(report: &Report) -> String {
         }
     };
     figure(&report.tasks.iter().map(panel).collect::<Vec<_>>())
-}
-
-fn of(task: &TaskReport, share: u32, method: Method) -> Option<&Figures> {
-    let name = method.to_string();
-    task.figures.iter().find(|f| f.share == share && f.method == name)
 }
 
 fn point(x: f64, accuracy: &Stat) -> Point {

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::cell::Method;
 use super::figures::{Figures, figures};
 use super::findings::Findings;
 use super::journal::Run;
@@ -69,6 +70,21 @@ pub struct TaskReport {
     pub about: Option<TaskNote>,
     /// Its figures: shares falling, methods in a fixed order.
     pub figures: Vec<Figures>,
+}
+
+impl TaskReport {
+    /// The shares that have figures, falling.
+    pub fn shares(&self) -> Vec<u32> {
+        let mut shares: Vec<u32> = self.figures.iter().map(|f| f.share).collect();
+        shares.dedup();
+        shares
+    }
+
+    /// A method's figures on one share.
+    pub fn of(&self, share: u32, method: Method) -> Option<&Figures> {
+        let name = method.to_string();
+        self.figures.iter().find(|f| f.share == share && f.method == name)
+    }
 }
 
 /// Everything.
