@@ -1,7 +1,7 @@
 //! Which n-grams moved a decision: each is left out in turn and the answer compared.
 
 use qdllm_runtime::meta::Front;
-use qdllm_runtime::token::{Gram, GramKinds, grams};
+use qdllm_runtime::token::{GramKinds, grams};
 use qdllm_runtime::{Error, Model, Scratch};
 use serde::Serialize;
 
@@ -32,15 +32,16 @@ pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<V
     };
     let whole = log_odds(None)?;
     // N-grams that are none without edges reach over an end: the last ones over that after the last word.
-    let inner: Vec<Gram> = grams(text, GramKinds { edges: false, ..kinds }).collect();
+    let mut inner = grams(text, GramKinds { edges: false, ..kinds }).peekable();
     let after = usize::from(kinds.bigrams) + usize::from(kinds.trigrams);
     let words = grams(text, kinds).count().saturating_sub(after);
     let mut moved = Vec::new();
     for (i, gram) in grams(text, kinds).enumerate() {
+        let within = inner.next_if_eq(&gram).is_some();
         if model.vocab().and_then(|v| v.row(gram.hash)).is_some() {
             let by = whole - log_odds(Some(i))?;
             let ngram = &text[gram.start..gram.end];
-            let ngram = match (inner.contains(&gram), i < words) {
+            let ngram = match (within, i < words) {
                 (true, _) => ngram.to_owned(),
                 (false, true) => format!("^{ngram}"),
                 (false, false) => format!("{ngram}$"),
