@@ -82,22 +82,25 @@ impl Meta {
 impl Front {
     fn read(wire: &mut Wire<'_>) -> Option<Self> {
         match wire.u32()? {
-            0 => Some(Self::Words {
-                token_rules: wire.byte()?,
-                kinds: GramKinds::from_bits(wire.byte()?, wire.truth()?)?,
-                pool: match wire.u32()? {
-                    0 => Pool::Mean,
-                    1 => Pool::Root,
-                    _ => return None,
-                },
-                rows: wire.u16()?,
-                bucket_bits: wire.byte()?,
-                row_bits: match wire.u32()? {
-                    0 => RowBits::Four,
-                    1 => RowBits::Eight,
-                    _ => return None,
-                },
-            }),
+            0 => {
+                let (rules, neighbours) = (wire.byte()?, wire.byte()?);
+                Some(Self::Words {
+                    token_rules: GramKinds::rules(rules, neighbours),
+                    kinds: GramKinds::from_bits(neighbours, wire.truth()?)?,
+                    pool: match wire.u32()? {
+                        0 => Pool::Mean,
+                        1 => Pool::Root,
+                        _ => return None,
+                    },
+                    rows: wire.u16()?,
+                    bucket_bits: wire.byte()?,
+                    row_bits: match wire.u32()? {
+                        0 => RowBits::Four,
+                        1 => RowBits::Eight,
+                        _ => return None,
+                    },
+                })
+            }
             1 => Some(Self::Dense { inputs: wire.u16()? }),
             _ => None,
         }

@@ -28,6 +28,11 @@ impl GramKinds {
         self.bigrams as u8 | (self.trigrams as u8) << 1 | (self.edges as u8) << 2
     }
 
+    /// The token rules of a file that states `rules`; its bits are checked against them with the model.
+    pub(crate) const fn rules(rules: u8, _neighbours: u8) -> u8 {
+        rules
+    }
+
     /// From those bits, if there are no others.
     pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
         if neighbours > 7 {
@@ -45,7 +50,13 @@ impl GramKinds {
         self.bigrams as u8
     }
 
-    /// From the bit of pairs; what the others say belongs to token rules that are refused.
+    /// The token rules of a file that states `rules`: bits of later rules make them later ones, which are
+    /// refused, so that no n-gram that the file counts on is left out in silence.
+    pub(crate) const fn rules(rules: u8, neighbours: u8) -> u8 {
+        rules | neighbours & !1
+    }
+
+    /// From the bit of pairs; the others are of later rules.
     pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
         Some(Self { bigrams: neighbours & 1 != 0, prefixes })
     }
@@ -67,8 +78,18 @@ impl TryFrom<(u8, bool)> for GramKinds {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "neighbours")]
     use super::*;
+
+    #[test]
+    #[cfg(not(feature = "neighbours"))]
+    fn bits_of_later_rules_are_never_taken_for_the_first() {
+        for (rules, neighbours) in
+            (0..=u8::MAX).flat_map(|rules| (0..=u8::MAX).map(move |n| (rules, n)))
+        {
+            let first = rules == 1 && neighbours <= 1;
+            assert_eq!(GramKinds::rules(rules, neighbours) == 1, first, "{rules} {neighbours}");
+        }
+    }
 
     #[test]
     #[cfg(feature = "neighbours")]

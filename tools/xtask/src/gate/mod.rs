@@ -110,6 +110,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         lint::teacher(repo)?;
         units::teacher(repo)
     });
+    gate.step("runtime with a compiled back end alone", || units::smallest_runtime(repo));
     gate.step("fuzz targets on their corpus", || units::fuzz_corpus(repo));
     gate.step("firmware app on the host", || units::firmware_app(repo));
     let mut targets = false;

@@ -30,6 +30,13 @@ pub fn tests(repo: &Repo) -> Result<Outcome> {
     ]))
 }
 
+/// The runtime's unit tests as the smallest firmware builds it: one compiled back end, no other feature.
+pub fn smallest_runtime(repo: &Repo) -> Result<Outcome> {
+    let only = ["--package", "qdllm-runtime", "--lib", "--no-fail-fast"];
+    let small = ["--no-default-features", "--features", "polynomial"];
+    counted(repo.host("cargo").arg("test").args(only).args(small))
+}
+
 /// The examples in the documentation.
 pub fn doc_tests(repo: &Repo) -> Result<Outcome> {
     counted(repo.host("cargo").args(["test", "--workspace", "--doc", "--no-fail-fast"]))
