@@ -20,9 +20,13 @@ pub fn fmt(repo: &Repo) -> Result<Outcome> {
     Ok(Outcome::Done(Counts::default()))
 }
 
-/// Lints of everything that builds for the host.
+/// Lints of everything that builds for the host, and of the trainer without what talks to servers.
 pub fn clippy(repo: &Repo) -> Result<Outcome> {
     repo.host("cargo").args(["clippy", "--all-targets", "--workspace"]).args(DENY).go()?;
+    repo.host("cargo")
+        .args(["clippy", "--all-targets", "--package", "qdllm-trainer", "--no-default-features"])
+        .args(DENY)
+        .go()?;
     repo.firmware_on_host("clippy")
         .args(["--all-targets", "--package", "qdllm-app"])
         .args(DENY)
