@@ -1,13 +1,15 @@
 //! Features on disk: an append-only file a model and setting, so that no text is run through a model twice.
 //!
 //! Layout, little endian: magic `qdllmfc1`, cells u32, width u32, SHA-256 of the identity; then fixed-size records of
-//! key (SHA-256 of identity and text, 32 bytes), tokens u32 with bit 31 set when the text was cut, and for each cell
-//! `width` f32 followed by the CRC-32 of those bytes. A run that ends in the middle of a record leaves a torn tail,
-//! which opening drops. The index lives in memory and is rebuilt from the keys.
+//! key (SHA-256 of identity and text, 32 bytes), tokens u32 with bit 31 set when the text was cut and bit 30 when the
+//! next record belongs to the same chunk, and for each cell `width` f32 followed by the CRC-32 of those bytes. A run
+//! that ends in the middle of a chunk leaves a torn tail, which opening drops: a chunk is held whole or not at all.
+//! The index lives in memory and is rebuilt from the keys.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -20,6 +22,7 @@ const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
 /// Key and token count in front of a record's vectors.
 const RECORD_HEAD_BYTES: usize = 32 + 4;
 const CUT: u32 = 1 << 31;
+const MORE: u32 = 1 << 30;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Name of a text under one identity.
@@ -119,30 +122,27 @@ impl Cache {
         self.index.get(key).copied()
     }
 
-    /// Appends features and hands them to the system; keys already held are left as they are.
+    /// Appends one chunk of features and hands it to the system; keys already held are left as they are.
     ///
     /// # Errors
     /// When writing fails or the features have another size than the file's records.
     pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<(), TeacherError> {
-        let mut bytes = Vec::new();
-        let mut fresh: Vec<(Key, Entry)> = Vec::new();
-        for (key, row) in rows {
-            if row.values.len() != self.cells * self.width {
-                let what = format!(
-                    "holds records of {} numbers, got {}",
-                    self.cells * self.width,
-                    row.values.len()
-                );
+        let mut fresh: Vec<&(Key, Pooled)> = Vec::new();
+        for row in rows {
+            let (expected, got) = (self.cells * self.width, row.1.values.len());
+            if got != expected {
+                let what = format!("holds records of {expected} numbers, got {got}");
                 return Err(TeacherError::Cache { path: self.path.clone(), what });
             }
-            if self.index.contains_key(key) || fresh.iter().any(|(k, _)| k == key) {
-                continue;
+            if !self.index.contains_key(&row.0) && !fresh.iter().any(|held| held.0 == row.0) {
+                fresh.push(row);
             }
-            let record = self.records + fresh.len() as u64;
-            fresh.push((*key, Entry { record, tokens: row.tokens, cut: row.cut }));
+        }
+        let mut bytes = Vec::new();
+        for (left, (key, row)) in (0..fresh.len()).rev().zip(&fresh) {
             bytes.extend_from_slice(key);
-            let flag = if row.cut { CUT } else { 0 };
-            bytes.extend_from_slice(&(row.tokens as u32 | flag).to_le_bytes());
+            let flags = if row.cut { CUT } else { 0 } | if left > 0 { MORE } else { 0 };
+            bytes.extend_from_slice(&(row.tokens as u32 | flags).to_le_bytes());
             for cell in row.values.chunks_exact(self.width) {
                 let start = bytes.len();
                 bytes.extend(cell.iter().flat_map(|v| v.to_le_bytes()));
@@ -153,8 +153,11 @@ impl Cache {
         let end = HEADER_BYTES + self.records * self.record_bytes();
         self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
         self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
-        self.records += fresh.len() as u64;
-        self.index.extend(fresh);
+        for (key, row) in fresh {
+            let entry = Entry { record: self.records, tokens: row.tokens, cut: row.cut };
+            self.index.insert(*key, entry);
+            self.records += 1;
+        }
         Ok(())
     }
 
@@ -191,43 +194,54 @@ impl Cache {
         (RECORD_HEAD_BYTES + self.cells * self.cell_bytes()) as u64
     }
 
-    /// Reads the keys of all whole records and cuts off what follows the last good one.
+    /// Reads the keys of all whole chunks and cuts off what follows the last good one.
     fn rebuild(&mut self, bytes: u64) -> Result<(), TeacherError> {
         let stride = self.record_bytes();
-        let mut whole = (bytes - HEADER_BYTES) / stride;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
-        for record in 0..whole {
-            let (mut key, mut tokens) = ([0; 32], [0; 4]);
+        // How many records there are at the end of each chunk.
+        let mut ends = vec![0];
+        for record in 0..(bytes - HEADER_BYTES) / stride {
+            let (mut key, mut word) = ([0; 32], [0; 4]);
             reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
-            reader.read_exact(&mut tokens).map_err(TeacherError::io(&self.path))?;
+            reader.read_exact(&mut word).map_err(TeacherError::io(&self.path))?;
             let rest = (self.cells * self.cell_bytes()) as i64;
             reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
-            let word = u32::from_le_bytes(tokens);
-            self.index.insert(
-                key,
-                Entry { record, tokens: (word & !CUT) as usize, cut: word & CUT != 0 },
-            );
+            let word = u32::from_le_bytes(word);
+            let tokens = (word & !(CUT | MORE)) as usize;
+            self.index.insert(key, Entry { record, tokens, cut: word & CUT != 0 });
+            if word & MORE == 0 {
+                ends.push(record + 1);
+            }
         }
-        // Only the newest records can be half on disk with the file already long enough: check from the end.
-        while whole > 0 && !self.sound(whole - 1)? {
-            whole -= 1;
-            self.index.retain(|_, entry| entry.record < whole);
+        // Only the newest chunk can be half on disk with the file already long enough: check from the end.
+        while let [.., before, end] = ends[..] {
+            if self.sound(before..end)? {
+                break;
+            }
+            ends.pop();
         }
-        self.records = whole;
-        self.file.set_len(HEADER_BYTES + whole * stride).map_err(TeacherError::io(&self.path))
+        self.records = ends.last().copied().unwrap_or(0);
+        self.index.retain(|_, entry| entry.record < self.records);
+        let end = HEADER_BYTES + self.records * stride;
+        self.file.set_len(end).map_err(TeacherError::io(&self.path))
     }
 
-    fn sound(&mut self, record: u64) -> Result<bool, TeacherError> {
+    /// Whether all vectors of these records are what was written.
+    fn sound(&mut self, records: Range<u64>) -> Result<bool, TeacherError> {
         let mut bytes = vec![0; self.cells * self.cell_bytes()];
-        self.read_at(
-            HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64,
-            &mut bytes,
-        )?;
-        Ok(bytes.chunks_exact(self.cell_bytes()).all(|cell| {
-            let (values, sum) = cell.split_at(self.width * 4);
-            CRC.checksum(values).to_le_bytes() == sum
-        }))
+        for record in records {
+            let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
+            self.read_at(start, &mut bytes)?;
+            let good = |cell: &[u8]| {
+                let (values, sum) = cell.split_at(self.width * 4);
+                CRC.checksum(values).to_le_bytes() == sum
+            };
+            if !bytes.chunks_exact(self.cell_bytes()).all(good) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::cache::{Cache, Key};
 use super::{Cell, Extractor, Identity, Pooled, TeacherError};
 
-/// Texts run and written together. A chunk that a run did not finish is computed whole again, so that every batch,
-/// and with it every last bit of the features, is what an undisturbed run gives.
+/// New texts run and written together. The cache keeps a chunk whole or not at all, so that a run that is taken up
+/// goes on at a chunk's beginning: every batch, and with it every last bit of the features, is what an undisturbed run
+/// gives.
 const TEXTS_A_CHUNK: usize = 64;
 
 /// What one call of [`Features::prepare`] did.
@@ -79,24 +80,23 @@ impl Features {
             texts.iter().map(|&text| ((text.len(), self.cache.key(text)), text)).collect();
         let unique: Vec<(Key, &str)> =
             unique.into_iter().map(|((_, key), text)| (key, text)).collect();
+        let new: Vec<&(Key, &str)> =
+            unique.iter().filter(|(key, _)| self.cache.get(key).is_none()).collect();
         let mut work = Work { texts: unique.len(), ..Work::default() };
         let mut spent = Duration::ZERO;
-        let mut done = 0;
-        for chunk in unique.chunks(TEXTS_A_CHUNK) {
-            done += chunk.len();
-            if chunk.iter().any(|(key, _)| self.cache.get(key).is_none()) {
-                let started = Instant::now();
-                let texts: Vec<&str> = chunk.iter().map(|(_, text)| *text).collect();
-                let rows = self.extractor.extract(&texts)?;
-                spent += started.elapsed();
-                check_finite(&rows, &texts)?;
-                work.computed += rows.len();
-                work.tokens += rows.iter().map(|r| r.tokens).sum::<usize>();
-                let rows: Vec<(Key, Pooled)> =
-                    chunk.iter().map(|(key, _)| *key).zip(rows).collect();
-                self.cache.append(&rows)?;
-            }
-            progress(done, unique.len());
+        let held = unique.len() - new.len();
+        progress(held, unique.len());
+        for chunk in new.chunks(TEXTS_A_CHUNK) {
+            let started = Instant::now();
+            let texts: Vec<&str> = chunk.iter().map(|(_, text)| *text).collect();
+            let rows = self.extractor.extract(&texts)?;
+            spent += started.elapsed();
+            check_finite(&rows, &texts)?;
+            work.computed += rows.len();
+            work.tokens += rows.iter().map(|r| r.tokens).sum::<usize>();
+            let rows: Vec<(Key, Pooled)> = chunk.iter().map(|(key, _)| *key).zip(rows).collect();
+            self.cache.append(&rows)?;
+            progress(held + work.computed, unique.len());
         }
         work.seconds = spent.as_secs_f64();
         work.cut =

@@ -20,7 +20,7 @@ fn record(cache: &Cache, text: &str, start: u8) -> (Key, Pooled) {
     (cache.key(text), Pooled { values, tokens: usize::from(start), cut: start % 2 == 1 })
 }
 
-/// Three texts on disk; returns the file.
+/// A chunk of one text and one of two on disk; returns the file.
 fn fill(folder: &Path) -> std::path::PathBuf {
     let mut cache = open(folder);
     let rows =
@@ -46,17 +46,17 @@ fn gives_back_what_was_put_in_after_reopening() {
 }
 
 #[test]
-fn a_torn_tail_of_any_length_is_dropped_and_written_again() {
+fn a_chunk_that_is_torn_anywhere_is_dropped_whole_and_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = fill(folder.path());
     let whole = std::fs::read(&path).unwrap();
-    let one = (whole.len() - 48) / 3;
-    for lost in 1..=one {
+    let chunk = (whole.len() - 48) / 3 * 2;
+    for lost in 1..=chunk {
         std::fs::write(&path, &whole[..whole.len() - lost]).unwrap();
         let mut cache = open(folder.path());
-        assert_eq!(cache.len(), 2, "{lost} bytes lost");
-        let row = record(&cache, "three", 3);
-        cache.append(&[row]).unwrap();
+        assert_eq!(cache.len(), 1, "{lost} bytes lost");
+        let rows = [("two", 2), ("three", 3)].map(|(text, start)| record(&cache, text, start));
+        cache.append(&rows).unwrap();
         drop(cache);
         assert!(std::fs::read(&path).unwrap() == whole, "{lost} bytes lost");
     }
@@ -66,16 +66,20 @@ fn a_torn_tail_of_any_length_is_dropped_and_written_again() {
 }
 
 #[test]
-fn a_tail_of_zeros_is_dropped() {
-    // After a power cut a file can be long enough and still not hold its last bytes.
+fn a_chunk_with_zeros_is_dropped() {
+    // After a power cut a file can be long enough and still not hold all of its last bytes.
     let folder = tempfile::tempdir().unwrap();
     let path = fill(folder.path());
     let length = std::fs::metadata(&path).unwrap().len();
-    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start(length - 10)).unwrap();
-    file.write_all(&[0; 10]).unwrap();
-    drop(file);
-    assert_eq!(open(folder.path()).len(), 2);
+    let record = (length - 48) / 3;
+    for lost in [length - 10, length - record - 10] {
+        fill(folder.path());
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.seek(SeekFrom::Start(lost)).unwrap();
+        file.write_all(&[0; 10]).unwrap();
+        drop(file);
+        assert_eq!(open(folder.path()).len(), 1, "zeros from {lost}");
+    }
 }
 
 #[test]

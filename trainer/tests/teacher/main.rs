@@ -3,6 +3,7 @@
 
 mod cache;
 mod families;
+mod features;
 mod folders;
 #[cfg(feature = "hub")]
 mod hub;
