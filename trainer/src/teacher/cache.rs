@@ -150,7 +150,7 @@ impl Cache {
                 bytes.extend_from_slice(&sum.to_le_bytes());
             }
         }
-        let end = HEADER_BYTES + self.records * self.record_bytes();
+        let end = self.offset(self.records);
         self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
         self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
         for (key, row) in fresh {
@@ -169,14 +169,13 @@ impl Cache {
         let Some(&Entry { record, .. }) = self.index.get(key) else {
             return Ok(None);
         };
-        let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
+        let start = self.offset(record) + (RECORD_HEAD_BYTES + cell * self.cell_bytes()) as u64;
         let mut bytes = vec![0; self.cell_bytes()];
-        self.read_at(start + (cell * self.cell_bytes()) as u64, &mut bytes)?;
-        let (values, sum) = bytes.split_at(self.width * 4);
-        if CRC.checksum(values).to_le_bytes() != sum {
+        self.read_at(start, &mut bytes)?;
+        let Some(values) = self.values(&bytes) else {
             let what = format!("record {record} does not match its checksum");
             return Err(TeacherError::Cache { path: self.path.clone(), what });
-        }
+        };
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
@@ -190,18 +189,28 @@ impl Cache {
         self.width * 4 + 4
     }
 
+    /// The bytes of a cell's vector, if they match the checksum behind them.
+    fn values<'a>(&self, cell: &'a [u8]) -> Option<&'a [u8]> {
+        let (values, sum) = cell.split_at(self.width * 4);
+        (CRC.checksum(values).to_le_bytes() == sum).then_some(values)
+    }
+
+    /// Where a record begins in the file.
+    fn offset(&self, record: u64) -> u64 {
+        HEADER_BYTES + record * self.record_bytes()
+    }
+
     fn record_bytes(&self) -> u64 {
         (RECORD_HEAD_BYTES + self.cells * self.cell_bytes()) as u64
     }
 
     /// Reads the keys of all whole chunks and cuts off what follows the last good one.
     fn rebuild(&mut self, bytes: u64) -> Result<(), TeacherError> {
-        let stride = self.record_bytes();
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
         // How many records there are at the end of each chunk.
         let mut ends = vec![0];
-        for record in 0..(bytes - HEADER_BYTES) / stride {
+        for record in 0..(bytes - HEADER_BYTES) / self.record_bytes() {
             let (mut key, mut word) = ([0; 32], [0; 4]);
             reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
             reader.read_exact(&mut word).map_err(TeacherError::io(&self.path))?;
@@ -223,21 +232,15 @@ impl Cache {
         }
         self.records = ends.last().copied().unwrap_or(0);
         self.index.retain(|_, entry| entry.record < self.records);
-        let end = HEADER_BYTES + self.records * stride;
-        self.file.set_len(end).map_err(TeacherError::io(&self.path))
+        self.file.set_len(self.offset(self.records)).map_err(TeacherError::io(&self.path))
     }
 
     /// Whether all vectors of these records are what was written.
     fn sound(&mut self, records: Range<u64>) -> Result<bool, TeacherError> {
         let mut bytes = vec![0; self.cells * self.cell_bytes()];
         for record in records {
-            let start = HEADER_BYTES + record * self.record_bytes() + RECORD_HEAD_BYTES as u64;
-            self.read_at(start, &mut bytes)?;
-            let good = |cell: &[u8]| {
-                let (values, sum) = cell.split_at(self.width * 4);
-                CRC.checksum(values).to_le_bytes() == sum
-            };
-            if !bytes.chunks_exact(self.cell_bytes()).all(good) {
+            self.read_at(self.offset(record) + RECORD_HEAD_BYTES as u64, &mut bytes)?;
+            if bytes.chunks_exact(self.cell_bytes()).any(|cell| self.values(cell).is_none()) {
                 return Ok(false);
             }
         }
