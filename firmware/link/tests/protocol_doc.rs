@@ -6,7 +6,7 @@ use qdllm_link::message::{Class, Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, cobs};
 use serde::Serialize;
 
-const DOC: &str = include_str!("../../firmware/PROTOCOL.md");
+const DOC: &str = include_str!("../../PROTOCOL.md");
 
 const MODEL: ModelId = ModelId { length: 1532, checksum: 0x7f65_fa72 };
 
