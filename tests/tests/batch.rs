@@ -5,8 +5,8 @@ use qdllm_runtime::circuit::{encoder, paper};
 use qdllm_runtime::fuse::Fused;
 use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
-use qdllm_trainer::adjoint::{Bound, Work, to_parameters};
-use qdllm_trainer::batch::Batch;
+use qdllm_trainer::gradient::adjoint::{Bound, Work, to_parameters};
+use qdllm_trainer::gradient::batch::Batch;
 
 fn gap(a: &[f32], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());

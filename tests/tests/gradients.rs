@@ -3,7 +3,7 @@
 use qdllm_runtime::circuit::paper;
 use qdllm_runtime::fuse::Fused;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
-use qdllm_trainer::adjoint::{Bound, Work, to_parameters};
+use qdllm_trainer::gradient::adjoint::{Bound, Work, to_parameters};
 
 fn circuit() -> Fused {
     Fused::new(paper(), 11, &single_z()).unwrap()

@@ -11,7 +11,7 @@ use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::plain;
 use qdllm_tests::sample::words_parts;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
-use qdllm_trainer::adjoint::{Bound, Work};
+use qdllm_trainer::gradient::adjoint::{Bound, Work};
 use std::fmt::Write as _;
 
 const HEAD: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n";

@@ -13,8 +13,8 @@ use qdllm_runtime::train::{self, Cores, Train, Work};
 use qdllm_tests::sample::numbers;
 use qdllm_tests::vectors::single_z;
 use qdllm_trainer::compile::coefficients::{Coefficients, Combined};
-use qdllm_trainer::compile::quantise::quantise;
-use qdllm_trainer::compile::train::exact_train;
+use qdllm_trainer::compile::tensor_train::exact_train;
+use qdllm_trainer::compile::tensor_train::quantise::quantise;
 
 /// What sections state here; nothing was measured.
 const MEASURED: Measured = Measured {

@@ -1,7 +1,7 @@
 //! Files in batches: the answers of the runtime text by text, whatever the number of threads.
 
 use qdllm_runtime::{MAX_CLASSES, Model, Scratch};
-use qdllm_trainer::many::Many;
+use qdllm_trainer::batch_inference::Many;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;

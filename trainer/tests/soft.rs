@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use qdllm_trainer::data::soft::{SoftError, SoftFault, SoftLabels, SoftWriter, TeacherInfo};
 use qdllm_trainer::data::text_digest;
-use qdllm_trainer::soft::{SoftError, SoftFault, SoftLabels, SoftWriter, TeacherInfo};
 use tempfile::TempDir;
 
 fn classes() -> Vec<String> {

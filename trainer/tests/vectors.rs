@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use qdllm_trainer::data::tensors::Table;
 use qdllm_trainer::data::text_digest;
-use qdllm_trainer::tensors::Table;
 
 const WIDTH: usize = 24;
 

@@ -1,11 +1,11 @@
 //! `qdllm agreement`: every back end of a model file compared with the statevector.
 
-use crate::batch::Batch;
 use crate::commands::eval::read_labelled;
 use crate::commands::{load, takes_text};
-use crate::compile::seen::{Agreement, Seen};
-use crate::compile::{circuit_of, runs};
+use crate::compile::agreement::{Agreement, Seen};
+use crate::compile::{circuit_of, evaluate};
 use crate::data::BadRows;
+use crate::gradient::batch::Batch;
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_runtime::Model;
@@ -58,14 +58,14 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
     let mut rows = vec![row(
         Kind::StatevectorI16,
         &seen,
-        seen.compare(|i| runs::statevector_i16(&model, &seen, i)),
+        seen.compare(|i| evaluate::statevector_i16(&model, &seen, i)),
     )];
     if let Some(train) = model.train() {
-        let agreement = seen.compare(|i| runs::train(&train, &seen, i));
+        let agreement = seen.compare(|i| evaluate::train(&train, &seen, i));
         rows.push(row(Kind::TensorTrain, &seen, agreement));
     }
     if let Some(polynomial) = model.polynomial() {
-        let agreement = seen.compare(|i| runs::polynomial(&polynomial, &seen, i));
+        let agreement = seen.compare(|i| evaluate::polynomial(&polynomial, &seen, i));
         rows.push(row(Kind::Polynomial, &seen, agreement));
     }
     if args.json {

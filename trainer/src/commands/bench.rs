@@ -1,6 +1,6 @@
 //! `qdllm bench`: microseconds a sample on this machine, beside what its arithmetic could do at best.
 
-use crate::batch::{Batch, fma_per_second};
+use crate::gradient::batch::{Batch, fma_per_second};
 use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};

@@ -1,9 +1,9 @@
 //! `qdllm classify`: texts to classes, one by one through the runtime that devices run, a file in
 //! batches on all cores.
 
+use crate::batch_inference::Many;
 use crate::commands::{load, takes_text};
 use crate::explain::explain;
-use crate::many::Many;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::{MAX_CLASSES, Model, Prediction, Scratch};

@@ -1,10 +1,10 @@
 //! `qdllm compile`: a model with a smaller way to run it, measured against the statevector.
 
-use crate::checkpoint::write_whole;
 use crate::commands::eval::read_labelled;
 use crate::commands::load;
-use crate::compile::{CompileError, Compiled, Task, polynomial, statevector, train};
+use crate::compile::{CompileError, Compiled, Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
+use crate::student::checkpoint::write_whole;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
@@ -129,9 +129,9 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     let compile = || -> Result<Compiled, CompileError> {
         match args.backend {
             BackEnd::Polynomial => polynomial::polynomial(&task()?),
-            BackEnd::TensorTrain if args.exact => train::exact(&task()?),
-            BackEnd::TensorTrain => train::truncated(&task()?, args.cores.allowed()),
-            BackEnd::StatevectorI16 => statevector::statevector_i16(&model, &texts, asked),
+            BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
+            BackEnd::TensorTrain => tensor_train::truncated(&task()?, args.cores.allowed()),
+            BackEnd::StatevectorI16 => statevector_i16::statevector_i16(&model, &texts, asked),
         }
     };
     let compiled = compile().with_context(|| args.data.display().to_string())?;

@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 
-use crate::config::Config;
 use crate::controls::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::data::{BadRows, Rows};
-use crate::measured::{microseconds_a_text, peak_memory_bytes};
 use crate::metrics::{Report, Scores};
-use crate::student::Heart;
+use crate::options::Config;
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
+use crate::student::backprop::Heart;
 
 /// Train TF-IDF with logistic regression and fastText on labelled texts and test them.
 ///

@@ -2,12 +2,12 @@
 
 use crate::commands::distill::{Keep, distill};
 use crate::commands::eval::evaluate;
-use crate::config::Config;
+use crate::data::soft::SoftLabels;
+use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
-use crate::draws::draw_labels;
 use crate::metrics::argmax;
+use crate::options::Config;
 use crate::progress::Progress;
-use crate::soft::SoftLabels;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};

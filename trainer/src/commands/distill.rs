@@ -7,15 +7,15 @@ pub mod vectors;
 
 pub use outcome::Outcome;
 
-use crate::checkpoint::write_whole;
-use crate::config::{Config, Criterion, Pooling};
 use crate::data::BadRows;
-use crate::distil::{Prepared, Student};
-use crate::export::export;
-use crate::measured::peak_memory_bytes;
+use crate::options::{Config, Criterion, Pooling};
 use crate::progress::Progress;
-use crate::student::Heart;
-use crate::train::{Event, Moment, Resume, epochs_done};
+use crate::resource_usage::peak_memory_bytes;
+use crate::student::backprop::Heart;
+use crate::student::checkpoint::write_whole;
+use crate::student::distillation::{Prepared, Student};
+use crate::student::export::export;
+use crate::student::train::{Event, Moment, Resume, epochs_done};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::Scratch;

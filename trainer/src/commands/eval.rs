@@ -1,17 +1,17 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
+use crate::batch_inference::Many;
 use crate::commands::distill::{beside, texts_of};
 use crate::commands::{load, takes_text};
-use crate::config::Config;
 use crate::data::{BadRows, Rows};
-use crate::distil::Prepared;
-use crate::encoded::HostVocab;
-use crate::many::Many;
-use crate::measured::{microseconds_a_text, peak_memory_bytes};
 use crate::metrics::Report;
+use crate::options::Config;
 use crate::progress::Progress;
-use crate::student::Heart;
-use crate::train::Moment;
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
+use crate::student::backprop::Heart;
+use crate::student::distillation::Prepared;
+use crate::student::encoded::HostVocab;
+use crate::student::train::Moment;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};

@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::commands::eval::read_labelled;
 use crate::commands::load;
 use crate::data::BadRows;
-use crate::dense::vectors::{Vectors, table};
-use crate::measured::{microseconds_a_text, peak_memory_bytes};
+use crate::data::vectors::{Vectors, table};
 use crate::metrics::Report;
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 
 /// What `eval --vectors` found.
 #[derive(Debug, Serialize)]

@@ -5,8 +5,8 @@
 //! with Pauli word `P`: Z where it has a cosine, -Y where a sine. A column of `M` is the circuit run
 //! forwards and back on a basis state; all words with the same Ys come from one Walsh transform.
 
-use super::circuit_of;
-use crate::adjoint::Bound;
+use super::task::circuit_of;
+use crate::gradient::adjoint::Bound;
 use qdllm_runtime::Model;
 use qdllm_runtime::fuse::Fused;
 use qdllm_runtime::kernels::walsh;
@@ -173,7 +173,7 @@ fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adjoint::Work;
+    use crate::gradient::adjoint::Work;
     use qdllm_runtime::circuit::encoder;
     use qdllm_runtime::gate::{Angle, Gate, GateKind};
 

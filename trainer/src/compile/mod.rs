@@ -1,162 +1,17 @@
 //! Compiles a trained model's circuit to smaller ways of running it, and measures what they cost.
 //!
 //! Every expectation is multilinear in (1, cos, sin) of each encoder angle. [`coefficients`] holds the
-//! `3^n` numbers that say how; [`polynomial`] keeps the most telling of them, [`train`] factors them
+//! `3^n` numbers that say how; [`polynomial`] keeps the most telling of them, [`tensor_train`] factors them
 //! into a chain of small cores. Half of the texts are fitted, a quarter chooses how much is kept, and the
-//! share of equal decisions is reported on the last quarter ([`seen`]).
+//! share of equal decisions is reported on the last quarter ([`agreement`]).
 
-pub mod chain;
+pub mod agreement;
 pub mod coefficients;
-pub mod fit;
-pub mod gap;
-pub mod gauge;
-pub mod order;
+pub mod evaluate;
+pub mod monomial_tree;
 pub mod polynomial;
-pub mod quantise;
-pub mod runs;
-pub mod seen;
-pub mod singular;
-pub mod statevector;
-pub mod train;
-pub mod tree;
-pub mod weighted;
+pub mod statevector_i16;
+pub mod task;
+pub mod tensor_train;
 
-use crate::batch::Batch;
-use qdllm_runtime::Model;
-use qdllm_runtime::fuse::{Affine, Fused, FusedOp};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::program::{Op, Program};
-use seen::{Agreement, Seen};
-use thiserror::Error;
-
-/// Fewest texts that can be calibrated with and reported on.
-pub const LEAST_TEXTS: usize = 20;
-
-/// Why nothing was compiled.
-#[derive(Debug, Error)]
-pub enum CompileError {
-    /// The share asked for is no share.
-    #[error("--agreement is {0}; give more than 0, at most 1, for example 0.999")]
-    Agreement(f64),
-    /// Too few texts to calibrate and to report on.
-    #[error(
-        "{0} texts; at least {LEAST_TEXTS} are needed: half are fitted, a quarter chooses, a quarter is reported on"
-    )]
-    TooFewTexts(usize),
-    /// No size was good enough.
-    #[error(
-        "no {what} agrees on {asked} of the texts; the best found, {best}, agrees on {reached:.4} of {texts} texts. Ask for less with --agreement {floor:.4}"
-    )]
-    OutOfReach {
-        /// The kind of back end, with its limit.
-        what: String,
-        /// Share asked for.
-        asked: f64,
-        /// The best, in words.
-        best: String,
-        /// Its share on the texts reported on.
-        reached: f64,
-        /// What can be asked for instead.
-        floor: f64,
-        /// Texts reported on.
-        texts: usize,
-    },
-    /// The circuit is too entangled for an exact train.
-    #[error(
-        "the exact train has a bond of {widest}, wider than the {} that the runtime takes; compile a truncated one with --agreement",
-        qdllm_runtime::train::MAX_BOND
-    )]
-    TooWide {
-        /// The widest bond.
-        widest: usize,
-    },
-    /// The runtime refuses a text or the result.
-    #[error(transparent)]
-    Runtime(#[from] qdllm_runtime::Error),
-}
-
-/// A compiled back end: its section and what is stated in it.
-#[derive(Clone, Debug)]
-pub struct Compiled {
-    /// Bytes of the section.
-    pub section: Vec<u8>,
-    /// What it is made of, in words.
-    pub made_of: String,
-    /// What was measured.
-    pub measured: Measured,
-}
-
-/// A model with texts to compile it by.
-pub struct Task<'m> {
-    /// The model.
-    pub model: &'m Model<'m>,
-    /// Texts that are fitted: half.
-    pub calibration: Seen,
-    /// Texts that choose how much is kept: a quarter.
-    pub choice: Seen,
-    /// Texts that are reported on: a quarter.
-    pub report: Seen,
-    /// Share of equal decisions asked for.
-    pub asked: f64,
-}
-
-impl<'m> Task<'m> {
-    /// Shares out the texts.
-    ///
-    /// # Errors
-    /// [`CompileError::Agreement`], [`CompileError::TooFewTexts`], or what the runtime says of a text.
-    pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self, CompileError> {
-        check_share(asked)?;
-        if texts.len() < LEAST_TEXTS {
-            return Err(CompileError::TooFewTexts(texts.len()));
-        }
-        let batch = Batch::new(&circuit_of(model.program()), &[]);
-        let calibration = Seen::new(model, &batch, texts.iter().step_by(2))?;
-        let choice = Seen::new(model, &batch, texts.iter().skip(1).step_by(4))?;
-        let report = Seen::new(model, &batch, texts.iter().skip(3).step_by(4))?;
-        Ok(Self { model, calibration, choice, report, asked })
-    }
-
-    /// Whether a back end that compares so on the texts that choose is good enough.
-    pub fn is_enough(&self, agreement: &Agreement) -> bool {
-        agreement.share >= self.asked && agreement.expected_loss <= self.allowed_loss()
-    }
-
-    /// The share of decisions that may be expected to change: a tenth of what was asked leaves, since
-    /// other texts lie closer to the border between classes than those that the model was trained on.
-    fn allowed_loss(&self) -> f64 {
-        (1.0 - self.asked).max(1.0 / self.choice.len() as f64) * SAFETY
-    }
-
-    /// The refusal that names the best found: (in words, its agreement on the report texts).
-    fn out_of_reach(&self, what: &str, (best, agreement): (String, Agreement)) -> CompileError {
-        CompileError::OutOfReach {
-            what: what.to_owned(),
-            asked: self.asked,
-            best,
-            reached: agreement.share,
-            // A share that was reached may still ask for more certainty than there is.
-            floor: ((agreement.share - 10.0 * agreement.expected_loss).max(0.0) * 1e4).floor()
-                / 1e4,
-            texts: self.report.len(),
-        }
-    }
-}
-
-fn check_share(asked: f64) -> Result<(), CompileError> {
-    if asked > 0.0 && asked <= 1.0 { Ok(()) } else { Err(CompileError::Agreement(asked)) }
-}
-
-/// Of the share that may change, how much may be expected to.
-const SAFETY: f64 = 0.1;
-
-/// A stored program as a fused circuit without parameters.
-pub fn circuit_of(program: &Program<'_>) -> Fused {
-    let constant = |x: f32| Affine { constant: f64::from(x), terms: Vec::new() };
-    let ops = program.ops().map(|op| match op {
-        Op::Phases(terms) => FusedOp::Phases(terms.map(|(mask, a)| (mask, constant(a))).collect()),
-        Op::Ry(qubit, a) => FusedOp::Ry(qubit, constant(a)),
-        Op::Linear(map) => FusedOp::Linear(map),
-    });
-    Fused { qubits: program.qubits() as u8, ops: ops.collect(), outputs: program.words().collect() }
-}
+pub use task::{CompileError, Compiled, LEAST_TEXTS, Task, circuit_of};

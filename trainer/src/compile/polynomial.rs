@@ -5,11 +5,12 @@
 //! statevector's logits unexplained on those texts, and weights come from least squares: they also take
 //! over what correlates with them among the monomials left out.
 
+use super::agreement::{Agreement, Seen};
 use super::coefficients::Coefficients;
-use super::seen::{Agreement, Seen};
-use super::tree::tree;
-use super::weighted::{Circles, circles};
-use super::{CompileError, Compiled, Task, runs};
+use super::evaluate;
+use super::monomial_tree::tree;
+use super::task::{CompileError, Compiled, Task};
+use super::tensor_train::whitening::{Circles, circles};
 use nalgebra::DMatrix;
 use qdllm_runtime::measured::Measured;
 use qdllm_runtime::polynomial::{
@@ -298,7 +299,7 @@ fn finish(
     debug_assert!(nodes.len() <= MAX_NODES);
     let bytes = section(&measured, bits, &constants, &nodes);
     let runtime = Polynomial::parse(&bytes, fit.classes, fit.qubits)?;
-    let compare = |seen: &Seen| seen.compare(|i| runs::polynomial(&runtime, seen, i));
+    let compare = |seen: &Seen| seen.compare(|i| evaluate::polynomial(&runtime, seen, i));
     let (chosen, reported) = (compare(&task.choice), compare(&task.report));
     measured.agreement = reported.share as f32;
     measured.largest_logit_error = reported.largest_error;

@@ -52,7 +52,7 @@ pub enum TeacherError {
     Endpoint(#[from] super::endpoint::EndpointError),
     /// A soft label file that keeps answers cannot be used.
     #[error(transparent)]
-    Soft(#[from] crate::soft::SoftError),
+    Soft(#[from] crate::data::soft::SoftError),
     /// The labels cannot support the fit that was asked for.
     #[error("{0}")]
     Labels(String),

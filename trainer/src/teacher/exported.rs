@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Cell, Extractor, Identity, Pooled, Pooling, TeacherError};
-use crate::corpus::hex;
+use crate::data::corpus::hex;
+use crate::data::tensors::Table;
 use crate::data::text_digest;
-use crate::dense::vectors::table;
-use crate::tensors::Table;
+use crate::data::vectors::table;
 
 /// The vectors of one file, found by text.
 pub struct Exported {

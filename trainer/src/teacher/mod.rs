@@ -64,7 +64,7 @@ pub mod tune;
 #[cfg(feature = "teacher")]
 pub mod zeroshot;
 
-use crate::soft::TeacherInfo;
+use crate::data::soft::TeacherInfo;
 pub use error::TeacherError;
 pub use pool::{Cell, Pooling};
 

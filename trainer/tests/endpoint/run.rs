@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use qdllm_trainer::soft::SoftLabels;
+use qdllm_trainer::data::soft::SoftLabels;
 
 use super::student::Student;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use qdllm_trainer::commands::teach::{TeachArgs, run};
-use qdllm_trainer::soft::SoftLabels;
+use qdllm_trainer::data::soft::SoftLabels;
 
 use super::tiny::{llama_weights, write_bert, write_llama};
 
@@ -123,7 +123,7 @@ fn hidden_labels_do_not_reach_the_teacher() {
         .lines()
         .map(|l| l.split_once('\t').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
         .collect();
-    let keep = qdllm_trainer::draws::draw_labels(&rows, 10, 0);
+    let keep = qdllm_trainer::data::split::draw_labels(&rows, 10, 0);
     let (mut known, mut plain) = (String::new(), String::new());
     for ((label, text), keep) in rows.iter().zip(keep) {
         let _ = if keep { writeln!(known, "{label}\t{text}") } else { writeln!(plain, "{text}") };
@@ -286,8 +286,8 @@ fn bad_labels_are_refused_and_the_output_is_left_alone() {
 
 #[test]
 fn hidden_states_are_written_for_students_that_take_vectors() {
-    use qdllm_trainer::dense::vectors::Vectors;
-    use qdllm_trainer::tensors::Table;
+    use qdllm_trainer::data::tensors::Table;
+    use qdllm_trainer::data::vectors::Vectors;
 
     let bench = Bench::new();
     let args = "--model @tiny.gguf --data @data.tsv --test @test.tsv --out @soft.jsonl";

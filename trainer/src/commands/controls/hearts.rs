@@ -8,13 +8,13 @@ use qdllm_runtime::Model;
 
 use super::Measured;
 use crate::commands::eval::circuit_bytes;
-use crate::config::Config;
-use crate::distil::{Prepared, Student};
-use crate::encoded::HostVocab;
-use crate::export::export;
-use crate::measured::microseconds_a_text;
+use crate::options::Config;
 use crate::progress::Progress;
-use crate::student::{Heart, Shape};
+use crate::resource_usage::microseconds_a_text;
+use crate::student::backprop::{Heart, Shape};
+use crate::student::distillation::{Prepared, Student};
+use crate::student::encoded::HostVocab;
+use crate::student::export::export;
 
 /// Trains the student of `config` on `data` with another heart; probabilities of `texts`, and what it cost.
 ///

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::{DistillArgs, beside, review};
-use crate::checkpoint::write_whole;
-use crate::config::Config;
 use crate::data::Rows;
-use crate::loss::softmax;
+use crate::data::soft::SoftLabels;
 use crate::metrics::argmax;
-use crate::soft::SoftLabels;
+use crate::options::Config;
+use crate::student::checkpoint::write_whole;
+use crate::student::loss::softmax;
 
 /// Least sure texts that are listed.
 const LISTED: usize = 50;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::distil::Summary;
-use crate::train::Judgement;
+use crate::student::distillation::Summary;
+use crate::student::train::Judgement;
 
 /// What a run reports.
 #[derive(Debug, Serialize)]

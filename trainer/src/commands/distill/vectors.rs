@@ -8,16 +8,16 @@ use anyhow::{Context, Result, bail};
 use qdllm_runtime::Scratch;
 
 use super::{Keep, Outcome, beside, line, reopen};
-use crate::checkpoint::write_whole;
-use crate::config::Config;
-use crate::dense::config::{Preset, Recipe, SquashKind};
-use crate::dense::export::export;
-use crate::dense::prepared::Prepared;
-use crate::dense::train::train;
-use crate::distil::Summary;
-use crate::measured::peak_memory_bytes;
+use crate::options::Config;
 use crate::progress::Progress;
-use crate::train::{Moment, Resume, epochs_done};
+use crate::resource_usage::peak_memory_bytes;
+use crate::student::checkpoint::write_whole;
+use crate::student::dense::config::{Preset, Recipe, SquashKind};
+use crate::student::dense::export::export;
+use crate::student::dense::prepared::Prepared;
+use crate::student::dense::train::train;
+use crate::student::distillation::Summary;
+use crate::student::train::{Moment, Resume, epochs_done};
 
 /// Options of the front end `dense`.
 #[derive(clap::Args, Clone, Debug)]

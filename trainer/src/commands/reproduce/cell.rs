@@ -8,8 +8,8 @@ use super::by::{By, Tutor};
 use super::tasks::{Task, folder, short};
 use super::teacher;
 use crate::commands::controls::Control;
-use crate::config::{Config, Criterion};
-use crate::dense::config::Preset;
+use crate::options::{Config, Criterion};
+use crate::student::dense::config::Preset;
 
 /// Rows of the edge student's vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]

@@ -15,12 +15,12 @@ use super::lesson::Spec;
 use super::machine;
 use super::tasks::{Row, Task};
 use super::teacher;
-use crate::checkpoint::write_whole;
 use crate::commands::controls::Control;
-use crate::config::Config;
-use crate::corpus::Corpus;
+use crate::data::corpus::Corpus;
+use crate::options::Config;
 use crate::progress::Progress;
-use crate::select::Counter;
+use crate::student::checkpoint::write_whole;
+use crate::student::vocabulary::Counter;
 
 /// The files of one task, share and seed, all its methods.
 pub struct Group<'t> {

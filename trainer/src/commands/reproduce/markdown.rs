@@ -8,8 +8,8 @@ use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::overview::overview;
 use super::report::{Report, TaskReport};
-use crate::config::{Config, Criterion};
-use crate::dense::config::Preset;
+use crate::options::{Config, Criterion};
+use crate::student::dense::config::Preset;
 
 /// The whole page.
 pub fn page(report: &Report) -> String {

@@ -6,7 +6,7 @@ use super::by::{By, Tutor};
 use super::cell::{Method, Size};
 use super::report::Report;
 use crate::commands::controls::Control;
-use crate::dense::config::Preset;
+use crate::student::dense::config::Preset;
 
 /// A column: what stands above it, and the method whose accuracy stands in it.
 type Column = (&'static str, Method);

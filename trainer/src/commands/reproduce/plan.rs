@@ -11,8 +11,8 @@ use super::child::Group;
 use super::report::{Settings, TaskNote};
 use super::tasks::{self, Task};
 use super::vectors;
-use crate::checkpoint::write_whole;
-use crate::config::Config;
+use crate::options::Config;
+use crate::student::checkpoint::write_whole;
 
 /// The settings of the table, resolved.
 pub struct Plan {

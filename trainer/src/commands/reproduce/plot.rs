@@ -6,7 +6,7 @@ use super::figures::Stat;
 use super::report::{Report, TaskReport};
 use super::svg::{Axis, Panel, Point, Scale, Series, figure};
 use crate::commands::controls::Control;
-use crate::dense::config::Preset;
+use crate::student::dense::config::Preset;
 
 /// A family of methods: its legend, whether its points are joined, its members. Its place is its colour.
 type Family = (&'static str, bool, Vec<Method>);

@@ -11,7 +11,7 @@ use super::figures::{Figures, figures};
 use super::findings::Findings;
 use super::journal::Run;
 use super::{machine, markdown, plot, tasks};
-use crate::checkpoint::write_whole;
+use crate::student::checkpoint::write_whole;
 
 /// The resolved settings of the latest command, and the tasks of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

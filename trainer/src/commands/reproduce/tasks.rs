@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::groups;
-use crate::corpus::hex;
+use crate::data::corpus::hex;
+use crate::data::split::rank;
+use crate::data::vectors::Vectors;
 use crate::data::{BadRows, Rows};
-use crate::dense::vectors::Vectors;
-use crate::draws::rank;
 
 /// The tasks of arXiv 2505.13205, and one of them split by near-duplicate group.
 pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::soft::TeacherInfo;
+use crate::data::soft::TeacherInfo;
 use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::exported::Exported;
 use crate::teacher::features::Features;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::ReproduceArgs;
 use super::tasks::{Task, folder};
-use crate::dense::vectors::table;
+use crate::data::vectors::table;
 use crate::progress::Progress;
 
 /// Makes `OUT/vectors/TASK.safetensors` (and `TASK.1.safetensors` for a second model) unless they are there; `None`

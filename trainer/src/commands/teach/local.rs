@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use super::place::resolve;
 use super::texts::Texts;
 use super::{Speed, Taught, TeachArgs, cache, prepare};
-use crate::classes::{Class, Classes};
+use crate::data::classes::{Class, Classes};
+use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::progress::Progress;
 use crate::teacher::features::Features;
@@ -15,7 +16,6 @@ use crate::teacher::fitted::{Findings, Options, ProbeTeacher};
 use crate::teacher::head::HeadTeacher;
 use crate::teacher::open::{self, Reading};
 use crate::teacher::zeroshot::{ClassScores, Several, ZeroShot};
-use crate::tensors::Table;
 
 /// Where models come from: printed by `--help`.
 pub(super) const MODELS: &str = "\

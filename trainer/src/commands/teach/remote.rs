@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::texts::Texts;
 use super::{Taught, TeachArgs, cache, prepare};
-use crate::classes::Classes;
+use crate::data::classes::Classes;
 use crate::teacher::endpoint::{
     Backoff, Budget, Constrain, EndpointTeacher, KEY_VARIABLE, Secret, Settings, Way,
 };

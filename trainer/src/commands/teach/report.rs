@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::data::soft::TeacherInfo;
 use crate::metrics::Report;
-use crate::soft::TeacherInfo;
 use crate::teacher::features::Work;
 use crate::teacher::fitted::Findings;
 

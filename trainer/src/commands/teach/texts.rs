@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::TeachArgs;
+use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
-use crate::draws::draw_labels;
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]

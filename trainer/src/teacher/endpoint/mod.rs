@@ -24,9 +24,9 @@ use sha2::{Digest, Sha256};
 
 use super::features::Work;
 use super::{Identity, Teacher, TeacherError};
-use crate::classes::Classes;
-use crate::corpus::hex;
-use crate::soft::{SoftLabels, SoftWriter, TeacherInfo};
+use crate::data::classes::Classes;
+use crate::data::corpus::hex;
+use crate::data::soft::{SoftLabels, SoftWriter, TeacherInfo};
 pub use error::EndpointError;
 pub use fleet::Backoff;
 pub use ledger::Budget;

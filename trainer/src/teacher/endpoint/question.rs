@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Constrain, EndpointError, Way};
-use crate::classes::Classes;
+use crate::data::classes::Classes;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.
@@ -51,7 +51,7 @@ impl Question {
             ));
         }
         let words: Vec<Vec<String>> =
-            classes.class.iter().map(crate::classes::Class::words).collect();
+            classes.class.iter().map(crate::data::classes::Class::words).collect();
         let names = if share_a_start(&words) { Names::Letters } else { Names::Words };
         let answers = match names {
             Names::Words => words.clone(),
@@ -97,7 +97,7 @@ impl Question {
 
     /// The words that a completion is scored on: one list a class.
     pub fn words(classes: &Classes) -> Vec<Vec<String>> {
-        classes.class.iter().map(crate::classes::Class::words).collect()
+        classes.class.iter().map(crate::data::classes::Class::words).collect()
     }
 
     /// The prompt without the text: what decides the answers.

@@ -1,0 +1,120 @@
+//! Texts as the circuit sees them, and how a back end's decisions compare on them.
+
+use super::task::CompileError;
+use crate::gradient::batch::Batch;
+use crate::metrics::argmax;
+use qdllm_runtime::{Model, QUBITS};
+use rayon::prelude::*;
+
+/// How much errors are enlarged to see how often decisions would change.
+const ENLARGED: f32 = 16.0;
+/// Texts whose errors are tried on each text.
+const TRIALS: usize = 8;
+
+/// Texts as the circuit sees them.
+pub struct Seen {
+    /// Encoder angles in radians.
+    pub angles: Vec<[f32; QUBITS]>,
+    /// Encoder phases from the front end in integers, 2^32 one turn.
+    pub phases: Vec<[u32; QUBITS]>,
+    /// The statevector's logits less their mean, one row a text.
+    pub logits: Vec<Vec<f32>>,
+}
+
+/// How a back end compares with the statevector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// The share decided alike.
+    pub share: f64,
+    /// The largest difference of a logit, less the mean over classes.
+    pub largest_error: f32,
+    /// The share expected to be decided otherwise on such texts, less noisy than `1 - share`.
+    pub expected_loss: f64,
+}
+
+impl Seen {
+    /// Runs the front end and the circuit on texts.
+    ///
+    /// # Errors
+    /// What the runtime says of a text.
+    pub fn new<'t>(
+        model: &Model<'_>,
+        batch: &Batch,
+        texts: impl Iterator<Item = &'t String>,
+    ) -> Result<Self, CompileError> {
+        let (mut angles, mut phases) = (Vec::new(), Vec::new());
+        for text in texts {
+            let (mut features, _) = model.text_features(text)?;
+            model.meta().squash.apply(&mut features);
+            angles.push(features);
+            phases.push(model.text_phases(text)?.0);
+        }
+        let inputs = batch.inputs();
+        let flat: Vec<f32> = angles.iter().flat_map(|a| a[..inputs].iter().copied()).collect();
+        let logits = batch
+            .run(&flat)
+            .chunks_exact(batch.outputs())
+            .map(|e| {
+                let mut logits = vec![0.0; model.classes()];
+                model.head().logits(e, &mut logits);
+                centred(logits)
+            })
+            .collect();
+        Ok(Self { angles, phases, logits })
+    }
+
+    /// Texts.
+    pub fn len(&self) -> usize {
+        self.angles.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.angles.is_empty()
+    }
+
+    /// Compares with what `logits` gives for text number `i` (up to a number added to all).
+    ///
+    /// The expected loss takes decisions as an experiment: every text's logits with errors of other
+    /// texts, enlarged 16 times. Few logits lie near a border, so the share that changes grows in
+    /// proportion to the error, and a sixteenth of it is what the error itself is worth.
+    pub fn compare(&self, logits: impl Fn(usize) -> Vec<f32> + Sync) -> Agreement {
+        let errors: Vec<Vec<f32>> = (0..self.len())
+            .into_par_iter()
+            .map(|i| {
+                let found = centred(logits(i));
+                found.iter().zip(&self.logits[i]).map(|(a, b)| a - b).collect()
+            })
+            .collect();
+        let moved = |i: usize, error: &[f32], by: f32| {
+            let sum: Vec<f32> = self.logits[i].iter().zip(error).map(|(x, e)| x + by * e).collect();
+            argmax(&sum) != argmax(&self.logits[i])
+        };
+        let changed = (0..self.len()).filter(|&i| moved(i, &errors[i], 1.0)).count();
+        let largest_error = errors.iter().flatten().fold(0.0_f32, |most, e| most.max(e.abs()));
+        let trials: usize = (0..self.len())
+            .into_par_iter()
+            .map(|i| {
+                // Strides without a common pattern with the order of the texts.
+                let others = (0..TRIALS).map(|t| &errors[(i + t * 97) % self.len()]);
+                others
+                    .map(|e| {
+                        usize::from(moved(i, e, ENLARGED)) + usize::from(moved(i, e, -ENLARGED))
+                    })
+                    .sum::<usize>()
+            })
+            .sum();
+        Agreement {
+            share: 1.0 - changed as f64 / self.len() as f64,
+            largest_error,
+            expected_loss: trials as f64 / (2 * TRIALS * self.len()) as f64 / f64::from(ENLARGED),
+        }
+    }
+}
+
+/// Adding a number to all logits changes no probability; their mean is taken as that number's zero.
+pub fn centred(mut logits: Vec<f32>) -> Vec<f32> {
+    let mean = logits.iter().sum::<f32>() / logits.len() as f32;
+    logits.iter_mut().for_each(|x| *x -= mean);
+    logits
+}

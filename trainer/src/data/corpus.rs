@@ -1,0 +1,358 @@
+//! The texts of a run: labelled, unlabelled and validation files as one stream, read as often as
+//! needed and never held in memory.
+
+mod error;
+
+use crate::data::soft::SoftLabels;
+use crate::data::split::rank;
+use crate::data::{BadRows, Rows, text_digest};
+use crate::progress::Progress;
+pub use error::CorpusError;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Where the texts come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sources {
+    /// Labelled texts.
+    pub data: Option<PathBuf>,
+    /// Texts without labels, for which the teacher speaks.
+    pub unlabelled: Option<PathBuf>,
+    /// The teacher's soft labels.
+    pub soft: Option<PathBuf>,
+    /// The texts whose order a safetensors file of logits follows.
+    pub soft_texts: Option<PathBuf>,
+    /// The classes in the order of the logits, where the file does not state them.
+    pub soft_classes: Vec<String>,
+    /// Labelled texts for validation; without them a part of the others is held out.
+    pub valid: Option<PathBuf>,
+    /// Vectors of the texts, for the front end `dense`.
+    pub vectors: Vec<PathBuf>,
+    /// Keep the labels of this many texts a class and hide the rest.
+    pub labels_per_class: Option<usize>,
+    /// Which draw of labels is kept.
+    pub label_draw: u64,
+    /// Share of the texts held out for validation when there is no validation file.
+    pub holdout: f64,
+    /// What to do with bad rows.
+    pub bad_rows: BadRows,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            data: None,
+            unlabelled: None,
+            soft: None,
+            soft_texts: None,
+            soft_classes: Vec::new(),
+            valid: None,
+            vectors: Vec::new(),
+            labels_per_class: None,
+            label_draw: 0,
+            holdout: 0.1,
+            bad_rows: BadRows::Refuse,
+        }
+    }
+}
+
+/// Whether a text trains the student or judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Training.
+    Train,
+    /// Validation.
+    Valid,
+}
+
+/// One text of the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'t> {
+    /// What it is for.
+    pub part: Part,
+    /// Its class, if it has a label that is not hidden.
+    pub label: Option<usize>,
+    /// The teacher's logits.
+    pub teacher: Option<&'t [f32]>,
+    /// The text.
+    pub text: &'t str,
+}
+
+/// What a pass over the corpus saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Training texts with a label.
+    pub labelled: u64,
+    /// Training texts with soft labels alone.
+    pub soft_only: u64,
+    /// Validation texts.
+    pub valid: u64,
+    /// Texts left out because the same text came before.
+    pub duplicates: u64,
+    /// Training texts left out because validation holds them.
+    pub leaked: u64,
+    /// Texts whose label is hidden and for which no teacher speaks.
+    pub unused: u64,
+    /// Bad rows skipped.
+    pub skipped: u64,
+}
+
+/// The files of a run, surveyed once.
+#[derive(Debug)]
+pub struct Corpus {
+    sources: Sources,
+    classes: Vec<String>,
+    soft: Option<SoftLabels>,
+    kept: Option<HashSet<[u8; 32]>>,
+    digest: String,
+}
+
+impl Corpus {
+    /// Reads the soft labels and surveys the labelled file: classes, label draw, digest.
+    ///
+    /// # Errors
+    /// [`CorpusError`] names file, line and remedy.
+    pub fn open(sources: &Sources, progress: &mut Progress) -> Result<Self, CorpusError> {
+        let open = |path| SoftLabels::open(path, sources);
+        let soft = sources.soft.as_deref().map(open).transpose()?;
+        if let (Some(path), None) = (&sources.unlabelled, &soft) {
+            return Err(CorpusError::NoTeacher { path: path.clone() });
+        }
+        let mut digest = Sha256::new();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut draws: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
+        if let Some(path) = &sources.data {
+            let mut rows = Rows::labelled(path, sources.bad_rows)?;
+            progress.stage("reading labels", rows.bytes_total());
+            while let Some(row) = rows.next().transpose()? {
+                progress.at(rows.bytes_read());
+                let label = row.label.unwrap_or_default();
+                digest.update(label.as_bytes());
+                digest.update(b"\t");
+                digest.update(row.text.as_bytes());
+                digest.update(b"\n");
+                if let Some(most) = sources.labels_per_class {
+                    let best = draws.entry(label.clone()).or_default();
+                    best.insert(rank(sources.label_draw, &row.text));
+                    if best.len() > most {
+                        best.pop_last();
+                    }
+                }
+                *counts.entry(label).or_default() += 1;
+            }
+            check_classes(path, &counts, soft.is_none())?;
+        } else if soft.is_none() {
+            return Err(CorpusError::NoSource);
+        }
+        let classes = match &soft {
+            Some(soft) => soft.classes.clone(),
+            None => counts.into_keys().collect(),
+        };
+        let kept = sources.labels_per_class.map(|_| draws.into_values().flatten().collect());
+        let digest = hex(&digest.finalize());
+        Ok(Self { sources: sources.clone(), classes, soft, kept, digest })
+    }
+
+    /// Class names in the order of the classes: the teacher's, or sorted.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// SHA-256 (hexadecimal) over the labelled rows, `label TAB text LF`.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The teacher's soft labels.
+    pub fn soft(&self) -> Option<&SoftLabels> {
+        self.soft.as_ref()
+    }
+
+    /// Gives every text once, training files first; the same stream at every call.
+    ///
+    /// # Errors
+    /// [`CorpusError`] at the first row that cannot be used.
+    pub fn each(
+        &self,
+        stage: &str,
+        progress: &mut Progress,
+        mut visit: impl FnMut(Text<'_>),
+    ) -> Result<Tally, CorpusError> {
+        let mut pass = Pass {
+            seen: HashSet::new(),
+            held: HashSet::new(),
+            tally: Tally::default(),
+            missing: None,
+        };
+        if let Some(path) = &self.sources.valid {
+            for row in Rows::labelled(path, self.sources.bad_rows)? {
+                pass.held.insert(short(&row?.text));
+            }
+        }
+        if let Some(path) = &self.sources.data {
+            self.file(path, Origin::Labelled, stage, progress, &mut pass, &mut visit)?;
+        }
+        if let Some(path) = &self.sources.unlabelled {
+            self.file(path, Origin::Unlabelled, stage, progress, &mut pass, &mut visit)?;
+        }
+        if let Some(path) = &self.sources.valid {
+            pass.held.clear();
+            self.file(path, Origin::Valid, stage, progress, &mut pass, &mut visit)?;
+        }
+        if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &self.sources.soft) {
+            return Err(CorpusError::NoSoftLabel { soft: soft.clone(), path, line, missing });
+        }
+        self.check_parts(&pass.tally)?;
+        Ok(pass.tally)
+    }
+
+    fn check_parts(&self, tally: &Tally) -> Result<(), CorpusError> {
+        let train = tally.labelled + tally.soft_only;
+        let empty = |part| CorpusError::EmptyPart {
+            part,
+            texts: train + tally.valid,
+            holdout: self.sources.holdout,
+        };
+        match (train, tally.valid) {
+            (0, _) => Err(empty("training")),
+            (_, 0) => Err(empty("validation")),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(
+        &self,
+        path: &Path,
+        origin: Origin,
+        stage: &str,
+        progress: &mut Progress,
+        pass: &mut Pass,
+        visit: &mut impl FnMut(Text<'_>),
+    ) -> Result<(), CorpusError> {
+        let mut rows = match origin {
+            Origin::Unlabelled => Rows::unlabelled(path, self.sources.bad_rows)?,
+            _ => Rows::labelled(path, self.sources.bad_rows)?,
+        };
+        progress.stage(stage, rows.bytes_total());
+        while let Some(row) = rows.next().transpose()? {
+            progress.at(rows.bytes_read());
+            let class = row.label.map(|label| self.class(path, row.line, label)).transpose()?;
+            let short = short(&row.text);
+            if pass.held.contains(&short) {
+                pass.tally.leaked += 1;
+                continue;
+            }
+            if !pass.seen.insert(short) {
+                pass.tally.duplicates += 1;
+                continue;
+            }
+            let hidden = origin == Origin::Labelled
+                && self
+                    .kept
+                    .as_ref()
+                    .is_some_and(|kept| !kept.contains(&rank(self.sources.label_draw, &row.text)));
+            let label = class.filter(|_| !hidden);
+            let teacher = self.soft.as_ref().and_then(|soft| soft.get(&row.text));
+            let needs_teacher = origin != Origin::Valid && label.is_none();
+            if needs_teacher && teacher.is_none() {
+                if self.soft.is_some() {
+                    let first = pass.missing.get_or_insert((path.to_owned(), row.line, 0));
+                    first.2 += 1;
+                } else {
+                    pass.tally.unused += 1;
+                }
+                continue;
+            }
+            let part = self.part(origin, label.is_some(), &short);
+            match (part, label) {
+                (Part::Valid, _) => pass.tally.valid += 1,
+                (Part::Train, Some(_)) => pass.tally.labelled += 1,
+                (Part::Train, None) => pass.tally.soft_only += 1,
+            }
+            visit(Text { part, label, teacher, text: &row.text });
+        }
+        pass.tally.skipped += rows.skipped();
+        progress.done();
+        Ok(())
+    }
+
+    /// Validation texts: the validation file's, else a share of the texts by their digest - of those
+    /// that only the teacher speaks for where there are any, since labels are then few.
+    fn part(&self, origin: Origin, labelled: bool, digest: &[u8; 16]) -> Part {
+        if origin == Origin::Valid {
+            return Part::Valid;
+        }
+        let soft_only = self.soft.is_some()
+            && (self.sources.unlabelled.is_some() || self.sources.labels_per_class.is_some());
+        let candidate = self.sources.valid.is_none() && labelled != soft_only;
+        let mut head = [0; 8];
+        head.copy_from_slice(&digest[..8]);
+        let place = u64::from_le_bytes(head) as f64 / u64::MAX as f64;
+        if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
+    }
+
+    fn class(&self, path: &Path, line: u64, label: String) -> Result<usize, CorpusError> {
+        match self.classes.iter().position(|c| *c == label) {
+            Some(class) => Ok(class),
+            None => Err(CorpusError::UnknownLabel {
+                path: path.to_owned(),
+                line,
+                label,
+                known: self.classes.join(", "),
+                origin: match (&self.sources.soft, &self.sources.data) {
+                    (Some(soft), _) => format!("the teacher's file {}", soft.display()),
+                    (None, Some(data)) => format!("the training file {}", data.display()),
+                    (None, None) => "nowhere".into(),
+                },
+            }),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Labelled,
+    Unlabelled,
+    Valid,
+}
+
+struct Pass {
+    seen: HashSet<[u8; 16]>,
+    held: HashSet<[u8; 16]>,
+    tally: Tally,
+    missing: Option<(PathBuf, u64, u64)>,
+}
+
+fn check_classes(
+    path: &Path,
+    counts: &BTreeMap<String, u64>,
+    decides: bool,
+) -> Result<(), CorpusError> {
+    if let (true, 1, Some(label)) = (decides, counts.len(), counts.keys().next()) {
+        return Err(CorpusError::OneClass { path: path.to_owned(), label: label.clone() });
+    }
+    let most = qdllm_runtime::MAX_CLASSES;
+    if counts.len() > most {
+        return Err(CorpusError::TooManyClasses {
+            path: path.to_owned(),
+            found: counts.len(),
+            most,
+        });
+    }
+    Ok(())
+}
+
+/// Half a digest: enough to tell a billion texts apart, half the memory.
+fn short(text: &str) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&text_digest(text)[..16]);
+    out
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,318 @@
+//! Data files as a stream of rows: TSV, CSV, JSON lines and plain text, one row in memory at a time.
+//!
+//! | extension | labelled | unlabelled |
+//! | --- | --- | --- |
+//! | `.tsv` | `label<TAB>text` | the same, label ignored |
+//! | `.csv` | a header that names the columns `label` and `text` | column `text` |
+//! | `.jsonl`, `.ndjson` | objects with `label` (string or integer) and `text` | `text` |
+//! | `.txt` | refused | one text a line |
+//!
+//! Files are UTF-8; a byte order mark at the start is dropped and CRLF is a line end. A line of
+//! nothing but spaces is blank and passed over. Everything else that is not a row is a *bad row*:
+//! an error that names file, line, field and remedy, or counted and left out by choice
+//! ([`BadRows`]), never lost silently. A label is trimmed of white space; a text is kept exactly
+//! as read, because [`text_digest`] is its identity in caches and soft labels.
+
+mod csv_table;
+mod error;
+mod lines;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use csv_table::Table;
+pub use error::{DataError, Fault};
+pub use lines::MAX_ROW_BYTES;
+pub(crate) use lines::{Counted, Line, json_kind, read_line};
+
+/// One text of a data file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Line of the file the row starts on, counted from 1.
+    pub line: u64,
+    /// The label, trimmed and never empty; `None` when the file was opened as unlabelled.
+    pub label: Option<String>,
+    /// The text exactly as read, without its line end; never blank.
+    pub text: String,
+}
+
+/// What to do with a bad row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadRows {
+    /// Stop with an error that names the row.
+    #[default]
+    Refuse,
+    /// Leave the row out and count it.
+    Skip,
+}
+
+/// What a line of a line-by-line file holds.
+#[derive(Debug, Clone, Copy)]
+enum LineFormat {
+    Tsv,
+    Json,
+    Text,
+}
+
+/// A label and a text cut from the file, or what is wrong with them.
+type Cut = Result<(Option<String>, String), Fault>;
+
+enum Source {
+    Lines { format: LineFormat, reader: BufReader<Counted<File>>, line: u64, buffer: Vec<u8> },
+    Table(Box<Table>),
+}
+
+/// The rows of one data file, read as the iterator is driven.
+///
+/// After an error the iterator ends. A file without a single good row ends in
+/// [`DataError::Empty`], so a caller that sees no error has seen at least one row.
+pub struct Rows {
+    path: PathBuf,
+    labelled: bool,
+    bad: BadRows,
+    source: Source,
+    bytes_total: u64,
+    good: u64,
+    skipped: u64,
+    done: bool,
+}
+
+impl Rows {
+    /// Opens a file whose rows carry labels.
+    ///
+    /// # Errors
+    /// When the file is missing, is a directory, has an unknown extension or one that holds no
+    /// labels (`.txt`), or when a CSV header lacks a column.
+    pub fn labelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
+        Self::open(path, bad, true)
+    }
+
+    /// Opens a file for its texts alone; labels, where there are any, are ignored.
+    ///
+    /// # Errors
+    /// As [`Rows::labelled`], but `.txt` is accepted and no label is asked for.
+    pub fn unlabelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
+        Self::open(path, bad, false)
+    }
+
+    fn open(path: &Path, bad: BadRows, labelled: bool) -> Result<Self, DataError> {
+        let extension =
+            path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let format = match extension.as_str() {
+            "tsv" => Some(LineFormat::Tsv),
+            "jsonl" | "ndjson" => Some(LineFormat::Json),
+            "txt" if labelled => return Err(DataError::NoLabels { path: path.into() }),
+            "txt" => Some(LineFormat::Text),
+            "csv" => None,
+            _ => {
+                return Err(DataError::Extension {
+                    path: path.into(),
+                    accepted: if labelled {
+                        ".tsv, .csv, .jsonl, .ndjson"
+                    } else {
+                        ".txt, .tsv, .csv, .jsonl, .ndjson"
+                    },
+                });
+            }
+        };
+        let (file, bytes_total) = open_file(path)?;
+        let source = match format {
+            Some(format) => Source::Lines {
+                format,
+                reader: BufReader::with_capacity(1 << 16, Counted::new(file)),
+                line: 0,
+                buffer: Vec::new(),
+            },
+            None => Source::Table(Box::new(Table::open(path, file, labelled)?)),
+        };
+        Ok(Self {
+            path: path.into(),
+            labelled,
+            bad,
+            source,
+            bytes_total,
+            good: 0,
+            skipped: 0,
+            done: false,
+        })
+    }
+
+    /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Bytes taken from the file so far: ahead of the current row by at most one read buffer,
+    /// equal to [`Rows::bytes_total`] at the end.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        match &self.source {
+            Source::Lines { reader, .. } => reader.get_ref().count(),
+            Source::Table(table) => table.bytes_read(),
+        }
+    }
+
+    /// Size of the file when it was opened; 0 for a pipe.
+    #[must_use]
+    pub fn bytes_total(&self) -> u64 {
+        self.bytes_total
+    }
+
+    /// The next non-blank line or record, good or bad; `None` at the end of the file.
+    fn cut(&mut self) -> Result<Option<(u64, Cut)>, DataError> {
+        let labelled = self.labelled;
+        match &mut self.source {
+            Source::Table(table) => table.cut(&self.path),
+            Source::Lines { format, reader, line, buffer } => loop {
+                *line += 1;
+                let read = read_line(reader, buffer).map_err(|reason| DataError::Read {
+                    path: self.path.clone(),
+                    line: *line,
+                    reason,
+                })?;
+                match read {
+                    Line::End => return Ok(None),
+                    Line::TooLong => return Ok(Some((*line, Err(Fault::TooLong)))),
+                    Line::Read { .. } => {}
+                }
+                let mut bytes = buffer.as_slice();
+                if *line == 1 {
+                    bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+                }
+                bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+                if bytes.iter().all(|&b| b == b' ') {
+                    continue;
+                }
+                return Ok(Some((*line, cut_line(*format, bytes, labelled))));
+            },
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.done {
+            match self.cut() {
+                Ok(Some((line, Ok((label, text))))) => {
+                    self.good += 1;
+                    return Some(Ok(Row { line, label, text }));
+                }
+                Ok(Some((_, Err(_)))) if self.bad == BadRows::Skip => self.skipped += 1,
+                Ok(Some((line, Err(fault)))) => {
+                    self.done = true;
+                    let path = self.path.clone();
+                    return Some(Err(DataError::Row { path, line, fault }));
+                }
+                Ok(None) => {
+                    self.done = true;
+                    if self.good == 0 {
+                        return Some(Err(DataError::Empty {
+                            path: self.path.clone(),
+                            skipped: self.skipped,
+                        }));
+                    }
+                }
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// SHA-256 of the text's bytes exactly as read: the identity of a text in caches and soft labels.
+#[must_use]
+pub fn text_digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Opens a regular file or pipe and tells its size.
+fn open_file(path: &Path) -> Result<(File, u64), DataError> {
+    let open = |reason| DataError::Open { path: path.into(), reason };
+    let file = File::open(path).map_err(open)?;
+    let metadata = file.metadata().map_err(open)?;
+    if metadata.is_dir() {
+        return Err(DataError::Directory { path: path.into() });
+    }
+    Ok((file, metadata.len()))
+}
+
+fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
+    match format {
+        LineFormat::Text => Ok((None, checked_text(utf8("text", bytes)?)?)),
+        LineFormat::Tsv => {
+            let tab = bytes.iter().position(|&b| b == b'\t').ok_or(Fault::NoTab)?;
+            let label =
+                if labelled { Some(checked_label(utf8("label", &bytes[..tab])?)?) } else { None };
+            Ok((label, checked_text(utf8("text", &bytes[tab + 1..])?)?))
+        }
+        LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
+    }
+}
+
+/// Cuts a JSON object; fields other than `text` and `label` are the caller's own and ignored.
+fn cut_json(line: &str, labelled: bool) -> Cut {
+    #[derive(Deserialize)]
+    struct Object {
+        #[serde(default)]
+        text: Value,
+        #[serde(default)]
+        label: Value,
+    }
+    if !line.trim_start().starts_with('{') {
+        return Err(Fault::NotObject);
+    }
+    let object: Object = serde_json::from_str(line).map_err(|e| Fault::Json(e.to_string()))?;
+    let text = match object.text {
+        Value::String(text) => checked_text(&text)?,
+        Value::Null => return Err(Fault::Missing { field: "text" }),
+        other => {
+            return Err(Fault::Kind {
+                field: "text",
+                found: json_kind(&other),
+                expected: "a string",
+            });
+        }
+    };
+    let label = match object.label {
+        _ if !labelled => None,
+        Value::String(label) => Some(checked_label(&label)?),
+        Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
+        Value::Null => return Err(Fault::Missing { field: "label" }),
+        other => {
+            return Err(Fault::Kind {
+                field: "label",
+                found: json_kind(&other),
+                expected: "a string or an integer",
+            });
+        }
+    };
+    Ok((label, text))
+}
+
+/// Bytes as text, or the fault that names the field and the first bad byte, counted from 1.
+fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
+    std::str::from_utf8(bytes).map_err(|e| Fault::Utf8 { field, byte: e.valid_up_to() + 1 })
+}
+
+fn checked_label(label: &str) -> Result<String, Fault> {
+    match label.trim() {
+        "" => Err(Fault::Blank { field: "label" }),
+        label => Ok(label.to_owned()),
+    }
+}
+
+fn checked_text(text: &str) -> Result<String, Fault> {
+    if text.trim().is_empty() { Err(Fault::Blank { field: "text" }) } else { Ok(text.to_owned()) }
+}

@@ -1,0 +1,273 @@
+//! Vectors of texts, found by text: from safetensors, or JSON lines of `text` (or `text_sha256`) and `vector`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::data::corpus::hex;
+use crate::data::tensors::{Table, TensorError};
+use crate::data::{BadRows, Rows, text_digest};
+
+/// Why vectors cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VectorError {
+    /// The safetensors file.
+    #[error(transparent)]
+    Tensors(#[from] TensorError),
+    /// A file of texts.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// A line of a JSON file.
+    #[error("{}:{line}: {what}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The file as a whole.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
+}
+
+/// Vectors of one width under their texts' digests.
+#[derive(Debug, Default)]
+pub struct Vectors {
+    width: usize,
+    values: Vec<f32>,
+    places: HashMap<[u8; 32], usize>,
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    text: Option<String>,
+    text_sha256: Option<String>,
+    vector: Vec<Option<f64>>,
+}
+
+impl Vectors {
+    /// Reads vector files. Those without digests belong, in their order, to `texts`: row `i` to the `i`-th text.
+    ///
+    /// # Errors
+    /// [`VectorError`] names file and row.
+    pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self, VectorError> {
+        let mut vectors = Self::default();
+        let mut hasher = Sha256::new();
+        let mut unnamed = texts.iter();
+        for path in files {
+            let table = table(path)?;
+            let digests = match &table.digests {
+                Some(digests) => digests.clone(),
+                None => {
+                    let file = |what: String| VectorError::File { path: path.clone(), what };
+                    let Some(of) = unnamed.next() else {
+                        return Err(file(
+                            "has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid".into(),
+                        ));
+                    };
+                    let rows = Rows::unlabelled(of, bad)?.map(|row| Ok(text_digest(&row?.text)));
+                    let digests: Vec<[u8; 32]> = rows.collect::<Result<_, VectorError>>()?;
+                    if digests.len() != table.len() {
+                        return Err(file(format!(
+                            "has {} rows, {} has {} texts; a file without `text_sha256` needs one row a text, in that order",
+                            table.len(),
+                            of.display(),
+                            digests.len()
+                        )));
+                    }
+                    digests
+                }
+            };
+            vectors.add(path, &table, &digests)?;
+        }
+        vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
+        vectors.digest = hex(&hasher.finalize());
+        Ok(vectors)
+    }
+
+    fn add(&mut self, path: &Path, table: &Table, digests: &[[u8; 32]]) -> Result<(), VectorError> {
+        let file = |what: String| VectorError::File { path: path.into(), what };
+        if self.width != 0 && self.width != table.width {
+            return Err(file(format!(
+                "holds vectors of {} numbers, the file before it of {}; give vectors of one model and layer",
+                table.width, self.width
+            )));
+        }
+        if u16::try_from(table.width).is_err() {
+            return Err(file(format!("{} numbers a row; a model takes 65535", table.width)));
+        }
+        self.width = table.width;
+        for (i, digest) in digests.iter().enumerate() {
+            let row = table.row(i);
+            match self.places.get(digest) {
+                None => {
+                    self.places.insert(*digest, self.places.len());
+                    self.values.extend_from_slice(row);
+                }
+                // Batches of another make-up give other last digits.
+                Some(&at) if close(&self.values[at * self.width..][..self.width], row) => {}
+                Some(_) => {
+                    return Err(file(format!(
+                        "row {}: the text of an earlier row, with another vector; keep one of the two",
+                        i + 1
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers a vector.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Different texts.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// SHA-256 (hexadecimal) of all numbers.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Where a text's vector stands.
+    pub fn place(&self, text: &str) -> Option<usize> {
+        self.places.get(&text_digest(text)).copied()
+    }
+
+    /// The vector at a place.
+    pub fn at(&self, place: usize) -> &[f32] {
+        &self.values[place * self.width..(place + 1) * self.width]
+    }
+
+    /// A text's vector.
+    pub fn get(&self, text: &str) -> Option<&[f32]> {
+        self.place(text).map(|place| self.at(place))
+    }
+}
+
+fn close(a: &[f32], b: &[f32]) -> bool {
+    let largest = a.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-3 * largest)
+}
+
+/// The rows of one file, in its order.
+///
+/// # Errors
+/// [`VectorError`] names file and row.
+pub fn table(path: &Path) -> Result<Table, VectorError> {
+    let json = path.extension().is_some_and(|e| e == "jsonl" || e == "ndjson");
+    Ok(if json { read_lines(path)? } else { Table::read(path, "vectors")? })
+}
+
+fn read_lines(path: &Path) -> Result<Table, VectorError> {
+    let whole = |what: String| VectorError::File { path: path.into(), what };
+    let text = std::fs::read_to_string(path).map_err(|e| whole(e.to_string()))?;
+    let (mut width, mut values, mut digests) = (0, Vec::new(), Vec::new());
+    for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let fail = |what: String| VectorError::Line { path: path.into(), line: i + 1, what };
+        let row: Row = serde_json::from_str(line).map_err(|e| {
+            let hint = if line.contains("NaN") || line.contains("Infinity") {
+                "; JSON has no NaN and no infinity: make the row again"
+            } else {
+                "; each line is {\"text\": .., \"vector\": [..]}"
+            };
+            fail(format!("{e}{hint}"))
+        })?;
+        let digest = match (&row.text, &row.text_sha256) {
+            (Some(text), None) => text_digest(text),
+            (None, Some(digest)) => crate::data::soft::parse_hex(digest)
+                .ok_or_else(|| fail("field `text_sha256` is not 64 hex digits".into()))?,
+            _ => return Err(fail("needs one of the fields `text` and `text_sha256`".into())),
+        };
+        if width == 0 {
+            width = row.vector.len();
+        }
+        if row.vector.len() != width || width == 0 {
+            let found = row.vector.len();
+            return Err(fail(format!("field `vector` has {found} numbers, the first row {width}")));
+        }
+        for (j, x) in row.vector.iter().enumerate() {
+            #[allow(clippy::cast_possible_truncation)]
+            let x = x.map_or(f32::NAN, |x| x as f32);
+            if !x.is_finite() {
+                return Err(fail(format!(
+                    "field `vector` holds no finite number at place {}",
+                    j + 1
+                )));
+            }
+            values.push(x);
+        }
+        digests.push(digest);
+    }
+    if digests.is_empty() {
+        return Err(whole("holds no vector".into()));
+    }
+    Ok(Table { width, values, digests: Some(digests), metadata: HashMap::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_by_text_or_by_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("t.tsv"), "a\tone\nb\ttwo\na\tone\n").unwrap();
+        let lines = "{\"text\":\"two\",\"vector\":[3,4]}\n\n{\"text\":\"one\",\"vector\":[1,2]}\n";
+        std::fs::write(path("v.jsonl"), lines).unwrap();
+        let values = vec![1.0, 2.0, 3.0, 4.0, 1.0, 2.0];
+        let table = Table { width: 2, values, digests: None, metadata: HashMap::new() };
+        table.write(&path("v.safetensors"), "vectors").unwrap();
+        let texts = path("t.tsv");
+        for file in ["v.jsonl", "v.safetensors"] {
+            let v = Vectors::read(&[path(file)], &[&texts], BadRows::Refuse).unwrap();
+            assert_eq!((v.len(), v.width()), (2, 2));
+            assert_eq!(
+                (v.get("one"), v.get("two")),
+                (Some(&[1.0, 2.0][..]), Some(&[3.0, 4.0][..]))
+            );
+            assert_eq!(v.get("three"), None);
+        }
+        let both = [path("v.jsonl"), path("v.safetensors")];
+        assert_eq!(Vectors::read(&both, &[&texts], BadRows::Refuse).unwrap().len(), 2);
+
+        let says = |files: &[PathBuf], texts: &[&Path], needle: &str| {
+            let message = Vectors::read(files, texts, BadRows::Refuse).unwrap_err().to_string();
+            assert!(message.contains(needle), "{message}");
+        };
+        says(&both[1..], &[], "text_sha256");
+        std::fs::write(path("u.txt"), "one\ntwo\n").unwrap();
+        says(&both[1..], &[&path("u.txt")], "3 rows");
+        for (line, needle) in [
+            ("{\"text\":\"one\",\"vector\":[1]}", "v.jsonl:2"),
+            ("{\"text\":\"one\",\"vector\":[1,NaN]}", "no NaN"),
+            ("{\"text\":\"one\",\"vector\":[1,null]}", "place 2"),
+            ("{\"vector\":[1,2]}", "`text`"),
+            ("{\"text\":\"two\",\"vector\":[9,9]}", "another vector"),
+        ] {
+            std::fs::write(path("v.jsonl"), format!("{}\n{line}\n", lines.lines().next().unwrap()))
+                .unwrap();
+            says(&both[..1], &[], needle);
+        }
+    }
+}

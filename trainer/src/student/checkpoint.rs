@@ -1,0 +1,157 @@
+//! Where training stood: written whole after every epoch by temporary name and rename, so that a run
+//! ended at any moment goes on with exactly the bytes it would have reached.
+
+use crate::student::adam::Adam;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The state of a run after some epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Digest of settings and data: another run's checkpoint is not taken up.
+    pub fingerprint: String,
+    /// Epochs done.
+    pub epochs: usize,
+    /// Parameters now.
+    pub theta: Vec<f32>,
+    /// Optimiser state.
+    pub adam: Adam,
+    /// Parameters of the best epoch so far.
+    pub best: Vec<f32>,
+    /// Validation loss of the best epoch.
+    pub best_loss: f64,
+    /// The best epoch, counted from 1.
+    pub best_epoch: usize,
+}
+
+/// Why a checkpoint cannot be used or written.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The file system refuses.
+    #[error("{path}: {source}")]
+    Io {
+        /// The checkpoint file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is damaged.
+    #[error(
+        "{path}: not a whole checkpoint; delete it, or give --restart, to train from the beginning"
+    )]
+    Damaged {
+        /// The checkpoint file.
+        path: PathBuf,
+    },
+    /// The file belongs to a run with other settings or data.
+    #[error(
+        "{path}: belongs to a run with other settings or data; give --restart to train from the beginning, or the settings of that run to go on with it"
+    )]
+    Foreign {
+        /// The checkpoint file.
+        path: PathBuf,
+    },
+}
+
+impl Checkpoint {
+    /// A run that begins at `theta`, before its first epoch.
+    pub fn fresh(fingerprint: String, theta: Vec<f32>) -> Self {
+        Self {
+            fingerprint,
+            epochs: 0,
+            adam: Adam::new(theta.len()),
+            best: theta.clone(),
+            theta,
+            best_loss: f64::INFINITY,
+            best_epoch: 0,
+        }
+    }
+
+    /// Reads a checkpoint; `None` if there is no file.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>, CheckpointError> {
+        let damaged = || CheckpointError::Damaged { path: path.to_owned() };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(CheckpointError::Io { path: path.to_owned(), source });
+            }
+        };
+        let (digest, body) = bytes.split_at_checked(32).ok_or_else(damaged)?;
+        if Sha256::digest(body).as_slice() != digest {
+            return Err(damaged());
+        }
+        let found: Self = postcard::from_bytes(body).map_err(|_| damaged())?;
+        if found.fingerprint != fingerprint {
+            return Err(CheckpointError::Foreign { path: path.to_owned() });
+        }
+        Ok(Some(found))
+    }
+
+    /// Writes the checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]; the earlier checkpoint is then still whole.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let body = postcard::to_allocvec(self)
+            .map_err(|_| CheckpointError::Damaged { path: path.to_owned() })?;
+        let mut bytes = Sha256::digest(&body).to_vec();
+        bytes.extend_from_slice(&body);
+        write_whole(path, &bytes)
+            .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+    }
+}
+
+/// Writes a file so that its name never shows a part of it: temporary name in the same folder, sync,
+/// rename.
+///
+/// # Errors
+/// What the file system says; the old file, if any, is then unchanged.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // A temporary file is private; a result is an ordinary file.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_as_written_and_refuses_damage_and_strangers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.ckpt");
+        assert!(Checkpoint::read(&path, "a").unwrap().is_none());
+        let state = Checkpoint {
+            fingerprint: "a".into(),
+            epochs: 3,
+            theta: vec![0.1, -2.5, f32::MIN_POSITIVE],
+            adam: Adam::new(3),
+            best: vec![1.0; 3],
+            best_loss: 0.25,
+            best_epoch: 2,
+        };
+        state.write(&path).unwrap();
+        assert_eq!(Checkpoint::read(&path, "a").unwrap(), Some(state));
+        assert!(matches!(Checkpoint::read(&path, "b"), Err(CheckpointError::Foreign { .. })));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.pop();
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(Checkpoint::read(&path, "a"), Err(CheckpointError::Damaged { .. })));
+    }
+}

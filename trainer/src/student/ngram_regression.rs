@@ -1,0 +1,227 @@
+//! A logistic regression on all n-grams of the training texts. It chooses a vocabulary by weight: kept are the
+//! n-grams that carry most of its decisions. And it teaches a student where nobody else does.
+//!
+//! Where n-grams overlap (a word, its prefix, its pairs) chi-squared picks the same evidence several
+//! times; a regression shares it out. Texts are unit vectors of `idf = 1 + ln(texts / occurring)`;
+//! the objective is `|w|^2 / 2 + sum of cross-entropies`, descended by `AdaGrad` on the n-grams that
+//! occur, so that the cost grows with the texts and not with the vocabulary.
+
+use crate::data::corpus::{Part, Text};
+use crate::student::loss::softmax;
+use crate::student::vocabulary::{best, shares, unique_keys};
+use qdllm_runtime::token::GramKinds;
+use qdllm_runtime::vocab::bucket_bits_for;
+use std::collections::HashMap;
+
+/// Passes over the texts: the ranking no longer moves after these.
+const EPOCHS: usize = 12;
+/// Step size of `AdaGrad`.
+const RATE: f32 = 0.5;
+
+/// The n-grams that have weights.
+#[derive(Debug)]
+struct Candidates {
+    kinds: GramKinds,
+    bucket_bits: u8,
+    keys: Vec<u32>,
+    places: HashMap<u32, u32>,
+}
+
+impl Candidates {
+    /// The places of a text's n-grams, by ascending key; `buffer` holds the keys.
+    fn of<'a>(&'a self, text: &str, buffer: &'a mut Vec<u32>) -> impl Iterator<Item = u32> + 'a {
+        unique_keys(text, self.kinds, self.bucket_bits, buffer);
+        buffer.iter().filter_map(|key| self.places.get(key).copied())
+    }
+}
+
+/// The candidates of every training text, and what each text counts for.
+#[derive(Debug)]
+pub struct Weigher {
+    classes: usize,
+    candidates: Candidates,
+    occurrences: Vec<u32>,
+    ends: Vec<usize>,
+    grams: Vec<u32>,
+    shares: Vec<f32>,
+    buffer: Vec<u32>,
+}
+
+impl Weigher {
+    /// Weighs `candidates` (ascending keys) for a vocabulary of `rows` rows.
+    pub fn new(classes: usize, rows: usize, kinds: GramKinds, candidates: Vec<u32>) -> Self {
+        let occurrences = vec![0; candidates.len()];
+        let candidates = Candidates {
+            kinds,
+            bucket_bits: bucket_bits_for(rows),
+            places: candidates.iter().zip(0..).map(|(&key, place)| (key, place)).collect(),
+            keys: candidates,
+        };
+        Self {
+            classes,
+            candidates,
+            occurrences,
+            ends: Vec::new(),
+            grams: Vec::new(),
+            shares: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Adds a text if it belongs to training.
+    pub fn add(&mut self, text: &Text<'_>) {
+        let Some(shares) = shares(text, self.classes).filter(|_| text.part == Part::Train) else {
+            return;
+        };
+        for place in self.candidates.of(text.text, &mut self.buffer) {
+            self.grams.push(place);
+            self.occurrences[place as usize] += 1;
+        }
+        self.ends.push(self.grams.len());
+        self.shares.extend(shares);
+    }
+
+    /// Fits the regression to the texts added.
+    pub fn fit(self) -> Regression {
+        let idf: Vec<f32> = self
+            .occurrences
+            .iter()
+            .map(|&n| 1.0 + (self.ends.len() as f32 / n.max(1) as f32).ln())
+            .collect();
+        let (weights, bias) = self.descend(&idf);
+        let Self { candidates, occurrences, .. } = self;
+        Regression { candidates, occurrences, idf, weights, bias }
+    }
+
+    fn descend(&self, idf: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let classes = self.classes;
+        let mut weights = vec![0.0_f32; idf.len() * classes];
+        let mut squares = vec![1e-6_f32; weights.len()];
+        let mut bias = vec![0.0_f32; classes];
+        for epoch in 0..EPOCHS {
+            // A fixed stride visits every text once in a scattered order.
+            for text in scattered(self.ends.len(), epoch) {
+                let start = if text == 0 { 0 } else { self.ends[text - 1] };
+                let grams = &self.grams[start..self.ends[text]];
+                let text_vector = unit(grams, idf);
+                let mut slope = softmax(&logits(&text_vector, &weights, &bias), 1.0);
+                let shares = &self.shares[text * classes..];
+                slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
+                bias.iter_mut().zip(&slope).for_each(|(b, s)| *b -= 0.01 * s);
+                for (g, x) in text_vector {
+                    // The penalty of a weight is shared out over the texts in which it occurs.
+                    let shrink = 1.0 / self.occurrences[g as usize] as f32;
+                    for (class, s) in slope.iter().enumerate() {
+                        let i = g as usize * classes + class;
+                        let gradient = x * s + shrink * weights[i];
+                        squares[i] += gradient * gradient;
+                        weights[i] -= RATE * gradient / squares[i].sqrt();
+                    }
+                }
+            }
+        }
+        (weights, bias)
+    }
+}
+
+/// The regression, fitted.
+#[derive(Debug)]
+pub struct Regression {
+    candidates: Candidates,
+    occurrences: Vec<u32>,
+    idf: Vec<f32>,
+    /// One a class, candidate by candidate.
+    weights: Vec<f32>,
+    /// One a class.
+    bias: Vec<f32>,
+}
+
+impl Regression {
+    /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
+    /// the length of an n-gram's weights around their mean over the classes.
+    pub fn select(&self, rows: usize) -> Vec<u32> {
+        let classes = self.bias.len();
+        let score = |place: usize| {
+            let w = &self.weights[place * classes..(place + 1) * classes];
+            let mean = w.iter().sum::<f32>() / classes as f32;
+            let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
+            f64::from(length * self.idf[place] * (self.occurrences[place] as f32).sqrt())
+        };
+        best(
+            self.candidates.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(),
+            rows,
+        )
+    }
+
+    /// A text's logits, one a class.
+    pub fn logits(&self, text: &str) -> Vec<f32> {
+        let grams: Vec<u32> = self.candidates.of(text, &mut Vec::new()).collect();
+        logits(&unit(&grams, &self.idf), &self.weights, &self.bias)
+    }
+}
+
+/// A text's unit vector: its n-grams, each with its share.
+fn unit(grams: &[u32], idf: &[f32]) -> Vec<(u32, f32)> {
+    let length = grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt();
+    grams.iter().map(|&g| (g, idf[g as usize] / length)).collect()
+}
+
+fn logits(text: &[(u32, f32)], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+    let mut logits = bias.to_vec();
+    for &(g, x) in text {
+        let row = &weights[g as usize * bias.len()..];
+        logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
+    }
+    logits
+}
+
+/// 0..count in a scattered order that differs by epoch.
+fn scattered(count: usize, epoch: usize) -> impl Iterator<Item = usize> {
+    let coprime = |a: usize| {
+        let (mut x, mut y) = (a, count);
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        x == 1
+    };
+    let golden = (count as f64 * 0.618_034) as usize + 2 * epoch + 1;
+    let stride = (golden..).find(|&s| coprime(s)).unwrap_or(1);
+    (0..count).map(move |i| (i * stride + epoch) % count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qdllm_runtime::token::grams;
+    use qdllm_runtime::vocab::key;
+
+    #[test]
+    fn every_text_is_visited_once() {
+        for count in [1, 2, 10, 97, 1000] {
+            let mut seen: Vec<usize> = scattered(count, 3).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn telling_words_outweigh_common_ones() {
+        let kinds = GramKinds::default();
+        let keyed = |text: &str| -> Vec<u32> {
+            let mut keys: Vec<u32> =
+                grams(text, kinds).map(|g| key(g.hash, bucket_bits_for(2))).collect();
+            keys.sort_unstable();
+            keys
+        };
+        let mut weigher = Weigher::new(2, 2, kinds, keyed("good bad the film"));
+        for (label, text) in [(0, "the bad film"), (1, "the good film")].repeat(10) {
+            weigher.add(&Text { part: Part::Train, label: Some(label), teacher: None, text });
+        }
+        let regression = weigher.fit();
+        assert_eq!(regression.select(2), keyed("good bad"));
+        let [bad, none, good] = ["a bad one", "", "good, good"].map(|text| regression.logits(text));
+        assert!(bad[0] > bad[1] && good[1] > good[0], "{bad:?} {good:?}");
+        // Both classes have as many texts; the last one seen leaves the bias a little to its side.
+        assert!((none[0] - none[1]).abs() < 0.1, "{none:?}");
+    }
+}

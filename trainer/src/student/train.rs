@@ -1,0 +1,212 @@
+//! The training loop: emits events, prints nothing.
+
+use crate::metrics::argmax;
+use crate::options::TrainingConfig;
+use crate::seed::stream;
+use crate::student::backprop::{Batcher, Sample, Shape};
+use crate::student::checkpoint::{Checkpoint, CheckpointError};
+use crate::student::encoded::Encoded;
+use crate::student::loss::{LossWeights, loss};
+use rand::RngCore;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// What happened in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean loss over the training texts, with dropout.
+    pub train_loss: f64,
+    /// The validation texts, without dropout.
+    pub valid: Judgement,
+}
+
+/// What the loop tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment<'e> {
+    /// Texts trained on so far, over all epochs: for a progress bar.
+    Texts(u64),
+    /// An epoch is done.
+    Epoch(&'e Event),
+}
+
+/// How a student does on encoded texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of labelled texts decided right; absent without labels.
+    pub accuracy: Option<f64>,
+    /// Share of texts decided as the teacher does; absent without a teacher.
+    pub agreement: Option<f64>,
+}
+
+/// Why training ended without a result.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The checkpoint cannot be used or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The loss is no number.
+    #[error(
+        "training diverged in epoch {epoch}: the loss is not finite; lower --rate or --heart-rate"
+    )]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+    },
+}
+
+/// Where a run keeps its checkpoint.
+#[derive(Clone, Debug)]
+pub struct Resume {
+    /// The checkpoint file.
+    pub path: PathBuf,
+    /// Digest of settings and data.
+    pub fingerprint: String,
+    /// Least time between two checkpoints.
+    pub every: Duration,
+}
+
+/// The parameters of the best epoch.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Parameters as [`Shape`] lays them out.
+    pub theta: Vec<f32>,
+    /// The epoch they are from, counted from 1.
+    pub epoch: usize,
+}
+
+/// Trains a student for `epochs` epochs, or until its patience ends, and returns the parameters of the epoch with the least validation loss.
+///
+/// # Errors
+/// [`TrainError`]; the checkpoint then holds the last state that was good.
+pub fn train(
+    shape: &Shape,
+    config: &TrainingConfig,
+    epochs: usize,
+    texts: &Encoded,
+    valid: &Encoded,
+    resume: Option<&Resume>,
+    mut observe: impl FnMut(Moment<'_>),
+) -> Result<Trained, TrainError> {
+    let fresh = || {
+        let fingerprint = resume.map(|r| r.fingerprint.clone()).unwrap_or_default();
+        Checkpoint::fresh(fingerprint, shape.init(config.seed, config.row_spread))
+    };
+    let mut state = match resume {
+        Some(r) => Checkpoint::read(&r.path, &r.fingerprint)?.unwrap_or_else(fresh),
+        None => fresh(),
+    };
+    let mut saved = Instant::now();
+    let patience = config.patience.max(epochs / 5);
+    while state.epochs < epochs && state.epochs < state.best_epoch + patience {
+        let epoch = state.epochs + 1;
+        let train_loss = pass(shape, config, epochs, texts, &mut state, &mut observe);
+        let judged = judge(shape, &state.theta, config, valid);
+        if !train_loss.is_finite() || !judged.loss.is_finite() {
+            return Err(TrainError::Diverged { epoch });
+        }
+        state.epochs = epoch;
+        if judged.loss < state.best_loss {
+            (state.best_loss, state.best_epoch) = (judged.loss, epoch);
+            state.best.clone_from(&state.theta);
+        }
+        observe(Moment::Epoch(&Event { epoch, train_loss, valid: judged }));
+        if let Some(r) = resume.filter(|r| saved.elapsed() >= r.every) {
+            state.write(&r.path)?;
+            saved = Instant::now();
+        }
+    }
+    if let Some(r) = resume {
+        state.write(&r.path)?;
+    }
+    Ok(Trained { theta: state.best, epoch: state.best_epoch })
+}
+
+/// The epochs that a run's checkpoint has done; 0 without one.
+///
+/// # Errors
+/// [`CheckpointError`] as [`Checkpoint::read`].
+pub fn epochs_done(path: &Path, fingerprint: &str) -> Result<usize, CheckpointError> {
+    Ok(Checkpoint::read(path, fingerprint)?.map_or(0, |c| c.epochs))
+}
+
+/// One pass over the training texts; returns their mean loss.
+fn pass(
+    shape: &Shape,
+    config: &TrainingConfig,
+    epochs: usize,
+    texts: &Encoded,
+    state: &mut Checkpoint,
+    observe: &mut impl FnMut(Moment<'_>),
+) -> f64 {
+    let epoch = state.epochs + 1;
+    let weights = weights(config, config.smoothing);
+    let mut order: Vec<u32> = (0..texts.len() as u32).collect();
+    order.shuffle(&mut stream(config.seed, &format!("shuffle {epoch}")));
+    let dropout_key = stream(config.seed, &format!("dropout {epoch}")).next_u64();
+    let steps = order.len().div_ceil(config.batch);
+    let rows = shape.row_range();
+    let mut total = 0.0;
+    for (step, batch) in order.chunks(config.batch).enumerate() {
+        observe(Moment::Texts((state.epochs * order.len() + step * config.batch) as u64));
+        // The learning rate falls linearly to zero over the whole run.
+        let done = (state.epochs * steps + step) as f32 / (epochs * steps) as f32;
+        let samples: Vec<Sample<'_>> = batch
+            .iter()
+            .map(|&i| {
+                let key = dropout_key ^ u64::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                texts.sample(i as usize, Some(key))
+            })
+            .collect();
+        let mut gradient = vec![0.0; shape.parameters()];
+        let batcher = Batcher::new(shape, &state.theta, config.dropout);
+        total += batcher.gradient(&samples, &weights, &mut gradient) * batch.len() as f64;
+        state.adam.step(&mut state.theta, &gradient, |i| {
+            let (rate, decay) = if rows.contains(&i) {
+                (config.rate, config.decay)
+            } else {
+                (config.heart_rate, 0.0)
+            };
+            (rate * (1.0 - done), decay)
+        });
+    }
+    total / order.len() as f64
+}
+
+fn weights(config: &TrainingConfig, smoothing: f32) -> LossWeights {
+    LossWeights { alpha: config.alpha, temperature: config.temperature, smoothing }
+}
+
+/// Judges parameters on texts, nothing dropped.
+pub fn judge(shape: &Shape, theta: &[f32], config: &TrainingConfig, texts: &Encoded) -> Judgement {
+    let samples = texts.samples();
+    let logits = Batcher::new(shape, theta, 0.0).logits(&samples);
+    let weights = weights(config, 0.0);
+    let mut unused = vec![0.0; shape.classes];
+    let mut total = 0.0;
+    let (mut right, mut labelled, mut agreed, mut taught) = (0, 0, 0, 0);
+    for (sample, logits) in samples.iter().zip(&logits) {
+        total += f64::from(loss(logits, sample.label, sample.teacher, &weights, &mut unused));
+        let decided = argmax(logits);
+        if let Some(label) = sample.label {
+            labelled += 1;
+            right += usize::from(decided == label);
+        }
+        if let Some(teacher) = sample.teacher {
+            taught += 1;
+            agreed += usize::from(decided == argmax(teacher));
+        }
+    }
+    let share = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
+    Judgement {
+        loss: total / samples.len().max(1) as f64,
+        accuracy: share(right, labelled),
+        agreement: share(agreed, taught),
+    }
+}

@@ -1,0 +1,186 @@
+//! Vocabulary selection: the n-grams of the training part that tell the classes apart best.
+
+use crate::data::corpus::{Part, Text};
+use crate::student::loss::softmax;
+use qdllm_runtime::token::{GramKinds, grams};
+use qdllm_runtime::vocab::{bucket_bits_for, key};
+use std::collections::HashMap;
+
+/// Training texts in which an n-gram must occur to be selected.
+const LEAST_TEXTS: f32 = 2.0;
+/// Different n-grams counted before those seen once are dropped: bounds the memory on large files.
+const MOST_COUNTED: usize = 3_000_000;
+
+/// Counts in how many training texts of each class an n-gram occurs.
+#[derive(Debug)]
+pub struct Counter {
+    classes: usize,
+    kinds: GramKinds,
+    bucket_bits: u8,
+    places: HashMap<u32, u32>,
+    counts: Vec<f32>,
+    texts: Vec<f64>,
+    keys: Vec<u32>,
+}
+
+impl Counter {
+    /// A counter for a vocabulary of `rows` rows.
+    pub fn new(classes: usize, rows: usize, kinds: GramKinds) -> Self {
+        Self {
+            classes,
+            kinds,
+            bucket_bits: bucket_bits_for(rows),
+            places: HashMap::new(),
+            counts: Vec::new(),
+            texts: vec![0.0; classes],
+            keys: Vec::new(),
+        }
+    }
+
+    /// Counts a text if it belongs to training: by its label, else by the teacher's probabilities.
+    pub fn add(&mut self, text: &Text<'_>) {
+        if text.part == Part::Valid {
+            return;
+        }
+        let Some(shares) = shares(text, self.classes) else {
+            return;
+        };
+        unique_keys(text.text, self.kinds, self.bucket_bits, &mut self.keys);
+        for &k in &self.keys {
+            let next = (self.counts.len() / self.classes) as u32;
+            let place = *self.places.entry(k).or_insert(next) as usize * self.classes;
+            if place == self.counts.len() {
+                self.counts.resize(place + self.classes, 0.0);
+            }
+            for (sum, share) in self.counts[place..].iter_mut().zip(&shares) {
+                *sum += share;
+            }
+        }
+        self.texts.iter_mut().zip(&shares).for_each(|(sum, &share)| *sum += f64::from(share));
+        if self.places.len() > MOST_COUNTED {
+            self.drop_rare();
+        }
+    }
+
+    /// N-grams that occur in at least two texts, ascending: what may be selected.
+    pub fn candidates(&self) -> Vec<u32> {
+        let mut keys: Vec<u32> = self.frequent().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    fn frequent(&self) -> impl Iterator<Item = (u32, &[f32])> {
+        let counts = |place: u32| {
+            let at = place as usize * self.classes;
+            &self.counts[at..at + self.classes]
+        };
+        self.places
+            .iter()
+            .map(move |(&key, &place)| (key, counts(place)))
+            .filter(|(_, counts)| counts.iter().sum::<f32>() > LEAST_TEXTS - 0.5)
+    }
+
+    /// The keys of the `rows` n-grams with the largest chi-squared statistic, ascending.
+    ///
+    /// The statistic compares in how many texts of each class an n-gram occurs with how many there
+    /// would be if it did not care for the class; equal ones go by key.
+    pub fn select(&self, rows: usize) -> Vec<u32> {
+        best(self.frequent().map(|(key, counts)| (self.statistic(counts), key)).collect(), rows)
+    }
+
+    fn statistic(&self, counts: &[f32]) -> f64 {
+        let all: f64 = self.texts.iter().sum();
+        let present: f64 = counts.iter().map(|&c| f64::from(c)).sum();
+        counts
+            .iter()
+            .zip(&self.texts)
+            .map(|(&observed, &class)| {
+                let expected = present * class / all;
+                if expected > 0.0 {
+                    (f64::from(observed) - expected).powi(2) / expected
+                } else {
+                    0.0
+                }
+            })
+            .sum()
+    }
+
+    fn drop_rare(&mut self) {
+        let mut kept: Vec<(u32, u32)> = self.places.drain().collect();
+        // In the order of first occurrence, so that the result does not depend on the hash map.
+        kept.sort_unstable_by_key(|&(_, place)| place);
+        let mut counts = Vec::new();
+        for (k, place) in kept {
+            let at = place as usize * self.classes;
+            let row = &self.counts[at..at + self.classes];
+            if row.iter().sum::<f32>() > LEAST_TEXTS - 0.5 {
+                self.places.insert(k, (counts.len() / self.classes) as u32);
+                counts.extend_from_slice(row);
+            }
+        }
+        self.counts = counts;
+    }
+}
+
+/// How much of a text counts for each class: its label, else the teacher's probabilities.
+pub(crate) fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
+    match (text.label, text.teacher) {
+        (Some(label), _) => {
+            let mut one = vec![0.0; classes];
+            one[label] = 1.0;
+            Some(one)
+        }
+        (None, Some(logits)) => Some(softmax(logits, 1.0)),
+        (None, None) => None,
+    }
+}
+
+/// The different keys of a text's n-grams, ascending.
+pub(crate) fn unique_keys(text: &str, kinds: GramKinds, bucket_bits: u8, keys: &mut Vec<u32>) {
+    keys.clear();
+    keys.extend(grams(text, kinds).map(|g| key(g.hash, bucket_bits)));
+    keys.sort_unstable();
+    keys.dedup();
+}
+
+/// The `rows` keys with the largest scores, ascending.
+pub(crate) fn best(mut ranked: Vec<(f64, u32)>, rows: usize) -> Vec<u32> {
+    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut keys: Vec<u32> = ranked.into_iter().take(rows).map(|(_, k)| k).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(texts: &[(usize, &str)], rows: usize) -> Counter {
+        let mut counter = Counter::new(2, rows, GramKinds::default());
+        for &(label, text) in texts {
+            counter.add(&Text { part: Part::Train, label: Some(label), teacher: None, text });
+        }
+        counter
+    }
+
+    #[test]
+    fn words_that_tell_classes_apart_come_first_and_rare_ones_never() {
+        let texts = [(0, "red the a"), (0, "red the b"), (1, "blue the c"), (1, "blue the d")];
+        let counter = counter(&texts, 2);
+        assert_eq!(counter.candidates().len(), 3, "red, blue and the occur twice");
+        let mut expected: Vec<u32> = grams("red blue", GramKinds::default())
+            .map(|g| key(g.hash, bucket_bits_for(2)))
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(counter.select(2), expected);
+    }
+
+    #[test]
+    fn validation_texts_are_not_counted() {
+        let mut counter = counter(&[(0, "red"), (1, "red")], 1);
+        for _ in 0..5 {
+            counter.add(&Text { part: Part::Valid, label: Some(0), teacher: None, text: "blue" });
+        }
+        assert_eq!(counter.candidates().len(), 1);
+    }
+}
