@@ -17,6 +17,7 @@ mod parity;
 mod powercut;
 mod qemu;
 mod repo;
+mod same;
 mod setup;
 mod shell;
 mod storm;
@@ -49,6 +50,8 @@ enum Command {
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
     Test(gate::Options),
+    /// Compares what users see with the record in tests/same: models, help, errors, JSON, sizes
+    Same(same::Options),
     /// Runs the fuzz targets of the runtime and of the boards' app on the stable compiler
     Fuzz(fuzz::Options),
     /// Builds the firmware of every board, runs the emulated ones and prints their table
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
+        Command::Same(options) => same::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Boards(options) => census::run(&repo, &options).map(|()| ExitCode::SUCCESS),
         Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),

@@ -80,6 +80,14 @@ pub fn check(repo: &Repo) -> Result<u32> {
     Ok(budgets.images.len() as u32 + 1)
 }
 
+/// Every image by name with its figures as they are now, on one line.
+pub fn figures(repo: &Repo) -> Result<Vec<(String, String)>> {
+    let budgets = Budgets::read(repo)?;
+    let measured = all(repo, &budgets, &repo.root.join(MODEL))?;
+    let line = |figures: Figures| figures.named().map(|(name, n)| format!("{n} {name}")).join(", ");
+    Ok(budgets.images.iter().map(Image::name).zip(measured.into_iter().map(line)).collect())
+}
+
 fn all(repo: &Repo, budgets: &Budgets, model: &std::path::Path) -> Result<Vec<Figures>> {
     let mut measured = Vec::new();
     for image in &budgets.images {
