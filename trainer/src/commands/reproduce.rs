@@ -1,34 +1,15 @@
 //! `qdllm reproduce`: the paper's tasks, every method beside every other, in one resumable command.
 
-mod by;
-mod cell;
-mod child;
-mod figures;
-mod findings;
-mod groups;
-mod journal;
-mod lesson;
-mod machine;
-mod markdown;
-mod overview;
-mod plan;
-mod plot;
-mod report;
-mod svg;
-mod tasks;
-mod teacher;
-mod vectors;
-mod work;
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use self::cell::{Method, Size};
-use self::journal::{Journal, Run, Wanted};
-use self::plan::Plan;
-use self::tasks::Task;
 use crate::progress::Progress;
+use crate::reproduce::journal::{Journal, Run, Wanted};
+use crate::reproduce::method::{Method, Size};
+use crate::reproduce::plan::Plan;
+use crate::reproduce::task::Task;
+use crate::reproduce::{environment, hidden_states, report, run as runs_of, teacher_process};
 
 /// Reproduce arXiv 2505.13205 on one page: students, teachers and controls, by task, seed and share of labels
 ///
@@ -120,7 +101,7 @@ fn method(name: &str) -> Result<Method, String> {
 /// When a file is missing or refused, runs of other data are in the folder, or a run failed; what was run is kept.
 pub fn run(args: &ReproduceArgs) -> Result<()> {
     if let Some(lesson) = &args.lesson {
-        return lesson::run(lesson);
+        return teacher_process::run(lesson);
     }
     let out = args.out.as_deref().context("--out is missing")?;
     let failed = if args.report_only { Vec::new() } else { fill(args, out)? };
@@ -155,7 +136,7 @@ fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     }
     let mut journal = Journal::open(&out.join("runs.jsonl"))?;
     let mut progress = Progress::new(args.quiet || args.json);
-    let made = vectors::make(args, &plan.tasks, &plan.shares, data, out, &progress)?;
+    let made = hidden_states::make(args, &plan.tasks, &plan.shares, data, out, &progress)?;
     let folder = args.vectors.as_deref().or(made.as_deref());
     let read = |name: &String| Task::read(data, name, folder);
     let tasks: Vec<Task> = plan.tasks.iter().map(read).collect::<Result<_>>()?;
@@ -163,14 +144,14 @@ fn fill(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
         journal.restart()?;
         std::fs::remove_file(out.join("settings.json")).ok();
     }
-    journal.check(machine::VERSION, |run| wanted(run, &plan, &tasks))?;
+    journal.check(environment::VERSION, |run| wanted(run, &plan, &tasks))?;
     // What a run that was ended left behind; the journal's lock says that nobody works there but, for a moment more, a
     // process of that run, which may still write: what cannot be removed now is removed at the end.
     let work = out.join("work");
     std::fs::remove_dir_all(&work).ok();
     std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
     plan.note(&tasks, out)?;
-    let failed = work::work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
+    let failed = runs_of::work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
     std::fs::remove_dir_all(&work).ok();
     Ok(failed)
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::ReproduceArgs;
-use super::by::By;
-use super::cell::{Method, Size};
-use super::child::Group;
+use super::hidden_states;
+use super::label_source::By;
+use super::method::{Method, Size};
+use super::process::Group;
 use super::report::{Settings, TaskNote};
-use super::tasks::{self, Task};
-use super::vectors;
+use super::task::{self, Task};
+use crate::commands::reproduce::ReproduceArgs;
 use crate::options::Config;
 use crate::student::checkpoint::write_whole;
 
@@ -34,7 +34,7 @@ impl Plan {
     /// # Errors
     /// When the settings file cannot be read.
     pub fn new(args: &ReproduceArgs) -> Result<Self> {
-        let all = if args.quick { &tasks::TASKS[..3] } else { &tasks::TASKS[..] };
+        let all = if args.quick { &task::TASKS[..3] } else { &task::TASKS[..] };
         let mut tasks = args.tasks.clone();
         if tasks.is_empty() {
             tasks = all.iter().map(|&name| name.to_owned()).collect();
@@ -88,7 +88,7 @@ impl Plan {
             valid_texts: task.valid.len(),
             split: task.split.clone(),
             teacher: Group::teacher_is(task),
-            hidden_states: task.vectors.first().map(|path| vectors::describe(path)),
+            hidden_states: task.vectors.first().map(|path| hidden_states::describe(path)),
         };
         let sizes =
             Size::ALL.iter().filter(|s| self.methods.contains(&Method::Edge(**s, By::Labels)));

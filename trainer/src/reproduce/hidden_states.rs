@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::ReproduceArgs;
-use super::tasks::{Task, folder};
+use super::task::{Task, folder};
+use crate::commands::reproduce::ReproduceArgs;
 use crate::data::vectors::table;
 use crate::progress::Progress;
 
@@ -60,7 +60,7 @@ fn one(
     path: &Path,
 ) -> Result<()> {
     let work = tempfile::tempdir_in(place)?;
-    let write = |name: &str, rows: &[super::tasks::Row]| -> Result<PathBuf> {
+    let write = |name: &str, rows: &[super::task::Row]| -> Result<PathBuf> {
         let path = work.path().join(name);
         let line = |(label, text): &(String, String)| {
             serde_json::json!({ "label": label, "text": text }).to_string() + "\n"

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::tasks::Task;
+use super::task::Task;
 
 /// A teacher that answers for all training texts and knows only the labels that its students know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

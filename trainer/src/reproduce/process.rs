@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::by::Tutor;
-use super::cell::Method;
+use super::environment;
 use super::journal::Run;
-use super::lesson::Spec;
-use super::machine;
-use super::tasks::{Row, Task};
+use super::label_source::Tutor;
+use super::method::Method;
+use super::task::{Row, Task};
 use super::teacher;
+use super::teacher_process::Spec;
 use crate::commands::controls::Control;
 use crate::data::corpus::Corpus;
 use crate::options::Config;
@@ -212,10 +212,10 @@ impl<'t> Group<'t> {
             method: method.to_string(),
             inputs: self.task.inputs.clone(),
             settings: method.settings(self.task, self.seed, base),
-            version: machine::VERSION.to_owned(),
-            commit: machine::COMMIT.map(str::to_owned),
-            machine: machine::machine(),
-            finished: machine::now(),
+            version: environment::VERSION.to_owned(),
+            commit: environment::COMMIT.map(str::to_owned),
+            machine: environment::machine(),
+            finished: environment::now(),
             labels: self.labels,
             unlabelled: self.unlabelled,
             test_texts: self.task.valid.len(),

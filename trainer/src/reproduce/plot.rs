@@ -1,11 +1,11 @@
 //! The two plots: accuracy against bytes with all labels, accuracy against the share of labels.
 
-use super::by::{By, Tutor};
-use super::cell::{Method, Size};
 use super::figures::Stat;
+use super::label_source::{By, Tutor};
+use super::method::{Method, Size};
 use super::report::{Report, TaskReport};
-use super::svg::{Axis, Panel, Point, Scale, Series, figure};
 use crate::commands::controls::Control;
+use crate::plots::{Axis, Panel, Point, Scale, Series, figure};
 use crate::student::dense::config::Preset;
 
 /// A family of methods: its legend, whether its points are joined, its members. Its place is its colour.

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::by::{By, Tutor};
-use super::cell::{Method, Size};
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
+use super::label_source::{By, Tutor};
+use super::method::{Method, Size};
 use crate::commands::controls::Control;
 
 /// What the figures say.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::groups;
+use super::near_duplicates;
 use crate::data::corpus::hex;
 use crate::data::split::rank;
 use crate::data::vectors::Vectors;
@@ -233,13 +233,13 @@ fn by_group(train: Vec<Row>, valid: Vec<Row>) -> Split {
     let all: Vec<Row> =
         train.into_iter().chain(valid).filter(|(_, text)| seen.insert(text.clone())).collect();
     let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
-    let of = groups::near_duplicates(&texts);
-    let chosen = groups::split(&texts, &of, wanted);
+    let of = near_duplicates::near_duplicates(&texts);
+    let chosen = near_duplicates::split(&texts, &of, wanted);
     let mut sizes = vec![0_usize; of.iter().max().map_or(0, |last| last + 1)];
     of.iter().for_each(|&group| sizes[group] += 1);
     let split = format!(
         "Texts that share {} words in a row are of one group: {} groups of {} texts, {} of them larger than one text, the largest {}; whole groups stand on one side.",
-        groups::RUN,
+        near_duplicates::RUN,
         sizes.len(),
         all.len(),
         sizes.iter().filter(|&&size| size > 1).count(),
@@ -295,7 +295,7 @@ mod tests {
         let plain = Task::read(data.path(), "commands", None).unwrap();
         let task = Task::read(data.path(), "commands-groups", None).unwrap();
         let side = |rows: &[Row]| -> HashSet<String> {
-            rows.iter().flat_map(|(_, text)| groups::runs(text)).collect()
+            rows.iter().flat_map(|(_, text)| near_duplicates::runs(text)).collect()
         };
         assert!(!side(&plain.train).is_disjoint(&side(&plain.valid)), "or this tests nothing");
         assert!(side(&task.train).is_disjoint(&side(&task.valid)));

@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::cell::Method;
 use super::figures::{Figures, figures};
 use super::findings::Findings;
 use super::journal::Run;
-use super::{machine, markdown, plot, tasks};
+use super::method::Method;
+use super::{environment, markdown, plot, task};
 use crate::student::checkpoint::write_whole;
 
 /// The resolved settings of the latest command, and the tasks of all.
@@ -116,7 +116,7 @@ impl Report {
         let names: BTreeSet<&str> = runs.iter().map(|run| run.task.as_str()).collect();
         let task = |name: &str| TaskReport {
             name: name.to_owned(),
-            title: tasks::title(name),
+            title: task::title(name),
             about: settings.tasks.iter().find(|task| task.name == name).cloned(),
             figures: figures(runs, name),
         };
@@ -125,8 +125,8 @@ impl Report {
             commits: all(&|run| run.commit.clone()),
             machines: all(&|run| Some(run.machine.clone())),
             dates: (
-                machine::date(done().min().unwrap_or(0)),
-                machine::date(done().max().unwrap_or(0)),
+                environment::date(done().min().unwrap_or(0)),
+                environment::date(done().max().unwrap_or(0)),
             ),
             runs: runs.len(),
             tasks: names.into_iter().map(task).collect(),

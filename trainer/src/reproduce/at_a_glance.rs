@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::by::{By, Tutor};
-use super::cell::{Method, Size};
+use super::label_source::{By, Tutor};
+use super::method::{Method, Size};
 use super::report::Report;
 use crate::commands::controls::Control;
 use crate::student::dense::config::Preset;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cell::Method;
 use super::journal::Run;
+use super::method::Method;
 
 /// Mean and standard deviation over the seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

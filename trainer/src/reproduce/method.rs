@@ -4,8 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::by::{By, Tutor};
-use super::tasks::{Task, folder, short};
+use super::label_source::{By, Tutor};
+use super::task::{Task, folder, short};
 use super::teacher;
 use crate::commands::controls::Control;
 use crate::options::{Config, Criterion};

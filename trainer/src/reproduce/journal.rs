@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::tasks::Inputs;
+use super::task::Inputs;
 use crate::whole_lines::{self, WholeLinesError};
 
 /// One run: its place in the table, what it was made from, and its figures.

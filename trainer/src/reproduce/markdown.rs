@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::by::{By, Tutor};
-use super::cell::{Method, Size};
+use super::at_a_glance::overview;
 use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
-use super::overview::overview;
+use super::label_source::{By, Tutor};
+use super::method::{Method, Size};
 use super::report::{Report, TaskReport};
 use crate::options::{Config, Criterion};
 use crate::student::dense::config::Preset;

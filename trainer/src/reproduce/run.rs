@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::by::Tutor;
-use super::cell::Method;
-use super::child::Group;
 use super::journal::Journal;
+use super::label_source::Tutor;
+use super::method::Method;
 use super::plan::Plan;
-use super::tasks::Task;
+use super::process::Group;
+use super::task::Task;
 use crate::progress::Progress;
 
 /// Runs what the journal has not; returns what failed. Every run is on disk before the next begins.
