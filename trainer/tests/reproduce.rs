@@ -292,6 +292,24 @@ fn a_report_has_the_means_and_deviations_of_its_runs() {
 }
 
 #[test]
+fn committed_reports_come_out_of_their_runs_byte_for_byte() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/results");
+    for folder in ["quick-2026-11-22", "ten-seeds-2026-11-22"] {
+        let bench = Bench(tempfile::tempdir().unwrap());
+        std::fs::create_dir(bench.path("out")).unwrap();
+        let committed = |name: &str| std::fs::read(results.join(folder).join(name)).unwrap();
+        for name in ["runs.jsonl", "settings.json"] {
+            std::fs::write(bench.path("out").join(name), committed(name)).unwrap();
+        }
+        bench.good("--out out --report-only");
+        for name in ["report.json", "report.md", "accuracy-bytes.svg", "accuracy-labels.svg"] {
+            let made = std::fs::read(bench.path("out").join(name)).unwrap();
+            assert!(made == committed(name), "{folder}/{name} differs");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_by_name() {
     let bench = Bench::new();
     bench.refused("--data nowhere --out out", &["nowhere", "--data"]);
