@@ -1,9 +1,10 @@
 //! Expectations to logits, calibrated probabilities and a decision.
 
 use crate::error::Error;
-use crate::fixed::{shifted, to_fixed};
+use crate::format::floats::{Floats, is_positive, is_share};
+use crate::integer::rounding::shifted;
+use crate::integer::to_fixed;
 use crate::math::exp;
-use crate::table::{Floats, is_positive, is_share};
 
 /// The final affine layer and its temperature, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,8 @@
 //! references and gradient checks one `f64`; in host batches an array of samples side by side
 //! (defined by the caller). Parameters shared by all samples are the value's [`Scalar`].
 
-use crate::fixed;
+use crate::integer::float::{from_q30, half_phase};
+use crate::integer::sine;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A real number: `f32` or `f64`.
@@ -117,8 +118,8 @@ fn circle(x: f32) -> (f32, f32) {
         return (f32::NAN, f32::NAN);
     }
     if !(-FAR..=FAR).contains(&x) {
-        let (sin, cos) = fixed::sin_cos(fixed::half_phase(x).wrapping_mul(2));
-        return (fixed::from_q30(sin), fixed::from_q30(cos));
+        let (sin, cos) = sine::sin_cos(half_phase(x).wrapping_mul(2));
+        return (from_q30(sin), from_q30(cos));
     }
     let quarters = x * core::f32::consts::FRAC_2_PI;
     let quarters = (quarters + if x < 0.0 { -0.5 } else { 0.5 }) as i32;

@@ -1,20 +1,33 @@
 //! A model borrowed from its file.
 
-use crate::error::Error;
-use crate::features::{Pool, ROW, Rows};
-use crate::format::{Container, Kind};
-use crate::head::Head;
+#[cfg(feature = "statevector")]
+mod classify;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
+mod classify_integer;
+mod features;
+
+#[cfg(feature = "statevector")]
+pub use classify::Scratch;
+#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
+pub use classify_integer::Probabilities;
+#[cfg(feature = "statevector-i16")]
+pub use classify_integer::ScratchI16;
+
+use crate::circuit::program::Program;
 #[cfg(feature = "alloc")]
-use crate::measured::Measured;
-use crate::meta::{Front, Meta, QasmSource, Source, TOKEN_RULES, Texts};
+use crate::compiled::measured::Measured;
 #[cfg(feature = "polynomial")]
-use crate::polynomial::Polynomial;
-use crate::program::Program;
-use crate::table::Floats;
-use crate::token::GramKinds;
+use crate::compiled::polynomial::Polynomial;
 #[cfg(feature = "tensor-train")]
-use crate::train::Train;
-use crate::vocab::Vocab;
+use crate::compiled::tensor_train::TensorTrain;
+use crate::error::Error;
+use crate::format::container::{Container, Kind};
+use crate::format::floats::Floats;
+use crate::format::meta::{FrontEnd, Meta, QasmSource, Source, TOKEN_RULES, Texts};
+use crate::head::Head;
+use crate::text::ngram::GramKinds;
+use crate::text::pool::{Pool, ROW, Rows};
+use crate::text::vocabulary::Vocabulary;
 
 /// Classes that a model may have.
 pub const MAX_CLASSES: usize = 64;
@@ -25,20 +38,20 @@ pub struct Model<'a> {
     container: Container<'a>,
     pub(crate) meta: Meta,
     labels: &'a [u8],
-    pub(crate) front: FrontEnd<'a>,
+    pub(crate) front: Tables<'a>,
     pub(crate) program: Program<'a>,
     pub(crate) head: Head<'a>,
     #[cfg(feature = "polynomial")]
     polynomial: Option<Polynomial<'a>>,
     #[cfg(feature = "tensor-train")]
-    train: Option<Train<'a>>,
+    train: Option<TensorTrain<'a>>,
 }
 
 /// The front end's tables.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum FrontEnd<'a> {
+pub(crate) enum Tables<'a> {
     /// Vocabulary, rows, and the scale and bias of each dimension.
-    Words { kinds: GramKinds, pool: Pool, vocab: Vocab<'a>, rows: Rows<'a>, scale: Floats<'a> },
+    Words { kinds: GramKinds, pool: Pool, vocab: Vocabulary<'a>, rows: Rows<'a>, scale: Floats<'a> },
     /// 11 x inputs weights, then 11 biases.
     Dense { inputs: usize, table: Floats<'a> },
 }
@@ -65,7 +78,7 @@ impl<'a> Model<'a> {
             meta.temperature,
             meta.reject_below,
         )?;
-        let front = FrontEnd::parse(&container, meta.front)?;
+        let front = Tables::parse(&container, meta.front)?;
         #[cfg(feature = "polynomial")]
         let polynomial = match container.get(Kind::Polynomial) {
             Some(section) => Some(Polynomial::parse(section, classes, program.qubits())?),
@@ -73,7 +86,7 @@ impl<'a> Model<'a> {
         };
         #[cfg(feature = "tensor-train")]
         let train = match container.get(Kind::TensorTrain) {
-            Some(section) => Some(Train::parse(section, classes, program.qubits())?),
+            Some(section) => Some(TensorTrain::parse(section, classes, program.qubits())?),
             None => None,
         };
         #[cfg(feature = "alloc")]
@@ -111,7 +124,7 @@ impl<'a> Model<'a> {
 
     /// The compiled tensor train, if the file carries it.
     #[cfg(feature = "tensor-train")]
-    pub fn train(&self) -> Option<Train<'a>> {
+    pub fn tensor_train(&self) -> Option<TensorTrain<'a>> {
         self.train
     }
 
@@ -157,10 +170,10 @@ impl<'a> Model<'a> {
     }
 
     /// The vocabulary of a `words` model.
-    pub fn vocab(&self) -> Option<&Vocab<'a>> {
+    pub fn vocabulary(&self) -> Option<&Vocabulary<'a>> {
         match &self.front {
-            FrontEnd::Words { vocab, .. } => Some(vocab),
-            FrontEnd::Dense { .. } => None,
+            Tables::Words { vocab, .. } => Some(vocab),
+            Tables::Dense { .. } => None,
         }
     }
 
@@ -185,10 +198,10 @@ impl<'a> Model<'a> {
     }
 }
 
-impl<'a> FrontEnd<'a> {
-    fn parse(container: &Container<'a>, front: Front) -> Result<Self, Error> {
+impl<'a> Tables<'a> {
+    fn parse(container: &Container<'a>, front: FrontEnd) -> Result<Self, Error> {
         match front {
-            Front::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
+            FrontEnd::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
                 if !(1..=TOKEN_RULES).contains(&token_rules) {
                     return Err(Error::UnsupportedVersion);
                 }
@@ -198,12 +211,12 @@ impl<'a> FrontEnd<'a> {
                 }
                 let count = rows as usize;
                 let (ends, keys) = (container.need(Kind::Buckets)?, container.need(Kind::Keys)?);
-                let vocab = Vocab::parse(bucket_bits, count, ends, keys)?;
+                let vocab = Vocabulary::parse(bucket_bits, count, ends, keys)?;
                 let rows = Rows::parse(row_bits, count, container.need(Kind::Rows)?)?;
                 let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
                 Ok(Self::Words { kinds, pool, vocab, rows, scale })
             }
-            Front::Dense { inputs } => {
+            FrontEnd::Dense { inputs } => {
                 let count = inputs as usize;
                 if count == 0 {
                     return Err(Error::BadMeta);

@@ -2,7 +2,7 @@
 //! judge everything else.
 
 use num_complex::Complex64;
-use qdllm_runtime::gate::{Angle, Gate, GateKind};
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4};
 
 /// A small square matrix, row by row.

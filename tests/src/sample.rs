@@ -1,13 +1,13 @@
 //! Small models made from fixed numbers, for tests of the format and of devices.
 
 use qdllm_runtime::angles::Squash;
+use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
-use qdllm_runtime::encode::{FrontParts, Parts};
-use qdllm_runtime::features::{Pool, ROW, RowBits};
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::meta::Preset;
-use qdllm_runtime::token::{GramKinds, grams};
-use qdllm_runtime::vocab::{bucket_bits_for, key};
+use qdllm_runtime::format::encode::{FrontEndParts, Parts};
+use qdllm_runtime::format::meta::Preset;
+use qdllm_runtime::text::ngram::{GramKinds, grams};
+use qdllm_runtime::text::pool::{Pool, ROW, RowBits};
+use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 
 use crate::vectors::single_z;
 
@@ -29,7 +29,7 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
     let rows = keys.iter().map(|_| [0; ROW].map(|_: i8| next(largest) as i8)).collect();
     Parts {
         labels: ["light", "timer", "music"].map(String::from).to_vec(),
-        front: FrontParts::Words {
+        front: FrontEndParts::Words {
             kinds: GramKinds::default(),
             pool: Pool::Mean,
             keys,
@@ -56,7 +56,7 @@ pub fn dense_parts() -> Parts {
     let table = (0..ROW * 5).map(|_| n.next().unwrap_or(0.0) as f32).collect();
     Parts {
         labels: vec!["down".into(), "up".into()],
-        front: FrontParts::Dense { inputs: 4, table },
+        front: FrontEndParts::Dense { inputs: 4, table },
         squash: Squash::MinMax10,
         head: (0..2 * 12).map(|_| n.next().unwrap_or(0.0) as f32).collect(),
         temperature: 1.0,

@@ -2,12 +2,12 @@
 //! or run without a panic.
 
 use proptest::prelude::*;
-use qdllm_runtime::encode::encode;
-use qdllm_runtime::features::RowBits;
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::polynomial::{self, OwnedNode, Polynomial};
+use qdllm_runtime::compiled::tensor_train::{self, Chain, Cores, Link, TensorTrain, Work};
+use qdllm_runtime::format::encode::encode;
 use qdllm_runtime::format::{Kind, write};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::polynomial::{self, OwnedNode, Polynomial};
-use qdllm_runtime::train::{self, Chain, Cores, Link, Train, Work};
+use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{Error, MAX_CLASSES, Model, QUBITS};
 use qdllm_tests::sample::{numbers, words_parts};
 
@@ -134,8 +134,8 @@ fn a_polynomial_gives_its_sum_in_integers() {
 fn a_train_gives_its_product_in_every_arithmetic() {
     for cores in [Cores::F32, Cores::I16, Cores::I8] {
         let chain = chain(cores);
-        let section = train::section(&MEASURED, &chain);
-        let train = Train::parse(&section, 3, 3).unwrap();
+        let section = tensor_train::section(&MEASURED, &chain);
+        let train = TensorTrain::parse(&section, 3, 3).unwrap();
         assert_eq!((train.cores(), train.left(), train.widest()), (cores, 1, 2));
         let (mut work, mut n) = (Work::new(), numbers().map(|x| x * 4.0));
         // Integers: entries are whole already, vectors rounded to 2^-14 of at most 4.
@@ -176,8 +176,8 @@ fn whole(chain: &Chain) -> Chain {
 #[test]
 fn every_truncation_and_every_contradiction_is_refused() {
     let sections =
-        [Cores::F32, Cores::I16, Cores::I8].map(|c| train::section(&MEASURED, &chain(c)));
-    let parse = |s: &[u8], classes, qubits| Train::parse(s, classes, qubits).map(|_| ());
+        [Cores::F32, Cores::I16, Cores::I8].map(|c| tensor_train::section(&MEASURED, &chain(c)));
+    let parse = |s: &[u8], classes, qubits| TensorTrain::parse(s, classes, qubits).map(|_| ());
     for section in &sections {
         assert_eq!(parse(section, 3, 3), Ok(()));
         for end in 0..section.len() {
@@ -219,21 +219,27 @@ fn a_model_with_a_contradicting_section_is_refused() {
         let old = Kind::ALL.iter().filter_map(|&k| Some((k, model.container().get(k)?.to_vec())));
         let file = write(&old.chain([(kind, section)]).collect::<Vec<_>>());
         Model::parse(&file)
-            .map(|m| (m.polynomial().is_some(), m.train().is_some(), m.measured_i16()))
+            .map(|m| (m.polynomial().is_some(), m.tensor_train().is_some(), m.measured_i16()))
     };
     let mut wide = chain(Cores::I16);
     assert_eq!(with(Kind::Polynomial, polynomial_section()), Ok((true, false, None)));
-    assert_eq!(with(Kind::TensorTrain, train::section(&MEASURED, &wide)), Ok((false, true, None)));
+    assert_eq!(
+        with(Kind::TensorTrain, tensor_train::section(&MEASURED, &wide)),
+        Ok((false, true, None))
+    );
     assert_eq!(with(Kind::StatevectorI16, MEASURED.bytes()), Ok((false, false, Some(MEASURED))));
     assert_eq!(with(Kind::StatevectorI16, vec![]), Err(Error::BadBackEnd));
     wide.left[0].qubit = 11;
-    assert_eq!(with(Kind::TensorTrain, train::section(&MEASURED, &wide)), Err(Error::BadBackEnd));
+    assert_eq!(
+        with(Kind::TensorTrain, tensor_train::section(&MEASURED, &wide)),
+        Err(Error::BadBackEnd)
+    );
     wide.left[0].qubit = 1;
-    let twice = train::section(&MEASURED, &wide);
+    let twice = tensor_train::section(&MEASURED, &wide);
     assert_eq!(with(Kind::TensorTrain, twice), Err(Error::BadBackEnd), "a qubit twice");
     let mut not_finite = chain(Cores::F32);
     not_finite.node[3] = f32::NAN;
-    let section = train::section(&MEASURED, &not_finite);
+    let section = tensor_train::section(&MEASURED, &not_finite);
     assert_eq!(with(Kind::TensorTrain, section), Err(Error::NotFinite));
 }
 
@@ -243,7 +249,7 @@ fn run_all(section: &[u8], classes: usize, qubits: usize, phases: &[u32; QUBITS]
     if let Ok(polynomial) = Polynomial::parse(section, classes, qubits) {
         polynomial.logits(phases, &mut logits);
     }
-    if let Ok(train) = Train::parse(section, classes, qubits) {
+    if let Ok(train) = TensorTrain::parse(section, classes, qubits) {
         let mut floats = [0.0; MAX_CLASSES];
         let angles = phases.map(|p| p as f32 * 1e-9);
         let done = train.logits(phases, &mut Work::new(), &mut logits);
@@ -273,9 +279,9 @@ proptest! {
     ) {
         let mut section = match which {
             0 => polynomial_section(),
-            1 => train::section(&MEASURED, &chain(Cores::F32)),
-            2 => train::section(&MEASURED, &chain(Cores::I16)),
-            _ => train::section(&MEASURED, &chain(Cores::I8)),
+            1 => tensor_train::section(&MEASURED, &chain(Cores::F32)),
+            2 => tensor_train::section(&MEASURED, &chain(Cores::I16)),
+            _ => tensor_train::section(&MEASURED, &chain(Cores::I8)),
         };
         for (at, byte) in damage {
             let at = at.index(section.len());

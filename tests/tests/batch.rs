@@ -1,9 +1,9 @@
 //! The host's batches against `MindQuantum`'s numbers and against the f64 adjoint on random circuits.
 
 use proptest::prelude::*;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::circuit::{encoder, paper};
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
 use qdllm_trainer::gradient::adjoint::{Bound, Work, to_parameters};
 use qdllm_trainer::gradient::batch::Batch;

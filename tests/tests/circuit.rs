@@ -1,16 +1,16 @@
 //! The fused circuit against the plain simulator and against `MindQuantum`'s numbers.
 
 use proptest::prelude::*;
+use qdllm_runtime::circuit::fuse::{FuseError, Fused, FusedOp};
+use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
+use qdllm_runtime::circuit::program::{Op, Program};
 use qdllm_runtime::circuit::{encoder, paper};
-use qdllm_runtime::encode::program_section;
-use qdllm_runtime::fixed::half_phase;
-use qdllm_runtime::fuse::{FuseError, Fused, FusedOp};
-use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
-use qdllm_runtime::kernels::Diagonal;
+use qdllm_runtime::format::encode::program_section;
+use qdllm_runtime::integer::half_phase;
 use qdllm_runtime::math::Value;
-use qdllm_runtime::program::{Op, Program};
+use qdllm_runtime::state::StateI16;
 use qdllm_runtime::state::StateVector;
-use qdllm_runtime::state_i16::StateI16;
+use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_tests::plain;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
 
@@ -28,7 +28,7 @@ fn run_f64(fused: &Fused, inputs: &[f64], parameters: &[f64]) -> Vec<f64> {
                 let (sin, cos) = Value::sin_cos(a.value(parameters) / 2.0);
                 state.ry(*q as usize, cos, sin);
             }
-            FusedOp::Linear(map) => state.permute(map),
+            FusedOp::IndexMap(map) => state.map_indices(map),
         }
     }
     state.measure();
@@ -58,7 +58,7 @@ fn paper_circuit_fuses_to_47_angles_in_two_diagonals() {
     // nor has RZ on qubit 10, which is never turned; RZZ(8,9) of layer 2 is an RZ before the CX block.
     assert_eq!(fused.angles(), 47);
     let phases = fused.ops.iter().filter(|op| matches!(op, FusedOp::Phases(_))).count();
-    let maps = fused.ops.iter().filter(|op| matches!(op, FusedOp::Linear(_))).count();
+    let maps = fused.ops.iter().filter(|op| matches!(op, FusedOp::IndexMap(_))).count();
     assert_eq!((phases, maps), (2, 1));
     assert!(matches!(fused.ops[0], FusedOp::Phases(_)), "begins with its diagonal");
     // The last CX block became the parities that the reference analysis gives.
@@ -151,7 +151,7 @@ fn run_steps(program: &Program<'_>, inputs: &[f64]) -> Vec<f64> {
                 let (sin, cos) = Value::sin_cos(f64::from(a) / 2.0);
                 state.ry(q as usize, cos, sin);
             }
-            Op::Linear(map) => state.permute(&map),
+            Op::IndexMap(map) => state.map_indices(&map),
         }
     }
     state.measure();

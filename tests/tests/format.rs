@@ -1,9 +1,9 @@
 //! The model file: frozen samples still read, every damage is an error.
 
-use qdllm_runtime::encode::{FrontParts, encode};
-use qdllm_runtime::features::RowBits;
+use qdllm_runtime::format::encode::{FrontEndParts, encode};
+use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{CHECKSUM_BYTES, checksum};
-use qdllm_runtime::meta::Front;
+use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{Error, MAX_CLASSES, Model, Scratch};
 use qdllm_tests::sample::{dense_parts, words_parts};
 use std::path::Path;
@@ -33,7 +33,7 @@ fn the_frozen_sample_of_version_1_reads_as_ever() {
     let bytes = std::fs::read(&path).unwrap();
     let model = Model::parse(&bytes).unwrap();
     assert_eq!((model.classes(), model.label(1), model.label(9)), (3, "timer", ""));
-    assert_eq!(model.vocab().unwrap().rows(), 24);
+    assert_eq!(model.vocabulary().unwrap().rows(), 24);
     assert_eq!(model.source().unwrap().angles_rad().count(), 144);
     assert_eq!(model.provenance().next(), Some(("made by", "the sample of the format's tests")));
     let mut scratch = Scratch::new();
@@ -126,7 +126,7 @@ fn errors_name_what_is_wrong() {
     assert_eq!(with(4, 0), Error::UnsupportedVersion);
     assert_eq!(with(12, 0x7f), Error::UnknownSection);
     assert_eq!(with(16, 1), Error::BadDirectory);
-    let refused = |change: fn(&mut qdllm_runtime::encode::Parts)| {
+    let refused = |change: fn(&mut qdllm_runtime::format::encode::Parts)| {
         let mut parts = words_parts(RowBits::Eight);
         change(&mut parts);
         encode(&parts).unwrap_err()
@@ -140,7 +140,7 @@ fn errors_name_what_is_wrong() {
     assert_eq!(refused(|p| p.temperature = 0.0), Error::BadMeta);
     assert_eq!(refused(|p| p.reject_below = 1.5), Error::BadMeta);
     let unsorted = refused(|p| {
-        if let FrontParts::Words { keys, .. } = &mut p.front {
+        if let FrontEndParts::Words { keys, .. } = &mut p.front {
             keys.swap(0, 1);
         }
     });
@@ -151,11 +151,11 @@ fn errors_name_what_is_wrong() {
 fn newer_kinds_of_n_grams_need_newer_token_rules() {
     let mut parts = words_parts(RowBits::Eight);
     let plain = encode(&parts).unwrap();
-    let FrontParts::Words { kinds, .. } = &mut parts.front else { unreachable!() };
+    let FrontEndParts::Words { kinds, .. } = &mut parts.front else { unreachable!() };
     (kinds.bigrams, kinds.trigrams, kinds.edges) = (true, true, true);
     let (wanted, bytes) = (*kinds, encode(&parts).unwrap());
     let model = Model::parse(&bytes).unwrap();
-    let Front::Words { kinds, token_rules, .. } = model.meta().front else { unreachable!() };
+    let FrontEnd::Words { kinds, token_rules, .. } = model.meta().front else { unreachable!() };
     assert_eq!((kinds, token_rules), (wanted, 2));
     assert_eq!(bytes.len(), plain.len(), "the kinds take the room that two flags took");
     // Classes, front end, token rules, neighbours, prefixes: the head of the meta section.

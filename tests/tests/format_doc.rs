@@ -1,12 +1,12 @@
 //! `FORMAT.md` says what the code does.
 
+use qdllm_runtime::circuit::program::MAX_OUTPUTS;
+use qdllm_runtime::circuit::program::MAX_TERMS;
+use qdllm_runtime::compiled::polynomial::{MAX_NODES, VALUE_BITS, WEIGHT_BITS};
+use qdllm_runtime::compiled::tensor_train::{MAX_BOND, Work};
+use qdllm_runtime::format::meta::TOKEN_RULES;
 use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, MAGIC, VERSION};
-use qdllm_runtime::kernels::MAX_TERMS;
-use qdllm_runtime::meta::TOKEN_RULES;
-use qdllm_runtime::polynomial::{MAX_NODES, VALUE_BITS, WEIGHT_BITS};
-use qdllm_runtime::program::MAX_OUTPUTS;
-use qdllm_runtime::train::{MAX_BOND, Work};
-use qdllm_runtime::vocab::{MAX_BUCKET_BITS, MAX_ROWS};
+use qdllm_runtime::text::vocabulary::{MAX_BUCKET_BITS, MAX_ROWS};
 use qdllm_runtime::{MAX_CLASSES, Probabilities, QUBITS, Scratch};
 
 const TEXT: &str = include_str!("../../runtime/FORMAT.md");

@@ -1,7 +1,7 @@
 //! The adjoint gradient against `MindQuantum`'s numbers in double precision.
 
+use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::paper;
-use qdllm_runtime::fuse::Fused;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
 use qdllm_trainer::gradient::adjoint::{Bound, Work, to_parameters};
 

@@ -1,8 +1,8 @@
 //! Models run in 16-bit integers against the same models in floating point.
 
 use qdllm_runtime::angles::Squash;
-use qdllm_runtime::encode::encode;
-use qdllm_runtime::features::RowBits;
+use qdllm_runtime::format::encode::encode;
+use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{Model, Scratch, ScratchI16};
 use qdllm_tests::sample::{dense_parts, numbers, words_parts};
 

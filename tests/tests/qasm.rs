@@ -1,12 +1,12 @@
 //! Circuits from OpenQASM 2 with named angles: read, fused and stored against the plain simulator.
 
 use proptest::prelude::*;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::gate::{Angle, GATES, Gate};
+use qdllm_runtime::circuit::qasm::Circuit;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper, paper_ansatz};
-use qdllm_runtime::encode::{Parts, encode};
-use qdllm_runtime::features::RowBits;
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::gate::{Angle, GATES, Gate};
-use qdllm_runtime::qasm::Circuit;
+use qdllm_runtime::format::encode::{Parts, encode};
+use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::plain;
 use qdllm_tests::sample::words_parts;
@@ -87,8 +87,8 @@ fn a_diagonal_with_more_phases_than_an_instruction_holds_is_stored_in_parts() {
     let fused = circuit.fused().unwrap();
     let named: Vec<f64> = (0..120).map(|i| (f64::from(i) * 0.7).sin()).collect();
     assert!(fused.angles() > 80, "{}", fused.angles());
-    let section = qdllm_runtime::encode::program_section(&fused, &named).unwrap();
-    let program = qdllm_runtime::program::Program::parse(&section).unwrap();
+    let section = qdllm_runtime::format::encode::program_section(&fused, &named).unwrap();
+    let program = qdllm_runtime::circuit::program::Program::parse(&section).unwrap();
     let inputs: Vec<f64> = (0..8).map(|i| 0.3 * f64::from(i) - 1.0).collect();
     let mut out = [0.0_f32; 8];
     let narrow: Vec<f32> = inputs.iter().map(|&x| x as f32).collect();

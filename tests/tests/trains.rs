@@ -2,14 +2,14 @@
 //! preset.
 
 use proptest::prelude::*;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
+use qdllm_runtime::circuit::program::Program;
 use qdllm_runtime::circuit::{encoder, paper};
-use qdllm_runtime::encode::program_section;
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::program::Program;
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::tensor_train::{self, Cores, TensorTrain, Work};
+use qdllm_runtime::format::encode::program_section;
 use qdllm_runtime::state::StateVector;
-use qdllm_runtime::train::{self, Cores, Train, Work};
 use qdllm_tests::sample::numbers;
 use qdllm_tests::vectors::single_z;
 use qdllm_trainer::compile::coefficients::{Coefficients, Combined};
@@ -38,8 +38,8 @@ fn train_against_circuit(fused: &Fused, parameters: &[f64], inputs: &[Vec<f64>])
     let tensor = Coefficients::new(fused, parameters, &functions);
     let gauged = exact_train(tensor).unwrap();
     let chain = quantise(&gauged, Cores::F32, &[]).unwrap();
-    let section = train::section(&MEASURED, &chain);
-    let train = Train::parse(&section, outputs, fused.qubits as usize).unwrap();
+    let section = tensor_train::section(&MEASURED, &chain);
+    let train = TensorTrain::parse(&section, outputs, fused.qubits as usize).unwrap();
     let program = program_section(fused, parameters).unwrap();
     let program = Program::parse(&program).unwrap();
     let mut worst = 0.0_f64;

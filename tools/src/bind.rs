@@ -5,7 +5,7 @@ use crate::block::Element;
 use crate::circuit::Op;
 use crate::step::Step;
 use crate::unitary::{Basis, C, Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// What `steps` (each two-qubit step worth one CZ) do for given inputs, in radians.
 pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {

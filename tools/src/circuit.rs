@@ -1,6 +1,6 @@
 //! A circuit with numbers for angles, and what it measures; any number of qubits up to 256.
 
-use qdllm_runtime::gate::{Angle, Gate, GateKind};
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 
 /// A gate with its angles in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,7 +9,7 @@ pub struct Op {
     pub kind: GateKind,
     /// The qubits; of a one-qubit gate only the first counts.
     pub qubits: [u8; 2],
-    /// The angles in radians; only the first [`angles`](qdllm_runtime::gate::GateInfo::angles) count.
+    /// The angles in radians; only the first [`angles`](qdllm_runtime::circuit::gate::GateInfo::angles) count.
     pub angles_rad: [f64; 3],
 }
 

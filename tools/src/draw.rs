@@ -1,7 +1,7 @@
 //! A circuit as text: one line a qubit, one column a moment.
 
 use crate::circuit::{Circuit, Op};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// What stands on one wire at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Key files for model signatures: an Ed25519 seed and its public key, each as hex in a text file.
 
 use ed25519_compact::{KeyPair, PublicKey, Seed};
-use qdllm_runtime::signed::{CONTEXT, Signed, with_signature};
+use qdllm_runtime::format::signature::{CONTEXT, ModelSignature, with_signature};
 use qdllm_runtime::{Error, Model};
 use rand::TryRngCore as _;
 use std::fs;
@@ -166,7 +166,7 @@ pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32),
     let shown = || name.display().to_string();
     let failed = |source| KeyError::Model { file: shown(), source };
     let model = Model::parse(file).map_err(failed)?;
-    let signed = Signed::of(model.container()).map_err(failed)?;
+    let signed = ModelSignature::of(model.container()).map_err(failed)?;
     let signed = signed.ok_or_else(|| KeyError::Unsigned(shown()))?;
     let signature = ed25519_compact::Signature::new(*signed.signature);
     let message = [&CONTEXT[..], signed.covered].concat();

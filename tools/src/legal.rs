@@ -2,7 +2,7 @@
 
 use crate::circuit::Circuit;
 use crate::device::Device;
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// What a circuit asks for that the chip does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

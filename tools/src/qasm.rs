@@ -3,9 +3,9 @@
 //! What a name stands for is known to a training run only: here every angle must be a number.
 
 use crate::circuit::{Circuit, Op};
-use qdllm_runtime::gate::Angle;
-use qdllm_runtime::qasm::Circuit as Named;
-pub use qdllm_runtime::qasm::{MAX_QUBITS, QasmError};
+use qdllm_runtime::circuit::gate::Angle;
+use qdllm_runtime::circuit::qasm::Circuit as Named;
+pub use qdllm_runtime::circuit::qasm::{MAX_QUBITS, QasmError};
 
 /// Reads a circuit.
 ///
@@ -19,7 +19,7 @@ pub fn read(text: &str) -> Result<Circuit, QasmError> {
         Angle::Input(i) => Err(format!("x{i}")),
         Angle::Param(p) => Err(name_in(&read, p)),
     };
-    let op = |(i, gate): (usize, &qdllm_runtime::gate::Gate)| {
+    let op = |(i, gate): (usize, &qdllm_runtime::circuit::gate::Gate)| {
         let mut angles_rad = [0.0; 3];
         for (to, &angle) in angles_rad.iter_mut().zip(&gate.angles) {
             *to = number(angle).map_err(|name| QasmError {
@@ -57,7 +57,7 @@ pub fn write(circuit: &Circuit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qdllm_runtime::gate::GATES;
+    use qdllm_runtime::circuit::gate::GATES;
 
     const HEAD: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg c[3];\n";
 

@@ -3,13 +3,13 @@
 use crate::circuit::{Circuit, Op};
 use crate::step::{Lin, Step};
 use qdllm_runtime::Model;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
+use qdllm_runtime::circuit::index_map::IndexMap;
+use qdllm_runtime::circuit::program::Op as Instruction;
+use qdllm_runtime::circuit::qasm::Circuit as Written;
 use qdllm_runtime::circuit::{QUBITS, encoder, paper};
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::gate::{Angle, Gate, GateKind};
-use qdllm_runtime::linear::LinearMap;
-use qdllm_runtime::meta::Preset;
-use qdllm_runtime::program::Op as Instruction;
-use qdllm_runtime::qasm::Circuit as Written;
+use qdllm_runtime::format::meta::Preset;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 /// A circuit to compile.
@@ -110,7 +110,7 @@ impl Source {
                 Instruction::Phases(terms) => {
                     terms.for_each(|(mask, t)| word_phase(&mut gates, mask, constant(t)));
                 }
-                Instruction::Linear(map) => index_map(&mut gates, &map, qubits),
+                Instruction::IndexMap(map) => index_map(&mut gates, &map, qubits),
             }
         }
         Self { qubits, gates, outputs: program.words().collect() }
@@ -159,7 +159,7 @@ fn word_phase(gates: &mut Vec<Gate>, mask: u16, angle: Angle) {
 }
 
 /// An index map by Gaussian elimination: at most `qubits`^2 CX, then X.
-fn index_map(gates: &mut Vec<Gate>, map: &LinearMap, qubits: u8) {
+fn index_map(gates: &mut Vec<Gate>, map: &IndexMap, qubits: u8) {
     let n = qubits as usize;
     // rows[i]: which source bits make bit i.
     let mut rows: Vec<u16> = (0..n).map(|i| map_row(map, i)).collect();
@@ -184,7 +184,7 @@ fn index_map(gates: &mut Vec<Gate>, map: &LinearMap, qubits: u8) {
     gates.extend(flips.map(|q| Gate::fixed(GateKind::X, q, q)));
 }
 
-fn map_row(map: &LinearMap, i: usize) -> u16 {
+fn map_row(map: &IndexMap, i: usize) -> u16 {
     map.columns.iter().enumerate().fold(0, |row, (j, column)| row | (column >> i & 1) << j)
 }
 

@@ -5,7 +5,7 @@
 
 use crate::circuit::{Circuit, Op};
 use crate::unitary::{C, Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// Most qubits that a check simulates: 2^20 amplitudes are 16 MiB.
 pub const MAX_SIMULATED: usize = 20;

@@ -1,6 +1,6 @@
 //! Two-by-two matrices of one-qubit gates, and how they become gates of a device's basis.
 
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, FRAC_PI_4, PI};
 use std::ops::{Add, Mul, Sub};
 

@@ -1,6 +1,6 @@
 //! Trajectories against the exact evolution of the density matrix, and against the statevector.
 
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::answer::{BitError, Counts};
 use qdllm_tools::circuit::{Circuit, Op};

@@ -1,10 +1,10 @@
 //! Random circuits over the whole gate table: the simulator against the runtime's fuser and kernels,
 //! and the compiler on three maps.
 
-use qdllm_runtime::fuse::{Fused, FusedOp};
-use qdllm_runtime::gate::{Angle, GATES, Gate, GateKind};
-use qdllm_runtime::kernels::Diagonal;
+use qdllm_runtime::circuit::fuse::{Fused, FusedOp};
+use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::state::StateVector;
+use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::device::Device;
 use qdllm_tools::qasm;
@@ -65,7 +65,7 @@ fn the_simulator_agrees_with_the_runtime() {
                     let terms = terms.iter().map(|(m, t)| (*m, t.value(&[])));
                     state.diagonal(&Diagonal::new(terms, 1.0));
                 }
-                FusedOp::Linear(map) => state.permute(map),
+                FusedOp::IndexMap(map) => state.map_indices(map),
             }
         }
         state.measure();

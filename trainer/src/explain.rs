@@ -1,7 +1,7 @@
 //! Which n-grams moved a decision: each is left out in turn and the answer compared.
 
-use qdllm_runtime::meta::Front;
-use qdllm_runtime::token::{GramKinds, grams};
+use qdllm_runtime::format::meta::FrontEnd;
+use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::{Error, Model, Scratch};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub struct Moved {
 /// # Errors
 /// [`Error::WrongFrontEnd`] for a model that takes a vector.
 pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<Vec<Moved>, Error> {
-    let Front::Words { kinds, .. } = model.meta().front else {
+    let FrontEnd::Words { kinds, .. } = model.meta().front else {
         return Err(Error::WrongFrontEnd);
     };
     let class = model.classify(text, scratch)?.class();
@@ -38,7 +38,7 @@ pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<V
     let mut moved = Vec::new();
     for (i, gram) in grams(text, kinds).enumerate() {
         let within = inner.next_if_eq(&gram).is_some();
-        if model.vocab().and_then(|v| v.row(gram.hash)).is_some() {
+        if model.vocabulary().and_then(|v| v.row(gram.hash)).is_some() {
             let by = whole - log_odds(Some(i))?;
             let ngram = &text[gram.start..gram.end];
             let ngram = match (within, i < words) {

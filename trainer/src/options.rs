@@ -4,8 +4,8 @@
 use crate::data::corpus::Sources;
 use crate::student::backprop::Heart;
 use crate::student::dense::config::DenseConfig;
-use qdllm_runtime::features::{Pool, RowBits};
-use qdllm_runtime::token::GramKinds;
+use qdllm_runtime::text::ngram::GramKinds;
+use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;

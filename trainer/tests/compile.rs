@@ -1,8 +1,8 @@
 //! The binary's `compile`: every back end of a small model agrees as it states, and bad input is
 //! refused.
 
+use qdllm_runtime::compiled::tensor_train::Work;
 use qdllm_runtime::format::{Kind, write};
-use qdllm_runtime::train::Work;
 use qdllm_runtime::{Model, Probabilities, Scratch, ScratchI16};
 use serde_json::Value;
 use std::path::Path;
@@ -108,12 +108,12 @@ fn a_tensor_train_decides_as_it_states_in_f32_and_in_integers() {
     for more in [&["--cores", "f32"][..], &["--cores", "i16"], &["--cores", "auto"], &["--exact"]] {
         let (report, bytes) = compiled(folder.path(), "tensor-train", more);
         let model = Model::parse(&bytes).unwrap();
-        let stated = *model.train().unwrap().measured();
+        let stated = *model.tensor_train().unwrap().measured();
         assert_eq!(report["multiply_adds"], stated.multiply_adds);
         assert!(stated.agreement >= 0.999 && report["ram_bytes"] == 1024, "{more:?} {stated:?}");
         let (mut work, mut memory) = (Work::new(), Probabilities::new());
         let counts = alike(&model, &mut |text| {
-            let p = model.classify_by_train(text, &mut work, &mut memory).unwrap();
+            let p = model.classify_by_tensor_train(text, &mut work, &mut memory).unwrap();
             (p.class(), p.probabilities().iter().sum())
         });
         assert!(enough(counts), "{more:?} {counts:?}");

@@ -81,7 +81,7 @@ impl Engine for Polynomial {
 #[cfg(feature = "tensor-train")]
 #[derive(Debug, Default)]
 pub struct TensorTrain {
-    work: qdllm_runtime::train::Work,
+    work: qdllm_runtime::compiled::tensor_train::Work,
     probabilities: qdllm_runtime::Probabilities,
 }
 
@@ -89,8 +89,10 @@ pub struct TensorTrain {
 impl TensorTrain {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
-        let (work, probabilities) =
-            (qdllm_runtime::train::Work::new(), qdllm_runtime::Probabilities::new());
+        let (work, probabilities) = (
+            qdllm_runtime::compiled::tensor_train::Work::new(),
+            qdllm_runtime::Probabilities::new(),
+        );
         Self { work, probabilities }
     }
 }
@@ -100,13 +102,13 @@ impl Engine for TensorTrain {
     const NAME: &'static str = "tensor train";
 
     fn check(&self, model: &Model<'_>) -> Result<(), Fault> {
-        match model.train() {
+        match model.tensor_train() {
             Some(_) => Ok(()),
             None => Err(Error::NoBackEnd.into()),
         }
     }
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
-        model.classify_by_train(text, &mut self.work, &mut self.probabilities)
+        model.classify_by_tensor_train(text, &mut self.work, &mut self.probabilities)
     }
 }

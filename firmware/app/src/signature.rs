@@ -4,7 +4,7 @@ use crate::slots::Versions;
 use ed25519_compact::{PublicKey, Signature};
 use qdllm_link::Fault;
 use qdllm_runtime::Model;
-use qdllm_runtime::signed::{CONTEXT, Signed};
+use qdllm_runtime::format::signature::{CONTEXT, ModelSignature};
 
 /// Checks a model's signature against the public key.
 ///
@@ -12,7 +12,7 @@ use qdllm_runtime::signed::{CONTEXT, Signed};
 /// [`Fault::Unsigned`], [`Fault::OtherKey`] or [`Fault::BadSignature`]; a signature section of a wrong
 /// shape is the runtime's error.
 pub(crate) fn check(model: &Model<'_>, public: &[u8; 32]) -> Result<Versions, Fault> {
-    let signed = Signed::of(model.container())?.ok_or(Fault::Unsigned)?;
+    let signed = ModelSignature::of(model.container())?.ok_or(Fault::Unsigned)?;
     if public.first_chunk() != Some(&signed.key) {
         return Err(Fault::OtherKey);
     }

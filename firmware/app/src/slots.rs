@@ -180,7 +180,7 @@ impl<'f, F> Slots<'f, F> {
 
     /// Whether this board can and may run a model.
     fn check<E: Engine>(&self, model: &Model<'_>, engine: &E) -> Result<Versions, Fault> {
-        if model.vocab().is_none() {
+        if model.vocabulary().is_none() {
             return Err(qdllm_runtime::Error::WrongFrontEnd.into());
         }
         if model.classes() > usize::from(self.about.max_classes) {

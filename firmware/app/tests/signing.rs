@@ -10,7 +10,7 @@ use common::{Board, id, new_model, provision, renamed, update};
 use ed25519_compact::{KeyPair, Seed};
 use qdllm_app::mock::MockFlash;
 use qdllm_link::message::Request;
-use qdllm_runtime::signed::with_signature;
+use qdllm_runtime::format::signature::with_signature;
 
 const SLOT: usize = 4096;
 

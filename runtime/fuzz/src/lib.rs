@@ -7,9 +7,9 @@ pub mod board;
 pub mod mutate;
 pub mod seeds;
 
+use qdllm_runtime::circuit::qasm::Circuit;
+use qdllm_runtime::compiled::tensor_train::Work;
 use qdllm_runtime::format::Container;
-use qdllm_runtime::qasm::Circuit;
-use qdllm_runtime::train::Work;
 use qdllm_runtime::{MAX_CLASSES, Model, Probabilities, Scratch, ScratchI16};
 
 /// A way to classify a text: the class and the number of probabilities, or nothing where the model does
@@ -47,7 +47,7 @@ pub const BACK_ENDS: &[(&str, BackEnd)] = &[
     }),
     ("tensor train", |model, text| {
         let (mut work, mut memory) = (Work::new(), Probabilities::new());
-        let p = model.classify_by_train(text, &mut work, &mut memory).ok()?;
+        let p = model.classify_by_tensor_train(text, &mut work, &mut memory).ok()?;
         Some((p.class(), p.probabilities().len()))
     }),
 ];
@@ -71,7 +71,7 @@ pub fn model(data: &[u8]) {
     }
     let _ = model.program().ops().count();
     assert!(model.program().words().all(|(mask, _)| mask >> model.program().qubits() == 0));
-    if let Some(vocab) = model.vocab() {
+    if let Some(vocab) = model.vocabulary() {
         let _ = vocab.row(0x9e37_79b9);
     }
 }
@@ -81,8 +81,8 @@ pub fn classify(data: &[u8]) {
     let Ok(model) = Model::from_region(data) else { return };
     let text = String::from_utf8_lossy(&data[model.len_bytes()..]);
     let inputs = match model.meta().front {
-        qdllm_runtime::meta::Front::Dense { inputs } => inputs as usize,
-        qdllm_runtime::meta::Front::Words { .. } => 0,
+        qdllm_runtime::format::meta::FrontEnd::Dense { inputs } => inputs as usize,
+        qdllm_runtime::format::meta::FrontEnd::Words { .. } => 0,
     };
     for (name, back_end) in BACK_ENDS {
         let longer = text.repeat(inputs.min(4096) / text.len().max(1) + 1);

@@ -1,10 +1,10 @@
 //! Small models with compiled sections: where the corpus starts from. A test keeps them as files.
 
 use qdllm_runtime::QUBITS;
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::polynomial::{self, OwnedNode};
+use qdllm_runtime::compiled::tensor_train::{self, Chain, Cores, Link};
 use qdllm_runtime::format::{Container, Kind, write};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::polynomial::{self, OwnedNode};
-use qdllm_runtime::train::{self, Chain, Cores, Link};
 
 const WORDS: &[u8] = include_bytes!("../../../tests/vectors/words_v1.qdm");
 
@@ -21,7 +21,7 @@ const MEASURED: Measured = Measured {
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let cores = [("train_f32", Cores::F32), ("train_i16", Cores::I16), ("train_i8", Cores::I8)];
     let trains = cores.map(|(name, cores)| {
-        (name, with(Kind::TensorTrain, train::section(&MEASURED, &chain(cores))))
+        (name, with(Kind::TensorTrain, tensor_train::section(&MEASURED, &chain(cores))))
     });
     let polynomial = ("polynomial", with(Kind::Polynomial, polynomial_section()));
     std::iter::once(polynomial).chain(trains).collect()

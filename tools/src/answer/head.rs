@@ -1,7 +1,7 @@
 //! The model's last layer in f64, with its labels: what turns expectations into logits.
 
 use qdllm_runtime::format::Kind;
-use qdllm_runtime::table::Floats;
+use qdllm_runtime::format::floats::Floats;
 use qdllm_runtime::{Error, Model};
 
 /// Weights, biases, labels, temperature and threshold of a model.

@@ -133,7 +133,7 @@ impl Four {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qdllm_runtime::gate::GateKind;
+    use qdllm_runtime::circuit::gate::GateKind;
 
     #[test]
     fn pairs_split_again_and_determinants_multiply() {

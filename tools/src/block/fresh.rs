@@ -4,7 +4,7 @@ use crate::block::Element;
 use crate::block::four::Four;
 use crate::block::synth::{NOTHING, Side, across, columns, up_to_phase};
 use crate::unitary::{C, Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// Elements that take |00> where `unitary` takes it: at most one CZ.
 pub fn prepared(unitary: &Four) -> Option<Vec<Element>> {

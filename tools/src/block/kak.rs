@@ -3,7 +3,7 @@
 
 use crate::block::four::Four;
 use crate::unitary::{C, Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 use std::array::from_fn;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 

@@ -222,7 +222,7 @@ fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qdllm_runtime::gate::GateKind;
+    use qdllm_runtime::circuit::gate::GateKind;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

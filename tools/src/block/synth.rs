@@ -4,7 +4,7 @@ use crate::block::four::Four;
 use crate::block::kak::Kak;
 use crate::block::{Element, cz_count};
 use crate::unitary::{C, Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
 /// Angles and amplitudes below this are nothing.

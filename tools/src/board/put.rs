@@ -8,7 +8,7 @@ use crate::keys::hex;
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::{Fault, frame};
 use qdllm_runtime::Model;
-use qdllm_runtime::signed::Signed;
+use qdllm_runtime::format::signature::ModelSignature;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
         return Err(BoardError::TooManyClasses { classes, most });
     }
     if let Some(key) = &about.key {
-        let signed = Signed::of(model.container());
+        let signed = ModelSignature::of(model.container());
         let signed = signed.map_err(|error| BoardError::Refused(error.into()))?;
         match signed {
             Some(signed) if hex(&signed.key) != *key => {

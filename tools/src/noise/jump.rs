@@ -8,7 +8,7 @@
 use crate::noise::schedule::Event;
 use crate::noise::vector::Vector;
 use crate::unitary::Matrix;
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use crate::circuit::Op;
 use crate::state;
 use crate::unitary::{Matrix, c};
-use qdllm_runtime::gate::GateKind;
+use qdllm_runtime::circuit::gate::GateKind;
 
 /// Amplitudes, not necessarily of norm 1.
 #[derive(Clone, Debug)]

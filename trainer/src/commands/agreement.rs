@@ -60,7 +60,7 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
         &seen,
         seen.compare(|i| evaluate::statevector_i16(&model, &seen, i)),
     )];
-    if let Some(train) = model.train() {
+    if let Some(train) = model.tensor_train() {
         let agreement = seen.compare(|i| evaluate::train(&train, &seen, i));
         rows.push(row(Kind::TensorTrain, &seen, agreement));
     }

@@ -3,8 +3,8 @@
 use crate::gradient::batch::{Batch, fma_per_second};
 use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};
-use qdllm_runtime::fuse::Fused;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::time::{Duration, Instant};

@@ -7,9 +7,10 @@ use crate::data::BadRows;
 use crate::student::checkpoint::write_whole;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use qdllm_runtime::Model;
+use qdllm_runtime::compiled::tensor_train::Cores;
+use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
-use qdllm_runtime::meta::Front;
-use qdllm_runtime::{Model, train::Cores};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -118,7 +119,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
     ensure!(
-        matches!(model.meta().front, Front::Words { .. }),
+        matches!(model.meta().front, FrontEnd::Words { .. }),
         "{}: takes vectors, not texts; only models of texts can be compiled",
         args.model.display()
     );

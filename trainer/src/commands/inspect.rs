@@ -3,10 +3,10 @@
 use crate::commands::load;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_runtime::circuit::program::Op;
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, VERSION};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::meta::Front;
-use qdllm_runtime::program::Op;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
     debug_assert!(model.len_bytes() - held >= framed);
     let front = match model.meta().front {
-        Front::Words { rows, kinds, row_bits, .. } => format!(
+        FrontEnd::Words { rows, kinds, row_bits, .. } => format!(
             "words: {rows} rows of {}-bit integers; words{}{}{}{}",
             row_bits.bits(),
             if kinds.prefixes { ", prefixes" } else { "" },
@@ -101,12 +101,14 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
             if kinds.trigrams { ", triples" } else { "" },
             if kinds.edges { ", over the text's ends" } else { "" },
         ),
-        Front::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
+        FrontEnd::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
     let program = model.program();
     let qasm = model.qasm();
     let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
-        let names = qdllm_runtime::qasm::Circuit::read(q.text).map(|c| c.names).unwrap_or_default();
+        let names = qdllm_runtime::circuit::qasm::Circuit::read(q.text)
+            .map(|c| c.names)
+            .unwrap_or_default();
         names.into_iter().zip(q.angles_rad()).collect()
     });
     let mut circuit = Circuit {
@@ -123,7 +125,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         match op {
             Op::Phases(terms) => circuit.fused_phases += terms.count(),
             Op::Ry(..) => circuit.fused_rotations += 1,
-            Op::Linear(_) => circuit.index_maps += 1,
+            Op::IndexMap(_) => circuit.index_maps += 1,
         }
     }
     let compiled = compiled(model);
@@ -161,7 +163,7 @@ fn compiled(model: &Model<'_>) -> Vec<BackEnd> {
         let amplitudes = 1_u32 << model.program().qubits();
         add(Kind::StatevectorI16, format!("{amplitudes} amplitudes"), &measured);
     }
-    if let Some(train) = model.train() {
+    if let Some(train) = model.tensor_train() {
         let cores = format!("{:?}", train.cores()).to_lowercase();
         let made_of = format!("{cores} cores, widest bond {}", train.widest());
         add(Kind::TensorTrain, made_of, train.measured());

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use qdllm_runtime::Model;
-use qdllm_runtime::meta::Front;
+use qdllm_runtime::format::meta::FrontEnd;
 use std::path::Path;
 
 pub mod agreement;
@@ -34,8 +34,8 @@ pub fn load(path: &Path) -> Result<Vec<u8>> {
 /// With the file's name and what to do.
 pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
     match model.meta().front {
-        Front::Words { .. } => Ok(()),
-        Front::Dense { inputs } => bail!(
+        FrontEnd::Words { .. } => Ok(()),
+        FrontEnd::Dense { inputs } => bail!(
             "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; give vectors by --vectors, or distill a model with the front end `words`",
             path.display()
         ),

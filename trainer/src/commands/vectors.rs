@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use qdllm_runtime::meta::Front;
+use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 
@@ -96,12 +96,12 @@ pub fn classify(model: &Path, vectors: &Path, json: bool) -> Result<()> {
 /// Refuses a model that takes a text, or a vector of another length.
 fn takes(model: &Model<'_>, path: &Path, width: usize) -> Result<()> {
     match model.meta().front {
-        Front::Dense { inputs } if usize::from(inputs) == width => Ok(()),
-        Front::Dense { inputs } => bail!(
+        FrontEnd::Dense { inputs } if usize::from(inputs) == width => Ok(()),
+        FrontEnd::Dense { inputs } => bail!(
             "{}: takes vectors of {inputs} numbers, the file has {width}; make vectors with the model and layer it was trained on",
             path.display()
         ),
-        Front::Words { .. } => {
+        FrontEnd::Words { .. } => {
             bail!("{}: takes a text and no vector; leave --vectors out", path.display())
         }
     }

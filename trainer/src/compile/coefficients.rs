@@ -8,9 +8,9 @@
 use super::task::circuit_of;
 use crate::gradient::adjoint::Bound;
 use qdllm_runtime::Model;
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::kernels::walsh;
+use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::state::StateVector;
+use qdllm_runtime::state::kernels::walsh;
 use rayon::prelude::*;
 
 /// All coefficients.
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::gradient::adjoint::Work;
     use qdllm_runtime::circuit::encoder;
-    use qdllm_runtime::gate::{Angle, Gate, GateKind};
+    use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 
     /// Three qubits, with sines of every number of angles.
     fn circuit() -> Fused {

@@ -2,9 +2,9 @@
 
 use super::agreement::Seen;
 use qdllm_runtime::Model;
-use qdllm_runtime::polynomial::Polynomial;
-use qdllm_runtime::state_i16::StateI16;
-use qdllm_runtime::train::{Cores, Train, Work};
+use qdllm_runtime::compiled::polynomial::Polynomial;
+use qdllm_runtime::compiled::tensor_train::{Cores, TensorTrain, Work};
+use qdllm_runtime::state::StateI16;
 
 /// The polynomial's logits for text number `i`.
 pub fn polynomial(runtime: &Polynomial<'_>, seen: &Seen, i: usize) -> Vec<f32> {
@@ -14,7 +14,7 @@ pub fn polynomial(runtime: &Polynomial<'_>, seen: &Seen, i: usize) -> Vec<f32> {
 }
 
 /// The train's logits for text number `i`.
-pub fn train(runtime: &Train<'_>, seen: &Seen, i: usize) -> Vec<f32> {
+pub fn train(runtime: &TensorTrain<'_>, seen: &Seen, i: usize) -> Vec<f32> {
     let classes = seen.logits[i].len();
     let mut work = Work::new();
     let (mut floats, mut integers) = (vec![0.0; classes], vec![0; classes]);

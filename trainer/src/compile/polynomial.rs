@@ -12,8 +12,8 @@ use super::monomial_tree::tree;
 use super::task::{CompileError, Compiled, Task};
 use super::tensor_train::whitening::{Circles, circles};
 use nalgebra::DMatrix;
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::polynomial::{
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::polynomial::{
     MAX_NODES, OwnedNode, Polynomial, VALUE_BITS, WEIGHT_BITS, section,
 };
 use rayon::prelude::*;

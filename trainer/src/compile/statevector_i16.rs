@@ -4,8 +4,8 @@ use super::agreement::Seen;
 use super::evaluate;
 use super::task::{CompileError, Compiled, LEAST_TEXTS, check_share, circuit_of};
 use crate::gradient::batch::Batch;
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::program::{Op, Program};
+use qdllm_runtime::circuit::program::{Op, Program};
+use qdllm_runtime::compiled::measured::Measured;
 use qdllm_runtime::{Model, ScratchI16};
 
 /// Measures how often the circuit in 16-bit integers decides as in `f32`.
@@ -49,6 +49,6 @@ pub fn statevector_i16(
 /// Four multiplications an amplitude and diagonal or rotation, two for its probability, one for the
 /// start; then the head.
 fn multiply_adds(program: &Program<'_>, classes: usize) -> u32 {
-    let passes = program.ops().filter(|op| !matches!(op, Op::Linear(_))).count();
+    let passes = program.ops().filter(|op| !matches!(op, Op::IndexMap(_))).count();
     ((4 * passes + 3) * (1 << program.qubits()) + classes * program.outputs()) as u32
 }

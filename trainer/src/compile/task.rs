@@ -3,9 +3,10 @@
 use super::agreement::{Agreement, Seen};
 use crate::gradient::batch::Batch;
 use qdllm_runtime::Model;
-use qdllm_runtime::fuse::{Affine, Fused, FusedOp};
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::program::{Op, Program};
+use qdllm_runtime::circuit::affine::Affine;
+use qdllm_runtime::circuit::fuse::{Fused, FusedOp};
+use qdllm_runtime::circuit::program::{Op, Program};
+use qdllm_runtime::compiled::measured::Measured;
 use thiserror::Error;
 
 /// Fewest texts that can be calibrated with and reported on.
@@ -43,7 +44,7 @@ pub enum CompileError {
     /// The circuit is too entangled for an exact train.
     #[error(
         "the exact train has a bond of {widest}, wider than the {} that the runtime takes; compile a truncated one with --agreement",
-        qdllm_runtime::train::MAX_BOND
+        qdllm_runtime::compiled::tensor_train::MAX_BOND
     )]
     TooWide {
         /// The widest bond.
@@ -139,7 +140,7 @@ pub fn circuit_of(program: &Program<'_>) -> Fused {
     let ops = program.ops().map(|op| match op {
         Op::Phases(terms) => FusedOp::Phases(terms.map(|(mask, a)| (mask, constant(a))).collect()),
         Op::Ry(qubit, a) => FusedOp::Ry(qubit, constant(a)),
-        Op::Linear(map) => FusedOp::Linear(map),
+        Op::IndexMap(map) => FusedOp::IndexMap(map),
     });
     Fused { qubits: program.qubits() as u8, ops: ops.collect(), outputs: program.words().collect() }
 }

@@ -5,10 +5,11 @@
 //! both back gate by gate gives the derivative by a gate's angle as `2 Re <lambda| dU U^-1 |psi>`
 //! (arXiv 2009.02823). All phases of a diagonal come from one Walsh transform.
 
-use qdllm_runtime::fuse::{Affine, Fused, FusedOp};
-use qdllm_runtime::kernels::{Diagonal, walsh};
-use qdllm_runtime::linear::LinearMap;
+use qdllm_runtime::circuit::affine::Affine;
+use qdllm_runtime::circuit::fuse::{Fused, FusedOp};
+use qdllm_runtime::circuit::index_map::IndexMap;
 use qdllm_runtime::math::{Scalar, Value};
+use qdllm_runtime::state::kernels::{Diagonal, walsh};
 use qdllm_runtime::state::{DIM, StateVector};
 
 /// A fused circuit with its angles filled in, ready to run forwards and backwards.
@@ -21,7 +22,7 @@ pub struct Bound<S> {
 enum BoundOp<S> {
     Phases { masks: Vec<u16>, forth: Box<Diagonal<S>>, back: Box<Diagonal<S>> },
     Ry { qubit: usize, cos: S, sin: S },
-    Linear { forth: LinearMap, back: LinearMap },
+    IndexMap { forth: IndexMap, back: IndexMap },
 }
 
 /// Two states and a spare plane: the memory of one gradient.
@@ -73,10 +74,10 @@ impl<S: Scalar> Bound<S> {
                     let (sin, cos) = (angle(a) * S::HALF).sin_cos();
                     BoundOp::Ry { qubit: *qubit as usize, cos, sin }
                 }
-                FusedOp::Linear(map) => BoundOp::Linear {
+                FusedOp::IndexMap(map) => BoundOp::IndexMap {
                     forth: *map,
                     // Maps of gates are invertible: they are products of CX, SWAP and X.
-                    back: map.inverse().unwrap_or(LinearMap::IDENTITY),
+                    back: map.inverse().unwrap_or(IndexMap::IDENTITY),
                 },
             })
             .collect();
@@ -109,7 +110,7 @@ impl<S: Scalar> Bound<S> {
             match op {
                 BoundOp::Phases { forth, .. } => state.diagonal(forth),
                 BoundOp::Ry { qubit, cos, sin } => state.ry(*qubit, *cos, *sin),
-                BoundOp::Linear { forth, .. } => state.permute(forth),
+                BoundOp::IndexMap { forth, .. } => state.map_indices(forth),
             }
         }
     }
@@ -120,7 +121,7 @@ impl<S: Scalar> Bound<S> {
             match op {
                 BoundOp::Phases { back, .. } => state.diagonal(back),
                 BoundOp::Ry { qubit, cos, sin } => state.ry(*qubit, *cos, -*sin),
-                BoundOp::Linear { back, .. } => state.permute(back),
+                BoundOp::IndexMap { back, .. } => state.map_indices(back),
             }
         }
     }
@@ -148,9 +149,9 @@ impl<S: Scalar> Bound<S> {
                     psi.ry(*qubit, *cos, -*sin);
                     lambda.ry(*qubit, *cos, -*sin);
                 }
-                BoundOp::Linear { back, .. } => {
-                    psi.permute(back);
-                    lambda.permute(back);
+                BoundOp::IndexMap { back, .. } => {
+                    psi.map_indices(back);
+                    lambda.map_indices(back);
                 }
             }
         }
@@ -223,7 +224,7 @@ pub fn to_parameters(circuit: &Fused, by_angle: &[f64], out: &mut [f64]) {
         match op {
             FusedOp::Phases(terms) => terms.iter().map(|(_, a)| a).collect(),
             FusedOp::Ry(_, a) => vec![a],
-            FusedOp::Linear(_) => vec![],
+            FusedOp::IndexMap(_) => vec![],
         }
     });
     for (affine, g) in affines.zip(by_angle) {

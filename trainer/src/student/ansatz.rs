@@ -1,10 +1,10 @@
 //! The circuit that a student trains: the preset `paper`, or any circuit from an OpenQASM 2 file.
 
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::program::Program;
+use qdllm_runtime::circuit::qasm::{Circuit, QasmError};
 use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};
-use qdllm_runtime::encode::program_section;
-use qdllm_runtime::fuse::Fused;
-use qdllm_runtime::program::Program;
-use qdllm_runtime::qasm::{Circuit, QasmError};
+use qdllm_runtime::format::encode::program_section;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 

@@ -264,7 +264,7 @@ fn chance(key: u64, index: u64) -> f32 {
 mod tests {
     use super::*;
     use crate::student::ansatz::Ansatz;
-    use qdllm_runtime::features::Pool;
+    use qdllm_runtime::text::pool::Pool;
 
     /// Five qubits, gates with affine angles, fewer read-outs than qubits.
     const CUSTOM: &str = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[5]; creg c[3];

@@ -3,8 +3,8 @@
 
 use crate::data::corpus::Text;
 use crate::student::backprop::Sample;
-use qdllm_runtime::token::{GramKinds, grams};
-use qdllm_runtime::vocab::{bucket_bits_for, key};
+use qdllm_runtime::text::ngram::{GramKinds, grams};
+use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;
 
 /// The selected vocabulary on the host: key to row.

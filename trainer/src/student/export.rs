@@ -6,8 +6,8 @@ use crate::student::backprop::Heart;
 use crate::student::distillation::{Prepared, Student};
 use crate::student::encoded::HostVocab;
 use qdllm_runtime::angles::Squash;
-use qdllm_runtime::encode::{FrontParts, Parts, encode};
-use qdllm_runtime::meta::Preset;
+use qdllm_runtime::format::encode::{FrontEndParts, Parts, encode};
+use qdllm_runtime::format::meta::Preset;
 use qdllm_runtime::{Model, Scratch};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -67,7 +67,7 @@ pub fn export(
     bias.copy_from_slice(&theta[shape.bias_range()]);
     let parts = Parts {
         labels: prepared.classes.clone(),
-        front: FrontParts::Words {
+        front: FrontEndParts::Words {
             kinds: config.student.kinds(),
             pool: config.student.pool(),
             keys: prepared.keys.clone(),

@@ -9,8 +9,8 @@
 use crate::data::corpus::{Part, Text};
 use crate::student::loss::softmax;
 use crate::student::vocabulary::{best, shares, unique_keys};
-use qdllm_runtime::token::GramKinds;
-use qdllm_runtime::vocab::bucket_bits_for;
+use qdllm_runtime::text::ngram::GramKinds;
+use qdllm_runtime::text::vocabulary::bucket_bits_for;
 use std::collections::HashMap;
 
 /// Passes over the texts: the ranking no longer moves after these.
@@ -192,8 +192,8 @@ fn scattered(count: usize, epoch: usize) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qdllm_runtime::token::grams;
-    use qdllm_runtime::vocab::key;
+    use qdllm_runtime::text::ngram::grams;
+    use qdllm_runtime::text::vocabulary::key;
 
     #[test]
     fn every_text_is_visited_once() {

@@ -1,7 +1,7 @@
 //! Rows to int4 or int8: one scale a dimension, chosen so that the squared error is least.
 
 use qdllm_runtime::QUBITS;
-use qdllm_runtime::features::{ROW, RowBits};
+use qdllm_runtime::text::pool::{ROW, RowBits};
 use rayon::prelude::*;
 
 /// Quantised rows: `value = integer * scale[dimension]`.

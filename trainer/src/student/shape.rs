@@ -3,8 +3,8 @@
 use crate::seed::stream;
 use crate::student::ansatz::Ansatz;
 use qdllm_runtime::QUBITS;
-use qdllm_runtime::features::Pool;
-use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::text::pool::Pool;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

@@ -2,8 +2,8 @@
 
 use crate::data::corpus::{Part, Text};
 use crate::student::loss::softmax;
-use qdllm_runtime::token::{GramKinds, grams};
-use qdllm_runtime::vocab::{bucket_bits_for, key};
+use qdllm_runtime::text::ngram::{GramKinds, grams};
+use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;
 
 /// Training texts in which an n-gram must occur to be selected.

@@ -2,7 +2,7 @@
 
 use super::gauge::{Gauged, Site};
 use super::whitening::Circles;
-use qdllm_runtime::train::{Chain, Cores, Link};
+use qdllm_runtime::compiled::tensor_train::{Chain, Cores, Link};
 
 /// What a vector's largest entry on the calibration texts may grow by on others before it is held.
 const HEADROOM: f64 = 2.0;

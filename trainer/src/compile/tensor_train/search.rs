@@ -15,8 +15,8 @@ use crate::compile::coefficients::Coefficients;
 use crate::compile::evaluate;
 use crate::compile::task::{CompileError, Compiled, Task};
 use qdllm_runtime::Probabilities;
-use qdllm_runtime::measured::Measured;
-use qdllm_runtime::train::{Cores, MAX_BOND, Train, Work, section};
+use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::tensor_train::{Cores, MAX_BOND, TensorTrain, Work, section};
 
 /// What an exact train may differ by at any input, as a share of the logits' size: with the `f32` of
 /// the contraction, a millionth or so, it stays under 1e-5.
@@ -172,7 +172,7 @@ fn finish(
         ram_bytes: RAM_BYTES,
     };
     let bytes = section(&measured, &chain);
-    let runtime = Train::parse(&bytes, task.model.classes(), task.model.program().qubits())?;
+    let runtime = TensorTrain::parse(&bytes, task.model.classes(), task.model.program().qubits())?;
     let compare = |seen: &Seen| seen.compare(|i| evaluate::train(&runtime, seen, i));
     let (chosen, reported) = (compare(&task.choice), compare(&task.report));
     measured.agreement = reported.share as f32;

@@ -78,7 +78,7 @@ impl Sums {
 
     /// Slopes by every angle of the fused circuit.
     pub fn slopes(mut self, plan: &Plan) -> Vec<f64> {
-        use qdllm_runtime::kernels::walsh;
+        use qdllm_runtime::state::kernels::walsh;
         let mut out = self.turns;
         for (step, sums) in plan.moves.iter().zip(&mut self.moves) {
             if !step.terms.is_empty() {

@@ -8,8 +8,8 @@ use crate::gradient::batch::rotations::{
 use crate::gradient::batch::trig::sin_cos;
 use pulp::Simd;
 
-/// Words read at most: [`qdllm_runtime::program::MAX_OUTPUTS`].
-pub(crate) const WORDS: usize = qdllm_runtime::program::MAX_OUTPUTS;
+/// Words read at most: [`qdllm_runtime::circuit::program::MAX_OUTPUTS`].
+pub(crate) const WORDS: usize = qdllm_runtime::circuit::program::MAX_OUTPUTS;
 /// Qubits on which a read-out transforms in registers.
 pub(crate) const LOW: usize = 4;
 

@@ -20,7 +20,7 @@ use backward::Back;
 use forward::Tape;
 use plan::Plan;
 use pulp::{Arch, Simd, WithSimd};
-use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::circuit::fuse::Fused;
 use rayon::prelude::*;
 
 /// What [`Batch::gradient`] adds up over samples; [`Batch::slopes`] turns it into slopes.

@@ -7,9 +7,9 @@
 //! is shared by the samples - factors of diagonals, index maps, tangents - is tabulated here once.
 
 use crate::gradient::batch::trig::circle;
-use qdllm_runtime::fuse::{Fused, FusedOp};
-use qdllm_runtime::kernels::walsh;
-use qdllm_runtime::linear::{LinearMap, parity};
+use qdllm_runtime::circuit::fuse::{Fused, FusedOp};
+use qdllm_runtime::circuit::index_map::{IndexMap, parity};
+use qdllm_runtime::state::kernels::walsh;
 use std::f64::consts::PI;
 
 /// Fewest qubits a state is held with: read-outs work on 16 indices at a time.
@@ -317,7 +317,7 @@ impl Steps<'_> {
 
     /// Takes diagonals and index maps, then rotations.
     fn next_move(&mut self, qubits: usize) -> Move {
-        let (mut phases, mut map) = (Vec::new(), LinearMap::IDENTITY);
+        let (mut phases, mut map) = (Vec::new(), IndexMap::IDENTITY);
         loop {
             match self.ops {
                 [FusedOp::Phases(terms), rest @ ..] => {
@@ -329,7 +329,7 @@ impl Steps<'_> {
                     }
                     self.ops = rest;
                 }
-                [FusedOp::Linear(next), rest @ ..] => {
+                [FusedOp::IndexMap(next), rest @ ..] => {
                     map = map.then(next);
                     self.ops = rest;
                 }

@@ -1,7 +1,7 @@
 //! A trained student to a model file with the front end `dense`, compared through the runtime before it counts.
 
-use qdllm_runtime::encode::{FrontParts, Parts, encode};
-use qdllm_runtime::meta::Preset as CircuitPreset;
+use qdllm_runtime::format::encode::{FrontEndParts, Parts, encode};
+use qdllm_runtime::format::meta::Preset as CircuitPreset;
 use qdllm_runtime::{Model, QUBITS, Scratch};
 use sha2::{Digest, Sha256};
 
@@ -51,7 +51,7 @@ pub fn export(
     debug_assert_eq!(table.len(), QUBITS * (shape.inputs + 1));
     let parts = Parts {
         labels: prepared.classes.clone(),
-        front: FrontParts::Dense { inputs, table },
+        front: FrontEndParts::Dense { inputs, table },
         squash: shape.squash,
         circuit: shape.circuit().clone(),
         parameters: shape.angles_rad(theta),

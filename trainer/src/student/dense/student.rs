@@ -6,7 +6,7 @@ use std::ops::Range;
 use qdllm_runtime::QUBITS;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::PAPER_ANGLES;
-use qdllm_runtime::fuse::Fused;
+use qdllm_runtime::circuit::fuse::Fused;
 use rand::Rng;
 use rayon::prelude::*;
 

@@ -24,7 +24,7 @@ struct Memory {
     #[cfg(feature = "statevector-i16")]
     i16: qdllm_runtime::ScratchI16,
     #[cfg(feature = "tensor-train")]
-    work: qdllm_runtime::train::Work,
+    work: qdllm_runtime::compiled::tensor_train::Work,
     #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
     compiled: qdllm_runtime::Probabilities,
 }
@@ -37,7 +37,7 @@ fn main() -> ! {
         #[cfg(feature = "statevector-i16")]
         i16: qdllm_runtime::ScratchI16::new(),
         #[cfg(feature = "tensor-train")]
-        work: qdllm_runtime::train::Work::new(),
+        work: qdllm_runtime::compiled::tensor_train::Work::new(),
         #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
         compiled: qdllm_runtime::Probabilities::new(),
     };
@@ -56,7 +56,7 @@ fn main() -> ! {
                 .run("polynomial", || model.classify_by_polynomial(SENTENCE, &mut MEMORY.compiled));
             #[cfg(feature = "tensor-train")]
             bench.run("tensor-train", || {
-                model.classify_by_train(SENTENCE, &mut MEMORY.work, &mut MEMORY.compiled)
+                model.classify_by_tensor_train(SENTENCE, &mut MEMORY.work, &mut MEMORY.compiled)
             });
             let _ = &model;
             exit(0)

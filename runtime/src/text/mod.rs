@@ -1,0 +1,6 @@
+//! A text to features: words, n-grams, their rows in the vocabulary, pooled.
+
+pub mod ngram;
+pub mod pool;
+pub mod token;
+pub mod vocabulary;

@@ -1,0 +1,383 @@
+//! Words to n-grams: the rules (1, and 2 where marked), which of them count, and how a model file says so.
+//!
+//! - With prefixes, a word of five or more counted characters also gives its first four and `*`;
+//!   with bigrams, each word also gives the pair with the word before it;
+//!   with trigrams (2), each word also gives the triple with the two words before it;
+//!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
+
+use super::token::{Words, feed};
+use trigrams::Trigrams;
+
+/// Which n-grams a text gives besides its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "(u8, bool)", try_from = "(u8, bool)")]
+pub struct GramKinds {
+    /// Pairs of neighbouring words.
+    pub bigrams: bool,
+    /// First four characters of longer words.
+    pub prefixes: bool,
+    /// Triples of neighbouring words.
+    #[cfg(feature = "neighbours")]
+    pub trigrams: bool,
+    /// Pairs and triples that reach over the text's ends.
+    #[cfg(feature = "neighbours")]
+    pub edges: bool,
+}
+
+#[cfg(feature = "neighbours")]
+impl GramKinds {
+    /// The oldest token rules that know these kinds.
+    pub const fn token_rules(self) -> u8 {
+        if self.trigrams || self.edges { 2 } else { 1 }
+    }
+
+    /// The kinds of neighbours as a model file has them: 1 pairs, 2 triples, 4 edges.
+    pub(crate) const fn neighbours(self) -> u8 {
+        self.bigrams as u8 | (self.trigrams as u8) << 1 | (self.edges as u8) << 2
+    }
+
+    /// The token rules of a file that states `rules`; its bits are checked against them with the model.
+    pub(crate) const fn rules(rules: u8, _neighbours: u8) -> u8 {
+        rules
+    }
+
+    /// From those bits, if there are no others.
+    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+        if neighbours > 7 {
+            return None;
+        }
+        let [bigrams, trigrams, edges] =
+            [neighbours & 1 != 0, neighbours & 2 != 0, neighbours & 4 != 0];
+        Some(Self { bigrams, prefixes, trigrams, edges })
+    }
+}
+
+#[cfg(not(feature = "neighbours"))]
+impl GramKinds {
+    const fn neighbours(self) -> u8 {
+        self.bigrams as u8
+    }
+
+    /// The token rules of a file that states `rules`: bits of later rules make them later ones, which are
+    /// refused, so that no n-gram that the file counts on is left out in silence.
+    pub(crate) const fn rules(rules: u8, neighbours: u8) -> u8 {
+        rules | neighbours & !1
+    }
+
+    /// From the bit of pairs; the others are of later rules.
+    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+        Some(Self { bigrams: neighbours & 1 != 0, prefixes })
+    }
+}
+
+impl From<GramKinds> for (u8, bool) {
+    fn from(kinds: GramKinds) -> Self {
+        (kinds.neighbours(), kinds.prefixes)
+    }
+}
+
+impl TryFrom<(u8, bool)> for GramKinds {
+    type Error = crate::error::Error;
+
+    fn try_from((neighbours, prefixes): (u8, bool)) -> Result<Self, Self::Error> {
+        Self::from_bits(neighbours, prefixes).ok_or(Self::Error::BadMeta)
+    }
+}
+
+/// One n-gram of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gram {
+    /// FNV-1a of the folded n-gram.
+    pub hash: u32,
+    /// First byte in the text.
+    pub start: usize,
+    /// One past the last byte in the text.
+    pub end: usize,
+}
+
+/// Iterator over the n-grams of a text: each word, then its prefix, then the bigram and the trigram that it ends.
+#[derive(Clone, Debug)]
+pub struct Grams<'t> {
+    words: Words<'t>,
+    kinds: GramKinds,
+    /// The previous word's hash state and first byte.
+    previous: Option<(u32, usize)>,
+    /// What is still to be given of the word last read: prefix, bigram.
+    pending: [Option<Gram>; 2],
+    trigrams: Trigrams,
+}
+
+/// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
+pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
+    let previous = trigrams::before(kinds);
+    Grams {
+        words: Words::new(text),
+        kinds,
+        previous,
+        pending: [None; 2],
+        trigrams: Trigrams::default(),
+    }
+}
+
+impl Iterator for Grams<'_> {
+    type Item = Gram;
+
+    fn next(&mut self) -> Option<Gram> {
+        if let Some(gram) = self.pending() {
+            return Some(gram);
+        }
+        let at = self.words.at;
+        let after = self.previous.map(|(hash, _)| feed(hash, b' '));
+        let Some((start, hash)) = self.words.word(after) else {
+            return self.end(after);
+        };
+        let word = Gram { hash: hash.alone, start, end: self.words.at };
+        if self.kinds.prefixes {
+            self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
+        }
+        self.triple(at, hash.pair, start);
+        if self.kinds.bigrams
+            && let (Some(hash), Some((_, first))) = (hash.pair, self.previous)
+        {
+            self.pending[1] = Some(Gram { hash, start: trigrams::start(first, start), ..word });
+        }
+        self.previous = Some((word.hash, word.start));
+        Some(word)
+    }
+}
+
+impl Grams<'_> {
+    fn pending(&mut self) -> Option<Gram> {
+        self.pending[0]
+            .take()
+            .or_else(|| self.pending[1].take())
+            .or_else(|| self.trigrams_pending())
+    }
+}
+
+/// Triples of words, and what reaches over a text's ends (token rules 2).
+#[cfg(feature = "neighbours")]
+mod trigrams {
+    use super::super::token::BASIS;
+    use super::{Gram, GramKinds, Grams, feed};
+
+    /// Where the empty word before a text begins.
+    const NOWHERE: usize = usize::MAX;
+
+    /// The hash state and first byte of the empty word before a text.
+    pub(super) const fn before(kinds: GramKinds) -> Option<(u32, usize)> {
+        if kinds.edges { Some((BASIS, NOWHERE)) } else { None }
+    }
+
+    /// Where a pair begins, by the first bytes of its words: an empty word before has no byte.
+    pub(super) fn start(first: usize, second: usize) -> usize {
+        first.min(second)
+    }
+
+    /// What triples need: the pair that the previous word ends, and a triple still to be given.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub(super) struct Trigrams {
+        pair: Option<(u32, usize)>,
+        pending: Option<Gram>,
+    }
+
+    impl Grams<'_> {
+        /// Puts down the triple that the word at `at` ends, and the pair for the next one. The word is read once more, after
+        /// the pair before it.
+        pub(super) fn triple(&mut self, at: usize, pair: Option<u32>, start: usize) {
+            if !self.kinds.trigrams {
+                return;
+            }
+            if let Some((before, first)) = self.trigrams.pair {
+                let end = core::mem::replace(&mut self.words.at, at);
+                let again =
+                    self.words.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
+                self.trigrams.pending = again.map(|hash| Gram { hash, start: first, end });
+                self.words.at = end;
+            }
+            self.trigrams.pair =
+                pair.zip(self.previous).map(|(hash, (_, first))| (hash, self::start(first, start)));
+        }
+
+        /// Puts down what the empty word after the last one ends, once, and gives the first of it.
+        pub(super) fn end(&mut self, after: Option<u32>) -> Option<Gram> {
+            if let Some((_, start @ 0..NOWHERE)) = self.previous.take()
+                && self.kinds.edges
+            {
+                let gram = |(hash, start)| Gram { hash, start, end: self.words.at };
+                let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
+                let trigrams =
+                    self.trigrams.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
+                self.pending[1] = pair;
+                self.trigrams.pending = trigrams;
+            }
+            self.pending()
+        }
+
+        pub(super) fn trigrams_pending(&mut self) -> Option<Gram> {
+            self.trigrams.pending.take()
+        }
+    }
+}
+
+/// Where only token rules 1 are known, nothing reaches farther than a pair.
+#[cfg(not(feature = "neighbours"))]
+mod trigrams {
+    use super::{Gram, GramKinds, Grams};
+
+    /// Nothing is kept.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub(super) struct Trigrams {}
+
+    /// No word stands before a text.
+    pub(super) const fn before(_: GramKinds) -> Option<(u32, usize)> {
+        None
+    }
+
+    /// A pair begins with its first word.
+    pub(super) const fn start(first: usize, _: usize) -> usize {
+        first
+    }
+
+    impl Grams<'_> {
+        pub(super) const fn triple(&self, _: usize, _: Option<u32>, _: usize) {}
+
+        pub(super) const fn end(&self, _: Option<u32>) -> Option<Gram> {
+            None
+        }
+
+        pub(super) const fn trigrams_pending(&self) -> Option<Gram> {
+            let Trigrams {} = self.trigrams;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::fnv1a;
+    use super::*;
+    use proptest::prelude::*;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    const WORDS: GramKinds = GramKinds::from_bits(0, false).unwrap();
+    const PAIRS: GramKinds = GramKinds::from_bits(1, true).unwrap();
+
+    fn words(text: &str) -> Vec<u32> {
+        grams(text, WORDS).map(|g| g.hash).collect()
+    }
+
+    fn hashes(folded: &[&str]) -> Vec<u32> {
+        folded.iter().map(|w| fnv1a(w.as_bytes())).collect()
+    }
+
+    #[test]
+    fn words_are_folded_by_the_rules() {
+        let cases: &[(&str, &[&str])] = &[
+            ("Turn OFF the porch-light", &["turn", "off", "the", "porch", "light"]),
+            ("don't, can’t `quoted'", &["dont", "cant", "quoted"]),
+            ("at 10:30 in room b12 or 2005", &["at", "0", "0", "in", "room", "b0", "or", "0"]),
+            ("see HTTP://a.b/c?d! and www.x.org", &["see", "<url>", "and", "<url>"]),
+            ("@some_one hi @ you", &["<user>", "hi", "you"]),
+            ("so good! why?", &["so", "good", "!", "why", "?"]),
+            (
+                "no!!! what?! huh?? hm... a.b",
+                &["no", "!!", "what", "!!", "huh", "??", "hm", "..", "a", "b"],
+            ),
+            ("Soooo baaad, 1000 coool's", &["soo", "baad", "0", "cools"]),
+            ("ÉCOLE Ωμέγα ПРИВЕТ", &["école", "ωμέγα", "привет"]),
+            ("日本語 😀 naïve", &["日本語", "😀", "naïve"]),
+            (" \t… — ", &[]),
+        ];
+        for (text, folded) in cases {
+            assert_eq!(words(text), hashes(folded), "{text}");
+        }
+    }
+
+    #[test]
+    fn prefixes_and_bigrams_follow_their_word() {
+        let all: Vec<_> = grams("Turn lights UP", PAIRS).collect();
+        let expected = hashes(&["turn", "lights", "ligh*", "turn lights", "up", "lights up"]);
+        assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), expected);
+        assert_eq!((all[5].start, all[5].end), (5, 14));
+        assert_eq!((all[2].start, all[2].end), (5, 11));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_grams_that_lie_in_it(text in any::<std::string::String>()) {
+            let mut end = 0;
+            for gram in grams(&text, WORDS) {
+                prop_assert!(gram.start >= end && gram.end > gram.start);
+                prop_assert!(text.is_char_boundary(gram.start) && text.is_char_boundary(gram.end));
+                end = gram.end;
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "neighbours"))]
+    fn bits_of_later_rules_are_never_taken_for_the_first() {
+        for (rules, neighbours) in
+            (0..=u8::MAX).flat_map(|rules| (0..=u8::MAX).map(move |n| (rules, n)))
+        {
+            let first = rules == 1 && neighbours <= 1;
+            assert_eq!(GramKinds::rules(rules, neighbours) == 1, first, "{rules} {neighbours}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "neighbours")]
+    fn kinds_pass_through_their_bits() {
+        for bits in 0..8 {
+            let kinds = GramKinds::from_bits(bits, true).unwrap();
+            assert_eq!((kinds.neighbours(), kinds.token_rules()), (bits, 1 + u8::from(bits > 1)));
+        }
+        assert_eq!(GramKinds::from_bits(8, true), None);
+    }
+
+    #[cfg(feature = "neighbours")]
+    const ALL: GramKinds = GramKinds::from_bits(7, false).unwrap();
+
+    #[test]
+    #[cfg(feature = "neighbours")]
+    fn triples_and_edges_follow_their_pairs() {
+        let given = |text| -> Vec<_> { grams(text, ALL).collect() };
+        let all = given(" Turn lights UP. ");
+        let folded = [
+            "turn",
+            " turn", // The empty word before makes a pair, and no triple of two empty words.
+            "lights",
+            "turn lights",
+            " turn lights",
+            "up",
+            "lights up",
+            "turn lights up",
+            "up ",
+            "lights up ",
+        ];
+        assert_eq!(all.iter().map(|g| g.hash).collect::<Vec<_>>(), hashes(&folded));
+        assert_eq!((all[1].start, all[1].end), (1, 5));
+        assert_eq!((all[4].start, all[4].end), (1, 12));
+        assert_eq!((all[8].start, all[9].start), (13, 6));
+        let one: Vec<u32> = given("hi").iter().map(|g| g.hash).collect();
+        assert_eq!(one, hashes(&["hi", " hi", "hi ", " hi "]));
+        assert_eq!(given(" ... ").len(), 4, "the word ..");
+        assert!(given("").is_empty() && given(" - ").is_empty());
+    }
+
+    #[cfg(feature = "neighbours")]
+    proptest! {
+        #[test]
+        fn every_text_has_as_many_neighbours_as_words(text in any::<std::string::String>()) {
+            let n = grams(&text, GramKinds::default()).count();
+            // n words, n + 1 pairs, n triples.
+            prop_assert_eq!(grams(&text, ALL).count(), if n == 0 { 0 } else { 3 * n + 1 });
+            for gram in grams(&text, ALL) {
+                prop_assert!(gram.end > gram.start && text.get(gram.start..gram.end).is_some());
+            }
+        }
+    }
+}
