@@ -1,10 +1,10 @@
 //! The console: a typed line in, one line out.
 
 use crate::LINE_BYTES;
-use crate::answer::Answer;
+use crate::counters::Meter;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
-use crate::meter::Meter;
+use crate::line_writer::Answer;
 use crate::run::{App, End};
 use embedded_io::Write;
 use qdllm_link::Fault;
@@ -181,7 +181,7 @@ where
         ("\tstack_bytes=", app.meter.stack_bytes()),
         ("\tcapacity=", app.slots.capacity(app.boot.spare()) as usize),
         ("\tsequence=", active.map_or(0, |found| found.header.sequence as usize)),
-        ("\tfloor=", crate::put::floor(&app.boot) as usize),
+        ("\tfloor=", crate::transfer::floor(&app.boot) as usize),
     ];
     let mut answer = Answer::new(port)
         .text(word)

@@ -2,26 +2,27 @@
 #![no_std]
 #![warn(missing_docs)]
 
-mod about;
-mod answer;
+mod activation;
+mod board_config;
 mod boot;
 mod console;
+mod counters;
 mod engine;
 mod flash;
 mod input;
+mod line_writer;
 mod memory;
-mod meter;
 #[cfg(feature = "_mock")]
 pub mod mock;
 mod protocol;
-mod put;
 mod run;
 #[cfg(feature = "signing")]
 mod signature;
 mod slots;
-mod switch;
+mod transfer;
 
-pub use about::{About, PROBE};
+pub use board_config::{About, PROBE};
+pub use counters::Meter;
 pub use engine::Engine;
 #[cfg(feature = "polynomial")]
 pub use engine::Polynomial;
@@ -29,7 +30,6 @@ pub use engine::Polynomial;
 pub use engine::TensorTrain;
 pub use flash::{Layout, NotWritable, ReadOnly, SlotFlash};
 pub use memory::Memory;
-pub use meter::Meter;
 pub use run::{End, Ended, run};
 
 /// The longest typed line that is accepted, in bytes without its end.

@@ -2,7 +2,7 @@
 
 use crate::input::Buffer;
 use crate::protocol::Table;
-use crate::put::Transfer;
+use crate::transfer::Transfer;
 
 /// The engine's memory, room for one line or frame and for the
 /// probabilities of an answer, and the transfer under way; a board keeps one in

@@ -1,11 +1,11 @@
 //! The protocol: a frame in, a frame out. `firmware/PROTOCOL.md` describes it byte by byte.
 
+use crate::activation;
+use crate::counters::Meter;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
-use crate::meter::Meter;
-use crate::put::{self, Transfer, id};
 use crate::run::{App, End};
-use crate::switch;
+use crate::transfer::{self, Transfer, id};
 use embedded_io::Write;
 use qdllm_link::message::{Class, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
@@ -91,19 +91,19 @@ where
             Request::Slot(slot) => Response::Slot(self.slot(slot.into())?),
             Request::Classify(text) => Response::Class(self.class(text, table)?),
             Request::Begin(model) => {
-                Response::Received(put::begin(slots, boot, transfer, model, *engine)?)
+                Response::Received(transfer::begin(slots, boot, transfer, model, *engine)?)
             }
             Request::Chunk { offset, data } => {
-                Response::Received(put::chunk(slots, transfer, offset, data)?)
+                Response::Received(transfer::chunk(slots, transfer, offset, data)?)
             }
             Request::Finish(model) => {
-                Response::Received(put::finish(slots, boot, transfer, model, *engine)?)
+                Response::Received(transfer::finish(slots, boot, transfer, model, *engine)?)
             }
             Request::Activate(model) => {
-                Response::Switched { reset: switch::activate(slots, boot, model, *engine)? }
+                Response::Switched { reset: activation::activate(slots, boot, model, *engine)? }
             }
             Request::Rollback(model) => {
-                switch::rollback(slots, boot, model, *engine)?;
+                activation::rollback(slots, boot, model, *engine)?;
                 Response::Switched { reset: true }
             }
             Request::Bench { runs } => Response::Bench(self.bench(runs.clamp(1, MAX_RUNS))?),
@@ -124,7 +124,7 @@ where
             static_ram_bytes: self.meter.static_bytes() as u32,
             stack_bytes: self.meter.stack_bytes() as u32,
             key: self.key(),
-            floor: put::floor(&self.boot),
+            floor: transfer::floor(&self.boot),
             // There are two slots and at most 64 classes.
             active: active.map(|found| found.slot as u8),
             model: active.map(|found| id(&found.header)),

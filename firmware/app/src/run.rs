@@ -1,13 +1,13 @@
 //! The loop: starts with a model or without, then answers lines and frames until something ends it.
 
-use crate::about::About;
+use crate::board_config::About;
 use crate::boot::{Boot, boot};
 use crate::console;
+use crate::counters::Meter;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
 use crate::input::Input;
 use crate::memory::Memory;
-use crate::meter::Meter;
 use crate::protocol;
 use crate::slots::Slots;
 use embedded_io::{Read, Write};

@@ -1,6 +1,6 @@
 //! The two model slots as they lie in flash: what is in them, and whether it may be used.
 
-use crate::about::About;
+use crate::board_config::About;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
 use qdllm_link::Fault;

@@ -1,7 +1,7 @@
 //! The firmware's life on an emulated board: serve, reset when another model was chosen, end on request.
 
-use crate::stop::exit;
-use crate::systick::SysTickMeter;
+use crate::exit::exit;
+use crate::instruction_counter::SysTickMeter;
 use cortex_m::peripheral::{SCB, SYST};
 use embedded_io::{Read, Write};
 use qdllm_app::{About, End, Engine, Memory, SlotFlash, run};

@@ -1,25 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-pub mod cmsdk;
+pub mod cmsdk_uart;
 /// Not on a Cortex-M0, which has no such counter.
 #[cfg(all(feature = "app", not(armv6m)))]
-pub mod cycles;
-#[cfg(feature = "app")]
-pub mod device;
+pub mod cycle_counter;
 #[cfg(feature = "app")]
 pub mod emulated;
+pub mod exit;
+pub mod instruction_counter;
 #[cfg(feature = "app")]
-pub mod kept;
-#[cfg(feature = "app")]
-pub mod mapped;
+pub mod mapped_flash;
 pub mod memory;
-#[cfg(feature = "app")]
-pub mod nor;
 #[cfg(feature = "nrf")]
-pub mod nrf;
-pub mod pl011;
+pub mod nrf52;
+pub mod pl011_uart;
+#[cfg(feature = "app")]
+pub mod ram_flash;
 mod register;
+#[cfg(feature = "app")]
+pub mod semihosting_flash;
+#[cfg(feature = "app")]
+pub mod serve;
 mod sleep;
-pub mod stop;
-pub mod systick;

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-mod mirror;
+mod flash;
 
 use core::panic::PanicInfo;
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
@@ -12,7 +12,7 @@ use esp_hal::time::Instant;
 use esp_hal::uart::{Config, Uart};
 use esp_hal::{Blocking, Config as ChipConfig, main};
 use esp_storage::FlashStorage;
-use mirror::SLOT_BYTES;
+use flash::SLOT_BYTES;
 use qdllm_app::{About, End, Layout, Memory, Meter, run};
 
 esp_bootloader_esp_idf::esp_app_desc!();
@@ -30,7 +30,7 @@ fn main() -> ! {
     // 115200 baud, 8 data bits, no parity, one stop bit.
     let Ok(uart) = Uart::new(chip.UART0, Config::default()) else { software_reset() };
     let mut port = Port(uart.with_rx(chip.GPIO20).with_tx(chip.GPIO21));
-    let Some((mut flash, memory)) = mirror::take(FlashStorage::new(chip.FLASH)) else {
+    let Some((mut flash, memory)) = flash::take(FlashStorage::new(chip.FLASH)) else {
         software_reset()
     };
     let mut meter = TimerMeter(Instant::now());
@@ -85,7 +85,7 @@ impl Meter for TimerMeter {
     }
 
     fn static_bytes(&self) -> usize {
-        size_of::<Memory<qdllm_runtime::ScratchI16>>() + mirror::BYTES
+        size_of::<Memory<qdllm_runtime::ScratchI16>>() + flash::BYTES
     }
 }
 

@@ -6,14 +6,14 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{About, Memory};
 use qdllm_chips::emulated;
-use qdllm_chips::kept::KeptNor;
-use qdllm_chips::nor::RamNor;
-use qdllm_chips::pl011::clock;
-use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::pl011_uart::clock;
+use qdllm_chips::ram_flash::RamNor;
+use qdllm_chips::semihosting_flash::KeptNor;
 use qdllm_runtime::ScratchI16;
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::pl011::Uart<0x4000_c000, 5>;
+type Uart = qdllm_chips::pl011_uart::Uart<0x4000_c000, 5>;
 
 /// The register that lets the clocks of the UARTs run, and the bit of the first.
 const CLOCK_GATES: usize = 0x400f_e104;
@@ -24,7 +24,7 @@ const FIRST_UART: u32 = 1;
 fn main() -> ! {
     static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
     let Some(peripherals) = cortex_m::Peripherals::take() else {
-        stop::exit(EXIT_NO_PERIPHERALS);
+        exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
     let flash = KeptNor::open(unsafe { RamNor::take() });
@@ -35,11 +35,11 @@ fn main() -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop::panicked(&mut Uart::start(), info)
+    exit::panicked(&mut Uart::start(), info)
 }
 
 #[allow(unsafe_code)]
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    stop::faulted(&mut Uart::start())
+    exit::faulted(&mut Uart::start())
 }

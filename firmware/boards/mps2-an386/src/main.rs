@@ -6,19 +6,19 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{About, Memory};
 use qdllm_chips::emulated;
-use qdllm_chips::nor::RamNor;
-use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::ram_flash::RamNor;
 use qdllm_runtime::Scratch;
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000, 0>;
+type Uart = qdllm_chips::cmsdk_uart::Uart<0x4000_4000, 0>;
 
 #[allow(unsafe_code)]
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
     let Some(peripherals) = cortex_m::Peripherals::take() else {
-        stop::exit(EXIT_NO_PERIPHERALS);
+        exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
     let flash = unsafe { RamNor::take() };
@@ -28,11 +28,11 @@ fn main() -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop::panicked(&mut Uart::start(), info)
+    exit::panicked(&mut Uart::start(), info)
 }
 
 #[allow(unsafe_code)]
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    stop::faulted(&mut Uart::start())
+    exit::faulted(&mut Uart::start())
 }

@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use qdllm_app::{Layout, Memory};
-use qdllm_chips::nrf;
+use qdllm_chips::nrf52;
 use qdllm_runtime::Scratch;
 
 /// Where the slots lie, as in memory.x.
@@ -20,7 +20,7 @@ const PINS: [u8; 2] = [8, 6];
 fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
     let slots = Layout::pair(SLOTS, SLOT_BYTES);
-    nrf::serve("nrf52840-dk", slots, PINS, MEMORY)
+    nrf52::serve("nrf52840-dk", slots, PINS, MEMORY)
 }
 
 #[panic_handler]

@@ -3,22 +3,22 @@
 #![no_main]
 
 mod flash;
-mod port;
+mod uart;
 
 use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use flash::{SECTOR_BYTES, START, Slots};
-use port::{AHEAD_BYTES, Port};
 use qdllm_app::{About, Layout, Memory};
-use qdllm_chips::cycles::CycleMeter;
-use qdllm_chips::device;
-use qdllm_chips::mapped::Mapped;
+use qdllm_chips::cycle_counter::CycleMeter;
+use qdllm_chips::mapped_flash::Mapped;
+use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 use stm32f4xx_hal::pac;
 use stm32f4xx_hal::prelude::*;
 use stm32f4xx_hal::rcc::{self, Enable};
 use stm32f4xx_hal::serial::{Config, Serial};
+use uart::{AHEAD_BYTES, Port};
 
 /// The core's clock.
 const CORE_MHZ: u32 = 168;
@@ -42,7 +42,7 @@ fn main() -> ! {
     let flash = unsafe { Mapped::new(Slots::new(chip.FLASH), START) };
     let about =
         About::new("nucleo-f446", Layout::pair(0, SECTOR_BYTES)).with_ahead_bytes(AHEAD_BYTES);
-    device::serve(&about, Port::new(serial, chip.DMA1), flash, meter, MEMORY)
+    serve::serve(&about, Port::new(serial, chip.DMA1), flash, meter, MEMORY)
 }
 
 #[panic_handler]

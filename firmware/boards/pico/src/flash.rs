@@ -1,6 +1,6 @@
 //! The Pico's flash as `embedded-storage` sees it: sectors of 4096 bytes, any byte once.
 
-use crate::hardware;
+use crate::boot_rom;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
@@ -32,13 +32,13 @@ impl ReadNorFlash for Slots {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         check_read(self, offset, bytes.len())?;
-        let found = hardware::slots(offset as usize, bytes.len());
+        let found = boot_rom::slots(offset as usize, bytes.len());
         bytes.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 
     fn capacity(&self) -> usize {
-        hardware::slots_bytes()
+        boot_rom::slots_bytes()
     }
 }
 
@@ -50,7 +50,7 @@ impl NorFlash for Slots {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         check_erase(self, from, to)?;
         for sector in (from..to).step_by(SECTOR_BYTES) {
-            hardware::erase_sector(sector);
+            boot_rom::erase_sector(sector);
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl NorFlash for Slots {
             let mut page = [0xff; PAGE_BYTES];
             page.iter_mut().skip(into).zip(part).for_each(|(to, from)| *to = *from);
             // Offsets fit 32 bits: they were checked against the region's length.
-            hardware::program_page((at - into) as u32, &page);
+            boot_rom::program_page((at - into) as u32, &page);
             at += part.len();
             rest = left;
         }
@@ -75,6 +75,6 @@ impl NorFlash for Slots {
 
 impl<'m> SlotFlash<'m> for Slots {
     fn map(&self, offset: u32, length: usize) -> &'m [u8] {
-        hardware::slots(offset as usize, length)
+        boot_rom::slots(offset as usize, length)
     }
 }

@@ -2,20 +2,20 @@
 #![no_std]
 #![no_main]
 
+mod boot_rom;
 mod flash;
-mod hardware;
-mod meter;
-mod ports;
+mod serial;
+mod timer;
 
 use core::panic::PanicInfo;
 use flash::Slots;
 use fugit::RateExtU32;
-use meter::TimerMeter;
-use ports::Ports;
 use qdllm_app::{About, End, Memory, run};
 use qdllm_runtime::ScratchI16;
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp2040_hal::{Clock, Sio, Timer, Watchdog, clocks, entry, gpio, pac, usb};
+use serial::Ports;
+use timer::TimerMeter;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDeviceBuilder, UsbVidPid};
 use usbd_serial::{SerialPort, USB_CLASS_CDC};

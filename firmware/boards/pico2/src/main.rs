@@ -9,9 +9,9 @@ use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
 use embassy_rp::{bind_interrupts, clocks, config, peripherals};
 use qdllm_app::{About, Layout, Memory};
-use qdllm_chips::cycles::CycleMeter;
-use qdllm_chips::device;
-use qdllm_chips::mapped::Mapped;
+use qdllm_chips::cycle_counter::CycleMeter;
+use qdllm_chips::mapped_flash::Mapped;
+use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 
 /// Where flash is mapped, and its length.
@@ -52,7 +52,7 @@ fn main() -> ! {
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
     let flash = unsafe { Mapped::new(flash, FLASH_START) };
     let about = About::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
-    device::serve(&about, port, flash, meter, MEMORY)
+    serve::serve(&about, port, flash, meter, MEMORY)
 }
 
 #[panic_handler]

@@ -6,16 +6,16 @@
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embedded_io::Write;
+use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS, exit};
+use qdllm_chips::instruction_counter::SysTickMeter;
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
-use qdllm_chips::stop::{self, EXIT_NO_PERIPHERALS, exit};
-use qdllm_chips::systick::SysTickMeter;
 use qdllm_runtime::{Error, Model, Prediction};
 
 /// The sentence: twelve words.
 const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::cmsdk::Uart<0x4000_4000, 0>;
+type Uart = qdllm_chips::cmsdk_uart::Uart<0x4000_4000, 0>;
 
 /// All memory that the back ends write beside the stack.
 struct Memory {
@@ -108,11 +108,11 @@ impl Bench {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop::panicked(&mut Uart::start(), info)
+    exit::panicked(&mut Uart::start(), info)
 }
 
 #[allow(unsafe_code)]
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    stop::faulted(&mut Uart::start())
+    exit::faulted(&mut Uart::start())
 }

@@ -1,7 +1,7 @@
 //! A [`RamNor`] that an emulator's host keeps in a file, for boards whose memory it cannot keep itself.
 #![allow(unsafe_code)]
 
-use crate::nor::RamNor;
+use crate::ram_flash::RamNor;
 use cortex_m_semihosting::syscall1;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use qdllm_app::{Layout, SlotFlash};

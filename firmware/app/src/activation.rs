@@ -3,8 +3,8 @@
 use crate::boot::Boot;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
-use crate::put::{acceptable, floor, id, in_use, is_newer};
 use crate::slots::{Found, Slots};
+use crate::transfer::{acceptable, floor, id, in_use, is_newer};
 use qdllm_link::Fault;
 use qdllm_link::message::ModelId;
 use qdllm_link::slot::Mark;

@@ -3,9 +3,9 @@
 //! Which chip it is, the board's own dependency on the HAL crate says.
 #![allow(unsafe_code)]
 
-use crate::cycles::CycleMeter;
-use crate::device;
-use crate::mapped::Mapped;
+use crate::cycle_counter::CycleMeter;
+use crate::mapped_flash::Mapped;
+use crate::serve;
 use cortex_m::peripheral::SCB;
 use embassy_futures::block_on;
 use embassy_nrf::buffered_uarte::{self, BufferedUarte, InterruptHandler};
@@ -67,7 +67,7 @@ pub fn serve<E: Engine>(
     // SAFETY: the chip maps its flash from address 0 on, and the peripheral exists once.
     let flash = unsafe { Mapped::new(Nvmc::new(chip.NVMC), 0) };
     let about = About::new(name, slots).with_ahead_bytes(RECEIVE_BYTES as u16);
-    device::serve(&about, port, flash, meter, memory)
+    serve::serve(&about, port, flash, meter, memory)
 }
 
 impl ErrorType for Port {
