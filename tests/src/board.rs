@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
-use qdllm_app::{About, End, Layout, Memory, Meter, run};
+use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
 use qdllm_runtime::Scratch;
 use std::io;
@@ -41,7 +41,7 @@ impl Write for Connection {
 /// Counters that always say the same.
 pub struct Steady;
 
-impl Meter for Steady {
+impl Counters for Steady {
     fn start(&mut self) {}
 
     fn instructions(&mut self) -> u64 {
@@ -77,7 +77,7 @@ pub fn provision<const W: usize, const E: usize>(flash: &mut MockFlash<'_, W, E>
 ///
 /// # Panics
 /// When there is no loopback.
-pub fn start(model: Option<Vec<u8>>, about: fn(About) -> About) -> SocketAddr {
+pub fn start(model: Option<Vec<u8>>, about: fn(BoardConfig) -> BoardConfig) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -90,7 +90,7 @@ pub fn start(model: Option<Vec<u8>>, about: fn(About) -> About) -> SocketAddr {
 /// A board that serves one port after the other until there are no more.
 fn serve<P: Read + Write>(
     model: Option<Vec<u8>>,
-    about: fn(About) -> About,
+    about: fn(BoardConfig) -> BoardConfig,
     ports: impl Iterator<Item = P>,
 ) {
     let views = Bump::new();
@@ -98,7 +98,7 @@ fn serve<P: Read + Write>(
     if let Some(model) = model {
         provision(&mut flash, &model);
     }
-    let about = about(About::new("host", Layout::pair(0, SLOT_BYTES)));
+    let about = about(BoardConfig::new("host", Layout::pair(0, SLOT_BYTES)));
     let mut memory = Memory::new(Scratch::new());
     for mut port in ports {
         loop {
@@ -174,7 +174,7 @@ pub fn line() -> (serialport::TTYPort, String) {
 pub fn start_serial(model: Vec<u8>, bytes: usize) -> String {
     let (tty, name) = line();
     std::thread::spawn(move || {
-        let about: fn(About) -> About = |about| about.with_ahead_bytes(2048);
+        let about: fn(BoardConfig) -> BoardConfig = |about| about.with_ahead_bytes(2048);
         serve(Some(model), about, std::iter::once(Line { tty, left: bytes }));
     });
     name

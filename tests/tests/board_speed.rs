@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use embedded_io::{ErrorType, Read, Write};
 use embedded_storage::nor_flash::{self, NorFlash, ReadNorFlash};
 use qdllm_app::mock::{MockError, MockFlash};
-use qdllm_app::{About, End, Layout, Memory, SlotFlash, run};
+use qdllm_app::{BoardConfig, End, Layout, Memory, SlotFlash, run};
 use qdllm_link::message::Request;
 use qdllm_runtime::Scratch;
 use qdllm_tests::board::{Steady, long_model, provision};
@@ -183,7 +183,7 @@ fn measure<const E: usize>(chip: Chip, file: &[u8]) -> (f64, usize) {
             free: 0,
             log: Vec::new(),
         };
-        let about = About::new(chip.name, Layout::pair(0, SLOT_BYTES as u32))
+        let about = BoardConfig::new(chip.name, Layout::pair(0, SLOT_BYTES as u32))
             .with_ahead_bytes(chip.ahead_bytes);
         let mut memory = Memory::new(Scratch::new());
         let Ok(ended) = run(&mut line, &mut flash, &mut Steady, &mut memory, &about);

@@ -8,7 +8,7 @@ pub const PROBE: &str = "turn on the light in the kitchen";
 
 /// A board's name, slots and limits.
 #[derive(Clone, Copy, Debug)]
-pub struct About {
+pub struct BoardConfig {
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
     pub(crate) ahead_bytes: u16,
@@ -18,7 +18,7 @@ pub struct About {
     pub(crate) key: Option<[u8; 32]>,
 }
 
-impl About {
+impl BoardConfig {
     /// A board of this name, with its slots.
     pub const fn new(name: &'static str, layout: Layout) -> Self {
         Self {

@@ -93,7 +93,7 @@ where
         return Err(Fault::SlotRejected);
     }
     let tried = slots.usable(slot, engine).map(|found| found.model);
-    if let Err(fault) = tried.and_then(|model| probe(&model, slots.about.probe, engine)) {
+    if let Err(fault) = tried.and_then(|model| probe(&model, slots.config.probe, engine)) {
         slots.mark(slot, Mark::Rejected)?;
         return Err(fault);
     }
@@ -114,7 +114,7 @@ where
         let at = slots.offset(slot).ok()?;
         let header = Header::decode(slots.flash.map(at, qdllm_link::slot::HEADER_BYTES)).ok()?;
         let found = slots.found(slot, header, Marks::default(), engine).ok()?;
-        probe(&found.model, slots.about.probe, engine).is_ok().then_some(found)
+        probe(&found.model, slots.config.probe, engine).is_ok().then_some(found)
     })
 }
 

@@ -1,10 +1,10 @@
 //! The console: a typed line in, one line out.
 
 use crate::LINE_BYTES;
-use crate::counters::Meter;
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
-use crate::line_writer::Answer;
+use crate::line_writer::LineWriter;
 use crate::run::{App, End};
 use embedded_io::Write;
 use qdllm_link::Fault;
@@ -21,7 +21,7 @@ const HELP: &str = "help\ttype a sentence to classify it, or a command: \
 impl<'m, F, M, E> App<'_, 'm, F, M, E>
 where
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     /// The model in use.
@@ -39,19 +39,19 @@ where
         text: &str,
     ) -> Result<(Model<'m>, Prediction<'_>, Cost), Fault> {
         let model = self.model()?;
-        self.meter.start();
+        self.counters.start();
         let prediction = self.engine.classify(&model, text);
         let cost = Cost {
-            instructions: self.meter.instructions(),
-            cycles: self.meter.cycles(),
-            microseconds: self.meter.microseconds(),
+            instructions: self.counters.instructions(),
+            cycles: self.counters.cycles(),
+            microseconds: self.counters.microseconds(),
         };
         Ok((model, prediction?, cost))
     }
 
     /// What one classification of the built-in sentence takes, on average.
     pub(crate) fn bench(&mut self, runs: u16) -> Result<Cost, Fault> {
-        let text = self.slots.about.probe;
+        let text = self.slots.config.probe;
         let mut sum = Cost::default();
         for _ in 0..runs {
             let (.., cost) = self.classify(text)?;
@@ -77,7 +77,7 @@ pub(crate) fn ready<'m, P, F, M, E>(
 where
     P: Write,
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     match app.model() {
@@ -96,14 +96,14 @@ pub(crate) fn answer<'m, P, F, M, E>(
 where
     P: Write,
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     match line {
         ":quit" => return Ok(Some(End::Quit)),
         ":info" => info("info", app, port)?,
         // Who needs help does not know the colon yet.
-        ":help" | "help" | "?" => Answer::new(port).text(HELP).end()?,
+        ":help" | "help" | "?" => LineWriter::new(port).text(HELP).end()?,
         ":model" => match app.model() {
             Ok(model) => describe(&model, port)?,
             Err(fault) => refuse(fault, port)?,
@@ -125,7 +125,7 @@ where
 /// # Errors
 /// Those of the port.
 pub(crate) fn refuse<P: Write>(fault: Fault, port: &mut P) -> Result<(), P::Error> {
-    let answer = Answer::new(port).text("!").number(fault.number().into()).text("\t");
+    let answer = LineWriter::new(port).text("!").number(fault.number().into()).text("\t");
     match fault {
         Fault::LineTooLong => answer.text("line longer than ").number(LINE_BYTES as u64),
         other => answer.shown(other),
@@ -140,7 +140,7 @@ fn class<P: Write>(
     cost: Cost,
     port: &mut P,
 ) -> Result<(), P::Error> {
-    let mut answer = Answer::new(port)
+    let mut answer = LineWriter::new(port)
         .name(model.label(prediction.class()))
         .text("\t")
         .probability(prediction.probability())
@@ -168,7 +168,7 @@ fn info<'m, P, F, M, E>(
 where
     P: Write,
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     let model = app.model().ok();
@@ -177,18 +177,18 @@ where
         ("\tclasses=", model.map_or(0, |model| model.classes())),
         ("\tmodel_bytes=", model.map_or(0, |model| model.len_bytes())),
         ("\tclassifier_ram_bytes=", size_of::<E>()),
-        ("\tstatic_ram_bytes=", app.meter.static_bytes()),
-        ("\tstack_bytes=", app.meter.stack_bytes()),
+        ("\tstatic_ram_bytes=", app.counters.static_bytes()),
+        ("\tstack_bytes=", app.counters.stack_bytes()),
         ("\tcapacity=", app.slots.capacity(app.boot.spare()) as usize),
         ("\tsequence=", active.map_or(0, |found| found.header.sequence as usize)),
         ("\tfloor=", crate::transfer::floor(&app.boot) as usize),
     ];
-    let mut answer = Answer::new(port)
+    let mut answer = LineWriter::new(port)
         .text(word)
         .text("\tversion=")
         .text(env!("CARGO_PKG_VERSION"))
         .text("\tboard=")
-        .text(app.slots.about.name)
+        .text(app.slots.config.name)
         .text("\tengine=")
         .text(E::NAME);
     for (name, value) in fields {
@@ -208,7 +208,7 @@ where
 /// The model in use and its classes.
 fn describe<P: Write>(model: &Model<'_>, port: &mut P) -> Result<(), P::Error> {
     let checksum = model.container().bytes().last_chunk().copied().unwrap_or_default();
-    let mut answer = Answer::new(port)
+    let mut answer = LineWriter::new(port)
         .text("model\tbytes=")
         .number(model.len_bytes() as u64)
         .text("\tchecksum=")
@@ -225,7 +225,7 @@ fn describe<P: Write>(model: &Model<'_>, port: &mut P) -> Result<(), P::Error> {
 
 /// What one classification takes; only what the board can count.
 fn bench<P: Write>(cost: Cost, port: &mut P) -> Result<(), P::Error> {
-    let mut answer = Answer::new(port).text("bench\truns=").number(BENCH_RUNS.into());
+    let mut answer = LineWriter::new(port).text("bench\truns=").number(BENCH_RUNS.into());
     for (name, value) in [
         ("\tinstructions=", cost.instructions),
         ("\tcycles=", cost.cycles),

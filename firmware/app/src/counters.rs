@@ -1,7 +1,7 @@
 //! What a board can measure about the classifier that runs on it.
 
 /// A board's counters and its view of memory. What a board cannot count stays 0.
-pub trait Meter {
+pub trait Counters {
     /// Starts counting from zero.
     fn start(&mut self);
 

@@ -21,8 +21,8 @@ mod signature;
 mod slots;
 mod transfer;
 
-pub use board_config::{About, PROBE};
-pub use counters::Meter;
+pub use board_config::{BoardConfig, PROBE};
+pub use counters::Counters;
 pub use engine::Engine;
 #[cfg(feature = "polynomial")]
 pub use engine::Polynomial;

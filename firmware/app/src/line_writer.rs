@@ -7,12 +7,12 @@ use embedded_io::Write;
 const DIGITS: usize = 20;
 
 /// One answer line on its way out; remembers the first error of the port.
-pub(crate) struct Answer<'p, P: Write> {
+pub(crate) struct LineWriter<'p, P: Write> {
     port: &'p mut P,
     done: Result<(), P::Error>,
 }
 
-impl<'p, P: Write> Answer<'p, P> {
+impl<'p, P: Write> LineWriter<'p, P> {
     /// An empty answer on `port`.
     pub(crate) fn new(port: &'p mut P) -> Self {
         Self { port, done: Ok(()) }
@@ -106,7 +106,7 @@ fn millionths(value: f32) -> u64 {
     (mantissa * 1_000_000 + half).checked_shr(shift).unwrap_or(0)
 }
 
-impl<P: Write> fmt::Write for Answer<'_, P> {
+impl<P: Write> fmt::Write for LineWriter<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.raw(text.as_bytes());
         Ok(())
@@ -120,9 +120,9 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    fn written(write: impl FnOnce(Answer<'_, Vec<u8>>) -> Answer<'_, Vec<u8>>) -> String {
+    fn written(write: impl FnOnce(LineWriter<'_, Vec<u8>>) -> LineWriter<'_, Vec<u8>>) -> String {
         let mut port = Vec::new();
-        write(Answer::new(&mut port)).end().unwrap_or_default();
+        write(LineWriter::new(&mut port)).end().unwrap_or_default();
         String::from_utf8(port).unwrap_or_default()
     }
 

@@ -1,7 +1,7 @@
 //! The protocol: a frame in, a frame out. `firmware/PROTOCOL.md` describes it byte by byte.
 
 use crate::activation;
-use crate::counters::Meter;
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
 use crate::run::{App, End};
@@ -29,7 +29,7 @@ pub(crate) fn answer<'m, P, F, M, E>(
 where
     P: Write,
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     let (number, response) = match frame::open(buffer.get(..length).unwrap_or_default()) {
@@ -75,7 +75,7 @@ fn send<P: Write>(
 impl<'m, F, M, E> App<'_, 'm, F, M, E>
 where
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     /// Does what a request asks.
@@ -111,18 +111,18 @@ where
     }
 
     fn info(&self) -> Info<'static> {
-        let about = self.slots.about;
+        let config = self.slots.config;
         let active = self.boot.active.as_ref();
         Info {
             firmware: env!("CARGO_PKG_VERSION"),
-            board: about.name,
+            board: config.name,
             engine: E::NAME,
             capacity: self.slots.capacity(self.boot.spare()),
-            ahead_bytes: about.ahead_bytes,
-            max_classes: about.max_classes,
+            ahead_bytes: config.ahead_bytes,
+            max_classes: config.max_classes,
             engine_ram_bytes: size_of::<E>() as u32,
-            static_ram_bytes: self.meter.static_bytes() as u32,
-            stack_bytes: self.meter.stack_bytes() as u32,
+            static_ram_bytes: self.counters.static_bytes() as u32,
+            stack_bytes: self.counters.stack_bytes() as u32,
             key: self.key(),
             floor: transfer::floor(&self.boot),
             // There are two slots and at most 64 classes.
@@ -136,7 +136,7 @@ where
     /// The first bytes of the key that models must be signed for.
     #[cfg(feature = "signing")]
     fn key(&self) -> Option<[u8; 8]> {
-        self.slots.about.key.and_then(|key| key.first_chunk().copied())
+        self.slots.config.key.and_then(|key| key.first_chunk().copied())
     }
 
     /// Nothing must be signed.

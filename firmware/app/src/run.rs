@@ -1,9 +1,9 @@
 //! The loop: starts with a model or without, then answers lines and frames until something ends it.
 
-use crate::board_config::About;
+use crate::board_config::BoardConfig;
 use crate::boot::{Boot, boot};
 use crate::console;
-use crate::counters::Meter;
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
 use crate::input::Input;
@@ -37,7 +37,7 @@ pub enum End {
 pub(crate) struct App<'f, 'm, F, M, E> {
     pub(crate) slots: Slots<'f, F>,
     pub(crate) boot: Boot<'m>,
-    pub(crate) meter: &'f mut M,
+    pub(crate) counters: &'f mut M,
     pub(crate) engine: &'f mut E,
 }
 
@@ -49,21 +49,21 @@ pub(crate) struct App<'f, 'm, F, M, E> {
 pub fn run<'m, P, F, M, E>(
     port: &mut P,
     flash: &mut F,
-    meter: &mut M,
+    counters: &mut M,
     memory: &mut Memory<E>,
-    about: &About,
+    config: &BoardConfig,
 ) -> Result<Ended, P::Error>
 where
     P: Read + Write,
     F: SlotFlash<'m>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     let Memory { engine, buffer, transfer, table } = memory;
-    let mut slots = Slots { flash, about };
+    let mut slots = Slots { flash, config };
     let boot = boot(&mut slots, engine);
     let fault = boot.active.is_none().then(|| boot.fault());
-    let mut app = App { slots, boot, meter, engine };
+    let mut app = App { slots, boot, counters, engine };
     console::ready(&app, port)?;
     loop {
         let by = match buffer.read(port)? {

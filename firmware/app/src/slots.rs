@@ -1,6 +1,6 @@
 //! The two model slots as they lie in flash: what is in them, and whether it may be used.
 
-use crate::board_config::About;
+use crate::board_config::BoardConfig;
 use crate::engine::Engine;
 use crate::flash::SlotFlash;
 use qdllm_link::Fault;
@@ -52,7 +52,7 @@ impl Found<'_> {
 /// A flash with its slots.
 pub(crate) struct Slots<'f, F> {
     pub(crate) flash: &'f mut F,
-    pub(crate) about: &'f About,
+    pub(crate) config: &'f BoardConfig,
 }
 
 impl<'f, F> Slots<'f, F> {
@@ -173,7 +173,7 @@ impl<'f, F> Slots<'f, F> {
     where
         F: SlotFlash<'m>,
     {
-        let length = *self.about.layout.lengths.get(slot)?;
+        let length = *self.config.layout.lengths.get(slot)?;
         let region = self.flash.map(self.offset(slot).ok()?, length as usize);
         (region.first_chunk() == Some(&format::MAGIC)).then_some(region)
     }
@@ -183,12 +183,12 @@ impl<'f, F> Slots<'f, F> {
         if model.vocabulary().is_none() {
             return Err(qdllm_runtime::Error::WrongFrontEnd.into());
         }
-        if model.classes() > usize::from(self.about.max_classes) {
+        if model.classes() > usize::from(self.config.max_classes) {
             return Err(Fault::TooManyClasses);
         }
         engine.check(model)?;
         #[cfg(feature = "signing")]
-        if let Some(key) = &self.about.key {
+        if let Some(key) = &self.config.key {
             return crate::signature::check(model, key);
         }
         Ok(Versions::default())
@@ -226,13 +226,13 @@ impl<'f, F> Slots<'f, F> {
 
     /// Bytes of the longest model that fits a slot.
     pub(crate) fn capacity(&self, slot: usize) -> u32 {
-        let length = self.about.layout.lengths.get(slot).copied().unwrap_or(0);
+        let length = self.config.layout.lengths.get(slot).copied().unwrap_or(0);
         length.saturating_sub(HEADER_BYTES as u32)
     }
 
     /// Where a slot begins in the flash.
     pub(crate) fn offset(&self, slot: usize) -> Result<u32, Fault> {
-        match (self.about.layout.offsets.get(slot), self.about.layout.lengths.get(slot)) {
+        match (self.config.layout.offsets.get(slot), self.config.layout.lengths.get(slot)) {
             (Some(&offset), Some(&length)) if length as usize > HEADER_BYTES => Ok(offset),
             _ => Err(Fault::SlotBlank),
         }

@@ -4,7 +4,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic)]
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
-use qdllm_app::{About, End, LINE_BYTES, Layout, Memory, Meter, ReadOnly, run};
+use qdllm_app::{BoardConfig, Counters, End, LINE_BYTES, Layout, Memory, ReadOnly, run};
 use qdllm_link::Fault;
 use qdllm_runtime::{Error, Model, Scratch};
 
@@ -52,7 +52,7 @@ struct Counter {
     started: bool,
 }
 
-impl Meter for Counter {
+impl Counters for Counter {
     fn start(&mut self) {
         self.started = true;
     }
@@ -81,13 +81,13 @@ fn talk_with(
     input: &[u8],
     reads: usize,
 ) -> (Vec<String>, usize, End, Option<Fault>) {
-    let about = About::new("test", Layout::single(region.len() as u32));
+    let config = BoardConfig::new("test", Layout::single(region.len() as u32));
     let mut memory = Memory::new(Scratch::new());
     let mut counter = Counter { started: false };
     let mut port = Port { input, output: Vec::new(), reads };
     let mut errors = 0;
     let ended = loop {
-        match run(&mut port, &mut ReadOnly(region), &mut counter, &mut memory, &about) {
+        match run(&mut port, &mut ReadOnly(region), &mut counter, &mut memory, &config) {
             Ok(ended) => break ended,
             Err(_) => errors += 1,
         }

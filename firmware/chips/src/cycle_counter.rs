@@ -2,15 +2,15 @@
 
 use crate::memory;
 use cortex_m::peripheral::{DCB, DWT};
-use qdllm_app::Meter;
+use qdllm_app::Counters;
 
 /// The counter; it wraps after 2^32 cycles, 25 seconds at the fastest of our clocks.
-pub struct CycleMeter {
+pub struct CycleCounter {
     counter: DWT,
     core_mhz: u32,
 }
 
-impl CycleMeter {
+impl CycleCounter {
     /// Lets the counter of a core at `core_mhz` run.
     pub fn new(mut trace: DCB, mut counter: DWT, core_mhz: u32) -> Self {
         trace.enable_trace();
@@ -19,7 +19,7 @@ impl CycleMeter {
     }
 }
 
-impl Meter for CycleMeter {
+impl Counters for CycleCounter {
     fn start(&mut self) {
         self.counter.set_cycle_count(0);
     }

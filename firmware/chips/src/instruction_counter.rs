@@ -37,20 +37,20 @@ fn SysTick() {
 /// QEMU's `-icount shift=0` lets every instruction take one nanosecond of the emulated clock, so
 /// `SysTick`, at 25 MHz, moves once in 40 instructions. Without that option time is real time and
 /// no count of instructions exists; the calibration then finds no steady ratio and 0 is reported.
-pub struct SysTickMeter {
+pub struct InstructionCounter {
     timer: SYST,
     instructions_per_tick: u32,
 }
 
-impl SysTickMeter {
+impl InstructionCounter {
     /// Starts the timer and calibrates it.
     pub fn new(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(PERIOD - 1);
         timer.enable_interrupt();
-        let mut meter = Self { timer, instructions_per_tick: 0 };
-        meter.instructions_per_tick = meter.calibrate();
-        meter
+        let mut counters = Self { timer, instructions_per_tick: 0 };
+        counters.instructions_per_tick = counters.calibrate();
+        counters
     }
 
     /// Instructions per tick, or 0 when that is no steady whole number.
@@ -80,7 +80,7 @@ impl SysTickMeter {
     }
 }
 
-impl SysTickMeter {
+impl InstructionCounter {
     /// Sets the timer back, its position within a tick too: the same work gives the same count.
     pub fn start(&mut self) {
         self.timer.disable_counter();
@@ -97,7 +97,7 @@ impl SysTickMeter {
 }
 
 #[cfg(feature = "app")]
-impl qdllm_app::Meter for SysTickMeter {
+impl qdllm_app::Counters for InstructionCounter {
     fn start(&mut self) {
         self.start();
     }

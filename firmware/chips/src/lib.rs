@@ -2,11 +2,9 @@
 #![no_std]
 
 pub mod cmsdk_uart;
-/// Not on a Cortex-M0, which has no such counter.
+// A Cortex-M0 has no such counter.
 #[cfg(all(feature = "app", not(armv6m)))]
 pub mod cycle_counter;
-#[cfg(feature = "app")]
-pub mod emulated;
 pub mod exit;
 pub mod instruction_counter;
 #[cfg(feature = "app")]

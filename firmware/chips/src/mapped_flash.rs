@@ -6,12 +6,12 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use qdllm_app::SlotFlash;
 
 /// Flash whose offset 0 the processor sees at an address.
-pub struct Mapped<F> {
+pub struct MappedFlash<F> {
     flash: F,
     address: usize,
 }
 
-impl<F: ReadNorFlash> Mapped<F> {
+impl<F: ReadNorFlash> MappedFlash<F> {
     /// `flash`, which begins at `address`.
     ///
     /// # Safety
@@ -22,11 +22,11 @@ impl<F: ReadNorFlash> Mapped<F> {
     }
 }
 
-impl<F: ErrorType> ErrorType for Mapped<F> {
+impl<F: ErrorType> ErrorType for MappedFlash<F> {
     type Error = F::Error;
 }
 
-impl<F: ReadNorFlash> ReadNorFlash for Mapped<F> {
+impl<F: ReadNorFlash> ReadNorFlash for MappedFlash<F> {
     const READ_SIZE: usize = F::READ_SIZE;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
@@ -38,7 +38,7 @@ impl<F: ReadNorFlash> ReadNorFlash for Mapped<F> {
     }
 }
 
-impl<F: NorFlash> NorFlash for Mapped<F> {
+impl<F: NorFlash> NorFlash for MappedFlash<F> {
     const WRITE_SIZE: usize = F::WRITE_SIZE;
     const ERASE_SIZE: usize = F::ERASE_SIZE;
 
@@ -51,7 +51,7 @@ impl<F: NorFlash> NorFlash for Mapped<F> {
     }
 }
 
-impl<'m, F: NorFlash> SlotFlash<'m> for Mapped<F> {
+impl<'m, F: NorFlash> SlotFlash<'m> for MappedFlash<F> {
     fn map(&self, offset: u32, length: usize) -> &'m [u8] {
         let room = self.flash.capacity().saturating_sub(offset as usize);
         let start = ptr::with_exposed_provenance::<u8>(self.address).wrapping_add(offset as usize);

@@ -3,8 +3,8 @@
 //! Which chip it is, the board's own dependency on the HAL crate says.
 #![allow(unsafe_code)]
 
-use crate::cycle_counter::CycleMeter;
-use crate::mapped_flash::Mapped;
+use crate::cycle_counter::CycleCounter;
+use crate::mapped_flash::MappedFlash;
 use crate::serve;
 use cortex_m::peripheral::SCB;
 use embassy_futures::block_on;
@@ -13,7 +13,7 @@ use embassy_nrf::gpio::AnyPin;
 use embassy_nrf::nvmc::Nvmc;
 use embassy_nrf::{bind_interrupts, config, init, peripherals, uarte};
 use embedded_io::{ErrorType, Read, Write};
-use qdllm_app::{About, Engine, Layout, Memory};
+use qdllm_app::{BoardConfig, Engine, Layout, Memory};
 
 /// Bytes that the port keeps while the board erases flash.
 const RECEIVE_BYTES: usize = 2048;
@@ -63,11 +63,11 @@ pub fn serve<E: Engine>(
         received,
         to_send,
     ));
-    let meter = CycleMeter::new(core.DCB, core.DWT, CORE_MHZ);
+    let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash from address 0 on, and the peripheral exists once.
-    let flash = unsafe { Mapped::new(Nvmc::new(chip.NVMC), 0) };
-    let about = About::new(name, slots).with_ahead_bytes(RECEIVE_BYTES as u16);
-    serve::serve(&about, port, flash, meter, memory)
+    let flash = unsafe { MappedFlash::new(Nvmc::new(chip.NVMC), 0) };
+    let config = BoardConfig::new(name, slots).with_ahead_bytes(RECEIVE_BYTES as u16);
+    serve::on_chip(&config, port, flash, counters, memory)
 }
 
 impl ErrorType for Port {

@@ -23,9 +23,9 @@ unsafe extern "C" {
 ///
 /// The emulators' boards have no flash that a program could write. Where the region lies in memory
 /// that the emulator keeps in a file, what was written survives the emulator, whenever it ends.
-pub struct RamNor(());
+pub struct RamFlash(());
 
-impl RamNor {
+impl RamFlash {
     /// The region between the linker's symbols `_slots_start` and `_slots_end`.
     ///
     /// # Safety
@@ -58,11 +58,11 @@ impl RamNor {
     }
 }
 
-impl ErrorType for RamNor {
+impl ErrorType for RamFlash {
     type Error = NorFlashErrorKind;
 }
 
-impl ReadNorFlash for RamNor {
+impl ReadNorFlash for RamFlash {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
@@ -77,7 +77,7 @@ impl ReadNorFlash for RamNor {
     }
 }
 
-impl NorFlash for RamNor {
+impl NorFlash for RamFlash {
     const WRITE_SIZE: usize = WORD_BYTES;
     const ERASE_SIZE: usize = SECTOR_BYTES as usize;
 
@@ -104,7 +104,7 @@ impl NorFlash for RamNor {
     }
 }
 
-impl<'m> SlotFlash<'m> for RamNor {
+impl<'m> SlotFlash<'m> for RamFlash {
     fn map(&self, offset: u32, length: usize) -> &'m [u8] {
         let room = self.capacity().saturating_sub(offset as usize);
         let start = (&raw const _slots_start).cast::<u8>();

@@ -1,7 +1,7 @@
-//! A [`RamNor`] that an emulator's host keeps in a file, for boards whose memory it cannot keep itself.
+//! A [`RamFlash`] that an emulator's host keeps in a file, for boards whose memory it cannot keep itself.
 #![allow(unsafe_code)]
 
-use crate::ram_flash::RamNor;
+use crate::ram_flash::RamFlash;
 use cortex_m_semihosting::syscall1;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use qdllm_app::{Layout, SlotFlash};
@@ -24,14 +24,14 @@ const NAME_BYTES: usize = 512;
 
 /// Flash whose every change goes to the file that the emulator's command line names; without such a
 /// file it lasts as long as the emulator.
-pub struct KeptNor {
-    ram: RamNor,
+pub struct SemihostingFlash {
+    ram: RamFlash,
     file: Option<usize>,
 }
 
-impl KeptNor {
+impl SemihostingFlash {
     /// Opens the file and takes the region's content from it.
-    pub fn open(mut ram: RamNor) -> Self {
+    pub fn open(mut ram: RamFlash) -> Self {
         let file = open();
         if let Some(file) = file {
             ram.restore(|bytes| {
@@ -77,12 +77,12 @@ fn call(number: usize, block: &[usize]) -> usize {
     unsafe { syscall1(number, block.as_ptr().expose_provenance()) }
 }
 
-impl ErrorType for KeptNor {
+impl ErrorType for SemihostingFlash {
     type Error = NorFlashErrorKind;
 }
 
-impl ReadNorFlash for KeptNor {
-    const READ_SIZE: usize = RamNor::READ_SIZE;
+impl ReadNorFlash for SemihostingFlash {
+    const READ_SIZE: usize = RamFlash::READ_SIZE;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         self.ram.read(offset, bytes)
@@ -93,9 +93,9 @@ impl ReadNorFlash for KeptNor {
     }
 }
 
-impl NorFlash for KeptNor {
-    const WRITE_SIZE: usize = RamNor::WRITE_SIZE;
-    const ERASE_SIZE: usize = RamNor::ERASE_SIZE;
+impl NorFlash for SemihostingFlash {
+    const WRITE_SIZE: usize = RamFlash::WRITE_SIZE;
+    const ERASE_SIZE: usize = RamFlash::ERASE_SIZE;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         self.ram.erase(from, to)?;
@@ -108,7 +108,7 @@ impl NorFlash for KeptNor {
     }
 }
 
-impl<'m> SlotFlash<'m> for KeptNor {
+impl<'m> SlotFlash<'m> for SemihostingFlash {
     fn map(&self, offset: u32, length: usize) -> &'m [u8] {
         self.ram.map(offset, length)
     }

@@ -1,29 +1,54 @@
-//! The firmware's life on a chip: serve for ever, reset when another model was chosen.
+//! The firmware's main loop, on a chip and in an emulator.
 
-use cortex_m::peripheral::SCB;
+use crate::exit::exit;
+use crate::instruction_counter::InstructionCounter;
+use core::convert::Infallible;
+use cortex_m::peripheral::{SCB, SYST};
 use embedded_io::{Read, Write};
-use qdllm_app::{About, End, Engine, Memory, Meter, SlotFlash, run};
+use qdllm_app::{BoardConfig, Counters, End, Engine, Memory, SlotFlash, run};
 
-/// Answers what comes over `port`. One that reports an error, such as a wrong stop bit, is simply
-/// served again.
-pub fn serve<P, F, M, E>(
-    about: &About,
+/// Answers what comes over `port` for ever and resets when another model was chosen. A port that
+/// reports an error, such as a wrong stop bit, is served again.
+pub fn on_chip<P, F, M, E>(
+    config: &BoardConfig,
     mut port: P,
     mut flash: F,
-    mut meter: M,
+    mut counters: M,
     memory: &mut Memory<E>,
 ) -> !
 where
     P: Read + Write,
     F: SlotFlash<'static>,
-    M: Meter,
+    M: Counters,
     E: Engine,
 {
     loop {
-        if let Ok(ended) = run(&mut port, &mut flash, &mut meter, memory, about)
+        if let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, config)
             && ended.by == End::Reset
         {
             SCB::sys_reset()
         }
+    }
+}
+
+/// Answers what comes over `port` until it ends. The emulator's exit code is 0, or, where there was no
+/// model, the number of the fault.
+pub fn in_emulator<P, F, E>(
+    config: &BoardConfig,
+    mut port: P,
+    mut flash: F,
+    timer: SYST,
+    memory: &mut Memory<E>,
+) -> !
+where
+    P: Read<Error = Infallible> + Write,
+    F: SlotFlash<'static>,
+    E: Engine,
+{
+    let mut counters = InstructionCounter::new(timer);
+    let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, config);
+    match ended.by {
+        End::Reset => SCB::sys_reset(),
+        End::Quit | End::Closed => exit(ended.fault.map_or(0, |fault| fault.number())),
     }
 }

@@ -16,7 +16,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use embedded_io::{Read, Write};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use qdllm_app::{About, Engine, Layout, Memory, Meter, NotWritable, SlotFlash, run};
+use qdllm_app::{BoardConfig, Counters, Engine, Layout, Memory, NotWritable, SlotFlash, run};
 use qdllm_link::Fault;
 use qdllm_runtime::{Error, Model, Prediction};
 
@@ -83,7 +83,7 @@ impl SlotFlash<'static> for Unknown {
     }
 }
 
-impl Meter for Unknown {
+impl Counters for Unknown {
     fn start(&mut self) {
         black_box(());
     }
@@ -126,11 +126,11 @@ impl Engine for Unknown {
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<Unknown> = Memory::new(Unknown);
-    let about = About::new("size", Layout::pair(0, 0x10000));
+    let config = BoardConfig::new("size", Layout::pair(0, 0x10000));
     #[cfg(feature = "signing")]
-    let about = about.with_key(black_box([0; 32]));
+    let config = config.with_key(black_box([0; 32]));
     loop {
-        let done = run(&mut Unknown, &mut Unknown, &mut Unknown, MEMORY, black_box(&about));
+        let done = run(&mut Unknown, &mut Unknown, &mut Unknown, MEMORY, black_box(&config));
         let _ = black_box(done);
     }
 }

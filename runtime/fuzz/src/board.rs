@@ -4,7 +4,7 @@
 use bumpalo::Bump;
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
-use qdllm_app::{About, End, Layout, Memory, Meter, run};
+use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
 use qdllm_link::{cobs, frame};
@@ -46,9 +46,9 @@ impl Write for Script<'_> {
 }
 
 /// A board that counts nothing.
-struct NoMeter;
+struct NoCounters;
 
-impl Meter for NoMeter {
+impl Counters for NoCounters {
     fn start(&mut self) {}
 
     fn instructions(&mut self) -> u64 {
@@ -71,12 +71,12 @@ pub fn board(data: &[u8]) {
     let header = Header::of(MODEL, 1, 0).expect("the frozen sample is whole");
     flash.bytes_mut()[..HEADER_BYTES].copy_from_slice(&factory(&header));
     flash.bytes_mut()[HEADER_BYTES..][..MODEL.len()].copy_from_slice(MODEL);
-    let about = About::new("fuzz", Layout::pair(0, SLOT_BYTES as u32));
+    let config = BoardConfig::new("fuzz", Layout::pair(0, SLOT_BYTES as u32));
     let input = [data, &wire(LAST, &Request::Classify(TEXT)), &wire(LAST, &Request::Info)].concat();
     let mut port = Script { input: &input, output: Vec::new() };
     loop {
         let mut memory = Box::new(Memory::new(Scratch::new()));
-        let Ok(ended) = run(&mut port, &mut flash, &mut NoMeter, &mut memory, &about);
+        let Ok(ended) = run(&mut port, &mut flash, &mut NoCounters, &mut memory, &config);
         // A typed `:quit` ends the app, not the board.
         if ended.by == End::Closed {
             break;

@@ -3,7 +3,7 @@
 
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
-use qdllm_app::{About, End, Ended, Layout, Memory, Meter, run};
+use qdllm_app::{BoardConfig, Counters, End, Ended, Layout, Memory, run};
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::slot::{HEADER_BYTES, Header, Mark, UNIT, factory};
@@ -75,9 +75,9 @@ impl Write for Script {
 }
 
 /// A board that counts nothing.
-pub struct NoMeter;
+pub struct NoCounters;
 
-impl Meter for NoMeter {
+impl Counters for NoCounters {
     fn start(&mut self) {}
 
     fn instructions(&mut self) -> u64 {
@@ -177,19 +177,19 @@ pub fn provision_until<const W: usize, const E: usize>(
 /// A board with its flash; every [`start`](Self::start) is a reset.
 pub struct Board<'m, const W: usize, const E: usize> {
     pub flash: MockFlash<'m, W, E>,
-    pub about: About,
+    pub config: BoardConfig,
 }
 
 impl<'m, const W: usize, const E: usize> Board<'m, W, E> {
     pub fn new(flash: MockFlash<'m, W, E>, slot_bytes: u32) -> Self {
-        Self { flash, about: About::new("mock", Layout::pair(0, slot_bytes)) }
+        Self { flash, config: BoardConfig::new("mock", Layout::pair(0, slot_bytes)) }
     }
 
     /// Resets and hears `input` until it ends or the board wants another reset.
     pub fn start(&mut self, input: &[u8]) -> (Ended, Vec<u8>) {
         let mut port = Script { input: input.to_vec(), at: 0, output: Vec::new() };
         let mut memory = Memory::new(Scratch::new());
-        let Ok(ended) = run(&mut port, &mut self.flash, &mut NoMeter, &mut memory, &self.about);
+        let Ok(ended) = run(&mut port, &mut self.flash, &mut NoCounters, &mut memory, &self.config);
         (ended, port.output)
     }
 
@@ -198,7 +198,8 @@ impl<'m, const W: usize, const E: usize> Board<'m, W, E> {
         let mut port = Script { input: input.to_vec(), at: 0, output: Vec::new() };
         loop {
             let mut memory = Memory::new(Scratch::new());
-            let Ok(ended) = run(&mut port, &mut self.flash, &mut NoMeter, &mut memory, &self.about);
+            let Ok(ended) =
+                run(&mut port, &mut self.flash, &mut NoCounters, &mut memory, &self.config);
             if ended.by != End::Reset {
                 return port.output;
             }

@@ -31,12 +31,14 @@ static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Flash with its copy.
-pub struct Mirror {
+pub struct CopiedFlash {
     flash: FlashStorage<'static>,
 }
 
 /// The slots and the app's memory; none a second time, or where flash cannot be read.
-pub fn take(mut flash: FlashStorage<'static>) -> Option<(Mirror, &'static mut Memory<ScratchI16>)> {
+pub fn take(
+    mut flash: FlashStorage<'static>,
+) -> Option<(CopiedFlash, &'static mut Memory<ScratchI16>)> {
     if TAKEN.load(Ordering::Relaxed) {
         return None;
     }
@@ -45,10 +47,10 @@ pub fn take(mut flash: FlashStorage<'static>) -> Option<(Mirror, &'static mut Me
     // SAFETY: this is the only time, as was checked; there is one core, and no interrupt comes here.
     let (copy, memory) = unsafe { (&mut *copy, &mut *memory) };
     flash.read(SLOTS, &mut copy.0).ok()?;
-    Some((Mirror { flash }, memory))
+    Some((CopiedFlash { flash }, memory))
 }
 
-impl Mirror {
+impl CopiedFlash {
     /// The copy's byte at `offset`.
     fn place(offset: u32) -> *mut u8 {
         (&raw mut COPY).cast::<u8>().wrapping_add(offset as usize)
@@ -60,11 +62,11 @@ impl Mirror {
     }
 }
 
-impl ErrorType for Mirror {
+impl ErrorType for CopiedFlash {
     type Error = NorFlashErrorKind;
 }
 
-impl ReadNorFlash for Mirror {
+impl ReadNorFlash for CopiedFlash {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
@@ -78,7 +80,7 @@ impl ReadNorFlash for Mirror {
     }
 }
 
-impl NorFlash for Mirror {
+impl NorFlash for CopiedFlash {
     const WRITE_SIZE: usize = FlashStorage::WRITE_SIZE;
     const ERASE_SIZE: usize = FlashStorage::ERASE_SIZE;
 
@@ -107,7 +109,7 @@ impl NorFlash for Mirror {
     }
 }
 
-impl SlotFlash<'static> for Mirror {
+impl SlotFlash<'static> for CopiedFlash {
     fn map(&self, offset: u32, length: usize) -> &'static [u8] {
         let room = BYTES.saturating_sub(offset as usize);
         let start = Self::place(offset.min(BYTES as u32)).cast_const();

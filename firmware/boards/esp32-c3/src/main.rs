@@ -13,7 +13,7 @@ use esp_hal::uart::{Config, Uart};
 use esp_hal::{Blocking, Config as ChipConfig, main};
 use esp_storage::FlashStorage;
 use flash::SLOT_BYTES;
-use qdllm_app::{About, End, Layout, Memory, Meter, run};
+use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
@@ -22,7 +22,7 @@ esp_bootloader_esp_idf::esp_app_desc!();
 struct Port(Uart<'static, Blocking>);
 
 /// The timer of the system; the core has no counter that every revision offers alike.
-struct TimerMeter(Instant);
+struct TimerCounter(Instant);
 
 #[main]
 fn main() -> ! {
@@ -33,11 +33,11 @@ fn main() -> ! {
     let Some((mut flash, memory)) = flash::take(FlashStorage::new(chip.FLASH)) else {
         software_reset()
     };
-    let mut meter = TimerMeter(Instant::now());
-    let about = About::new("esp32-c3", Layout::pair(0, SLOT_BYTES));
+    let mut counters = TimerCounter(Instant::now());
+    let config = BoardConfig::new("esp32-c3", Layout::pair(0, SLOT_BYTES));
     loop {
         // A port that reports an error, such as a wrong stop bit, is simply served again.
-        if let Ok(ended) = run(&mut port, &mut flash, &mut meter, memory, &about)
+        if let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, &config)
             && ended.by == End::Reset
         {
             software_reset()
@@ -65,7 +65,7 @@ impl Write for Port {
     }
 }
 
-impl Meter for TimerMeter {
+impl Counters for TimerCounter {
     fn start(&mut self) {
         self.0 = Instant::now();
     }

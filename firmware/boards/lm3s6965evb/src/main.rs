@@ -4,12 +4,12 @@
 
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
-use qdllm_app::{About, Memory};
-use qdllm_chips::emulated;
+use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
 use qdllm_chips::pl011_uart::clock;
-use qdllm_chips::ram_flash::RamNor;
-use qdllm_chips::semihosting_flash::KeptNor;
+use qdllm_chips::ram_flash::RamFlash;
+use qdllm_chips::semihosting_flash::SemihostingFlash;
+use qdllm_chips::serve;
 use qdllm_runtime::ScratchI16;
 
 /// The board's first serial port, with its interrupt.
@@ -27,10 +27,10 @@ fn main() -> ! {
         exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
-    let flash = KeptNor::open(unsafe { RamNor::take() });
-    let about = About::new("lm3s6965evb", flash.layout());
+    let flash = SemihostingFlash::open(unsafe { RamFlash::take() });
+    let config = BoardConfig::new("lm3s6965evb", flash.layout());
     clock(CLOCK_GATES, FIRST_UART);
-    emulated::serve(&about, Uart::start(), flash, peripherals.SYST, MEMORY)
+    serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)
 }
 
 #[panic_handler]

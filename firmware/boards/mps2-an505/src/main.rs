@@ -4,10 +4,10 @@
 
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
-use qdllm_app::{About, Memory};
-use qdllm_chips::emulated;
+use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
-use qdllm_chips::ram_flash::RamNor;
+use qdllm_chips::ram_flash::RamFlash;
+use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 
 /// The board's first serial port, with its interrupt.
@@ -21,9 +21,9 @@ fn main() -> ! {
         exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
-    let flash = unsafe { RamNor::take() };
-    let about = About::new("mps2-an505", flash.layout());
-    emulated::serve(&about, Uart::start(), flash, peripherals.SYST, MEMORY)
+    let flash = unsafe { RamFlash::take() };
+    let config = BoardConfig::new("mps2-an505", flash.layout());
+    serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)
 }
 
 #[panic_handler]

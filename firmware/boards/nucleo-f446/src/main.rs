@@ -9,9 +9,9 @@ use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use flash::{SECTOR_BYTES, START, Slots};
-use qdllm_app::{About, Layout, Memory};
-use qdllm_chips::cycle_counter::CycleMeter;
-use qdllm_chips::mapped_flash::Mapped;
+use qdllm_app::{BoardConfig, Layout, Memory};
+use qdllm_chips::cycle_counter::CycleCounter;
+use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 use stm32f4xx_hal::pac;
@@ -37,12 +37,12 @@ fn main() -> ! {
     let Ok(serial) = Serial::new(chip.USART2, (pins.pa2, pins.pa3), speed, &mut clocks) else {
         SCB::sys_reset()
     };
-    let meter = CycleMeter::new(core.DCB, core.DWT, CORE_MHZ);
+    let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let flash = unsafe { Mapped::new(Slots::new(chip.FLASH), START) };
-    let about =
-        About::new("nucleo-f446", Layout::pair(0, SECTOR_BYTES)).with_ahead_bytes(AHEAD_BYTES);
-    serve::serve(&about, Port::new(serial, chip.DMA1), flash, meter, MEMORY)
+    let flash = unsafe { MappedFlash::new(Slots::new(chip.FLASH), START) };
+    let config = BoardConfig::new("nucleo-f446", Layout::pair(0, SECTOR_BYTES))
+        .with_ahead_bytes(AHEAD_BYTES);
+    serve::on_chip(&config, Port::new(serial, chip.DMA1), flash, counters, MEMORY)
 }
 
 #[panic_handler]

@@ -10,12 +10,12 @@ mod timer;
 use core::panic::PanicInfo;
 use flash::Slots;
 use fugit::RateExtU32;
-use qdllm_app::{About, End, Memory, run};
+use qdllm_app::{BoardConfig, End, Memory, run};
 use qdllm_runtime::ScratchI16;
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp2040_hal::{Clock, Sio, Timer, Watchdog, clocks, entry, gpio, pac, usb};
-use serial::Ports;
-use timer::TimerMeter;
+use serial::SerialPorts;
+use timer::TimerCounter;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDeviceBuilder, UsbVidPid};
 use usbd_serial::{SerialPort, USB_CLASS_CDC};
@@ -66,12 +66,12 @@ fn main() -> ! {
     else {
         restart()
     };
-    let mut ports = Ports::new(device.build(), serial, uart, timer);
-    let mut meter = TimerMeter::new(timer, clocks.system_clock.freq().to_Hz());
+    let mut ports = SerialPorts::new(device.build(), serial, uart, timer);
+    let mut counters = TimerCounter::new(timer, clocks.system_clock.freq().to_Hz());
     let mut slots = Slots;
-    let about = About::new("pico", slots.layout());
+    let config = BoardConfig::new("pico", slots.layout());
     loop {
-        let Ok(ended) = run(&mut ports, &mut slots, &mut meter, MEMORY, &about);
+        let Ok(ended) = run(&mut ports, &mut slots, &mut counters, MEMORY, &config);
         // Nothing outside could see that the program ended.
         if ended.by == End::Reset {
             ports.settle();

@@ -24,7 +24,7 @@ pub type Uart0 = UartPeripheral<
 >;
 
 /// Both ports.
-pub struct Ports<'b> {
+pub struct SerialPorts<'b> {
     usb: UsbDevice<'b, UsbBus>,
     serial: SerialPort<'b, UsbBus>,
     uart: Uart0,
@@ -34,7 +34,7 @@ pub struct Ports<'b> {
     next: Option<u8>,
 }
 
-impl<'b> Ports<'b> {
+impl<'b> SerialPorts<'b> {
     /// Answers go to the UART until USB speaks.
     pub fn new(
         usb: UsbDevice<'b, UsbBus>,
@@ -79,11 +79,11 @@ impl<'b> Ports<'b> {
     }
 }
 
-impl ErrorType for Ports<'_> {
+impl ErrorType for SerialPorts<'_> {
     type Error = Infallible;
 }
 
-impl ReadReady for Ports<'_> {
+impl ReadReady for SerialPorts<'_> {
     fn read_ready(&mut self) -> Result<bool, Infallible> {
         if self.next.is_none() {
             self.next = self.poll();
@@ -92,7 +92,7 @@ impl ReadReady for Ports<'_> {
     }
 }
 
-impl Read for Ports<'_> {
+impl Read for SerialPorts<'_> {
     /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
@@ -107,7 +107,7 @@ impl Read for Ports<'_> {
     }
 }
 
-impl Write for Ports<'_> {
+impl Write for SerialPorts<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         if !self.over_usb {
             self.uart.write_full_blocking(bytes);

@@ -1,24 +1,24 @@
 //! Time by the chip's microsecond timer, and cycles by its relation to the core's clock.
 
-use qdllm_app::Meter;
+use qdllm_app::Counters;
 use qdllm_chips::memory;
 use rp2040_hal::Timer;
 
 /// Microseconds since the last start.
-pub struct TimerMeter {
+pub struct TimerCounter {
     timer: Timer,
     since_us: u64,
     core_hz: u32,
 }
 
-impl TimerMeter {
+impl TimerCounter {
     /// A meter by the chip's timer, of a core that runs at `core_hz`.
     pub fn new(timer: Timer, core_hz: u32) -> Self {
         Self { timer, since_us: 0, core_hz }
     }
 }
 
-impl Meter for TimerMeter {
+impl Counters for TimerCounter {
     fn start(&mut self) {
         self.since_us = self.timer.get_counter().ticks();
     }

@@ -8,9 +8,9 @@ use cortex_m_rt::entry;
 use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
 use embassy_rp::{bind_interrupts, clocks, config, peripherals};
-use qdllm_app::{About, Layout, Memory};
-use qdllm_chips::cycle_counter::CycleMeter;
-use qdllm_chips::mapped_flash::Mapped;
+use qdllm_app::{BoardConfig, Layout, Memory};
+use qdllm_chips::cycle_counter::CycleCounter;
+use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 
@@ -47,12 +47,12 @@ fn main() -> ! {
         RECEIVED,
         uart::Config::default(),
     );
-    let meter = CycleMeter::new(core.DCB, core.DWT, clocks::clk_sys_freq() / 1_000_000);
+    let counters = CycleCounter::new(core.DCB, core.DWT, clocks::clk_sys_freq() / 1_000_000);
     let flash = Flash::<_, Blocking, FLASH_BYTES>::new_blocking(chip.FLASH);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let flash = unsafe { Mapped::new(flash, FLASH_START) };
-    let about = About::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
-    serve::serve(&about, port, flash, meter, MEMORY)
+    let flash = unsafe { MappedFlash::new(flash, FLASH_START) };
+    let config = BoardConfig::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
+    serve::on_chip(&config, port, flash, counters, MEMORY)
 }
 
 #[panic_handler]

@@ -7,7 +7,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embedded_io::Write;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS, exit};
-use qdllm_chips::instruction_counter::SysTickMeter;
+use qdllm_chips::instruction_counter::InstructionCounter;
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
 use qdllm_runtime::{Error, Model, Prediction};
 
@@ -44,7 +44,8 @@ fn main() -> ! {
     let Some(peripherals) = cortex_m::Peripherals::take() else {
         exit(EXIT_NO_PERIPHERALS);
     };
-    let mut bench = Bench { meter: SysTickMeter::new(peripherals.SYST), uart: Uart::start() };
+    let mut bench =
+        Bench { counters: InstructionCounter::new(peripherals.SYST), uart: Uart::start() };
     match &Model::from_region(model_region()) {
         Ok(model) => {
             #[cfg(feature = "statevector")]
@@ -67,16 +68,16 @@ fn main() -> ! {
 
 /// Where results go.
 struct Bench {
-    meter: SysTickMeter,
+    counters: InstructionCounter,
     uart: Uart,
 }
 
 impl Bench {
     /// One line: `name=value` fields separated by tabs, numbers in hexadecimal.
     fn run<'s>(&mut self, backend: &str, classify: impl FnOnce() -> Result<Prediction<'s>, Error>) {
-        self.meter.start();
+        self.counters.start();
         let prediction = classify();
-        let instructions = self.meter.instructions();
+        let instructions = self.counters.instructions();
         match prediction {
             Ok(prediction) => {
                 self.text("backend=");
