@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 
-use crate::controls::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::data::{BadRows, Rows};
 use crate::metrics::{Report, Scores};
 use crate::options::Config;
+use crate::regression::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::backprop::Heart;
 

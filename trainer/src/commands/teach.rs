@@ -21,7 +21,7 @@ use crate::data::classes::Classes;
 use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
 use crate::teacher::committee::{Committee, Member, Options};
-use crate::teacher::fitted::Findings;
+use crate::teacher::probe::Findings;
 use crate::teacher::{Teacher, about};
 
 /// Runs a language model over texts and writes soft labels.

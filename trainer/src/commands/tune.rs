@@ -11,10 +11,10 @@ use crate::commands::teach::place::resolve;
 use crate::commands::teach::texts::labelled;
 use crate::data::BadRows;
 use crate::progress::Progress;
-use crate::teacher::checkpoint::Checkpoint;
-use crate::teacher::open::device;
-use crate::teacher::tune::peft::About;
-use crate::teacher::tune::{Epoch, Settings, Tuner};
+use crate::teacher::llm::load::device;
+use crate::teacher::llm::lora::peft::About;
+use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
+use crate::teacher::llm::pretrained::Pretrained;
 
 /// What is worth knowing before a long run: printed by `--help`.
 const ADVICE: &str = "\
@@ -157,7 +157,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         seed: args.seed,
     };
     let checkpoint =
-        Checkpoint::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
+        Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
     let mut tuner =
         Tuner::open(checkpoint, &classes, (&train, &valid), settings, &args.out, &device()?)?;
     let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);

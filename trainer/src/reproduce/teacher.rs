@@ -11,9 +11,9 @@ use anyhow::Result;
 
 use crate::data::soft::TeacherInfo;
 use crate::teacher::committee::{self, Committee, Member};
-use crate::teacher::exported::Exported;
 use crate::teacher::features::Features;
-use crate::teacher::fitted::{Options, ProbeTeacher};
+use crate::teacher::probe::{Options, ProbeTeacher};
+use crate::teacher::vector_file::VectorFile;
 use crate::teacher::{Teacher, about};
 
 /// Rounds of self-training.
@@ -84,7 +84,7 @@ fn probes(lesson: &Lesson<'_>, labelled: (&[&str], &[usize])) -> Result<Member> 
     let all: Vec<&str> = labelled.0.iter().chain(lesson.unlabelled).copied().collect();
     let mut sources = Vec::new();
     for path in lesson.vectors {
-        let mut source = Features::open(Box::new(Exported::read(path)?), lesson.cache)?;
+        let mut source = Features::open(Box::new(VectorFile::read(path)?), lesson.cache)?;
         source.prepare(&all, &mut |_, _| {})?;
         sources.push(source);
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use sha2::{Digest, Sha256};
 
-use super::{Identity, Pooled, TeacherError, digest};
+use crate::teacher::{Identity, Pooled, TeacherError, digest};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
 const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;

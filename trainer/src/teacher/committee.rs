@@ -1,13 +1,13 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
-use super::blend::average;
-use super::calibrate::{Labels, as_good_as, cool, judge, losses, temperature};
-use super::features::Work;
-use super::fitted::{Findings, rows};
-use super::folds::stratified;
-use super::lexical::{HeldOut, LexicalTeacher, Lexicon};
-use super::{Identity, Teacher, TeacherError};
+use crate::teacher::calibration::{Labels, as_good_as, cool, judge, losses, temperature};
+use crate::teacher::ensemble::average;
+use crate::teacher::features::Work;
+use crate::teacher::folds::stratified;
+use crate::teacher::probe::{Findings, rows};
+use crate::teacher::tfidf::{CountedTexts, HeldOut, TfidfTeacher};
+use crate::teacher::{Identity, Teacher, TeacherError};
 
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;
@@ -32,7 +32,7 @@ pub struct Member {
 /// One or both members.
 pub struct Committee {
     model: Option<Box<dyn Teacher>>,
-    lexical: Option<LexicalTeacher>,
+    lexical: Option<TfidfTeacher>,
     classes: Vec<String>,
     temperature: f64,
 }
@@ -53,7 +53,7 @@ impl Committee {
         let fold = stratified(texts, labels, classes, options.seed)?;
         let labels = Labels { of: labels.to_vec(), classes: classes.len() };
         let pool = &unlabelled[..unlabelled.len().min(POOL_TEXTS)];
-        let lexicon = Lexicon::over(&[texts, pool].concat());
+        let lexicon = CountedTexts::over(&[texts, pool].concat());
         let words = HeldOut::measure(&lexicon, &labels, &fold);
         let own = cool(&words.table, labels.classes, words.temperature);
         let of_model = model.as_ref().map(|member| {
@@ -78,7 +78,7 @@ impl Committee {
             ..Findings::default()
         };
         let lexical =
-            with_words.then(|| LexicalTeacher::fit(lexicon, labels.clone(), classes, &words));
+            with_words.then(|| TfidfTeacher::fit(lexicon, labels.clone(), classes, &words));
         let model = model.filter(|_| with_model).map(|member| member.teacher);
         let mut committee = Self { model, lexical, classes: classes.to_vec(), temperature };
         committee.learn(pool, options.rounds)?;
@@ -100,7 +100,7 @@ impl Committee {
 
     /// Trained numbers and their bytes, where no model takes part.
     pub fn size(&self) -> Option<(usize, usize)> {
-        self.lexical.as_ref().filter(|_| self.model.is_none()).map(LexicalTeacher::size)
+        self.lexical.as_ref().filter(|_| self.model.is_none()).map(TfidfTeacher::size)
     }
 
     fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>, TeacherError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::TeacherError;
+use crate::teacher::TeacherError;
 
 /// Digest of a file's bytes, read in pieces.
 ///

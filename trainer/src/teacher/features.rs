@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::cache::{Cache, Key};
-use super::{Cell, Extractor, Identity, Pooled, TeacherError};
+use crate::teacher::cache::{Cache, Key};
+use crate::teacher::{Cell, Extractor, Identity, Pooled, TeacherError};
 
 /// New texts run and written together. The cache keeps a chunk whole or not at all, so that a run that is taken up
 /// goes on at a chunk's beginning: every batch, and with it every last bit of the features, is what an undisturbed run

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::TeacherError;
+use crate::teacher::TeacherError;
 
 /// Most folds used.
 pub const FOLDS: usize = 5;

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use candle_core::Device;
 
-use super::causal::{TOKENS_A_BATCH, check_vocabulary};
-use super::checkpoint::Checkpoint;
-use super::classifier::Classifier;
-use super::features::{Features, Work};
-use super::reader::Reader;
-use super::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
+use crate::teacher::features::{Features, Work};
+use crate::teacher::llm::causal_lm::{TOKENS_A_BATCH, check_vocabulary};
+use crate::teacher::llm::classifier::Classifier;
+use crate::teacher::llm::pretrained::Pretrained;
+use crate::teacher::llm::tokenizer::TextTokenizer;
+use crate::teacher::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
 
 /// The head's logits of texts, one vector a text.
 pub struct HeadScores {
     model: Classifier,
-    reader: Reader,
+    reader: TextTokenizer,
     limit: usize,
     cells: [Cell; 1],
     name: String,
@@ -30,7 +30,7 @@ impl HeadScores {
     /// # Errors
     /// As [`Classifier::load`].
     pub fn load(
-        mut checkpoint: Checkpoint,
+        mut checkpoint: Pretrained,
         limit: usize,
         device: &Device,
     ) -> Result<Self, TeacherError> {

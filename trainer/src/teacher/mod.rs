@@ -3,70 +3,32 @@
 //! [`Extractor`] is the seam between a model and everything above it: a model turns texts into one vector a
 //! [`Cell`]; the [`cache`] keeps them; a probe or a prompt's scores turn them into logits.
 
-#[cfg(feature = "teacher")]
-pub mod adapter;
-pub mod batch;
-pub mod blend;
-#[cfg(feature = "teacher")]
-mod branches;
 pub mod cache;
-pub mod calibrate;
-#[cfg(feature = "teacher")]
-pub mod causal;
-#[cfg(feature = "teacher")]
-pub mod checkpoint;
-#[cfg(feature = "teacher")]
-pub mod classifier;
+pub mod calibration;
 pub mod committee;
-#[cfg(feature = "teacher")]
-pub mod decoder;
+pub mod cross_validation;
 pub mod digest;
-#[cfg(feature = "teacher")]
-pub mod encoder;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
+pub mod ensemble;
 mod error;
-pub mod exported;
 pub mod features;
-pub mod fitted;
 pub mod folds;
 #[cfg(feature = "teacher")]
-pub mod gguf;
-#[cfg(feature = "teacher")]
 pub mod head;
-#[cfg(feature = "hub")]
-pub mod hub;
 #[cfg(feature = "teacher")]
-pub mod keys;
-pub mod lexical;
-#[cfg(feature = "teacher")]
-pub mod loader;
-pub mod logistic;
-#[cfg(feature = "teacher")]
-pub mod math;
-#[cfg(feature = "teacher")]
-pub mod open;
-pub mod pool;
+pub mod llm;
+pub mod pooling;
 pub mod probe;
+pub mod self_training;
+pub mod tfidf;
+pub mod vector_file;
 #[cfg(feature = "teacher")]
-pub mod projection;
-#[cfg(feature = "teacher")]
-pub mod prompt;
-#[cfg(feature = "teacher")]
-pub mod reader;
-pub mod selftrain;
-#[cfg(feature = "teacher")]
-pub mod sentence;
-#[cfg(feature = "teacher")]
-pub mod shards;
-#[cfg(feature = "teacher")]
-pub mod tune;
-#[cfg(feature = "teacher")]
-pub mod zeroshot;
+pub mod zero_shot;
 
 use crate::data::soft::TeacherInfo;
 pub use error::TeacherError;
-pub use pool::{Cell, Pooling};
+pub use pooling::{Cell, Pooling};
 
 /// What decides a model's answer to a text; features of equal identity are interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,154 +1,219 @@
-//! Linear probes: standardised features, a penalty path, and what cross-validation says of each cell.
+//! A probe teacher: models, the cells that cross-validation chose, the fitted probes and their temperature.
 
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::calibrate::{Labels, as_good_as, cool, judge, losses, temperature};
-use super::logistic::{Logistic, Matrix};
+use crate::regression::dense::{Logistic, Matrix};
+use crate::teacher::calibration::{Labels, cool, judge, temperature};
+use crate::teacher::cross_validation::{Scaler, choose, cross_validate};
+use crate::teacher::ensemble::{Candidate, Ensemble, average, blends, finalists};
+use crate::teacher::features::{Features, Work};
+use crate::teacher::folds::stratified;
+use crate::teacher::self_training::{View, fit, held_out};
+use crate::teacher::{Identity, Teacher, TeacherError};
 
-/// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
-/// length, which gives the same range a meaning for every width.
-pub const PENALTIES: [f64; 6] = [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5];
+/// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
+pub const POOL_TEXTS: usize = 8000;
 
-/// Shift and scale that give every column mean 0 and variance `1 / columns`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scaler {
-    mean: Vec<f64>,
-    factor: Vec<f64>,
+/// How a probe teacher is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Rounds of self-training on the unlabelled texts; 0 for none.
+    pub rounds: usize,
+    /// Decides the folds.
+    pub seed: u64,
 }
 
-impl Scaler {
-    /// Measures rows of `columns` numbers. Needs no labels, so any texts of the domain will do.
-    pub fn measure(values: &[f32], columns: usize) -> Self {
-        let rows = (values.len() / columns.max(1)).max(1) as f64;
-        let mut mean = vec![0.0; columns];
-        for row in values.chunks_exact(columns) {
-            mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v) / rows);
-        }
-        let mut variance = vec![0.0; columns];
-        for row in values.chunks_exact(columns) {
-            for ((s, &v), m) in variance.iter_mut().zip(row).zip(&mean) {
-                *s += (f64::from(v) - m).powi(2) / rows;
-            }
-        }
-        let typical = variance.iter().sum::<f64>() / columns as f64;
-        // A column that never moves says nothing; dividing by its rounding noise would make it shout.
-        let factor = |&v: &f64| {
-            if v > 1e-10 * typical { 1.0 / (v * columns as f64).sqrt() } else { 0.0 }
-        };
-        Self { factor: variance.iter().map(factor).collect(), mean }
-    }
-
-    /// Scaled rows.
-    pub fn apply(&self, values: &[f32]) -> Matrix {
-        let scale = |row: &[f32]| {
-            let scaled = row
-                .iter()
-                .zip(&self.mean)
-                .zip(&self.factor)
-                .map(|((&v, m), f)| (f64::from(v) - m) * f);
-            scaled.collect::<Vec<f64>>()
-        };
-        let columns = self.mean.len();
-        Matrix { columns, values: values.chunks_exact(columns).flat_map(scale).collect() }
-    }
-}
-
-/// What cross-validation says of one penalty.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Trial {
-    /// The L2 penalty.
-    pub penalty: f64,
-    /// Share of rows predicted right while held out.
+/// What the fit found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Findings {
+    /// Every cell of every model at its best penalty.
+    pub cells: Vec<Candidate>,
+    /// The best cell of each model and pooling.
+    pub finalists: Vec<Candidate>,
+    /// Sets of finalists, best first; the first was taken.
+    pub blends: Vec<Ensemble>,
+    /// Held-out accuracy of the whole method on the labelled rows, self-training included.
     pub accuracy: f64,
-    /// Mean negative log-probability of the true class while held out, in nats, at the best temperature: a strong
-    /// penalty makes a probe timid, which the temperature mends, and must not be counted against it.
+    /// Held-out loss of the same after the temperature, nats.
     pub loss: f64,
-    /// Log-probabilities of every row while held out, rows x classes.
+    /// The temperature.
+    pub temperature: f64,
+    /// Logits of the labelled rows by models that did not see their labels.
     #[serde(skip)]
-    pub held_out: Vec<f64>,
+    pub labelled: Vec<Vec<f32>>,
 }
 
-/// Fits the whole penalty path once a fold and predicts each row by the model that did not see it.
-pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial> {
-    let folds = fold.iter().max().map_or(0, |f| f + 1);
-    let classes = labels.classes;
-    let parts: Vec<Vec<(usize, Vec<Vec<f64>>)>> = (0..folds)
-        .into_par_iter()
-        .map(|held| {
-            let inside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] != held).collect();
-            let outside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] == held).collect();
-            let (train, targets) = (x.select(&inside), labels.one_hot(&inside));
-            let weights = vec![1.0; inside.len()];
-            let mut model = Logistic::zero(classes, x.columns);
-            let mut rows: Vec<(usize, Vec<Vec<f64>>)> =
-                outside.iter().map(|&i| (i, Vec::new())).collect();
-            for penalty in PENALTIES {
-                model.fit(&train, &targets, &weights, penalty);
-                for (i, path) in &mut rows {
-                    path.push(model.log_probabilities(x.row(*i)));
-                }
+struct Member {
+    model: usize,
+    slot: usize,
+    scaler: Scaler,
+    probe: Logistic,
+}
+
+/// The fitted teacher.
+pub struct ProbeTeacher {
+    sources: Vec<Features>,
+    members: Vec<Member>,
+    classes: Vec<String>,
+    temperature: f64,
+    method: String,
+}
+
+impl ProbeTeacher {
+    /// Chooses cells and fits probes on labelled texts, with unlabelled ones (already prepared in every source, like
+    /// the labelled) for scaling and self-training.
+    ///
+    /// # Errors
+    /// When the labels cannot be cross-validated or a cache cannot be read.
+    pub fn fit(
+        mut sources: Vec<Features>,
+        (texts, labels): (&[&str], &[usize]),
+        unlabelled: &[&str],
+        classes: &[String],
+        options: Options,
+    ) -> Result<(Self, Findings), TeacherError> {
+        let fold = stratified(texts, labels, classes, options.seed)?;
+        let labels = Labels { of: labels.to_vec(), classes: classes.len() };
+        let all: Vec<&str> =
+            texts.iter().chain(unlabelled.iter().take(POOL_TEXTS)).copied().collect();
+
+        let mut cells = Vec::new();
+        for (model, source) in sources.iter_mut().enumerate() {
+            for (slot, cell) in source.cells().to_vec().into_iter().enumerate() {
+                let x = scaled(source, slot, &all)?.1;
+                let rows: Vec<usize> = (0..texts.len()).collect();
+                let trials = cross_validate(&x.select(&rows), &labels, &fold);
+                let trial = choose(trials, &labels);
+                cells.extend(trial.map(|trial| Candidate { model, slot, cell, trial }));
             }
-            rows
+        }
+        let finalists = finalists(&cells);
+        let blends = blends(&finalists, &labels);
+        let Some(chosen) = blends.first() else {
+            return Err(TeacherError::Labels("no model was given to probe".into()));
+        };
+        let chosen: Vec<&Candidate> = chosen.members.iter().map(|&i| &finalists[i]).collect();
+
+        let (mut views, mut scalers) = (Vec::new(), Vec::new());
+        for candidate in &chosen {
+            let (scaler, x) = scaled(&mut sources[candidate.model], candidate.slot, &all)?;
+            views.push(View { x, penalty: candidate.trial.penalty });
+            scalers.push(scaler);
+        }
+        let raw = held_out(&views, &labels, &fold, options.rounds);
+        let temperature = temperature(&raw, &labels);
+        let table = cool(&raw, labels.classes, temperature);
+        let (accuracy, loss) = judge(&table, &labels);
+        let everyone: Vec<usize> = (0..texts.len()).collect();
+        let probes = fit(&views, &labels, &everyone, options.rounds);
+        let members = chosen.iter().zip(scalers).zip(probes).map(|((c, scaler), probe)| Member {
+            model: c.model,
+            slot: c.slot,
+            scaler,
+            probe,
+        });
+        let members = members.collect();
+        let method = describe(&sources, &chosen, options, all.len() - texts.len());
+        let findings = Findings {
+            labelled: rows(&table, labels.classes),
+            accuracy,
+            loss,
+            temperature,
+            blends: blends.clone(),
+            finalists: finalists.clone(),
+            cells,
+        };
+        Ok((Self { sources, members, classes: classes.to_vec(), temperature, method }, findings))
+    }
+
+    /// One cell's vectors of prepared texts, row-major, and their width: what the probe of a candidate reads.
+    ///
+    /// # Errors
+    /// When a text has not been prepared or the cache cannot be read.
+    pub fn vectors(
+        &mut self,
+        candidate: &Candidate,
+        texts: &[&str],
+    ) -> Result<(Vec<f32>, usize), TeacherError> {
+        let source = &mut self.sources[candidate.model];
+        Ok((source.vectors(texts, candidate.slot)?, source.width()))
+    }
+}
+
+fn scaled(
+    source: &mut Features,
+    slot: usize,
+    texts: &[&str],
+) -> Result<(Scaler, Matrix), TeacherError> {
+    let values = source.vectors(texts, slot)?;
+    let scaler = Scaler::measure(&values, source.width());
+    let x = scaler.apply(&values);
+    Ok((scaler, x))
+}
+
+pub(super) fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
+    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
+}
+
+fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
+    let models: Vec<String> = sources
+        .iter()
+        .enumerate()
+        .map(|(m, source)| {
+            let identity = source.identity();
+            let own: Vec<String> = chosen
+                .iter()
+                .filter(|c| c.model == m)
+                .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
+                .collect();
+            format!("{} ({}) at {}", identity.name, source.summary(), own.join(" and "))
         })
         .collect();
-    let mut held_out = vec![vec![0.0; fold.len() * classes]; PENALTIES.len()];
-    for (i, path) in parts.into_iter().flatten() {
-        for (table, row) in held_out.iter_mut().zip(path) {
-            table[i * classes..(i + 1) * classes].copy_from_slice(&row);
-        }
-    }
-    let trial = |(penalty, held_out): (f64, Vec<f64>)| {
-        let calibrated = cool(&held_out, labels.classes, temperature(&held_out, labels));
-        let (accuracy, loss) = judge(&calibrated, labels);
-        Trial { penalty, accuracy, loss, held_out }
+    let rounds = match options.rounds {
+        0 => String::new(),
+        n => format!("; {n} rounds of self-training on {pool} unlabelled texts"),
     };
-    PENALTIES.into_iter().zip(held_out).map(trial).collect()
+    format!(
+        "linear probes, averaged: {}{rounds}; folds by seed {}; labelled texts by held-out probes",
+        models.join("; "),
+        options.seed
+    )
 }
 
-/// The strongest penalty that the labels cannot tell from the best one; `trials` as [`cross_validate`] gives them. On
-/// a hundred labels the held-out loss is nearly flat towards weak penalties, and the weakest generalise worst.
-pub fn choose(trials: Vec<Trial>, labels: &Labels) -> Option<Trial> {
-    let lowest = trials.iter().min_by(|a, b| a.loss.total_cmp(&b.loss))?;
-    let best = losses(&lowest.held_out, labels);
-    let strongest = trials.iter().position(|t| as_good_as(&losses(&t.held_out, labels), &best));
-    strongest.and_then(|i| trials.into_iter().nth(i))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Labels, Scaler, cross_validate};
-
-    #[test]
-    fn scaling_gives_unit_rows_and_silences_constant_columns() {
-        let values: Vec<f32> =
-            (0..400).flat_map(|i| [7.0, (i % 9) as f32, 1000.0 * (i % 5) as f32]).collect();
-        let scaled = Scaler::measure(&values, 3).apply(&values);
-        for column in 0..3 {
-            let of: Vec<f64> = (0..400).map(|i| scaled.row(i)[column]).collect();
-            let mean = of.iter().sum::<f64>() / 400.0;
-            let variance = of.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 400.0;
-            assert!(mean.abs() < 1e-9, "column {column} has mean {mean}");
-            let wanted = if column == 0 { 0.0 } else { 1.0 / 3.0 };
-            assert!((variance - wanted).abs() < 1e-9, "column {column} has variance {variance}");
-        }
+impl Teacher for ProbeTeacher {
+    fn classes(&self) -> &[String] {
+        &self.classes
     }
 
-    #[test]
-    fn cross_validation_sees_signal_and_does_not_see_noise() {
-        // Class = sign of column 0; column 1 is unrelated. Labels of the second problem are unrelated to both.
-        let n = 200;
-        let values: Vec<f32> =
-            (0..n).flat_map(|i| [((i * 37) % 101) as f32 - 50.0, ((i * 53) % 97) as f32]).collect();
-        let x = Scaler::measure(&values, 2).apply(&values);
-        let fold: Vec<usize> = (0..n).map(|i| (i / 3) % 5).collect();
-        let signal =
-            Labels { of: (0..n).map(|i| usize::from(values[2 * i] > 0.0)).collect(), classes: 2 };
-        let noise = Labels { of: (0..n).map(|i| (i * i / 7) % 2).collect(), classes: 2 };
-        let top = |labels| {
-            cross_validate(&x, labels, &fold).iter().map(|t| t.accuracy).fold(0.0, f64::max)
-        };
-        assert!(top(&signal) > 0.95, "{}", top(&signal));
-        assert!(top(&noise) < 0.65, "{}", top(&noise));
+    fn models(&self) -> Vec<Identity> {
+        self.sources.iter().map(Features::identity).collect()
+    }
+
+    fn method(&self) -> String {
+        self.method.clone()
+    }
+
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        self.sources.iter_mut().map(|source| source.prepare(texts, progress)).collect()
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let mut tables = Vec::with_capacity(self.members.len());
+        for member in &self.members {
+            let values = self.sources[member.model].vectors(texts, member.slot)?;
+            let x = member.scaler.apply(&values);
+            tables.push(
+                (0..texts.len())
+                    .flat_map(|i| member.probe.log_probabilities(x.row(i)))
+                    .collect::<Vec<f64>>(),
+            );
+        }
+        let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
+        let table = average(&tables, self.classes.len());
+        Ok(rows(&cool(&table, self.classes.len(), self.temperature), self.classes.len()))
     }
 }

@@ -2,10 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use qdllm_trainer::teacher::TeacherError;
-use qdllm_trainer::teacher::checkpoint::{Checkpoint, Kind};
-use qdllm_trainer::teacher::classifier::Classifier;
-use qdllm_trainer::teacher::decoder::{Decoder, Tokens};
-use qdllm_trainer::teacher::encoder::Encoder;
+use qdllm_trainer::teacher::llm::classifier::Classifier;
+use qdllm_trainer::teacher::llm::decoder::Decoder;
+use qdllm_trainer::teacher::llm::encoder::Encoder;
+use qdllm_trainer::teacher::llm::pretrained::{Kind, Pretrained};
+use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
 use super::vectors::{Expected, copy, largest};
 
@@ -17,13 +18,13 @@ fn refs(rows: &[Vec<u32>]) -> Vec<&[u32]> {
     rows.iter().map(Vec::as_slice).collect()
 }
 
-fn open(folder: &std::path::Path) -> Result<Checkpoint, TeacherError> {
+fn open(folder: &std::path::Path) -> Result<Pretrained, TeacherError> {
     super::vectors::tokenizer(folder);
-    Checkpoint::open(folder, None)
+    Pretrained::open(folder, None)
 }
 
 /// The decoder of a checkpoint.
-pub fn decoder(checkpoint: &mut Checkpoint) -> Result<Decoder, TeacherError> {
+pub fn decoder(checkpoint: &mut Pretrained) -> Result<Decoder, TeacherError> {
     let Kind::Decoder(spec) = checkpoint.kind.clone() else { panic!("no decoder") };
     let mut loader = checkpoint.loader(&Device::Cpu);
     let decoder = Decoder::load(&mut loader, spec, 32, &Device::Cpu)?;
@@ -82,7 +83,7 @@ fn encoders_agree_with_hugging_face() {
 }
 
 /// The head's logits of a checkpoint, adapter merged if any.
-pub fn head(checkpoint: &mut Checkpoint, rows: &[Vec<u32>]) -> Result<Tensor, TeacherError> {
+pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> Result<Tensor, TeacherError> {
     let kind = checkpoint.kind.clone();
     let mut loader = checkpoint.loader(&Device::Cpu);
     let model = Classifier::load(&mut loader, kind, 32, None, &Device::Cpu)?;

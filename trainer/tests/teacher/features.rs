@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qdllm_trainer::teacher::features::Features;
-use qdllm_trainer::teacher::open::{Reading, extractor};
+use qdllm_trainer::teacher::llm::load::{Reading, extractor};
 
 use super::tiny::{llama_weights, write_llama};
 

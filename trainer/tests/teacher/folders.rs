@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::Device;
-use qdllm_trainer::teacher::checkpoint::Checkpoint;
-use qdllm_trainer::teacher::open::{Reading, causal, extractor, head};
+use qdllm_trainer::teacher::llm::load::{Reading, causal, extractor, head};
+use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 
 use super::vectors::{copy, tokenizer};
 
@@ -128,7 +128,7 @@ fn older_wordings_of_a_configuration_mean_the_same() {
     for name in ["llama3", "gemma3"] {
         let folder = whole(name);
         let path = folder.path().join("config.json");
-        let new = Checkpoint::open(folder.path(), None).unwrap().kind;
+        let new = Pretrained::open(folder.path(), None).unwrap().kind;
         let mut json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let object = json.as_object_mut().unwrap();
@@ -146,7 +146,7 @@ fn older_wordings_of_a_configuration_mean_the_same() {
             object.insert("sliding_window_pattern".into(), 2.into());
         }
         fs::write(&path, json.to_string()).unwrap();
-        assert_eq!(Checkpoint::open(folder.path(), None).unwrap().kind, new, "{name}");
+        assert_eq!(Pretrained::open(folder.path(), None).unwrap().kind, new, "{name}");
     }
 }
 
@@ -178,8 +178,8 @@ fn a_tokenizer_of_another_model_is_refused() {
 
 #[test]
 fn a_prompt_is_read_as_the_model_reads_whole_texts() {
-    use qdllm_trainer::teacher::prompt::Prompt;
-    use qdllm_trainer::teacher::reader::Reader;
+    use qdllm_trainer::teacher::llm::prompt::Prompt;
+    use qdllm_trainer::teacher::llm::tokenizer::TextTokenizer;
     let folder = tempfile::tempdir().unwrap();
     // Both ways in which such tokenizers think a space before a text, and a mark of the beginning.
     let prepend = serde_json::json!({"type": "Sequence", "normalizers": [
@@ -201,7 +201,7 @@ fn a_prompt_is_read_as_the_model_reads_whole_texts() {
             "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
         });
         fs::write(folder.path().join("tokenizer.json"), json.to_string()).unwrap();
-        let mut reader = Reader::folder(folder.path()).unwrap();
+        let mut reader = TextTokenizer::folder(folder.path()).unwrap();
         assert_eq!((reader.opening(), reader.leading_space()), (&[0][..], true));
         for template in ["say {text} now", "{text} now", "say {text}"] {
             let prompt = Prompt::parse(template, &mut reader).unwrap();
@@ -236,7 +236,7 @@ fn long_texts_are_cut_and_counted_by_every_kind_of_model() {
         assert_eq!((rows[0].cut, rows[0].tokens, rows[1].cut), (true, 9, false), "{name} head");
         // Beyond what the model was made for, whatever is asked.
         let far = Reading { limit: 4096, ..reading() };
-        let context = Checkpoint::open(folder.path(), None).unwrap().context();
+        let context = Pretrained::open(folder.path(), None).unwrap().context();
         let rows = extractor(folder.path(), &far).unwrap().extract(&[&long]).unwrap();
         assert_eq!(rows[0].cut, context < 42, "{name}, context {context}");
     }
@@ -303,11 +303,12 @@ fn a_gguf_file_of_the_same_weights_gives_the_same_states() {
             quantised.iter().map(|(k, v)| (k.as_str(), v)).collect();
         gguf_file::write(&mut fs::File::create(&path).unwrap(), &metadata, &quantised).unwrap();
         let expected = super::vectors::Expected::read(name);
-        let mut checkpoint = Checkpoint::open(&path, None).unwrap();
+        let mut checkpoint = Pretrained::open(&path, None).unwrap();
         let model = super::families::decoder(&mut checkpoint).unwrap();
         let rows = expected.rows();
         let refs: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        let tokens = qdllm_trainer::teacher::decoder::Tokens::causal(&refs, &Device::Cpu).unwrap();
+        let tokens =
+            qdllm_trainer::teacher::llm::token_batch::Tokens::causal(&refs, &Device::Cpu).unwrap();
         let logits = model.logits(&model.last(&tokens).unwrap()).unwrap();
         let worst = super::vectors::largest(&logits, expected.get("logits"), &rows);
         assert!(worst <= 1e-4, "{name}: {worst}");

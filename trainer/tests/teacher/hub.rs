@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use qdllm_trainer::teacher::endpoint::Secret;
-use qdllm_trainer::teacher::hub::{Address, Hub};
-use qdllm_trainer::teacher::open::{Reading, extractor};
+use qdllm_trainer::teacher::llm::hub::{Address, Hub};
+use qdllm_trainer::teacher::llm::load::{Reading, extractor};
 
 use super::vectors::{copy, tokenizer};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use qdllm_trainer::teacher::causal::Causal;
-use qdllm_trainer::teacher::checkpoint::Checkpoint;
-use qdllm_trainer::teacher::zeroshot::ClassScores;
+use qdllm_trainer::teacher::llm::causal_lm::Causal;
+use qdllm_trainer::teacher::llm::pretrained::Pretrained;
+use qdllm_trainer::teacher::zero_shot::ClassScores;
 use qdllm_trainer::teacher::{Extractor, Pooling, TeacherError};
 
 use super::reference::{next_token, states};
@@ -26,7 +26,7 @@ fn tiny(
 }
 
 fn load(path: &Path, prompt: &str, limit: usize, layers: &[usize]) -> Result<Causal, TeacherError> {
-    Causal::load(Checkpoint::open(path, None)?, prompt, limit, layers, &Device::Cpu)
+    Causal::load(Pretrained::open(path, None)?, prompt, limit, layers, &Device::Cpu)
 }
 
 /// Token ids by hand: bytes, and the three merges.

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use qdllm_trainer::teacher::checkpoint::{Checkpoint, Kind};
-use qdllm_trainer::teacher::decoder::{Decoder, Tokens};
-use qdllm_trainer::teacher::tune::{Epoch, Settings, Tuner};
+use qdllm_trainer::teacher::llm::decoder::Decoder;
+use qdllm_trainer::teacher::llm::lora::train::{Epoch, Settings, Tuner};
+use qdllm_trainer::teacher::llm::pretrained::{Kind, Pretrained};
+use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
 use super::families::head;
 use super::vectors::{Expected, case, copy, copy_to, largest, tokenizer};
 
-fn merged(base: &str, adapter: &Path) -> (tempfile::TempDir, Checkpoint) {
+fn merged(base: &str, adapter: &Path) -> (tempfile::TempDir, Pretrained) {
     let folder = copy(base);
     tokenizer(folder.path());
-    let checkpoint = Checkpoint::open(folder.path(), Some(adapter)).unwrap();
+    let checkpoint = Pretrained::open(folder.path(), Some(adapter)).unwrap();
     (folder, checkpoint)
 }
 
@@ -50,7 +51,7 @@ fn adapters_that_do_not_fit_are_refused_by_name() {
         let folder = copy(base);
         tokenizer(folder.path());
         let rows = Expected::read(base).rows();
-        let opened = Checkpoint::open(folder.path(), Some(adapter));
+        let opened = Pretrained::open(folder.path(), Some(adapter));
         opened.and_then(|mut c| head(&mut c, &rows)).map(|_| ()).unwrap_err().to_string()
     };
     let message = refusal("opt", &case("llama-lora"));
@@ -109,7 +110,7 @@ fn tuner(base: &str, out: &Path) -> (tempfile::TempDir, Tuner) {
     std::fs::create_dir(&model).unwrap();
     copy_to(base, &model);
     tokenizer(&model);
-    let checkpoint = Checkpoint::open(&model, None).unwrap();
+    let checkpoint = Pretrained::open(&model, None).unwrap();
     let classes = ["no", "yes"].map(String::from);
     let (train, valid) = (data(0, 44), data(100, 20));
     let tuner =
@@ -175,7 +176,7 @@ fn a_tuned_adapter_is_loaded_and_knows_its_classes() {
     let epochs = run(&mut tuner, all);
     let about = tuner.finish().unwrap();
     let best = &epochs[about.epoch as usize - 1];
-    let mut checkpoint = Checkpoint::open(&base.path().join("model"), Some(out.path())).unwrap();
+    let mut checkpoint = Pretrained::open(&base.path().join("model"), Some(out.path())).unwrap();
     assert_eq!(checkpoint.labels, ["no", "yes"]);
     let rows: Vec<Vec<u32>> =
         data(100, 20).iter().map(|(text, _)| checkpoint.reader.whole(text).unwrap().0).collect();
@@ -194,7 +195,7 @@ fn tuning_refuses_what_it_cannot_use() {
     tokenizer(base.path());
     let out = tempfile::tempdir().unwrap();
     let open = |classes: &[&str], settings: Settings| {
-        let checkpoint = Checkpoint::open(base.path(), None).unwrap();
+        let checkpoint = Pretrained::open(base.path(), None).unwrap();
         let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
         Tuner::open(checkpoint, &classes, (&data(0, 8), &[]), settings, out.path(), &Device::Cpu)
     };

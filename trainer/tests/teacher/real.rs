@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use qdllm_trainer::teacher::Extractor;
-use qdllm_trainer::teacher::open::{Reading, causal, extractor};
-use qdllm_trainer::teacher::zeroshot::ClassScores;
+use qdllm_trainer::teacher::llm::load::{Reading, causal, extractor};
+use qdllm_trainer::teacher::zero_shot::ClassScores;
 
 /// The model's folder; says so when the test cannot run.
 fn weights(model: &str) -> Option<PathBuf> {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use candle_core::Device;
-use qdllm_trainer::teacher::checkpoint::Checkpoint;
-use qdllm_trainer::teacher::sentence::SentenceEncoder;
+use qdllm_trainer::teacher::llm::pretrained::Pretrained;
+use qdllm_trainer::teacher::llm::sentence_encoder::SentenceEncoder;
 use qdllm_trainer::teacher::{Extractor, TeacherError};
 
 use super::tiny::write_bert;
 
 fn load(folder: &Path, limit: usize) -> Result<SentenceEncoder, TeacherError> {
-    SentenceEncoder::load(Checkpoint::open(folder, None)?, limit, &Device::Cpu)
+    SentenceEncoder::load(Pretrained::open(folder, None)?, limit, &Device::Cpu)
 }
 
 #[test]

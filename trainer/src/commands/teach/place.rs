@@ -20,7 +20,7 @@ pub fn resolve(model: &Path, token_file: Option<&Path>) -> Result<PathBuf> {
 #[cfg(feature = "hub")]
 fn fetch(text: &str, token_file: Option<&Path>) -> Result<PathBuf> {
     use crate::teacher::endpoint::Secret;
-    use crate::teacher::hub::{Address, Hub, TOKEN_VARIABLE};
+    use crate::teacher::llm::hub::{Address, Hub, TOKEN_VARIABLE};
     let Some(address) = Address::parse(text) else {
         return Ok(PathBuf::from(text));
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::data::soft::TeacherInfo;
 use crate::metrics::Report;
 use crate::teacher::features::Work;
-use crate::teacher::fitted::Findings;
+use crate::teacher::probe::Findings;
 
 /// How fast a model was.
 #[derive(Debug, Clone, Serialize)]

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::wire::{Server, Trouble};
+use crate::teacher::endpoint::wire::{Server, Trouble};
 
 /// Failures in a row after which an endpoint that still accepts connections is left out for a while.
 const PATIENCE: u32 = 3;

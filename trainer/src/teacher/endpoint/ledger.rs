@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointError, Way};
+use crate::teacher::endpoint::{EndpointError, Way};
 use crate::whole_lines::{self, WholeLinesError};
 
 /// The most that may be spent on a question over all runs.

@@ -4,12 +4,12 @@
 //! own, so a run that is ended at any moment loses the answers under way and nothing else; what may be spent is counted
 //! on disk as well and holds over all runs.
 
-mod answer;
+mod client;
 mod error;
 mod fleet;
 mod ledger;
-mod line;
-mod question;
+mod request;
+mod scores;
 mod secret;
 mod wire;
 
@@ -27,12 +27,12 @@ use super::{Identity, Teacher, TeacherError};
 use crate::data::classes::Classes;
 use crate::data::corpus::hex;
 use crate::data::soft::{SoftLabels, SoftWriter, TeacherInfo};
+use client::Client;
 pub use error::EndpointError;
 pub use fleet::Backoff;
 pub use ledger::Budget;
 use ledger::Ledger;
-use line::Line;
-use question::Question;
+use request::RequestBuilder;
 pub use secret::{KEY_VARIABLE, Secret};
 
 /// How class scores are drawn from an endpoint.
@@ -97,7 +97,7 @@ pub struct Settings {
 /// The teacher.
 pub struct EndpointTeacher {
     classes: Vec<String>,
-    line: Line,
+    line: Client,
     concurrency: usize,
     most_chars: usize,
     info: TeacherInfo,
@@ -121,7 +121,7 @@ impl EndpointTeacher {
         sample: &str,
         folder: &Path,
     ) -> Result<Self, TeacherError> {
-        let question = Question::new(&settings.model, classes, settings.prompt.as_deref())?;
+        let question = RequestBuilder::new(&settings.model, classes, settings.prompt.as_deref())?;
         let asked = format!(
             "{:?}",
             (
@@ -143,7 +143,8 @@ impl EndpointTeacher {
         let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), settings.budget)?;
         let (concurrency, most_chars) = (settings.concurrency.max(1), settings.most_chars);
         let model = settings.model.clone();
-        let line = Line::open(settings, question, Question::words(classes), ledger, sample)?;
+        let line =
+            Client::open(settings, question, RequestBuilder::words(classes), ledger, sample)?;
         let info = TeacherInfo {
             name: model,
             digest: format!("endpoint {digest}"),

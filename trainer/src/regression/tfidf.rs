@@ -1,0 +1,319 @@
+//! The TF-IDF control: weighted n-grams and logistic regression.
+//!
+//! Two blocks of features, each as scikit-learn's `TfidfVectorizer` makes them with `sublinear_tf`:
+//! words of two or more characters with word pairs, and character 2- to 5-grams within words padded
+//! by a space on either side (`char_wb`). A feature weighs `(1 + ln tf) (ln((1 + n) / (1 + df)) + 1)`,
+//! and each block of a text has length 1.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::regression::logistic::Logistic;
+use crate::regression::logistic::Stop;
+use crate::regression::sparse::Sparse;
+use crate::regression::{FNV_START, check, fnv1a, is_word};
+
+/// How the control is trained.
+#[derive(Debug, Clone, Copy)]
+pub struct TfidfOptions {
+    /// Texts that an n-gram must occur in to become a feature.
+    pub min_texts: u32,
+    /// Inverse strength of the L2 penalty, scikit-learn's `C`.
+    pub c: f64,
+    /// Largest component of the gradient at which training ends.
+    pub tolerance: f64,
+    /// L-BFGS steps at most.
+    pub iterations: usize,
+}
+
+impl Default for TfidfOptions {
+    fn default() -> Self {
+        Self { min_texts: 2, c: 1.0, tolerance: 1e-5, iterations: 1000 }
+    }
+}
+
+/// A trained TF-IDF control.
+pub struct Tfidf {
+    features: Features,
+    classifier: Logistic,
+    converged: bool,
+}
+
+/// Number of feature blocks: words, characters.
+const BLOCKS: usize = 2;
+
+/// An n-gram's key, with its column and its weight by rarity.
+type Columns = HashMap<u64, (u32, f32)>;
+
+/// A text's columns, ascending, with their weights.
+pub(crate) type Weights = Vec<(u32, f32)>;
+
+/// The n-grams of some texts and how rare each is.
+pub(crate) struct Features(Columns);
+
+/// Trains on `(class, text)` rows. The same rows give the same control, whatever the number of
+/// threads. Takes about 16 bytes of memory for each different n-gram of each text.
+///
+/// # Panics
+/// When there are no rows, fewer than two classes, or a class that is not below `classes`.
+#[must_use]
+pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
+    check(rows, classes);
+    let texts: Vec<&str> = rows.iter().map(|row| row.1).collect();
+    let (features, weighted) = Features::over(&texts, options.min_texts);
+    let matrix = Sparse::new(&weighted, features.width());
+    drop(weighted);
+    let truth: Vec<usize> = rows.iter().map(|row| row.0).collect();
+    let stop = Stop { gradient: options.tolerance, iterations: options.iterations };
+    let weights = vec![1.0; truth.len()];
+    let (classifier, converged) =
+        Logistic::fit(&matrix, (&truth, &weights), classes, options.c, stop);
+    Tfidf { features, classifier, converged }
+}
+
+impl Tfidf {
+    /// Probabilities of the classes.
+    #[must_use]
+    pub fn predict(&self, text: &str) -> Vec<f32> {
+        self.classifier.predict(&self.features.weigh(&count(text)))
+    }
+
+    /// Number of features.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features.0.len()
+    }
+
+    /// Whether training found its minimum within the steps it was allowed.
+    #[must_use]
+    pub fn converged(&self) -> bool {
+        self.converged
+    }
+
+    /// Numbers that were learned.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.classifier.parameters()
+    }
+
+    /// Bytes the model needs: 8 for an n-gram's key, 4 for its rarity, 4 for every weight.
+    #[must_use]
+    pub fn model_bytes(&self) -> usize {
+        12 * self.features.0.len() + 4 * self.classifier.parameters()
+    }
+}
+
+/// The n-grams of one block of a text and how often each occurs, ordered by key.
+type Counts = Vec<(u64, u32)>;
+
+impl Features {
+    /// The n-grams that occur in at least `min_texts` of the texts, and the weights of each text.
+    pub(crate) fn over(texts: &[&str], min_texts: u32) -> (Self, Vec<Weights>) {
+        let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
+        let features = Self::choose(&counts, min_texts);
+        let weights = counts.par_iter().map(|counts| features.weigh(counts)).collect();
+        (features, weights)
+    }
+
+    /// The weights of any text.
+    pub(crate) fn of(&self, text: &str) -> Weights {
+        self.weigh(&count(text))
+    }
+
+    /// Columns.
+    pub(crate) fn width(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Every n-gram that occurs in enough texts, columns in order of the keys.
+    fn choose(counts: &[[Counts; BLOCKS]], min_texts: u32) -> Self {
+        let mut texts: HashMap<u64, u32> = HashMap::new();
+        for &(key, _) in counts.iter().flatten().flatten() {
+            *texts.entry(key).or_default() += 1;
+        }
+        let mut kept: Vec<(u64, u32)> =
+            (texts.into_iter()).filter(|&(_, texts)| texts >= min_texts).collect();
+        kept.sort_unstable();
+        #[allow(clippy::cast_precision_loss)]
+        let all = counts.len() as f64;
+        let rarity = |texts: u32| ((1.0 + all) / (1.0 + f64::from(texts))).ln() + 1.0;
+        #[allow(clippy::cast_possible_truncation)]
+        let columns = (kept.into_iter().zip(0..))
+            .map(|((key, texts), column)| (key, (column, rarity(texts) as f32)))
+            .collect();
+        Self(columns)
+    }
+
+    /// A text's row of the matrix, columns ascending.
+    fn weigh(&self, counts: &[Counts; BLOCKS]) -> Weights {
+        let mut row = Vec::new();
+        for block in counts {
+            let start = row.len();
+            let mut square = 0.0;
+            for (key, times) in block {
+                if let Some(&(column, rarity)) = self.0.get(key) {
+                    let weight = (1.0 + f64::from(*times).ln()) * f64::from(rarity);
+                    square += weight * weight;
+                    row.push((column, weight));
+                }
+            }
+            let length = square.sqrt();
+            for (_, weight) in &mut row[start..] {
+                *weight /= length;
+            }
+        }
+        row.sort_unstable_by_key(|entry| entry.0);
+        #[allow(clippy::cast_possible_truncation)]
+        row.into_iter().map(|(c, w)| (c, w as f32)).collect()
+    }
+}
+
+fn count(text: &str) -> [Counts; BLOCKS] {
+    let text = text.to_lowercase();
+    [words(&text), characters(&text)].map(|mut keys| {
+        keys.sort_unstable();
+        let runs = keys.chunk_by(|a, b| a == b);
+        runs.map(|run| (run[0], u32::try_from(run.len()).unwrap_or(u32::MAX))).collect()
+    })
+}
+
+/// Keys of words and word pairs.
+fn words(text: &str) -> Vec<u64> {
+    let start = fnv1a(FNV_START, b"word ");
+    let mut keys = Vec::new();
+    let mut previous = None;
+    let long = |word: &&str| word.chars().nth(1).is_some();
+    for word in text.split(|c| !is_word(c)).filter(long) {
+        let key = fnv1a(start, word.as_bytes());
+        if let Some(previous) = previous {
+            keys.push(fnv1a(fnv1a(previous, b" "), word.as_bytes()));
+        }
+        keys.push(key);
+        previous = Some(key);
+    }
+    keys
+}
+
+/// Keys of the character 2- to 5-grams of each padded word; a padded word shorter than that counts
+/// once, whole.
+fn characters(text: &str) -> Vec<u64> {
+    let start = fnv1a(FNV_START, b"char ");
+    let mut keys = Vec::new();
+    let mut padded = String::new();
+    let mut ends: Vec<usize> = Vec::new();
+    for word in text.split_whitespace() {
+        padded.clear();
+        padded.push(' ');
+        padded.push_str(word);
+        padded.push(' ');
+        // ends[i]..ends[i + n] are the bytes of the n-gram at character i.
+        ends.clear();
+        ends.extend(padded.char_indices().map(|(at, _)| at));
+        ends.push(padded.len());
+        let length = ends.len() - 1;
+        for n in 2..=5.min(length) {
+            for i in 0..=length - n {
+                keys.push(fnv1a(start, &padded.as_bytes()[ends[i]..ends[i + n]]));
+            }
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(block: &[u8], grams: &[&str]) -> Vec<u64> {
+        let start = fnv1a(FNV_START, block);
+        grams.iter().map(|g| fnv1a(start, g.as_bytes())).collect()
+    }
+
+    fn same(mut found: Vec<u64>, mut expected: Vec<u64>) {
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn words_are_two_characters_or_longer_and_pair_up() {
+        let expected = ["it39", "été", "on_", "it39 été", "été on_"];
+        same(words("it39 a été, on_"), keys(b"word ", &expected));
+    }
+
+    #[test]
+    fn characters_stay_within_padded_words() {
+        let expected = [" a", "a ", " a ", " é", "éb", "b ", " éb", "éb ", " éb "];
+        same(characters("a\téb"), keys(b"char ", &expected));
+        let long = characters("abcdef");
+        // Eight characters with the spaces: 7 + 6 + 5 + 4 n-grams.
+        assert_eq!(long.len(), 22);
+    }
+
+    #[test]
+    fn weights_are_those_of_the_formula() {
+        // Word features: aa and bb in both texts, "aa bb" in both, cc and "bb cc" in one.
+        let texts = ["aa bb aa bb", "aa bb cc"];
+        let counts: Vec<_> = texts.iter().map(|t| count(t)).collect();
+        let features = Features::choose(&counts, 1);
+        let row = features.weigh(&[counts[0][0].clone(), Vec::new()]);
+        let weight = |gram: &str| {
+            let (column, _) = features.0[&keys(b"word ", &[gram])[0]];
+            row.iter().find(|e| e.0 == column).map_or(0.0, |e| e.1)
+        };
+        // tf 2, 2, 2 and 1 ("bb aa"); idf 1, 1, 1 and ln(3/2) + 1.
+        let (often, once) = (1.0 + 2_f32.ln(), 1.5_f32.ln() + 1.0);
+        let length = (3.0 * often * often + once * once).sqrt();
+        assert_eq!(row.len(), 4);
+        for (gram, expected) in
+            [("aa", often), ("bb", often), ("aa bb", often), ("bb aa", once), ("cc", 0.0)]
+        {
+            assert!((weight(gram) - expected / length).abs() < 1e-6, "{gram}");
+        }
+        let both: f32 = (features.weigh(&counts[0]).iter()).map(|e| e.1 * e.1).sum();
+        assert!((both - 2.0).abs() < 1e-6, "each block has length 1");
+    }
+
+    #[test]
+    fn rare_n_grams_are_left_out() {
+        let rows = [(0, "aa bb"), (1, "aa cc"), (0, "aa")];
+        let model = train_tfidf(&rows, 2, TfidfOptions::default());
+        // Kept: the word aa, and of the characters those of " aa " (3 + 2 + 1).
+        assert_eq!(model.features(), 7);
+        assert_eq!(model.model_bytes(), 7 * 12 + 4 * (7 + 1));
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let texts: Vec<String> =
+            (0..60).map(|i| format!("w{} w{} and w{}", i % 3, i % 5, i % 7)).collect();
+        let rows: Vec<(usize, &str)> =
+            (texts.iter().enumerate()).map(|(i, text)| (i % 3, text.as_str())).collect();
+        let train = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let model =
+                pool.build().unwrap().install(|| train_tfidf(&rows, 3, TfidfOptions::default()));
+            (texts.iter())
+                .flat_map(|text| model.predict(text))
+                .map(f32::to_bits)
+                .collect::<Vec<u32>>()
+        };
+        assert_eq!(train(1), train(3));
+    }
+
+    #[test]
+    fn tells_classes_apart_and_knows_no_words_by_heart() {
+        let rows = [
+            (0, "turn the light on"),
+            (0, "lights on please"),
+            (1, "set a timer for ten minutes"),
+            (1, "timer of five minutes"),
+        ];
+        let model = train_tfidf(&rows, 2, TfidfOptions::default());
+        assert!(model.predict("all lights on")[0] > 0.5);
+        assert!(model.predict("a timer, two minutes")[1] > 0.5);
+        // A text without a known n-gram falls back on the classes' shares.
+        assert!((model.predict("§")[0] - 0.5).abs() < 0.1);
+    }
+}

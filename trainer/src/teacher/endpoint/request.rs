@@ -1,0 +1,231 @@
+//! What is asked about a text: the prompt, the answers that count, and the JSON of each kind of request.
+
+use serde_json::{Value, json};
+
+use super::{Constrain, EndpointError, Way};
+use crate::data::classes::Classes;
+
+/// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
+/// token is seldom longer.
+const SHARED_START: usize = 4;
+/// Tokens that a chat template puts around a message, at most.
+const TEMPLATE_TOKENS: u64 = 64;
+/// Alternatives to the first token that are asked for; what hosted servers allow at most.
+const ALTERNATIVES: u32 = 20;
+
+/// How a chat model names a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// By one of the class's words.
+    Words,
+    /// By a letter, since words share their beginnings.
+    Letters,
+}
+
+/// A question about texts.
+#[derive(Debug, Clone)]
+pub struct RequestBuilder {
+    /// What each class may be called, in class order.
+    pub answers: Vec<Vec<String>>,
+    /// How a chat model names a class.
+    pub names: Names,
+    model: String,
+    chat: String,
+    completion: String,
+}
+
+impl RequestBuilder {
+    /// A question to `model`. `prompt` replaces the usual one; it holds `{text}`, for chat models `{classes}` too if
+    /// it is to list them.
+    ///
+    /// # Errors
+    /// When the prompt lacks `{text}`, or more classes are to be lettered than there are letters.
+    pub fn new(
+        model: &str,
+        classes: &Classes,
+        prompt: Option<&str>,
+    ) -> Result<Self, EndpointError> {
+        if prompt.is_some_and(|p| !p.contains("{text}")) {
+            return Err(EndpointError::Classes(
+                "--prompt has no {text}; write where the text stands".into(),
+            ));
+        }
+        let words: Vec<Vec<String>> =
+            classes.class.iter().map(crate::data::classes::Class::words).collect();
+        let names = if share_a_start(&words) { Names::Letters } else { Names::Words };
+        let answers = match names {
+            Names::Words => words.clone(),
+            Names::Letters => ('A'..='Z').map(|c| vec![c.to_string()]).take(words.len()).collect(),
+        };
+        if answers.len() < words.len() {
+            return Err(EndpointError::Classes(format!(
+                "{} classes whose words share their beginnings; give each class words that differ in the first {SHARED_START} letters, letters reach for 26",
+                words.len()
+            )));
+        }
+        let list: String = classes
+            .class
+            .iter()
+            .zip(&words)
+            .zip(&answers)
+            .map(|((class, words), answers)| {
+                let name = match names {
+                    Names::Words => words.join(" or "),
+                    Names::Letters => format!("{}: {}", answers[0], words.join(" or ")),
+                };
+                let about = class.description.as_ref().map(|d| format!(" ({d})"));
+                format!("- {name}{}\n", about.unwrap_or_default())
+            })
+            .collect();
+        let asked = classes.question.as_deref().unwrap_or("Which class does the text belong to?");
+        let how = match names {
+            Names::Words => "Answer with one of these words and nothing else.",
+            Names::Letters => "Answer with the letter and nothing else.",
+        };
+        let chat = prompt.map_or_else(
+            || format!("{asked}\n{{classes}}\nText: {{text}}\n\n{how}"),
+            ToOwned::to_owned,
+        );
+        Ok(Self {
+            answers: if names == Names::Words { words.clone() } else { answers },
+            names,
+            model: model.to_owned(),
+            chat: chat.replace("{classes}", &list),
+            completion: prompt.unwrap_or("The text \"{text}\" is about").to_owned(),
+        })
+    }
+
+    /// The words that a completion is scored on: one list a class.
+    pub fn words(classes: &Classes) -> Vec<Vec<String>> {
+        classes.class.iter().map(crate::data::classes::Class::words).collect()
+    }
+
+    /// The prompt without the text: what decides the answers.
+    pub fn template(&self, way: Way) -> &str {
+        if way == Way::Completions { &self.completion } else { &self.chat }
+    }
+
+    /// The prompt that a completion goes on from.
+    pub fn completion(&self, text: &str) -> String {
+        self.completion.replace("{text}", text).trim_end().to_owned()
+    }
+
+    /// A chat request for the first token's log-probabilities.
+    pub fn first_token(&self, text: &str) -> Request {
+        self.chat_request(
+            text,
+            1,
+            &json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES}),
+        )
+    }
+
+    /// A completion request that echoes prompt and word with their log-probabilities.
+    pub fn echo(&self, text: &str, word: &str) -> Request {
+        let prompt = format!("{} {word}", self.completion(text));
+        let most_tokens = prompt.len() as u64 + 2;
+        let body = json!({
+            "model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 0,
+            "echo": true, "logprobs": 1,
+        });
+        Request { path: "/completions", body, most_tokens }
+    }
+
+    /// A chat request for `n` answers.
+    pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
+        let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
+        // A token has a byte at least; a model that chats on is cut.
+        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
+        let mut more = json!({"temperature": temperature, "n": n});
+        match constrain {
+            Constrain::None => {}
+            Constrain::Choice => {
+                more["structured_outputs"] = json!({"choice": every});
+                more["guided_choice"] = json!(every);
+            }
+            Constrain::Grammar => {
+                let quoted: Vec<String> =
+                    every.iter().map(|w| Value::from(*w).to_string()).collect();
+                more["grammar"] = format!("root ::= {}", quoted.join(" | ")).into();
+            }
+        }
+        self.chat_request(text, longest * n, &more).limited(longest)
+    }
+
+    fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
+        let content = self.chat.replace("{text}", text);
+        // A byte-level tokenizer never gives more tokens than there are bytes.
+        let most_tokens = content.len() as u64 + TEMPLATE_TOKENS + most_answer as u64;
+        let mut body = json!({
+            "model": self.model, "messages": [{"role": "user", "content": content}],
+            "max_tokens": most_answer,
+        });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        Request { path: "/chat/completions", body, most_tokens }
+    }
+}
+
+/// A request ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The path after the API's.
+    pub path: &'static str,
+    /// The JSON.
+    pub body: Value,
+    /// The most tokens that it can cost, prompt included.
+    pub most_tokens: u64,
+}
+
+impl Request {
+    /// With another limit of the tokens of one answer.
+    fn limited(mut self, tokens: usize) -> Self {
+        self.body["max_tokens"] = tokens.into();
+        self
+    }
+}
+
+/// Whether words of different classes begin alike, so that a first token may not tell them apart.
+fn share_a_start(words: &[Vec<String>]) -> bool {
+    let start = |word: &String| word.to_lowercase().chars().take(SHARED_START).collect::<String>();
+    words.iter().enumerate().any(|(i, class)| {
+        class.iter().any(|word| {
+            let word = start(word);
+            words[..i].iter().flatten().any(|other| {
+                let other = start(other);
+                other.starts_with(&word) || word.starts_with(&other)
+            })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(names: &[&str]) -> RequestBuilder {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        RequestBuilder::new("m", &Classes::named(&names, &[]).unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn classes_that_begin_alike_are_lettered() {
+        assert_eq!(question(&["positive", "negative"]).names, Names::Words);
+        assert_eq!(question(&["turn_on", "turn_off"]).names, Names::Letters);
+        assert_eq!(question(&["a", "able"]).names, Names::Letters);
+        let letters = question(&["turn_on", "turn_off"]);
+        let asked = letters.first_token("it is dark");
+        let content = asked.body["messages"][0]["content"].as_str().unwrap();
+        assert!(content.contains("- B: turn off\n") && content.contains("it is dark"), "{content}");
+        assert!(asked.most_tokens > content.len() as u64);
+    }
+
+    #[test]
+    fn votes_cost_at_most_their_answers() {
+        let asked = question(&["yes", "no"]).vote("t", 5, 0.7, Constrain::Grammar);
+        assert_eq!((&asked.body["n"], &asked.body["max_tokens"]), (&json!(5), &json!(11)));
+        assert_eq!(asked.body["grammar"], "root ::= \"yes\" | \"no\"");
+        let content = asked.body["messages"][0]["content"].as_str().unwrap();
+        assert_eq!(asked.most_tokens, content.len() as u64 + TEMPLATE_TOKENS + 55);
+    }
+}

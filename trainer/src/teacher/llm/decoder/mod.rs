@@ -1,0 +1,231 @@
+//! Decoders of several families on dequantised weights, which hand out the hidden states of every layer.
+//!
+//! The usual quantised implementations return the logits of the last token only, and a probe needs the inside.
+//! Weights are held as f32 (about 4 bytes a parameter): on a CPU a matrix product over a batch of tokens is several
+//! times quicker than a product with packed 4-bit weights, which wins only when tokens come one at a time.
+
+mod attention;
+mod block;
+mod position;
+
+use candle_core::{D, Device, Module, Tensor};
+use candle_nn::{Embedding, ops};
+
+use crate::teacher::TeacherError;
+use crate::teacher::llm::config::architecture::{Family, Spec};
+use crate::teacher::llm::decoder::block::Block;
+use crate::teacher::llm::decoder::position::Places;
+use crate::teacher::llm::layers::Normed;
+use crate::teacher::llm::linear::Projection;
+use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::token_batch::Tokens;
+
+/// The decoder's weights.
+pub struct Decoder {
+    spec: Spec,
+    embedding: Embedding,
+    embedding_norm: Option<Normed>,
+    project_in: Option<Projection>,
+    places: Places,
+    blocks: Vec<Block>,
+    norm: Option<Normed>,
+    project_out: Option<Projection>,
+    unembedding: Option<Projection>,
+    context: usize,
+    gradient: bool,
+}
+
+impl Family {
+    /// Name of the inner model in a checkpoint.
+    pub fn inner(self) -> &'static str {
+        if self == Self::Bloom { "transformer" } else { "model" }
+    }
+
+    fn embedding(self) -> &'static str {
+        match self {
+            Self::Opt => "model.decoder.embed_tokens",
+            Self::Bloom => "transformer.word_embeddings",
+            _ => "model.embed_tokens",
+        }
+    }
+
+    fn last_norm(self) -> &'static str {
+        match self {
+            Self::Opt => "model.decoder.final_layer_norm",
+            Self::Bloom => "transformer.ln_f",
+            _ => "model.norm",
+        }
+    }
+}
+
+impl Decoder {
+    /// Loads the weights. `context` is the longest sequence that will be asked for.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn load(
+        loader: &mut Parameters<'_>,
+        spec: Spec,
+        context: usize,
+        device: &Device,
+    ) -> Result<Self, TeacherError> {
+        let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
+        let context = context.min(spec.context);
+        let shape = [spec.vocabulary, inner];
+        let embedding = loader.tensor(&format!("{}.weight", family.embedding()), &shape)?;
+        let bends = inner != width;
+        let mut project = |name: &str, shape| match bends {
+            true => loader.linear(&format!("model.decoder.{name}"), shape, false).map(Some),
+            false => Ok(None),
+        };
+        let project_in = project("project_in", (width, inner))?;
+        let project_out = project("project_out", (inner, width))?;
+        let embedding_norm = match family {
+            Family::Bloom => {
+                let name = "transformer.word_embeddings_layernorm";
+                Some(Normed::load(loader, name, width, spec.norm)?)
+            }
+            _ => None,
+        };
+        let places = Places::load(loader, &spec, context, device)?;
+        let blocks = (0..spec.depth)
+            .map(|layer| Block::load(loader, &spec, layer))
+            .collect::<Result<_, _>>()?;
+        let norm = match spec.final_norm {
+            true => Some(Normed::load(loader, family.last_norm(), width, spec.norm)?),
+            false => None,
+        };
+        // A checkpoint of a classifier or of the bare model has no output matrix.
+        let unembedding = match spec.tied {
+            true => Some(embedding.clone()),
+            false => loader.maybe("lm_head.weight", &shape)?,
+        };
+        let unembedding = unembedding.map(|weight| Projection::new(weight, None, None));
+        Ok(Self {
+            embedding: Embedding::new(embedding, inner),
+            embedding_norm,
+            project_in,
+            places,
+            blocks,
+            norm,
+            project_out,
+            unembedding,
+            context,
+            gradient: loader.trainable.is_some(),
+            spec,
+        })
+    }
+
+    /// Number of decoder layers; hidden states are numbered 0 (embedding) to this (after the last layer).
+    pub fn depth(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Length of a hidden state.
+    pub fn width(&self) -> usize {
+        self.spec.width
+    }
+
+    /// Length of what a classification head reads: the last hidden state, projected where the model does so.
+    pub fn output_width(&self) -> usize {
+        self.spec.embedding_width
+    }
+
+    /// Number of different tokens.
+    pub fn vocabulary(&self) -> usize {
+        self.spec.vocabulary
+    }
+
+    /// Longest sequence, in tokens.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// True when [`Self::next_token`] can answer.
+    pub fn speaks(&self) -> bool {
+        self.unembedding.is_some()
+    }
+
+    /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the
+    /// embedding. The states after the very last layer are shown normed, as the output matrix sees them.
+    ///
+    /// # Errors
+    /// Whatever `visit` returns, or a tensor error when a sequence is longer than the context.
+    pub fn run(
+        &self,
+        tokens: &Tokens,
+        depth: usize,
+        mut visit: impl FnMut(usize, &Tensor) -> Result<(), TeacherError>,
+    ) -> Result<(), TeacherError> {
+        let placed = self.places.place(tokens, &self.spec.windows, self.gradient)?;
+        let mut x = self.embedding.forward(&tokens.ids)?;
+        if self.spec.embedding_scale != 1.0 {
+            x = (x * f64::from(self.spec.embedding_scale as f32))?;
+        }
+        if let Some(project) = &self.project_in {
+            x = project.forward(&x)?;
+        }
+        if let Some(learned) = &placed.embedding {
+            x = (x + learned)?;
+        }
+        if let Some(norm) = &self.embedding_norm {
+            x = norm.forward(&x, self.gradient)?;
+        }
+        visit(0, &x)?;
+        for (i, block) in self.blocks.iter().take(depth).enumerate() {
+            x = block.forward(&x, &placed)?;
+            match &self.norm {
+                Some(norm) if i + 1 == self.blocks.len() => {
+                    visit(i + 1, &norm.forward(&x, self.gradient)?)?;
+                }
+                _ => visit(i + 1, &x)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
+        let mut last = tokens.ids.clone();
+        self.run(tokens, self.depth(), |_, states| {
+            last = states.clone();
+            Ok(())
+        })?;
+        Ok(last)
+    }
+
+    /// Last-layer states as a head reads them: [.., width] to [.., output width].
+    ///
+    /// # Errors
+    /// When the states do not have the model's width.
+    pub fn output(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+        match &self.project_out {
+            Some(project) => project.forward(states),
+            None => Ok(states.clone()),
+        }
+    }
+
+    /// Logits of the next token from last-layer states: [.., width] to [.., vocabulary].
+    ///
+    /// # Errors
+    /// When the checkpoint has no output matrix, or the states do not have the model's width.
+    pub fn logits(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+        match &self.unembedding {
+            Some(matrix) => matrix.forward(&self.output(states)?),
+            None => {
+                Err(candle_core::Error::Msg("the checkpoint has no lm_head.weight".into()).into())
+            }
+        }
+    }
+
+    /// Log-probabilities of the next token from last-layer states: [n, width] to [n, vocabulary].
+    ///
+    /// # Errors
+    /// As [`Self::logits`].
+    pub fn next_token(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+        Ok(ops::log_softmax(&self.logits(states)?, D::Minus1)?)
+    }
+}

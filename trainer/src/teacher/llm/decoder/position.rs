@@ -1,0 +1,198 @@
+//! Where tokens stand: rotation tables, learned positions, slopes on the scores, and windows.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use candle_nn::rotary_emb;
+
+use crate::teacher::TeacherError;
+use crate::teacher::llm::config::architecture::{Position, Spec, Stretch};
+use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::token_batch::Tokens;
+
+/// cos and sin of every position and frequency: [context, head width / 2] each.
+pub(super) struct Table {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+/// The tables of a model.
+pub(super) enum Places {
+    Rotary { far: Table, near: Table },
+    Learned { table: Tensor, offset: usize },
+    Slopes(Vec<f32>),
+}
+
+/// What the tables say of one batch; layers with equal windows share it.
+pub(super) struct Placed {
+    far: Option<(Tensor, Tensor)>,
+    near: Option<(Tensor, Tensor)>,
+    /// Added to the scores, by window.
+    scores: BTreeMap<Option<usize>, Tensor>,
+    /// Added to the embeddings.
+    pub embedding: Option<Tensor>,
+    pub gradient: bool,
+}
+
+impl Places {
+    pub(super) fn load(
+        loader: &mut Parameters<'_>,
+        spec: &Spec,
+        context: usize,
+        device: &Device,
+    ) -> Result<Self, TeacherError> {
+        let table = |base: f64, stretch: &Stretch| {
+            let turns = frequencies(spec.head_width, base, stretch);
+            let all = |f: fn(f64) -> f64| {
+                let of = |p: usize| turns.iter().map(move |turn| f(p as f64 * turn) as f32);
+                Tensor::from_vec(
+                    (0..context).flat_map(of).collect(),
+                    (context, turns.len()),
+                    device,
+                )
+            };
+            Ok::<_, TeacherError>(Table { cos: all(f64::cos)?, sin: all(f64::sin)? })
+        };
+        Ok(match &spec.position {
+            Position::Rotary { base, stretch, local_base } => Self::Rotary {
+                far: table(*base, stretch)?,
+                near: table(
+                    *local_base,
+                    if spec.near_turns_alike() { stretch } else { &Stretch::None },
+                )?,
+            },
+            Position::Learned { offset } => {
+                let shape = [spec.context + offset, spec.width];
+                let table = loader.tensor("model.decoder.embed_positions.weight", &shape)?;
+                Self::Learned { table, offset: *offset }
+            }
+            Position::Slopes => Self::Slopes(slopes(spec.heads)),
+        })
+    }
+
+    /// Looks a batch up.
+    pub(super) fn place(
+        &self,
+        tokens: &Tokens,
+        windows: &[Option<usize>],
+        gradient: bool,
+    ) -> Result<Placed, TeacherError> {
+        let (batch, length) = tokens.ids.dims2()?;
+        let device = tokens.ids.device();
+        let rows = |from: &Tensor, offset: u32| {
+            let at: Vec<u32> = tokens.positions.iter().map(|p| p + offset).collect();
+            let at = Tensor::from_vec(at, batch * length, device)?;
+            from.index_select(&at, 0)?.reshape((batch, length, from.dim(1)?))
+        };
+        let mut placed =
+            Placed { far: None, near: None, scores: BTreeMap::new(), embedding: None, gradient };
+        let mut tilt = None;
+        match self {
+            Self::Rotary { far, near } => {
+                placed.far = Some((rows(&far.cos, 0)?, rows(&far.sin, 0)?));
+                placed.near = Some((rows(&near.cos, 0)?, rows(&near.sin, 0)?));
+            }
+            Self::Learned { table, offset } => {
+                placed.embedding = Some(rows(table, *offset as u32)?);
+            }
+            Self::Slopes(slopes) => {
+                let of = |row: &[u32]| {
+                    let each =
+                        |slope: &f32| row.iter().map(|&p| slope * p as f32).collect::<Vec<_>>();
+                    slopes.iter().flat_map(each).collect::<Vec<f32>>()
+                };
+                let all = tokens.positions.chunks_exact(length.max(1)).flat_map(of).collect();
+                let shape = (batch, slopes.len(), 1, length);
+                tilt = Some(Tensor::from_vec::<_, f32>(all, shape, device)?);
+            }
+        }
+        for window in windows {
+            if !placed.scores.contains_key(window) {
+                let mut added = match window {
+                    Some(window) => tokens.near(*window)?,
+                    None => tokens.mask.clone(),
+                };
+                if let Some(tilt) = &tilt {
+                    added = added.broadcast_add(tilt)?;
+                }
+                placed.scores.insert(*window, added);
+            }
+        }
+        Ok(placed)
+    }
+}
+
+impl Placed {
+    /// Turns queries or keys [batch, heads, length, head width] of a layer with or without a window.
+    pub(super) fn turn(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor, TeacherError> {
+        let Some((cos, sin)) = (if window.is_some() { &self.near } else { &self.far }) else {
+            return Ok(x.clone());
+        };
+        if !self.gradient {
+            return Ok(rotary_emb::rope(&x.contiguous()?, cos, sin)?);
+        }
+        let half = x.dim(3)? / 2;
+        let (a, b) = (x.narrow(3, 0, half)?, x.narrow(3, half, half)?);
+        let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
+        let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
+        Ok(Tensor::cat(&[first, second], 3)?)
+    }
+
+    /// What is added to a layer's scores.
+    pub(super) fn added(&self, window: Option<usize>) -> Result<&Tensor, TeacherError> {
+        self.scores
+            .get(&window)
+            .ok_or_else(|| candle_core::Error::Msg("no mask for this window".into()).into())
+    }
+}
+
+/// Radians a position turns, for each pair of numbers of a head.
+fn frequencies(head_width: usize, base: f64, stretch: &Stretch) -> Vec<f64> {
+    let plain = (0..head_width / 2).map(|i| base.powf(-2.0 * i as f64 / head_width as f64));
+    plain
+        .enumerate()
+        .map(|(i, turn)| match stretch {
+            Stretch::None => turn,
+            Stretch::Linear(factor) => turn / factor,
+            Stretch::Divisors(divisors) => turn / divisors.get(i).map_or(1.0, |&d| f64::from(d)),
+            Stretch::Llama3 { factor, low, high, original } => {
+                let turns = original * turn / std::f64::consts::TAU;
+                let quick = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                turn * (quick + (1.0 - quick) / factor)
+            }
+        })
+        .collect()
+}
+
+/// Slope of every head: powers of `2^(-8/n)` for the largest power of two `n` among the heads, then every other one of
+/// the finer series for the heads beyond.
+fn slopes(heads: usize) -> Vec<f32> {
+    let whole = 1 << heads.max(1).ilog2();
+    let power = |n: usize, k: usize| (-8.0 * k as f64 / n as f64).exp2() as f32;
+    let first = (1..=whole).map(|k| power(whole, k));
+    let rest = (0..heads - whole).map(|i| power(2 * whole, 2 * i + 1));
+    first.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stretch, frequencies, slopes};
+
+    #[test]
+    fn slopes_of_six_heads_interleave_two_series() {
+        let wanted = [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125];
+        assert_eq!(slopes(6), wanted);
+        assert_eq!(slopes(1), [0.00390625]);
+    }
+
+    #[test]
+    fn llama3_leaves_quick_turns_and_divides_slow_ones() {
+        let stretch = Stretch::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 64.0 };
+        let (plain, scaled) =
+            (frequencies(8, 100.0, &Stretch::None), frequencies(8, 100.0, &stretch));
+        let ratio: Vec<f64> = plain.iter().zip(&scaled).map(|(p, s)| p / s).collect();
+        assert_eq!((ratio[0], ratio[3]), (1.0, 8.0));
+        assert!(ratio[1] > 1.0 && ratio[1] < ratio[2] && ratio[2] < 8.0, "{ratio:?}");
+    }
+}

@@ -1,0 +1,249 @@
+//! Encoders of the BERT kind - BERT, `DistilBERT`, `MiniLM` - in which every token sees every other.
+
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::Embedding;
+
+use crate::teacher::TeacherError;
+use crate::teacher::llm::config::activation;
+use crate::teacher::llm::config::architecture::{Activation, Norm};
+use crate::teacher::llm::config::json::JsonObject;
+use crate::teacher::llm::layers::{Normed, softmax};
+use crate::teacher::llm::linear::Projection;
+use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::token_batch::Tokens;
+
+/// Names and sizes of an encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderSpec {
+    /// True for `DistilBERT`'s names and its lack of segments.
+    pub distilled: bool,
+    vocabulary: usize,
+    width: usize,
+    depth: usize,
+    heads: usize,
+    feed: usize,
+    /// Most tokens, the special ones included.
+    pub context: usize,
+    segments: usize,
+    epsilon: f64,
+    activation: Activation,
+}
+
+impl EncoderSpec {
+    /// Reads a `config.json` of model type `bert` or `distilbert`.
+    ///
+    /// # Errors
+    /// When a key is missing, of the wrong type, or asks for something this program does not compute.
+    pub fn read(keys: &JsonObject, distilled: bool) -> Result<Self, TeacherError> {
+        let count = |bert: &str, other: &str| keys.count(if distilled { other } else { bert });
+        if !matches!(keys.text("position_embedding_type")?, None | Some("absolute")) {
+            return Err(keys.refuse("only absolute position embeddings are supported"));
+        }
+        let spec = Self {
+            distilled,
+            vocabulary: keys.count("vocab_size")?,
+            width: count("hidden_size", "dim")?,
+            depth: count("num_hidden_layers", "n_layers")?,
+            heads: count("num_attention_heads", "n_heads")?,
+            feed: count("intermediate_size", "hidden_dim")?,
+            context: keys.count("max_position_embeddings")?,
+            segments: if distilled { 0 } else { keys.count_or("type_vocab_size", 2)? },
+            epsilon: if distilled { 1e-12 } else { keys.real_or("layer_norm_eps", 1e-12)? },
+            activation: activation(
+                keys,
+                if distilled { "activation" } else { "hidden_act" },
+                "gelu",
+            )?,
+        };
+        if spec.heads == 0 || !spec.width.is_multiple_of(spec.heads) || spec.depth == 0 {
+            let (width, heads) = (spec.width, spec.heads);
+            return Err(keys.refuse(&format!("width {width} and {heads} heads do not go together")));
+        }
+        Ok(spec)
+    }
+
+    /// Name of the inner model in a checkpoint.
+    pub fn inner(&self) -> &'static str {
+        if self.distilled { "distilbert" } else { "bert" }
+    }
+
+    fn layer(&self, layer: usize) -> (String, [&'static str; 8]) {
+        match self.distilled {
+            true => (
+                format!("distilbert.transformer.layer.{layer}"),
+                [
+                    "attention.q_lin",
+                    "attention.k_lin",
+                    "attention.v_lin",
+                    "attention.out_lin",
+                    "sa_layer_norm",
+                    "ffn.lin1",
+                    "ffn.lin2",
+                    "output_layer_norm",
+                ],
+            ),
+            false => (
+                format!("bert.encoder.layer.{layer}"),
+                [
+                    "attention.self.query",
+                    "attention.self.key",
+                    "attention.self.value",
+                    "attention.output.dense",
+                    "attention.output.LayerNorm",
+                    "intermediate.dense",
+                    "output.dense",
+                    "output.LayerNorm",
+                ],
+            ),
+        }
+    }
+}
+
+struct Layer {
+    query: Projection,
+    key: Projection,
+    value: Projection,
+    output: Projection,
+    attention_norm: Normed,
+    up: Projection,
+    down: Projection,
+    feed_norm: Normed,
+}
+
+/// The encoder's weights.
+pub struct Encoder {
+    spec: EncoderSpec,
+    words: Embedding,
+    places: Tensor,
+    segment: Option<Tensor>,
+    norm: Normed,
+    layers: Vec<Layer>,
+    gradient: bool,
+}
+
+impl Encoder {
+    /// Loads the weights.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn load(loader: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self, TeacherError> {
+        let (width, norm) = (spec.width, Norm::Layer { epsilon: spec.epsilon });
+        let name = |part: &str| format!("{}.embeddings.{part}", spec.inner());
+        let words = loader.tensor(&name("word_embeddings.weight"), &[spec.vocabulary, width])?;
+        let places = loader.tensor(&name("position_embeddings.weight"), &[spec.context, width])?;
+        let segment = match spec.segments {
+            0 => None,
+            n => Some(loader.tensor(&name("token_type_embeddings.weight"), &[n, width])?.get(0)?),
+        };
+        let first = Normed::load(loader, &name("LayerNorm"), width, norm)?;
+        let mut layers = Vec::with_capacity(spec.depth);
+        for i in 0..spec.depth {
+            let (layer, names) = spec.layer(i);
+            let full = |part: usize| format!("{layer}.{}", names[part]);
+            let mut square = |part| loader.linear(&full(part), (width, width), true);
+            let (query, key, value, output) = (square(0)?, square(1)?, square(2)?, square(3)?);
+            layers.push(Layer {
+                query,
+                key,
+                value,
+                output,
+                attention_norm: Normed::load(loader, &full(4), width, norm)?,
+                up: loader.linear(&full(5), (spec.feed, width), true)?,
+                down: loader.linear(&full(6), (width, spec.feed), true)?,
+                feed_norm: Normed::load(loader, &full(7), width, norm)?,
+            });
+        }
+        let gradient = loader.trainable.is_some();
+        let words = Embedding::new(words, width);
+        Ok(Self { words, places, segment, norm: first, layers, gradient, spec })
+    }
+
+    /// Number of layers.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Length of a hidden state.
+    pub fn width(&self) -> usize {
+        self.spec.width
+    }
+
+    /// Number of different tokens.
+    pub fn vocabulary(&self) -> usize {
+        self.spec.vocabulary
+    }
+
+    /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the embedding.
+    ///
+    /// # Errors
+    /// Whatever `visit` returns, or a tensor error when a sequence is longer than the context.
+    pub fn run(
+        &self,
+        tokens: &Tokens,
+        depth: usize,
+        mut visit: impl FnMut(usize, &Tensor) -> Result<(), TeacherError>,
+    ) -> Result<(), TeacherError> {
+        let length = tokens.ids.dim(1)?;
+        let places = self.places.narrow(0, 0, length)?;
+        let mut x = self.words.forward(&tokens.ids)?.broadcast_add(&places)?;
+        if let Some(segment) = &self.segment {
+            x = x.broadcast_add(segment)?;
+        }
+        x = self.norm.forward(&x, self.gradient)?;
+        visit(0, &x)?;
+        for (i, layer) in self.layers.iter().take(depth).enumerate() {
+            x = self.step(layer, &x, &tokens.mask)?;
+            visit(i + 1, &x)?;
+        }
+        Ok(())
+    }
+
+    /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
+        let mut last = tokens.ids.clone();
+        self.run(tokens, self.depth(), |_, states| {
+            last = states.clone();
+            Ok(())
+        })?;
+        Ok(last)
+    }
+
+    fn step(&self, layer: &Layer, x: &Tensor, mask: &Tensor) -> Result<Tensor, TeacherError> {
+        let (batch, length, width) = x.dims3()?;
+        let (heads, size) = (self.spec.heads, width / self.spec.heads);
+        let split = |part: &Projection| {
+            let all = part.forward(x)?.reshape((batch, length, heads, size))?;
+            Ok::<_, TeacherError>(all.transpose(1, 2)?.contiguous()?)
+        };
+        let (query, key, value) = (split(&layer.query)?, split(&layer.key)?, split(&layer.value)?);
+        let scores = (query.matmul(&key.t()?)? * (size as f64).powf(-0.5))?.broadcast_add(mask)?;
+        let mixed = softmax(&scores, self.gradient)?.matmul(&value)?;
+        let mixed = mixed.transpose(1, 2)?.contiguous()?.reshape((batch, length, width))?;
+        let attended = (x + layer.output.forward(&mixed)?)?;
+        let x = layer.attention_norm.forward(&attended, self.gradient)?;
+        let inner = self.spec.activation.apply(&layer.up.forward(&x)?)?;
+        layer.feed_norm.forward(&(&x + layer.down.forward(&inner)?)?, self.gradient)
+    }
+}
+
+/// The mean of every row's own states, then to unit length: [batch, length, width] to one vector a row.
+///
+/// # Errors
+/// When a tensor operation fails.
+pub fn unit_mean(
+    states: &Tensor,
+    lengths: &[usize],
+    device: &Device,
+) -> Result<Vec<Vec<f32>>, TeacherError> {
+    let (batch, length, _) = states.dims3()?;
+    let own = |&n: &usize| (0..length).map(move |i| if i < n { 1.0 } else { 0.0 });
+    let weight: Vec<f32> = lengths.iter().flat_map(own).collect();
+    let weight = Tensor::from_vec(weight, (batch, length), device)?.to_dtype(DType::F32)?;
+    let sum = states.broadcast_mul(&weight.unsqueeze(2)?)?.sum(1)?;
+    let mean = sum.broadcast_div(&weight.sum_keepdim(1)?)?;
+    let norm = mean.sqr()?.sum_keepdim(1)?.sqrt()?.maximum(1e-12)?;
+    Ok(mean.broadcast_div(&norm)?.to_vec2()?)
+}

@@ -1,0 +1,179 @@
+//! Models fetched from a hub of Hugging Face's kind into its usual cache: `hf:owner/name`, a revision and a file besides.
+
+use std::path::{Path, PathBuf};
+
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache, Repo, RepoType};
+
+use crate::teacher::TeacherError;
+use crate::teacher::endpoint::Secret;
+use crate::teacher::llm::config::json::JsonObject;
+
+/// What a model on the hub is called on the command line.
+pub const SCHEME: &str = "hf:";
+/// The variable that holds the token, as other programs name it.
+pub const TOKEN_VARIABLE: &str = "HF_TOKEN";
+
+/// `hf:owner/name`, `hf:owner/name@revision`, `hf:owner/name@revision:file.gguf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// `owner/name`.
+    pub repository: String,
+    /// Branch, tag or commit.
+    pub revision: String,
+    /// A GGUF file of the repository; without one its safetensors are taken.
+    pub file: Option<String>,
+}
+
+impl Address {
+    /// Reads an address; `None` when the text does not begin with `hf:`.
+    ///
+    /// # Errors
+    /// When it begins so and is none.
+    pub fn parse(text: &str) -> Option<Result<Self, TeacherError>> {
+        let rest = text.strip_prefix(SCHEME)?;
+        let (rest, file) = match rest.split_once(':') {
+            Some((rest, file)) => (rest, Some(file.to_owned())),
+            None => (rest, None),
+        };
+        let (repository, revision) = rest.split_once('@').unwrap_or((rest, "main"));
+        let part = |s: &str| {
+            !s.is_empty()
+                && !s.starts_with('.')
+                && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let named = repository.split_once('/').is_some_and(|(a, b)| part(a) && part(b));
+        let gguf = |f: &String| part(f) && f.to_ascii_lowercase().ends_with(".gguf");
+        if !named || !revision.split('/').all(part) || !file.as_ref().is_none_or(gguf) {
+            let what = "is no address on the hub; write hf:owner/name, hf:owner/name@revision or hf:owner/name:file.gguf";
+            return Some(Err(TeacherError::model(Path::new(text), what)));
+        }
+        let (repository, revision) = (repository.to_owned(), revision.to_owned());
+        Some(Ok(Self { repository, revision, file }))
+    }
+}
+
+/// Where and as whom to ask.
+pub struct Hub {
+    /// Address of the hub; `None` for the variable `HF_ENDPOINT` or the public one.
+    pub endpoint: Option<String>,
+    /// Folder for what is fetched; `None` for the variable `HF_HOME` or the usual place.
+    pub cache: Option<PathBuf>,
+    /// The access token.
+    pub token: Option<Secret>,
+}
+
+impl Hub {
+    /// Fetches what is not in the cache; gives the folder, or the GGUF file.
+    ///
+    /// # Errors
+    /// When the hub refuses or cannot be reached, or the repository lacks a file.
+    pub fn fetch(&self, address: &Address) -> Result<PathBuf, TeacherError> {
+        let name = format!("{SCHEME}{}", address.repository);
+        let blot = |text: String| match &self.token {
+            Some(token) => token.redact(&text),
+            None => text,
+        };
+        let bad = |file: &str, e: ApiError| {
+            let said = e.to_string();
+            let refused = ["401", "403"].iter().any(|code| said.contains(code));
+            let remedy = match refused {
+                true => format!(
+                    "accept the model's terms and give a token by {TOKEN_VARIABLE} or --hub-token-file"
+                ),
+                false => "fetch the folder by other means and give its path".into(),
+            };
+            TeacherError::model(Path::new(&name), blot(format!("{file}: {said}; {remedy}")))
+        };
+        let cache = self.cache.clone().map_or_else(Cache::from_env, Cache::new);
+        let mut builder = ApiBuilder::from_cache(cache);
+        let endpoint = self.endpoint.clone().or_else(|| std::env::var("HF_ENDPOINT").ok());
+        if let Some(endpoint) = endpoint {
+            if self.token.is_some() && !guarded(&endpoint) {
+                let what = format!("the token would go over plain http to {endpoint}; use https");
+                return Err(TeacherError::model(Path::new(&name), blot(what)));
+            }
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(token) = &self.token {
+            builder = builder.with_token(Some(token.expose().to_owned()));
+        }
+        let api = builder.build().map_err(|e| bad("hub", e))?;
+        let (id, revision) = (address.repository.clone(), address.revision.clone());
+        let repo = api.repo(Repo::with_revision(id, RepoType::Model, revision));
+        if let Some(file) = &address.file {
+            return repo.get(file).map_err(|e| bad(file, e));
+        }
+        let get = |file: &str| repo.get(file).map_err(|e| bad(file, e));
+        let config = get("config.json")?;
+        get("tokenizer.json")?;
+        for shard in shards(&repo, &get)? {
+            get(&shard)?;
+        }
+        Ok(config.parent().map_or_else(PathBuf::new, PathBuf::from))
+    }
+}
+
+/// The safetensors files: the one, or those of the index.
+fn shards(
+    repo: &ApiRepo,
+    get: &impl Fn(&str) -> Result<PathBuf, TeacherError>,
+) -> Result<Vec<String>, TeacherError> {
+    if repo.get("model.safetensors").is_ok() {
+        return Ok(Vec::new());
+    }
+    let index = JsonObject::read(&get("model.safetensors.index.json")?)?;
+    let map = index.child("weight_map")?.ok_or_else(|| index.refuse("has no `weight_map`"))?;
+    let mut files: Vec<String> = map.texts().map(|(_, file)| file.to_owned()).collect();
+    files.sort();
+    files.dedup();
+    match files.iter().find(|file| file.contains(['/', '\\']) || file.starts_with('.')) {
+        Some(file) => {
+            Err(index.refuse(&format!("names the shard {file}, which is no plain file name")))
+        }
+        None => Ok(files),
+    }
+}
+
+/// True for https, and for this machine.
+fn guarded(endpoint: &str) -> bool {
+    let host = |scheme: &str| endpoint.strip_prefix(scheme);
+    host("https://").is_some()
+        || host("http://").is_some_and(|rest| {
+            ["127.0.0.1:", "localhost:", "[::1]:"].iter().any(|own| rest.starts_with(own))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_odd_ones_refused() {
+        let read = |text: &str| Address::parse(text).map(|a| a.map_err(|e| e.to_string()));
+        assert_eq!(read("models/llama"), None);
+        let plain = read("hf:owner/name").unwrap().unwrap();
+        assert_eq!((plain.repository.as_str(), plain.revision.as_str()), ("owner/name", "main"));
+        let full = read("hf:owner/name@v1:tiny.Q4.gguf").unwrap().unwrap();
+        assert_eq!((full.revision.as_str(), full.file.as_deref()), ("v1", Some("tiny.Q4.gguf")));
+        for odd in
+            ["hf:name", "hf:a/b/c", "hf:../etc", "hf:a/b:c.bin", "hf:a/b@../x", "hf:a/b:../c.gguf"]
+        {
+            assert!(read(odd).unwrap().unwrap_err().contains("owner/name"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_nowhere_in_the_open() {
+        assert!(guarded("https://hub.example") && guarded("http://127.0.0.1:80"));
+        assert!(!guarded("http://hub.example") && !guarded("http://127.0.0.1.example:80"));
+        let hub = Hub {
+            endpoint: Some("http://hub.example".into()),
+            cache: None,
+            token: Secret::new("hf-abc".into(), "test").ok(),
+        };
+        let address = Address::parse("hf:a/b").unwrap().unwrap();
+        let message = hub.fetch(&address).unwrap_err().to_string();
+        assert!(message.contains("https") && !message.contains("hf-abc"), "{message}");
+    }
+}

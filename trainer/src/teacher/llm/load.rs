@@ -1,0 +1,68 @@
+//! Opens a path as what its contents allow: an extractor of hidden states, a causal model, a classifier.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use crate::teacher::head::HeadScores;
+use crate::teacher::llm::causal_lm::Causal;
+use crate::teacher::llm::pretrained::{Kind, Pretrained};
+use crate::teacher::llm::sentence_encoder::SentenceEncoder;
+use crate::teacher::{Extractor, TeacherError};
+
+/// How models are to read texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Prompt of causal models, with `{text}` in it.
+    pub prompt: String,
+    /// Most tokens a text may take, prompt included.
+    pub limit: usize,
+    /// Layers to try, or none for six spread over the depth.
+    pub layers: Vec<usize>,
+    /// A PEFT folder to merge into the model.
+    pub adapter: Option<PathBuf>,
+}
+
+/// The device that models run on: the first GPU in a build with `cuda`, else this processor.
+///
+/// # Errors
+/// When the build asks for a GPU and there is none.
+pub fn device() -> Result<Device, TeacherError> {
+    #[cfg(feature = "cuda")]
+    return Ok(Device::new_cuda(0)?);
+    #[cfg(not(feature = "cuda"))]
+    Ok(Device::Cpu)
+}
+
+/// Opens a model for its hidden states.
+///
+/// # Errors
+/// When the path holds no model that can be loaded.
+pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
+    let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
+    let (limit, layers) = (reading.limit, &reading.layers);
+    Ok(match checkpoint.kind {
+        Kind::Decoder(_) => {
+            Box::new(Causal::load(checkpoint, &reading.prompt, limit, layers, &device()?)?)
+        }
+        Kind::Encoder(_) => Box::new(SentenceEncoder::load(checkpoint, limit, &device()?)?),
+    })
+}
+
+/// Opens a causal model.
+///
+/// # Errors
+/// When the path holds none or it cannot be loaded.
+pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
+    let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
+    Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
+}
+
+/// Opens a model for its classification head.
+///
+/// # Errors
+/// When the path holds no model with a head of two outputs at least.
+pub fn head(path: &Path, reading: &Reading) -> Result<HeadScores, TeacherError> {
+    let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
+    HeadScores::load(checkpoint, reading.limit, &device()?)
+}

@@ -1,0 +1,143 @@
+//! LoRA adapters in PEFT's layout, merged into the matrices as these are loaded.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use candle_core::Tensor;
+
+use crate::teacher::TeacherError;
+use crate::teacher::llm::config::json::JsonObject;
+use crate::teacher::llm::weights::safetensors::{Safetensors, Tensors};
+
+/// What PEFT puts before every tensor's name.
+pub const PREFIX: &str = "base_model.model.";
+
+/// An opened adapter folder.
+pub struct Adapter {
+    shards: Safetensors,
+    scale: f64,
+    used: BTreeSet<String>,
+    digest: String,
+}
+
+impl Adapter {
+    /// Opens a folder with `adapter_config.json` and `adapter_model.safetensors`.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the adapter is of a kind that is not computed here.
+    pub fn open(folder: &Path) -> Result<Self, TeacherError> {
+        let config = folder.join("adapter_config.json");
+        if !config.is_file() {
+            let what = "has no adapter_config.json; give a folder that PEFT or `qdllm tune` wrote";
+            return Err(TeacherError::model(folder, what));
+        }
+        let keys = JsonObject::read(&config)?;
+        let kind = keys.text("peft_type")?.unwrap_or("LORA");
+        if kind != "LORA" {
+            return Err(
+                keys.refuse(&format!("adapters of type `{kind}` are not supported; LORA is"))
+            );
+        }
+        for flag in ["use_dora", "lora_bias", "use_qalora", "use_bdlora"] {
+            if keys.flag_or(flag, false)? {
+                return Err(
+                    keys.refuse(&format!("`{flag}` is not supported; merge the adapter with PEFT"))
+                );
+            }
+        }
+        if keys.flag_or("fan_in_fan_out", false)? {
+            let what = "`fan_in_fan_out` is for matrices stored transposed, as GPT-2 has them; none of the supported families does";
+            return Err(keys.refuse(what));
+        }
+        if !matches!(keys.text("bias")?, None | Some("none")) {
+            return Err(
+                keys.refuse("trained biases are not supported; merge the adapter with PEFT")
+            );
+        }
+        for pattern in ["rank_pattern", "alpha_pattern"] {
+            if keys.child(pattern)?.is_some_and(|map| !map.is_empty()) {
+                return Err(keys.refuse(&format!(
+                    "`{pattern}` is not supported; merge the adapter with PEFT"
+                )));
+            }
+        }
+        let (rank, alpha) = (keys.count("r")?, keys.real("lora_alpha")?);
+        if rank == 0 {
+            return Err(keys.refuse("`r` must be at least 1"));
+        }
+        let root =
+            if keys.flag_or("use_rslora", false)? { (rank as f64).sqrt() } else { rank as f64 };
+        let shards = Safetensors::open(folder, "adapter_model")?;
+        let digest = shards.digest()?;
+        Ok(Self { shards, scale: alpha / root, used: BTreeSet::new(), digest })
+    }
+
+    /// SHA-256 of the weights, hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The shape of a tensor that replaces `name`, if the adapter has one.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.shards.shape(&format!("{PREFIX}{name}"))
+    }
+
+    /// The tensor `name` of the model as the adapter changes it: replaced, or with its LoRA product added.
+    ///
+    /// # Errors
+    /// When half a pair is missing or a pair does not fit the matrix.
+    pub fn apply(
+        &mut self,
+        name: &str,
+        found: Option<Tensor>,
+    ) -> Result<Option<Tensor>, TeacherError> {
+        let full = format!("{PREFIX}{name}");
+        if let Some(replaced) = self.shards.get(&full)? {
+            return Ok(Some(replaced));
+        }
+        let Some((module, weight)) = full.strip_suffix(".weight").zip(found.as_ref()) else {
+            return Ok(found);
+        };
+        let (down, up) = (format!("{module}.lora_A.weight"), format!("{module}.lora_B.weight"));
+        let (Some(a), b) = (self.shards.get(&down)?, self.shards.get(&up)?) else {
+            return Ok(found);
+        };
+        let Some(b) = b else {
+            let what = format!("has `{down}` and no `{up}`; fetch the adapter again");
+            return Err(TeacherError::model(self.shards.path(), what));
+        };
+        let fits = match (a.dims(), b.dims(), weight.dims()) {
+            (&[r, inputs], &[outputs, s], shape) => r == s && shape == [outputs, inputs],
+            _ => false,
+        };
+        if !fits {
+            let what = format!(
+                "`{module}` is {:?} times {:?}, the model's matrix {:?}; this adapter belongs to another model",
+                b.dims(),
+                a.dims(),
+                weight.dims()
+            );
+            return Err(TeacherError::model(self.shards.path(), what));
+        }
+        self.used.extend([down, up]);
+        Ok(Some((weight + (b.matmul(&a)? * self.scale)?)?))
+    }
+
+    /// Complains about LoRA matrices that no part of the model took.
+    ///
+    /// # Errors
+    /// With the first such tensor's name.
+    pub fn check_used(&self) -> Result<(), TeacherError> {
+        let mut left =
+            self.shards.names().filter(|name| name.contains("lora_") && !self.used.contains(*name));
+        match left.next() {
+            Some(name) => {
+                let what = format!(
+                    "`{name}` belongs to no matrix of the model; this adapter was made for another one"
+                );
+                Err(TeacherError::model(self.shards.path(), what))
+            }
+            None => Ok(()),
+        }
+    }
+}

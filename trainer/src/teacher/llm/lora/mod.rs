@@ -1,0 +1,8 @@
+//! LoRA adapters in PEFT's layout: merged into a model as it is loaded, or trained.
+
+pub mod adamw;
+pub mod adapter;
+pub mod checkpoint;
+mod init;
+pub mod peft;
+pub mod train;

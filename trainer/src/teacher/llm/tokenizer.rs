@@ -1,0 +1,229 @@
+//! A model's tokenizer: pieces of a prompt taken literally, or whole texts with the model's own marks around them.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tokenizers::{Tokenizer, TruncationParams};
+
+use crate::teacher::llm::batching::by_length;
+use crate::teacher::{Pooled, TeacherError};
+
+/// A tokenizer in the two ways that texts are read.
+pub struct TextTokenizer {
+    pieces: Tokenizer,
+    whole: Tokenizer,
+    /// The same with a limit, and the limit.
+    short: Option<(Tokenizer, usize)>,
+    opening: Vec<u32>,
+    /// True when the tokenizer thinks a space before every text, which for pieces must not happen.
+    leading_space: bool,
+}
+
+impl TextTokenizer {
+    /// Reads `tokenizer.json` of a folder.
+    ///
+    /// # Errors
+    /// When it is missing or of an unknown kind.
+    pub fn folder(folder: &Path) -> Result<Self, TeacherError> {
+        let path = folder.join("tokenizer.json");
+        if !path.is_file() {
+            let what = match folder.join("tokenizer.model").exists() {
+                true => {
+                    "has tokenizer.model and no tokenizer.json; make one with `AutoTokenizer.from_pretrained(...).save_pretrained(...)`"
+                }
+                false => "has no tokenizer.json; fetch that file of the model too",
+            };
+            return Err(TeacherError::model(folder, what));
+        }
+        let bad = |e: String| TeacherError::model(&path, format!("is no usable tokenizer ({e})"));
+        let text = std::fs::read_to_string(&path).map_err(TeacherError::io(&path))?;
+        let mut whole: Tokenizer =
+            text.parse().map_err(|e: tokenizers::Error| bad(e.to_string()))?;
+        whole.with_truncation(None).map_err(|e| bad(e.to_string()))?.with_padding(None);
+        let mut json: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        let leading_space = literal(&mut json);
+        let mut pieces = match leading_space {
+            true => json.to_string().parse().map_err(|e: tokenizers::Error| bad(e.to_string()))?,
+            false => whole.clone(),
+        };
+        pieces.with_truncation(None).map_err(|e| bad(e.to_string()))?.with_padding(None);
+        let mut reader = Self { pieces, whole, short: None, opening: Vec::new(), leading_space };
+        reader.opening = reader.marks_in_front()?;
+        Ok(reader)
+    }
+
+    /// A tokenizer that takes pieces literally already, with the tokens that stand before every text.
+    pub fn plain(tokenizer: Tokenizer, opening: Vec<u32>) -> Self {
+        Self {
+            whole: tokenizer.clone(),
+            pieces: tokenizer,
+            short: None,
+            opening,
+            leading_space: false,
+        }
+    }
+
+    /// What the tokenizer puts in front of a text, by comparing with and without.
+    fn marks_in_front(&self) -> Result<Vec<u32>, TeacherError> {
+        let ids = |marks| {
+            let encoding = self.whole.encode("a", marks);
+            encoding
+                .map(|e| e.get_ids().to_vec())
+                .map_err(|e| TeacherError::Tokenizer(e.to_string()))
+        };
+        let (with, without) = (ids(true)?, ids(false)?);
+        let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
+        Ok(if without.is_empty() { Vec::new() } else { with[..at].to_vec() })
+    }
+
+    /// Tokens that stand before every text, such as a mark of the beginning.
+    pub fn opening(&self) -> &[u32] {
+        &self.opening
+    }
+
+    /// True when the model's texts begin with a space that is not written.
+    pub fn leading_space(&self) -> bool {
+        self.leading_space
+    }
+
+    /// Whether special tokens in pieces are plain letters (as in a text) or themselves (as in a template).
+    pub fn spell_marks(&mut self, plain: bool) {
+        self.pieces.set_encode_special_tokens(plain);
+    }
+
+    /// Token ids of a piece of text, nothing added around it.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn piece(&self, text: &str) -> Result<Vec<u32>, TeacherError> {
+        let encoding =
+            self.pieces.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Lets [`Self::whole`] cut texts to `limit` tokens, marks included.
+    ///
+    /// # Errors
+    /// When the limit leaves no room beside the marks.
+    pub fn cut_at(&mut self, limit: usize) -> Result<(), TeacherError> {
+        let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
+        let mut short = self.whole.clone();
+        short
+            .with_truncation(Some(truncation))
+            .map_err(|e| TeacherError::Tokenizer(format!("a limit of {limit} tokens: {e}")))?;
+        self.short = Some((short, limit));
+        Ok(())
+    }
+
+    /// Runs `model` over whole texts in batches of at most `budget` padded tokens and gives one vector a text, in the
+    /// order of the texts; `model` gives one vector a row of ids.
+    ///
+    /// # Errors
+    /// When the tokenizer or the model fails.
+    pub fn batches(
+        &self,
+        texts: &[&str],
+        budget: usize,
+        mut model: impl FnMut(&[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError>,
+    ) -> Result<Vec<Pooled>, TeacherError> {
+        let rows = texts.iter().map(|text| self.whole(text)).collect::<Result<Vec<_>, _>>()?;
+        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
+        let mut out: Vec<Pooled> = rows
+            .iter()
+            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
+            .collect();
+        for group in by_length(&lengths, budget) {
+            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
+            for (&i, vector) in group.iter().zip(model(&ids)?) {
+                out[i].values = vector;
+            }
+        }
+        Ok(out)
+    }
+
+    /// Token ids of a whole text with the model's marks around it, and whether it was cut.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn whole(&self, text: &str) -> Result<(Vec<u32>, bool), TeacherError> {
+        let encode = |tokenizer: &Tokenizer| {
+            let encoding = tokenizer.encode(text, true);
+            encoding
+                .map(|e| e.get_ids().to_vec())
+                .map_err(|e| TeacherError::Tokenizer(e.to_string()))
+        };
+        let mut ids = encode(&self.whole)?;
+        let mut cut = false;
+        if let Some((short, limit)) = &self.short
+            && ids.len() > *limit
+        {
+            // Again rather than cut here: the marks behind a text are to stay.
+            (ids, cut) = (encode(short)?, true);
+        }
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        Ok((ids, cut))
+    }
+
+    /// The largest id of a token that texts are made of, plus one. Marks may lie beyond what a model has embeddings for:
+    /// Gemma's tokenizer knows one for images that its text models do not.
+    pub fn vocabulary(&self) -> usize {
+        self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1)
+    }
+}
+
+/// Takes out of a tokenizer whatever puts a space before a text; true when there was something.
+fn literal(json: &mut Value) -> bool {
+    let mut changed = false;
+    for place in ["normalizer", "pre_tokenizer"] {
+        if let Some(step) = json.get_mut(place) {
+            changed |= without_prefix(step);
+        }
+    }
+    changed
+}
+
+fn without_prefix(step: &mut Value) -> bool {
+    let kind = step.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "Prepend" => {
+            *step = Value::Null;
+            true
+        }
+        "Sequence" => {
+            let mut changed = false;
+            for list in ["normalizers", "pretokenizers"] {
+                if let Some(steps) = step.get_mut(list).and_then(Value::as_array_mut) {
+                    for step in steps.iter_mut() {
+                        changed |= without_prefix(step);
+                    }
+                    steps.retain(|step| !step.is_null());
+                }
+            }
+            changed
+        }
+        "Metaspace" => {
+            let scheme = step.get("prepend_scheme").and_then(Value::as_str);
+            let adds = match scheme {
+                Some(scheme) => scheme != "never",
+                None => step.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true),
+            };
+            if adds {
+                step["prepend_scheme"] = "never".into();
+                if let Some(step) = step.as_object_mut() {
+                    step.remove("add_prefix_space");
+                }
+            }
+            adds
+        }
+        "ByteLevel" => {
+            let adds = step.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
+            if adds {
+                step["add_prefix_space"] = false.into();
+            }
+            adds
+        }
+        _ => false,
+    }
+}

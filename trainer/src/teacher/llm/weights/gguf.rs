@@ -1,0 +1,306 @@
+//! GGUF container: typed hyper-parameters, dequantised tensors and the tokenizer that travels inside the file.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::tokenizer::TokenizerFromGguf;
+use candle_core::{Device, Tensor};
+use tokenizers::Tokenizer;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+
+use crate::teacher::TeacherError;
+use crate::teacher::llm::config::SUPPORTED;
+use crate::teacher::llm::config::architecture::{
+    Activation, Family, Norm, Position, Spec, Stretch,
+};
+use crate::teacher::llm::weights::safetensors::Tensors;
+
+/// An open GGUF file: the header is in memory, tensors are read one at a time.
+pub struct Gguf {
+    path: PathBuf,
+    reader: BufReader<File>,
+    content: Content,
+    architecture: String,
+}
+
+impl Gguf {
+    /// Opens the file and reads its header.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not GGUF, or names no architecture.
+    pub fn open(path: &Path) -> Result<Self, TeacherError> {
+        let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
+        let content = Content::read(&mut reader).map_err(|e| {
+            TeacherError::model(path, format!("not a readable GGUF file ({e}); fetch it again"))
+        })?;
+        let architecture = match content.metadata.get("general.architecture").map(Value::to_string)
+        {
+            Some(Ok(name)) => name.clone(),
+            _ => {
+                return Err(TeacherError::model(
+                    path,
+                    "the GGUF header has no `general.architecture`; fetch it again",
+                ));
+            }
+        };
+        Ok(Self { path: path.to_owned(), reader, content, architecture })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The architecture's name, for example `llama`.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    fn value(&self, key: &str) -> Result<&Value, TeacherError> {
+        self.content.metadata.get(key).ok_or_else(|| {
+            TeacherError::model(&self.path, format!("the GGUF header has no `{key}`"))
+        })
+    }
+
+    fn bad(&self, key: &str, e: &candle_core::Error) -> TeacherError {
+        TeacherError::model(&self.path, format!("GGUF key `{key}` has the wrong type ({e})"))
+    }
+
+    /// A count such as `block_count`, under the architecture's prefix.
+    ///
+    /// # Errors
+    /// When the key is missing or no unsigned integer.
+    pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
+        let key = self.key(key);
+        self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
+    }
+
+    /// A real hyper-parameter, or `default` when the file leaves it out.
+    ///
+    /// # Errors
+    /// When the key is there and no float.
+    pub fn real(&self, key: &str, default: f32) -> Result<f32, TeacherError> {
+        let key = self.key(key);
+        match self.content.metadata.get(&key) {
+            None => Ok(default),
+            Some(v) => v.to_f32().map_err(|e| self.bad(&key, &e)),
+        }
+    }
+
+    /// True when the file has a tensor of this name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    /// The numbers of a tensor under its own name, as f32; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the tensor cannot be read.
+    fn read(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
+        if !self.has_tensor(name) {
+            return Ok(None);
+        }
+        self.content
+            .tensor(&mut self.reader, name, &Device::Cpu)
+            .and_then(|t| t.dequantize(&Device::Cpu))
+            .map(Some)
+            .map_err(|e| {
+                let what = format!("tensor `{name}`: {e}; fetch the file again");
+                TeacherError::model(&self.path, what)
+            })
+    }
+
+    /// The decoder's sizes and switches.
+    ///
+    /// # Errors
+    /// When the architecture is not supported or a key is missing.
+    pub fn spec(&mut self) -> Result<Spec, TeacherError> {
+        let family = match self.architecture.as_str() {
+            "llama" => Family::Llama,
+            "qwen2" => Family::Qwen2,
+            "qwen3" => Family::Qwen3,
+            other => {
+                let what =
+                    format!("architecture `{other}` is not supported; these are: {SUPPORTED}");
+                return Err(TeacherError::model(&self.path, what));
+            }
+        };
+        let (width, heads) = (self.count("embedding_length")?, self.count("attention.head_count")?);
+        let depth = self.count("block_count")?;
+        let given = self.content.metadata.contains_key(&self.key("attention.key_length"));
+        let head_width = match given {
+            true => self.count("attention.key_length")?,
+            false => width / heads.max(1),
+        };
+        let base = f64::from(self.real("rope.freq_base", 10_000.0)?);
+        let scaling = self.content.metadata.get(&self.key("rope.scaling.type"));
+        let scaling =
+            scaling.and_then(|v| v.to_string().ok()).map_or("none", String::as_str).to_owned();
+        let stretch = match (scaling.as_str(), self.read("rope_freqs.weight")?) {
+            (_, Some(divisors)) => Stretch::Divisors(divisors.flatten_all()?.to_vec1()?),
+            ("none", None) => Stretch::None,
+            ("linear", None) => Stretch::Linear(f64::from(self.real("rope.scaling.factor", 1.0)?)),
+            (other, None) => {
+                let what = format!("rope scaling `{other}` is not supported; none and linear are");
+                return Err(TeacherError::model(&self.path, what));
+            }
+        };
+        let spec = Spec {
+            family,
+            vocabulary: self.vocabulary()?,
+            width,
+            embedding_width: width,
+            depth,
+            heads,
+            kv_heads: self.count("attention.head_count_kv")?,
+            head_width,
+            feed: self.count("feed_forward_length")?,
+            norm: Norm::Rms {
+                epsilon: f64::from(self.real("attention.layer_norm_rms_epsilon", 1e-5)?),
+                plus_one: false,
+            },
+            pre_norm: true,
+            final_norm: true,
+            activation: Activation::Silu,
+            position: Position::Rotary { base, stretch, local_base: base },
+            attention_scale: (head_width as f64).powf(-0.5),
+            windows: vec![None; depth],
+            qkv_bias: self.has_tensor("blk.0.attn_q.bias"),
+            output_bias: self.has_tensor("blk.0.attn_output.bias"),
+            feed_bias: false,
+            embedding_scale: 1.0,
+            residual_after_norm: false,
+            // A file without an output matrix shares the embedding's.
+            tied: !self.has_tensor("output.weight"),
+            context: self.count("context_length")?,
+        };
+        match spec.fault() {
+            Some(fault) => Err(TeacherError::model(&self.path, fault)),
+            None => Ok(spec),
+        }
+    }
+
+    /// Tokens that stand before every text.
+    pub fn opening(&self) -> Vec<u32> {
+        let value = |key: &str| self.content.metadata.get(key);
+        let llama3 = value("tokenizer.ggml.pre")
+            .and_then(|v| v.to_string().ok())
+            .is_some_and(|name| name == "llama-bpe");
+        let adds = value("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
+        match value("tokenizer.ggml.bos_token_id").and_then(|v| v.to_u32().ok()) {
+            Some(id) if adds.unwrap_or(llama3) => vec![id],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Rows of the token embedding, which is the vocabulary's size.
+    ///
+    /// # Errors
+    /// When the file has no `token_embd.weight`.
+    pub fn vocabulary(&self) -> Result<usize, TeacherError> {
+        self.content
+            .tensor_infos
+            .get("token_embd.weight")
+            .and_then(|info| info.shape.dims().first().copied())
+            .ok_or_else(|| TeacherError::model(&self.path, "tensor `token_embd.weight` is missing"))
+    }
+
+    /// The tokenizer inside the file.
+    ///
+    /// # Errors
+    /// When the file carries none, or one that is not byte-level BPE.
+    pub fn tokenizer(&self) -> Result<Tokenizer, TeacherError> {
+        let mut tokenizer =
+            <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {
+                TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})"))
+            })?;
+        let pre = self.content.metadata.get("tokenizer.ggml.pre").and_then(|v| v.to_string().ok());
+        if pre.is_some_and(|name| name == "smollm") {
+            // This family reads every digit by itself and puts no space before the first word; the
+            // reader's default for names it does not know does neither.
+            let steps: Vec<PreTokenizerWrapper> =
+                vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
+            tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(steps))));
+        }
+        Ok(tokenizer)
+    }
+}
+
+/// Names of Hugging Face and of GGUF, less `model.layers.N.` and `blk.N.`.
+const NAMES: [(&str, &str); 11] = [
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("input_layernorm", "attn_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+];
+
+impl Tensors for Gguf {
+    fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
+        let own = self.own_name(name);
+        let Some(tensor) = self.read(&own)? else {
+            return Ok(None);
+        };
+        let heads = match () {
+            () if self.architecture != "llama" => return Ok(Some(tensor)),
+            () if own.contains("attn_q.") => self.count("attention.head_count")?,
+            () if own.contains("attn_k.") => self.count("attention.head_count_kv")?,
+            () => return Ok(Some(tensor)),
+        };
+        // Files of this architecture interleave the two halves that a rotation pairs; put them apart again.
+        let shape = tensor.dims().to_vec();
+        let rows = shape.first().copied().unwrap_or(0);
+        if heads == 0 || !rows.is_multiple_of(2 * heads) {
+            return Ok(Some(tensor));
+        }
+        let split = (heads, rows / (2 * heads), 2, tensor.elem_count() / rows);
+        Ok(Some(tensor.reshape(split)?.transpose(1, 2)?.contiguous()?.reshape(shape)?))
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let info = self.content.tensor_infos.get(&self.own_name(name))?;
+        Some(info.shape.dims().to_vec())
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn own_name(&self, name: &str) -> String {
+        let whole = [
+            ("model.embed_tokens.", "token_embd."),
+            ("model.norm.", "output_norm."),
+            ("lm_head.", "output."),
+        ];
+        for (from, to) in whole {
+            if let Some(rest) = name.strip_prefix(from) {
+                return format!("{to}{rest}");
+            }
+        }
+        let Some((layer, rest)) =
+            name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'))
+        else {
+            return name.to_owned();
+        };
+        let part = NAMES.iter().find_map(|(from, to)| {
+            let rest = rest.strip_prefix(from).filter(|rest| rest.starts_with('.'))?;
+            Some(format!("blk.{layer}.{to}{rest}"))
+        });
+        part.unwrap_or_else(|| name.to_owned())
+    }
+}

@@ -1,0 +1,260 @@
+//! Zero-shot: a causal model scores each class's words as the continuation of a prompt; no label is needed.
+//!
+//! A phrase's score is the mean log-probability of its tokens after the prompt, minus the same for an empty text:
+//! without that, the class whose words the model likes best in any case would win everywhere. A class with several
+//! phrases gets their combined score, by [`Several`].
+
+use std::path::Path;
+
+use candle_core::{D, Tensor};
+
+use crate::teacher::features::{Features, Work};
+use crate::teacher::llm::batching::by_length;
+use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
+use crate::teacher::llm::continuations::Branches;
+use crate::teacher::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
+
+/// How the scores of a class's phrases become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Several {
+    /// Logarithm of the mean probability: one phrase that fits is enough.
+    Any,
+    /// Mean of the scores: all phrases have a say.
+    Mean,
+}
+
+impl Several {
+    fn combine(self, scores: &[f32]) -> f32 {
+        let n = scores.len().max(1) as f32;
+        match self {
+            Self::Mean => scores.iter().sum::<f32>() / n,
+            Self::Any => {
+                let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                top + (scores.iter().map(|s| (s - top).exp()).sum::<f32>() / n).ln()
+            }
+        }
+    }
+}
+
+/// Raw scores: one vector a text with the mean log-probability of each phrase, class by class.
+pub struct ClassScores {
+    causal: Causal,
+    words: Vec<String>,
+    /// Number of phrases of each class.
+    phrases: Vec<usize>,
+    tokens: Vec<Vec<u32>>,
+    cells: [Cell; 1],
+}
+
+impl ClassScores {
+    /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
+    ///
+    /// # Errors
+    /// With fewer than two classes, two equal phrases, words that the tokenizer would join with the prompt's end, or a
+    /// model without an output matrix.
+    pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self, TeacherError> {
+        if words.len() < 2 {
+            return Err(TeacherError::Labels(format!(
+                "zero-shot needs at least 2 classes, got {}",
+                words.len()
+            )));
+        }
+        if !causal.model.speaks() {
+            return Err(TeacherError::Labels(
+                "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head".into(),
+            ));
+        }
+        let tail = causal.prompt().after().trim_end();
+        let before = causal.reader.piece(tail)?;
+        let mut tokens: Vec<Vec<u32>> = Vec::new();
+        for word in words.iter().flatten() {
+            let own = causal.reader.piece(&format!(" {word}"))?;
+            let joined = causal.reader.piece(&format!("{tail} {word}"))?;
+            if own.is_empty() || joined != [before.as_slice(), &own].concat() {
+                let what = format!(
+                    "the class words `{word}` join with the prompt's end `{tail}`; end the prompt with a word"
+                );
+                return Err(TeacherError::Tokenizer(what));
+            }
+            if tokens.contains(&own) {
+                return Err(TeacherError::Labels(format!(
+                    "two classes share the words `{word}`, as the tokenizer reads them; give each its own"
+                )));
+            }
+            tokens.push(own);
+        }
+        let phrases = words.iter().map(Vec::len).collect();
+        let words = words.concat();
+        let cells = [Cell { layer: causal.depth(), pooling: Pooling::Last }];
+        Ok(Self { causal, words, phrases, tokens, cells })
+    }
+
+    /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
+    fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let rows: Vec<Branches> = prompts.iter().map(|p| Branches::new(p, &self.tokens)).collect();
+        let tokens = Branches::stack(&rows, &self.causal.device)?;
+        let length = tokens.ids.dim(D::Minus1)?;
+        let depth = self.causal.depth();
+        let mut scores = Vec::with_capacity(rows.len());
+        self.causal.model.run(&tokens, depth, |layer, states| {
+            if layer < depth {
+                return Ok(());
+            }
+            for (row, branches) in rows.iter().enumerate() {
+                // From the prompt's last token on, every place predicts a class token.
+                let first = branches.prompt - 1;
+                let used = states.narrow(0, row, 1)?.squeeze(0)?.narrow(
+                    0,
+                    first,
+                    branches.ids.len() - first,
+                )?;
+                let log_p = self.causal.model.next_token(&used)?;
+                debug_assert!(branches.ids.len() <= length);
+                scores.push(self.read(&log_p, branches)?);
+            }
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    fn read(&self, log_p: &Tensor, branches: &Branches) -> Result<Vec<f32>, TeacherError> {
+        let mut scores = Vec::with_capacity(self.tokens.len());
+        for (class, start) in self.tokens.iter().zip(&branches.starts) {
+            let mut sum = 0.0;
+            for (k, &token) in class.iter().enumerate() {
+                // The first token is predicted by the prompt's end, the others by the token before them.
+                let place = if k == 0 { 0 } else { start + k - branches.prompt };
+                sum += log_p.get(place)?.get(token as usize)?.to_scalar::<f32>()?;
+            }
+            scores.push(sum / class.len() as f32);
+        }
+        Ok(scores)
+    }
+}
+
+impl Extractor for ClassScores {
+    fn identity(&self) -> Identity {
+        let base = self.causal.identity();
+        Identity {
+            settings: format!("{}; mean log-probability of {:?}", base.settings, self.words),
+            ..base
+        }
+    }
+
+    fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    fn width(&self) -> usize {
+        self.words.len()
+    }
+
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
+        let rows = self.causal.fill(texts)?;
+        let extra: usize = self.tokens.iter().map(|t| t.len() - 1).sum();
+        let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len() + extra).collect();
+        let empty = |i: usize| Pooled { values: Vec::new(), tokens: lengths[i], cut: rows[i].cut };
+        let mut out: Vec<Pooled> = (0..rows.len()).map(empty).collect();
+        for group in by_length(&lengths, TOKENS_A_BATCH) {
+            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
+            for (&i, scores) in group.iter().zip(self.score(&ids)?) {
+                out[i].values = scores;
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// A zero-shot teacher: cached phrase scores, calibrated against an empty text and combined into classes.
+pub struct ZeroShot {
+    features: Features,
+    classes: Vec<String>,
+    phrases: Vec<usize>,
+    several: Several,
+    calibrate: bool,
+}
+
+impl ZeroShot {
+    /// Opens the cache of `scores` in `folder`; `classes` are the class names in the order of the words. Without
+    /// `calibrate` an empty text's scores are not taken off.
+    ///
+    /// # Errors
+    /// As [`Features::open`].
+    pub fn open(
+        scores: ClassScores,
+        classes: &[String],
+        (several, calibrate): (Several, bool),
+        folder: &Path,
+    ) -> Result<Self, TeacherError> {
+        let phrases = scores.phrases.clone();
+        let features = Features::open(Box::new(scores), folder)?;
+        Ok(Self { features, classes: classes.to_vec(), phrases, several, calibrate })
+    }
+}
+
+impl Teacher for ZeroShot {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn models(&self) -> Vec<Identity> {
+        vec![self.features.identity()]
+    }
+
+    fn method(&self) -> String {
+        let calibrated = if self.calibrate { "; minus the score of an empty text" } else { "" };
+        let combined = match self.several {
+            _ if self.phrases.iter().all(|&n| n == 1) => "",
+            Several::Any => "; log of the mean over a class's phrases",
+            Several::Mean => "; mean over a class's phrases",
+        };
+        format!("zero-shot; {}{calibrated}{combined}", self.features.identity().settings)
+    }
+
+    fn prepare(
+        &mut self,
+        texts: &[&str],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>, TeacherError> {
+        if self.calibrate {
+            self.features.prepare(&[""], &mut |_, _| {})?;
+        }
+        Ok(vec![self.features.prepare(texts, progress)?])
+    }
+
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+        let width = self.features.width();
+        let empty = match self.calibrate {
+            true => self.features.vectors(&[""], 0)?,
+            false => vec![0.0; width],
+        };
+        let scores = self.features.vectors(texts, 0)?;
+        let classes = |row: &[f32]| {
+            let calibrated: Vec<f32> = row.iter().zip(&empty).map(|(s, e)| s - e).collect();
+            let mut rest = calibrated.as_slice();
+            let class = |&n: &usize| {
+                let (own, others) = rest.split_at(n);
+                rest = others;
+                self.several.combine(own)
+            };
+            self.phrases.iter().map(class).collect()
+        };
+        Ok(scores.chunks_exact(width).map(classes).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Several;
+
+    #[test]
+    fn one_phrase_is_itself_and_several_are_combined() {
+        for several in [Several::Any, Several::Mean] {
+            assert!((several.combine(&[-1.5]) + 1.5).abs() < 1e-6);
+        }
+        assert_eq!(Several::Mean.combine(&[-1.0, -3.0]), -2.0);
+        let any = Several::Any.combine(&[0.5f32.ln(), 0.25f32.ln()]);
+        assert!((any - 0.375f32.ln()).abs() < 1e-6, "{any}");
+        assert!(Several::Any.combine(&[-2000.0, -1000.0]) > -1001.0, "small ones do not underflow");
+    }
+}
