@@ -13,22 +13,18 @@ const ROWS_A_CHUNK: usize = 256;
 const TOLERANCE: f64 = 1e-5;
 const ITERATIONS: usize = 300;
 
-/// Rows of features, row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Matrix {
-    /// Numbers a row.
     pub columns: usize,
     /// rows x columns.
     pub values: Vec<f64>,
 }
 
 impl Matrix {
-    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len().checked_div(self.columns).unwrap_or(0)
     }
 
-    /// One row.
     pub fn row(&self, i: usize) -> &[f64] {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
@@ -88,12 +84,10 @@ impl Logistic {
         })
     }
 
-    /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Log-probabilities of one row.
     pub fn log_probabilities(&self, row: &[f64]) -> Vec<f64> {
         let mut logits = vec![0.0; self.classes];
         linear(&self.parameters, row, &mut logits);

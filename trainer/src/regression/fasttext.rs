@@ -19,16 +19,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::regression::{FNV_START, check, fnv1a, is_word};
 use crate::seed::stream;
 
-/// How the control is trained.
 #[derive(Debug, Clone, Copy)]
 pub struct FastTextOptions {
-    /// Numbers in a row.
     pub dim: usize,
-    /// Rows that the word pairs share.
     pub buckets: usize,
-    /// Learning rate at the start.
     pub rate: f32,
-    /// Passes over the texts.
     pub epochs: usize,
     /// Seed of the first rows, of the order of the texts and of the word pairs' hash.
     pub seed: u64,
@@ -40,7 +35,6 @@ impl Default for FastTextOptions {
     }
 }
 
-/// A trained fastText control.
 pub struct FastText {
     words: HashMap<String, usize>,
     dim: usize,
@@ -49,7 +43,6 @@ pub struct FastText {
     pair_start: u64,
     /// Rows of the words, then of the buckets.
     input: Vec<f32>,
-    /// A row a class.
     output: Vec<f32>,
 }
 
@@ -149,13 +142,11 @@ impl FastText {
         }
     }
 
-    /// Probabilities of the classes.
     #[must_use]
     pub fn predict(&self, text: &str) -> Vec<f32> {
         self.softmax(&self.mean(&self.rows(text)))
     }
 
-    /// Numbers that were learned.
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.input.len() + self.output.len()
@@ -177,7 +168,6 @@ impl FastText {
         known.copied().chain(pairs).collect()
     }
 
-    /// The row of a word pair.
     fn pair(&self, first: &str, second: &str) -> usize {
         let first = fnv1a(self.pair_start, first.as_bytes());
         let key = fnv1a(fnv1a(first, b" "), second.as_bytes());

@@ -6,14 +6,11 @@ const MEMORY: usize = 10;
 const DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
 
-/// Where a minimisation ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
-    /// Function value at the end.
     pub value: f64,
     /// Largest absolute gradient entry at the end.
     pub gradient: f64,
-    /// Iterations taken.
     pub iterations: usize,
 }
 

@@ -10,16 +10,13 @@ use rayon::prelude::*;
 use crate::regression::lbfgs;
 use crate::regression::sparse::Sparse;
 
-/// When to stop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stop {
     /// Largest component of the gradient at which the minimum counts as found.
     pub(crate) gradient: f64,
-    /// Steps at most.
     pub(crate) iterations: usize,
 }
 
-/// A trained classifier.
 pub(crate) struct Logistic {
     /// Weights per feature: 1 for two classes, otherwise one a class.
     outputs: usize,
@@ -79,7 +76,6 @@ impl Logistic {
         p.into_iter().map(|p| p as f32).collect()
     }
 
-    /// Numbers the classifier consists of.
     pub(crate) fn parameters(&self) -> usize {
         self.weights.len() + self.intercepts.len()
     }
@@ -181,7 +177,6 @@ fn softmax(z: &mut [f64]) -> f64 {
     most + sum.ln()
 }
 
-/// Exact up to 2^53 rows.
 #[allow(clippy::cast_precision_loss)]
 fn count(n: usize) -> f64 {
     n as f64

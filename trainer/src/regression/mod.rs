@@ -27,7 +27,6 @@ fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The offset basis of 64-bit FNV-1a.
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Whether a character belongs to a word: letters, digits, underscore.

@@ -14,7 +14,6 @@ use crate::regression::logistic::Stop;
 use crate::regression::sparse::Sparse;
 use crate::regression::{FNV_START, check, fnv1a, is_word};
 
-/// How the control is trained.
 #[derive(Debug, Clone, Copy)]
 pub struct TfidfOptions {
     /// Texts that an n-gram must occur in to become a feature.
@@ -23,7 +22,6 @@ pub struct TfidfOptions {
     pub c: f64,
     /// Largest component of the gradient at which training ends.
     pub tolerance: f64,
-    /// L-BFGS steps at most.
     pub iterations: usize,
 }
 
@@ -33,14 +31,12 @@ impl Default for TfidfOptions {
     }
 }
 
-/// A trained TF-IDF control.
 pub struct Tfidf {
     features: Features,
     classifier: Logistic,
     converged: bool,
 }
 
-/// Number of feature blocks: words, characters.
 const BLOCKS: usize = 2;
 
 /// An n-gram's key, with its column and its weight by rarity.
@@ -73,13 +69,11 @@ pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions
 }
 
 impl Tfidf {
-    /// Probabilities of the classes.
     #[must_use]
     pub fn predict(&self, text: &str) -> Vec<f32> {
         self.classifier.predict(&self.features.weigh(&count(text)))
     }
 
-    /// Number of features.
     #[must_use]
     pub fn features(&self) -> usize {
         self.features.0.len()
@@ -91,7 +85,6 @@ impl Tfidf {
         self.converged
     }
 
-    /// Numbers that were learned.
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.classifier.parameters()
@@ -116,12 +109,10 @@ impl Features {
         (features, weights)
     }
 
-    /// The weights of any text.
     pub(crate) fn of(&self, text: &str) -> Weights {
         self.weigh(&count(text))
     }
 
-    /// Columns.
     pub(crate) fn width(&self) -> usize {
         self.0.len()
     }
@@ -178,7 +169,6 @@ fn count(text: &str) -> [Counts; BLOCKS] {
     })
 }
 
-/// Keys of words and word pairs.
 fn words(text: &str) -> Vec<u64> {
     let start = fnv1a(FNV_START, b"word ");
     let mut keys = Vec::new();

@@ -43,7 +43,6 @@ pub struct Cache {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     record: u64,
-    /// Tokens the model read.
     pub tokens: usize,
     /// True when the text had been cut.
     pub cut: bool,
@@ -51,9 +50,6 @@ pub struct Entry {
 
 impl Cache {
     /// Opens or creates the file for `identity` in `folder`; a torn tail is cut off.
-    ///
-    /// # Errors
-    /// When the folder cannot be written, another run holds the file, or the file is of another kind.
     pub fn open(
         folder: &Path,
         identity: &Identity,
@@ -95,22 +91,18 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Number of texts held.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// True when no text is held.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// The key of a text.
     pub fn key(&self, text: &str) -> Key {
         let mut hash = Sha256::new_with_prefix(self.seed);
         hash.update(text.as_bytes());
@@ -123,9 +115,6 @@ impl Cache {
     }
 
     /// Appends one chunk of features and hands it to the system; keys already held are left as they are.
-    ///
-    /// # Errors
-    /// When writing fails or the features have another size than the file's records.
     pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<(), TeacherError> {
         let mut fresh: Vec<&(Key, Pooled)> = Vec::new();
         for row in rows {
@@ -162,9 +151,6 @@ impl Cache {
     }
 
     /// One cell's vector of a text; `None` when it is not held.
-    ///
-    /// # Errors
-    /// When reading fails or the bytes do not match their checksum.
     pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>, TeacherError> {
         let Some(&Entry { record, .. }) = self.index.get(key) else {
             return Ok(None);

@@ -2,12 +2,9 @@
 
 use crate::regression::dense::log_sum_exp;
 
-/// Known labels as class numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
-    /// Class of every row.
     pub of: Vec<usize>,
-    /// Number of classes.
     pub classes: usize,
 }
 

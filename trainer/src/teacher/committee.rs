@@ -12,24 +12,20 @@ use crate::teacher::{Identity, Teacher, TeacherError};
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;
 
-/// How the regression is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Rounds in which the average labels the pool for the regression.
     pub rounds: usize,
-    /// Decides the folds.
     pub seed: u64,
 }
 
 /// A teacher that is to join, prepared for all texts.
 pub struct Member {
-    /// The teacher.
     pub teacher: Box<dyn Teacher>,
     /// Logits of the labelled texts that come from no fit on their labels.
     pub held_out: Vec<Vec<f32>>,
 }
 
-/// One or both members.
 pub struct Committee {
     model: Option<Box<dyn Teacher>>,
     lexical: Option<TfidfTeacher>,
@@ -40,9 +36,6 @@ pub struct Committee {
 impl Committee {
     /// Fits the regression on labelled texts and joins it with `model`. A member that the labels show to do
     /// harm is left out.
-    ///
-    /// # Errors
-    /// When the labels cannot be cross-validated or the model fails.
     pub fn fit(
         model: Option<Member>,
         (texts, labels): (&[&str], &[usize]),

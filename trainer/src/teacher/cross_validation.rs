@@ -39,7 +39,6 @@ impl Scaler {
         Self { factor: variance.iter().map(factor).collect(), mean }
     }
 
-    /// Scaled rows.
     pub fn apply(&self, values: &[f32]) -> Matrix {
         let scale = |row: &[f32]| {
             let scaled = row
@@ -54,10 +53,8 @@ impl Scaler {
     }
 }
 
-/// What cross-validation says of one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trial {
-    /// The L2 penalty.
     pub penalty: f64,
     /// Share of rows predicted right while held out.
     pub accuracy: f64,

@@ -9,9 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::teacher::TeacherError;
 
 /// Digest of a file's bytes, read in pieces.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn file(path: &Path) -> Result<String, TeacherError> {
     let mut reader = File::open(path).map_err(TeacherError::io(path))?;
     let mut hash = Sha256::new();
@@ -29,7 +26,6 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -15,9 +15,7 @@ pub struct Candidate {
     pub model: usize,
     /// Number of the cell in the model's features.
     pub slot: usize,
-    /// The cell.
     pub cell: Cell,
-    /// Its cross-validation.
     #[serde(flatten)]
     pub trial: Trial,
 }
@@ -25,13 +23,10 @@ pub struct Candidate {
 /// A set of candidates whose log-probabilities are averaged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ensemble {
-    /// Indices into the candidates.
     pub members: Vec<usize>,
-    /// Held-out accuracy.
     pub accuracy: f64,
     /// Held-out loss after the temperature, nats.
     pub loss: f64,
-    /// Log-probabilities are divided by this.
     pub temperature: f64,
 }
 

@@ -12,24 +12,19 @@ use crate::teacher::{Cell, Extractor, Identity, Pooled, TeacherError};
 /// gives.
 const TEXTS_A_CHUNK: usize = 64;
 
-/// What one call of [`Features::prepare`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Work {
-    /// Different texts asked for.
     pub texts: usize,
     /// Texts run through the model; the others were in the cache.
     pub computed: usize,
-    /// Tokens run through the model.
     pub tokens: usize,
     /// Texts, cached ones included, that were longer than the limit and were cut.
     pub cut: usize,
     /// New texts whose answer named no class; they get even logits.
     pub undecided: usize,
-    /// Seconds spent in the model.
     pub seconds: f64,
 }
 
-/// An extractor with its cache file.
 pub struct Features {
     extractor: Box<dyn Extractor>,
     cache: Cache,
@@ -37,9 +32,6 @@ pub struct Features {
 
 impl Features {
     /// Opens the extractor's cache file in `folder`.
-    ///
-    /// # Errors
-    /// As [`Cache::open`].
     pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
         let cache =
             Cache::open(folder, &extractor.identity(), extractor.cells().len(), extractor.width())?;
@@ -56,12 +48,10 @@ impl Features {
         self.extractor.summary()
     }
 
-    /// The vectors a text has.
     pub fn cells(&self) -> &[Cell] {
         self.extractor.cells()
     }
 
-    /// Length of one vector.
     pub fn width(&self) -> usize {
         self.extractor.width()
     }
@@ -105,9 +95,6 @@ impl Features {
     }
 
     /// One cell's vectors of prepared texts, row-major.
-    ///
-    /// # Errors
-    /// When a text has not been prepared or the cache cannot be read.
     pub fn vectors(&mut self, texts: &[&str], cell: usize) -> Result<Vec<f32>, TeacherError> {
         let mut values = Vec::with_capacity(texts.len() * self.width());
         for text in texts {

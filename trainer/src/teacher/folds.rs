@@ -4,13 +4,9 @@ use sha2::{Digest, Sha256};
 
 use crate::teacher::TeacherError;
 
-/// Most folds used.
 pub const FOLDS: usize = 5;
 
 /// The fold of every row: each class is dealt evenly over [`FOLDS`] folds, or over as many as its rarest class has rows.
-///
-/// # Errors
-/// When there are fewer than two classes or a class has fewer than two rows.
 pub fn stratified(
     texts: &[&str],
     labels: &[usize],

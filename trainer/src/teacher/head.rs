@@ -26,9 +26,6 @@ pub struct HeadScores {
 impl HeadScores {
     /// Loads a checkpoint with its head. Texts are read as they are, with the model's own marks around them; those of
     /// more than `limit` tokens are cut.
-    ///
-    /// # Errors
-    /// As [`Classifier::load`].
     pub fn load(
         mut checkpoint: Pretrained,
         limit: usize,
@@ -53,7 +50,6 @@ impl HeadScores {
         })
     }
 
-    /// Number of classes.
     pub fn outputs(&self) -> usize {
         self.model.outputs()
     }
@@ -85,16 +81,12 @@ impl Extractor for HeadScores {
 pub struct HeadTeacher {
     features: Features,
     classes: Vec<String>,
-    /// The head's output of each class.
     order: Vec<usize>,
 }
 
 impl HeadTeacher {
     /// Opens the cache of `scores` in `folder`. `classes` are matched with the head's own names where these are the same
     /// ones, and taken as the names of its outputs in order where it has none (`LABEL_0` and so on count as none).
-    ///
-    /// # Errors
-    /// When classes and outputs cannot be matched, or as [`Features::open`].
     pub fn open(
         scores: HeadScores,
         classes: &[String],

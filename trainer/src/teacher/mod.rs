@@ -33,7 +33,6 @@ pub use pooling::{Cell, Pooling};
 /// What decides a model's answer to a text; features of equal identity are interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The model's name, for people.
     pub name: String,
     /// SHA-256 of its weight file, hexadecimal.
     pub digest: String,
@@ -41,12 +40,10 @@ pub struct Identity {
     pub settings: String,
 }
 
-/// The vectors of one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooled {
     /// One vector a cell, in cell order: cells x width.
     pub values: Vec<f32>,
-    /// Tokens the model read.
     pub tokens: usize,
     /// True when the text was longer than the limit and its end was left out.
     pub cut: bool,
@@ -54,7 +51,6 @@ pub struct Pooled {
 
 /// A model that turns texts into vectors.
 pub trait Extractor {
-    /// Name, digest and settings.
     fn identity(&self) -> Identity;
     /// The settings in a few words, without the list of cells.
     fn summary(&self) -> String {
@@ -62,12 +58,8 @@ pub trait Extractor {
     }
     /// The vectors that [`Self::extract`] gives, in order.
     fn cells(&self) -> &[Cell];
-    /// Length of one vector.
     fn width(&self) -> usize;
     /// Features of a batch of texts, in their order. Equal batches give equal numbers.
-    ///
-    /// # Errors
-    /// When the tokenizer or the model fails.
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
 }
 
@@ -88,7 +80,6 @@ pub fn about(teacher: &dyn Teacher, command: String) -> TeacherInfo {
 pub trait Teacher {
     /// The classes, in the order of the logits.
     fn classes(&self) -> &[String];
-    /// The models behind it.
     fn models(&self) -> Vec<Identity>;
     /// Everything beside the models that decides the logits, in words.
     fn method(&self) -> String;
@@ -102,8 +93,5 @@ pub trait Teacher {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<features::Work>, TeacherError>;
     /// One logit a class for each prepared text, in their order.
-    ///
-    /// # Errors
-    /// When a text was not prepared or a cache cannot be read.
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
 }

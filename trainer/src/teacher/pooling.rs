@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "teacher")]
 use crate::teacher::TeacherError;
 
-/// How token states become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
@@ -24,7 +23,6 @@ pub enum Pooling {
 pub struct Cell {
     /// Layer number, 0 being the token embedding.
     pub layer: usize,
-    /// Pooling rule.
     pub pooling: Pooling,
 }
 
@@ -39,9 +37,6 @@ impl fmt::Display for Cell {
 }
 
 /// Pools one row of a batch of states [batch, length, width].
-///
-/// # Errors
-/// When the row or the range lies outside the batch.
 #[cfg(feature = "teacher")]
 pub fn pool(
     states: &Tensor,

@@ -14,16 +14,13 @@ use crate::teacher::{Identity, Teacher, TeacherError};
 /// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
 pub const POOL_TEXTS: usize = 8000;
 
-/// How a probe teacher is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Rounds of self-training on the unlabelled texts; 0 for none.
     pub rounds: usize,
-    /// Decides the folds.
     pub seed: u64,
 }
 
-/// What the fit found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Findings {
     /// Every cell of every model at its best penalty.
@@ -36,7 +33,6 @@ pub struct Findings {
     pub accuracy: f64,
     /// Held-out loss of the same after the temperature, nats.
     pub loss: f64,
-    /// The temperature.
     pub temperature: f64,
     /// Logits of the labelled rows by models that did not see their labels.
     #[serde(skip)]
@@ -50,7 +46,6 @@ struct Member {
     probe: Logistic,
 }
 
-/// The fitted teacher.
 pub struct ProbeTeacher {
     sources: Vec<Features>,
     members: Vec<Member>,
@@ -62,9 +57,6 @@ pub struct ProbeTeacher {
 impl ProbeTeacher {
     /// Chooses cells and fits probes on labelled texts, with unlabelled ones (already prepared in every source, like
     /// the labelled) for scaling and self-training.
-    ///
-    /// # Errors
-    /// When the labels cannot be cross-validated or a cache cannot be read.
     pub fn fit(
         mut sources: Vec<Features>,
         (texts, labels): (&[&str], &[usize]),
@@ -127,9 +119,6 @@ impl ProbeTeacher {
     }
 
     /// One cell's vectors of prepared texts, row-major, and their width: what the probe of a candidate reads.
-    ///
-    /// # Errors
-    /// When a text has not been prepared or the cache cannot be read.
     pub fn vectors(
         &mut self,
         candidate: &Candidate,

@@ -11,7 +11,6 @@ use crate::teacher::ensemble::average;
 /// One member's features: the labelled rows first, then the pool of unlabelled texts.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// Scaled features of all rows.
     pub x: Matrix,
     /// Penalty that cross-validation chose on the labelled rows.
     pub penalty: f64,

@@ -15,7 +15,6 @@ use crate::teacher::calibration::{Labels, cool, judge, temperature};
 use crate::teacher::features::Work;
 use crate::teacher::{Identity, Teacher, TeacherError};
 
-/// Inverse penalties tried.
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Log-probabilities have settled to two digits by then.
 const STOP: Stop = Stop { gradient: 5e-4, iterations: 300 };
@@ -33,7 +32,6 @@ pub struct CountedTexts {
 }
 
 impl CountedTexts {
-    /// Counts the n-grams of all texts.
     pub fn over(texts: &[&str]) -> Self {
         let (features, rows) = Features::over(texts, LEAST_TEXTS);
         Self { features, rows }
@@ -53,9 +51,7 @@ pub struct HeldOut {
     pub strength: f64,
     /// Log-probabilities of the labelled texts by regressions that did not see them, rows x classes, not yet cooled.
     pub table: Vec<f64>,
-    /// The temperature.
     pub temperature: f64,
-    /// Share decided right.
     pub accuracy: f64,
     /// Mean loss after the temperature, nats.
     pub loss: f64,
@@ -117,7 +113,6 @@ fn hold_out(
     }
 }
 
-/// The fitted regression.
 pub struct TfidfTeacher {
     lexicon: CountedTexts,
     model: Logistic,

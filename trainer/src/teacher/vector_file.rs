@@ -22,9 +22,6 @@ pub struct VectorFile {
 
 impl VectorFile {
     /// Reads a file of vectors (.safetensors or .jsonl) that names its texts, as `teach --export-vectors` writes it.
-    ///
-    /// # Errors
-    /// When the file cannot be read or does not name its texts.
     pub fn read(path: &Path) -> Result<Self, TeacherError> {
         let refuse = |what: String| TeacherError::model(path, what);
         let table = table(path).map_err(|e| TeacherError::Labels(e.to_string()))?;

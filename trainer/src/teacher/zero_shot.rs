@@ -40,7 +40,6 @@ impl Several {
 pub struct ClassScores {
     causal: Causal,
     words: Vec<String>,
-    /// Number of phrases of each class.
     phrases: Vec<usize>,
     tokens: Vec<Vec<u32>>,
     cells: [Cell; 1],
@@ -48,10 +47,6 @@ pub struct ClassScores {
 
 impl ClassScores {
     /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
-    ///
-    /// # Errors
-    /// With fewer than two classes, two equal phrases, words that the tokenizer would join with the prompt's end, or a
-    /// model without an output matrix.
     pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self, TeacherError> {
         if words.len() < 2 {
             return Err(TeacherError::Labels(format!(
@@ -177,9 +172,6 @@ pub struct ZeroShot {
 impl ZeroShot {
     /// Opens the cache of `scores` in `folder`; `classes` are the class names in the order of the words. Without
     /// `calibrate` an empty text's scores are not taken off.
-    ///
-    /// # Errors
-    /// As [`Features::open`].
     pub fn open(
         scores: ClassScores,
         classes: &[String],

@@ -17,7 +17,6 @@ use crate::teacher::endpoint::{Answered, Constrain, EndpointError, Settings, Way
 const MOST_LIMITS: u32 = 100;
 /// Longest wait that a rate limit may ask for.
 const PATIENCE_S: u64 = 300;
-/// Answers drawn in one request.
 const MOST_VOTES: usize = 16;
 /// What is wrong where an echoed token has the next one's log-probability.
 const LATE: &str = "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes";
@@ -86,12 +85,10 @@ impl Client {
         Ok(line)
     }
 
-    /// How scores are drawn.
     pub fn way(&self) -> Way {
         self.way
     }
 
-    /// Requests and tokens over all runs.
     pub fn spent(&self) -> (u64, u64) {
         self.ledger().spent()
     }

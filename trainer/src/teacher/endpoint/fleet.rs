@@ -15,9 +15,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// Longest first wait.
     pub first: Duration,
-    /// Longest wait of all.
     pub longest: Duration,
 }
 
@@ -39,7 +37,6 @@ struct Standing {
     rests_until: Option<Instant>,
 }
 
-/// Endpoints that serve the same model.
 pub struct Fleet {
     servers: Vec<Server>,
     standings: Mutex<Vec<Standing>>,

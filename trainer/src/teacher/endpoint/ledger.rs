@@ -15,19 +15,15 @@ use crate::whole_lines::{self, WholeLinesError};
 /// The most that may be spent on a question over all runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// Requests.
     pub requests: Option<u64>,
     /// Tokens, those of prompts and answers together.
     pub tokens: Option<u64>,
 }
 
-/// One line of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Entry {
-    /// What the endpoint offers.
     Way(Way),
-    /// Scores of an empty text.
     Empty(Vec<f32>),
     /// A request about to be sent, and the most tokens it can cost.
     Send(u64),
@@ -39,18 +35,14 @@ enum Entry {
     Unsent(u64),
 }
 
-/// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// It may, and is entered.
     Granted,
     /// Not now; requests under way may turn out cheaper.
     Wait,
-    /// Never under this budget.
     UsedUp,
 }
 
-/// The count of one question.
 #[derive(Debug)]
 pub struct Ledger {
     file: File,
@@ -65,9 +57,6 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
-    ///
-    /// # Errors
-    /// When the file cannot be used, is damaged, or another run uses it.
     pub fn open(path: &Path, budget: Budget) -> Result<Self, EndpointError> {
         let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
         let (file, text) = whole_lines::open(path).map_err(|e| match e {
@@ -137,18 +126,11 @@ impl Ledger {
         self.empty.as_deref()
     }
 
-    /// Remembers what the endpoint offers.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_way(&mut self, way: Way) -> Result<(), EndpointError> {
         self.enter(Entry::Way(way))
     }
 
     /// Remembers the scores of an empty text.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_empty(&mut self, scores: Vec<f32>) -> Result<(), EndpointError> {
         self.enter(Entry::Empty(scores))
     }
@@ -170,9 +152,6 @@ impl Ledger {
     }
 
     /// The request for which `reserved` tokens were granted came back: `used` of them, or all when unknown.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn settle(&mut self, reserved: u64, used: Option<u64>) -> Result<(), EndpointError> {
         self.under_way -= 1;
         match used.unwrap_or(reserved) {
@@ -184,9 +163,6 @@ impl Ledger {
     }
 
     /// The request for which `reserved` tokens were granted was never sent.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn take_back(&mut self, reserved: u64) -> Result<(), EndpointError> {
         self.under_way -= 1;
         self.enter(Entry::Unsent(reserved))

@@ -64,9 +64,7 @@ pub enum Constrain {
 pub struct Settings {
     /// Addresses of servers with the same model.
     pub urls: Vec<String>,
-    /// The model's name there.
     pub model: String,
-    /// The API key.
     pub key: Option<Secret>,
     /// How to ask; `None` finds out what is offered.
     pub ask: Option<Way>,
@@ -74,9 +72,7 @@ pub struct Settings {
     pub prompt: Option<String>,
     /// Answers a text when votes are counted.
     pub votes: usize,
-    /// Temperature of those answers.
     pub temperature: f32,
-    /// How those answers are constrained.
     pub constrain: Constrain,
     /// Whether the scores of an empty text are subtracted; `None` for completions alone.
     pub calibrate: Option<bool>,
@@ -84,17 +80,13 @@ pub struct Settings {
     pub most_chars: usize,
     /// Requests under way at once, over all servers.
     pub concurrency: usize,
-    /// Longest wait for an answer.
     pub timeout: Duration,
-    /// Tries a request.
     pub tries: u32,
-    /// Waits between tries.
     pub backoff: Backoff,
     /// What may be spent over all runs.
     pub budget: Budget,
 }
 
-/// The teacher.
 pub struct EndpointTeacher {
     classes: Vec<String>,
     line: Client,
@@ -111,10 +103,6 @@ impl EndpointTeacher {
     ///
     /// Nothing is asked where an earlier run knows. Answers belong to the model's name, classes, prompt and way of
     /// asking, not to the addresses: a cluster may move.
-    ///
-    /// # Errors
-    /// [`TeacherError::Endpoint`] when addresses, classes or prompt cannot be used or the endpoint gives no answer,
-    /// [`TeacherError::Soft`] when the file of answers cannot be used.
     pub fn open(
         settings: Settings,
         classes: &Classes,
@@ -157,12 +145,10 @@ impl EndpointTeacher {
         Ok(Self { classes: names, line, concurrency, most_chars, info, kept, writer, labels: None })
     }
 
-    /// How scores are drawn.
     pub fn way(&self) -> Way {
         self.line.way()
     }
 
-    /// Requests and tokens over all runs.
     pub fn spent(&self) -> (u64, u64) {
         self.line.spent()
     }
@@ -172,7 +158,6 @@ impl EndpointTeacher {
     }
 }
 
-/// What one text's requests gave.
 struct Answered {
     logits: Vec<f32>,
     decided: bool,

@@ -16,13 +16,11 @@ const ALTERNATIVES: u32 = 20;
 /// How a chat model names a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// By one of the class's words.
     Words,
     /// By a letter, since words share their beginnings.
     Letters,
 }
 
-/// A question about texts.
 #[derive(Debug, Clone)]
 pub struct RequestBuilder {
     /// What each class may be called, in class order.
@@ -37,9 +35,6 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// A question to `model`. `prompt` replaces the usual one; it holds `{text}`, for chat models `{classes}` too if
     /// it is to list them.
-    ///
-    /// # Errors
-    /// When the prompt lacks `{text}`, or more classes are to be lettered than there are letters.
     pub fn new(
         model: &str,
         classes: &Classes,
@@ -130,7 +125,6 @@ impl RequestBuilder {
         Request { path: "/completions", body, most_tokens }
     }
 
-    /// A chat request for `n` answers.
     pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
         let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
         // A token has a byte at least; a model that chats on is cut.
@@ -166,12 +160,9 @@ impl RequestBuilder {
     }
 }
 
-/// A request ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The path after the API's.
     pub path: &'static str,
-    /// The JSON.
     pub body: Value,
     /// The most tokens that it can cost, prompt included.
     pub most_tokens: u64,

@@ -5,15 +5,12 @@ use serde_json::Value;
 /// Added to every class's votes: a class without any is unlikely, not impossible (the prior of Jeffreys).
 const SMOOTHING: f32 = 0.5;
 
-/// Log-probabilities below this are none.
 const ZERO: f64 = -700.0;
 
-/// Why an answer gives no scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoScores {
     /// The endpoint does not give what was asked for.
     NotOffered(&'static str),
-    /// A number that is none.
     NotFinite,
     /// Each echoed token has the log-probability that belongs to the next one.
     Late,
@@ -33,9 +30,6 @@ pub fn tokens(answer: &Value) -> Option<u64> {
 ///
 /// A class's probability is the sum over its tokens. A class without a token has at most the probability of the
 /// least alternative, and is given that.
-///
-/// # Errors
-/// [`NoScores`].
 pub fn first_token(answer: &Value, names: &[Vec<String>]) -> Result<Option<Vec<f32>>, NoScores> {
     const MISSING: NoScores = NoScores::NotOffered("log-probabilities of chat answers");
     let first = &answer["choices"][0]["logprobs"]["content"][0];
@@ -89,9 +83,6 @@ fn begins(token: &str, names: &[Vec<String>]) -> Option<usize> {
 ///
 /// The word's tokens are found by their spelling, from the end: offsets go astray where a server counts bytes, or
 /// leaves an opening token out. Where tokens are not spelled, offsets decide.
-///
-/// # Errors
-/// [`NoScores`]; also when the tokenizer joins the end of the prompt with the word.
 pub fn echoed(answer: &Value, prompt: &str, word: &str) -> Result<f32, NoScores> {
     const MISSING: NoScores = NoScores::NotOffered("log-probabilities of an echoed prompt");
     let logprobs = &answer["choices"][0]["logprobs"];
@@ -169,9 +160,6 @@ pub fn pooled(scores: &[f32]) -> f32 {
 }
 
 /// The votes of an answer: the class of each choice, or none that can be told.
-///
-/// # Errors
-/// When there is no choice with text.
 pub fn votes(answer: &Value, names: &[Vec<String>]) -> Result<Vec<Option<usize>>, NoScores> {
     let choices = answer["choices"].as_array().filter(|list| !list.is_empty());
     let choices = choices.ok_or(NoScores::NotOffered("chat answers"))?;
@@ -208,7 +196,6 @@ fn vote(answer: &str, names: &[Vec<String>]) -> Option<usize> {
     named.all(|class| class == one).then_some(one)
 }
 
-/// Smoothed log-shares of counted votes.
 pub fn shares(counts: &[u32]) -> Vec<f32> {
     let all = counts.iter().sum::<u32>() as f32 + SMOOTHING * counts.len() as f32;
     counts.iter().map(|&n| ((n as f32 + SMOOTHING) / all).ln()).collect()

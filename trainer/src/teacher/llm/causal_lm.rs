@@ -29,9 +29,6 @@ pub struct Causal {
 impl Causal {
     /// Loads a checkpoint. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
     /// those whose states are wanted, each with both poolings, or none for [`spread`] over the depth.
-    ///
-    /// # Errors
-    /// When the checkpoint is an encoder or cannot be used, or a layer is deeper than the model.
     pub fn load(
         mut checkpoint: Pretrained,
         template: &str,
@@ -75,29 +72,20 @@ impl Causal {
         })
     }
 
-    /// Number of layers.
     pub fn depth(&self) -> usize {
         self.model.depth()
     }
 
-    /// The prompt around each text.
     pub fn prompt(&self) -> &Prompt {
         &self.prompt
     }
 
-    /// Tokenises texts into the prompt.
-    ///
-    /// # Errors
-    /// When the tokenizer fails.
     pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
         texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.reader)).collect()
     }
 }
 
 /// Refuses a tokenizer with ids that the model has no embedding for.
-///
-/// # Errors
-/// When there are such ids.
 pub fn check_vocabulary(
     path: &std::path::Path,
     reader: &TextTokenizer,

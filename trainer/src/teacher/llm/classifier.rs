@@ -33,9 +33,6 @@ pub struct Classifier {
 
 impl Classifier {
     /// Loads body and head. `outputs` is asked for where the head is to be trained; otherwise the checkpoint says.
-    ///
-    /// # Errors
-    /// When a tensor is missing or misshapen, or the head has fewer than 2 outputs.
     pub fn load(
         loader: &mut Parameters<'_>,
         kind: Kind,
@@ -85,12 +82,10 @@ impl Classifier {
         Ok(Self { body, pooler, head, outputs, device: device.clone() })
     }
 
-    /// Number of classes.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Number of different tokens.
     pub fn vocabulary(&self) -> usize {
         match &self.body {
             Body::Decoder(decoder) => decoder.vocabulary(),
@@ -99,9 +94,6 @@ impl Classifier {
     }
 
     /// Logits of sequences, none of them empty: [rows, outputs].
-    ///
-    /// # Errors
-    /// When a sequence is longer than the context.
     pub fn logits(&self, rows: &[&[u32]]) -> Result<Tensor, TeacherError> {
         let states = match &self.body {
             Body::Decoder(decoder) => decoder.last(&Tokens::causal(rows, &self.device)?)?,

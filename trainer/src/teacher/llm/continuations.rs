@@ -7,11 +7,8 @@ use crate::teacher::llm::token_batch::Tokens;
 
 /// One text's prompt followed by the words of every class except their last token, which predicts nothing.
 pub(crate) struct Branches {
-    /// All token ids.
     pub ids: Vec<u32>,
-    /// Length of the prompt.
     pub prompt: usize,
-    /// Where each class's first token stands.
     pub starts: Vec<usize>,
 }
 

@@ -12,7 +12,6 @@ use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
 
-/// Names and sizes of an encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderSpec {
     /// True for `DistilBERT`'s names and its lack of segments.
@@ -22,7 +21,6 @@ pub struct EncoderSpec {
     depth: usize,
     heads: usize,
     feed: usize,
-    /// Most tokens, the special ones included.
     pub context: usize,
     segments: usize,
     epsilon: f64,
@@ -31,9 +29,6 @@ pub struct EncoderSpec {
 
 impl EncoderSpec {
     /// Reads a `config.json` of model type `bert` or `distilbert`.
-    ///
-    /// # Errors
-    /// When a key is missing, of the wrong type, or asks for something this program does not compute.
     pub fn read(keys: &JsonObject, distilled: bool) -> Result<Self, TeacherError> {
         let count = |bert: &str, other: &str| keys.count(if distilled { other } else { bert });
         if !matches!(keys.text("position_embedding_type")?, None | Some("absolute")) {
@@ -110,7 +105,6 @@ struct Layer {
     feed_norm: Normed,
 }
 
-/// The encoder's weights.
 pub struct Encoder {
     spec: EncoderSpec,
     words: Embedding,
@@ -122,10 +116,6 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Loads the weights.
-    ///
-    /// # Errors
-    /// When a tensor is missing or misshapen.
     pub fn load(loader: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self, TeacherError> {
         let (width, norm) = (spec.width, Norm::Layer { epsilon: spec.epsilon });
         let name = |part: &str| format!("{}.embeddings.{part}", spec.inner());
@@ -158,25 +148,19 @@ impl Encoder {
         Ok(Self { words, places, segment, norm: first, layers, gradient, spec })
     }
 
-    /// Number of layers.
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
 
-    /// Length of a hidden state.
     pub fn width(&self) -> usize {
         self.spec.width
     }
 
-    /// Number of different tokens.
     pub fn vocabulary(&self) -> usize {
         self.spec.vocabulary
     }
 
     /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the embedding.
-    ///
-    /// # Errors
-    /// Whatever `visit` returns, or a tensor error when a sequence is longer than the context.
     pub fn run(
         &self,
         tokens: &Tokens,
@@ -199,9 +183,6 @@ impl Encoder {
     }
 
     /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
-    ///
-    /// # Errors
-    /// As [`Self::run`].
     pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
         let mut last = tokens.ids.clone();
         self.run(tokens, self.depth(), |_, states| {
@@ -230,9 +211,6 @@ impl Encoder {
 }
 
 /// The mean of every row's own states, then to unit length: [batch, length, width] to one vector a row.
-///
-/// # Errors
-/// When a tensor operation fails.
 pub fn unit_mean(
     states: &Tensor,
     lengths: &[usize],

@@ -17,9 +17,7 @@ pub const TOKEN_VARIABLE: &str = "HF_TOKEN";
 /// `hf:owner/name`, `hf:owner/name@revision`, `hf:owner/name@revision:file.gguf`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// `owner/name`.
     pub repository: String,
-    /// Branch, tag or commit.
     pub revision: String,
     /// A GGUF file of the repository; without one its safetensors are taken.
     pub file: Option<String>,
@@ -27,9 +25,6 @@ pub struct Address {
 
 impl Address {
     /// Reads an address; `None` when the text does not begin with `hf:`.
-    ///
-    /// # Errors
-    /// When it begins so and is none.
     pub fn parse(text: &str) -> Option<Result<Self, TeacherError>> {
         let rest = text.strip_prefix(SCHEME)?;
         let (rest, file) = match rest.split_once(':') {
@@ -53,21 +48,16 @@ impl Address {
     }
 }
 
-/// Where and as whom to ask.
 pub struct Hub {
     /// Address of the hub; `None` for the variable `HF_ENDPOINT` or the public one.
     pub endpoint: Option<String>,
     /// Folder for what is fetched; `None` for the variable `HF_HOME` or the usual place.
     pub cache: Option<PathBuf>,
-    /// The access token.
     pub token: Option<Secret>,
 }
 
 impl Hub {
     /// Fetches what is not in the cache; gives the folder, or the GGUF file.
-    ///
-    /// # Errors
-    /// When the hub refuses or cannot be reached, or the repository lacks a file.
     pub fn fetch(&self, address: &Address) -> Result<PathBuf, TeacherError> {
         let name = format!("{SCHEME}{}", address.repository);
         let blot = |text: String| match &self.token {

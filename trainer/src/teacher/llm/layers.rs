@@ -7,7 +7,6 @@ use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Activation, Norm};
 use crate::teacher::llm::parameters::Parameters;
 
-/// The weights of one norm.
 #[derive(Debug, Clone)]
 pub struct Normed {
     weight: Tensor,
@@ -17,9 +16,6 @@ pub struct Normed {
 
 impl Normed {
     /// Loads the norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
-    ///
-    /// # Errors
-    /// When a tensor is missing or misshapen.
     pub fn load(
         loader: &mut Parameters<'_>,
         name: &str,
@@ -44,9 +40,6 @@ impl Normed {
     }
 
     /// Norms the last axis. `gradient` takes the steps that can be gone back.
-    ///
-    /// # Errors
-    /// When the last axis has another length than the weight.
     pub fn forward(&self, x: &Tensor, gradient: bool) -> Result<Tensor, TeacherError> {
         let epsilon = self.epsilon as f32;
         Ok(match (&self.bias, gradient) {
@@ -58,10 +51,6 @@ impl Normed {
     }
 }
 
-/// Softmax over the last axis.
-///
-/// # Errors
-/// When a tensor operation fails.
 pub fn softmax(x: &Tensor, gradient: bool) -> Result<Tensor, TeacherError> {
     Ok(match gradient {
         true => ops::softmax(x, D::Minus1)?,
@@ -70,10 +59,6 @@ pub fn softmax(x: &Tensor, gradient: bool) -> Result<Tensor, TeacherError> {
 }
 
 impl Activation {
-    /// Applies the function to every number.
-    ///
-    /// # Errors
-    /// When a tensor operation fails.
     pub fn apply(self, x: &Tensor) -> Result<Tensor, TeacherError> {
         Ok(match self {
             Self::Silu => x.silu()?,

@@ -11,7 +11,6 @@ pub struct Lora {
     pub down: Tensor,
     /// outputs x rank.
     pub up: Tensor,
-    /// Multiplies the product.
     pub scale: f64,
 }
 
@@ -30,9 +29,6 @@ impl Projection {
     }
 
     /// Maps the last axis of `x`, which may have two or three axes.
-    ///
-    /// # Errors
-    /// When the last axis is not as long as the matrix has inputs.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TeacherError> {
         let mut y = product(x, &self.weight)?;
         if let Some(bias) = &self.bias {

@@ -10,7 +10,6 @@ use crate::teacher::llm::pretrained::{Kind, Pretrained};
 use crate::teacher::llm::sentence_encoder::SentenceEncoder;
 use crate::teacher::{Extractor, TeacherError};
 
-/// How models are to read texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// Prompt of causal models, with `{text}` in it.
@@ -24,9 +23,6 @@ pub struct Reading {
 }
 
 /// The device that models run on: the first GPU in a build with `cuda`, else this processor.
-///
-/// # Errors
-/// When the build asks for a GPU and there is none.
 pub fn device() -> Result<Device, TeacherError> {
     #[cfg(feature = "cuda")]
     return Ok(Device::new_cuda(0)?);
@@ -35,9 +31,6 @@ pub fn device() -> Result<Device, TeacherError> {
 }
 
 /// Opens a model for its hidden states.
-///
-/// # Errors
-/// When the path holds no model that can be loaded.
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     let (limit, layers) = (reading.limit, &reading.layers);
@@ -49,19 +42,12 @@ pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, T
     })
 }
 
-/// Opens a causal model.
-///
-/// # Errors
-/// When the path holds none or it cannot be loaded.
 pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
 }
 
 /// Opens a model for its classification head.
-///
-/// # Errors
-/// When the path holds no model with a head of two outputs at least.
 pub fn head(path: &Path, reading: &Reading) -> Result<HeadScores, TeacherError> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     HeadScores::load(checkpoint, reading.limit, &device()?)

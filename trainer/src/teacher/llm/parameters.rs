@@ -16,9 +16,7 @@ pub type Draw = Box<dyn Fn(&str, &[usize]) -> Vec<f32>>;
 pub struct Trainable {
     /// Last parts of the names of the matrices that get them.
     pub targets: Vec<String>,
-    /// Rank.
     pub rank: usize,
-    /// Multiplies their product.
     pub scale: f64,
     /// The variables so far, by PEFT's names less `base_model.model.`.
     pub variables: BTreeMap<String, Var>,
@@ -26,7 +24,6 @@ pub struct Trainable {
     pub draw: Draw,
 }
 
-/// Hands out a checkpoint's tensors.
 pub struct Parameters<'a> {
     tensors: &'a mut dyn Tensors,
     /// Name of the inner model, which checkpoints of the bare model leave out.
@@ -62,10 +59,6 @@ impl<'a> Parameters<'a> {
             .or_else(|| self.bare(name).and_then(own))
     }
 
-    /// A tensor, or `None`.
-    ///
-    /// # Errors
-    /// When it has another shape than `shape`, or cannot be read.
     pub fn maybe(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, TeacherError> {
         let mut found = self.tensors.get(name)?;
         if let (None, Some(bare)) = (&found, self.bare(name)) {
@@ -88,10 +81,6 @@ impl<'a> Parameters<'a> {
         Ok(Some(tensor.to_device(&self.device)?))
     }
 
-    /// A tensor that must be there.
-    ///
-    /// # Errors
-    /// When it is missing, has another shape, or cannot be read.
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, TeacherError> {
         match self.maybe(name, shape)? {
             Some(tensor) => Ok(tensor),
@@ -104,9 +93,6 @@ impl<'a> Parameters<'a> {
     }
 
     /// The matrix `name.weight` of `rows` outputs and `columns` inputs, with `name.bias` where asked for.
-    ///
-    /// # Errors
-    /// As [`Self::tensor`].
     pub fn linear(
         &mut self,
         name: &str,
@@ -128,9 +114,6 @@ impl<'a> Parameters<'a> {
     }
 
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
-    ///
-    /// # Errors
-    /// As [`Self::linear`].
     pub fn head(
         &mut self,
         name: &str,
@@ -155,9 +138,6 @@ impl<'a> Parameters<'a> {
     }
 
     /// Ends the loading: an adapter must have been used up.
-    ///
-    /// # Errors
-    /// When the adapter has tensors that belong to no part of the model that was loaded.
     pub fn finish(self) -> Result<Option<Trainable>, TeacherError> {
         if let Some(adapter) = &self.adapter {
             adapter.check_used()?;
@@ -172,10 +152,6 @@ impl Trainable {
         self.targets.iter().any(|target| target == last)
     }
 
-    /// A new variable with drawn numbers.
-    ///
-    /// # Errors
-    /// When the device has no room.
     pub fn variable(
         &mut self,
         name: String,

@@ -16,24 +16,17 @@ use crate::teacher::llm::weights::gguf::Gguf;
 use crate::teacher::llm::weights::safetensors::{Safetensors, Tensors};
 use crate::teacher::{TeacherError, digest};
 
-/// What kind of model it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Tokens see what is before them.
     Decoder(Spec),
-    /// Tokens see each other.
     Encoder(EncoderSpec),
 }
 
 /// A model whose description has been read and whose weights have not.
 pub struct Pretrained {
-    /// The file, or the folder.
     pub path: PathBuf,
-    /// The file's or folder's name.
     pub name: String,
-    /// Architecture and sizes.
     pub kind: Kind,
-    /// The tokenizer.
     pub reader: TextTokenizer,
     /// SHA-256 of the weights, adapter included, hexadecimal.
     pub digest: String,
@@ -45,9 +38,6 @@ pub struct Pretrained {
 
 impl Pretrained {
     /// Opens a GGUF file, a folder with one, or a folder of safetensors; `adapter` is a PEFT folder to merge.
-    ///
-    /// # Errors
-    /// When the path is none of these, a file is missing, or the architecture is not supported.
     pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Self, TeacherError> {
         let mut found = match gguf_file(path)? {
             Some(file) => Self::gguf(&file)?,

@@ -16,10 +16,8 @@ pub struct Prompt {
     space: bool,
 }
 
-/// One text in its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompted {
-    /// All token ids; never empty.
     pub ids: Vec<u32>,
     /// Where the text's own tokens lie in `ids`; empty for an empty text.
     pub text: std::ops::Range<usize>,
@@ -29,9 +27,6 @@ pub struct Prompted {
 
 impl Prompt {
     /// Tokenises a template. Special tokens such as `<|im_start|>` are recognised here, never inside texts.
-    ///
-    /// # Errors
-    /// When the template does not have the slot exactly once or the tokenizer fails.
     pub fn parse(template: &str, reader: &mut TextTokenizer) -> Result<Self, TeacherError> {
         let (before, after) = match template.split_once(SLOT) {
             Some((before, after)) if !after.contains(SLOT) => (before, after),
@@ -56,7 +51,6 @@ impl Prompt {
         Ok(Self { template: template.to_owned(), before, after, space })
     }
 
-    /// The template as given.
     pub fn template(&self) -> &str {
         &self.template
     }
@@ -66,15 +60,11 @@ impl Prompt {
         self.template.split_once(SLOT).map_or("", |(_, after)| after)
     }
 
-    /// Tokens that the template itself takes.
     pub fn overhead(&self) -> usize {
         self.before.len() + self.after.len()
     }
 
     /// Puts one text in; its end is cut off when prompt and text together pass `limit` tokens.
-    ///
-    /// # Errors
-    /// When the tokenizer fails on the text.
     pub fn fill(
         &self,
         text: &str,

@@ -9,10 +9,8 @@ use crate::teacher::llm::token_batch::Tokens;
 use crate::teacher::llm::tokenizer::TextTokenizer;
 use crate::teacher::{Cell, Extractor, Identity, Pooled, Pooling, TeacherError};
 
-/// Padded tokens a batch.
 const TOKENS_A_BATCH: usize = 1024;
 
-/// An encoder with its tokenizer.
 pub struct SentenceEncoder {
     model: Encoder,
     reader: TextTokenizer,
@@ -26,9 +24,6 @@ pub struct SentenceEncoder {
 impl SentenceEncoder {
     /// Loads a checkpoint. Texts longer than `limit` tokens (the special ones included) are cut; the model's own limit
     /// applies too.
-    ///
-    /// # Errors
-    /// When the checkpoint is a decoder, or a tensor is missing or misshapen.
     pub fn load(
         mut checkpoint: Pretrained,
         limit: usize,

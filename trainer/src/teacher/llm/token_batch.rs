@@ -4,7 +4,6 @@ use candle_core::{Device, Tensor};
 
 use crate::teacher::TeacherError;
 
-/// A batch of sequences.
 pub struct Tokens {
     /// Token ids, [batch, length].
     pub ids: Tensor,
@@ -16,9 +15,6 @@ pub struct Tokens {
 
 impl Tokens {
     /// Plain causal sequences, right-padded to the longest: padding follows the text, so the causal mask hides it.
-    ///
-    /// # Errors
-    /// When there is no sequence or only empty ones.
     pub fn causal(rows: &[&[u32]], device: &Device) -> Result<Self, TeacherError> {
         let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
         let mask = (0..length * length)
@@ -32,9 +28,6 @@ impl Tokens {
     }
 
     /// Sequences in which every token sees every other, padding excepted.
-    ///
-    /// # Errors
-    /// As [`Self::causal`].
     pub fn mutual(rows: &[&[u32]], device: &Device) -> Result<Self, TeacherError> {
         let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
         let sees = |row: &&[u32]| {
@@ -50,9 +43,6 @@ impl Tokens {
     }
 
     /// The mask with everything `window` or more tokens back hidden as well.
-    ///
-    /// # Errors
-    /// When a tensor operation fails.
     pub fn near(&self, window: usize) -> Result<Tensor, TeacherError> {
         let (batch, length) = self.ids.dims2()?;
         let mut far = Vec::with_capacity(batch * length * length);

@@ -20,10 +20,6 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json` of a folder.
-    ///
-    /// # Errors
-    /// When it is missing or of an unknown kind.
     pub fn folder(folder: &Path) -> Result<Self, TeacherError> {
         let path = folder.join("tokenizer.json");
         if !path.is_file() {
@@ -92,9 +88,6 @@ impl TextTokenizer {
     }
 
     /// Token ids of a piece of text, nothing added around it.
-    ///
-    /// # Errors
-    /// When the tokenizer fails.
     pub fn piece(&self, text: &str) -> Result<Vec<u32>, TeacherError> {
         let encoding =
             self.pieces.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
@@ -102,9 +95,6 @@ impl TextTokenizer {
     }
 
     /// Lets [`Self::whole`] cut texts to `limit` tokens, marks included.
-    ///
-    /// # Errors
-    /// When the limit leaves no room beside the marks.
     pub fn cut_at(&mut self, limit: usize) -> Result<(), TeacherError> {
         let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
         let mut short = self.whole.clone();
@@ -117,9 +107,6 @@ impl TextTokenizer {
 
     /// Runs `model` over whole texts in batches of at most `budget` padded tokens and gives one vector a text, in the
     /// order of the texts; `model` gives one vector a row of ids.
-    ///
-    /// # Errors
-    /// When the tokenizer or the model fails.
     pub fn batches(
         &self,
         texts: &[&str],
@@ -142,9 +129,6 @@ impl TextTokenizer {
     }
 
     /// Token ids of a whole text with the model's marks around it, and whether it was cut.
-    ///
-    /// # Errors
-    /// When the tokenizer fails.
     pub fn whole(&self, text: &str) -> Result<(Vec<u32>, bool), TeacherError> {
         let encode = |tokenizer: &Tokenizer| {
             let encoding = tokenizer.encode(text, true);

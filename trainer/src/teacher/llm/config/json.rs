@@ -14,19 +14,12 @@ pub struct JsonObject {
 }
 
 impl JsonObject {
-    /// Reads a JSON file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds no JSON object.
     pub fn read(path: &Path) -> Result<Self, TeacherError> {
         let text = std::fs::read_to_string(path).map_err(TeacherError::io(path))?;
         Self::parse(path, &text)
     }
 
     /// Reads JSON that was found in `path`.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
     pub fn parse(path: &Path, text: &str) -> Result<Self, TeacherError> {
         let map = serde_json::from_str(text).map_err(|e| {
             TeacherError::model(path, format!("is no JSON object ({e}); fetch it again"))
@@ -34,12 +27,10 @@ impl JsonObject {
         Ok(Self { path: path.to_owned(), map })
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// An error about this file.
     pub fn refuse(&self, what: &str) -> TeacherError {
         TeacherError::model(&self.path, what)
     }
@@ -69,73 +60,40 @@ impl JsonObject {
         self.map.is_empty()
     }
 
-    /// True when the key is there.
     pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    /// A count.
-    ///
-    /// # Errors
-    /// When it is missing or no whole number.
     pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
         let count = self.typed(key, "a whole number", |v| v.as_u64().map(|n| n as usize))?;
         self.need(key, count)
     }
 
-    /// A count, or a default.
-    ///
-    /// # Errors
-    /// When it is there and no whole number.
     pub fn count_or(&self, key: &str, default: usize) -> Result<usize, TeacherError> {
         if self.has(key) { self.count(key) } else { Ok(default) }
     }
 
-    /// A real number.
-    ///
-    /// # Errors
-    /// When it is missing or no number.
     pub fn real(&self, key: &str) -> Result<f64, TeacherError> {
         let real = self.typed(key, "a number", Value::as_f64)?;
         self.need(key, real)
     }
 
-    /// A real number, or a default.
-    ///
-    /// # Errors
-    /// When it is there and no number.
     pub fn real_or(&self, key: &str, default: f64) -> Result<f64, TeacherError> {
         if self.has(key) { self.real(key) } else { Ok(default) }
     }
 
-    /// A switch, or a default.
-    ///
-    /// # Errors
-    /// When it is there and neither true nor false.
     pub fn flag_or(&self, key: &str, default: bool) -> Result<bool, TeacherError> {
         Ok(self.typed(key, "true or false", Value::as_bool)?.unwrap_or(default))
     }
 
-    /// A text, if there.
-    ///
-    /// # Errors
-    /// When it is no text.
     pub fn text(&self, key: &str) -> Result<Option<&str>, TeacherError> {
         self.typed(key, "a text", Value::as_str)
     }
 
-    /// A list of texts, if there.
-    ///
-    /// # Errors
-    /// When it is no list of texts.
     pub fn list(&self, key: &str) -> Result<Option<Vec<&str>>, TeacherError> {
         self.typed(key, "a list of texts", |v| v.as_array()?.iter().map(Value::as_str).collect())
     }
 
-    /// An object inside, if there.
-    ///
-    /// # Errors
-    /// When it is no object.
     pub fn child(&self, key: &str) -> Result<Option<Self>, TeacherError> {
         let map = self.typed(key, "an object", |v| v.as_object().cloned())?;
         Ok(map.map(|map| Self { path: self.path.clone(), map }))

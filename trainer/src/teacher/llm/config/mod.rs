@@ -13,7 +13,6 @@ use crate::teacher::llm::config::json::JsonObject;
 pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
 
 impl Family {
-    /// The family of a `model_type`.
     pub fn of(kind: &str) -> Option<Self> {
         Some(match kind {
             "llama" => Self::Llama,
@@ -28,9 +27,6 @@ impl Family {
 }
 
 /// Reads the description of a decoder of a family.
-///
-/// # Errors
-/// When a key is missing, of the wrong type, or asks for something this program does not compute.
 pub fn spec(family: Family, keys: &JsonObject) -> Result<Spec, TeacherError> {
     let spec = match family {
         Family::Opt => opt(keys),
@@ -236,10 +232,6 @@ fn bloom(keys: &JsonObject) -> Result<Spec, TeacherError> {
     })
 }
 
-/// The activation under a key.
-///
-/// # Errors
-/// When its name is not known.
 pub fn activation(keys: &JsonObject, key: &str, default: &str) -> Result<Activation, TeacherError> {
     match keys.text(key)?.unwrap_or(default) {
         "silu" | "swish" => Ok(Activation::Silu),

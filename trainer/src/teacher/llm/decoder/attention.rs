@@ -19,7 +19,6 @@ enum Inputs {
     Fused(Projection),
 }
 
-/// The weights of one layer's attention.
 pub(super) struct Attention {
     inputs: Inputs,
     query_norm: Option<Normed>,

@@ -10,7 +10,6 @@ use crate::teacher::llm::layers::Normed;
 use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
 
-/// Names of a layer's parts.
 struct Names {
     layer: String,
     attention: &'static str,
@@ -56,13 +55,11 @@ impl Names {
     }
 }
 
-/// Norms around one step.
 struct Step {
     norm: Normed,
     after: Option<Normed>,
 }
 
-/// One layer.
 pub(super) struct Block {
     attention: Attention,
     attending: Step,

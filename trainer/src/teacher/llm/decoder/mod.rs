@@ -20,7 +20,6 @@ use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
 
-/// The decoder's weights.
 pub struct Decoder {
     spec: Spec,
     embedding: Embedding,
@@ -60,9 +59,6 @@ impl Family {
 
 impl Decoder {
     /// Loads the weights. `context` is the longest sequence that will be asked for.
-    ///
-    /// # Errors
-    /// When a tensor is missing or misshapen.
     pub fn load(
         loader: &mut Parameters<'_>,
         spec: Spec,
@@ -121,7 +117,6 @@ impl Decoder {
         self.blocks.len()
     }
 
-    /// Length of a hidden state.
     pub fn width(&self) -> usize {
         self.spec.width
     }
@@ -131,26 +126,20 @@ impl Decoder {
         self.spec.embedding_width
     }
 
-    /// Number of different tokens.
     pub fn vocabulary(&self) -> usize {
         self.spec.vocabulary
     }
 
-    /// Longest sequence, in tokens.
     pub fn context(&self) -> usize {
         self.context
     }
 
-    /// True when [`Self::next_token`] can answer.
     pub fn speaks(&self) -> bool {
         self.unembedding.is_some()
     }
 
     /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the
     /// embedding. The states after the very last layer are shown normed, as the output matrix sees them.
-    ///
-    /// # Errors
-    /// Whatever `visit` returns, or a tensor error when a sequence is longer than the context.
     pub fn run(
         &self,
         tokens: &Tokens,
@@ -185,9 +174,6 @@ impl Decoder {
     }
 
     /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
-    ///
-    /// # Errors
-    /// As [`Self::run`].
     pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
         let mut last = tokens.ids.clone();
         self.run(tokens, self.depth(), |_, states| {
@@ -198,9 +184,6 @@ impl Decoder {
     }
 
     /// Last-layer states as a head reads them: [.., width] to [.., output width].
-    ///
-    /// # Errors
-    /// When the states do not have the model's width.
     pub fn output(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
         match &self.project_out {
             Some(project) => project.forward(states),
@@ -209,9 +192,6 @@ impl Decoder {
     }
 
     /// Logits of the next token from last-layer states: [.., width] to [.., vocabulary].
-    ///
-    /// # Errors
-    /// When the checkpoint has no output matrix, or the states do not have the model's width.
     pub fn logits(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
         match &self.unembedding {
             Some(matrix) => matrix.forward(&self.output(states)?),
@@ -222,9 +202,6 @@ impl Decoder {
     }
 
     /// Log-probabilities of the next token from last-layer states: [n, width] to [n, vocabulary].
-    ///
-    /// # Errors
-    /// As [`Self::logits`].
     pub fn next_token(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
         Ok(ops::log_softmax(&self.logits(states)?, D::Minus1)?)
     }

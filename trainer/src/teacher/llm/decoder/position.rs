@@ -16,7 +16,6 @@ pub(super) struct Table {
     sin: Tensor,
 }
 
-/// The tables of a model.
 pub(super) enum Places {
     Rotary { far: Table, near: Table },
     Learned { table: Tensor, offset: usize },
@@ -27,9 +26,7 @@ pub(super) enum Places {
 pub(super) struct Placed {
     far: Option<(Tensor, Tensor)>,
     near: Option<(Tensor, Tensor)>,
-    /// Added to the scores, by window.
     scores: BTreeMap<Option<usize>, Tensor>,
-    /// Added to the embeddings.
     pub embedding: Option<Tensor>,
     pub gradient: bool,
 }
@@ -70,7 +67,6 @@ impl Places {
         })
     }
 
-    /// Looks a batch up.
     pub(super) fn place(
         &self,
         tokens: &Tokens,

@@ -10,20 +10,15 @@ const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// The running moments of every variable.
 pub struct AdamW {
     /// Means of the gradients and of their squares, by variable.
     pub moments: BTreeMap<String, (Tensor, Tensor)>,
-    /// Updates so far.
     pub updates: u64,
     decay: f64,
 }
 
 impl AdamW {
     /// Zero moments for these variables; `decay` draws matrices (not biases) towards 0.
-    ///
-    /// # Errors
-    /// When the device has no room.
     pub fn new(variables: &BTreeMap<String, Var>, decay: f64) -> Result<Self, TeacherError> {
         let mut moments = BTreeMap::new();
         for (name, variable) in variables {
@@ -33,10 +28,6 @@ impl AdamW {
         Ok(Self { moments, updates: 0, decay })
     }
 
-    /// One update at a learning rate.
-    ///
-    /// # Errors
-    /// When a tensor operation fails.
     pub fn update(
         &mut self,
         variables: &BTreeMap<String, Var>,
@@ -66,9 +57,6 @@ impl AdamW {
 }
 
 /// Scales gradients so that all of them together are at most `limit` long; gives the length they had.
-///
-/// # Errors
-/// When a tensor operation fails.
 pub fn clip(gradients: &mut BTreeMap<String, Tensor>, limit: f64) -> Result<f64, TeacherError> {
     let mut square = 0.0;
     for gradient in gradients.values() {

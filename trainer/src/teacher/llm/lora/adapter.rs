@@ -12,7 +12,6 @@ use crate::teacher::llm::weights::safetensors::{Safetensors, Tensors};
 /// What PEFT puts before every tensor's name.
 pub const PREFIX: &str = "base_model.model.";
 
-/// An opened adapter folder.
 pub struct Adapter {
     shards: Safetensors,
     scale: f64,
@@ -22,9 +21,6 @@ pub struct Adapter {
 
 impl Adapter {
     /// Opens a folder with `adapter_config.json` and `adapter_model.safetensors`.
-    ///
-    /// # Errors
-    /// When a file is missing or damaged, or the adapter is of a kind that is not computed here.
     pub fn open(folder: &Path) -> Result<Self, TeacherError> {
         let config = folder.join("adapter_config.json");
         if !config.is_file() {
@@ -83,9 +79,6 @@ impl Adapter {
     }
 
     /// The tensor `name` of the model as the adapter changes it: replaced, or with its LoRA product added.
-    ///
-    /// # Errors
-    /// When half a pair is missing or a pair does not fit the matrix.
     pub fn apply(
         &mut self,
         name: &str,
@@ -124,9 +117,6 @@ impl Adapter {
     }
 
     /// Complains about LoRA matrices that no part of the model took.
-    ///
-    /// # Errors
-    /// With the first such tensor's name.
     pub fn check_used(&self) -> Result<(), TeacherError> {
         let mut left =
             self.shards.names().filter(|name| name.contains("lora_") && !self.used.contains(*name));

@@ -11,7 +11,6 @@ use crate::teacher::llm::lora::adamw::AdamW;
 /// What of a run is neither variable nor moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Place {
-    /// Updates done.
     pub updates: u64,
     /// Sum of the losses of the epoch under way, and number of its texts.
     pub losses: (f64, u64),
@@ -20,9 +19,6 @@ pub struct Place {
 }
 
 /// Writes a checkpoint beside `path` and renames it.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn save(
     path: &Path,
     fingerprint: &[u8],
@@ -52,9 +48,6 @@ pub fn save(
 }
 
 /// Writes tensors beside `path` and renames the file.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn write(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), TeacherError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
@@ -65,9 +58,6 @@ pub fn write(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), Teach
 }
 
 /// Takes a checkpoint up: sets variables and moments, and gives the place and the best variables so far.
-///
-/// # Errors
-/// When the file is damaged, or was written by a run with another model, other data or other settings.
 pub fn load(
     path: &Path,
     fingerprint: &[u8],

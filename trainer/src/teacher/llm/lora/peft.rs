@@ -13,7 +13,6 @@ use crate::teacher::llm::lora::train::Settings;
 /// Name of the file with [`About`] in an adapter folder.
 pub const ABOUT: &str = "qdllm.json";
 
-/// How an adapter came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// Classes in the order of the head's outputs.
@@ -22,16 +21,11 @@ pub struct About {
     pub model: String,
     /// SHA-256 of that model's weights, hexadecimal.
     pub digest: String,
-    /// Tokens a text was cut at.
     pub max_tokens: usize,
     /// Epochs trained; the one that was kept, where validation chose.
     pub epoch: u64,
 }
 
-/// Writes the adapter into `folder`.
-///
-/// # Errors
-/// When a file cannot be written.
 pub fn write(
     folder: &Path,
     variables: &BTreeMap<String, Tensor>,
@@ -70,9 +64,6 @@ pub fn write(
 }
 
 /// Reads what [`write`] left beside an adapter; `None` where PEFT made it.
-///
-/// # Errors
-/// When the file is there and cannot be read.
 pub fn about(folder: &Path) -> Result<Option<About>, TeacherError> {
     let path = folder.join(ABOUT);
     if !path.is_file() {

@@ -23,35 +23,26 @@ use crate::teacher::llm::pretrained::Pretrained;
 const CLIP: f64 = 1.0;
 /// Share of the updates over which the learning rate rises.
 const WARM_UP: f64 = 0.06;
-/// Checkpoint within the adapter's folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// How to tune.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
-    /// Rank of the LoRA pairs.
     pub rank: usize,
     /// Their product is multiplied by `alpha / rank`.
     pub alpha: f64,
     /// Last parts of the names of the matrices that get a pair; empty for the family's query and value.
     pub targets: Vec<String>,
-    /// Times through the data.
     pub epochs: u64,
-    /// Texts run together.
     pub batch: usize,
-    /// Batches an update.
     pub accumulate: usize,
     /// Highest learning rate; it falls to 0 in a line.
     pub rate: f64,
-    /// Weight decay.
     pub decay: f64,
-    /// Tokens a text is cut at.
     pub max_tokens: usize,
     /// Decides the first numbers and the order of the texts.
     pub seed: u64,
 }
 
-/// A tokenised text with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     ids: Vec<u32>,
@@ -61,20 +52,16 @@ struct Row {
 /// Texts with the number of their class.
 pub type Labelled<'a> = &'a [(String, usize)];
 
-/// One epoch's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: u64,
     /// Mean cross-entropy of the training texts as they came, nats.
     pub train_loss: f64,
-    /// Mean cross-entropy of the validation texts.
     pub valid_loss: Option<f64>,
-    /// Share of validation texts classified right.
     pub valid_accuracy: Option<f64>,
 }
 
-/// A run under way.
 pub struct Tuner {
     model: Classifier,
     variables: BTreeMap<String, Var>,
@@ -95,10 +82,6 @@ pub struct Tuner {
 
 impl Tuner {
     /// Loads the model, makes the variables, and takes up the checkpoint in `folder` if there is one.
-    ///
-    /// # Errors
-    /// When there are fewer than 2 classes, no text, no matrix of the targets' names, or a model or checkpoint that
-    /// cannot be used.
     pub fn open(
         mut checkpoint: Pretrained,
         classes: &[String],
@@ -186,17 +169,14 @@ impl Tuner {
         Ok(tuner)
     }
 
-    /// Numbers that are trained.
     pub fn parameters(&self) -> usize {
         self.variables.values().map(|v| v.elem_count()).sum()
     }
 
-    /// Updates done and in all.
     pub fn progress(&self) -> (u64, u64) {
         (self.place.updates, self.updates_an_epoch() * self.settings.epochs)
     }
 
-    /// Whole epochs done.
     pub fn epochs_done(&self) -> u64 {
         self.place.updates / self.updates_an_epoch()
     }
@@ -207,9 +187,6 @@ impl Tuner {
     }
 
     /// One update; the figures of the epoch when it was the epoch's last. `None` also when nothing is left to do.
-    ///
-    /// # Errors
-    /// When the loss is not finite or a tensor operation fails.
     pub fn step(&mut self) -> Result<Option<Epoch>, TeacherError> {
         let (done, all) = self.progress();
         if done >= all {
@@ -316,9 +293,6 @@ impl Tuner {
     }
 
     /// Writes a checkpoint into the folder; a later [`Self::open`] goes on from it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn checkpoint(&self) -> Result<(), TeacherError> {
         let path = self.folder.join(CHECKPOINT);
         let (variables, best) = (&self.variables, &self.best);
@@ -326,9 +300,6 @@ impl Tuner {
     }
 
     /// Writes the adapter of the best epoch and takes the checkpoint away.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub fn finish(mut self) -> Result<About, TeacherError> {
         self.about.epoch = self.place.best.map_or(0, |(_, epoch)| epoch);
         crate::teacher::llm::lora::peft::write(

@@ -30,9 +30,6 @@ pub struct Gguf {
 
 impl Gguf {
     /// Opens the file and reads its header.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not GGUF, or names no architecture.
     pub fn open(path: &Path) -> Result<Self, TeacherError> {
         let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
         let content = Content::read(&mut reader).map_err(|e| {
@@ -51,12 +48,10 @@ impl Gguf {
         Ok(Self { path: path.to_owned(), reader, content, architecture })
     }
 
-    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The architecture's name, for example `llama`.
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
@@ -76,18 +71,12 @@ impl Gguf {
     }
 
     /// A count such as `block_count`, under the architecture's prefix.
-    ///
-    /// # Errors
-    /// When the key is missing or no unsigned integer.
     pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
         let key = self.key(key);
         self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
     }
 
     /// A real hyper-parameter, or `default` when the file leaves it out.
-    ///
-    /// # Errors
-    /// When the key is there and no float.
     pub fn real(&self, key: &str, default: f32) -> Result<f32, TeacherError> {
         let key = self.key(key);
         match self.content.metadata.get(&key) {
@@ -102,9 +91,6 @@ impl Gguf {
     }
 
     /// The numbers of a tensor under its own name, as f32; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the tensor cannot be read.
     fn read(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
         if !self.has_tensor(name) {
             return Ok(None);
@@ -119,10 +105,6 @@ impl Gguf {
             })
     }
 
-    /// The decoder's sizes and switches.
-    ///
-    /// # Errors
-    /// When the architecture is not supported or a key is missing.
     pub fn spec(&mut self) -> Result<Spec, TeacherError> {
         let family = match self.architecture.as_str() {
             "llama" => Family::Llama,
@@ -189,7 +171,6 @@ impl Gguf {
         }
     }
 
-    /// Tokens that stand before every text.
     pub fn opening(&self) -> Vec<u32> {
         let value = |key: &str| self.content.metadata.get(key);
         let llama3 = value("tokenizer.ggml.pre")
@@ -203,9 +184,6 @@ impl Gguf {
     }
 
     /// Rows of the token embedding, which is the vocabulary's size.
-    ///
-    /// # Errors
-    /// When the file has no `token_embd.weight`.
     pub fn vocabulary(&self) -> Result<usize, TeacherError> {
         self.content
             .tensor_infos
@@ -214,10 +192,6 @@ impl Gguf {
             .ok_or_else(|| TeacherError::model(&self.path, "tensor `token_embd.weight` is missing"))
     }
 
-    /// The tokenizer inside the file.
-    ///
-    /// # Errors
-    /// When the file carries none, or one that is not byte-level BPE.
     pub fn tokenizer(&self) -> Result<Tokenizer, TeacherError> {
         let mut tokenizer =
             <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {

@@ -16,12 +16,8 @@ use crate::teacher::llm::config::json::JsonObject;
 /// Longest header that is believed, bytes; the format's own limit.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Where named f32 tensors come from.
 pub trait Tensors {
     /// One tensor, `None` when there is none of that name.
-    ///
-    /// # Errors
-    /// When the file cannot be read or the tensor's numbers are of no known type.
     fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError>;
     /// The shape of a tensor, `None` when there is none of that name.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
@@ -50,9 +46,6 @@ pub struct Safetensors {
 
 impl Safetensors {
     /// Opens `stem.safetensors` in a folder, or all files that `stem.safetensors.index.json` names.
-    ///
-    /// # Errors
-    /// When neither is there, a shard is missing, or a file is damaged.
     pub fn open(folder: &Path, stem: &str) -> Result<Self, TeacherError> {
         let single = folder.join(format!("{stem}.safetensors"));
         let index = folder.join(format!("{stem}.safetensors.index.json"));
@@ -140,15 +133,11 @@ impl Safetensors {
         Ok(())
     }
 
-    /// The tensors' names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
 
     /// SHA-256 of the files: that of the one, or of all digests in order.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
     pub fn digest(&self) -> Result<String, TeacherError> {
         let each: Vec<String> =
             self.files.iter().map(|(path, _)| digest::file(path)).collect::<Result<_, _>>()?;
