@@ -44,9 +44,9 @@ pub struct Settings {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    ids: Vec<u32>,
-    class: usize,
+pub(super) struct Row {
+    pub(super) ids: Vec<u32>,
+    pub(super) class: usize,
 }
 
 /// Texts with the number of their class.
