@@ -1,8 +1,8 @@
 //! A model laid out on a processor: text to circuits, counts to an answer.
 
-use crate::answer::{Answer, AnswerError, BitError, Counts, LinearHead, Part, answer};
-use crate::device::Device;
-use crate::source::Source;
+use crate::processor::topology::Device;
+use crate::readout::{Answer, AnswerError, BitError, Counts, LinearHead, Part, answer};
+use crate::transpile::source::Source;
 use crate::transpile::{Compiled, Options, Plan, TranspileError};
 use qdllm_runtime::Model;
 

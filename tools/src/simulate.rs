@@ -1,9 +1,9 @@
 //! The rehearsal of a data set: what shots and noise make of a model's decisions, beside the exact
 //! ones.
 
-use crate::answer::{AnswerError, BitError, CountsError};
 use crate::deploy::{DeployError, Deployment, bit_errors};
 use crate::noise::{NoiseModel, Sampler, SamplerError};
+use crate::readout::{AnswerError, BitError, CountsError};
 use crate::texts::Text;
 use crate::transpile::Compiled;
 use qdllm_runtime::Scratch;

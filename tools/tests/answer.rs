@@ -1,8 +1,8 @@
 //! Counts to a decision: the errors it states against the spread of many repetitions, read-out errors
 //! undone, and input that it refuses.
 
-use qdllm_tools::answer::{AnswerError, BitError, Counts, LinearHead, Part, answer, expectations};
-use qdllm_tools::check::Readout;
+use qdllm_tools::readout::{AnswerError, BitError, Counts, LinearHead, Part, answer, expectations};
+use qdllm_tools::transpile::check::Readout;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -103,7 +103,7 @@ fn stated_errors_are_the_spread_of_repetitions_and_undone_errors_leave_no_bias()
         }
         // The two leading classes are far apart, so every repetition ranks them alike.
         assert!(answers.iter().all(|a| a.class == answers[0].class && a.margin > 0.0));
-        let margin = |a: &qdllm_tools::answer::Answer| a.margin;
+        let margin = |a: &qdllm_tools::readout::Answer| a.margin;
         let mut sorted = logits.clone();
         sorted.sort_by(|a, b| b.total_cmp(a));
         judge(
@@ -129,7 +129,7 @@ fn ignored_read_out_errors_are_a_bias() {
     let part = Part { weight: 1.0, readouts: &readouts, counts: &counts, errors: None };
     let plain = expectations(&[part], 3).unwrap();
     let undone = expectations(&[Part { errors: Some(&errors), ..part }], 3).unwrap();
-    let off = |e: &qdllm_tools::answer::Estimate, k: usize| {
+    let off = |e: &qdllm_tools::readout::Estimate, k: usize| {
         (e.values[k] - exact(&TRUTH, &readouts[k])).abs()
     };
     assert!(off(&plain, 0) > 5.0 * plain.errors[0]);

@@ -2,14 +2,14 @@
 
 use qdllm_runtime::circuit::gate::GateKind;
 use qdllm_runtime::{Model, Scratch};
-use qdllm_tools::answer::{BitError, Counts};
 use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::deploy::Deployment;
-use qdllm_tools::device::Device;
+use qdllm_tools::matrix::{C, c};
 use qdllm_tools::noise::{CouplerNoise, NoiseModel, Overrides, QubitNoise, Sampler};
-use qdllm_tools::state::apply;
+use qdllm_tools::processor::topology::Device;
+use qdllm_tools::readout::{BitError, Counts};
+use qdllm_tools::statevector::apply;
 use qdllm_tools::transpile::Options;
-use qdllm_tools::unitary::{C, c};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;

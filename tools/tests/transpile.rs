@@ -2,11 +2,11 @@
 
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::deploy::inputs_of;
-use qdllm_tools::device::Device;
+use qdllm_tools::processor::topology::Device;
 use qdllm_tools::qasm;
-use qdllm_tools::report::Report;
-use qdllm_tools::source::Source;
-use qdllm_tools::state::simulate;
+use qdllm_tools::statevector::simulate;
+use qdllm_tools::transpile::cost::Report;
+use qdllm_tools::transpile::source::Source;
 use qdllm_tools::transpile::{Compiled, Options, Plan};
 
 const RANDOM: [&str; 2] =

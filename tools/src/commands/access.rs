@@ -3,9 +3,9 @@
 use crate::cloud::retry::Retry;
 use crate::cloud::wire::{Line, Wire};
 use crate::cloud::{Kind, Platform, token};
-use crate::device::Device;
 use crate::jobs::job::{Job, Work};
 use crate::jobs::store::Store;
+use crate::processor::topology::Device;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

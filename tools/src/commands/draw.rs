@@ -2,9 +2,9 @@
 
 use crate::circuit::Circuit;
 use crate::commands::{From, How, write_whole};
+use crate::draw::svg::svg;
 use crate::draw::text;
 use crate::qasm;
-use crate::svg::svg;
 use crate::transpile::Plan;
 use anyhow::{Context, Result};
 use clap::Args;

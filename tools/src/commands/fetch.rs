@@ -1,11 +1,11 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::answer::Answer;
 use crate::commands::access::{Access, Progress, StoreArgs, states, states_text};
 use crate::jobs::answers::{Answers, Decision, answers};
 use crate::jobs::collect::{Patience, Refusal, collect};
 use crate::jobs::job::{Job, State};
 use crate::jobs::store::Open;
+use crate::readout::Answer;
 use crate::simulate::Share;
 use anyhow::{Result, bail};
 use clap::Args;

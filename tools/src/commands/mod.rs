@@ -1,11 +1,11 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
 use crate::deploy::inputs_of;
-use crate::device::Device;
+use crate::matrix::Basis;
+use crate::processor::topology::Device;
 use crate::qasm;
-use crate::source::Source;
 use crate::transpile::Options;
-use crate::unitary::Basis;
+use crate::transpile::source::Source;
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_runtime::Model;

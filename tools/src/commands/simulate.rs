@@ -1,10 +1,10 @@
 //! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
 
-use crate::answer::BitError;
 use crate::commands::How;
 use crate::deploy::Deployment;
 use crate::noise::model::assumed;
 use crate::noise::{NoiseModel, Overrides};
+use crate::readout::BitError;
 use crate::simulate::{Rehearsed, Score, Settings, rehearse};
 use crate::texts;
 use anyhow::{Context, Result, ensure};

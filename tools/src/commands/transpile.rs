@@ -1,9 +1,9 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
-use crate::check::Readout;
 use crate::commands::{From, How, write_whole};
 use crate::qasm;
-use crate::report::Report;
+use crate::transpile::check::Readout;
+use crate::transpile::cost::Report;
 use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -140,5 +140,5 @@ fn print(result: &Compilation) {
             println!("  output {k} = {parity}{flip}");
         }
     }
-    println!("equal to the source within {:e}, by simulation", crate::check::TOLERANCE);
+    println!("equal to the source within {:e}, by simulation", crate::transpile::check::TOLERANCE);
 }

@@ -2,7 +2,7 @@
 
 use super::JobError;
 use super::job::{Batch, Job, State, Text, Work};
-use crate::answer::{
+use crate::readout::{
     Answer, AnswerError, Counts, CountsError, Estimate, LinearHead, Part, answer, expectations,
 };
 use qdllm_runtime::{Model, Scratch};

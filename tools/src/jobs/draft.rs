@@ -2,13 +2,13 @@
 
 use super::JobError;
 use super::job::{Job, State, Text, VERSION, random_hex, uuid};
-use crate::answer::BitError;
-use crate::check::Readout;
 use crate::circuit::Circuit;
 use crate::deploy::{DeployError, Deployment, bit_errors};
-use crate::device::Device;
+use crate::processor::topology::Device;
 use crate::qasm::{self, QasmError};
+use crate::readout::BitError;
 use crate::transpile::Compiled;
+use crate::transpile::check::Readout;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

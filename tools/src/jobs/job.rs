@@ -1,9 +1,9 @@
 //! A job and its batch, as their files hold them.
 
-use crate::answer::BitError;
-use crate::check::Readout;
 use crate::cloud::{Kind, Order};
+use crate::readout::BitError;
 use crate::texts;
+use crate::transpile::check::Readout;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

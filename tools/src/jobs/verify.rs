@@ -1,10 +1,10 @@
 //! Whether a result is the one of this job.
 
 use super::job::{Batch, Job};
-use crate::answer::{Counts, CountsError};
 use crate::circuit::Circuit;
 use crate::cloud::Outcome;
 use crate::qasm;
+use crate::readout::{Counts, CountsError};
 
 /// Angles that were written and read back may differ by this, in radians.
 const ANGLE: f64 = 1e-6;

@@ -2,14 +2,14 @@
 //!
 //! The model: each gate is followed by a depolarising channel on its qubits, every qubit relaxes and
 //! loses coherence from its first gate to the measurement, idle or not, and every bit is misread
-//! independently. [`model`] holds the figures and turns them into channels, [`schedule`] puts them
+//! independently. [`model`] holds the figures and turns them into channels, [`timeline`] puts them
 //! on a time line, [`sampler`] draws shots. Not in the model: cross-talk, leakage, coherent errors,
 //! drift.
 
-mod jump;
 pub mod model;
 pub mod sampler;
-pub mod schedule;
+pub mod timeline;
+mod trajectory;
 mod vector;
 
 pub use model::{CouplerNoise, NoiseModel, Overrides, QubitNoise};

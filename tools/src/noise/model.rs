@@ -1,8 +1,8 @@
 //! The figures of a noise model, and the channels that they stand for.
 
-use crate::answer::BitError;
-use crate::calibration::TYPICAL;
-use crate::device::Device;
+use crate::processor::calibration::TYPICAL;
+use crate::processor::topology::Device;
+use crate::readout::BitError;
 use std::collections::BTreeMap;
 
 /// Noise of one qubit.

@@ -1,13 +1,13 @@
 //! Shots of one circuit under a noise model.
 
-use crate::answer::BitError;
-use crate::answer::counts::{Counts, CountsError, MAX_BITS, key};
 use crate::circuit::Circuit;
-use crate::noise::jump;
 use crate::noise::model::NoiseModel;
-use crate::noise::schedule::{Event, events};
+use crate::noise::timeline::{Event, events};
+use crate::noise::trajectory;
 use crate::noise::vector::Vector;
-use crate::state::MAX_SIMULATED;
+use crate::readout::BitError;
+use crate::readout::counts::{Counts, CountsError, MAX_BITS, key};
+use crate::statevector::MAX_SIMULATED;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ impl Sampler {
                 *all.entry(outcome).or_default() += 1;
             }
         };
-        jump::run(&self.events, self.qubits, shots, &mut rng, &mut measure);
+        trajectory::run(&self.events, self.qubits, shots, &mut rng, &mut measure);
         all
     }
 }

@@ -1,8 +1,8 @@
 //! A statevector with real and imaginary parts apart, and what trajectories do to it.
 
 use crate::circuit::Op;
-use crate::state;
-use crate::unitary::{Matrix, c};
+use crate::matrix::{Matrix, c};
+use crate::statevector;
 use qdllm_runtime::circuit::gate::GateKind;
 
 /// Amplitudes, not necessarily of norm 1.
@@ -101,7 +101,7 @@ impl Vector {
             return;
         }
         let mut all: Vec<_> = self.re.iter().zip(&self.im).map(|(&x, &y)| c(x, y)).collect();
-        state::apply(&mut all, op, a, b);
+        statevector::apply(&mut all, op, a, b);
         for (i, z) in all.into_iter().enumerate() {
             (self.re[i], self.im[i]) = (z.re, z.im);
         }

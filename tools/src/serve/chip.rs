@@ -1,6 +1,6 @@
 //! A chip as the platforms describe it.
 
-use crate::device::Device;
+use crate::processor::topology::Device;
 use serde_json::{Map, Value, json};
 
 /// A chip to serve.

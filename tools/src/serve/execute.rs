@@ -2,10 +2,10 @@
 
 use super::chip::Chip;
 use crate::circuit::Circuit;
-use crate::legal::legal;
 use crate::noise::{NoiseModel, Overrides, Sampler};
 use crate::qasm;
-use crate::source::Source;
+use crate::transpile::legal::legal;
+use crate::transpile::source::Source;
 use crate::transpile::{Options, Plan};
 use qdllm_runtime::circuit::QUBITS;
 use sha2::{Digest as _, Sha256};

@@ -1,0 +1,207 @@
+//! Counts of the circuits of one text to a decision with its statistical error.
+
+use crate::readout::counts::Counts;
+use crate::readout::head::LinearHead;
+use crate::readout::mitigation::{BitError, word_value};
+use crate::readout::moments::{moments, standard_errors};
+use crate::transpile::check::Readout;
+use serde::Serialize;
+
+/// What was measured of one circuit of a mixture.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// How much its outputs count; the weights of all parts sum to 1.
+    pub weight: f64,
+    /// The outputs, in order, from the classical bits.
+    pub readouts: &'a [Readout],
+    /// What was measured.
+    pub counts: &'a Counts,
+    /// Errors of each classical bit that are to be undone; `None`: counts are taken as they are.
+    pub errors: Option<&'a [BitError]>,
+}
+
+/// Why counts give no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// No circuit, or weights that do not sum to 1.
+    #[error("the weights of the circuits sum to {0}, not to 1")]
+    Weights(f64),
+    /// Not one read-out for each input of the head.
+    #[error("circuit {part} gives {found} outputs; the model takes {expected}")]
+    Outputs {
+        /// Number of the circuit, from 1.
+        part: usize,
+        /// Its read-outs.
+        found: usize,
+        /// Inputs of the head.
+        expected: usize,
+    },
+    /// A read-out names a bit that was not counted.
+    #[error("circuit {part} reads c[{bit}]; its counts have {bits} bits")]
+    NoSuchBit {
+        /// Number of the circuit, from 1.
+        part: usize,
+        /// The bit.
+        bit: u8,
+        /// Bits of the counts.
+        bits: usize,
+    },
+    /// Fewer than two shots: no error can be told.
+    #[error("circuit {part} has {shots} shots; at least 2 are needed")]
+    TooFewShots {
+        /// Number of the circuit, from 1.
+        part: usize,
+        /// Its shots.
+        shots: u64,
+    },
+    /// A read-out error missing or too large to be undone.
+    #[error(
+        "circuit {part}: the read-out errors of c[{bit}] are unknown or too large to be undone"
+    )]
+    Readout {
+        /// Number of the circuit, from 1.
+        part: usize,
+        /// The bit.
+        bit: usize,
+    },
+}
+
+/// Means over shots and their standard errors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The means.
+    pub values: Vec<f64>,
+    /// One standard error each.
+    pub errors: Vec<f64>,
+}
+
+/// A decision from counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The class of the largest logit; of equals the first.
+    pub class: usize,
+    /// Its name.
+    pub label: String,
+    /// Its probability.
+    pub probability: f64,
+    /// One standard error of that probability, from the shots.
+    pub probability_error: f64,
+    /// Whether the probability is under the model's threshold.
+    pub rejected: bool,
+    /// One logit a class.
+    pub logits: Vec<f64>,
+    /// One standard error a logit, from the shots.
+    pub logit_errors: Vec<f64>,
+    /// The largest logit less the next.
+    pub margin: f64,
+    /// One standard error of the margin; logits of one circuit share shots, so this is not the sum of
+    /// their variances.
+    pub margin_error: f64,
+    /// The expectations behind the logits. With read-out errors undone they may leave -1..=1.
+    pub expectations: Estimate,
+}
+
+/// The expectations of all outputs.
+///
+/// # Errors
+/// [`AnswerError`].
+pub fn expectations(parts: &[Part<'_>], outputs: usize) -> Result<Estimate, AnswerError> {
+    let (values, covariance) = combined(parts, outputs, |words| words)?;
+    Ok(Estimate { values, errors: standard_errors(&covariance) })
+}
+
+/// The decision that the counts of all circuits of one text give.
+///
+/// # Errors
+/// [`AnswerError`].
+pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer, AnswerError> {
+    let expectations = expectations(parts, head.outputs())?;
+    // Each shot's own logits: their sample covariance knows what the words have in common.
+    let (logits, covariance) = combined(parts, head.outputs(), |words| head.logits(&words))?;
+    let probabilities = head.probabilities(&logits);
+    let largest = |skip: Option<usize>| {
+        let mut best = None;
+        for (i, &l) in logits.iter().enumerate().filter(|&(i, _)| Some(i) != skip) {
+            if best.is_none_or(|(_, most)| l > most) {
+                best = Some((i, l));
+            }
+        }
+        best
+    };
+    let (class, top) = largest(None).unwrap_or((0, 0.0));
+    let (second, next) = largest(Some(class)).unwrap_or((class, top));
+    let margin_variance =
+        covariance[class][class] + covariance[second][second] - 2.0 * covariance[class][second];
+    let probability = probabilities[class];
+    // d p_class / d logit_j, the delta method.
+    let slope = |j: usize| {
+        let same = if j == class { 1.0 } else { 0.0 };
+        probability * (same - probabilities[j]) / head.temperature
+    };
+    let variance: f64 = (0..logits.len())
+        .flat_map(|i| (0..logits.len()).map(move |j| (i, j)))
+        .map(|(i, j)| slope(i) * slope(j) * covariance[i][j])
+        .sum();
+    Ok(Answer {
+        class,
+        label: head.labels.get(class).cloned().unwrap_or_default(),
+        probability,
+        probability_error: variance.max(0.0).sqrt(),
+        rejected: probability < head.reject_below,
+        logit_errors: standard_errors(&covariance),
+        margin: top - next,
+        margin_error: margin_variance.max(0.0).sqrt(),
+        logits,
+        expectations,
+    })
+}
+
+/// Weighted mean over the circuits of a function of each shot's word values, with its covariance.
+fn combined(
+    parts: &[Part<'_>],
+    outputs: usize,
+    of: impl Fn(Vec<f64>) -> Vec<f64>,
+) -> Result<(Vec<f64>, Vec<Vec<f64>>), AnswerError> {
+    let total: f64 = parts.iter().map(|p| p.weight).sum();
+    if total.is_nan() || (total - 1.0).abs() > 1e-6 {
+        return Err(AnswerError::Weights(total));
+    }
+    let mut sum: Option<(Vec<f64>, Vec<Vec<f64>>)> = None;
+    for (i, part) in parts.iter().enumerate() {
+        check(i + 1, part, outputs)?;
+        let words = |x| part.readouts.iter().map(|r| word_value(r, x, part.errors)).collect();
+        let samples: Vec<_> = part.counts.iter().map(|(x, n)| (of(words(x)), n)).collect();
+        let (mean, covariance) = moments(&samples);
+        let (all_means, all_covariances) = sum.get_or_insert_with(|| {
+            (vec![0.0; mean.len()], vec![vec![0.0; mean.len()]; mean.len()])
+        });
+        let w = part.weight;
+        all_means.iter_mut().zip(mean).for_each(|(s, m)| *s += w * m);
+        for (row, added) in all_covariances.iter_mut().zip(covariance) {
+            row.iter_mut().zip(added).for_each(|(s, c)| *s += w * w * c);
+        }
+    }
+    sum.ok_or(AnswerError::Weights(total))
+}
+
+fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<(), AnswerError> {
+    if part.readouts.len() != outputs {
+        let found = part.readouts.len();
+        return Err(AnswerError::Outputs { part: number, found, expected: outputs });
+    }
+    let bits = part.counts.bits();
+    for &bit in part.readouts.iter().flat_map(|r| &r.bits) {
+        if bit as usize >= bits {
+            return Err(AnswerError::NoSuchBit { part: number, bit, bits });
+        }
+        let undone = |all: &[BitError]| all.get(bit as usize).is_some_and(BitError::can_be_undone);
+        if !part.errors.is_none_or(undone) {
+            return Err(AnswerError::Readout { part: number, bit: bit.into() });
+        }
+    }
+    if part.counts.shots() < 2 {
+        return Err(AnswerError::TooFewShots { part: number, shots: part.counts.shots() });
+    }
+    Ok(())
+}

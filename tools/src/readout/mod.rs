@@ -1,0 +1,19 @@
+//! From measured counts to a decision: expectations, logits, class, and what the shots leave uncertain.
+//!
+//! Every shot of a circuit gives one value of each read-out word, hence one logit a class; their mean
+//! and sample covariance over the shots are the estimate and its statistical error, whatever the
+//! words have in common. The circuits of a mixture add up with their weights.
+//!
+//! [`counts`] holds what was measured and knows the order of the bits, [`mitigation`] undoes known
+//! read-out errors, [`head`] is the model's last layer, [`decision`] puts them together.
+
+pub mod counts;
+pub mod decision;
+pub mod head;
+pub mod mitigation;
+mod moments;
+
+pub use counts::{Counts, CountsError};
+pub use decision::{Answer, AnswerError, Estimate, Part, answer, expectations};
+pub use head::LinearHead;
+pub use mitigation::BitError;

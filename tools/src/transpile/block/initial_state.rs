@@ -1,0 +1,199 @@
+//! Blocks that begin with qubits in |0>: what they do to the other states does not matter.
+
+use crate::matrix::{C, Matrix, c};
+use crate::transpile::block::Element;
+use crate::transpile::block::matrix4::Four;
+use crate::transpile::block::synthesis::{NOTHING, Side, across, columns, up_to_phase};
+use qdllm_runtime::circuit::gate::GateKind;
+
+/// Elements that take |00> where `unitary` takes it: at most one CZ.
+pub fn prepared(unitary: &Four) -> Option<Vec<Element>> {
+    let column: [C; 4] = std::array::from_fn(|i| unitary.0[i][0]);
+    // rows[i]: the first qubit's vector where the second is i. Its density matrix gives the
+    // Schmidt vectors.
+    let rows = [[column[0], column[1]], [column[2], column[3]]];
+    let sum = |j: usize, k: usize| rows[0][j] * rows[0][k].conj() + rows[1][j] * rows[1][k].conj();
+    let (p, q, r) = (sum(0, 0).re, sum(0, 1), sum(1, 1).re);
+    let tilt = (2.0 * q.norm_sqr().sqrt()).atan2(p - r);
+    let frame = Matrix::of(GateKind::U, [tilt, -q.arg(), 0.0])?;
+    let partner =
+        |k: usize| rows.map(|row| frame.0[0][k].conj() * row[0] + frame.0[1][k].conj() * row[1]);
+    let (large, small) = (partner(0), partner(1));
+    let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
+    let (s0, s1) = (size(&large), size(&small));
+    let first = large.map(|x| x.times(1.0 / s0));
+    let other = aligned(across(first), small);
+    let mut all = vec![Element::One(0, Matrix::rotation(GateKind::Ry, 2.0 * s1.atan2(s0)))];
+    if s1 > NOTHING {
+        let h = Element::One(1, Matrix::rotation(GateKind::H, 0.0));
+        all.extend([h, Element::Cz(0, 1), h]);
+    } else {
+        all.clear();
+    }
+    all.extend([Element::One(0, frame), Element::One(1, columns(first, other))]);
+    (Four::of(&all).distance(unitary, &[0]) < 10.0 * NOTHING).then_some(all)
+}
+
+/// Elements that do what `unitary` does while qubit `fresh` (0 or 1) is |0>: at most two CZ.
+pub fn begun(unitary: &Four, fresh: u8) -> Option<Vec<Element>> {
+    let kept = if fresh == 0 { [0, 2] } else { [0, 1] };
+    if let Some(all) = fanned(unitary, fresh, kept)
+        && Four::of(&all).distance(unitary, &kept) < 10.0 * NOTHING
+    {
+        return Some(all);
+    }
+    let (elements, t) = up_to_phase(unitary, Side::Before)?;
+    // What is left of exp(i t/2 ZZ) on |0> is a Z rotation of the other qubit.
+    let mut all = vec![Element::One(1 - fresh, Matrix::rotation(GateKind::Rz, -t))];
+    all.extend(elements);
+    (Four::of(&all).distance(unitary, &kept) < 10.0 * NOTHING).then_some(all)
+}
+
+/// At most one CZ: the other qubit in some basis decides between two states of the fresh one.
+fn fanned(unitary: &Four, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>> {
+    let (f, o) = (usize::from(fresh), usize::from(1 - fresh));
+    // What becomes of input k of the other qubit: [its bit][the fresh one's bit].
+    let image = |k: usize| -> [[C; 2]; 2] {
+        std::array::from_fn(|i| std::array::from_fn(|j| unitary.0[i << o | j << f][kept[k]]))
+    };
+    let (m, n) = (image(0), image(1));
+    let det = |a: &[[C; 2]; 2], b: &[[C; 2]; 2]| a[0][0] * b[1][1] - a[0][1] * b[1][0];
+    let (a, b, d) = (det(&m, &m), det(&m, &n) + det(&n, &m), det(&n, &n));
+    for basis in product_inputs(a, b, d) {
+        let other = across(basis);
+        let (Some((p0, q0)), Some((p1, q1))) =
+            (factors(&mixed(&m, &n, basis)), factors(&mixed(&m, &n, other)))
+        else {
+            continue;
+        };
+        if dot(&p0, &p1).norm_sqr() > NOTHING * NOTHING {
+            continue;
+        }
+        // Phases so that the two states of the fresh qubit overlap by a positive number.
+        let turn = C::turn(-dot(&q0, &q1).arg());
+        let (q1, p1) = (q1.map(|x| x * turn), p1.map(|x| x * turn.conj()));
+        let plus = [q0[0] + q1[0], q0[1] + q1[1]];
+        let minus = [q0[0] - q1[0], q0[1] - q1[1]];
+        let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
+        let (cos, sin) = (size(&plus) / 2.0, size(&minus) / 2.0);
+        let middle = plus.map(|x| x.times(0.5 / cos));
+        let side = aligned(across(middle), minus);
+        let inwards = columns(basis, other).dagger();
+        let mut all = vec![
+            Element::One(1 - fresh, inwards),
+            Element::One(fresh, Matrix::rotation(GateKind::Ry, 2.0 * sin.atan2(cos))),
+        ];
+        if sin > NOTHING {
+            all.push(Element::Cz(0, 1));
+        }
+        all.push(Element::One(fresh, columns(middle, side)));
+        all.push(Element::One(1 - fresh, columns(p0, p1)));
+        return Some(all);
+    }
+    None
+}
+
+/// Inputs `r` of norm 1 with `a r0^2 + b r0 r1 + d r1^2 = 0`; the basis state 0 where all vanish.
+fn product_inputs(a: C, b: C, d: C) -> Vec<[C; 2]> {
+    let tiny = NOTHING * NOTHING;
+    let unit = |v: [C; 2]| {
+        let size = (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
+        v.map(|x| x.times(1.0 / size))
+    };
+    let zero = [c(1.0, 0.0), C::default()];
+    if a.norm_sqr() < tiny && d.norm_sqr() < tiny {
+        return vec![zero];
+    }
+    let root = {
+        let s = b * b - (a * d).times(4.0);
+        C::turn(s.arg() / 2.0).times(s.norm_sqr().sqrt().sqrt())
+    };
+    // 2 a r0 = (-b +- root) r1 and 2 d r1 = (-b -+ root) r0: the form without cancellation.
+    [root, root.times(-1.0)]
+        .into_iter()
+        .flat_map(|s| {
+            let top = s - b;
+            [[top, a.times(2.0)], [d.times(2.0), top]]
+        })
+        .filter(|v| v[0].norm_sqr() + v[1].norm_sqr() > 1e-12)
+        .map(unit)
+        .collect()
+}
+
+fn mixed(m: &[[C; 2]; 2], n: &[[C; 2]; 2], r: [C; 2]) -> [[C; 2]; 2] {
+    std::array::from_fn(|i| std::array::from_fn(|j| m[i][j] * r[0] + n[i][j] * r[1]))
+}
+
+/// `p` and `q` of norm 1 with `m[i][j] = p[i] q[j]`, if there are.
+fn factors(m: &[[C; 2]; 2]) -> Option<([C; 2], [C; 2])> {
+    let det = m[0][0] * m[1][1] - m[0][1] * m[1][0];
+    if det.norm_sqr() > NOTHING * NOTHING {
+        return None;
+    }
+    let size = |row: &[C; 2]| (row[0].norm_sqr() + row[1].norm_sqr()).sqrt();
+    let row = if size(&m[0]) > size(&m[1]) { m[0] } else { m[1] };
+    let q = row.map(|x| x.times(1.0 / size(&row)));
+    let p = [0, 1].map(|i| dot(&q, &m[i]));
+    let length = size(&p);
+    (length > 0.5).then(|| (p.map(|x| x.times(1.0 / length)), q))
+}
+
+fn dot(a: &[C; 2], b: &[C; 2]) -> C {
+    a[0].conj() * b[0] + a[1].conj() * b[1]
+}
+
+/// A unit vector with the phase of its overlap with another; as it is where there is none.
+fn aligned(v: [C; 2], with: [C; 2]) -> [C; 2] {
+    let overlap = dot(&v, &with);
+    if overlap.norm_sqr() == 0.0 { v } else { v.map(|x| x * C::turn(overlap.arg())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transpile::block::cz_count;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn random(rng: &mut ChaCha8Rng) -> Matrix {
+        let angles = [0.0; 3].map(|_: f64| rng.random_range(-3.0..3.0));
+        Matrix::of(GateKind::U, angles).unwrap()
+    }
+
+    fn product(n: usize, rng: &mut ChaCha8Rng) -> Vec<Element> {
+        let mut all = vec![Element::One(0, random(rng)), Element::One(1, random(rng))];
+        for _ in 0..n {
+            all.extend([
+                Element::Cz(0, 1),
+                Element::One(0, random(rng)),
+                Element::One(1, random(rng)),
+            ]);
+        }
+        all
+    }
+
+    #[test]
+    fn any_state_of_two_qubits_takes_one_cz() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for i in 0..400 {
+            let n = i % 4;
+            let u = Four::of(&product(n, &mut rng));
+            assert_eq!(prepared(&u).map(|e| cz_count(&e)), Some(n.min(1)), "{u:?}");
+        }
+        assert_eq!(prepared(&Four::identity()).map(|e| cz_count(&e)), Some(0));
+    }
+
+    #[test]
+    fn a_fresh_qubit_saves_cz() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        for i in 0..400 {
+            let (n, fresh) = (i % 5, (i / 5 % 2) as u8);
+            let u = Four::of(&product(n, &mut rng));
+            assert_eq!(begun(&u, fresh).map(|e| cz_count(&e)), Some(n.min(2)), "{n} {fresh}");
+            // A ZZ phase onto a qubit in a product state: one CZ, not two.
+            let turn = |rng: &mut ChaCha8Rng| Four::pair(&random(rng), &random(rng));
+            let u = turn(&mut rng).phased(rng.random_range(0.1..1.4)).then(&turn(&mut rng));
+            assert_eq!(begun(&u, fresh).map(|e| cz_count(&e)), Some(1), "phase, {fresh}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Finds two-qubit blocks in a circuit, across what commutes, and replaces each by fewer CZ.
+
+use crate::matrix::Matrix;
+use crate::transpile::block::initial_state::{begun, prepared};
+use crate::transpile::block::matrix4::Four;
+use crate::transpile::block::synthesis::{Side, fewest, up_to_phase};
+use crate::transpile::block::{Element, cz_count};
+
+/// The same measured outcomes from the fewest CZ that blocks allow: qubits start in |0>, and those of
+/// `measured` are measured at the end, others are not looked at.
+pub fn merged(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
+    let mut best = trimmed(elements, measured);
+    loop {
+        let next = trimmed(remade(blocks(&best)), measured);
+        if cz_count(&next) >= cz_count(&best) {
+            return best;
+        }
+        best = next;
+    }
+}
+
+fn diagonal(m: &Matrix) -> bool {
+    m.0[0][1].norm_sqr() < 1e-24 && m.0[1][0].norm_sqr() < 1e-24
+}
+
+/// Without what no measurement sees: diagonals before it, and gates on qubits that nothing reads.
+fn trimmed(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
+    let mut seen = [false; 256];
+    measured.iter().for_each(|&q| seen[q as usize] = true);
+    let mut turned = [false; 256];
+    let mut kept: Vec<Element> = elements
+        .into_iter()
+        .rev()
+        .filter(|element| match *element {
+            Element::One(q, m) => {
+                let q = q as usize;
+                let keep = seen[q] && (turned[q] || !diagonal(&m));
+                turned[q] |= keep && !diagonal(&m);
+                keep
+            }
+            Element::Cz(a, b) => {
+                let (a, b) = (a as usize, b as usize);
+                let keep = (turned[a] || turned[b]) && (seen[a] || seen[b]);
+                if keep {
+                    (seen[a], seen[b]) = (true, true);
+                }
+                keep
+            }
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
+/// A stretch of a circuit on one qubit or one pair.
+struct Node {
+    /// The second is `None` for one qubit.
+    qubits: (u8, Option<u8>),
+    elements: Vec<Element>,
+}
+
+impl Node {
+    fn touches(&self, q: u8) -> bool {
+        self.qubits.0 == q || self.qubits.1 == Some(q)
+    }
+
+    fn is_pair(&self, a: u8, b: u8) -> bool {
+        self.qubits == (a, Some(b)) || self.qubits == (b, Some(a))
+    }
+
+    /// Whether it is diagonal on `q` whatever it is elsewhere.
+    fn diagonal_on(&self, q: u8) -> bool {
+        self.elements.iter().all(|e| !matches!(e, Element::One(p, m) if *p == q && !diagonal(m)))
+    }
+
+    fn push(&mut self, element: Element) {
+        if let (Element::One(q, m), Some(Element::One(p, last))) =
+            (element, self.elements.iter_mut().rfind(|e| acts_on(e, element)))
+            && *p == q
+        {
+            *last = last.then(&m);
+            return;
+        }
+        self.elements.push(element);
+    }
+}
+
+/// Whether two elements share a qubit.
+fn acts_on(element: &Element, other: Element) -> bool {
+    let qubits = |e: &Element| match *e {
+        Element::One(q, _) => [q, q],
+        Element::Cz(a, b) => [a, b],
+    };
+    qubits(element).iter().any(|q| qubits(&other).contains(q))
+}
+
+/// The circuit as stretches: each CZ joins an earlier stretch on its pair if all between is diagonal
+/// where they meet.
+fn blocks(elements: &[Element]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for &element in elements {
+        match element {
+            Element::One(q, _) => match nodes.iter_mut().rfind(|n| n.touches(q)) {
+                Some(node) => node.push(element),
+                None => nodes.push(Node { qubits: (q, None), elements: vec![element] }),
+            },
+            Element::Cz(a, b) => {
+                let mut home = None;
+                for (i, node) in nodes.iter().enumerate().rev() {
+                    if node.is_pair(a, b) {
+                        home = Some(i);
+                        break;
+                    }
+                    if [a, b].iter().any(|&q| node.touches(q) && !node.diagonal_on(q)) {
+                        break;
+                    }
+                }
+                match home {
+                    Some(i) => nodes[i].push(element),
+                    None => {
+                        let mut block = Node { qubits: (a, Some(b)), elements: Vec::new() };
+                        // What a qubit did alone before its first CZ belongs to that block.
+                        for q in [a, b] {
+                            if let Some(i) = nodes.iter().position(|n| n.qubits == (q, None)) {
+                                block.elements.extend(nodes.remove(i).elements);
+                            }
+                        }
+                        block.push(element);
+                        nodes.push(block);
+                    }
+                }
+            }
+        }
+    }
+    nodes
+}
+
+/// The circuit again, each block with fewer CZ where that can be.
+fn remade(nodes: Vec<Node>) -> Vec<Element> {
+    let mut first = [true; 256];
+    let last_at = |q: u8| nodes.iter().rposition(|n| n.touches(q));
+    let lasts: Vec<bool> = nodes
+        .iter()
+        .enumerate()
+        .map(|(i, n)| {
+            let (a, b) = n.qubits;
+            last_at(a) == Some(i) && b.is_none_or(|b| last_at(b) == Some(i))
+        })
+        .collect();
+    let mut out = Vec::new();
+    for (node, last) in nodes.into_iter().zip(lasts) {
+        let (a, Some(b)) = node.qubits else {
+            out.extend(node.elements);
+            continue;
+        };
+        let fresh = (first[a as usize], first[b as usize]);
+        (first[a as usize], first[b as usize]) = (false, false);
+        let back = |element: Element| match element {
+            Element::One(0, m) => Element::One(a, m),
+            Element::One(_, m) => Element::One(b, m),
+            Element::Cz(..) => Element::Cz(a, b),
+        };
+        match shorter(&node, a, fresh, last) {
+            Some(elements) => out.extend(elements.into_iter().map(back)),
+            None => out.extend(node.elements),
+        }
+    }
+    out
+}
+
+/// Elements on qubits 0 and 1 that replace a block on (`a`, the other), if they have fewer CZ.
+fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<Element>> {
+    let count = cz_count(&node.elements);
+    if count < 2 && !last && fresh == (false, false) {
+        return None;
+    }
+    let local = |e: &Element| match *e {
+        Element::One(q, m) => Element::One(u8::from(q != a), m),
+        Element::Cz(..) => Element::Cz(0, 1),
+    };
+    let unitary = Four::of(&node.elements.iter().map(local).collect::<Vec<_>>());
+    let mut found: Vec<Vec<Element>> = Vec::new();
+    match fresh {
+        (true, true) => found.extend(prepared(&unitary)),
+        (true, false) => found.extend(begun(&unitary, 0)),
+        (false, true) => found.extend(begun(&unitary, 1)),
+        (false, false) => found.extend(fewest(&unitary)),
+    }
+    if last {
+        // Only measurements follow, and they see no phase.
+        found.extend(up_to_phase(&unitary, Side::After).map(|(elements, _)| elements));
+    }
+    let best = found.into_iter().min_by_key(|e| cz_count(e))?;
+    (cz_count(&best) < count).then_some(best)
+}
+
+/// Probabilities of the outcomes of all qubits below `n`: for tests.
+#[cfg(test)]
+fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
+    use crate::matrix::{C, c};
+    let mut state = vec![C::default(); 1 << n];
+    state[0] = c(1.0, 0.0);
+    for element in elements {
+        match *element {
+            Element::One(q, m) => {
+                for x in (0..state.len()).filter(|x| x >> q & 1 == 0) {
+                    let (p, r) = (state[x], state[x | 1 << q]);
+                    state[x] = m.0[0][0] * p + m.0[0][1] * r;
+                    state[x | 1 << q] = m.0[1][0] * p + m.0[1][1] * r;
+                }
+            }
+            Element::Cz(a, b) => {
+                for x in (0..state.len()).filter(|x| x >> a & x >> b & 1 == 1) {
+                    state[x] = state[x].times(-1.0);
+                }
+            }
+        }
+    }
+    state.iter().map(|z| z.norm_sqr()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qdllm_runtime::circuit::gate::GateKind;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn random(rng: &mut ChaCha8Rng) -> Matrix {
+        let kind = [GateKind::Ry, GateKind::Rz, GateKind::U][rng.random_range(0..3)];
+        let angles = [0.0; 3].map(|_: f64| rng.random_range(-3.0..3.0));
+        Matrix::of(kind, angles).unwrap()
+    }
+
+    #[test]
+    fn outcomes_stay_and_cz_never_become_more() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let mut saved = 0;
+        for _ in 0..200 {
+            let n = rng.random_range(2..=4_u8);
+            let mut circuit = Vec::new();
+            for _ in 0..rng.random_range(1..40) {
+                let (a, b) = (rng.random_range(0..n), rng.random_range(0..n));
+                circuit.push(if a == b {
+                    Element::One(a, random(&mut rng))
+                } else {
+                    Element::Cz(a, b)
+                });
+            }
+            let measured: Vec<u8> = (0..n).filter(|_| rng.random_range(0..4) > 0).collect();
+            let short = merged(circuit.clone(), &measured);
+            assert!(cz_count(&short) <= cz_count(&circuit));
+            saved += cz_count(&circuit) - cz_count(&short);
+            let mask = measured.iter().fold(0, |m, q| m | 1_usize << q);
+            let seen = |elements: &[Element]| {
+                let mut all = vec![0.0; 1 << n];
+                let p = probabilities(elements, n);
+                p.iter().enumerate().for_each(|(x, p)| all[x & mask] += p);
+                all
+            };
+            for (x, (p, q)) in seen(&circuit).iter().zip(seen(&short)).enumerate() {
+                assert!((p - q).abs() < 1e-9, "outcome {x}: {p} and {q} of {circuit:?}");
+            }
+        }
+        assert!(saved > 1000, "{saved}");
+    }
+
+    #[test]
+    fn cz_meet_across_what_commutes() {
+        let turn = |q| Element::One(q, Matrix::rotation(GateKind::Ry, 0.7));
+        let phase = |q| Element::One(q, Matrix::rotation(GateKind::Rz, 0.4));
+        let start: Vec<Element> = (0..3).map(turn).collect();
+        let middle = [Element::Cz(0, 1), phase(0), Element::Cz(0, 2), Element::Cz(0, 1)];
+        let circuit: Vec<Element> =
+            start.iter().copied().chain(middle).chain((0..3).map(turn)).collect();
+        assert_eq!(cz_count(&merged(circuit, &[0, 1, 2])), 1);
+    }
+}

@@ -1,0 +1,62 @@
+//! What a compiled circuit costs.
+
+use crate::circuit::Circuit;
+use crate::processor::topology::Device;
+use serde::Serialize;
+use std::fmt;
+
+/// Counts of one circuit, and what its device makes of them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// CZ gates.
+    pub cz: usize,
+    /// Longest chain of CZ.
+    pub cz_depth: usize,
+    /// Longest chain of gates, measurements not counted.
+    pub depth: usize,
+    /// One-qubit gates.
+    pub one_qubit: usize,
+    /// Physical qubits, measured or not.
+    pub physical: Vec<u8>,
+    /// Probability that no gate and no read-out errs: the product of all fidelities.
+    pub success: f64,
+    /// Whether read-out errors are in `success`: not every chip publishes them.
+    pub readout_known: bool,
+}
+
+impl Report {
+    /// The report of a circuit on a device.
+    pub fn of(circuit: &Circuit, device: &Device) -> Self {
+        let cz = circuit.two_qubit_gates();
+        let mut success: f64 = circuit
+            .ops
+            .iter()
+            .map(|op| match *op.on() {
+                [a, b] => 1.0 - device.cz_error(a, b),
+                _ => 1.0 - device.one_error(op.qubits[0]),
+            })
+            .product();
+        let readout: Vec<_> = circuit.measures.iter().map(|m| device.readout_error(m.0)).collect();
+        success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
+        Self {
+            cz,
+            cz_depth: circuit.depth(|op| op.on().len() == 2),
+            depth: circuit.depth(|_| true),
+            one_qubit: circuit.ops.len() - cz,
+            physical: circuit.used(),
+            success,
+            readout_known: readout.iter().all(Option::is_some),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let readout = if self.readout_known { "" } else { ", read-out errors unknown" };
+        write!(
+            f,
+            "{} CZ, CZ depth {}, depth {}, {} one-qubit gates, success about {:.3}{readout}, qubits {:?}",
+            self.cz, self.cz_depth, self.depth, self.one_qubit, self.success, self.physical
+        )
+    }
+}

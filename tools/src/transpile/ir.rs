@@ -1,0 +1,253 @@
+//! What the compiler works on: a circuit as Z and ZZ phases, RY rotations, X and CX, with angles
+//! that may depend on inputs.
+
+use crate::matrix::wrap;
+use std::f64::consts::{FRAC_PI_2, PI};
+
+/// An angle that is affine in the inputs: `constant + sum factor * input`, radians.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lin {
+    /// The part without inputs.
+    pub constant: f64,
+    /// (input, factor), each input once.
+    pub terms: Vec<(u8, f64)>,
+}
+
+impl Lin {
+    /// A number.
+    pub const fn number(constant: f64) -> Self {
+        Self { constant, terms: Vec::new() }
+    }
+
+    /// The input `i`.
+    pub fn input(i: u8) -> Self {
+        Self { constant: 0.0, terms: vec![(i, 1.0)] }
+    }
+
+    /// The value for given inputs; those beyond the slice count as zero.
+    pub fn value(&self, inputs: &[f64]) -> f64 {
+        self.terms.iter().fold(self.constant, |sum, &(i, f)| {
+            sum + f * inputs.get(i as usize).copied().unwrap_or(0.0)
+        })
+    }
+
+    /// Times a number.
+    #[must_use]
+    pub fn times(mut self, by: f64) -> Self {
+        self.constant *= by;
+        self.terms.iter_mut().for_each(|t| t.1 *= by);
+        self
+    }
+
+    /// The sum with `other`.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.constant += other.constant;
+        for &(i, f) in &other.terms {
+            match self.terms.iter_mut().find(|t| t.0 == i) {
+                Some(t) => t.1 += f,
+                None => self.terms.push((i, f)),
+            }
+        }
+        self.terms.retain(|t| t.1 != 0.0);
+        self
+    }
+
+    /// Whether it is, for every input, a whole multiple of `unit` (to 1e-12).
+    pub fn is_multiple_of(&self, unit: f64) -> bool {
+        let turns = self.constant / unit;
+        self.terms.is_empty() && (turns - turns.round()).abs() * unit < 1e-12
+    }
+}
+
+/// One step. Angles: `exp(-i angle/2 P)` for the Pauli word `P`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Phase of Z on a qubit.
+    Rz(u8, Lin),
+    /// RY on a qubit.
+    Ry(u8, Lin),
+    /// X on a qubit.
+    X(u8),
+    /// Phase of Z⊗Z.
+    Zz(u8, u8, Lin),
+    /// CX: control, target.
+    Cx(u8, u8),
+    /// Phase of Z⊗Z whose second qubit has seen no two-qubit step: one CZ.
+    Fresh(u8, u8, Lin),
+    /// Exchange of two qubits; only routing makes it.
+    Swap(u8, u8),
+}
+
+/// How a step acts on one of its qubits: two steps commute if they act alike, and not
+/// [`Axis::Other`], on each qubit that they share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Like X.
+    X,
+    /// Like Y.
+    Y,
+    /// Like Z.
+    Z,
+    /// Like none of them alone.
+    Other,
+}
+
+impl Step {
+    /// The qubits, and how it acts on each; a one-qubit step has one.
+    pub fn acts(&self) -> [(u8, Axis); 2] {
+        match *self {
+            Self::Rz(q, _) => [(q, Axis::Z); 2],
+            Self::Ry(q, _) => [(q, Axis::Y); 2],
+            Self::X(q) => [(q, Axis::X); 2],
+            Self::Zz(a, b, _) => [(a, Axis::Z), (b, Axis::Z)],
+            Self::Cx(a, b) => [(a, Axis::Z), (b, Axis::X)],
+            Self::Fresh(a, b, _) => [(a, Axis::Z), (b, Axis::Other)],
+            Self::Swap(a, b) => [(a, Axis::Other), (b, Axis::Other)],
+        }
+    }
+
+    /// The pair of a two-qubit step.
+    pub fn pair(&self) -> Option<(u8, u8)> {
+        let [(a, _), (b, _)] = self.acts();
+        (a != b).then_some((a, b))
+    }
+
+    /// Whether it touches the qubit.
+    pub fn touches(&self, q: u8) -> bool {
+        self.acts().iter().any(|a| a.0 == q)
+    }
+
+    /// Whether the order of the two cannot matter, seen from their axes alone.
+    pub fn commutes(&self, other: &Self) -> bool {
+        self.acts().iter().all(|&(q, x)| {
+            other.acts().iter().all(|&(r, y)| q != r || (x == y && x != Axis::Other))
+        })
+    }
+
+    /// The same step on renamed qubits.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(u8) -> u8) -> Self {
+        match self.clone() {
+            Self::Rz(q, t) => Self::Rz(name(q), t),
+            Self::Ry(q, t) => Self::Ry(name(q), t),
+            Self::X(q) => Self::X(name(q)),
+            Self::Zz(a, b, t) => Self::Zz(name(a), name(b), t),
+            Self::Cx(a, b) => Self::Cx(name(a), name(b)),
+            Self::Fresh(a, b, t) => Self::Fresh(name(a), name(b), t),
+            Self::Swap(a, b) => Self::Swap(name(a), name(b)),
+        }
+    }
+
+    /// CZs that it takes on its own.
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Rz(..) | Self::Ry(..) | Self::X(_) => 0,
+            Self::Zz(_, _, t) if t.is_multiple_of(PI) => 0,
+            Self::Zz(_, _, t) if t.is_multiple_of(FRAC_PI_2) => 1,
+            Self::Cx(..) | Self::Fresh(..) => 1,
+            Self::Zz(..) => 2,
+            Self::Swap(..) => 3,
+        }
+    }
+}
+
+/// Two steps of one kind on the same qubits as one: `Some(None)` where they undo each other.
+pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
+    let sum = |x: &Lin, y: &Lin| x.clone().plus(y);
+    let kept = |t: Lin, make: &dyn Fn(Lin) -> Step| {
+        // A whole turn is only a global phase.
+        let nothing = t.terms.is_empty() && wrap(t.constant).abs() < 1e-13;
+        if nothing { None } else { Some(make(t)) }
+    };
+    match (a, b) {
+        (Step::Rz(p, x), Step::Rz(q, y)) if p == q => Some(kept(sum(x, y), &|t| Step::Rz(*p, t))),
+        (Step::Ry(p, x), Step::Ry(q, y)) if p == q => Some(kept(sum(x, y), &|t| Step::Ry(*p, t))),
+        (Step::Zz(p, q, x), Step::Zz(r, s, y)) if (p, q) == (r, s) || (p, q) == (s, r) => {
+            Some(kept(sum(x, y), &|t| Step::Zz(*p, *q, t)))
+        }
+        (Step::X(p), Step::X(q)) if p == q => Some(None),
+        (Step::Cx(..), Step::Cx(..)) if a == b => Some(None),
+        _ => None,
+    }
+}
+
+/// Merges and cancels steps that meet after commuting; keeps the order of the others.
+///
+/// No ZZ phase by a multiple of pi is left: it is Z on each qubit, or nothing.
+pub fn simplified(steps: Vec<Step>) -> Vec<Step> {
+    let mut kept: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        push(&mut kept, step);
+    }
+    kept
+}
+
+/// The steps that stand for one: half a turn of ZZ is Z on each qubit up to phase, a whole turn of
+/// anything is nothing.
+fn reduced(step: Step) -> Vec<Step> {
+    match &step {
+        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => {
+            Vec::new()
+        }
+        Step::Zz(a, b, t) if t.is_multiple_of(PI) => {
+            vec![Step::Rz(*a, Lin::number(PI)), Step::Rz(*b, Lin::number(PI))]
+        }
+        _ => vec![step],
+    }
+}
+
+fn push(kept: &mut Vec<Step>, step: Step) {
+    for step in reduced(step) {
+        let mut at = kept.len();
+        let mut met = None;
+        while at > 0 {
+            at -= 1;
+            met = merged(&kept[at], &step);
+            if met.is_some() || !kept[at].commutes(&step) {
+                break;
+            }
+        }
+        match met {
+            Some(sum) => {
+                // What the two became may meet something earlier still.
+                let tail = kept.split_off(at + 1);
+                kept.pop();
+                sum.into_iter().flat_map(reduced).for_each(|part| push(kept, part));
+                kept.extend(tail);
+            }
+            None => kept.push(step),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_merge_across_what_they_commute_with_and_no_further() {
+        let n = Lin::number;
+        let cx = Step::Cx(0, 1);
+        let across = vec![cx.clone(), Step::Rz(0, n(1.0)), Step::X(1), Step::Cx(2, 1), cx.clone()];
+        assert_eq!(simplified(across).len(), 3);
+        let blocked = vec![cx.clone(), Step::Rz(1, n(1.0)), cx];
+        assert_eq!(simplified(blocked.clone()), blocked);
+    }
+
+    #[test]
+    fn two_cz_leave_only_z() {
+        let cz = Step::Zz(0, 1, Lin::number(FRAC_PI_2));
+        let z = |q| Step::Rz(q, Lin::number(PI));
+        assert_eq!(simplified(vec![cz.clone(), cz.clone()]), [z(0), z(1)]);
+        assert_eq!(simplified(vec![cz; 4]), []);
+    }
+
+    #[test]
+    fn angles_of_inputs_add_up() {
+        let ry = |t| Step::Ry(3, t);
+        let sum = simplified(vec![ry(Lin::input(2)), ry(Lin::number(1.0)), ry(Lin::input(2))]);
+        let [Step::Ry(3, t)] = &sum[..] else { panic!("{sum:?}") };
+        assert!((t.value(&[0.0, 0.0, 0.25]) - 1.5).abs() < 1e-15);
+    }
+}

@@ -1,0 +1,231 @@
+//! The compiler: source to plan (searched once), plan and inputs to circuits (fast, and checked).
+
+pub mod block;
+pub mod check;
+pub mod cost;
+pub mod decompose;
+pub mod ir;
+pub mod legal;
+pub mod native;
+pub mod place;
+pub mod rewrite;
+pub mod route;
+pub mod schedule;
+pub mod search;
+pub mod source;
+
+use crate::circuit::Circuit;
+use crate::matrix::Basis;
+use crate::processor::topology::{Device, DeviceError};
+use crate::transpile::block::merge::merged;
+use crate::transpile::check::{Readout, TOLERANCE, outputs_differ};
+use crate::transpile::ir::{Step, simplified};
+use crate::transpile::native::{elements, written};
+use crate::transpile::place::Layout;
+use crate::transpile::rewrite::{Branch, measurement, mixture, phase_folding};
+use crate::transpile::search::laid_out;
+use crate::transpile::source::Source;
+
+/// What the compiler may do, and how long it searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The structural rewrites of [`rewrite`] that change what is prepared or read.
+    pub rewrite: bool,
+    /// The device's one-qubit gates.
+    pub basis: Basis,
+    /// Seed of the routing's choices.
+    pub seed: u64,
+    /// Routings that are tried.
+    pub tries: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rewrite: true, basis: Basis::HRz, seed: 1, tries: 160 }
+    }
+}
+
+/// Why nothing was compiled.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TranspileError {
+    /// The target cannot hold the circuit.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// An angle is not a number.
+    #[error("input {0} is not a finite angle")]
+    NotFinite(usize),
+    /// The compiled circuit is not the source: a fault of this program.
+    #[error(
+        "internal error: the compiled circuit differs from its source by {0:e}; nothing was written"
+    )]
+    Mismatch(f64),
+    /// Too many qubits to check.
+    #[error("the compiled circuit passes through too many qubits to be checked by simulation")]
+    Uncheckable,
+}
+
+/// A source laid out on a device; every set of inputs shares it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    source: Source,
+    device: Device,
+    options: Options,
+    branches: Vec<PlannedBranch>,
+}
+
+#[derive(Clone, Debug)]
+struct PlannedBranch {
+    branch: Branch,
+    /// Physical steps, each worth at most one CZ.
+    steps: Vec<Step>,
+    /// Physical qubit of each step qubit at the end.
+    layout: Layout,
+}
+
+/// One circuit to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compiled {
+    /// How much its outputs count; the weights of all circuits of a source sum to 1.
+    pub weight: f64,
+    /// Gates on physical qubits, and the measurements.
+    pub circuit: Circuit,
+    /// The source's outputs, in order, from the measured bits.
+    pub readouts: Vec<Readout>,
+}
+
+impl Plan {
+    /// Searches the best layout of `source` on `device`.
+    ///
+    /// # Errors
+    /// [`TranspileError::Device`] if the device is too small.
+    pub fn new(source: Source, device: &Device, options: Options) -> Result<Self, TranspileError> {
+        let (steps, names) = source.steps();
+        let renamed = |mask: u16| {
+            let bit = |q: usize| (mask >> q & 1) << names[q];
+            (0..names.len()).fold(0, |m, q| m | bit(q))
+        };
+        let outputs: Vec<_> = source.outputs.iter().map(|&(m, n)| (renamed(m), n)).collect();
+        let whole = Branch { weight: Vec::new(), steps: simplified(steps), outputs };
+        let branches =
+            if options.rewrite { rewritten(whole, source.qubits) } else { vec![tidied(whole)] };
+        let mut planned = Vec::new();
+        for branch in branches {
+            let needed = used(&branch, source.qubits, options.rewrite);
+            device.holds(needed.count_ones().max(1) as usize)?;
+            let (steps, layout) = laid_out(&branch, needed, source.qubits, device, options);
+            planned.push(PlannedBranch { branch, steps, layout });
+        }
+        Ok(Self { source, device: device.clone(), options, branches: planned })
+    }
+
+    /// The circuits for given inputs (radians), each checked against the source.
+    ///
+    /// # Errors
+    /// [`TranspileError`]; on [`TranspileError::Mismatch`] the result must not be used, so there is none.
+    pub fn compile(&self, inputs: &[f64]) -> Result<Vec<Compiled>, TranspileError> {
+        if let Some(i) = inputs.iter().position(|x| !x.is_finite()) {
+            return Err(TranspileError::NotFinite(i));
+        }
+        let all: Vec<Compiled> = self.branches.iter().map(|b| self.bound(b, inputs)).collect();
+        let parts: Vec<(f64, &Circuit, &[Readout])> =
+            all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..])).collect();
+        match outputs_differ(&self.source, inputs, &parts) {
+            None => Err(TranspileError::Uncheckable),
+            // Written so that a NaN is a mismatch too.
+            Some(d) if d <= TOLERANCE => Ok(all),
+            Some(d) => Err(TranspileError::Mismatch(d)),
+        }
+    }
+
+    /// The device it was made for.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Circuits that each set of inputs takes.
+    pub fn circuits(&self) -> usize {
+        self.branches.len()
+    }
+
+    fn bound(&self, planned: &PlannedBranch, inputs: &[f64]) -> Compiled {
+        // A bit for each qubit that is read, in the order in which outputs name them: where each output
+        // is one qubit of its own, bit k is output k.
+        let mut measured: Vec<u8> = Vec::new();
+        for (mask, _) in &planned.branch.outputs {
+            let named = (0..16).filter(|q| mask >> q & 1 == 1);
+            measured.extend(named.filter(|q| !measured.contains(q)).collect::<Vec<u8>>());
+        }
+        let measures: Vec<(u8, u8)> = measured
+            .iter()
+            .enumerate()
+            .map(|(bit, &q)| (planned.layout[q as usize], bit as u8))
+            .collect();
+        let qubits: Vec<u8> = measures.iter().map(|m| m.0).collect();
+        let all = merged(elements(&planned.steps, inputs), &qubits);
+        let ops = written(&all, self.options.basis);
+        let highest =
+            ops.iter().flat_map(|op| op.on().to_vec()).chain(measures.iter().map(|m| m.0)).max();
+        let readouts = planned.branch.outputs.iter().map(|&(mask, negated)| Readout {
+            bits: (0..measured.len() as u8)
+                .filter(|&b| mask >> measured[b as usize] & 1 == 1)
+                .collect(),
+            negated,
+        });
+        Compiled {
+            weight: planned.branch.weight(inputs),
+            readouts: readouts.collect(),
+            circuit: Circuit {
+                qubits: highest.map_or(1, |q| q as usize + 1),
+                bits: measures.len(),
+                ops,
+                measures,
+            },
+        }
+    }
+}
+
+/// Clean-up that leaves every output on its qubit.
+fn tidied(mut branch: Branch) -> Branch {
+    loop {
+        let before = branch.steps.len();
+        measurement::trim(&mut branch);
+        branch = cleaned(branch);
+        if branch.steps.len() == before {
+            return branch;
+        }
+    }
+}
+
+/// Clean-up that keeps the final state.
+fn cleaned(mut branch: Branch) -> Branch {
+    while phase_folding::fold(&mut branch.steps) > 0 {
+        branch.steps = simplified(branch.steps);
+    }
+    branch
+}
+
+/// All structural rewrites but the choice of fresh qubits.
+fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
+    measurement::absorb(&mut whole);
+    let shortened = |mut branch: Branch| {
+        // Each pass can open the way for the others; each lowers the number of steps or stops.
+        loop {
+            let before = (branch.steps.len(), branch.cost());
+            branch = cleaned(branch);
+            measurement::absorb(&mut branch);
+            branch.steps = simplified(branch.steps);
+            if (branch.steps.len(), branch.cost()) == before {
+                return branch;
+            }
+        }
+    };
+    mixture::split(whole, qubits).into_iter().map(shortened).collect()
+}
+
+/// Qubits that need a place.
+fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {
+    let touched = branch.steps.iter().flat_map(Step::acts).fold(0, |m, (q, _)| m | 1 << q);
+    let read = branch.outputs.iter().fold(0, |m, o| m | o.0);
+    if rewrite { touched | read } else { (1_u32 << qubits).wrapping_sub(1) as u16 | touched | read }
+}

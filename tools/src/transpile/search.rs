@@ -1,0 +1,125 @@
+//! Searches the physical steps of a branch: placements, routings, orders; of all, the fewest CZ after
+//! two-qubit blocks have been merged, then the least depth.
+
+use crate::processor::topology::Device;
+use crate::transpile::Options;
+use crate::transpile::block::merge::merged;
+use crate::transpile::block::{Element, cz_count};
+use crate::transpile::decompose::expanded;
+use crate::transpile::ir::Step;
+use crate::transpile::native::elements;
+use crate::transpile::place::{Layout, NOWHERE, Placement, pairs, place};
+use crate::transpile::rewrite::{Branch, product_state};
+use crate::transpile::route::{Routed, Taste, route};
+use crate::transpile::schedule::{Order, cz_depth, scheduled};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Inputs without any special value, to compare layouts whose angles are not known yet.
+const SOME_INPUTS: [f64; 11] =
+    [0.83, -1.47, 2.11, 0.39, -2.63, 1.19, -0.71, 2.87, -1.93, 0.57, 1.61];
+
+/// Results whose blocks are merged before the choice: those with the fewest CZ before.
+const FINALISTS: usize = 100;
+
+/// Orders of the branch's steps that are tried.
+const ORDERS: usize = 3;
+
+/// Physical steps of one CZ each, and the final layout.
+pub fn laid_out(
+    branch: &Branch,
+    needed: u16,
+    qubits: u8,
+    device: &Device,
+    options: Options,
+) -> (Vec<Step>, Layout) {
+    let orders = orders(branch, needed, qubits);
+    let Some(first) = orders.first() else {
+        // No qubit at all: every output is constant.
+        return (Vec::new(), vec![NOWHERE; 16]);
+    };
+    let placements = place(&pairs(first, qubits as usize), needed, device, 12);
+    let mut all = match placements.first() {
+        Some(fit) if fit.missing == 0 => orders
+            .iter()
+            .map(|steps| Routed {
+                steps: steps.iter().map(|s| s.renamed(|q| fit.layout[q as usize])).collect(),
+                layout: fit.layout.clone(),
+            })
+            .collect(),
+        _ => routings(&orders, &placements, device, options),
+    };
+    let mut finished: Vec<Routed> = Vec::with_capacity(2 * all.len());
+    for routed in &mut all {
+        let steps = product_state::kept(std::mem::take(&mut routed.steps));
+        for steps in [scheduled(&expanded(&scheduled(&steps))), expanded(&steps)] {
+            finished.push(Routed { steps, layout: routed.layout.clone() });
+        }
+    }
+    finished.sort_by_cached_key(|r| (cost(&r.steps), cz_depth(&r.steps)));
+    finished.truncate(FINALISTS);
+    let read = branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
+    let key = |r: &Routed| {
+        let measured: Vec<u8> =
+            (0..qubits as usize).filter(|q| read >> q & 1 == 1).map(|q| r.layout[q]).collect();
+        let all = merged(elements(&r.steps, &SOME_INPUTS), &measured);
+        (cz_count(&all), depth(&all))
+    };
+    let best = finished.into_iter().min_by_key(key);
+    best.map_or_else(|| (Vec::new(), vec![NOWHERE; 16]), |r| (r.steps, r.layout))
+}
+
+fn cost(steps: &[Step]) -> usize {
+    steps.iter().map(Step::cost).sum()
+}
+
+/// Orders of the steps, with the phases onto fresh qubits of a tree from different roots; the
+/// cheapest first.
+fn orders(branch: &Branch, needed: u16, qubits: u8) -> Vec<Vec<Step>> {
+    let roots = (0..qubits).filter(|q| needed >> q & 1 == 1);
+    let mut all: Vec<_> =
+        roots.map(|root| scheduled(&product_state::mark(&branch.steps, root))).collect();
+    all.sort_by_cached_key(|steps| (cost(steps), cz_depth(steps)));
+    all.truncate(ORDERS);
+    all
+}
+
+fn routings(
+    orders: &[Vec<Step>],
+    placements: &[Placement],
+    device: &Device,
+    options: Options,
+) -> Vec<Routed> {
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    let waits: Vec<Order> = orders.iter().map(|v| Order::of(v)).collect();
+    let one = |attempt: usize| {
+        let (steps, order) = (&orders[attempt % orders.len()], &waits[attempt % orders.len()]);
+        let mut layout = placements[attempt % placements.len()].layout.clone();
+        let taste = Taste {
+            later: [0.3, 0.5, 0.8, 1.2][rng.random_range(0..4)],
+            horizon: [8, 15, 20, 30][rng.random_range(0..4)],
+            merge: [0.0, 0.3, 0.7, 1.0][rng.random_range(0..4)],
+        };
+        if attempt >= placements.len() {
+            // There and back again: where a backward pass ends is a good place to begin.
+            let back: Vec<Step> = steps.iter().rev().cloned().collect();
+            let backward = Order::of(&back);
+            let there = route(steps, order, device, &layout, taste, &mut rng);
+            layout = route(&back, &backward, device, &there.layout, taste, &mut rng).layout;
+        }
+        route(steps, order, device, &layout, taste, &mut rng)
+    };
+    (0..options.tries.max(1)).map(one).collect()
+}
+
+/// Longest chain of CZ in the order as it stands.
+fn depth(elements: &[Element]) -> usize {
+    let mut level = [0_usize; 256];
+    for element in elements {
+        if let Element::Cz(a, b) = *element {
+            let next = level[a as usize].max(level[b as usize]) + 1;
+            (level[a as usize], level[b as usize]) = (next, next);
+        }
+    }
+    level.into_iter().max().unwrap_or(0)
+}

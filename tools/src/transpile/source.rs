@@ -1,0 +1,280 @@
+//! What is to be compiled: gates whose angles are numbers or inputs, and the Z words read at the end.
+
+use crate::circuit::{Circuit, Op};
+use crate::transpile::ir::{Lin, Step};
+use qdllm_runtime::Model;
+use qdllm_runtime::circuit::fuse::Fused;
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
+use qdllm_runtime::circuit::index_map::IndexMap;
+use qdllm_runtime::circuit::program::Op as Instruction;
+use qdllm_runtime::circuit::qasm::Circuit as Written;
+use qdllm_runtime::circuit::{QUBITS, encoder, paper};
+use qdllm_runtime::format::meta::Preset;
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
+
+/// A circuit to compile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Qubits, 1 to 11.
+    pub qubits: u8,
+    /// Gates; no angle is a [`Angle::Param`].
+    pub gates: Vec<Gate>,
+    /// Z words read at the end: (mask of qubits, negated). Output `i` is bit `i` of a result.
+    pub outputs: Vec<(u16, bool)>,
+}
+
+/// Why something cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Too many qubits in use.
+    #[error("{0} qubits are in use; at most {QUBITS} can be compiled")]
+    TooManyQubits(usize),
+    /// No measurement.
+    #[error("the circuit measures nothing; add `measure q -> c;` for what is to be read")]
+    NoMeasurement,
+}
+
+impl Source {
+    /// A circuit with its measurements; output `i` is the `i`-th measured bit in ascending order of
+    /// classical bits. Unused qubits are left out.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    pub fn from_circuit(circuit: &Circuit) -> Result<Self, SourceError> {
+        let used = circuit.used();
+        if used.len() > QUBITS {
+            return Err(SourceError::TooManyQubits(used.len()));
+        }
+        if circuit.measures.is_empty() {
+            return Err(SourceError::NoMeasurement);
+        }
+        let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0) as u8;
+        let gates = circuit.ops.iter().map(|op| {
+            let gate = op.gate();
+            Gate { qubits: gate.qubits.map(place), ..gate }
+        });
+        let mut measures = circuit.measures.clone();
+        measures.sort_by_key(|m| m.1);
+        let outputs = measures.iter().map(|m| (1 << place(m.0), false)).collect();
+        Ok(Self { qubits: used.len() as u8, gates: gates.collect(), outputs })
+    }
+
+    /// A model's circuit: input `i` is its encoder angle `i`, output `k` its expectation `k`. By its
+    /// named gates where the file carries them and they give its program, else by its program.
+    pub fn from_model(model: &Model<'_>) -> Self {
+        Self::from_named(model).unwrap_or_else(|| Self::from_program(model))
+    }
+
+    fn from_named(model: &Model<'_>) -> Option<Self> {
+        let (given, fused, angles) = if let Some(named) = model.qasm() {
+            let circuit = Written::read(named.text).ok()?;
+            let fused = circuit.fused().ok()?;
+            let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
+            let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
+            let given = (circuit.encoded().collect(), circuit.qubits as u8, circuit.readouts());
+            (given, fused, angles)
+        } else {
+            let named = model.source()?;
+            let Preset::Paper = named.preset;
+            let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
+            let fused = Fused::new(paper(), QUBITS as u8, &readouts).ok()?;
+            let angles = named.angles_rad().map(f64::from).collect();
+            ((paper().collect(), QUBITS as u8, readouts), fused, angles)
+        };
+        let (gates, qubits, readouts): (Vec<Gate>, u8, Vec<u16>) = given;
+        if !fused.outputs.iter().copied().eq(model.program().words()) {
+            return None;
+        }
+        let numbered = |angle: Angle| match angle {
+            Angle::Param(p) => angles.get(p as usize).map(|&x| Angle::Const(x)),
+            other => Some(other),
+        };
+        let gates = gates.iter().map(|&g| {
+            let [a, b, c] = g.angles.map(numbered);
+            Some(Gate { angles: [a?, b?, c?], ..g })
+        });
+        let outputs = readouts.iter().map(|&m| (m, false)).collect();
+        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, outputs })
+    }
+
+    /// A model's circuit from its fused program, whose index maps become CX.
+    pub fn from_program(model: &Model<'_>) -> Self {
+        let program = model.program();
+        let qubits = program.qubits() as u8;
+        let mut gates: Vec<Gate> = encoder(qubits).collect();
+        let constant = |x: f32| Angle::Const(f64::from(x));
+        for op in program.ops() {
+            match op {
+                Instruction::Ry(q, t) => gates.push(Gate::rotation(GateKind::Ry, q, constant(t))),
+                Instruction::Phases(terms) => {
+                    terms.for_each(|(mask, t)| word_phase(&mut gates, mask, constant(t)));
+                }
+                Instruction::IndexMap(map) => index_map(&mut gates, &map, qubits),
+            }
+        }
+        Self { qubits, gates, outputs: program.words().collect() }
+    }
+
+    /// The circuit for given inputs (radians), with every qubit measured.
+    pub fn with_inputs(&self, inputs: &[f64]) -> Circuit {
+        let number = |angle: Angle| match angle {
+            Angle::Const(x) => x,
+            Angle::Input(i) => inputs.get(i as usize).copied().unwrap_or(0.0),
+            Angle::Param(_) => 0.0,
+        };
+        let op = |g: &Gate| Op { kind: g.kind, qubits: g.qubits, angles_rad: g.angles.map(number) };
+        Circuit {
+            qubits: self.qubits as usize,
+            bits: self.qubits as usize,
+            ops: self.gates.iter().map(op).collect(),
+            measures: (0..self.qubits).map(|q| (q, q)).collect(),
+        }
+    }
+
+    /// The circuit as steps, exchanges taken out by renaming: qubit `q` of the source ends as qubit
+    /// `names[q]` of the steps.
+    pub fn steps(&self) -> (Vec<Step>, Vec<u8>) {
+        let mut lower = Lowering { steps: Vec::new(), names: (0..self.qubits).collect() };
+        self.gates.iter().for_each(|gate| lower.gate(gate));
+        (lower.steps, lower.names)
+    }
+}
+
+/// `exp(-i t/2 Z_mask)` by a ladder of CX.
+fn word_phase(gates: &mut Vec<Gate>, mask: u16, angle: Angle) {
+    let on: Vec<u8> = (0..QUBITS as u8).filter(|q| mask >> q & 1 == 1).collect();
+    let Some((&last, rest)) = on.split_last() else { return };
+    let Some((&first, middle)) = rest.split_first() else {
+        return gates.push(Gate::rotation(GateKind::Rz, last, angle));
+    };
+    let chain: Vec<Gate> = std::iter::once(first)
+        .chain(middle.iter().copied())
+        .zip(middle.iter().copied())
+        .map(|(a, b)| Gate::fixed(GateKind::Cx, a, b))
+        .collect();
+    gates.extend(&chain);
+    gates.push(Gate::coupling(GateKind::Rzz, *rest.last().unwrap_or(&first), last, angle));
+    gates.extend(chain.iter().rev());
+}
+
+/// An index map by Gaussian elimination: at most `qubits`^2 CX, then X.
+fn index_map(gates: &mut Vec<Gate>, map: &IndexMap, qubits: u8) {
+    let n = qubits as usize;
+    // rows[i]: which source bits make bit i.
+    let mut rows: Vec<u16> = (0..n).map(|i| map_row(map, i)).collect();
+    let mut undo = Vec::new();
+    for column in 0..n {
+        if rows[column] >> column & 1 == 0
+            && let Some(pivot) = (column + 1..n).find(|&r| rows[r] >> column & 1 == 1)
+        {
+            rows[column] ^= rows[pivot];
+            undo.push((pivot, column));
+        }
+        for r in 0..n {
+            if r != column && rows[r] >> column & 1 == 1 {
+                rows[r] ^= rows[column];
+                undo.push((column, r));
+            }
+        }
+    }
+    let cx = |&(c, t): &(usize, usize)| Gate::fixed(GateKind::Cx, c as u8, t as u8);
+    gates.extend(undo.iter().rev().map(cx));
+    let flips = (0..qubits).filter(|q| map.offset >> q & 1 == 1);
+    gates.extend(flips.map(|q| Gate::fixed(GateKind::X, q, q)));
+}
+
+fn map_row(map: &IndexMap, i: usize) -> u16 {
+    map.columns.iter().enumerate().fold(0, |row, (j, column)| row | (column >> i & 1) << j)
+}
+
+struct Lowering {
+    steps: Vec<Step>,
+    names: Vec<u8>,
+}
+
+impl Lowering {
+    fn gate(&mut self, gate: &Gate) {
+        use GateKind as K;
+        let [a, b] = gate.qubits.map(|q| self.names[q as usize]);
+        let angle = |i: usize| match gate.angles[i] {
+            Angle::Const(x) => Lin::number(x),
+            Angle::Input(i) => Lin::input(i),
+            Angle::Param(_) => Lin::default(),
+        };
+        let n = Lin::number;
+        match gate.kind {
+            K::Rx => self.rx(a, angle(0)),
+            K::Ry => self.add(Step::Ry(a, angle(0))),
+            K::Rz | K::P => self.add(Step::Rz(a, angle(0))),
+            K::H => {
+                self.add(Step::Rz(a, n(PI)));
+                self.add(Step::Ry(a, n(FRAC_PI_2)));
+            }
+            K::X => self.add(Step::X(a)),
+            K::Y => self.add(Step::Ry(a, n(PI))),
+            K::Z => self.add(Step::Rz(a, n(PI))),
+            K::S => self.add(Step::Rz(a, n(FRAC_PI_2))),
+            K::Sdg => self.add(Step::Rz(a, n(-FRAC_PI_2))),
+            K::T => self.add(Step::Rz(a, n(FRAC_PI_4))),
+            K::Tdg => self.add(Step::Rz(a, n(-FRAC_PI_4))),
+            K::U => {
+                self.add(Step::Rz(a, angle(2)));
+                self.add(Step::Ry(a, angle(0)));
+                self.add(Step::Rz(a, angle(1)));
+            }
+            K::Cx => self.add(Step::Cx(a, b)),
+            K::Swap => self.names.swap(gate.qubits[0] as usize, gate.qubits[1] as usize),
+            K::Cz => self.controlled_phase(a, b, n(PI)),
+            K::Cp => self.controlled_phase(a, b, angle(0)),
+            K::Rzz => self.add(Step::Zz(a, b, angle(0))),
+            K::Rxx => {
+                self.x_frame(&[a, b], |s| s.add(Step::Zz(a, b, angle(0))));
+            }
+            K::Ryy => {
+                self.y_frame(&[a, b], |s| s.add(Step::Zz(a, b, angle(0))));
+            }
+            K::Crz => self.controlled_rz(a, b, angle(0)),
+            K::Crx => self.x_frame(&[b], |s| s.controlled_rz(a, b, angle(0))),
+            K::Cry => self.y_frame(&[b], |s| s.controlled_rz(a, b, angle(0))),
+        }
+    }
+
+    fn add(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    fn rx(&mut self, q: u8, angle: Lin) {
+        self.add(Step::Rz(q, Lin::number(FRAC_PI_2)));
+        self.add(Step::Ry(q, angle));
+        self.add(Step::Rz(q, Lin::number(-FRAC_PI_2)));
+    }
+
+    /// What acts as Z inside acts as X seen from outside.
+    fn x_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
+        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Lin::number(-FRAC_PI_2))));
+        inside(self);
+        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Lin::number(FRAC_PI_2))));
+    }
+
+    /// What acts as Z inside acts as Y seen from outside.
+    fn y_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
+        qubits.iter().for_each(|&q| self.rx(q, Lin::number(FRAC_PI_2)));
+        inside(self);
+        qubits.iter().for_each(|&q| self.rx(q, Lin::number(-FRAC_PI_2)));
+    }
+
+    /// `exp(i t |11><11|)` up to phase.
+    fn controlled_phase(&mut self, a: u8, b: u8, angle: Lin) {
+        let half = angle.times(0.5);
+        self.add(Step::Rz(a, half.clone()));
+        self.add(Step::Rz(b, half.clone()));
+        self.add(Step::Zz(a, b, half.times(-1.0)));
+    }
+
+    fn controlled_rz(&mut self, a: u8, b: u8, angle: Lin) {
+        let half = angle.times(0.5);
+        self.add(Step::Rz(b, half.clone()));
+        self.add(Step::Zz(a, b, half.times(-1.0)));
+    }
+}
