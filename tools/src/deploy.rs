@@ -1,6 +1,6 @@
 //! A model laid out on a processor: text to circuits, counts to an answer.
 
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::readout::{Answer, AnswerError, BitError, Counts, LinearHead, Part, answer};
 use crate::transpile::source::Source;
 use crate::transpile::{Compiled, Options, Plan, TranspileError};
@@ -31,8 +31,12 @@ impl<'m> Deployment<'m> {
     ///
     /// # Errors
     /// [`DeployError`].
-    pub fn new(model: &Model<'m>, device: &Device, options: Options) -> Result<Self, DeployError> {
-        let plan = Plan::new(Source::from_model(model), device, options)?;
+    pub fn new(
+        model: &Model<'m>,
+        processor: &Processor,
+        options: Options,
+    ) -> Result<Self, DeployError> {
+        let plan = Plan::new(Source::from_model(model), processor, options)?;
         Ok(Self { model: *model, head: LinearHead::of(model)?, plan })
     }
 
@@ -53,7 +57,7 @@ impl<'m> Deployment<'m> {
     }
 
     /// The decision that the counts of a text's circuits give, in the order of its circuits; with
-    /// `undo`, read-out errors that the device publishes are undone.
+    /// `undo`, read-out errors that the processor publishes are undone.
     ///
     /// # Errors
     /// [`AnswerError`]; with `undo` also where a measured qubit's read-out error is unknown.
@@ -65,7 +69,7 @@ impl<'m> Deployment<'m> {
     ) -> Result<Answer, AnswerError> {
         let errors = circuits.iter().enumerate().map(|(i, c)| {
             let known = || {
-                bit_errors(c, |q| self.device().bit_error(q))
+                bit_errors(c, |q| self.processor().bit_error(q))
                     .map_err(|bit| AnswerError::Readout { part: i + 1, bit })
             };
             undo.then(known).transpose()
@@ -114,8 +118,8 @@ impl<'m> Deployment<'m> {
     }
 
     /// The processor.
-    pub fn device(&self) -> &Device {
-        self.plan.device()
+    pub fn processor(&self) -> &Processor {
+        self.plan.processor()
     }
 }
 

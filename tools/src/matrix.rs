@@ -1,4 +1,4 @@
-//! Two-by-two matrices of one-qubit gates, and how they become gates of a device's basis.
+//! Two-by-two matrices of one-qubit gates, and how they become gates of a processor's basis.
 
 use qdllm_runtime::circuit::gate::GateKind;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, FRAC_PI_4, PI};
@@ -148,7 +148,7 @@ pub fn wrap(angle: f64) -> f64 {
     angle - turns * 2.0 * PI
 }
 
-/// One-qubit gates that a device takes beside CZ.
+/// One-qubit gates that a processor takes beside CZ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Basis {
     /// h, rx, ry, rz
@@ -157,7 +157,7 @@ pub enum Basis {
     U,
 }
 
-/// Angles below this are no rotation: far under what any check or device resolves.
+/// Angles below this are no rotation: far under what any check or processor resolves.
 const NOTHING: f64 = 1e-11;
 
 impl Basis {

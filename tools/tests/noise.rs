@@ -6,7 +6,7 @@ use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::deploy::Deployment;
 use qdllm_tools::matrix::{C, c};
 use qdllm_tools::noise::{CouplerNoise, NoiseModel, Overrides, QubitNoise, Sampler};
-use qdllm_tools::processor::topology::Device;
+use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::readout::{BitError, Counts};
 use qdllm_tools::statevector::apply;
 use qdllm_tools::transpile::Options;
@@ -244,8 +244,8 @@ const TEXTS: [&str; 8] = [
 #[test]
 fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
     let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
-    let device = Device::baihua().unwrap();
-    let deployment = Deployment::new(&model, &device, Options::default()).unwrap();
+    let processor = Processor::baihua().unwrap();
+    let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
     let mut scratch = Scratch::new();
     let mut clear = 0;
     for (i, text) in TEXTS.iter().enumerate() {
@@ -277,9 +277,9 @@ fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
 #[test]
 fn noise_shrinks_expectations_and_undone_read_out_errors_bring_some_back() {
     let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
-    let device = Device::baihua().unwrap();
-    let deployment = Deployment::new(&model, &device, Options::default()).unwrap();
-    let noise = NoiseModel::of(&device, &Overrides::default());
+    let processor = Processor::baihua().unwrap();
+    let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
+    let noise = NoiseModel::of(&processor, &Overrides::default());
     let mut scratch = Scratch::new();
     let (mut plain, mut undone) = (0.0, 0.0);
     for text in TEXTS {

@@ -6,7 +6,7 @@ use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::state::StateVector;
 use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_tools::circuit::{Circuit, Op};
-use qdllm_tools::processor::topology::Device;
+use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::qasm;
 use qdllm_tools::statevector::simulate;
 use qdllm_tools::transpile::source::Source;
@@ -98,7 +98,7 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     // With a folder in QDLLM_RANDOM_CIRCUITS the circuits are kept there, for peers/transpile.py.
     let folder = std::env::var_os("QDLLM_RANDOM_CIRCUITS").map(std::path::PathBuf::from);
-    let devices = ["baihua", "line:11", "grid:3x4"].map(|name| Device::named(name).unwrap());
+    let devices = ["baihua", "line:11", "grid:3x4"].map(|name| Processor::named(name).unwrap());
     for i in 0..100 {
         let qubits = rng.random_range(1..=11_u8);
         let gates = rng.random_range(1..60);
@@ -117,15 +117,15 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
             std::fs::write(folder.join(format!("{i:03}.qasm")), qasm::write(&circuit)).unwrap();
         }
         let source = Source::from_circuit(&circuit).unwrap();
-        for device in &devices {
+        for processor in &devices {
             for rewrite in [true, false] {
                 let options = Options { rewrite, tries: 3, ..Options::default() };
-                let plan = Plan::new(source.clone(), device, options).unwrap();
+                let plan = Plan::new(source.clone(), processor, options).unwrap();
                 // `compile` judges the equivalence to 1e-9 and refuses to return what fails.
                 let compiled = plan.compile(&[]).unwrap_or_else(|e| {
                     panic!(
                         "circuit {i}, {}, rewrite {rewrite}: {e}\n{}",
-                        device.name,
+                        processor.name,
                         qasm::write(&circuit)
                     )
                 });
@@ -139,7 +139,11 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
                 for op in compiled.iter().flat_map(|c| &c.circuit.ops) {
                     if let [a, b] = *op.on() {
                         assert_eq!(op.kind, GateKind::Cz);
-                        assert!(device.coupled(a, b), "circuit {i}: {a}-{b} on {}", device.name);
+                        assert!(
+                            processor.coupled(a, b),
+                            "circuit {i}: {a}-{b} on {}",
+                            processor.name
+                        );
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::deploy::inputs_of;
-use qdllm_tools::processor::topology::Device;
+use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::qasm;
 use qdllm_tools::statevector::simulate;
 use qdllm_tools::transpile::cost::Report;
@@ -12,13 +12,13 @@ use qdllm_tools::transpile::{Compiled, Options, Plan};
 const RANDOM: [&str; 2] =
     [include_str!("data/qdllm11_random0.qasm"), include_str!("data/qdllm11_random1.qasm")];
 
-fn compile(text: &str, device: &Device, options: Options) -> Vec<Compiled> {
+fn compile(text: &str, processor: &Processor, options: Options) -> Vec<Compiled> {
     let source = Source::from_circuit(&qasm::read(text).unwrap()).unwrap();
-    let compiled = Plan::new(source, device, options).unwrap().compile(&[]).unwrap();
+    let compiled = Plan::new(source, processor, options).unwrap().compile(&[]).unwrap();
     for part in &compiled {
         for op in &part.circuit.ops {
             if let [a, b] = *op.on() {
-                assert!(device.coupled(a, b), "{a}-{b} is no coupler");
+                assert!(processor.coupled(a, b), "{a}-{b} is no coupler");
             }
         }
     }
@@ -27,12 +27,12 @@ fn compile(text: &str, device: &Device, options: Options) -> Vec<Compiled> {
 
 #[test]
 fn rewrites_bring_the_reference_circuit_to_36_cz_on_baihua() {
-    let device = Device::baihua().unwrap();
+    let processor = Processor::baihua().unwrap();
     for text in RANDOM {
-        let compiled = compile(text, &device, Options::default());
+        let compiled = compile(text, &processor, Options::default());
         assert_eq!(compiled.len(), 2);
         for part in compiled {
-            let report = Report::of(&part.circuit, &device);
+            let report = Report::of(&part.circuit, &processor);
             println!("{report}");
             assert!(report.cz <= 36 && report.cz_depth <= 18, "{report}");
             assert_eq!(report.physical.len(), 10);
@@ -45,10 +45,10 @@ fn without_rewrites_the_reference_circuit_stays_within_its_bounds() {
     let options = Options { rewrite: false, ..Options::default() };
     for text in RANDOM {
         for (target, cz, depth) in [("baihua", 62, 51), ("line:11", 95, usize::MAX)] {
-            let device = Device::named(target).unwrap();
-            let compiled = compile(text, &device, options);
+            let processor = Processor::named(target).unwrap();
+            let compiled = compile(text, &processor, options);
             assert_eq!(compiled.len(), 1);
-            let report = Report::of(&compiled[0].circuit, &device);
+            let report = Report::of(&compiled[0].circuit, &processor);
             println!("{target}: {report}");
             assert!(report.cz <= cz && report.cz_depth <= depth, "{target}: {report}");
         }
@@ -82,8 +82,8 @@ fn expectation(parts: &[Compiled], k: usize) -> f64 {
 fn one_plan_serves_every_text_and_gives_the_models_expectations() {
     let bytes = include_bytes!("../../tests/vectors/words_v1.qdm");
     let model = Model::parse(bytes).unwrap();
-    let device = Device::baihua().unwrap();
-    let plan = Plan::new(Source::from_model(&model), &device, Options::default()).unwrap();
+    let processor = Processor::baihua().unwrap();
+    let plan = Plan::new(Source::from_model(&model), &processor, Options::default()).unwrap();
     assert_eq!(plan.circuits(), 2);
     let mut scratch = Scratch::new();
     for text in ["turn on the light", "play music", "", "set a timer for warm milk", "unknown"] {
@@ -103,25 +103,25 @@ fn a_model_without_named_angles_compiles_from_its_program() {
     let named = Source::from_model(&model);
     let program = Source::from_program(&model);
     assert_ne!(named, program);
-    let device = Device::named("line:11").unwrap();
-    let plan = Plan::new(program, &device, Options::default()).unwrap();
+    let processor = Processor::named("line:11").unwrap();
+    let plan = Plan::new(program, &processor, Options::default()).unwrap();
     let inputs = inputs_of(&model, "turn on the light").unwrap();
     let compiled = plan.compile(&inputs).unwrap();
-    let other = Plan::new(named, &device, Options::default()).unwrap().compile(&inputs).unwrap();
+    let other = Plan::new(named, &processor, Options::default()).unwrap().compile(&inputs).unwrap();
     for k in 0..11 {
         // The program holds its angles in f32.
         assert!((expectation(&compiled, k) - expectation(&other, k)).abs() < 1e-5, "output {k}");
     }
     for part in &compiled {
-        println!("from the program, on a line: {}", Report::of(&part.circuit, &device));
+        println!("from the program, on a line: {}", Report::of(&part.circuit, &processor));
     }
 }
 
 #[test]
 fn an_angle_that_is_no_number_is_refused() {
     let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
-    let device = Device::baihua().unwrap();
-    let plan = Plan::new(Source::from_model(&model), &device, Options::default()).unwrap();
+    let processor = Processor::baihua().unwrap();
+    let plan = Plan::new(Source::from_model(&model), &processor, Options::default()).unwrap();
     let error = plan.compile(&[0.0, f64::NAN]).unwrap_err();
     assert!(error.to_string().contains("input 1"), "{error}");
 }
@@ -142,7 +142,10 @@ fn calibration_chooses_the_qubits() {
         qubits.join(", "),
         couplers.join(", ")
     );
-    let device = Device::from_json(&text).unwrap();
-    let compiled = compile(RANDOM[0], &device, Options::default());
-    assert_eq!(Report::of(&compiled[0].circuit, &device).physical, (12..=21).collect::<Vec<u8>>());
+    let processor = Processor::from_json(&text).unwrap();
+    let compiled = compile(RANDOM[0], &processor, Options::default());
+    assert_eq!(
+        Report::of(&compiled[0].circuit, &processor).physical,
+        (12..=21).collect::<Vec<u8>>()
+    );
 }

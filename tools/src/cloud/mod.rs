@@ -218,7 +218,7 @@ pub trait Platform {
     /// [`CloudError`].
     fn backends(&self) -> Result<Vec<Backend>, CloudError>;
 
-    /// A chip's couplings and calibration, in a form that [`crate::processor::topology::Device::from_json`] reads.
+    /// A chip's couplings and calibration, in a form that [`crate::processor::topology::Processor::from_json`] reads.
     ///
     /// # Errors
     /// [`CloudError`].

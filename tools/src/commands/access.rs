@@ -5,7 +5,7 @@ use crate::cloud::wire::{Line, Wire};
 use crate::cloud::{Kind, Platform, token};
 use crate::jobs::job::{Job, Work};
 use crate::jobs::store::Store;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -102,15 +102,15 @@ impl Access {
 ///
 /// # Errors
 /// When the platform does not give them, or they are of no use.
-pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Device> {
+pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
     let info = platform.chip(chip)?;
     let map = info.get("coupling_map").and_then(Value::as_array);
     if map.is_some_and(Vec::is_empty) {
         let qubits = info.get("n_qubits").and_then(Value::as_u64).unwrap_or(0);
-        let device = Device::named(&format!("full:{qubits}")).context(chip.to_string())?;
-        return Ok(Device { name: chip.into(), ..device });
+        let device = Processor::named(&format!("full:{qubits}")).context(chip.to_string())?;
+        return Ok(Processor { name: chip.into(), ..device });
     }
-    Device::from_json(&info.to_string())
+    Processor::from_json(&info.to_string())
         .with_context(|| format!("{chip}: its published information cannot be used"))
 }
 
@@ -118,13 +118,13 @@ pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Device> {
 ///
 /// # Errors
 /// With the name.
-pub fn device(target: &str) -> Result<Device> {
+pub fn device(target: &str) -> Result<Processor> {
     if Path::new(target).is_file() {
         let text =
             std::fs::read_to_string(target).with_context(|| format!("{target}: cannot be read"))?;
-        return Device::from_json(&text).with_context(|| target.to_string());
+        return Processor::from_json(&text).with_context(|| target.to_string());
     }
-    Ok(Device::named(target)?)
+    Ok(Processor::named(target)?)
 }
 
 /// Jobs by state.

@@ -8,7 +8,7 @@ use crate::jobs::JobError;
 use crate::jobs::draft::{self, Draft};
 use crate::jobs::job::{Batch, Text, VERSION, Work};
 use crate::jobs::store::Store;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::texts;
 use crate::transpile::legal::legal;
 use crate::transpile::source::Source;
@@ -158,7 +158,12 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
     Ok((Work::Model { model, sha256, texts }, Some(bytes)))
 }
 
-fn compiled(all: &[Draft], path: &Path, target: &Device, options: Options) -> Result<Vec<Draft>> {
+fn compiled(
+    all: &[Draft],
+    path: &Path,
+    target: &Processor,
+    options: Options,
+) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for draft in all {
         let source =

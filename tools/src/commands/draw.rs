@@ -111,6 +111,6 @@ fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
         return Ok(vec![(1.0, source.with_inputs(&inputs))]);
     }
     let (source, inputs) = args.from.read()?;
-    let plan = Plan::new(source, &args.how.device()?, args.how.options())?;
+    let plan = Plan::new(source, &args.how.processor()?, args.how.options())?;
     Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect())
 }

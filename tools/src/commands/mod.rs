@@ -2,7 +2,7 @@
 
 use crate::deploy::inputs_of;
 use crate::matrix::Basis;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::qasm;
 use crate::transpile::Options;
 use crate::transpile::source::Source;
@@ -95,12 +95,12 @@ impl How {
     ///
     /// # Errors
     /// With the file's name.
-    pub fn device(&self) -> Result<Device> {
+    pub fn processor(&self) -> Result<Processor> {
         let path = Path::new(&self.target);
         if path.is_file() {
-            return Device::from_json(&text_of(path)?).with_context(|| self.target.clone());
+            return Processor::from_json(&text_of(path)?).with_context(|| self.target.clone());
         }
-        Ok(Device::named(&self.target)?)
+        Ok(Processor::named(&self.target)?)
     }
 
     /// The compiler's options.

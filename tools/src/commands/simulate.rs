@@ -157,7 +157,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let model = Model::parse(&bytes).with_context(name)?;
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
-    let device = args.how.device()?;
+    let device = args.how.processor()?;
     let overrides = args.noise.overrides();
     let noise = NoiseModel::of(&device, &overrides);
     let deployment = Deployment::new(&model, &device, args.how.options()).with_context(name)?;

@@ -76,7 +76,7 @@ pub struct CompiledCircuit {
 /// When the circuit cannot be read, does not fit the processor, or a file cannot be written.
 pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
-    let device = args.how.device()?;
+    let device = args.how.processor()?;
     let start = Instant::now();
     let plan = Plan::new(source, &device, args.how.options())?;
     let planned = start.elapsed();
@@ -93,8 +93,8 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
     }
     let mut result = Compilation {
-        target: plan.device().name.clone(),
-        calibrated: plan.device().calibrated.clone(),
+        target: plan.processor().name.clone(),
+        calibrated: plan.processor().calibrated.clone(),
         circuits: compiled.iter().enumerate().map(|(i, c)| described(i, c, &plan)).collect(),
     };
     if let Some(folder) = &args.output {
@@ -122,7 +122,7 @@ fn described(i: usize, compiled: &Compiled, plan: &Plan) -> CompiledCircuit {
         weight: compiled.weight,
         readouts: compiled.readouts.clone(),
         measures: compiled.circuit.measures.clone(),
-        report: Report::of(&compiled.circuit, plan.device()),
+        report: Report::of(&compiled.circuit, plan.processor()),
         qasm: Some(qasm::write(&compiled.circuit)),
     }
 }

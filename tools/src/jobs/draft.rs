@@ -4,7 +4,7 @@ use super::JobError;
 use super::job::{Job, State, Text, VERSION, random_hex, uuid};
 use crate::circuit::Circuit;
 use crate::deploy::{DeployError, Deployment, bit_errors};
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::qasm::{self, QasmError};
 use crate::readout::BitError;
 use crate::transpile::Compiled;
@@ -163,7 +163,7 @@ pub fn of(item: usize, compiled: Compiled) -> Draft {
 }
 
 /// The jobs of a batch, each with a name that no other job anywhere has.
-pub fn jobs(drafts: Vec<Draft>, device: Option<&Device>) -> Vec<Job> {
+pub fn jobs(drafts: Vec<Draft>, device: Option<&Processor>) -> Vec<Job> {
     let batch = random_hex(10);
     let job = |(i, draft): (usize, Draft)| Job {
         version: VERSION,
@@ -183,7 +183,7 @@ pub fn jobs(drafts: Vec<Draft>, device: Option<&Device>) -> Vec<Job> {
 }
 
 /// How each classical bit is misread, where the chip says so of all measured qubits.
-fn errors(draft: &Draft, device: &Device) -> Option<Vec<BitError>> {
+fn errors(draft: &Draft, device: &Processor) -> Option<Vec<BitError>> {
     let compiled =
         Compiled { weight: draft.weight, circuit: draft.circuit.clone(), readouts: Vec::new() };
     bit_errors(&compiled, |q| device.bit_error(q)).ok()

@@ -1,7 +1,7 @@
 //! The figures of a noise model, and the channels that they stand for.
 
 use crate::processor::calibration::TYPICAL;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::readout::BitError;
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct CouplerNoise {
     pub cz_ns: f64,
 }
 
-/// Figures that replace a device's on every qubit and coupler.
+/// Figures that replace a processor's on every qubit and coupler.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Overrides {
     /// See [`QubitNoise::one_error`].
@@ -53,7 +53,7 @@ pub struct Overrides {
 pub struct NoiseModel {
     qubits: Vec<QubitNoise>,
     couplers: BTreeMap<(u8, u8), CouplerNoise>,
-    /// For qubits and couplers that are not on the device.
+    /// For qubits and couplers that are not on the processor.
     elsewhere: (QubitNoise, CouplerNoise),
 }
 
@@ -139,12 +139,12 @@ impl NoiseModel {
         Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
     }
 
-    /// The noise of a device: what `overrides` say, else what is published of it, else
+    /// The noise of a processor: what `overrides` say, else what is published of it, else
     /// [`TYPICAL`].
-    pub fn of(device: &Device, overrides: &Overrides) -> Self {
+    pub fn of(processor: &Processor, overrides: &Overrides) -> Self {
         let o = overrides;
         let one = |q: u8| {
-            let known = device.calibration.qubit(q);
+            let known = processor.calibration.qubit(q);
             QubitNoise {
                 one_error: o.one_error.or(known.one_error).unwrap_or(TYPICAL.one_error),
                 t1_us: o.t1_us.or(known.t1_us).unwrap_or(TYPICAL.t1_us),
@@ -154,16 +154,16 @@ impl NoiseModel {
             }
         };
         let two = |(a, b): (u8, u8)| {
-            let known = device.calibration.coupler(a, b);
+            let known = processor.calibration.coupler(a, b);
             CouplerNoise {
                 error: o.cz_error.or(known.error).unwrap_or(TYPICAL.cz_error),
                 cz_ns: o.cz_ns.or(known.cz_ns).unwrap_or(TYPICAL.cz_ns),
             }
         };
-        // No qubit has number 255 on a device of at most 255: it gives averages or typical values.
+        // No qubit has number 255 on a processor of at most 255: it gives averages or typical values.
         Self {
-            qubits: (0..device.qubits).map(|q| one(q as u8)).collect(),
-            couplers: device.couplers.iter().map(|&pair| (pair, two(pair))).collect(),
+            qubits: (0..processor.qubits).map(|q| one(q as u8)).collect(),
+            couplers: processor.couplers.iter().map(|&pair| (pair, two(pair))).collect(),
             elsewhere: (one(u8::MAX), two((u8::MAX, u8::MAX))),
         }
     }
@@ -179,13 +179,13 @@ impl NoiseModel {
     }
 }
 
-/// Which of the figures that a circuit on `qubits` needs a device does not publish, in words.
-pub fn assumed(device: &Device, qubits: &[u8], overrides: &Overrides) -> Vec<String> {
+/// Which of the figures that a circuit on `qubits` needs a processor does not publish, in words.
+pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Overrides) -> Vec<String> {
     let o = overrides;
     let lacks =
         |given: bool, known: &dyn Fn(u8) -> bool| !given && !qubits.iter().all(|&q| known(q));
-    let of = |q| device.calibration.qubit(q);
-    let pairs: Vec<(u8, u8)> = device
+    let of = |q| processor.calibration.qubit(q);
+    let pairs: Vec<(u8, u8)> = processor
         .couplers
         .iter()
         .filter(|(a, b)| qubits.contains(a) && qubits.contains(b))
@@ -194,7 +194,7 @@ pub fn assumed(device: &Device, qubits: &[u8], overrides: &Overrides) -> Vec<Str
     let coupler = |given: bool, known: &dyn Fn(u8, u8) -> bool| {
         !given && !pairs.iter().all(|&(a, b)| known(a, b))
     };
-    let on = |a, b| device.calibration.coupler(a, b);
+    let on = |a, b| processor.calibration.coupler(a, b);
     let t = TYPICAL;
     let r = t.readout;
     [
@@ -258,17 +258,17 @@ mod tests {
 
     #[test]
     fn overrides_come_before_calibration_and_calibration_before_typical_values() {
-        let device = Device::from_json(
+        let processor = Processor::from_json(
             r#"{"qubits_info": {"Q0": {"index": 0, "T1": 30.0}, "Q1": {"index": 1}},
                 "couplers_info": {"C0": {"qubits_index": [0, 1], "fidelity": 0.9}}}"#,
         )
         .unwrap();
         let overrides = Overrides { t2_us: Some(5.0), ..Overrides::default() };
-        let noise = NoiseModel::of(&device, &overrides);
+        let noise = NoiseModel::of(&processor, &overrides);
         assert_eq!((noise.qubit(0).t1_us, noise.qubit(1).t1_us), (30.0, TYPICAL.t1_us));
         assert_eq!((noise.qubit(0).t2_us, noise.qubit(9).t2_us), (5.0, 5.0));
         assert!((noise.coupler(1, 0).error - 0.1).abs() < 1e-12);
-        let words = assumed(&device, &[0, 1], &overrides).join("; ");
+        let words = assumed(&processor, &[0, 1], &overrides).join("; ");
         assert!(words.contains("T1") && !words.contains("T2") && !words.contains("CZ error"));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Why a map is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeviceError {
+pub enum ProcessorError {
     /// Not a name that is built in, and not a file's content.
     #[error("`{0}` is no target; give baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file")]
     UnknownTarget(String),
@@ -32,7 +32,7 @@ pub enum DeviceError {
 
 /// A processor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct Processor {
     /// Its name.
     pub name: String,
     /// Qubits, numbered from 0.
@@ -56,13 +56,13 @@ struct MapFile {
     coupling_map: Vec<(usize, usize)>,
 }
 
-impl Device {
+impl Processor {
     /// A target by name: `baihua`, `line:N`, `ring:N`, `full:N`, `grid:RxC`.
     ///
     /// # Errors
-    /// [`DeviceError::UnknownTarget`], or what [`Device::new`] refuses.
-    pub fn named(target: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::UnknownTarget(target.into());
+    /// [`ProcessorError::UnknownTarget`], or what [`Processor::new`] refuses.
+    pub fn named(target: &str) -> Result<Self, ProcessorError> {
+        let unknown = || ProcessorError::UnknownTarget(target.into());
         if target.eq_ignore_ascii_case("baihua") {
             return Self::baihua();
         }
@@ -96,8 +96,8 @@ impl Device {
     /// pattern; the total of 182 couplers is the page's.
     ///
     /// # Errors
-    /// None in practice; see [`Device::new`].
-    pub fn baihua() -> Result<Self, DeviceError> {
+    /// None in practice; see [`Processor::new`].
+    pub fn baihua() -> Result<Self, ProcessorError> {
         let across = (0..156).filter(|q| q % 13 < 12).map(|q| (q, q + 1));
         let down = (0..143).filter(|q| q % 13 % 4 == if q / 13 % 2 == 0 { 2 } else { 0 });
         let couplers: Vec<_> = across.chain(down.map(|q| (q, q + 13))).collect();
@@ -107,14 +107,14 @@ impl Device {
     /// A processor whose errors are all typical.
     ///
     /// # Errors
-    /// [`DeviceError::Empty`] without couplers, [`DeviceError::Malformed`] for a coupler outside.
+    /// [`ProcessorError::Empty`] without couplers, [`ProcessorError::Malformed`] for a coupler outside.
     pub fn new(
         name: &str,
         qubits: usize,
         couplers: &[(usize, usize)],
-    ) -> Result<Self, DeviceError> {
+    ) -> Result<Self, ProcessorError> {
         if qubits > 256 {
-            return Err(DeviceError::Malformed(format!(
+            return Err(ProcessorError::Malformed(format!(
                 "{qubits} qubits; at most 256 are possible"
             )));
         }
@@ -123,14 +123,14 @@ impl Device {
             if a >= qubits || b >= qubits || a == b {
                 let what =
                     format!("coupler [{a}, {b}] on a chip with qubits 0 to {}", qubits.max(1) - 1);
-                return Err(DeviceError::Malformed(what));
+                return Err(ProcessorError::Malformed(what));
             }
             pairs.push((a.min(b) as u8, a.max(b) as u8));
         }
         pairs.sort_unstable();
         pairs.dedup();
         if pairs.is_empty() {
-            return Err(DeviceError::Empty);
+            return Err(ProcessorError::Empty);
         }
         let mut neighbours = vec![Vec::new(); qubits];
         for &(a, b) in &pairs {
@@ -153,9 +153,9 @@ impl Device {
     /// with `qubits_info` and `couplers_info`, where fidelity 0 means dead.
     ///
     /// # Errors
-    /// [`DeviceError`] names the field.
-    pub fn from_json(text: &str) -> Result<Self, DeviceError> {
-        let malformed = |what: String| DeviceError::Malformed(what);
+    /// [`ProcessorError`] names the field.
+    pub fn from_json(text: &str) -> Result<Self, ProcessorError> {
+        let malformed = |what: String| ProcessorError::Malformed(what);
         let value: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
         if value.get("couplers_info").is_some() {
             return Self::from_chip_info(&value);
@@ -166,12 +166,12 @@ impl Device {
         Self::new(&map.name, map.n_qubits, &map.coupling_map)
     }
 
-    fn from_chip_info(value: &Value) -> Result<Self, DeviceError> {
-        let chip = ChipInfo::read(value).map_err(DeviceError::Malformed)?;
-        let mut device = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
-        device.calibrated = Some(chip.date);
-        device.calibration = chip.calibration;
-        Ok(device)
+    fn from_chip_info(value: &Value) -> Result<Self, ProcessorError> {
+        let chip = ChipInfo::read(value).map_err(ProcessorError::Malformed)?;
+        let mut processor = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
+        processor.calibrated = Some(chip.date);
+        processor.calibration = chip.calibration;
+        Ok(processor)
     }
 
     /// Whether two qubits are coupled.
@@ -202,11 +202,11 @@ impl Device {
     /// Refuses a circuit that no connected part can hold.
     ///
     /// # Errors
-    /// [`DeviceError::TooSmall`].
-    pub fn holds(&self, needed: usize) -> Result<(), DeviceError> {
+    /// [`ProcessorError::TooSmall`].
+    pub fn holds(&self, needed: usize) -> Result<(), ProcessorError> {
         let reach = |row: &Vec<u8>| row.iter().filter(|&&d| d < u8::MAX).count();
         let largest = self.distance.iter().map(reach).max().unwrap_or(0);
-        if largest < needed { Err(DeviceError::TooSmall { needed, largest }) } else { Ok(()) }
+        if largest < needed { Err(ProcessorError::TooSmall { needed, largest }) } else { Ok(()) }
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn baihua_has_the_published_shape() {
-        let d = Device::baihua().unwrap();
+        let d = Processor::baihua().unwrap();
         assert_eq!((d.qubits, d.couplers.len()), (156, 182));
         assert!(d.neighbours.iter().all(|n| (1..=3).contains(&n.len())));
         // Couplers that jobs have used: 14-15-16-17-30-29-28-41.
@@ -244,21 +244,21 @@ mod tests {
     #[test]
     fn bad_maps_are_refused_by_name() {
         let map = |m: &str| {
-            Device::from_json(&format!(r#"{{"name":"x","n_qubits":3,"coupling_map":{m}}}"#))
+            Processor::from_json(&format!(r#"{{"name":"x","n_qubits":3,"coupling_map":{m}}}"#))
         };
-        assert_eq!(map("[]").unwrap_err(), DeviceError::Empty);
+        assert_eq!(map("[]").unwrap_err(), ProcessorError::Empty);
         assert!(map("[[0,3]]").unwrap_err().to_string().contains("[0, 3]"));
-        assert!(Device::from_json("{}").unwrap_err().to_string().contains("name"));
+        assert!(Processor::from_json("{}").unwrap_err().to_string().contains("name"));
         let parted = map("[[0,1]]").unwrap();
-        assert_eq!(parted.holds(3), Err(DeviceError::TooSmall { needed: 3, largest: 2 }));
+        assert_eq!(parted.holds(3), Err(ProcessorError::TooSmall { needed: 3, largest: 2 }));
         for name in ["grid:3", "line:0", "line:x", "tree:3", "elsewhere", "full:300"] {
-            assert!(Device::named(name).is_err(), "{name}");
+            assert!(Processor::named(name).is_err(), "{name}");
         }
     }
 
     #[test]
     fn chip_information_gives_errors_and_drops_dead_couplers() {
-        let d = Device::from_json(
+        let d = Processor::from_json(
             r#"{"calibration_time": "2026-07-06 09:05:00",
                 "qubits_info": {"Q0": {"index": 0, "fidelity": 0.998}, "Q1": {"index": 1,
                   "readout g_fidelity": 0.98, "readout e_fidelity": 0.94}, "Q2": {"index": 2}},

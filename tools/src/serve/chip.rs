@@ -1,6 +1,6 @@
 //! A chip as the platforms describe it.
 
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use serde_json::{Map, Value, json};
 
 /// A chip to serve.
@@ -9,7 +9,7 @@ pub struct Chip {
     /// Its name on the platforms.
     pub name: String,
     /// Its couplings and calibration.
-    pub device: Device,
+    pub device: Processor,
     /// The information that it was read from, served as it is.
     pub info: Option<Value>,
     /// `Online`, or the word that is shown instead of the queue.

@@ -1,11 +1,11 @@
 //! What a compiled circuit costs.
 
 use crate::circuit::Circuit;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use serde::Serialize;
 use std::fmt;
 
-/// Counts of one circuit, and what its device makes of them.
+/// Counts of one circuit, and what its processor makes of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// CZ gates.
@@ -25,18 +25,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a circuit on a device.
-    pub fn of(circuit: &Circuit, device: &Device) -> Self {
+    /// The report of a circuit on a processor.
+    pub fn of(circuit: &Circuit, processor: &Processor) -> Self {
         let cz = circuit.two_qubit_gates();
         let mut success: f64 = circuit
             .ops
             .iter()
             .map(|op| match *op.on() {
-                [a, b] => 1.0 - device.cz_error(a, b),
-                _ => 1.0 - device.one_error(op.qubits[0]),
+                [a, b] => 1.0 - processor.cz_error(a, b),
+                _ => 1.0 - processor.one_error(op.qubits[0]),
             })
             .product();
-        let readout: Vec<_> = circuit.measures.iter().map(|m| device.readout_error(m.0)).collect();
+        let readout: Vec<_> =
+            circuit.measures.iter().map(|m| processor.readout_error(m.0)).collect();
         success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
         Self {
             cz,

@@ -74,7 +74,7 @@ pub enum Step {
     /// CX: control, target.
     Cx(u8, u8),
     /// Phase of Z⊗Z whose second qubit has seen no two-qubit step: one CZ.
-    Fresh(u8, u8, Lin),
+    ZzProduct(u8, u8, Lin),
     /// Exchange of two qubits; only routing makes it.
     Swap(u8, u8),
 }
@@ -102,7 +102,7 @@ impl Step {
             Self::X(q) => [(q, Axis::X); 2],
             Self::Zz(a, b, _) => [(a, Axis::Z), (b, Axis::Z)],
             Self::Cx(a, b) => [(a, Axis::Z), (b, Axis::X)],
-            Self::Fresh(a, b, _) => [(a, Axis::Z), (b, Axis::Other)],
+            Self::ZzProduct(a, b, _) => [(a, Axis::Z), (b, Axis::Other)],
             Self::Swap(a, b) => [(a, Axis::Other), (b, Axis::Other)],
         }
     }
@@ -134,7 +134,7 @@ impl Step {
             Self::X(q) => Self::X(name(q)),
             Self::Zz(a, b, t) => Self::Zz(name(a), name(b), t),
             Self::Cx(a, b) => Self::Cx(name(a), name(b)),
-            Self::Fresh(a, b, t) => Self::Fresh(name(a), name(b), t),
+            Self::ZzProduct(a, b, t) => Self::ZzProduct(name(a), name(b), t),
             Self::Swap(a, b) => Self::Swap(name(a), name(b)),
         }
     }
@@ -145,7 +145,7 @@ impl Step {
             Self::Rz(..) | Self::Ry(..) | Self::X(_) => 0,
             Self::Zz(_, _, t) if t.is_multiple_of(PI) => 0,
             Self::Zz(_, _, t) if t.is_multiple_of(FRAC_PI_2) => 1,
-            Self::Cx(..) | Self::Fresh(..) => 1,
+            Self::Cx(..) | Self::ZzProduct(..) => 1,
             Self::Zz(..) => 2,
             Self::Swap(..) => 3,
         }

@@ -1,7 +1,7 @@
 //! Whether a processor can run a circuit as it stands: its qubits, its gates, its couplers.
 
 use crate::circuit::Circuit;
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use qdllm_runtime::circuit::gate::GateKind;
 
 /// What a circuit asks for that the chip does not have.
@@ -41,11 +41,11 @@ pub enum Illegal {
 ///
 /// # Errors
 /// [`Illegal`] names the first fault.
-pub fn legal(circuit: &Circuit, device: &Device) -> Result<(), Illegal> {
+pub fn legal(circuit: &Circuit, processor: &Processor) -> Result<(), Illegal> {
     use GateKind as K;
-    let chip = || device.name.clone();
-    if let Some(&qubit) = circuit.used().iter().find(|&&q| q as usize >= device.qubits) {
-        return Err(Illegal::Qubit { qubit, chip: chip(), qubits: device.qubits });
+    let chip = || processor.name.clone();
+    if let Some(&qubit) = circuit.used().iter().find(|&&q| q as usize >= processor.qubits) {
+        return Err(Illegal::Qubit { qubit, chip: chip(), qubits: processor.qubits });
     }
     for op in &circuit.ops {
         let gate = op.kind.info().name;
@@ -53,7 +53,7 @@ pub fn legal(circuit: &Circuit, device: &Device) -> Result<(), Illegal> {
             return Err(Illegal::Gate(gate));
         }
         if let &[a, b] = op.on()
-            && !device.coupled(a, b)
+            && !processor.coupled(a, b)
         {
             return Err(Illegal::Pair { gate, a, b, chip: chip() });
         }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_first_fault_is_named() {
-        let line = Device::named("line:3").unwrap();
+        let line = Processor::named("line:3").unwrap();
         let check = |body: &str| {
             let text = format!("OPENQASM 2.0;\nqreg q[4];\ncreg c[1];\n{body}measure q[0]->c[0];");
             legal(&qasm::read(&text).unwrap(), &line)

@@ -16,7 +16,7 @@ pub mod source;
 
 use crate::circuit::Circuit;
 use crate::matrix::Basis;
-use crate::processor::topology::{Device, DeviceError};
+use crate::processor::topology::{Processor, ProcessorError};
 use crate::transpile::block::merge::merged;
 use crate::transpile::check::{Readout, TOLERANCE, outputs_differ};
 use crate::transpile::ir::{Step, simplified};
@@ -31,7 +31,7 @@ use crate::transpile::source::Source;
 pub struct Options {
     /// The structural rewrites of [`rewrite`] that change what is prepared or read.
     pub rewrite: bool,
-    /// The device's one-qubit gates.
+    /// The processor's one-qubit gates.
     pub basis: Basis,
     /// Seed of the routing's choices.
     pub seed: u64,
@@ -51,7 +51,7 @@ impl Default for Options {
 pub enum TranspileError {
     /// The target cannot hold the circuit.
     #[error(transparent)]
-    Device(#[from] DeviceError),
+    Processor(#[from] ProcessorError),
     /// An angle is not a number.
     #[error("input {0} is not a finite angle")]
     NotFinite(usize),
@@ -65,11 +65,11 @@ pub enum TranspileError {
     Uncheckable,
 }
 
-/// A source laid out on a device; every set of inputs shares it.
+/// A source laid out on a processor; every set of inputs shares it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     source: Source,
-    device: Device,
+    processor: Processor,
     options: Options,
     branches: Vec<PlannedBranch>,
 }
@@ -95,11 +95,15 @@ pub struct Compiled {
 }
 
 impl Plan {
-    /// Searches the best layout of `source` on `device`.
+    /// Searches the best layout of `source` on `processor`.
     ///
     /// # Errors
-    /// [`TranspileError::Device`] if the device is too small.
-    pub fn new(source: Source, device: &Device, options: Options) -> Result<Self, TranspileError> {
+    /// [`TranspileError::Processor`] if the processor is too small.
+    pub fn new(
+        source: Source,
+        processor: &Processor,
+        options: Options,
+    ) -> Result<Self, TranspileError> {
         let (steps, names) = source.steps();
         let renamed = |mask: u16| {
             let bit = |q: usize| (mask >> q & 1) << names[q];
@@ -112,11 +116,11 @@ impl Plan {
         let mut planned = Vec::new();
         for branch in branches {
             let needed = used(&branch, source.qubits, options.rewrite);
-            device.holds(needed.count_ones().max(1) as usize)?;
-            let (steps, layout) = laid_out(&branch, needed, source.qubits, device, options);
+            processor.holds(needed.count_ones().max(1) as usize)?;
+            let (steps, layout) = laid_out(&branch, needed, source.qubits, processor, options);
             planned.push(PlannedBranch { branch, steps, layout });
         }
-        Ok(Self { source, device: device.clone(), options, branches: planned })
+        Ok(Self { source, processor: processor.clone(), options, branches: planned })
     }
 
     /// The circuits for given inputs (radians), each checked against the source.
@@ -138,9 +142,9 @@ impl Plan {
         }
     }
 
-    /// The device it was made for.
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// The processor it was made for.
+    pub fn processor(&self) -> &Processor {
+        &self.processor
     }
 
     /// Circuits that each set of inputs takes.

@@ -1,5 +1,5 @@
 //! Gives a compiled circuit its numbers: steps become one-qubit matrices and CZ, then gates of the
-//! device.
+//! processor.
 
 use crate::circuit::Op;
 use crate::matrix::{Basis, C, Matrix, c};
@@ -94,7 +94,7 @@ impl Binder {
                 self.turn(*a, GateKind::Rz, t);
                 self.turn(*b, GateKind::Rz, t);
             }
-            Step::Fresh(a, b, t) => self.fresh(*a, *b, t.value(inputs)),
+            Step::ZzProduct(a, b, t) => self.fresh(*a, *b, t.value(inputs)),
             // Expansion leaves none; three CX all the same.
             Step::Swap(a, b) => {
                 for (x, y) in [(*a, *b), (*b, *a), (*a, *b)] {

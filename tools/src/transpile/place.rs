@@ -1,7 +1,7 @@
 //! Chooses physical qubits: a subgraph isomorphism scored by error where one exists, else the
 //! placements whose pairs lie closest.
 
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::transpile::ir::Step;
 
 /// Which physical qubit each logical qubit has; [`NOWHERE`] for qubits that no step touches.
@@ -37,18 +37,23 @@ pub fn pairs(steps: &[Step], qubits: usize) -> Vec<Vec<usize>> {
 }
 
 /// Up to `keep` placements of the logical qubits in `used`, the best first.
-pub fn place(weights: &[Vec<usize>], used: u16, device: &Device, keep: usize) -> Vec<Placement> {
+pub fn place(
+    weights: &[Vec<usize>],
+    used: u16,
+    processor: &Processor,
+    keep: usize,
+) -> Vec<Placement> {
     let order = visit_order(weights, used);
-    let starts: Vec<u8> = (0..device.qubits)
-        .filter(|&p| device.distance[p].iter().filter(|&&d| d < u8::MAX).count() >= order.len())
+    let starts: Vec<u8> = (0..processor.qubits)
+        .filter(|&p| processor.distance[p].iter().filter(|&&d| d < u8::MAX).count() >= order.len())
         .map(|p| p as u8)
         .collect();
     let mut search = Search {
         weights,
-        device,
+        processor,
         order: &order,
         layout: vec![NOWHERE; weights.len()],
-        taken: vec![false; device.qubits],
+        taken: vec![false; processor.qubits],
         best: Vec::new(),
         keep,
         budget: 0,
@@ -81,7 +86,7 @@ fn visit_order(weights: &[Vec<usize>], used: u16) -> Vec<usize> {
 
 struct Search<'a> {
     weights: &'a [Vec<usize>],
-    device: &'a Device,
+    processor: &'a Processor,
     order: &'a [usize],
     layout: Layout,
     taken: Vec<bool>,
@@ -116,18 +121,18 @@ impl Search<'_> {
 
     /// What qubit `q` costs on `p`, against those already placed.
     fn price(&self, q: usize, p: u8) -> (usize, f64) {
-        let readout = self.device.readout_error(p).unwrap_or(0.0);
+        let readout = self.processor.readout_error(p).unwrap_or(0.0);
         let mut missing = 0;
         let mut loss =
-            -(1.0 - readout).max(1e-9).ln() - (1.0 - self.device.one_error(p)).max(1e-9).ln();
+            -(1.0 - readout).max(1e-9).ln() - (1.0 - self.processor.one_error(p)).max(1e-9).ln();
         for (other, &w) in self.weights[q].iter().enumerate().filter(|(_, w)| **w > 0) {
             let at = self.layout[other];
             if at == NOWHERE {
                 continue;
             }
-            match self.device.distance[p as usize][at as usize] {
+            match self.processor.distance[p as usize][at as usize] {
                 u8::MAX => missing += 1_000_000,
-                1 => loss -= w as f64 * (1.0 - self.device.cz_error(p, at)).max(1e-9).ln(),
+                1 => loss -= w as f64 * (1.0 - self.processor.cz_error(p, at)).max(1e-9).ln(),
                 d => missing += w * (d as usize - 1),
             }
         }
@@ -146,7 +151,7 @@ impl Search<'_> {
             let mut all: Vec<u8> = self.order[..depth]
                 .iter()
                 .filter(|&&o| !only_partners || self.weights[q][o] > 0)
-                .flat_map(|&o| self.device.neighbours[self.layout[o] as usize].iter().copied())
+                .flat_map(|&o| self.processor.neighbours[self.layout[o] as usize].iter().copied())
                 .filter(|&p| !self.taken[p as usize])
                 .collect();
             all.sort_unstable();

@@ -1,7 +1,7 @@
 //! Inserts exchanges where pairs are not coupled: a look-ahead search in the manner of SABRE
 //! (Li, Ding, Xie 2019), over an order that lets commuting steps overtake each other.
 
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::transpile::ir::Step;
 use crate::transpile::place::{Layout, NOWHERE};
 use crate::transpile::schedule::Order;
@@ -35,7 +35,7 @@ const PATIENCE: usize = 30;
 pub fn route(
     steps: &[Step],
     order: &Order,
-    device: &Device,
+    processor: &Processor,
     layout: &Layout,
     taste: Taste,
     rng: &mut ChaCha8Rng,
@@ -43,12 +43,12 @@ pub fn route(
     let mut router = Router {
         steps,
         order,
-        device,
+        processor,
         waits: order.waits.clone(),
         ready: (0..steps.len()).filter(|&i| order.waits[i] == 0).collect(),
         layout: layout.clone(),
-        last_pair: vec![NOWHERE; device.qubits],
-        decay: vec![0.0; device.qubits],
+        last_pair: vec![NOWHERE; processor.qubits],
+        decay: vec![0.0; processor.qubits],
         result: Vec::with_capacity(steps.len()),
     };
     let mut idle = 0;
@@ -74,7 +74,7 @@ pub fn route(
 struct Router<'a> {
     steps: &'a [Step],
     order: &'a Order,
-    device: &'a Device,
+    processor: &'a Processor,
     waits: Vec<usize>,
     ready: Vec<usize>,
     layout: Layout,
@@ -91,7 +91,7 @@ impl Router<'_> {
         loop {
             let runs = |i: &usize| {
                 let Some((a, b)) = self.steps[*i].pair() else { return true };
-                self.device.coupled(self.layout[a as usize], self.layout[b as usize])
+                self.processor.coupled(self.layout[a as usize], self.layout[b as usize])
             };
             let Some(at) = self.ready.iter().position(runs) else { return progress };
             let i = self.ready.remove(at);
@@ -129,8 +129,9 @@ impl Router<'_> {
     /// The first exchange on a shortest way between the two qubits of a step.
     fn towards(&self, i: usize) -> (u8, u8) {
         let (a, b) = self.places(i);
-        let distance = &self.device.distance[b as usize];
-        let next = self.device.neighbours[a as usize].iter().min_by_key(|n| distance[**n as usize]);
+        let distance = &self.processor.distance[b as usize];
+        let next =
+            self.processor.neighbours[a as usize].iter().min_by_key(|n| distance[**n as usize]);
         (a, next.copied().unwrap_or(b))
     }
 
@@ -154,7 +155,7 @@ impl Router<'_> {
                 }
             };
             let far = |&(p, q): &(u8, u8)| {
-                f64::from(self.device.distance[moved(p) as usize][moved(q) as usize])
+                f64::from(self.processor.distance[moved(p) as usize][moved(q) as usize])
             };
             pairs.iter().map(far).sum::<f64>() / pairs.len().max(1) as f64
         };
@@ -162,7 +163,7 @@ impl Router<'_> {
         let mut seen = Vec::new();
         for &(p, q) in &now {
             for a in [p, q] {
-                for &b in &self.device.neighbours[a as usize] {
+                for &b in &self.processor.neighbours[a as usize] {
                     let pair = (a.min(b), a.max(b));
                     if seen.contains(&pair) {
                         continue;

@@ -1,7 +1,7 @@
 //! Searches the physical steps of a branch: placements, routings, orders; of all, the fewest CZ after
 //! two-qubit blocks have been merged, then the least depth.
 
-use crate::processor::topology::Device;
+use crate::processor::topology::Processor;
 use crate::transpile::Options;
 use crate::transpile::block::merge::merged;
 use crate::transpile::block::{Element, cz_count};
@@ -30,7 +30,7 @@ pub fn laid_out(
     branch: &Branch,
     needed: u16,
     qubits: u8,
-    device: &Device,
+    processor: &Processor,
     options: Options,
 ) -> (Vec<Step>, Layout) {
     let orders = orders(branch, needed, qubits);
@@ -38,7 +38,7 @@ pub fn laid_out(
         // No qubit at all: every output is constant.
         return (Vec::new(), vec![NOWHERE; 16]);
     };
-    let placements = place(&pairs(first, qubits as usize), needed, device, 12);
+    let placements = place(&pairs(first, qubits as usize), needed, processor, 12);
     let mut all = match placements.first() {
         Some(fit) if fit.missing == 0 => orders
             .iter()
@@ -47,7 +47,7 @@ pub fn laid_out(
                 layout: fit.layout.clone(),
             })
             .collect(),
-        _ => routings(&orders, &placements, device, options),
+        _ => routings(&orders, &placements, processor, options),
     };
     let mut finished: Vec<Routed> = Vec::with_capacity(2 * all.len());
     for routed in &mut all {
@@ -87,7 +87,7 @@ fn orders(branch: &Branch, needed: u16, qubits: u8) -> Vec<Vec<Step>> {
 fn routings(
     orders: &[Vec<Step>],
     placements: &[Placement],
-    device: &Device,
+    processor: &Processor,
     options: Options,
 ) -> Vec<Routed> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
@@ -104,10 +104,10 @@ fn routings(
             // There and back again: where a backward pass ends is a good place to begin.
             let back: Vec<Step> = steps.iter().rev().cloned().collect();
             let backward = Order::of(&back);
-            let there = route(steps, order, device, &layout, taste, &mut rng);
-            layout = route(&back, &backward, device, &there.layout, taste, &mut rng).layout;
+            let there = route(steps, order, processor, &layout, taste, &mut rng);
+            layout = route(&back, &backward, processor, &there.layout, taste, &mut rng).layout;
         }
-        route(steps, order, device, &layout, taste, &mut rng)
+        route(steps, order, processor, &layout, taste, &mut rng)
     };
     (0..options.tries.max(1)).map(one).collect()
 }

@@ -96,7 +96,7 @@ fn pass(step: &Step, mask: &mut u16, negated: &mut bool) -> bool {
             *mask ^= (*mask >> t & 1) << c;
             true
         }
-        Step::Fresh(a, b, _) | Step::Swap(a, b) => *mask & (1 << a | 1 << b) == 0,
+        Step::ZzProduct(a, b, _) | Step::Swap(a, b) => *mask & (1 << a | 1 << b) == 0,
     }
 }
 

@@ -31,8 +31,12 @@ pub fn mark(steps: &[Step], root: u8) -> Vec<Step> {
             let Some((a, b)) = step.pair() else { return step };
             let fresh = |q: u8| used >> q & 1 == 0;
             let marked = match &step {
-                Step::Zz(_, _, t) if step.cost() == 2 && fresh(b) => Step::Fresh(a, b, t.clone()),
-                Step::Zz(_, _, t) if step.cost() == 2 && fresh(a) => Step::Fresh(b, a, t.clone()),
+                Step::Zz(_, _, t) if step.cost() == 2 && fresh(b) => {
+                    Step::ZzProduct(a, b, t.clone())
+                }
+                Step::Zz(_, _, t) if step.cost() == 2 && fresh(a) => {
+                    Step::ZzProduct(b, a, t.clone())
+                }
                 _ => step,
             };
             used |= 1 << a | 1 << b;
@@ -51,8 +55,8 @@ pub fn kept(steps: Vec<Step>) -> Vec<Step> {
         used[a as usize] = true;
         used[b as usize] = true;
         match step {
-            Step::Fresh(_, _, t) if used_a && used_b => Step::Zz(a, b, t),
-            Step::Fresh(_, _, t) if used_b => Step::Fresh(b, a, t),
+            Step::ZzProduct(_, _, t) if used_a && used_b => Step::Zz(a, b, t),
+            Step::ZzProduct(_, _, t) if used_b => Step::ZzProduct(b, a, t),
             other => other,
         }
     };
@@ -123,7 +127,10 @@ mod tests {
     #[test]
     fn an_exchange_takes_the_mark_away() {
         let t = || Lin::number(0.5);
-        let steps = vec![Step::Swap(1, 2), Step::Fresh(0, 1, t()), Step::Fresh(1, 2, t())];
-        assert_eq!(kept(steps), [Step::Swap(1, 2), Step::Fresh(1, 0, t()), Step::Zz(1, 2, t())]);
+        let steps = vec![Step::Swap(1, 2), Step::ZzProduct(0, 1, t()), Step::ZzProduct(1, 2, t())];
+        assert_eq!(
+            kept(steps),
+            [Step::Swap(1, 2), Step::ZzProduct(1, 0, t()), Step::Zz(1, 2, t())]
+        );
     }
 }
