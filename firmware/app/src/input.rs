@@ -1,17 +1,19 @@
 //! Reads what comes over the port: typed lines and frames, told apart by a zero byte.
 
 use crate::LINE_BYTES;
+use cobs::{DecodeResult, DecoderState};
 use embedded_io::Read;
-use qdllm_link::frame::ENCODED_BYTES;
-use qdllm_link::{Fault, cobs};
+use heapless::Vec;
+use qdllm_link::Fault;
+use qdllm_link::frame::{ENCODED_BYTES, WIRE_BYTES};
 
-/// What came in.
+/// What came in; its bytes are the buffer's.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// A typed line, whose bytes are the first so many of the buffer; it is UTF-8.
-    Line(usize),
-    /// A frame without its COBS, likewise.
-    Frame(usize),
+    /// A typed line in UTF-8.
+    Line,
+    /// A frame without its COBS.
+    Frame,
     /// A line or a frame that cannot be used.
     Bad(Fault),
     /// The port gives no more bytes. What was left of a line or frame is dropped.
@@ -21,15 +23,15 @@ pub(crate) enum Input {
 /// Room for one line or frame, and what must be remembered between lines.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    pub(crate) bytes: [u8; ENCODED_BYTES],
+    pub(crate) bytes: Vec<u8, WIRE_BYTES>,
     /// The last line ended with `\r`: a `\n` that follows belongs to that end.
     after_return: bool,
 }
 
 impl Buffer {
-    /// An empty buffer, all zeros so that a static of it takes no flash.
+    /// An empty buffer; a static of it takes no flash.
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; ENCODED_BYTES], after_return: false }
+        Self { bytes: Vec::new(), after_return: false }
     }
 
     /// Reads up to the next line end or the end of a frame.
@@ -37,7 +39,7 @@ impl Buffer {
     /// # Errors
     /// Those of the port; the part of a line or frame that came before is dropped.
     pub(crate) fn read<P: Read>(&mut self, port: &mut P) -> Result<Input, P::Error> {
-        let mut length = 0;
+        self.bytes.clear();
         let mut too_long = false;
         loop {
             let Some(byte) = next(port)? else {
@@ -49,48 +51,41 @@ impl Buffer {
                 0 => return self.frame(port),
                 b'\n' if follows_return => {}
                 b'\n' | b'\r' => break,
-                _ => match self.bytes.get_mut(length) {
-                    Some(slot) if length < LINE_BYTES => {
-                        *slot = byte;
-                        length += 1;
-                    }
-                    _ => too_long = true,
-                },
+                _ => too_long |= self.bytes.len() == LINE_BYTES || self.bytes.push(byte).is_err(),
             }
         }
         if too_long {
             return Ok(Input::Bad(Fault::LineTooLong));
         }
-        let utf8 = self.bytes.get(..length).is_some_and(|line| core::str::from_utf8(line).is_ok());
-        Ok(if utf8 { Input::Line(length) } else { Input::Bad(Fault::NotUtf8) })
+        let utf8 = core::str::from_utf8(&self.bytes).is_ok();
+        Ok(if utf8 { Input::Line } else { Input::Bad(Fault::NotUtf8) })
     }
 
-    /// The first `length` bytes as text; empty if they are none.
-    pub(crate) fn line(&self, length: usize) -> &str {
-        let bytes = self.bytes.get(..length).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+    /// The line that was read; empty if it is no text.
+    pub(crate) fn line(&self) -> &str {
+        core::str::from_utf8(&self.bytes).unwrap_or_default()
     }
 
     /// Reads the rest of a frame. One that grows too long is given up at once: somebody may have
     /// begun to type after a frame that never ended.
     fn frame<P: Read>(&mut self, port: &mut P) -> Result<Input, P::Error> {
-        let mut length = 0;
+        self.bytes.clear();
+        let mut decoder = DecoderState::default();
+        let mut received = 0;
         loop {
-            match next(port)? {
-                None => return Ok(Input::Closed),
-                Some(0) if length == 0 => {}
-                Some(0) => break,
-                Some(byte) => match self.bytes.get_mut(length) {
-                    Some(slot) => {
-                        *slot = byte;
-                        length += 1;
-                    }
-                    None => return Ok(Input::Bad(Fault::FrameTooLong)),
-                },
+            let Some(byte) = next(port)? else { return Ok(Input::Closed) };
+            if byte != 0 && received == ENCODED_BYTES {
+                return Ok(Input::Bad(Fault::FrameTooLong));
+            }
+            received += usize::from(byte != 0);
+            match decoder.feed(byte) {
+                // Decoding only shortens: it fits.
+                Ok(DecodeResult::DataContinue(byte)) => drop(self.bytes.push(byte)),
+                Ok(DecodeResult::DataComplete) => return Ok(Input::Frame),
+                Ok(DecodeResult::NoData | DecodeResult::DataStart) => {}
+                Err(_) => return Ok(Input::Bad(Fault::FrameDamaged)),
             }
         }
-        let decoded = self.bytes.get_mut(..length).and_then(cobs::decode);
-        Ok(decoded.map_or(Input::Bad(Fault::FrameDamaged), |frame| Input::Frame(frame.len())))
     }
 }
 
@@ -116,11 +111,10 @@ mod tests {
         let mut found = vec![];
         loop {
             let input = buffer.read(&mut bytes);
-            let shown = |length| buffer.bytes.get(..length).unwrap_or_default();
             match input {
                 Ok(Input::Closed) | Err(_) => return found,
-                Ok(Input::Line(n)) => found.push(String::from_utf8_lossy(shown(n)).into()),
-                Ok(Input::Frame(n)) => found.push(format!("{:02x?}", shown(n))),
+                Ok(Input::Line) => found.push(buffer.line().into()),
+                Ok(Input::Frame) => found.push(format!("{:02x?}", buffer.bytes.as_slice())),
                 Ok(Input::Bad(fault)) => found.push(format!("{fault:?}")),
             }
         }

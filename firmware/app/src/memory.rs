@@ -18,6 +18,6 @@ pub struct Memory<E> {
 impl<E> Memory<E> {
     /// Memory in its first state, around a fresh engine.
     pub const fn new(engine: E) -> Self {
-        Self { engine, buffer: Buffer::new(), transfer: None, table: [0; size_of::<Table>()] }
+        Self { engine, buffer: Buffer::new(), transfer: None, table: Table::new() }
     }
 }

@@ -7,12 +7,17 @@ use crate::flash::SlotFlash;
 use crate::run::{App, End};
 use crate::transfer::{self, Transfer, id};
 use embedded_io::Write;
+use heapless::Vec;
+use qdllm_link::Fault;
+use qdllm_link::frame::{self, WIRE_BYTES};
 use qdllm_link::message::{Class, Info, ModelId, Request, Response, Slot};
-use qdllm_link::{Fault, frame};
 use qdllm_runtime::MAX_CLASSES;
 
 /// Room for the largest table of probabilities.
-pub(crate) type Table = [u8; 4 * MAX_CLASSES];
+pub(crate) type Table = Vec<u8, { 4 * MAX_CLASSES }>;
+
+/// Room for one frame, received or to be sent.
+type Frame = Vec<u8, WIRE_BYTES>;
 
 /// The most classifications of one request.
 const MAX_RUNS: u16 = 1000;
@@ -22,8 +27,7 @@ const MAX_RUNS: u16 = 1000;
 pub(crate) fn answer<'m, P, F, M, E>(
     app: &mut App<'_, 'm, F, M, E>,
     (transfer, table): (&mut Option<Transfer>, &mut Table),
-    buffer: &mut [u8],
-    length: usize,
+    buffer: &mut Frame,
     port: &mut P,
 ) -> Result<Option<End>, P::Error>
 where
@@ -32,7 +36,7 @@ where
     M: Counters,
     E: Engine,
 {
-    let (number, response) = match frame::open(buffer.get(..length).unwrap_or_default()) {
+    let (number, response) = match frame::open(buffer) {
         Ok((number, request)) => {
             let response = app.respond(transfer, request, table);
             (number, response.unwrap_or_else(|fault| refusal(fault, transfer.as_ref())))
@@ -48,7 +52,7 @@ where
 #[inline(never)]
 pub(crate) fn refuse<P: Write>(
     fault: Fault,
-    buffer: &mut [u8],
+    buffer: &mut Frame,
     port: &mut P,
 ) -> Result<(), P::Error> {
     send(0, &refusal(fault, None), buffer, port)
@@ -63,11 +67,13 @@ fn refusal(fault: Fault, transfer: Option<&Transfer>) -> Response<'static> {
 fn send<P: Write>(
     number: u16,
     response: &Response<'_>,
-    buffer: &mut [u8],
+    buffer: &mut Frame,
     port: &mut P,
 ) -> Result<(), P::Error> {
-    if let Ok(sealed) = frame::seal(number, response, buffer) {
-        frame::wire(sealed, |part| port.write_all(part))?;
+    // As long as it can be.
+    buffer.resize_default(buffer.capacity()).unwrap_or_default();
+    if let Ok(frame) = frame::encode(number, response, buffer) {
+        port.write_all(frame)?;
     }
     port.flush()
 }
@@ -162,8 +168,9 @@ where
     fn class<'r>(&'r mut self, text: &str, table: &'r mut Table) -> Result<Class<'r>, Fault> {
         let (model, prediction, cost) = self.classify(text)?;
         let all = prediction.probabilities();
-        for (to, from) in table.chunks_exact_mut(4).zip(all) {
-            to.copy_from_slice(&from.to_le_bytes());
+        table.clear();
+        for probability in all {
+            table.extend_from_slice(&probability.to_le_bytes()).unwrap_or_default();
         }
         let class = prediction.class();
         Ok(Class {
@@ -172,7 +179,7 @@ where
             probability: prediction.probability(),
             rejected: prediction.is_rejected(),
             found: prediction.found(),
-            probabilities: table.get(..4 * all.len()).unwrap_or_default(),
+            probabilities: table,
             cost,
         })
     }

@@ -68,10 +68,9 @@ where
     loop {
         let by = match buffer.read(port)? {
             Input::Closed => Some(End::Closed),
-            Input::Line(length) => console::answer(&mut app, buffer.line(length), port)?,
-            Input::Frame(length) => {
-                let end =
-                    protocol::answer(&mut app, (transfer, table), &mut buffer.bytes, length, port)?;
+            Input::Line => console::answer(&mut app, buffer.line(), port)?,
+            Input::Frame => {
+                let end = protocol::answer(&mut app, (transfer, table), &mut buffer.bytes, port)?;
                 if end.is_some() {
                     *transfer = None;
                 }

@@ -14,7 +14,6 @@ use common::{Board, OLD, TEXT, framed, id, new_model, provision, renamed, respon
 use qdllm_app::mock::MockFlash;
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request};
-use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
 
 const SLOT: usize = 4096;
@@ -46,12 +45,9 @@ impl Random {
 
 /// A sealed frame on the wire, whatever its bytes.
 fn wire(sealed: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let Ok(()) = frame::wire::<Infallible>(sealed, |part| {
-        bytes.extend_from_slice(part);
-        Ok(())
-    });
-    bytes
+    let mut encoded = vec![0; cobs::max_encoding_length(sealed.len())];
+    let length = cobs::encode(sealed, &mut encoded);
+    [&[0, 0], &encoded[..length], &[0]].concat()
 }
 
 /// Random bytes as a message, with a right checksum.

@@ -2,7 +2,6 @@
 #![no_std]
 #![warn(missing_docs)]
 
-pub mod cobs;
 mod fault;
 pub mod frame;
 pub mod message;

@@ -1,9 +1,9 @@
 //! The examples in `firmware/PROTOCOL.md` are the bytes that this crate makes, and its list of numbers is
 //! the list of faults.
 
-use qdllm_link::frame::{FRAME_BYTES, open, seal, wire};
+use qdllm_link::Fault;
+use qdllm_link::frame::{WIRE_BYTES, decode, encode, open};
 use qdllm_link::message::{Class, Cost, Info, ModelId, Request, Response, Slot};
-use qdllm_link::{Fault, cobs};
 use serde::Serialize;
 
 const DOC: &str = include_str!("../../PROTOCOL.md");
@@ -11,15 +11,8 @@ const DOC: &str = include_str!("../../PROTOCOL.md");
 const MODEL: ModelId = ModelId { length: 1532, checksum: 0x7f65_fa72 };
 
 fn bytes(number: u16, message: &impl Serialize) -> Vec<u8> {
-    let mut buffer = [0; FRAME_BYTES];
-    let sealed = seal(number, message, &mut buffer).unwrap();
-    let mut out = Vec::new();
-    let done: Result<(), ()> = wire(sealed, |part| {
-        out.extend_from_slice(part);
-        Ok(())
-    });
-    done.unwrap();
-    out
+    let mut buffer = [0; WIRE_BYTES];
+    encode(number, message, &mut buffer).unwrap().to_vec()
 }
 
 fn row(what: &str, bytes: &[u8]) -> String {
@@ -107,7 +100,7 @@ fn the_examples_read_back() {
         let mut bytes: Vec<u8> =
             hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
         assert_eq!(bytes.pop(), Some(0));
-        let sealed = cobs::decode(&mut bytes[2..]).unwrap();
+        let sealed = decode(&mut bytes[2..]).unwrap();
         if line.starts_with("| request") {
             open::<Request<'_>>(sealed).unwrap();
         } else {

@@ -7,7 +7,7 @@ use qdllm_app::mock::MockFlash;
 use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
-use qdllm_link::{cobs, frame};
+use qdllm_link::frame;
 use qdllm_runtime::{Model, Scratch, format};
 use std::convert::Infallible;
 
@@ -85,7 +85,7 @@ pub fn board(data: &[u8]) {
     assert_eq!(flash.violations, 0);
     let (mut class, mut slot) = (false, None);
     for mut part in port.output.split(|&byte| byte == 0).map(<[u8]>::to_vec) {
-        let Some(sealed) = cobs::decode(&mut part) else { continue };
+        let Some(sealed) = frame::decode(&mut part) else { continue };
         match frame::open::<Response<'_>>(sealed) {
             Ok((LAST, Response::Class(_))) => class = true,
             Ok((LAST, Response::Info(info))) => slot = info.active.zip(info.model),
@@ -102,18 +102,14 @@ pub fn board(data: &[u8]) {
 
 /// A request as it goes over the wire.
 fn wire(number: u16, request: &Request<'_>) -> Vec<u8> {
-    let mut buffer = [0; frame::FRAME_BYTES];
-    let sealed = frame::seal(number, request, &mut buffer).expect("a request fits a frame");
-    framed(sealed)
+    let mut buffer = [0; frame::WIRE_BYTES];
+    frame::encode(number, request, &mut buffer).expect("a request fits a frame").to_vec()
 }
 
 fn framed(sealed: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let Ok(()) = frame::wire::<Infallible>(sealed, |part| {
-        bytes.extend_from_slice(part);
-        Ok(())
-    });
-    bytes
+    let mut encoded = vec![0; cobs::max_encoding_length(sealed.len())];
+    let length = cobs::encode(sealed, &mut encoded);
+    [&[0, 0], &encoded[..length], &[0]].concat()
 }
 
 /// Another model of the same length: the frozen one with its first class renamed.
@@ -160,7 +156,7 @@ pub fn mutate(
     let full: Vec<usize> = (0..parts.len()).filter(|&i| !parts[i].is_empty()).collect();
     let place = full.get((seed >> 4) as usize % full.len().max(1)).copied().unwrap_or(0);
     let mut part = parts[place].to_vec();
-    let sealed = cobs::decode(&mut part).filter(|sealed| sealed.len() > 5);
+    let sealed = frame::decode(&mut part).filter(|sealed| sealed.len() > 5);
     let Some(sealed) = sealed.filter(|_| !seed.is_multiple_of(8)) else {
         return bytes(data, size);
     };
@@ -224,7 +220,7 @@ mod tests {
             board(data);
             let parts = data.split(|&byte| byte == 0).map(<[u8]>::to_vec);
             let whole = parts.filter(|part| !part.is_empty()).all(|mut part| {
-                let sealed = cobs::decode(&mut part).map(|sealed| sealed.to_vec());
+                let sealed = frame::decode(&mut part).map(|sealed| sealed.to_vec());
                 sealed.is_some_and(|sealed| {
                     let (covered, crc) = sealed.split_at(sealed.len().saturating_sub(2));
                     crc == crc16(covered).to_le_bytes()

@@ -4,7 +4,7 @@ use super::error::BoardError;
 use super::port::Link;
 use crate::keys::hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
-use qdllm_link::{Fault, cobs, frame};
+use qdllm_link::{Fault, frame};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -241,7 +241,7 @@ impl<L: Link> Client<L> {
             while let Some(end) = self.heard.iter().position(|&byte| byte == 0) {
                 let mut part: Vec<u8> = self.heard.drain(..=end).collect();
                 part.pop();
-                let decoded = cobs::decode(&mut part).filter(|frame| frame.len() >= 5);
+                let decoded = frame::decode(&mut part).filter(|frame| frame.len() >= 5);
                 let Some(sealed) = decoded.map(|frame| frame.to_vec()) else { continue };
                 let opened = frame::open::<Response<'_>>(&sealed).map(drop);
                 match opened {
@@ -287,14 +287,9 @@ impl<L: Link> Client<L> {
 /// # Errors
 /// [`Fault::FrameTooLong`].
 pub(super) fn wire(number: u16, request: &Request<'_>) -> Result<Vec<u8>, BoardError> {
-    let mut buffer = [0; frame::FRAME_BYTES];
-    let sealed = frame::seal(number, request, &mut buffer).map_err(BoardError::Refused)?;
-    let mut bytes = Vec::with_capacity(cobs::encoded_bytes(sealed.len()) + 3);
-    let Ok(()) = frame::wire(sealed, |part| {
-        bytes.extend_from_slice(part);
-        Ok::<(), std::convert::Infallible>(())
-    });
-    Ok(bytes)
+    let mut buffer = [0; frame::WIRE_BYTES];
+    let bytes = frame::encode(number, request, &mut buffer).map_err(BoardError::Refused)?;
+    Ok(bytes.to_vec())
 }
 
 impl About {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use qdllm_link::message::{ModelId, Request, Response, Slot};
-use qdllm_link::{Fault, cobs, frame};
+use qdllm_link::{Fault, frame};
 use std::io::{Read, Write};
 
 /// One side of a conversation.
@@ -47,7 +47,7 @@ impl<S: Read + Write> Wire<S> {
             if let Some(end) = self.read.iter().position(|&byte| byte == 0) {
                 let mut bytes: Vec<u8> = self.read.drain(..=end).collect();
                 bytes.pop();
-                if let Some(decoded) = cobs::decode(&mut bytes)
+                if let Some(decoded) = frame::decode(&mut bytes)
                     && !decoded.is_empty()
                 {
                     self.frame = decoded.to_vec();
@@ -134,13 +134,7 @@ pub fn id(file: &[u8]) -> Result<ModelId> {
 /// # Errors
 /// When it is longer than a frame.
 pub fn encoded(number: u16, request: &Request<'_>) -> Result<Vec<u8>> {
-    let mut buffer = vec![0; frame::FRAME_BYTES];
-    let sealed = frame::seal(number, request, &mut buffer);
-    let sealed = sealed.map_err(|fault: Fault| anyhow!("{fault}"))?;
-    let mut bytes = Vec::with_capacity(frame::ENCODED_BYTES + 3);
-    let Ok(()) = frame::wire(sealed, |part| {
-        bytes.extend_from_slice(part);
-        Ok::<(), std::convert::Infallible>(())
-    });
-    Ok(bytes)
+    let mut buffer = [0; frame::WIRE_BYTES];
+    let bytes = frame::encode(number, request, &mut buffer);
+    Ok(bytes.map_err(|fault: Fault| anyhow!("{fault}"))?.to_vec())
 }

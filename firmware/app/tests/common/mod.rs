@@ -104,21 +104,14 @@ pub fn frames(requests: &[Request<'_>]) -> Vec<u8> {
 
 /// The wire bytes of one request.
 pub fn framed(number: u16, request: &Request<'_>) -> Vec<u8> {
-    let mut buffer = [0; frame::ENCODED_BYTES];
-    let sealed = frame::seal(number, request, &mut buffer).unwrap();
-    let mut wire = Vec::new();
-    let Ok(()) = frame::wire::<Infallible>(sealed, |part| {
-        wire.extend_from_slice(part);
-        Ok(())
-    });
-    wire
+    let mut buffer = [0; frame::WIRE_BYTES];
+    frame::encode(number, request, &mut buffer).unwrap().to_vec()
 }
 
 /// Every frame among the bytes that a board sent, decoded from COBS; console lines are left out.
 pub fn sealed_frames(output: &[u8]) -> Vec<Vec<u8>> {
     let parts = output.split(|&byte| byte == 0).map(<[u8]>::to_vec);
-    let decode =
-        |mut part: Vec<u8>| qdllm_link::cobs::decode(&mut part).map(|bytes| bytes.to_vec());
+    let decode = |mut part: Vec<u8>| frame::decode(&mut part).map(|bytes| bytes.to_vec());
     parts.filter_map(decode).filter(|bytes| frame::open::<Response<'_>>(bytes).is_ok()).collect()
 }
 
