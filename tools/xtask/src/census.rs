@@ -4,9 +4,8 @@
 use crate::boards::{BOARDS, Board};
 use crate::demo::cost;
 use crate::elf::flash_bytes;
-use crate::firmware::{Info, Program};
-use crate::powercut::default_models;
-use crate::qemu::Device;
+use crate::emulator::Device;
+use crate::firmware::{self, Info};
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
@@ -44,7 +43,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let model = match &options.model {
         Some(model) => model.clone(),
         None => {
-            let [_, commands] = default_models(repo);
+            let [_, commands] = repo.models();
             commands
         }
     };
@@ -75,8 +74,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 /// The row of a board that an emulator runs.
 fn run_on(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
     setup::ensure(repo, &[board.target])?;
-    let image = board.build(repo)?;
-    let mut device = Device::boot_on(board, &image, Some(model))?;
+    let image = firmware::build(repo, board.name, board.target)?;
+    let mut device = Device::boot(board, &image, Some(model))?;
     device.greeting(board)?;
     let bench = device.ask(":bench")?;
     let said = device.ask(":info")?;
@@ -99,10 +98,7 @@ fn run_on(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
 /// The row of a board that is only built.
 fn built(repo: &Repo, name: &str, core: &str, target: &str, engine: &str) -> Result<String> {
     setup::ensure(repo, &[target])?;
-    let package = format!("qdllm-{name}");
-    let program =
-        Program { package: &package, name: &package, target, profile: "release", features: None };
-    let image = program.build(repo)?;
+    let image = firmware::build(repo, name, target)?;
     let bytes = flash_bytes(&image)?;
     Ok(format!(
         "| `{name}` ({core}) | builds only | {engine} | {bytes} bytes | not run | not run |"

@@ -1,9 +1,11 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
+use crate::answer::{Answer, SENTENCES};
 use crate::boards::{self, Board};
+use crate::emulator::format;
 use crate::elf::flash_bytes;
-use crate::hw::{self, Both, Link};
-use crate::parity::Answer;
+use crate::firmware;
+use crate::hw::{Both, Link};
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
@@ -13,18 +15,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const TOPIC: &str = "demo";
-
-/// One sentence a class, in words of a person and not of the training templates.
-pub const SENTENCES: [&str; 8] = [
-    "turn on the lamp in the hallway",
-    "turn off the porch light",
-    "dim the bedroom lights to thirty percent",
-    "set the heating in the office to 21 degrees",
-    "set a timer for ten minutes",
-    "play the next song in the kitchen",
-    "is the back door locked",
-    "add milk and eggs to the shopping list",
-];
 
 /// Options of `cargo xtask demo`.
 #[derive(Args)]
@@ -56,14 +46,13 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         let bare = scope.spawn(|| {
             setup::ensure(repo, &[board.target])?;
             say(TOPIC, "building the firmware");
-            board.build(repo)
+            firmware::build(repo, board.name, board.target)
         });
         say(TOPIC, "building qdllm and qdllm-hw");
-        let trainer =
-            repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go();
-        let trainer = trainer.and_then(|()| hw::build(repo).map(drop));
+        let programs = ["--package", "qdllm-trainer", "--package", "qdllm-tools"];
+        let built = repo.host("cargo").args(["build", "--release"]).args(programs).go();
         let image = bare.join().map_err(|_| anyhow::anyhow!("the set-up stopped"))?;
-        trainer.and(image)
+        built.and(image)
     })?;
     say(TOPIC, format!("built after {:.0} s", started.elapsed().as_secs_f32()));
 
@@ -96,7 +85,7 @@ fn side_by_side(
     let texts = SENTENCES.map(str::to_owned);
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
-    board.format(&flash, None)?;
+    format(board, &flash, None)?;
     let link = Link::boot(program, board, image, &flash)?;
     let since = Instant::now();
     link.replace(model, true)?;

@@ -1,41 +1,28 @@
-//! Builds the firmware for the emulated board and reads what the running board says about itself.
+//! Builds firmware and reads what a running board says about itself.
 
 use crate::repo::Repo;
-use crate::setup::DEMO_TARGET;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// The board's package and program.
-pub const PACKAGE: &str = "qdllm-mps2-an386";
-
 /// One program of a board's package.
 pub struct Program<'a> {
-    /// The package.
     pub package: &'a str,
-    /// Its name.
     pub name: &'a str,
     /// The compiler's target.
     pub target: &'a str,
-    /// Cargo's profile.
     pub profile: &'a str,
     /// The package's features instead of its default ones.
     pub features: Option<&'a str>,
 }
 
-/// Builds the classifier's image and returns its file.
+/// Builds a board's image and returns its file.
 ///
 /// # Errors
 /// When the build fails.
-pub fn build(repo: &Repo) -> Result<PathBuf> {
-    Program {
-        package: PACKAGE,
-        name: PACKAGE,
-        target: DEMO_TARGET,
-        profile: "release",
-        features: None,
-    }
-    .build(repo)
+pub fn build(repo: &Repo, board: &str, target: &str) -> Result<PathBuf> {
+    let name = &*format!("qdllm-{board}");
+    Program { package: name, name, target, profile: "release", features: None }.build(repo)
 }
 
 impl Program<'_> {
@@ -74,7 +61,6 @@ impl Program<'_> {
 /// What the board's `ready` and `:info` lines say, in bytes.
 #[derive(Debug)]
 pub struct Info {
-    /// The model file's length.
     pub model_bytes: u64,
     /// All RAM of the classifier beside the stack.
     pub classifier_ram_bytes: u64,

@@ -1,22 +1,12 @@
 //! `qdllm-hw board` as a person runs it, on an emulated board whose serial port is a TCP port here.
 
-use crate::boards::{Board, Engine, Pace};
-use crate::parity::{Answer, TOLERANCE, TOLERANCE_I16, on_host, on_host_i16};
-use crate::qemu::Remote;
-use crate::repo::Repo;
+use crate::answer::{Answer, TOLERANCE, TOLERANCE_I16, on_host, on_host_i16};
+use crate::boards::{Board, Engine};
+use crate::emulator::{Pace, Remote};
 use crate::shell::Run;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// Builds `qdllm-hw` and returns the program.
-///
-/// # Errors
-/// When the build fails.
-pub fn build(repo: &Repo) -> Result<PathBuf> {
-    repo.host("cargo").args(["build", "--release", "--package", "qdllm-tools"]).go()?;
-    Ok(repo.target_dir()?.join("release/qdllm-hw"))
-}
+use std::path::Path;
 
 /// An emulated board and the program that talks to it.
 pub struct Link<'a> {
@@ -31,7 +21,7 @@ impl<'a> Link<'a> {
     /// # Errors
     /// When the emulator does not start.
     pub fn boot(program: &'a Path, board: &Board, image: &Path, flash: &Path) -> Result<Self> {
-        let mut remote = Remote::boot_at(board, image, flash, Pace::Counted)?;
+        let mut remote = Remote::boot(board, image, flash, Pace::Counted)?;
         // The program gives up at once where nobody listens yet.
         drop(remote.connect()?);
         Ok(Self { program, port: format!("tcp:127.0.0.1:{}", remote.port), _remote: remote })
@@ -51,18 +41,10 @@ impl<'a> Link<'a> {
         serde_json::from_str(&text).with_context(|| format!("{arguments:?} printed {text:?}"))
     }
 
-    /// What the board is and has.
-    ///
-    /// # Errors
-    /// When the board does not answer.
     pub fn info(&self) -> Result<Value> {
         self.json(&["info"])
     }
 
-    /// What a classification takes there.
-    ///
-    /// # Errors
-    /// When the board does not answer.
     pub fn bench(&self) -> Result<Value> {
         self.json(&["bench", "--runs", "3"])
     }
@@ -106,9 +88,8 @@ impl<'a> Link<'a> {
 
 /// Both sides' answers to the same texts.
 pub struct Both {
-    /// The board's.
     pub board: Vec<Answer>,
-    /// The exact circuit's, on this machine.
+    /// The exact circuit's.
     pub exact: Vec<Answer>,
     /// The largest difference of a probability that is allowed.
     pub tolerance: f64,
@@ -150,7 +131,6 @@ impl Both {
         Ok(Self { board, exact, tolerance, differences })
     }
 
-    /// The largest difference of a probability.
     pub fn gap(&self) -> f64 {
         let gaps = self.board.iter().zip(&self.exact).map(|(a, b)| a.largest_gap(b));
         gaps.fold(0.0, f64::max)

@@ -2,29 +2,17 @@
 
 mod accuracy;
 mod agreement;
-mod boards;
 mod budgets;
 mod census;
 mod demo;
 mod draws;
-mod elf;
-mod endpoint;
-mod firmware;
 mod fuzz;
 mod gate;
-mod hw;
-mod parity;
-mod powercut;
-mod qemu;
-mod repo;
 mod same;
-mod setup;
-mod shell;
-mod storm;
-mod wire;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use xtask::{answer, boards, elf, emulator, firmware, hw, repo, setup, shell};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -56,34 +44,30 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Builds the firmware of every board, runs the emulated ones and prints their table
     Boards(census::Options),
-    /// Ends an emulated board at random moments of model updates; every restart must answer
-    Powercut(powercut::Options),
-    /// Sends random frames to an emulated board; good requests among them must be answered as ever
-    Storm(storm::Options),
-    /// Tries the endpoint teacher against a real llama.cpp server: faults, small budgets, SIGKILL
-    Endpoint(endpoint::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
-    QemuRun(qemu::Options),
+    QemuRun(emulator::Options),
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    let repo = repo::Repo::find()?;
+    match command {
+        Command::Setup(options) => setup::run(&repo, options),
+        Command::Demo(options) => demo::run(&repo, options),
+        Command::Accuracy(options) => accuracy::run(&repo, options),
+        Command::Agreement(options) => agreement::run(&repo, options),
+        Command::Draws(options) => draws::run(&repo, options),
+        Command::Budgets(options) => budgets::run(&repo, options),
+        Command::Test(options) => gate::run(&repo, options),
+        Command::Same(options) => same::run(&repo, options),
+        Command::Fuzz(options) => fuzz::run(&repo, options),
+        Command::Boards(options) => census::run(&repo, options),
+        Command::QemuRun(options) => return emulator::run(options).map(ExitCode::from),
+    }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
-    let done = repo::Repo::find().and_then(|repo| match Cli::parse().command {
-        Command::Setup(options) => setup::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Demo(options) => demo::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Accuracy(options) => accuracy::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Agreement(options) => agreement::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Draws(options) => draws::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Budgets(options) => budgets::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Test(options) => gate::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Same(options) => same::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Fuzz(options) => fuzz::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Boards(options) => census::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Powercut(options) => powercut::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Storm(options) => storm::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::Endpoint(options) => endpoint::run(&repo, &options).map(|()| ExitCode::SUCCESS),
-        Command::QemuRun(options) => qemu::run(&options).map(ExitCode::from),
-    });
-    done.unwrap_or_else(|error| {
+    run(&Cli::parse().command).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -49,6 +49,11 @@ impl Repo {
         clean(Run::new(program).dir(&self.firmware)).unset("RUSTUP_TOOLCHAIN")
     }
 
+    /// The two models of the tests, of different length: a frozen one and one with every back end.
+    pub fn models(&self) -> [PathBuf; 2] {
+        ["tests/vectors/words_v1.qdm", "tests/models/commands.qdm"].map(|file| self.root.join(file))
+    }
+
     /// The folder that the host workspace is built in.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use super::file::{Figures, Image};
 use crate::elf;
-use crate::firmware::{PACKAGE, Program};
-use crate::qemu::Device;
+use crate::boards::BOARDS;
+use crate::emulator::Device;
+use crate::firmware::Program;
 use crate::repo::Repo;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::path::Path;
 pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
     let features = image.backends.join(",");
     let program = Program {
-        package: PACKAGE,
+        package: "qdllm-mps2-an386",
         name: "measure",
         target: &image.target,
         profile: &image.profile,
@@ -23,8 +24,8 @@ pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
     };
     let file = program.build(repo)?;
     let text_bytes = u32::try_from(elf::flash_bytes(&file)?)?;
-    elf::Image::read(&file)?.no_panics()?;
-    let mut device = Device::boot(&file, Some(model))?;
+    elf::no_panics(&file)?;
+    let mut device = Device::boot(&BOARDS[0], &file, Some(model))?;
     let mut figures = Figures { text_bytes, ..Figures::default() };
     for backend in &image.backends {
         let line = device.line().with_context(|| format!("{backend}: no figures"))?;

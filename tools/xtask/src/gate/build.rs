@@ -1,7 +1,10 @@
-//! The runtime alone: each feature by itself, on the host and on every bare-metal target.
+//! What is built for boards: the runtime, each feature by itself, on every target; images; lints.
 
-use super::Outcome;
 use super::count::Counts;
+use super::host::DENY;
+use super::{Outcome, done};
+use crate::boards::BOARDS;
+use crate::firmware;
 use crate::repo::Repo;
 use crate::setup::{ALL_TARGETS, installed};
 use crate::shell::say;
@@ -58,4 +61,26 @@ fn names(repo: &Repo) -> Result<Vec<String>> {
         .filter(|name| !name.starts_with('_') && *name != "default")
         .cloned()
         .collect())
+}
+
+/// Images of the emulated boards.
+pub fn images(repo: &Repo) -> Result<Outcome> {
+    for board in &BOARDS {
+        firmware::build(repo, board.name, board.target)?;
+    }
+    done()
+}
+
+/// Lints of the emulated boards' crates, each for its own target.
+pub fn clippy(repo: &Repo) -> Result<Outcome> {
+    if !repo.bare("cargo").args(["clippy", "--version"]).works() {
+        let why = "the firmware's toolchain has no clippy";
+        return Ok(Outcome::Skipped(why.to_owned()));
+    }
+    for board in &BOARDS {
+        let package = format!("qdllm-{}", board.name);
+        let run = repo.bare("cargo").args(["clippy", "--release", "--package", &package]);
+        run.args(["--target", board.target]).args(DENY).go()?;
+    }
+    done()
 }

@@ -5,14 +5,9 @@
 
 mod build;
 mod count;
-mod device;
-mod emulated;
-mod lint;
-mod same;
-mod units;
+mod host;
 
 use crate::budgets;
-use crate::firmware;
 use crate::repo::Repo;
 use crate::setup;
 use crate::shell::say;
@@ -40,6 +35,11 @@ enum Outcome {
     Done(Counts),
     /// It could not run here, and why.
     Skipped(String),
+}
+
+/// A check that held and has no single tests.
+fn done() -> Result<Outcome> {
+    Ok(Outcome::Done(Counts::default()))
 }
 
 /// Steps run so far.
@@ -98,21 +98,14 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let mut gate = Gate { options, total: Counts::default(), report: Vec::new() };
     let started = Instant::now();
 
-    gate.step("fmt", || lint::fmt(repo));
-    gate.step("clippy", || lint::clippy(repo));
-    gate.step("unit and integration tests", || units::tests(repo));
-    gate.step("doc tests", || units::doc_tests(repo));
-    gate.step("docs", || lint::docs(repo));
-    gate.step("language-model teachers", || {
-        if options.no_teacher {
-            return Ok(Outcome::Skipped("left out by --no-teacher".to_owned()));
-        }
-        lint::teacher(repo)?;
-        units::teacher(repo)
-    });
-    gate.step("runtime with a compiled back end alone", || units::smallest_runtime(repo));
-    gate.step("fuzz targets on their corpus", || units::fuzz_corpus(repo));
-    gate.step("firmware app on the host", || units::firmware_app(repo));
+    gate.step("fmt", || host::fmt(repo));
+    gate.step("clippy", || host::clippy(repo, options));
+    gate.step("unit and integration tests", || host::tests(repo, options));
+    gate.step("doc tests", || host::doc_tests(repo, options));
+    gate.step("docs", || host::docs(repo, options));
+    gate.step("runtime with a compiled back end alone", || host::smallest_runtime(repo));
+    gate.step("fuzz targets on their corpus", || host::fuzz_corpus(repo));
+    gate.step("firmware app on the host", || host::firmware_app(repo));
     let mut targets = false;
     gate.needed("bare-metal set-up", || {
         // What cannot be installed is named; only the board's own target is indispensable.
@@ -125,34 +118,19 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
                 say(TOPIC, format!("SET-UP INCOMPLETE: {error:#}"));
                 Ok(Outcome::Skipped(format!("only {} can be built for", there.join(", "))))
             }
-            None => Ok(Outcome::Done(Counts::default())),
+            None => done(),
         }
     });
     gate.step("runtime, each feature, each target", || build::features(repo));
-    gate.step("clippy for the board", || lint::board(repo, targets));
-    let mut image = None;
-    gate.needed("firmware image", || {
-        image = Some(firmware::build(repo)?);
-        Ok(Outcome::Done(Counts::default()))
-    });
-    let without = || Outcome::Skipped("there is no firmware image".to_owned());
-    let image = image.as_deref();
-    gate.step("device", || image.map_or_else(|| Ok(without()), |image| device::tests(repo, image)));
-    gate.step("device equals host", || {
-        image.map_or_else(|| Ok(without()), |image| same::tests(repo, image))
-    });
-
-    gate.step("emulated boards", || {
-        if !targets {
-            return Ok(Outcome::Skipped("there are no bare-metal targets".to_owned()));
-        }
-        emulated::tests(repo)
-    });
+    let bare = |run: fn(&Repo) -> Result<Outcome>| {
+        let why = || Outcome::Skipped("there are no bare-metal targets".to_owned());
+        if targets { run(repo) } else { Ok(why()) }
+    };
+    gate.step("clippy for the boards", || bare(build::clippy));
+    gate.step("firmware images", || bare(build::images));
+    gate.step("emulated boards", || host::emulated(repo, options));
     gate.step("budgets", || {
-        if !targets {
-            return Ok(Outcome::Skipped("there are no bare-metal targets".to_owned()));
-        }
-        budgets::check(repo).map(|passed| Outcome::Done(Counts::passed(passed)))
+        bare(|repo| budgets::check(repo).map(|passed| Outcome::Done(Counts::passed(passed))))
     });
 
     println!();

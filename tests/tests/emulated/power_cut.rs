@@ -1,24 +1,19 @@
-//! `powercut`: ends the emulator at random moments of model updates and starts it again on the flash
+//! Ends the emulator at random moments of model updates and starts it again on the flash
 //! that is left: the board must answer, with the old model or the new one.
 
-mod update;
-
-use crate::boards::{self, Board};
-use crate::qemu::Remote;
-use crate::repo::Repo;
-use crate::shell::say;
-use crate::wire::{Wire, id};
+use super::update::{Lengths, Moment, cut, whole};
+use super::wire::{Wire, id};
+use super::{for_each_board, image, number};
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use qdllm_link::message::{ModelId, Request, Response};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use update::{Lengths, Moment, cut, whole};
-
-const TOPIC: &str = "powercut";
+use xtask::boards::Board;
+use xtask::emulator::{Pace, Remote, format};
+use xtask::repo::Repo;
 
 /// What is classified after each cut.
 const SENTENCE: &str = "turn on the porch light";
@@ -26,27 +21,10 @@ const SENTENCE: &str = "turn on the porch light";
 /// One cut in so many is followed by a second one while the board recovers.
 const SECOND_CUT: u32 = 4;
 
-/// Options of `cargo xtask powercut`.
-#[derive(Args)]
-pub struct Options {
-    /// Cuts
-    #[arg(long, default_value_t = 200)]
-    rounds: u32,
-    /// The emulated board; its flash must be kept in a file
-    #[arg(long, default_value = "mps2-an386")]
-    board: String,
-    /// Two model files that replace each other [default: the two of the tests]
-    #[arg(long, num_args = 2)]
-    models: Vec<PathBuf>,
-    /// Seed of the moments
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
 /// A model file and what it says to [`SENTENCE`].
-struct Known {
-    file: Vec<u8>,
-    id: ModelId,
+pub struct Known {
+    pub file: Vec<u8>,
+    pub id: ModelId,
     label: String,
     probability: f32,
 }
@@ -64,33 +42,28 @@ pub struct Tally {
     pub again: u32,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When an update without a cut fails, or a start after a cut does not answer.
-pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    let board = boards::named(&options.board)?;
-    let image = board.build(repo)?;
-    let models = match &options.models[..] {
-        [a, b] => [a.clone(), b.clone()],
-        _ => default_models(repo),
-    };
-    let tally = cuts(board, &image, &models, options.rounds, options.seed)?;
+/// Cuts a board without a wish for more; the Pico's emulator is slow: an update takes it most of a minute.
+const CUTS: u32 = 6;
+const CUTS_SLOW: u32 = 2;
+
+for_each_board!(survives_power_cuts);
+
+fn survives_power_cuts(board: &Board) -> Result<()> {
+    let Some(image) = image(board)? else { return Ok(()) };
+    let rounds = number("QDLLM_CUTS")?.unwrap_or(if board.is_qemu() { CUTS } else { CUTS_SLOW });
+    let seed = number("QDLLM_SEED")?.unwrap_or(1);
+    let models = Repo::find()?.models();
+    let tally = cuts(board, &image, &models, rounds, seed.into())?;
     let Tally { old, new, phases: [put, activate, confirm, over], again } = tally;
     println!(
-        "{}: {} of {} starts after a power cut answered, {old} with the model before, {new} with the \
-         new one; {put} cuts came in put, {activate} in activate, {confirm} in reset and trial, {over} \
-         after the update; {again} were followed by a second cut in the next start",
+        "{}: {} of {rounds} starts after a power cut answered, {old} with the model before, {new} with \
+         the new one; {put} cuts came in put, {activate} in activate, {confirm} in reset and trial, \
+         {over} after the update; {again} were followed by a second cut in the next start",
         board.name,
-        old + new,
-        options.rounds
+        old + new
     );
+    assert_eq!(old + new, rounds);
     Ok(())
-}
-
-/// The two models of the tests, of different length: a frozen one and one with every back end.
-pub fn default_models(repo: &Repo) -> [PathBuf; 2] {
-    ["tests/vectors/words_v1.qdm", "tests/models/commands.qdm"].map(|file| repo.root.join(file))
 }
 
 /// Cuts the power `rounds` times at random moments.
@@ -108,7 +81,7 @@ pub fn cuts(
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
     let known = [known(board, image, &models[0])?, known(board, image, &models[1])?];
-    board.format(&flash, Some(&models[0]))?;
+    format(board, &flash, Some(&models[0]))?;
 
     let started = Instant::now();
     ensure!(!answers(board, image, &flash, &known)?, "the board has the second model already");
@@ -122,17 +95,14 @@ pub fn cuts(
     };
     let forth = update(1)?;
     let lengths = [update(0)?, forth];
-    say(
-        TOPIC,
-        format!(
-            "{}: a start takes {} ms; {} bytes {}; {} bytes {}",
-            board.name,
-            start.as_millis(),
-            known[0].file.len(),
-            lengths[0],
-            known[1].file.len(),
-            lengths[1]
-        ),
+    println!(
+        "{}: a start takes {} ms; {} bytes {}; {} bytes {}",
+        board.name,
+        start.as_millis(),
+        known[0].file.len(),
+        lengths[0],
+        known[1].file.len(),
+        lengths[1]
     );
 
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
@@ -145,7 +115,7 @@ pub fn cuts(
             .with_context(|| format!("cut {round}, {moment:?}"))?;
         tally.phases[phase as usize] += 1;
         if chance.random_range(0..SECOND_CUT) == 0 {
-            let mut remote = Remote::boot(board, image, &flash)?;
+            let mut remote = Remote::boot(board, image, &flash, Pace::Free)?;
             std::thread::sleep(start.mul_f64(chance.random_range(0.0..1.2)));
             remote.cut()?;
             tally.again += 1;
@@ -163,7 +133,7 @@ pub fn cuts(
             tally.new += 1;
         }
         if (round + 1) % 20 == 0 {
-            say(TOPIC, format!("{} of {rounds} cuts survived", round + 1));
+            println!("{} of {rounds} cuts survived", round + 1);
         }
     }
     Ok(tally)
@@ -173,16 +143,16 @@ pub fn cuts(
 fn known(board: &Board, image: &Path, path: &Path) -> Result<Known> {
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
-    board.format(&flash, Some(path))?;
+    format(board, &flash, Some(path))?;
     let file = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut remote = Remote::boot(board, image, &flash)?;
+    let mut remote = Remote::boot(board, image, &flash, Pace::Free)?;
     let (label, probability) = classify(&mut Wire::new(remote.connect()?))?;
     Ok(Known { id: id(&file)?, file, label, probability })
 }
 
 /// Boots and classifies; says whether it is the second model that answers.
 fn answers(board: &Board, image: &Path, flash: &Path, known: &[Known; 2]) -> Result<bool> {
-    let mut remote = Remote::boot(board, image, flash)?;
+    let mut remote = Remote::boot(board, image, flash, Pace::Free)?;
     let mut wire = Wire::new(remote.connect()?);
     let model = wire.model()?.context("the board has no model")?;
     let which = known.iter().position(|known| known.id == model);

@@ -1,9 +1,7 @@
 //! One update of an emulated board, whole or cut in one of its phases.
 
-use super::Known;
-use crate::boards::Board;
-use crate::qemu::{PATIENCE, Remote};
-use crate::wire::Wire;
+use super::power_cut::Known;
+use super::wire::Wire;
 use anyhow::{Context, Result, anyhow, bail};
 use qdllm_link::message::ModelId;
 use rand::Rng;
@@ -15,6 +13,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use xtask::boards::Board;
+use xtask::emulator::{PATIENCE, Pace, Remote};
 
 /// How often a board in its reset is asked anew.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -132,7 +132,7 @@ fn is_silence(error: &anyhow::Error) -> bool {
 /// # Errors
 /// When a step fails.
 pub fn whole(board: &Board, image: &Path, flash: &Path, model: &Known) -> Result<Lengths> {
-    let mut remote = Remote::boot(board, image, flash)?;
+    let mut remote = Remote::boot(board, image, flash, Pace::Free)?;
     let update = Update::start(remote.connect()?, model);
     let entered: Vec<Instant> = update.entered.iter().map(|(_, at)| at).collect();
     update.end()?;
@@ -151,7 +151,7 @@ pub fn cut(
     model: &Known,
     moment: Moment,
 ) -> Result<Phase> {
-    let mut remote = Remote::boot(board, image, flash)?;
+    let mut remote = Remote::boot(board, image, flash, Pace::Free)?;
     let update = Update::start(remote.connect()?, model);
     let mut phase = Phase::Put;
     let reached = loop {

@@ -1,23 +1,18 @@
-//! `storm`: random bytes and damaged frames at an emulated board's port, among them good requests that
+//! Random bytes and damaged frames at an emulated board's port, among them good requests that
 //! must be answered as if nothing had happened.
 
-use crate::boards;
-use crate::powercut::default_models;
-use crate::qemu::Remote;
-use crate::repo::Repo;
-use crate::shell::say;
-use crate::wire::{Wire, encoded, id};
+use super::wire::{Wire, encoded, id};
+use super::{for_each_board, image, number};
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use qdllm_link::frame::CHUNK_BYTES;
 use qdllm_link::message::{ModelId, Request, Response};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-const TOPIC: &str = "storm";
+use xtask::boards::Board;
+use xtask::emulator::{Pace, Remote, format};
+use xtask::repo::Repo;
 
 /// What a good request asks between the bad ones.
 const SENTENCE: &str = "turn on the porch light";
@@ -25,60 +20,41 @@ const SENTENCE: &str = "turn on the porch light";
 /// Frames between two good requests, at most.
 const BETWEEN: u32 = 1000;
 
-/// Options of `cargo xtask storm`.
-#[derive(Args)]
-pub struct Options {
-    /// Random frames
-    #[arg(long, default_value_t = 1_000_000)]
-    frames: u32,
-    /// The emulated board
-    #[arg(long, default_value = "mps2-an386")]
-    board: String,
-    /// The model file that the board has [default: the frozen one of the tests]
-    #[arg(long)]
-    model: Option<PathBuf>,
-    /// Seed of the frames
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
+/// Frames without a wish for more; the Pico's emulator is slow.
+const FRAMES: u32 = 20_000;
+const FRAMES_SLOW: u32 = 200;
 
-/// Runs the command.
-///
-/// # Errors
-/// When a good request is not answered, or answered otherwise than before.
-pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    let board = boards::named(&options.board)?;
-    let image = board.build(repo)?;
-    let model = match &options.model {
-        Some(model) => model.clone(),
-        None => {
-            let [small, _] = default_models(repo);
-            small
-        }
-    };
+for_each_board!(answers_in_a_storm);
+
+fn answers_in_a_storm(board: &Board) -> Result<()> {
+    let Some(image) = image(board)? else { return Ok(()) };
+    let frames =
+        number("QDLLM_FRAMES")?.unwrap_or(if board.is_qemu() { FRAMES } else { FRAMES_SLOW });
+    let seed = number("QDLLM_SEED")?.unwrap_or(1);
+    let [model, _] = Repo::find()?.models();
     let file = std::fs::read(&model).with_context(|| format!("cannot read {}", model.display()))?;
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
-    board.format(&flash, Some(&model))?;
-    let mut remote = Remote::boot(board, &image, &flash)?;
+    format(board, &flash, Some(&model))?;
+    let mut remote = Remote::boot(board, &image, &flash, Pace::Free)?;
     let stream = remote.connect()?;
     let mut wire = Wire::new(stream);
     let active = id(&file)?;
     let expected = probe(&mut wire, active)?;
 
     let started = Instant::now();
-    let mut chance = ChaCha8Rng::seed_from_u64(options.seed);
+    let mut chance = ChaCha8Rng::seed_from_u64(seed.into());
     let (mut sent, mut bytes, mut asked, mut slowest) = (0, 0_u64, 0, Duration::ZERO);
     let mut told = started;
-    while sent < options.frames {
-        let burst = chance.random_range(1..=BETWEEN).min(options.frames - sent);
+    while sent < frames {
+        let burst = chance.random_range(1..=BETWEEN).min(frames - sent);
         // One write for all of them: nothing waits for an answer.
-        let mut frames = Vec::new();
+        let mut bytes_sent = Vec::new();
         for _ in 0..burst {
-            frames.extend(random_frame(&mut chance, &file, active)?);
+            bytes_sent.extend(random_frame(&mut chance, &file, active)?);
         }
-        wire.stream.write_all(&frames)?;
-        (sent, bytes) = (sent + burst, bytes + frames.len() as u64);
+        wire.stream.write_all(&bytes_sent)?;
+        (sent, bytes) = (sent + burst, bytes + bytes_sent.len() as u64);
         let since = Instant::now();
         let found = probe(&mut wire, active).with_context(|| format!("after {sent} frames"))?;
         slowest = slowest.max(since.elapsed());
@@ -86,7 +62,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         asked += 1;
         if told.elapsed() > Duration::from_secs(20) {
             told = Instant::now();
-            say(TOPIC, format!("{sent} frames, {bytes} bytes"));
+            println!("{sent} frames, {bytes} bytes");
         }
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -1,16 +1,16 @@
 //! The firmware on the emulated board: does it answer as specified, whatever it is sent.
 
-use super::count::Counts;
-use super::{Outcome, TOPIC};
-use crate::elf::Image;
-use crate::firmware::Info;
-use crate::parity::{Answer, TOLERANCE};
-use crate::qemu::Device;
-use crate::repo::Repo;
-use crate::shell::say;
-use anyhow::{Context, Result, ensure};
+use super::image;
+use super::line::answer;
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use xtask::answer::TOLERANCE;
+use xtask::boards::BOARDS;
+use xtask::elf::no_panics;
+use xtask::emulator::Device;
+use xtask::firmware::Info;
+use xtask::repo::Repo;
 
 /// The most RAM that the classifier may take beside the stack.
 const CLASSIFIER_RAM_BYTES: u64 = 17 * 1024;
@@ -21,64 +21,26 @@ const STACK_BYTES: u64 = 16 * 1024;
 /// The longest line that the firmware takes.
 const LINE_BYTES: usize = 1024;
 
-/// What every case needs.
+/// What every test needs.
 struct Bench {
     image: PathBuf,
     /// A frozen model, and the answers that it gave when it was frozen.
     model: PathBuf,
     answers: String,
-    /// A folder for damaged copies.
-    work: PathBuf,
 }
 
-/// One case: its name and what it does.
-type Case = (&'static str, fn(&Bench) -> Result<()>);
-
-const CASES: [Case; 8] = [
-    ("no panic is linked in", no_panic_is_linked_in),
-    ("frozen answers come back", frozen_answers_come_back),
-    ("a bad line is refused and the next one answered", bad_lines_are_refused),
-    ("no bytes stop the loop", no_bytes_stop_the_loop),
-    ("instruction counts repeat", instruction_counts_repeat),
-    ("memory stays within its limits", memory_stays_within_limits),
-    ("no model is refused", no_model_is_refused),
-    ("a damaged model is refused", damaged_models_are_refused),
-];
-
-/// Runs every case on `image`.
-///
-/// # Errors
-/// When the frozen model cannot be read.
-pub fn tests(repo: &Repo, image: &Path) -> Result<Outcome> {
-    let vectors = repo.root.join("tests/vectors");
-    let answers = vectors.join("words_v1.txt");
-    let bench = Bench {
-        image: image.to_path_buf(),
-        model: vectors.join("words_v1.qdm"),
-        answers: fs::read_to_string(&answers)
-            .with_context(|| format!("cannot read {}", answers.display()))?,
-        work: repo.target_dir()?.join("device-tests"),
-    };
-    fs::create_dir_all(&bench.work)?;
-    let mut counts = Counts::default();
-    for (name, case) in CASES {
-        match case(&bench) {
-            Ok(()) => {
-                say(TOPIC, format!("ok: {name}"));
-                counts.passed += 1;
-            }
-            Err(error) => {
-                say(TOPIC, format!("FAILED: {name}: {error:#}"));
-                counts.failed += 1;
-            }
-        }
+impl Bench {
+    fn new() -> Result<Option<Self>> {
+        let Some(image) = image(&BOARDS[0])? else { return Ok(None) };
+        let vectors = Repo::find()?.root.join("tests/vectors");
+        let answers = fs::read_to_string(vectors.join("words_v1.txt"))?;
+        Ok(Some(Self { image, model: vectors.join("words_v1.qdm"), answers }))
     }
-    Ok(Outcome::Done(counts))
 }
 
 /// A board that has said that it is ready.
 fn ready(bench: &Bench) -> Result<Device> {
-    let mut device = Device::boot(&bench.image, Some(&bench.model))?;
+    let mut device = Device::boot(&BOARDS[0], &bench.image, Some(&bench.model))?;
     Info::parse("ready", &device.line()?)?;
     Ok(device)
 }
@@ -91,22 +53,28 @@ fn quit(mut device: Device) -> Result<()> {
     Ok(())
 }
 
-fn no_panic_is_linked_in(bench: &Bench) -> Result<()> {
-    Image::read(&bench.image)?.no_panics()
+#[test]
+fn no_panic_is_linked_in() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
+    no_panics(&bench.image)
 }
 
 /// The lines `text|class|found|rejected|probabilities` beside the frozen model.
-fn frozen_answers_come_back(bench: &Bench) -> Result<()> {
+#[test]
+fn frozen_answers_come_back() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let mut device = ready(bench)?;
     for line in bench.answers.lines() {
         let fields: Vec<&str> = line.split('|').collect();
         let [text, class, _, rejected, probabilities] = fields[..] else {
-            anyhow::bail!("{line:?} does not have 5 fields");
+            bail!("{line:?} does not have 5 fields");
         };
         let said = device.ask(text)?;
-        let answer = Answer::from_device(&said)?;
+        let found = answer(&said)?;
         ensure!(
-            answer.class == class.parse::<usize>()?,
+            found.class == class.parse::<usize>()?,
             "{text:?}: {said:?} instead of class {class}"
         );
         ensure!(
@@ -116,10 +84,10 @@ fn frozen_answers_come_back(bench: &Bench) -> Result<()> {
         let wanted =
             probabilities.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         ensure!(
-            answer.probabilities.len() == wanted.len(),
+            found.probabilities.len() == wanted.len(),
             "{text:?}: {said:?} instead of {probabilities}"
         );
-        for (got, wanted) in answer.probabilities.iter().zip(wanted) {
+        for (got, wanted) in found.probabilities.iter().zip(wanted) {
             ensure!(
                 (got - wanted).abs() <= TOLERANCE,
                 "{text:?}: {said:?} instead of {probabilities}"
@@ -129,12 +97,15 @@ fn frozen_answers_come_back(bench: &Bench) -> Result<()> {
     quit(device)
 }
 
-fn bad_lines_are_refused(bench: &Bench) -> Result<()> {
+#[test]
+fn a_bad_line_is_refused_and_the_next_one_answered() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let mut device = ready(bench)?;
     let good = device.ask("set timer for 10 minutes")?;
-    Answer::from_device(&good)?;
+    answer(&good)?;
     let longest = "x".repeat(LINE_BYTES);
-    Answer::from_device(&device.ask(&longest)?)?;
+    answer(&device.ask(&longest)?)?;
     let cases: [(Vec<u8>, &str); 4] = [
         (format!("{longest}x").into_bytes(), "!100\t"),
         ("long ".repeat(20_000).into_bytes(), "!100\t"),
@@ -146,14 +117,17 @@ fn bad_lines_are_refused(bench: &Bench) -> Result<()> {
         let said = device.ask("")?;
         ensure!(said.starts_with(refusal), "{said:?} instead of {refusal:?}");
         let again = device.ask("set timer for 10 minutes")?;
-        let (again, good) = (Answer::from_device(&again)?, Answer::from_device(&good)?);
+        let (again, good) = (answer(&again)?, answer(&good)?);
         ensure!(again.probabilities == good.probabilities, "another answer after a refusal");
     }
     quit(device)
 }
 
 /// Lines of arbitrary bytes, except the zero that begins a frame: each gets exactly one answer of a known form.
-fn no_bytes_stop_the_loop(bench: &Bench) -> Result<()> {
+#[test]
+fn no_bytes_stop_the_loop() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let mut device = ready(bench)?;
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -176,18 +150,21 @@ fn no_bytes_stop_the_loop(bench: &Bench) -> Result<()> {
         device.send(&line)?;
         let said = device.ask("")?;
         let refused = said.starts_with("!100\t") || said.starts_with("!101\t");
-        ensure!(refused || Answer::from_device(&said).is_ok(), "line {round}: {said:?}");
+        ensure!(refused || answer(&said).is_ok(), "line {round}: {said:?}");
     }
     quit(device)
 }
 
-fn instruction_counts_repeat(bench: &Bench) -> Result<()> {
+#[test]
+fn instruction_counts_repeat() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let texts = ["turn on the porch light", "", "set a timer for ten minutes"];
     let mut counts = Vec::new();
     for _ in 0..2 {
         let mut device = ready(bench)?;
         for text in texts {
-            counts.push(Answer::from_device(&device.ask(text)?)?.instructions);
+            counts.push(answer(&device.ask(text)?)?.instructions);
         }
         quit(device)?;
     }
@@ -197,7 +174,10 @@ fn instruction_counts_repeat(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-fn memory_stays_within_limits(bench: &Bench) -> Result<()> {
+#[test]
+fn memory_stays_within_its_limits() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let mut device = ready(bench)?;
     device.ask("turn on the porch light")?;
     let info = Info::parse("info", &device.ask(":info")?)?;
@@ -213,12 +193,18 @@ fn memory_stays_within_limits(bench: &Bench) -> Result<()> {
     quit(device)
 }
 
-fn no_model_is_refused(bench: &Bench) -> Result<()> {
-    refused(Device::boot(&bench.image, None)?)
+#[test]
+fn no_model_is_refused() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
+    refused(Device::boot(&BOARDS[0], &bench.image, None)?)
 }
 
 /// Copies that are cut short, changed by one bit, or no model at all.
-fn damaged_models_are_refused(bench: &Bench) -> Result<()> {
+#[test]
+fn a_damaged_model_is_refused() -> Result<()> {
+    let Some(bench) = Bench::new()? else { return Ok(()) };
+    let bench = &bench;
     let good = fs::read(&bench.model)?;
     let flip = |at: usize| {
         let mut bytes = good.clone();
@@ -233,10 +219,11 @@ fn damaged_models_are_refused(bench: &Bench) -> Result<()> {
         ("half a file", good[..good.len() / 2].to_vec()),
         ("erased flash", vec![0xff; 64 * 1024]),
     ];
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("damaged.qdm");
     for (what, bytes) in copies {
-        let file = bench.work.join("damaged.qdm");
         fs::write(&file, bytes)?;
-        refused(Device::boot(&bench.image, Some(&file))?).context(what)?;
+        refused(Device::boot(&BOARDS[0], &bench.image, Some(&file))?).context(what)?;
     }
     Ok(())
 }
@@ -247,7 +234,7 @@ fn refused(mut device: Device) -> Result<()> {
     let number =
         said.strip_prefix('!').and_then(|rest| rest.split('\t').next()).map(str::parse::<i32>);
     let Some(Ok(number)) = number else {
-        anyhow::bail!("{said:?} is no refusal");
+        bail!("{said:?} is no refusal");
     };
     let again = device.ask("turn on the light")?;
     ensure!(again == said, "{said:?} at the start and {again:?} for a sentence");

@@ -1,13 +1,24 @@
-//! The same text on the device and on the host: parses both answers and compares them.
+//! The same text on the device and on the host: reads the answers and compares them.
 
-use crate::qemu::Device;
 use crate::shell::Run;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use qdllm_runtime::{Model, ScratchI16};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
+
+/// One sentence a class, in words of a person and not of the training templates.
+pub const SENTENCES: [&str; 8] = [
+    "turn on the lamp in the hallway",
+    "turn off the porch light",
+    "dim the bedroom lights to thirty percent",
+    "set the heating in the office to 21 degrees",
+    "set a timer for ten minutes",
+    "play the next song in the kitchen",
+    "is the back door locked",
+    "add milk and eggs to the shopping list",
+];
 
 /// The largest difference of a probability that the two number formats and libraries may make.
 pub const TOLERANCE: f64 = 1e-4;
@@ -18,42 +29,15 @@ pub const TOLERANCE_I16: f64 = 1e-3;
 /// One classified text, as either side gives it.
 #[derive(Debug)]
 pub struct Answer {
-    /// The class's name.
     pub label: String,
-    /// The class's index.
     pub class: usize,
-    /// The class's probability.
     pub probability: f64,
-    /// All classes' probabilities.
     pub probabilities: Vec<f64>,
     /// Instructions that the classification took; 0 on the host.
     pub instructions: u64,
 }
 
 impl Answer {
-    /// Reads the board's answer line.
-    ///
-    /// # Errors
-    /// When the line is a refusal or has another form.
-    pub fn from_device(line: &str) -> Result<Self> {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [label, probability, instructions, class, all] = fields.get(..5).unwrap_or_default()
-        else {
-            bail!("the board answered {line:?}");
-        };
-        let parse = || -> Result<Self> {
-            let probabilities = all.split(',').map(str::parse).collect::<Result<_, _>>()?;
-            Ok(Self {
-                label: (*label).to_owned(),
-                class: class.parse()?,
-                probability: probability.parse()?,
-                probabilities,
-                instructions: instructions.parse()?,
-            })
-        };
-        parse().with_context(|| format!("the board answered {line:?}"))
-    }
-
     /// Reads one JSON line of `qdllm classify --json` or `qdllm-hw board classify --json`.
     ///
     /// # Errors
@@ -170,14 +154,6 @@ pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     texts.iter().map(&mut answer).collect()
 }
 
-/// Classifies `texts` on a running board.
-///
-/// # Errors
-/// When the board refuses one or is gone.
-pub fn on_device(device: &mut Device, texts: &[String]) -> Result<Vec<Answer>> {
-    texts.iter().map(|text| Answer::from_device(&device.ask(text)?)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::Answer;
@@ -222,19 +198,5 @@ mod tests {
         assert!(differ(&[0.8, 0.10001, 0.09999], &[0.8, 0.09999, 0.10001]));
         // What six decimals show as equal has no order.
         assert!(!differ(&[0.8, 0.1, 0.1], &[0.8, 0.0999999, 0.1000001]));
-    }
-
-    #[test]
-    fn the_boards_line_is_read_and_refusals_are_not_answers() {
-        let line = "timer\t0.512300\t1600120\t1\t0.400000,0.512300,0.087700\trejected";
-        let answer = Answer::from_device(line).expect("a line of the protocol");
-        assert_eq!(
-            (answer.label.as_str(), answer.class, answer.instructions),
-            ("timer", 1, 1_600_120)
-        );
-        assert_eq!(answer.probabilities, [0.4, 0.5123, 0.0877]);
-        for line in ["!100\tline longer than 1024 bytes", "", "timer\t0.5\tmany\t1\t0.5,0.5"] {
-            assert!(Answer::from_device(line).is_err(), "{line:?}");
-        }
     }
 }

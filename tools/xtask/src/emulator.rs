@@ -1,13 +1,17 @@
-//! Boots an image on an emulated board and talks to it over its serial port.
+//! Boots an image on an emulated board and talks to it over its port, as lines or over TCP.
 
-use crate::boards::{BOARDS, Board, Pace, Port};
+use crate::boards::{self, Board, Emulator};
 use crate::firmware::Info;
+use crate::repo::Repo;
+use crate::setup::QEMU;
+use crate::shell::{Run, which};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -19,6 +23,123 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The TCP ports that emulators listen on.
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 10_000;
+
+/// What erased flash reads as.
+const ERASED: u8 = 0xff;
+
+/// How time passes for the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// One nanosecond an instruction, so that counts repeat.
+    Counted,
+    /// As fast as this machine can; nothing is counted.
+    Free,
+}
+
+/// Where a program of this machine finds the board's first port.
+#[derive(Clone, Copy, Debug)]
+pub enum Port {
+    /// On the emulator's standard streams.
+    Streams,
+    /// On a TCP port that the emulator listens on.
+    Listen(u16),
+}
+
+/// Makes the file that keeps a board's flash: erased, with `model` bare at the front of the first slot.
+///
+/// # Errors
+/// When the file cannot be written or the model is longer than a slot.
+pub fn format(board: &Board, file: &Path, model: Option<&Path>) -> Result<()> {
+    let (total, start, slots) = match board.emulator {
+        Emulator::Mapped { memory_bytes, slots_bytes, .. } => (memory_bytes, 0, slots_bytes),
+        Emulator::Semihosting { slots_bytes, .. } => (slots_bytes, 0, slots_bytes),
+        Emulator::Chip { bytes, slots } => (bytes, slots, bytes - slots),
+    };
+    let model = match model {
+        Some(path) => {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        None => Vec::new(),
+    };
+    ensure!(
+        model.len() as u64 <= slots / 2,
+        "the model has {} bytes, a slot of {} {}",
+        model.len(),
+        board.name,
+        slots / 2
+    );
+    let shown = || format!("cannot write {}", file.display());
+    let mut out = File::create(file).with_context(shown)?;
+    // What is no flash stays a hole in the file.
+    let erased = vec![ERASED; usize::try_from(if start > 0 { total } else { slots })?];
+    out.write_all(&erased).with_context(shown)?;
+    out.set_len(total).with_context(shown)?;
+    out.seek(SeekFrom::Start(start))?;
+    out.write_all(&model).with_context(shown)
+}
+
+/// The emulator's command line for `image`, its flash kept in `flash`.
+///
+/// # Errors
+/// When the emulator is not there.
+pub fn command(
+    board: &Board,
+    image: &Path,
+    flash: &Path,
+    port: Port,
+    pace: Pace,
+) -> Result<Command> {
+    // QEMU splits options at commas and takes a doubled one as itself.
+    let file = flash.display().to_string().replace(',', ",,");
+    let serial = match port {
+        Port::Streams => "stdio".to_owned(),
+        Port::Listen(port) => format!("tcp:127.0.0.1:{port},server=on,wait=off"),
+    };
+    let semihosting = "enable=on,target=native";
+    let mut command = Command::new(QEMU);
+    match &board.emulator {
+        Emulator::Mapped { machine, memory_bytes, .. } => {
+            command.arg("-object").arg(format!(
+                "memory-backend-file,id=memory,size={memory_bytes},share=on,mem-path={file}"
+            ));
+            command.arg("-M").arg(format!("{machine},memory-backend=memory"));
+            command.args(["-semihosting-config", semihosting]);
+        }
+        Emulator::Semihosting { machine, .. } => {
+            command.args(["-M", machine]);
+            command.arg("-semihosting-config").arg(format!("{semihosting},arg={file}"));
+        }
+        Emulator::Chip { .. } => return pico(image, flash, port),
+    }
+    command.args(["-display", "none", "-monitor", "none", "-serial", &serial]);
+    if pace == Pace::Counted {
+        command.args(["-icount", "shift=0"]);
+    }
+    command.arg("-kernel").arg(image);
+    Ok(command)
+}
+
+/// The Pico's emulator, installed at its first use.
+fn pico(image: &Path, flash: &Path, port: Port) -> Result<Command> {
+    let folder = Repo::find()?.firmware.join("boards/pico/emulator");
+    for program in ["node", "npm"] {
+        if which(program).is_none() {
+            bail!(
+                "{program} is not on PATH; the Pico's emulator needs Node.js 18 or newer and npm"
+            );
+        }
+    }
+    if !folder.join("node_modules/rp2040js/package.json").is_file() {
+        Run::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).dir(&folder).quiet()?;
+    }
+    let port = match port {
+        Port::Streams => "stdio".to_owned(),
+        Port::Listen(port) => port.to_string(),
+    };
+    let mut command = Command::new("node");
+    command.arg(folder.join("run.mjs")).args(["--usb", &port, "--flash"]).arg(flash).arg(image);
+    Ok(command)
+}
 
 /// Options of `cargo xtask qemu-run`.
 #[derive(Args)]
@@ -44,17 +165,16 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<u8> {
     let stem = options.image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = stem.strip_prefix("qdllm-").unwrap_or(&stem);
-    let board = crate::boards::named(name)?;
+    let board = boards::named(name)?;
     let temporary = tempfile::tempdir()?;
     let flash = options.flash.clone().unwrap_or_else(|| temporary.path().join("flash"));
     if !flash.is_file() || options.model.is_some() {
-        board.format(&flash, options.model.as_deref())?;
+        format(board, &flash, options.model.as_deref())?;
     }
     let port = options.tcp.map_or(Port::Streams, Port::Listen);
-    let mut command = board.emulator(&options.image, &flash, port, Pace::Counted)?;
+    let mut command = command(board, &options.image, &flash, port, Pace::Counted)?;
     // Lines go through a pipe: on a terminal QEMU would switch echo and line editing off.
-    let mut child =
-        command.stdin(Stdio::piped()).spawn().with_context(|| started(board, &command))?;
+    let mut child = start(board, command.stdin(Stdio::piped()))?;
     let mut input = child.stdin.take().context("the port is a pipe")?;
     if options.tcp.is_none() {
         std::thread::spawn(move || forward(&mut input));
@@ -63,8 +183,9 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(u8::try_from(code)?)
 }
 
-fn started(board: &Board, command: &std::process::Command) -> String {
-    format!("cannot start {} for {}", command.get_program().to_string_lossy(), board.name)
+fn start(board: &Board, command: &mut Command) -> Result<Child> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.spawn().with_context(|| format!("cannot start {name} for {}", board.name))
 }
 
 /// Copies standard input to the port; at its end the board is told to stop.
@@ -90,31 +211,21 @@ pub struct Device {
     child: Child,
     port: ChildStdin,
     lines: Receiver<String>,
-    /// Where its flash is kept, if nobody else keeps it.
-    _flash: Option<TempDir>,
+    /// Where its flash is kept.
+    _flash: TempDir,
 }
 
 impl Device {
-    /// Boots `image` on the first board with `model` in its first slot, erased flash without one.
+    /// Boots `image` with `model` in its first slot, erased flash without one.
     ///
     /// # Errors
     /// When the emulator cannot start or the model file is missing.
-    pub fn boot(image: &Path, model: Option<&Path>) -> Result<Self> {
-        let [board, ..] = &BOARDS;
-        Self::boot_on(board, image, model)
-    }
-
-    /// Likewise on any board.
-    ///
-    /// # Errors
-    /// As [`Self::boot`].
-    pub fn boot_on(board: &Board, image: &Path, model: Option<&Path>) -> Result<Self> {
+    pub fn boot(board: &Board, image: &Path, model: Option<&Path>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let flash = folder.path().join("flash");
-        board.format(&flash, model)?;
-        let mut command = board.emulator(image, &flash, Port::Streams, Pace::Counted)?;
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| started(board, &command))?;
+        format(board, &flash, model)?;
+        let mut command = command(board, image, &flash, Port::Streams, Pace::Counted)?;
+        let mut child = start(board, command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let port = child.stdin.take().context("the port is a pipe")?;
         let output = child.stdout.take().context("the port is a pipe")?;
         let (sender, lines) = channel();
@@ -127,7 +238,7 @@ impl Device {
                 }
             }
         });
-        Ok(Self { child, port, lines, _flash: Some(folder) })
+        Ok(Self { child, port, lines, _flash: folder })
     }
 
     /// Sends bytes as they are.
@@ -135,10 +246,8 @@ impl Device {
     /// # Errors
     /// When the board is gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.port
-            .write_all(bytes)
-            .and_then(|()| self.port.flush())
-            .context("the board takes no input")
+        let sent = self.port.write_all(bytes).and_then(|()| self.port.flush());
+        sent.context("the board takes no input")
     }
 
     /// The next line that the board sends.
@@ -213,14 +322,11 @@ impl Drop for Device {
     }
 }
 
-/// A TCP port that is free at this moment; the emulator or server that it is for takes it at once.
+/// A TCP port that is free at this moment; the emulator that it is for takes it at once.
 ///
 /// It lies below those that systems give to outgoing connections: a connection from such a port to the
 /// same one succeeds without anybody listening.
-///
-/// # Errors
-/// When none is free.
-pub fn free_port() -> Result<u16> {
+fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() as u16;
     for _ in 0..PORTS {
@@ -245,20 +351,11 @@ impl Remote {
     ///
     /// # Errors
     /// When the emulator cannot start.
-    pub fn boot(board: &Board, image: &Path, flash: &Path) -> Result<Self> {
-        Self::boot_at(board, image, flash, Pace::Free)
-    }
-
-    /// Likewise, at a chosen pace.
-    ///
-    /// # Errors
-    /// As [`Self::boot`].
-    pub fn boot_at(board: &Board, image: &Path, flash: &Path, pace: Pace) -> Result<Self> {
+    pub fn boot(board: &Board, image: &Path, flash: &Path, pace: Pace) -> Result<Self> {
         let port = free_port()?;
-        let mut command = board.emulator(image, flash, Port::Listen(port), pace)?;
+        let mut command = command(board, image, flash, Port::Listen(port), pace)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| started(board, &command))?;
-        Ok(Self { child, port })
+        Ok(Self { child: start(board, &mut command)?, port })
     }
 
     /// A connection to the board's port.
@@ -298,5 +395,34 @@ impl Drop for Remote {
     fn drop(&mut self) {
         // Fails only where the process has ended already.
         let _ = self.cut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards::BOARDS;
+
+    #[test]
+    fn a_flash_file_is_erased_and_holds_the_model_where_the_first_slot_begins() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (model, file) = (folder.path().join("model"), folder.path().join("flash"));
+        std::fs::write(&model, b"QDLM").expect("a file");
+        for board in &BOARDS {
+            format(board, &file, Some(&model)).expect("a flash file");
+            let bytes = std::fs::read(&file).expect("the file");
+            let at = if board.is_qemu() { 0 } else { 1 << 20 };
+            assert_eq!(&bytes[at..at + 5], b"QDLM\xff", "{}", board.name);
+            assert_eq!(bytes.iter().filter(|&&byte| byte == ERASED).count() % 4096, 4096 - 4);
+        }
+    }
+
+    #[test]
+    fn a_model_longer_than_a_slot_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = folder.path().join("model");
+        std::fs::write(&model, vec![0; (16 << 10) + 1]).expect("a file");
+        let board = boards::named("lm3s6965evb").expect("a board");
+        assert!(format(board, &folder.path().join("flash"), Some(&model)).is_err());
     }
 }

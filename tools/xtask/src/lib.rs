@@ -1,0 +1,12 @@
+//! What the project's own commands share with its tests of emulated boards: where things are, how
+//! firmware is built, booted and asked.
+
+pub mod answer;
+pub mod boards;
+pub mod elf;
+pub mod emulator;
+pub mod firmware;
+pub mod hw;
+pub mod repo;
+pub mod setup;
+pub mod shell;
