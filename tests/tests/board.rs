@@ -161,8 +161,10 @@ fn what_cannot_work_ends_with_a_sentence_that_says_what_to_do() {
         open("/dev/no-such-port")
     );
     assert!(open("tcp:nonsense").contains("tcp:HOST:PORT"));
-    // A port where nothing listens: bound and given back.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A port that this test keeps and on which nothing listens.
+    let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    dead.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let free = dead.local_addr().unwrap().as_socket().unwrap();
     assert!(open(&format!("tcp:{free}")).contains("start the emulator"));
 }
 
@@ -170,6 +172,7 @@ fn what_cannot_work_ends_with_a_sentence_that_says_what_to_do() {
 fn what_is_no_qdllm_board_is_found_out() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let (greeted, greeting) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut streams = Vec::new();
         for stream in listener.incoming().flatten() {
@@ -177,9 +180,12 @@ fn what_is_no_qdllm_board_is_found_out() {
             let mut stream = stream;
             let _ = stream.write_all(b"login: ");
             streams.push(stream);
+            let _ = greeted.send(());
         }
     });
     let mut client = connect(address);
+    // However busy this machine is, the words are there before the client's patience ends.
+    greeting.recv().unwrap();
     client.patience = Duration::from_millis(100);
     let error = client.info().unwrap_err();
     assert!(matches!(error, BoardError::NotOurs { .. }), "{error}");

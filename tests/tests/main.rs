@@ -11,6 +11,7 @@ mod emulated;
 mod format;
 mod format_doc;
 mod gradients;
+mod imports;
 mod integers;
 mod qasm;
 mod trains;

@@ -21,8 +21,8 @@ const SENTENCE: &str = "turn on the porch light";
 const BETWEEN: u32 = 1000;
 
 /// Frames without a wish for more; the Pico's emulator is slow.
-const FRAMES: u32 = 20_000;
-const FRAMES_SLOW: u32 = 200;
+const FRAMES: u32 = 2000;
+const FRAMES_SLOW: u32 = 100;
 
 for_each_board!(answers_in_a_storm);
 

@@ -1,6 +1,8 @@
 //! Ended at any moment: no text lost, none labelled twice, the budget never passed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::run::Bench;
@@ -111,13 +113,23 @@ fn a_budget_of_tokens_holds_too() {
 #[test]
 fn two_runs_of_one_question_do_not_mix() {
     let bench = Bench::new(60);
-    let server = Server::start(Offers::Chat, |_| Fault::None, Duration::from_millis(60));
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
+    // The first run stays under way until the second one has been refused.
+    let script = move |i| {
+        while i >= 3 && !told.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Fault::None
+    };
+    let server = Server::start(Offers::Chat, script, Duration::ZERO);
     let mut child = bench.spawn(&server.url(), &["--concurrency", "1"]);
     while server.requests() < 3 {
         std::thread::sleep(Duration::from_millis(5));
     }
     let message = bench.bad(&server.url(), &[]);
     assert!(message.contains("another run"), "{message}");
+    over.store(true, Ordering::SeqCst);
     assert!(child.wait().unwrap().success());
     bench.labels();
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use super::student::Student;
 
@@ -48,6 +49,21 @@ pub enum Offers {
     OneVote,
 }
 
+/// An address of the loopback that nobody else can have and that refuses connections.
+pub struct Address(Socket);
+
+impl Address {
+    pub fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap().as_socket().unwrap())
+    }
+}
+
 /// A running server.
 pub struct Server {
     pub address: SocketAddr,
@@ -75,17 +91,18 @@ impl Server {
         script: impl Fn(u64) -> Fault + Send + Sync + 'static,
         latency: Duration,
     ) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), offers, script, latency)
+        Self::start_at(Address::new(), offers, script, latency)
     }
 
-    /// Starts on an address.
+    /// Starts on an address that refused connections until now.
     pub fn start_at(
-        address: SocketAddr,
+        address: Address,
         offers: Offers,
         script: impl Fn(u64) -> Fault + Send + Sync + 'static,
         latency: Duration,
     ) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        address.0.listen(128).unwrap();
+        let listener = TcpListener::from(address.0);
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             offers,
