@@ -45,12 +45,12 @@ fn tokens(text: &str) -> Vec<String> {
                 i += 1;
             }
             i += 2;
-        } else if c == 'r' && (at(i + 1) == '"' || (at(i + 1) == '#' && matches!(at(i + 2), '"' | '#'))) {
+        } else if c == 'r'
+            && (at(i + 1) == '"' || (at(i + 1) == '#' && matches!(at(i + 2), '"' | '#')))
+        {
             let hashes = chars[i + 1..].iter().take_while(|&&c| c == '#').count();
             i += hashes + 2;
-            while i < chars.len()
-                && !(at(i) == '"' && (1..=hashes).all(|k| at(i + k) == '#'))
-            {
+            while i < chars.len() && !(at(i) == '"' && (1..=hashes).all(|k| at(i + k) == '#')) {
                 i += 1;
             }
             i += hashes + 1;
@@ -131,7 +131,9 @@ fn tree(tokens: &[String], mut i: usize, prefix: &[String], out: &mut Vec<Vec<St
                 }
                 return i + 1;
             }
-            Some(word) if word == "*" || word.starts_with(|c: char| c.is_alphabetic() || c == '_') => {
+            Some(word)
+                if word == "*" || word.starts_with(|c: char| c.is_alphabetic() || c == '_') =>
+            {
                 if word != "self" || path.is_empty() {
                     path.push(word.to_owned());
                 }
@@ -259,7 +261,9 @@ impl Crate {
         }
         let handed = |last: &str| {
             let all = file.paths.iter().filter(|(_, handed_on)| *handed_on);
-            all.map(|(path, _)| path.clone()).filter(|p| p.last().is_some_and(|l| l == last)).collect::<Vec<_>>()
+            all.map(|(path, _)| path.clone())
+                .filter(|p| p.last().is_some_and(|l| l == last))
+                .collect::<Vec<_>>()
         };
         for path in handed(item) {
             if let Some(found) = self.resolve(&path, seen) {
@@ -283,7 +287,9 @@ impl Crate {
         for (module, (_, file)) in &self.files {
             let own = edges.entry(module).or_default();
             for (path, _) in file.paths.iter().filter(|(_, handed_on)| !handed_on) {
-                own.extend(self.resolve(path, &mut HashSet::new()).filter(|found| *found != module));
+                own.extend(
+                    self.resolve(path, &mut HashSet::new()).filter(|found| *found != module),
+                );
             }
         }
         edges
@@ -305,7 +311,9 @@ impl Crate {
         let circles: BTreeSet<BTreeSet<&Module>> = reached
             .iter()
             .filter(|(from, seen)| seen.contains(**from))
-            .map(|(from, seen)| seen.iter().copied().filter(|to| reached[to].contains(*from)).collect())
+            .map(|(from, seen)| {
+                seen.iter().copied().filter(|to| reached[to].contains(*from)).collect()
+            })
             .collect();
         circles.into_iter().collect()
     }
@@ -326,8 +334,11 @@ fn no_file_imports_itself_by_way_of_others() {
             println!("CIRCLE in {}:", src.display());
             let edges = read.edges();
             for module in circle {
-                let to: Vec<String> =
-                    edges[module].iter().filter(|to| circle.contains(*to)).map(|to| to.join("::")).collect();
+                let to: Vec<String> = edges[module]
+                    .iter()
+                    .filter(|to| circle.contains(*to))
+                    .map(|to| to.join("::"))
+                    .collect();
                 println!("  {} uses {}", read.files[*module].0.display(), to.join(", "));
             }
         }
@@ -355,7 +366,11 @@ fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
 #[test]
 fn circles_are_found_and_what_is_none_is_not() {
     let lib = ("lib.rs", "mod a; mod b;");
-    let found = circles_of(&[lib, ("a.rs", "use crate::b::B; pub struct A;"), ("b.rs", "fn f(_: super::a::A) {} pub struct B;")]);
+    let found = circles_of(&[
+        lib,
+        ("a.rs", "use crate::b::B; pub struct A;"),
+        ("b.rs", "fn f(_: super::a::A) {} pub struct B;"),
+    ]);
     assert_eq!(found, [["a", "b"]]);
     // In a test module, a comment, a text.
     let quiet = "#[cfg(test)] mod tests { use crate::a::A; } // crate::a::A\nconst T: &str = \"crate::a::A\"; pub struct B;";

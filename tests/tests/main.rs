@@ -4,6 +4,7 @@ mod backends;
 mod batch;
 mod board;
 mod board_command;
+mod board_folders;
 mod board_serial;
 mod board_speed;
 mod circuit;

@@ -8,6 +8,7 @@ mod boards;
 mod device;
 mod line;
 mod power_cut;
+mod run;
 mod same;
 mod storm;
 mod update;

@@ -1,4 +1,5 @@
-//! `accuracy`: the README's table, every figure from a run of the trainer made now.
+//! `accuracy`: the READMEs' tables, every figure from a run of the trainer made now: students beside
+//! their controls, or (`--agreement`) each back end beside the exact circuit.
 
 use crate::repo::Repo;
 use crate::shell::say;
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 const TOPIC: &str = "accuracy";
 
-/// Options of `cargo xtask accuracy`.
 #[derive(Args)]
 pub struct Options {
     /// A folder with TASK/train.tsv and TASK/valid.tsv for the tasks topic, senti and stega; without
@@ -22,24 +22,21 @@ pub struct Options {
     /// Runs with different seeds that are averaged
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// Measures instead how often each back end decides as the exact circuit, and what it costs;
+    /// compiled back ends are asked for this share of equal decisions
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.999")]
+    agreement: Option<f64>,
 }
 
 /// A task and the settings of its student.
-pub(crate) struct Task {
-    pub(crate) name: &'static str,
-    pub(crate) settings: &'static [&'static str],
+struct Task {
+    name: &'static str,
+    settings: &'static [&'static str],
 }
 
 impl Task {
     /// The task's training and test texts, if they are shipped or `data` has them.
-    ///
-    /// # Errors
-    /// When `data` does not hold the task.
-    pub(crate) fn files(
-        &self,
-        repo: &Repo,
-        data: Option<&Path>,
-    ) -> Result<Option<(PathBuf, PathBuf)>> {
+    fn files(&self, repo: &Repo, data: Option<&Path>) -> Result<Option<(PathBuf, PathBuf)>> {
         let (folder, test) = match (self.name, data) {
             ("commands", _) => (repo.root.join("trainer/data/commands"), "test.tsv"),
             (name, Some(data)) => (data.join(name), "valid.tsv"),
@@ -59,7 +56,7 @@ impl Task {
 
 /// Settings per task: topics are told by single words, feelings by overlapping n-grams, commands also by how they begin
 /// and end, hidden messages by how words follow each other.
-pub(crate) const TASKS: [Task; 4] = [
+const TASKS: [Task; 4] = [
     Task { name: "commands", settings: &["--rows", "1024", "--bigrams", "--edges"] },
     Task { name: "topic", settings: &["--rows", "4096"] },
     Task {
@@ -105,17 +102,42 @@ impl Measured {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a run of the trainer fails or a task has no data.
+/// A back end as `qdllm compile` takes it, and as `qdllm agreement` names it.
+const BACKENDS: [(&[&str], &str); 4] = [
+    (&["polynomial"], "polynomial"),
+    (&["tensor-train"], "tensor train"),
+    (&["tensor-train", "--exact"], "tensor train"),
+    (&["statevector-i16"], "statevector i16"),
+];
+
+/// The trainer's program, and a task's files as it takes them.
+struct Trainer<'a> {
+    repo: &'a Repo,
+    qdllm: &'a str,
+    work: &'a Path,
+    task: &'a Task,
+    train: String,
+    test: String,
+}
+
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go()?;
     let target = repo.target_dir()?;
-    let (qdllm, work) = (target.join("release/qdllm"), target.join("accuracy"));
+    let qdllm = target.join("release/qdllm").display().to_string();
+    let work = target.join(TOPIC);
     std::fs::create_dir_all(&work)?;
-    println!("| task | student (circuit) | linear control | TF-IDF | fastText |");
-    println!("| --- | --- | --- | --- | --- |");
+    println!(
+        "{}",
+        match options.agreement {
+            None =>
+                "| task | student (circuit) | linear control | TF-IDF | fastText |\n\
+                 | --- | --- | --- | --- | --- |",
+            Some(_) =>
+                "| task | back end | equal decisions | largest logit error | bytes more | RAM | multiply-adds |\n\
+                 | --- | --- | --- | --- | --- | --- | --- |",
+        }
+    );
+    let mut short = Vec::new();
     for task in &TASKS {
         if !options.tasks.is_empty() && !options.tasks.iter().any(|t| t == task.name) {
             continue;
@@ -127,46 +149,87 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             );
             continue;
         };
-        println!("{}", row(repo, &qdllm, &work, task, &train, &test, options.seeds)?);
-    }
-    Ok(())
-}
-
-fn row(
-    repo: &Repo,
-    qdllm: &Path,
-    work: &Path,
-    task: &Task,
-    train: &Path,
-    test: &Path,
-    seeds: u64,
-) -> Result<String> {
-    let qdllm = qdllm.display().to_string();
-    let ask = |args: &[&str]| -> Result<Value> {
-        Ok(serde_json::from_str(&repo.host(&qdllm).args(args).read()?)?)
-    };
-    let (train, test) = (train.display().to_string(), test.display().to_string());
-    let model = work.join(format!("{}.qdm", task.name)).display().to_string();
-    let [mut student, mut linear, mut tfidf, mut fasttext] =
-        std::array::from_fn(|_| Measured::default());
-    for seed in 0..seeds {
-        say(TOPIC, format!("{}, seed {seed}", task.name));
-        let seed = seed.to_string();
-        // Early stopping holds out a part of the training texts: the test texts are never looked at.
-        let mut distill = vec!["distill", "--json", "--restart", "--data", &train, "--out", &model];
-        distill.extend(["--seed", &seed]);
-        distill.extend(task.settings);
-        ask(&distill)?;
-        let report = ask(&["eval", &model, "--data", &test, "--json"])?;
-        student.add(&report["student"]["accuracy"], &report["student_bytes"])?;
-        linear.add(&report["control"]["accuracy"], &report["control_bytes"])?;
-        let controls =
-            ask(&["controls", "--json", "--data", &train, "--test", &test, "--seed", &seed])?;
-        for control in controls["controls"].as_array().context("no controls in the report")? {
-            let measured = if control["control"] == "tfidf" { &mut tfidf } else { &mut fasttext };
-            measured.add(&control["accuracy"], &control["bytes"])?;
+        let [train, test] = [train, test].map(|path| path.display().to_string());
+        let trainer = Trainer { repo, qdllm: &qdllm, work: &work, task, train, test };
+        match options.agreement {
+            None => println!("{}", trainer.accuracy(options.seeds)?),
+            Some(share) => short.extend(trainer.agreement(share)?),
         }
     }
-    let cells = [&student, &linear, &tfidf, &fasttext].map(Measured::shown);
-    Ok(format!("| {} | {} |", task.name, cells.join(" | ")))
+    if short.is_empty() { Ok(()) } else { bail!("under what was asked: {}", short.join(", ")) }
+}
+
+impl Trainer<'_> {
+    fn ask(&self, args: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&self.repo.host(self.qdllm).args(args).read()?)?)
+    }
+
+    fn file(&self, ending: &str) -> String {
+        self.work.join(format!("{}{ending}", self.task.name)).display().to_string()
+    }
+
+    /// Early stopping holds out a part of the training texts: the test texts are never looked at.
+    fn distill(&self, model: &str, seed: u64) -> Result<()> {
+        say(TOPIC, format!("{}, seed {seed}", self.task.name));
+        let files = ["distill", "--json", "--restart", "--data", &self.train, "--out", model];
+        let seed = seed.to_string();
+        self.ask(&[&files[..], &["--seed", &seed], self.task.settings].concat()).map(drop)
+    }
+
+    /// The task's row of students beside their controls.
+    fn accuracy(&self, seeds: u64) -> Result<String> {
+        let model = self.file(".qdm");
+        let [mut student, mut linear, mut tfidf, mut fasttext] =
+            std::array::from_fn(|_| Measured::default());
+        for seed in 0..seeds {
+            self.distill(&model, seed)?;
+            let report = self.ask(&["eval", &model, "--data", &self.test, "--json"])?;
+            student.add(&report["student"]["accuracy"], &report["student_bytes"])?;
+            linear.add(&report["control"]["accuracy"], &report["control_bytes"])?;
+            let data = ["--data", &self.train, "--test", &self.test, "--seed", &seed.to_string()];
+            let controls = self.ask(&[&["controls", "--json"][..], &data].concat())?;
+            for control in controls["controls"].as_array().context("no controls in the report")? {
+                let measured =
+                    if control["control"] == "tfidf" { &mut tfidf } else { &mut fasttext };
+                measured.add(&control["accuracy"], &control["bytes"])?;
+            }
+        }
+        let cells = [&student, &linear, &tfidf, &fasttext].map(Measured::shown);
+        Ok(format!("| {} | {} |", self.task.name, cells.join(" | ")))
+    }
+
+    /// Prints the task's rows of back ends; gives those that fall short.
+    fn agreement(&self, share: f64) -> Result<Vec<String>> {
+        let (model, compiled) = (self.file(".qdm"), self.file(".compiled.qdm"));
+        let name = self.task.name;
+        self.distill(&model, 0)?;
+        let mut short = Vec::new();
+        for (backend, shown) in BACKENDS {
+            let exact = backend.contains(&"--exact");
+            let words = backend.join(" ");
+            say(TOPIC, format!("{name}: {words}"));
+            let files = ["compile", &model, "--data", &self.train, "--out", &compiled, "--json"];
+            let asked = share.to_string();
+            let asked: &[&str] = if exact { &[] } else { &["--agreement", &asked] };
+            let report = self.ask(&[&files[..], asked, &["--backend"], backend].concat())?;
+            let found = self.ask(&["agreement", &compiled, "--data", &self.test, "--json"])?;
+            let rows = found.as_array().context("no rows")?;
+            let row = rows.iter().find(|row| row["backend"] == shown);
+            let row = row.with_context(|| format!("no row for {shown}"))?;
+            let number = |key: &str| row[key].as_f64().context("a report without a number");
+            let texts = number("texts")?;
+            println!(
+                "| {name} | {words} | {} of {texts} | {:.4} | {} | {} | {} |",
+                texts - number("different")?,
+                number("largest_logit_error")?,
+                report["section_bytes"],
+                report["ram_bytes"],
+                report["multiply_adds"],
+            );
+            if number("agreement")? < if exact { 1.0 } else { share } {
+                short.push(format!("{name} {words}"));
+            }
+        }
+        Ok(short)
+    }
 }

@@ -39,9 +39,6 @@ pub struct Answer {
 
 impl Answer {
     /// Reads one JSON line of `qdllm classify --json` or `qdllm-hw board classify --json`.
-    ///
-    /// # Errors
-    /// When the line has another form.
     pub fn from_host(line: &str) -> Result<Self> {
         let value: Value =
             serde_json::from_str(line).with_context(|| format!("the host answered {line:?}"))?;
@@ -102,9 +99,6 @@ impl Answer {
 }
 
 /// Classifies `texts` with the host's `qdllm`.
-///
-/// # Errors
-/// When the program fails or answers another number of lines.
 pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     let run = Run::new(qdllm).arg("classify").arg(model).arg("--json");
     let shown = run.shown().to_owned();
@@ -134,9 +128,6 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
 }
 
 /// Classifies `texts` with the circuit in 16-bit integers, here and now.
-///
-/// # Errors
-/// When the file is no model that takes texts.
 pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     let bytes = std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
     let model = Model::parse(&bytes).with_context(|| model.display().to_string())?;

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 
-/// A board under an emulator.
 #[derive(Debug)]
 pub struct Board {
     /// That of its folder.
@@ -79,10 +78,6 @@ impl Board {
     }
 }
 
-/// The board of that name.
-///
-/// # Errors
-/// When there is none; the message names those that there are.
 pub fn named(name: &str) -> Result<&'static Board> {
     let found = BOARDS.iter().find(|board| board.name == name);
     let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();

@@ -24,7 +24,6 @@ const BUILT_ONLY: [(&str, &str, &str, &str); 5] = [
     ("pico2", "Cortex-M33", "thumbv8m.main-none-eabihf", "statevector f32"),
 ];
 
-/// Options of `cargo xtask boards`.
 #[derive(Args)]
 pub struct Options {
     /// The model whose classification is measured [default: the tests' with every back end]
@@ -36,9 +35,6 @@ pub struct Options {
 }
 
 /// Runs the command. A board that fails does not stop the others.
-///
-/// # Errors
-/// When a board does not build, or an emulated one does not answer; the message names all of them.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let model = match &options.model {
         Some(model) => model.clone(),

@@ -2,8 +2,8 @@
 
 use crate::answer::{Answer, SENTENCES};
 use crate::boards::{self, Board};
-use crate::emulator::format;
 use crate::elf::flash_bytes;
+use crate::emulator::format;
 use crate::firmware;
 use crate::hw::{Both, Link};
 use crate::repo::Repo;
@@ -16,7 +16,6 @@ use std::time::Instant;
 
 const TOPIC: &str = "demo";
 
-/// Options of `cargo xtask demo`.
 #[derive(Args)]
 pub struct Options {
     /// Where the model and the reports are written [default: demo in the build folder]
@@ -30,10 +29,6 @@ pub struct Options {
     board: String,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a step fails, or when the device and the host answer differently.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let started = Instant::now();
     let board = boards::named(&options.board)?;

@@ -24,7 +24,6 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 10_000;
 
-/// What erased flash reads as.
 const ERASED: u8 = 0xff;
 
 /// How time passes for the board.
@@ -46,9 +45,6 @@ pub enum Port {
 }
 
 /// Makes the file that keeps a board's flash: erased, with `model` bare at the front of the first slot.
-///
-/// # Errors
-/// When the file cannot be written or the model is longer than a slot.
 pub fn format(board: &Board, file: &Path, model: Option<&Path>) -> Result<()> {
     let (total, start, slots) = match board.emulator {
         Emulator::Mapped { memory_bytes, slots_bytes, .. } => (memory_bytes, 0, slots_bytes),
@@ -79,9 +75,6 @@ pub fn format(board: &Board, file: &Path, model: Option<&Path>) -> Result<()> {
 }
 
 /// The emulator's command line for `image`, its flash kept in `flash`.
-///
-/// # Errors
-/// When the emulator is not there.
 pub fn command(
     board: &Board,
     image: &Path,
@@ -141,7 +134,6 @@ fn pico(image: &Path, flash: &Path, port: Port) -> Result<Command> {
     Ok(command)
 }
 
-/// Options of `cargo xtask qemu-run`.
 #[derive(Args)]
 pub struct Options {
     /// The image, an ELF for the board that its name says: qdllm-BOARD
@@ -159,9 +151,6 @@ pub struct Options {
 
 /// `cargo xtask qemu-run`: the board's serial port becomes this program's input and output, and the
 /// board's exit code its own.
-///
-/// # Errors
-/// When the emulator cannot start.
 pub fn run(options: &Options) -> Result<u8> {
     let stem = options.image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = stem.strip_prefix("qdllm-").unwrap_or(&stem);
@@ -217,9 +206,6 @@ pub struct Device {
 
 impl Device {
     /// Boots `image` with `model` in its first slot, erased flash without one.
-    ///
-    /// # Errors
-    /// When the emulator cannot start or the model file is missing.
     pub fn boot(board: &Board, image: &Path, model: Option<&Path>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let flash = folder.path().join("flash");
@@ -241,19 +227,12 @@ impl Device {
         Ok(Self { child, port, lines, _flash: folder })
     }
 
-    /// Sends bytes as they are.
-    ///
-    /// # Errors
-    /// When the board is gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let sent = self.port.write_all(bytes).and_then(|()| self.port.flush());
         sent.context("the board takes no input")
     }
 
     /// The next line that the board sends.
-    ///
-    /// # Errors
-    /// When the board is silent for too long or gone.
     pub fn line(&mut self) -> Result<String> {
         self.lines.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
@@ -264,9 +243,6 @@ impl Device {
     }
 
     /// Sends one line and returns the line that answers it.
-    ///
-    /// # Errors
-    /// As [`Self::send`] and [`Self::line`].
     pub fn ask(&mut self, line: &str) -> Result<String> {
         self.send(line.as_bytes())?;
         self.send(b"\n")?;
@@ -274,9 +250,6 @@ impl Device {
     }
 
     /// What the board says about itself once it is there.
-    ///
-    /// # Errors
-    /// When it says something else.
     pub fn greeting(&mut self, board: &Board) -> Result<Info> {
         if board.is_qemu() {
             return Info::parse("ready", &self.line()?);
@@ -286,9 +259,6 @@ impl Device {
     }
 
     /// Ends the board, and expects code 0 of one that ends by itself.
-    ///
-    /// # Errors
-    /// When it ends with another code.
     pub fn finish(mut self, board: &Board) -> Result<()> {
         if board.is_qemu() {
             self.send(b":quit\n")?;
@@ -299,9 +269,6 @@ impl Device {
     }
 
     /// Waits for the board to end by itself and returns its exit code.
-    ///
-    /// # Errors
-    /// When it does not end.
     pub fn code(mut self) -> Result<i32> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -348,9 +315,6 @@ pub struct Remote {
 
 impl Remote {
     /// Boots `image` with the flash in `flash`.
-    ///
-    /// # Errors
-    /// When the emulator cannot start.
     pub fn boot(board: &Board, image: &Path, flash: &Path, pace: Pace) -> Result<Self> {
         let port = free_port()?;
         let mut command = command(board, image, flash, Port::Listen(port), pace)?;
@@ -359,9 +323,6 @@ impl Remote {
     }
 
     /// A connection to the board's port.
-    ///
-    /// # Errors
-    /// When the emulator ended or does not listen.
     pub fn connect(&mut self) -> Result<TcpStream> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -381,9 +342,6 @@ impl Remote {
     }
 
     /// Ends the emulator at once, whatever the board is doing.
-    ///
-    /// # Errors
-    /// When the process cannot be ended.
     pub fn cut(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;

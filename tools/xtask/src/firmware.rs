@@ -17,9 +17,6 @@ pub struct Program<'a> {
 }
 
 /// Builds a board's image and returns its file.
-///
-/// # Errors
-/// When the build fails.
 pub fn build(repo: &Repo, board: &str, target: &str) -> Result<PathBuf> {
     let name = &*format!("qdllm-{board}");
     Program { package: name, name, target, profile: "release", features: None }.build(repo)
@@ -27,9 +24,6 @@ pub fn build(repo: &Repo, board: &str, target: &str) -> Result<PathBuf> {
 
 impl Program<'_> {
     /// Builds it and returns its file.
-    ///
-    /// # Errors
-    /// When the build fails.
     pub fn build(&self, repo: &Repo) -> Result<PathBuf> {
         let run = repo.bare("cargo").args(["build", "--quiet", "--package", self.package]);
         let run = run.args(["--bin", self.name, "--profile", self.profile]);
@@ -72,9 +66,6 @@ pub struct Info {
 
 impl Info {
     /// Reads a line that begins with `word`.
-    ///
-    /// # Errors
-    /// When it begins with another word or a field is missing.
     pub fn parse(word: &str, line: &str) -> Result<Self> {
         let mut fields = line.split('\t');
         if fields.next() != Some(word) {

@@ -20,7 +20,6 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
-/// Options of `cargo xtask fuzz`.
 #[derive(Args)]
 pub struct Options {
     /// The target; all in turn without one
@@ -31,10 +30,6 @@ pub struct Options {
     minutes: f64,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a target cannot be built or an input crashed it; the input is then named.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     if !(options.minutes > 0.0 && options.minutes <= 100_000.0) {
         bail!("--minutes is {}; give more than 0, at most 100000", options.minutes);
@@ -71,7 +66,6 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The triple of this machine.
 fn host(repo: &Repo) -> Result<String> {
     let text = repo.host("rustc").arg("-vV").read()?;
     let found = text.lines().find_map(|line| line.strip_prefix("host: "));

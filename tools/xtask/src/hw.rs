@@ -17,9 +17,6 @@ pub struct Link<'a> {
 
 impl<'a> Link<'a> {
     /// Boots `image` with the flash in `flash`; instructions are counted where the emulator can.
-    ///
-    /// # Errors
-    /// When the emulator does not start.
     pub fn boot(program: &'a Path, board: &Board, image: &Path, flash: &Path) -> Result<Self> {
         let mut remote = Remote::boot(board, image, flash, Pace::Counted)?;
         // The program gives up at once where nobody listens yet.
@@ -28,9 +25,6 @@ impl<'a> Link<'a> {
     }
 
     /// What `qdllm-hw board ARGUMENTS --json` prints.
-    ///
-    /// # Errors
-    /// When it fails; its own words are on the standard error.
     fn say(&self, arguments: &[&str]) -> Result<String> {
         let run = Run::new(self.program).args(["board", "--port", &self.port, "--json"]);
         run.args(arguments).read()
@@ -49,10 +43,6 @@ impl<'a> Link<'a> {
         self.json(&["bench", "--runs", "3"])
     }
 
-    /// Classifies `texts` on the board.
-    ///
-    /// # Errors
-    /// When the board refuses one.
     pub fn classify(&self, texts: &[String]) -> Result<Vec<Answer>> {
         let arguments: Vec<&str> =
             ["classify", "--"].into_iter().chain(texts.iter().map(String::as_str)).collect();
@@ -63,9 +53,6 @@ impl<'a> Link<'a> {
     }
 
     /// Puts a model, in a step of its own or in one with the activation, and lets the board use it.
-    ///
-    /// # Errors
-    /// When the board does not come back with it.
     pub fn replace(&self, model: &Path, at_once: bool) -> Result<()> {
         let bytes = std::fs::metadata(model).with_context(|| model.display().to_string())?.len();
         let file = model.display().to_string();
@@ -102,9 +89,6 @@ impl Both {
     ///
     /// A board that computes in 16-bit integers is held to both: the exact circuit within
     /// [`TOLERANCE_I16`], and the same integers here to the last bit.
-    ///
-    /// # Errors
-    /// When either side fails.
     pub fn ask(
         link: &Link<'_>,
         engine: Engine,

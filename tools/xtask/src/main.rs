@@ -1,11 +1,9 @@
 //! The project's own commands: `cargo xtask setup | demo | test | fuzz | ...`.
 
 mod accuracy;
-mod agreement;
 mod budgets;
 mod census;
 mod demo;
-mod draws;
 mod fuzz;
 mod gate;
 mod same;
@@ -28,12 +26,8 @@ enum Command {
     Setup(setup::Options),
     /// Distills the demo's model and classifies sentences on the emulated board and on this machine
     Demo(demo::Options),
-    /// Measures the README's table of accuracy: students beside their controls
+    /// Measures the README's table of accuracy, students beside their controls; or of back ends
     Accuracy(accuracy::Options),
-    /// Measures how often each back end decides as the exact circuit, and what it costs
-    Agreement(agreement::Options),
-    /// Measures the commands with few labels over several draws: teacher, student, labels alone
-    Draws(draws::Options),
     /// Measures flash, RAM and instructions of every back end against tests/budgets.toml
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
@@ -54,8 +48,6 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Setup(options) => setup::run(&repo, options),
         Command::Demo(options) => demo::run(&repo, options),
         Command::Accuracy(options) => accuracy::run(&repo, options),
-        Command::Agreement(options) => agreement::run(&repo, options),
-        Command::Draws(options) => draws::run(&repo, options),
         Command::Budgets(options) => budgets::run(&repo, options),
         Command::Test(options) => gate::run(&repo, options),
         Command::Same(options) => same::run(&repo, options),

@@ -4,7 +4,6 @@ use crate::shell::Run;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// The folders of one checkout.
 pub struct Repo {
     /// The folder with the host workspace's `Cargo.toml`.
     pub root: PathBuf,
@@ -14,9 +13,6 @@ pub struct Repo {
 
 impl Repo {
     /// Finds the checkout from Cargo's variable, else from the current folder upwards.
-    ///
-    /// # Errors
-    /// When no folder above has `tools/xtask`.
     pub fn find() -> Result<Self> {
         let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
             Some(dir) => PathBuf::from(dir),
@@ -55,9 +51,6 @@ impl Repo {
     }
 
     /// The folder that the host workspace is built in.
-    ///
-    /// # Errors
-    /// When `cargo metadata` fails.
     pub fn target_dir(&self) -> Result<PathBuf> {
         let text =
             self.host("cargo").args(["metadata", "--no-deps", "--format-version", "1"]).read()?;

@@ -19,7 +19,6 @@ impl Run {
         Self { command: Command::new(program), shown }
     }
 
-    /// Adds one argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.shown.push(' ');
         self.shown.push_str(&arg.as_ref().to_string_lossy());
@@ -27,24 +26,20 @@ impl Run {
         self
     }
 
-    /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Self {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Runs in `dir`.
     pub fn dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
         self
     }
 
-    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Takes an environment variable away.
     pub fn unset(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
@@ -61,9 +56,6 @@ impl Run {
     }
 
     /// Runs with this program's own output and error streams.
-    ///
-    /// # Errors
-    /// When it cannot start or ends with another code than 0.
     pub fn go(mut self) -> Result<()> {
         let status = self.command.stdin(Stdio::null()).status();
         let status = status.with_context(|| format!("cannot start `{}`", self.shown))?;
@@ -74,17 +66,11 @@ impl Run {
     }
 
     /// Runs without showing anything; a failure carries the last lines of what it said.
-    ///
-    /// # Errors
-    /// As [`Run::go`].
     pub fn quiet(self) -> Result<()> {
         self.read().map(drop)
     }
 
     /// Runs and returns its standard output as text.
-    ///
-    /// # Errors
-    /// As [`Run::go`], with the last lines of its error stream.
     pub fn read(mut self) -> Result<String> {
         let output = self.output()?;
         if !output.status.success() {
@@ -113,16 +99,12 @@ pub fn say(topic: &str, what: impl AsRef<str>) {
     eprintln!("{topic}: {}", what.as_ref());
 }
 
-/// Where PATH finds `program`.
 pub fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// Calls `attempt` up to `times` times with growing pauses: package servers are slow now and then.
-///
-/// # Errors
-/// The last attempt's.
 pub fn retry<T>(times: u32, topic: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let mut tried = 0;
     loop {
@@ -139,9 +121,6 @@ pub fn retry<T>(times: u32, topic: &str, mut attempt: impl FnMut() -> Result<T>)
 }
 
 /// A call of `program` as root: directly, or through `sudo -n`, which never asks for a password.
-///
-/// # Errors
-/// When neither is possible; `remedy` is what the person should type then.
 pub fn as_root(program: &str, remedy: &str) -> Result<Run> {
     if Run::new("id").arg("-u").read()?.trim() == "0" {
         return Ok(Run::new(program));

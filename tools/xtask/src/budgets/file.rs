@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
-/// What stands above the figures.
 const HEAD: &str = "\
 # What each back end may take on a chip, for the model tests/models/commands.qdm and the sentence
 # \"please turn on the lamp in the hallway and the kitchen now\".
@@ -19,7 +18,6 @@ const HEAD: &str = "\
 
 ";
 
-/// The whole file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
@@ -30,7 +28,6 @@ pub struct Budgets {
     pub images: Vec<Image>,
 }
 
-/// Shares of the figures.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Headroom {
@@ -50,7 +47,6 @@ impl Headroom {
     }
 }
 
-/// One image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
@@ -74,7 +70,6 @@ impl Image {
     }
 }
 
-/// The figures of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
@@ -105,20 +100,12 @@ impl Budgets {
         repo.root.join("tests/budgets.toml")
     }
 
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it is missing or has another form.
     pub fn read(repo: &Repo) -> Result<Self> {
         let path = Self::path(repo);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// Writes the file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self, repo: &Repo) -> Result<()> {
         let path = Self::path(repo);
         let text = format!("{HEAD}{}", toml::to_string(self)?);

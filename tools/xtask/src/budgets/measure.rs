@@ -1,8 +1,8 @@
 //! Builds one measuring image, boots it and reads what it says.
 
 use super::file::{Figures, Image};
-use crate::elf;
 use crate::boards::BOARDS;
+use crate::elf;
 use crate::emulator::Device;
 use crate::firmware::Program;
 use crate::repo::Repo;
@@ -10,9 +10,6 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 
 /// The figures of an image with `model`.
-///
-/// # Errors
-/// When it cannot be built, links a panic, does not run to its end, or is no such image.
 pub fn measure(repo: &Repo, image: &Image, model: &Path) -> Result<Figures> {
     let features = image.backends.join(",");
     let program = Program {

@@ -23,7 +23,6 @@ const TOPIC: &str = "budgets";
 /// The trained model of the tests, with every back end in it.
 const MODEL: &str = "tests/models/commands.qdm";
 
-/// Options of `cargo xtask budgets`.
 #[derive(Args)]
 pub struct Options {
     /// Takes the measured figures as the new budgets and writes the README's table
@@ -37,10 +36,6 @@ pub struct Options {
     only: Option<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When an image cannot be built or run, or takes more than its budget.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     setup::ensure(repo, &setup::ALL_TARGETS)?;
     let mut budgets = Budgets::read(repo)?;
@@ -66,9 +61,6 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 }
 
 /// The gate's step: the figures within budget, and the README's table made from the file.
-///
-/// # Errors
-/// When an image cannot be built or run, or something is over.
 pub fn check(repo: &Repo) -> Result<u32> {
     let budgets = Budgets::read(repo)?;
     let measured = all(repo, &budgets, &repo.root.join(MODEL))?;

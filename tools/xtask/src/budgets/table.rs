@@ -39,9 +39,6 @@ pub fn table(images: &[Image], figures: &[Figures]) -> String {
 }
 
 /// The README with the table in its place.
-///
-/// # Errors
-/// When it has no such place.
 pub fn placed(repo: &Repo, images: &[Image]) -> Result<String> {
     let readme = fs::read_to_string(repo.root.join("README.md"))?;
     let (before, rest) = readme.split_once(BEGIN).context("README.md: no place for budgets")?;
@@ -50,7 +47,6 @@ pub fn placed(repo: &Repo, images: &[Image]) -> Result<String> {
     Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", table(images, &figures)))
 }
 
-/// 1234567 as 1,234,567.
 fn thousands(count: u32) -> String {
     let digits = count.to_string();
     let mut text = String::new();

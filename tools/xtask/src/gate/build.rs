@@ -63,7 +63,6 @@ fn names(repo: &Repo) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Images of the emulated boards.
 pub fn images(repo: &Repo) -> Result<Outcome> {
     for board in &BOARDS {
         firmware::build(repo, board.name, board.target)?;

@@ -69,9 +69,6 @@ impl Counts {
 
 /// Runs a test runner, shows what it says as it says it, and counts; the second value says whether
 /// it ended with 0.
-///
-/// # Errors
-/// When it cannot start.
 pub fn watch(runner: Runner, mut command: Command, shown: &str) -> Result<(Counts, bool)> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;

@@ -16,7 +16,6 @@ fn workspace(repo: &Repo, options: &Options, command: &[&str]) -> Run {
     if options.no_teacher { run } else { run.args(["--features", "qdllm-trainer/hub"]) }
 }
 
-/// Formatting of all workspaces.
 pub fn fmt(repo: &Repo) -> Result<Outcome> {
     let fuzz = repo.host("cargo").args(["fmt", "--manifest-path"]);
     let fuzz = fuzz.arg(repo.root.join("runtime/fuzz/Cargo.toml"));
@@ -38,7 +37,6 @@ pub fn clippy(repo: &Repo, options: &Options) -> Result<Outcome> {
     done()
 }
 
-/// Documentation of every crate.
 pub fn docs(repo: &Repo, options: &Options) -> Result<Outcome> {
     let runtime = ["doc", "--package", "qdllm-runtime", "--all-features"];
     for run in [
@@ -75,7 +73,6 @@ fn nextest(repo: &Repo) -> bool {
     repo.host("cargo").args(["nextest", "--version"]).works()
 }
 
-/// The examples in the documentation.
 pub fn doc_tests(repo: &Repo, options: &Options) -> Result<Outcome> {
     let run = workspace(repo, options, &["test", "--doc", "--no-fail-fast"]);
     counted(Runner::Libtest, run)
@@ -94,7 +91,6 @@ pub fn fuzz_corpus(repo: &Repo) -> Result<Outcome> {
     counted(Runner::Libtest, run.arg(repo.root.join("runtime/fuzz/Cargo.toml")))
 }
 
-/// The firmware's board-free part.
 pub fn firmware_app(repo: &Repo) -> Result<Outcome> {
     let run = repo.firmware_on_host("test").args(["--package", "qdllm-app", "--no-fail-fast"]);
     counted(Runner::Libtest, run)

@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 const TOPIC: &str = "test";
 
-/// Options of `cargo xtask test`.
 #[derive(Args)]
 pub struct Options {
     /// Leaves out the language-model teachers, whose build is heavy
@@ -42,7 +41,6 @@ fn done() -> Result<Outcome> {
     Ok(Outcome::Done(Counts::default()))
 }
 
-/// Steps run so far.
 struct Gate<'a> {
     options: &'a Options,
     total: Counts,
@@ -90,10 +88,6 @@ impl Gate<'_> {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a step failed.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let mut gate = Gate { options, total: Counts::default(), report: Vec::new() };
     let started = Instant::now();

@@ -16,9 +16,6 @@ const SOURCE_SUITES: [&[&str]; 3] = [
 ];
 
 /// Debian's name for the suite of this machine, such as `bookworm`.
-///
-/// # Errors
-/// On a system that is not Debian, naming what to do there.
 pub fn codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |key: &str| {
@@ -38,9 +35,6 @@ pub struct Archive {
 
 impl Archive {
     /// Reads the package lists of `suites` into a folder of ours.
-    ///
-    /// # Errors
-    /// When this system's apt has no address for a suite, or the download fails.
     pub fn open(suites: &[&str]) -> Result<Self> {
         let dir = cache()?.join(format!("apt-{}", suites[0]));
         for sub in ["lists/partial", "cache/archives/partial", "none"] {
@@ -71,7 +65,6 @@ impl Archive {
         Ok(archive)
     }
 
-    /// `run` with this archive's options.
     pub fn apply(&self, run: Run) -> Run {
         run.args(&self.options)
     }
@@ -124,9 +117,6 @@ fn mirror(suite: &str) -> Result<String> {
 }
 
 /// Builds the missing targets from the library source that belongs to the installed compiler.
-///
-/// # Errors
-/// When no suite has a source of exactly that version: another version's core does not compile.
 pub fn from_source(repo: &Repo, missing: &[String]) -> Result<()> {
     codename()?;
     let release = targets::field(repo, "release")?;

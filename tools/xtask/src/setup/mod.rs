@@ -35,7 +35,6 @@ pub const ALL_TARGETS: [&str; 6] = [
 
 const TOPIC: &str = "setup";
 
-/// Options of `cargo xtask setup`.
 #[derive(Args)]
 pub struct Options {
     /// Bare-metal targets, separated by commas
@@ -55,7 +54,6 @@ pub struct Options {
     from: Option<Source>,
 }
 
-/// Where targets can come from.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Source {
     /// `rustup target add`
@@ -66,10 +64,6 @@ enum Source {
     Second,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// With `--check`, when something is missing; else when nothing could provide it.
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let _lock = lock()?;
     if options.remove {
@@ -90,9 +84,6 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 }
 
 /// Makes sure that `targets` and QEMU are there; silent where they are.
-///
-/// # Errors
-/// When nothing could provide them.
 pub fn ensure(repo: &Repo, targets: &[&str]) -> Result<()> {
     let targets: Vec<String> = targets.iter().map(|&target| target.to_owned()).collect();
     if qemu::present() && targets::missing(repo, &targets)?.is_empty() {
@@ -103,9 +94,6 @@ pub fn ensure(repo: &Repo, targets: &[&str]) -> Result<()> {
 }
 
 /// Those of `targets` whose libraries are there.
-///
-/// # Errors
-/// When the compiler cannot be asked.
 pub fn installed<'t>(repo: &Repo, targets: &[&'t str]) -> Result<Vec<&'t str>> {
     let all: Vec<String> = targets.iter().map(|&target| target.to_owned()).collect();
     let missing = targets::missing(repo, &all)?;
@@ -207,7 +195,6 @@ fn lock() -> Result<File> {
     Ok(file)
 }
 
-/// A folder under [`cache`], emptied.
 fn fresh(name: &str) -> Result<PathBuf> {
     let dir = cache()?.join(name);
     if dir.exists() {

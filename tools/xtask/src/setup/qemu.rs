@@ -14,9 +14,6 @@ pub fn present() -> bool {
 }
 
 /// Installs the emulator where it is missing.
-///
-/// # Errors
-/// On a system without apt, or without root, naming the command that a person should run.
 pub fn ensure() -> Result<()> {
     if present() {
         return Ok(());

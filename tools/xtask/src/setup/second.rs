@@ -10,7 +10,6 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// The toolchain's name in rustup.
 const NAME: &str = "qdllm-firmware";
 
 /// Links the toolchain, sets it for the firmware's folder and builds the targets it lacks.

@@ -53,7 +53,6 @@ pub fn missing(repo: &Repo, wanted: &[String]) -> Result<Vec<String>> {
     Ok(missing)
 }
 
-/// `libNAME-*.rlib` in `dir`.
 fn libraries(dir: &Path, name: &str) -> Vec<PathBuf> {
     let prefix = format!("lib{name}-");
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
