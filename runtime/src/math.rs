@@ -155,6 +155,12 @@ pub fn sqrt(x: f32) -> f32 {
     libm::sqrtf(x)
 }
 
+/// The nearest whole number, away from zero where two are.
+#[cfg(feature = "alloc")]
+pub(crate) fn round(x: f64) -> f64 {
+    libm::round(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Angles that are affine in a circuit's parameters.
 
+use crate::math::round;
 use alloc::vec::Vec;
 
 /// An angle that is affine in the parameters: `constant + sum coefficient * parameter`, radians.
@@ -20,7 +21,7 @@ impl Affine {
     }
 
     /// A number.
-    pub fn constant(constant: f64) -> Self {
+    pub const fn constant(constant: f64) -> Self {
         Self { constant, terms: Vec::new() }
     }
 
@@ -50,6 +51,19 @@ impl Affine {
             }
         }
         self.terms.retain(|&(_, c)| c != 0.0);
+    }
+
+    /// The sum with another angle.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.add(other.clone());
+        self
+    }
+
+    /// Whether it is, for all parameters, a whole multiple of `unit` (to 1e-12 radians).
+    pub fn is_multiple_of(&self, unit: f64) -> bool {
+        let turns = self.constant / unit;
+        self.terms.is_empty() && (turns - round(turns)).abs() * unit < 1e-12
     }
 
     /// The same angle where parameter `i` is itself the angle `angles[i]`; those beyond the slice

@@ -12,8 +12,8 @@ use crate::circuit::QUBITS;
 use crate::circuit::affine::Affine;
 use crate::circuit::gate::{Angle, Gate, GateKind};
 use crate::circuit::index_map::IndexMap;
+use crate::circuit::lowering::{Step, lower};
 use alloc::vec::Vec;
-use core::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 /// One step of a fused circuit.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,117 +229,20 @@ struct Fuser {
 
 impl Fuser {
     fn gate(&mut self, gate: &Gate) {
-        use GateKind as K;
-        let [a, b] = gate.qubits;
-        let (za, zb) = (1_u16 << a, 1_u16 << b);
-        let angle = |i: usize| match gate.angles[i] {
+        let angle = |angle| match angle {
             Angle::Const(x) => Affine::constant(x),
             Angle::Param(p) => Affine::parameter(p),
             // The caller has taken the encoder's gates out.
             Angle::Input(_) => Affine::default(),
         };
-        let turn = Affine::constant;
-        match gate.kind {
-            K::Rx => self.rx(a, angle(0)),
-            K::Ry => self.ry(a, angle(0)),
-            K::Rz | K::P => self.phase(za, angle(0)),
-            K::H => {
-                self.phase(za, turn(PI));
-                self.ry(a, turn(FRAC_PI_2));
-            }
-            K::X => self.index_map(&IndexMap::x(a)),
-            K::Y => {
-                self.phase(za, turn(PI));
-                self.index_map(&IndexMap::x(a));
-            }
-            K::Z => self.phase(za, turn(PI)),
-            K::S => self.phase(za, turn(FRAC_PI_2)),
-            K::Sdg => self.phase(za, turn(-FRAC_PI_2)),
-            K::T => self.phase(za, turn(FRAC_PI_4)),
-            K::Tdg => self.phase(za, turn(-FRAC_PI_4)),
-            K::U => {
-                self.phase(za, angle(2));
-                self.ry(a, angle(0));
-                self.phase(za, angle(1));
-            }
-            K::Cx => self.index_map(&IndexMap::cx(a, b)),
-            K::Swap => self.index_map(&IndexMap::swap(a, b)),
-            K::Cz => self.controlled_phase(za, zb, turn(PI)),
-            K::Cp => self.controlled_phase(za, zb, angle(0)),
-            K::Rzz => self.phase(za | zb, angle(0)),
-            // RY(pi/2) turns Z into X, RX(-pi/2) turns Z into Y.
-            K::Rxx => {
-                self.around(&[a, b], Self::x_to_z, |f| f.phase(za | zb, angle(0)), Self::z_to_x);
-            }
-            K::Ryy => {
-                self.around(&[a, b], Self::y_to_z, |f| f.phase(za | zb, angle(0)), Self::z_to_y);
-            }
-            K::Crz => self.controlled_rz(za, zb, angle(0)),
-            K::Crx => {
-                self.around(
-                    &[b],
-                    Self::x_to_z,
-                    |f| f.controlled_rz(za, zb, angle(0)),
-                    Self::z_to_x,
-                );
-            }
-            K::Cry => {
-                self.around(
-                    &[b],
-                    Self::y_to_z,
-                    |f| f.controlled_rz(za, zb, angle(0)),
-                    Self::z_to_y,
-                );
-            }
-        }
-    }
-
-    fn around(
-        &mut self,
-        qubits: &[u8],
-        before: fn(&mut Self, u8),
-        middle: impl FnOnce(&mut Self),
-        after: fn(&mut Self, u8),
-    ) {
-        qubits.iter().for_each(|&q| before(self, q));
-        middle(self);
-        qubits.iter().for_each(|&q| after(self, q));
-    }
-
-    fn x_to_z(&mut self, q: u8) {
-        self.ry(q, Affine::constant(-FRAC_PI_2));
-    }
-
-    fn z_to_x(&mut self, q: u8) {
-        self.ry(q, Affine::constant(FRAC_PI_2));
-    }
-
-    fn y_to_z(&mut self, q: u8) {
-        self.rx(q, Affine::constant(FRAC_PI_2));
-    }
-
-    fn z_to_y(&mut self, q: u8) {
-        self.rx(q, Affine::constant(-FRAC_PI_2));
-    }
-
-    /// `exp(i t |11><11|)`: t/4 (1 - Za - Zb + Za Zb).
-    fn controlled_phase(&mut self, za: u16, zb: u16, angle: Affine) {
-        let half = angle.scaled(0.5);
-        self.phase(za, half.clone());
-        self.phase(zb, half.clone());
-        self.phase(za | zb, half.scaled(-1.0));
-    }
-
-    fn controlled_rz(&mut self, za: u16, zb: u16, angle: Affine) {
-        let half = angle.scaled(0.5);
-        self.phase(zb, half.clone());
-        self.phase(za | zb, half.scaled(-1.0));
-    }
-
-    fn rx(&mut self, q: u8, angle: Affine) {
-        self.phase(1 << q, Affine::constant(FRAC_PI_2));
-        self.ry(q, angle);
-        self.phase(1 << q, Affine::constant(-FRAC_PI_2));
+        lower(gate, angle, |step| match step {
+            Step::Rz(q, t) => self.phase(1 << q, t),
+            Step::Ry(q, t) => self.ry(q, t),
+            Step::Rzz(a, b, t) => self.phase(1 << a | 1 << b, t),
+            Step::X(q) => self.index_map(&IndexMap::x(q)),
+            Step::Cx(c, t) => self.index_map(&IndexMap::cx(c, t)),
+            Step::Swap(a, b) => self.index_map(&IndexMap::swap(a, b)),
+        });
     }
 
     /// Adds a phase: into the nearest diagonal that it reaches going back, else at the end.

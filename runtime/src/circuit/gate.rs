@@ -1,9 +1,10 @@
-//! The gate table: what a gate is called, how many qubits and angles it takes, what undoes it and
-//! what generates it.
+//! The gate table: what a gate is called, how many qubits and angles it takes and what generates it.
 //!
-//! Simulator, gradient, fuser, QASM and drawing read this one table. Conventions: `RX(t) =
+//! Lowering, simulator, QASM and drawing read this one table. Conventions: `RX(t) =
 //! exp(-i t X / 2)` and likewise for every rotation; qubit 0 is the least significant bit of the
 //! basis index; in a two-qubit gate `qubits[0]` is the control.
+
+use core::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 /// Kinds of gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,32 +58,32 @@ pub enum GateKind {
     Cp,
 }
 
-/// What undoes a gate.
+/// The axis of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inverse {
-    /// The gate itself.
-    Itself,
-    /// The same gate with every angle negated (for `u`: negated and the last two exchanged).
-    NegatedAngles,
-    /// Another gate of the table.
-    Other(GateKind),
+pub enum Axis {
+    /// Pauli X
+    X,
+    /// Pauli Y
+    Y,
+    /// Pauli Z
+    Z,
 }
 
-/// The Hermitian `G` of `exp(-i t G / 2)`, for gates with one angle.
+/// What a gate with the angle `t` is, up to a global phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generator {
-    /// A Pauli word on the gate's qubits, e.g. `"ZZ"`.
-    Pauli(&'static str),
-    /// A Pauli on the second qubit where the first is 1.
-    Controlled(&'static str),
-    /// The projector on all ones (times -2, up to a global phase): a phase gate.
+    /// `exp(-i t G / 2)`, `G` this Pauli on every qubit of the gate.
+    Pauli(Axis),
+    /// `exp(-i t G / 2)`, `G` this Pauli on the second qubit, where the first is 1.
+    Controlled(Axis),
+    /// `e^{i t}` where every qubit of the gate is 1.
     Phase,
-    /// No single angle: the gate has none, or is a product of rotations.
+    /// No single angle: an index map or a product of rotations.
     None,
 }
 
 /// One row of the gate table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GateInfo {
     /// Which gate this row describes.
     pub kind: GateKind,
@@ -92,51 +93,51 @@ pub struct GateInfo {
     pub qubits: usize,
     /// How many angles it takes.
     pub angles: usize,
-    /// What undoes it.
-    pub inverse: Inverse,
     /// What generates it.
     pub generator: Generator,
+    /// The angle, in radians, of a gate that has a generator and takes none.
+    pub turn: f64,
 }
 
 const fn row(
     kind: GateKind,
     name: &'static str,
-    qubits: usize,
-    angles: usize,
-    inverse: Inverse,
+    [qubits, angles]: [usize; 2],
     generator: Generator,
+    turn: f64,
 ) -> GateInfo {
-    GateInfo { kind, name, qubits, angles, inverse, generator }
+    GateInfo { kind, name, qubits, angles, generator, turn }
 }
 
 /// The gate table, in the order of [`GateKind`].
 pub const GATES: [GateInfo; 23] = {
+    use Axis::{X, Y, Z};
+    use GateKind as K;
     use Generator::{Controlled, None, Pauli, Phase};
-    use Inverse::{Itself, NegatedAngles, Other};
     [
-        row(GateKind::Rx, "rx", 1, 1, NegatedAngles, Pauli("X")),
-        row(GateKind::Ry, "ry", 1, 1, NegatedAngles, Pauli("Y")),
-        row(GateKind::Rz, "rz", 1, 1, NegatedAngles, Pauli("Z")),
-        row(GateKind::H, "h", 1, 0, Itself, None),
-        row(GateKind::X, "x", 1, 0, Itself, None),
-        row(GateKind::Y, "y", 1, 0, Itself, None),
-        row(GateKind::Z, "z", 1, 0, Itself, None),
-        row(GateKind::S, "s", 1, 0, Other(GateKind::Sdg), None),
-        row(GateKind::Sdg, "sdg", 1, 0, Other(GateKind::S), None),
-        row(GateKind::T, "t", 1, 0, Other(GateKind::Tdg), None),
-        row(GateKind::Tdg, "tdg", 1, 0, Other(GateKind::T), None),
-        row(GateKind::U, "u", 1, 3, NegatedAngles, None),
-        row(GateKind::P, "p", 1, 1, NegatedAngles, Phase),
-        row(GateKind::Cx, "cx", 2, 0, Itself, None),
-        row(GateKind::Cz, "cz", 2, 0, Itself, None),
-        row(GateKind::Swap, "swap", 2, 0, Itself, None),
-        row(GateKind::Rzz, "rzz", 2, 1, NegatedAngles, Pauli("ZZ")),
-        row(GateKind::Rxx, "rxx", 2, 1, NegatedAngles, Pauli("XX")),
-        row(GateKind::Ryy, "ryy", 2, 1, NegatedAngles, Pauli("YY")),
-        row(GateKind::Crx, "crx", 2, 1, NegatedAngles, Controlled("X")),
-        row(GateKind::Cry, "cry", 2, 1, NegatedAngles, Controlled("Y")),
-        row(GateKind::Crz, "crz", 2, 1, NegatedAngles, Controlled("Z")),
-        row(GateKind::Cp, "cp", 2, 1, NegatedAngles, Phase),
+        row(K::Rx, "rx", [1, 1], Pauli(X), 0.0),
+        row(K::Ry, "ry", [1, 1], Pauli(Y), 0.0),
+        row(K::Rz, "rz", [1, 1], Pauli(Z), 0.0),
+        row(K::H, "h", [1, 0], None, 0.0),
+        row(K::X, "x", [1, 0], None, 0.0),
+        row(K::Y, "y", [1, 0], None, 0.0),
+        row(K::Z, "z", [1, 0], Phase, PI),
+        row(K::S, "s", [1, 0], Phase, FRAC_PI_2),
+        row(K::Sdg, "sdg", [1, 0], Phase, -FRAC_PI_2),
+        row(K::T, "t", [1, 0], Phase, FRAC_PI_4),
+        row(K::Tdg, "tdg", [1, 0], Phase, -FRAC_PI_4),
+        row(K::U, "u", [1, 3], None, 0.0),
+        row(K::P, "p", [1, 1], Phase, 0.0),
+        row(K::Cx, "cx", [2, 0], None, 0.0),
+        row(K::Cz, "cz", [2, 0], Phase, PI),
+        row(K::Swap, "swap", [2, 0], None, 0.0),
+        row(K::Rzz, "rzz", [2, 1], Pauli(Z), 0.0),
+        row(K::Rxx, "rxx", [2, 1], Pauli(X), 0.0),
+        row(K::Ryy, "ryy", [2, 1], Pauli(Y), 0.0),
+        row(K::Crx, "crx", [2, 1], Controlled(X), 0.0),
+        row(K::Cry, "cry", [2, 1], Controlled(Y), 0.0),
+        row(K::Crz, "crz", [2, 1], Controlled(Z), 0.0),
+        row(K::Cp, "cp", [2, 1], Phase, 0.0),
     ]
 };
 
@@ -197,13 +198,10 @@ mod tests {
         for (i, g) in GATES.iter().enumerate() {
             assert_eq!(g.kind as usize, i);
             assert_eq!(g.kind.info().name, g.name);
-            if let Inverse::Other(other) = g.inverse {
-                assert_eq!(other.info().inverse, Inverse::Other(g.kind));
-                assert_eq!(other.info().qubits, g.qubits);
-            }
-            if let Generator::Pauli(word) = g.generator {
-                assert_eq!(word.len(), g.qubits);
-            }
+            assert_eq!(g.turn != 0.0, g.generator == Generator::Phase && g.angles == 0);
+        }
+        for (gate, inverse) in [(GateKind::S, GateKind::Sdg), (GateKind::T, GateKind::Tdg)] {
+            assert_eq!(gate.info().turn, -inverse.info().turn);
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod affine;
 pub mod fuse;
 pub mod gate;
 pub mod index_map;
+#[cfg(feature = "alloc")]
+pub mod lowering;
 pub mod program;
 #[cfg(feature = "alloc")]
 pub mod qasm;
