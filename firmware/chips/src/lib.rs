@@ -2,8 +2,8 @@
 #![no_std]
 
 pub mod cmsdk_uart;
-// A Cortex-M0 has no such counter.
-#[cfg(all(feature = "app", not(armv6m)))]
+// A Cortex-M0 has no such counter. Nor has it atomic exchanges, by which the compiler knows it.
+#[cfg(all(feature = "app", target_has_atomic = "32"))]
 pub mod cycle_counter;
 pub mod exit;
 pub mod instruction_counter;

@@ -1,59 +1,115 @@
-//! A chip's own flash, driven by its HAL crate, as the app wants it: with a view of it in memory.
+//! Flash that the processor also sees as memory, as the app wants it.
 #![allow(unsafe_code)]
 
+use crate::memory::slots_region;
 use core::ptr;
-use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use qdllm_app::SlotFlash;
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
+    check_write,
+};
+use qdllm_app::{Layout, SlotFlash};
 
-/// Flash whose offset 0 the processor sees at an address.
-pub struct MappedFlash<F> {
-    flash: F,
-    address: usize,
+/// How a chip's flash is erased and written. [`MappedFlash`] asks for whole units inside it; offset 0
+/// is the first byte that is mapped.
+pub trait Driver {
+    /// Bytes that are written at once.
+    const WRITE_SIZE: usize;
+    /// Bytes that are erased at once.
+    const ERASE_SIZE: usize;
+
+    /// # Errors
+    /// Where the flash did not do it.
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind>;
+
+    /// # Errors
+    /// Where the flash did not do it.
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind>;
 }
 
-impl<F: ReadNorFlash> MappedFlash<F> {
-    /// `flash`, which begins at `address`.
-    ///
-    /// # Safety
-    /// All of `flash.capacity()` bytes from `address` on are readable as long as the program runs, and
-    /// nothing but this value changes the slots among them.
-    pub unsafe fn new(flash: F, address: usize) -> Self {
-        Self { flash, address }
+/// The drivers of HAL crates.
+impl<F: NorFlash> Driver for F {
+    const WRITE_SIZE: usize = <F as NorFlash>::WRITE_SIZE;
+    const ERASE_SIZE: usize = <F as NorFlash>::ERASE_SIZE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        NorFlash::erase(self, from, to).map_err(|error| error.kind())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        NorFlash::write(self, offset, bytes).map_err(|error| error.kind())
     }
 }
 
-impl<F: ErrorType> ErrorType for MappedFlash<F> {
-    type Error = F::Error;
+/// Flash whose offset 0 the processor sees at an address.
+pub struct MappedFlash<D> {
+    driver: D,
+    address: usize,
+    bytes: usize,
 }
 
-impl<F: ReadNorFlash> ReadNorFlash for MappedFlash<F> {
-    const READ_SIZE: usize = F::READ_SIZE;
+impl<D: Driver> MappedFlash<D> {
+    /// `bytes` of flash that begin at `address`.
+    ///
+    /// # Safety
+    /// All of them are readable as long as the program runs, and nothing but this value changes the
+    /// slots among them.
+    pub unsafe fn new(driver: D, address: usize, bytes: usize) -> Self {
+        Self { driver, address, bytes }
+    }
 
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
-        self.flash.read(offset, bytes)
+    /// The region that memory.x gives to the model slots.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new).
+    pub unsafe fn of_slots(driver: D) -> Self {
+        let (address, bytes) = slots_region();
+        Self { driver, address, bytes }
+    }
+
+    /// Two slots that share all of it.
+    pub fn layout(&self) -> Layout {
+        // Regions are far smaller than 4 GiB.
+        Layout::pair(0, (self.bytes / 2) as u32)
+    }
+}
+
+impl<D> ErrorType for MappedFlash<D> {
+    type Error = NorFlashErrorKind;
+}
+
+impl<D: Driver> ReadNorFlash for MappedFlash<D> {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        check_read(self, offset, bytes.len())?;
+        let found = self.map(offset, bytes.len());
+        bytes.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
+        Ok(())
     }
 
     fn capacity(&self) -> usize {
-        self.flash.capacity()
+        self.bytes
     }
 }
 
-impl<F: NorFlash> NorFlash for MappedFlash<F> {
-    const WRITE_SIZE: usize = F::WRITE_SIZE;
-    const ERASE_SIZE: usize = F::ERASE_SIZE;
+impl<D: Driver> NorFlash for MappedFlash<D> {
+    const WRITE_SIZE: usize = D::WRITE_SIZE;
+    const ERASE_SIZE: usize = D::ERASE_SIZE;
 
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), F::Error> {
-        self.flash.erase(from, to)
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        check_erase(self, from, to)?;
+        self.driver.erase(from, to)
     }
 
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), F::Error> {
-        self.flash.write(offset, bytes)
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        check_write(self, offset, bytes.len())?;
+        self.driver.write(offset, bytes)
     }
 }
 
-impl<'m, F: NorFlash> SlotFlash<'m> for MappedFlash<F> {
+impl<'m, D: Driver> SlotFlash<'m> for MappedFlash<D> {
     fn map(&self, offset: u32, length: usize) -> &'m [u8] {
-        let room = self.flash.capacity().saturating_sub(offset as usize);
+        let room = self.bytes.saturating_sub(offset as usize);
         let start = ptr::with_exposed_provenance::<u8>(self.address).wrapping_add(offset as usize);
         // SAFETY: inside the flash, which `new`'s caller vouched for. The app writes no part of it that
         // it still has a view of.

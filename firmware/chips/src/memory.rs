@@ -9,6 +9,8 @@ unsafe extern "C" {
     static _stack_end: u32;
     static __sdata: u8;
     static __ebss: u8;
+    static _slots_start: u8;
+    static _slots_end: u8;
 }
 
 /// Bytes of stack used at the deepest moment: what is no longer the paint that the start-up code
@@ -29,14 +31,16 @@ pub fn static_ram_bytes() -> usize {
     (&raw const __ebss).addr() - (&raw const __sdata).addr()
 }
 
-/// The region of the model slots, for a program that never writes it.
+/// Address and length of the region that memory.x gives to the model slots.
+pub fn slots_region() -> (usize, usize) {
+    let address = (&raw const _slots_start).expose_provenance();
+    (address, (&raw const _slots_end).addr() - address)
+}
+
+/// The same region, for a program that never writes it.
 pub fn model_region() -> &'static [u8] {
-    unsafe extern "C" {
-        static _slots_start: u8;
-        static _slots_end: u8;
-    }
-    let start = &raw const _slots_start;
-    let length = (&raw const _slots_end).addr() - start.addr();
+    let (address, length) = slots_region();
+    let start = core::ptr::with_exposed_provenance(address);
     // SAFETY: memory.x reserves the region, nothing is linked into it and nothing writes it while
     // the program runs, so it is readable and constant.
     unsafe { core::slice::from_raw_parts(start, length) }

@@ -10,7 +10,7 @@ use cortex_m::peripheral::SCB;
 use embassy_futures::block_on;
 use embassy_nrf::buffered_uarte::{self, BufferedUarte, InterruptHandler};
 use embassy_nrf::gpio::AnyPin;
-use embassy_nrf::nvmc::Nvmc;
+use embassy_nrf::nvmc::{self, Nvmc};
 use embassy_nrf::{bind_interrupts, config, init, peripherals, uarte};
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::{BoardConfig, Engine, Layout, Memory};
@@ -65,7 +65,7 @@ pub fn serve<E: Engine>(
     ));
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash from address 0 on, and the peripheral exists once.
-    let flash = unsafe { MappedFlash::new(Nvmc::new(chip.NVMC), 0) };
+    let flash = unsafe { MappedFlash::new(Nvmc::new(chip.NVMC), 0, nvmc::FLASH_SIZE) };
     let config = BoardConfig::new(name, slots).with_ahead_bytes(RECEIVE_BYTES as u16);
     serve::on_chip(&config, port, flash, counters, memory)
 }

@@ -1,10 +1,11 @@
 //! A [`RamFlash`] that an emulator's host keeps in a file, for boards whose memory it cannot keep itself.
 #![allow(unsafe_code)]
 
+use crate::mapped_flash::Driver;
+use crate::memory::slots_region;
 use crate::ram_flash::RamFlash;
 use cortex_m_semihosting::syscall1;
-use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
-use qdllm_app::{Layout, SlotFlash};
+use embedded_storage::nor_flash::NorFlashErrorKind;
 
 /// Semihosting calls.
 const SYS_OPEN: usize = 0x01;
@@ -31,28 +32,25 @@ pub struct SemihostingFlash {
 
 impl SemihostingFlash {
     /// Opens the file and takes the region's content from it.
-    pub fn open(mut ram: RamFlash) -> Self {
+    ///
+    /// # Safety
+    /// Nobody has a view of the region.
+    pub unsafe fn open() -> Self {
         let file = open();
         if let Some(file) = file {
-            ram.restore(|bytes| {
-                // A file that is shorter leaves what lies behind it as it is.
-                call(SYS_READ, &[file, bytes.as_mut_ptr().expose_provenance(), bytes.len()]);
-            });
+            let (address, bytes) = slots_region();
+            // A file that is shorter leaves what lies behind it as it is.
+            call(SYS_READ, &[file, address, bytes]);
         }
-        Self { ram, file }
-    }
-
-    /// Two slots that share the region.
-    pub fn layout(&self) -> Layout {
-        self.ram.layout()
+        Self { ram: RamFlash, file }
     }
 
     /// Writes to the file what the region holds now from `offset` on.
     fn keep(&self, offset: u32, length: usize) -> Result<(), NorFlashErrorKind> {
         let Some(file) = self.file else { return Ok(()) };
-        let bytes = self.ram.map(offset, length);
+        let address = slots_region().0 + offset as usize;
         let sought = call(SYS_SEEK, &[file, offset as usize]);
-        let left = call(SYS_WRITE, &[file, bytes.as_ptr().expose_provenance(), bytes.len()]);
+        let left = call(SYS_WRITE, &[file, address, length]);
         if (sought, left) == (0, 0) { Ok(()) } else { Err(NorFlashErrorKind::Other) }
     }
 }
@@ -77,23 +75,7 @@ fn call(number: usize, block: &[usize]) -> usize {
     unsafe { syscall1(number, block.as_ptr().expose_provenance()) }
 }
 
-impl ErrorType for SemihostingFlash {
-    type Error = NorFlashErrorKind;
-}
-
-impl ReadNorFlash for SemihostingFlash {
-    const READ_SIZE: usize = RamFlash::READ_SIZE;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-        self.ram.read(offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.ram.capacity()
-    }
-}
-
-impl NorFlash for SemihostingFlash {
+impl Driver for SemihostingFlash {
     const WRITE_SIZE: usize = RamFlash::WRITE_SIZE;
     const ERASE_SIZE: usize = RamFlash::ERASE_SIZE;
 
@@ -105,11 +87,5 @@ impl NorFlash for SemihostingFlash {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
         self.ram.write(offset, bytes)?;
         self.keep(offset, bytes.len())
-    }
-}
-
-impl<'m> SlotFlash<'m> for SemihostingFlash {
-    fn map(&self, offset: u32, length: usize) -> &'m [u8] {
-        self.ram.map(offset, length)
     }
 }

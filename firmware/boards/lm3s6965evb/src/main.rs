@@ -6,8 +6,8 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::pl011_uart::clock;
-use qdllm_chips::ram_flash::RamFlash;
 use qdllm_chips::semihosting_flash::SemihostingFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::ScratchI16;
@@ -27,7 +27,7 @@ fn main() -> ! {
         exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
-    let flash = SemihostingFlash::open(unsafe { RamFlash::take() });
+    let flash = unsafe { MappedFlash::of_slots(SemihostingFlash::open()) };
     let config = BoardConfig::new("lm3s6965evb", flash.layout());
     clock(CLOCK_GATES, FIRST_UART);
     serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)

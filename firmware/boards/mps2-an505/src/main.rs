@@ -6,6 +6,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::ram_flash::RamFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
@@ -21,7 +22,7 @@ fn main() -> ! {
         exit::exit(EXIT_NO_PERIPHERALS);
     };
     // SAFETY: the peripherals were there to take, so this is the only time.
-    let flash = unsafe { RamFlash::take() };
+    let flash = unsafe { MappedFlash::of_slots(RamFlash) };
     let config = BoardConfig::new("mps2-an505", flash.layout());
     serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)
 }

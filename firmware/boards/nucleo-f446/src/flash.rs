@@ -4,9 +4,8 @@
 //! and leaves the data cache as it was. The board's 3.3 V allow words of 32 bits.
 #![allow(unsafe_code)]
 
-use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
-};
+use embedded_storage::nor_flash::NorFlashErrorKind;
+use qdllm_chips::mapped_flash::Driver;
 use stm32f4xx_hal::pac::FLASH;
 use stm32f4xx_hal::pac::flash::cr::PSIZE;
 
@@ -14,7 +13,7 @@ use stm32f4xx_hal::pac::flash::cr::PSIZE;
 pub const START: usize = 0x0804_0000;
 const FIRST_SECTOR: u32 = 6;
 pub const SECTOR_BYTES: u32 = 128 << 10;
-const BYTES: usize = 2 * SECTOR_BYTES as usize;
+pub const BYTES: usize = 2 * SECTOR_BYTES as usize;
 
 /// What unlocks the control register.
 const KEYS: [u32; 2] = [0x4567_0123, 0xcdef_89ab];
@@ -64,33 +63,11 @@ impl Slots {
     }
 }
 
-impl ErrorType for Slots {
-    type Error = NorFlashErrorKind;
-}
-
-impl ReadNorFlash for Slots {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-        check_read(self, offset, bytes.len())?;
-        let start = core::ptr::with_exposed_provenance::<u8>(START + offset as usize);
-        // SAFETY: inside flash, as was checked, and nothing writes there meanwhile.
-        let found = unsafe { core::slice::from_raw_parts(start, bytes.len()) };
-        bytes.copy_from_slice(found);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        BYTES
-    }
-}
-
-impl NorFlash for Slots {
+impl Driver for Slots {
     const WRITE_SIZE: usize = 4;
     const ERASE_SIZE: usize = SECTOR_BYTES as usize;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-        check_erase(self, from, to)?;
         for sector in from / SECTOR_BYTES..to / SECTOR_BYTES {
             self.open(|slots| {
                 // SAFETY: 6 or 7, which the program does not lie in.
@@ -110,13 +87,15 @@ impl NorFlash for Slots {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-        check_write(self, offset, bytes.len())?;
+        if offset as usize + bytes.len() > BYTES {
+            return Err(NorFlashErrorKind::OutOfBounds);
+        }
         let (words, _) = bytes.as_chunks();
         let done = self.open(|slots| {
             slots.0.cr().modify(|_, w| w.pg().set_bit());
             let first = core::ptr::with_exposed_provenance_mut::<u32>(START + offset as usize);
             for (index, word) in words.iter().enumerate() {
-                // SAFETY: inside the slots and aligned, as was checked. Flash takes one word at a time.
+                // SAFETY: inside the slots, as was checked, and aligned. Flash takes one word at a time.
                 unsafe { first.wrapping_add(index).write_volatile(u32::from_le_bytes(*word)) };
                 slots.done()?;
             }

@@ -8,8 +8,8 @@ mod uart;
 use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
-use flash::{SECTOR_BYTES, START, Slots};
-use qdllm_app::{BoardConfig, Layout, Memory};
+use flash::{BYTES, START, Slots};
+use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::cycle_counter::CycleCounter;
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
@@ -39,9 +39,8 @@ fn main() -> ! {
     };
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let flash = unsafe { MappedFlash::new(Slots::new(chip.FLASH), START) };
-    let config = BoardConfig::new("nucleo-f446", Layout::pair(0, SECTOR_BYTES))
-        .with_ahead_bytes(AHEAD_BYTES);
+    let flash = unsafe { MappedFlash::new(Slots::new(chip.FLASH), START, BYTES) };
+    let config = BoardConfig::new("nucleo-f446", flash.layout()).with_ahead_bytes(AHEAD_BYTES);
     serve::on_chip(&config, Port::new(serial, chip.DMA1), flash, counters, MEMORY)
 }
 

@@ -1,8 +1,9 @@
-//! The one place with `unsafe`: the second boot stage, the slots' bytes, the boot ROM's flash calls.
+//! The second boot stage, and the boot ROM's calls that erase and program flash.
 #![allow(unsafe_code)]
 
 use core::ptr;
 use cortex_m_rt::{ExceptionFrame, exception};
+use qdllm_chips::memory::slots_region;
 use rp2040_hal::rom_data;
 
 /// Where flash is mapped.
@@ -20,26 +21,6 @@ const PAGE_BYTES: usize = 256;
 #[unsafe(link_section = ".boot2")]
 #[used]
 static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
-
-// From memory.x: only their addresses mean something.
-unsafe extern "C" {
-    static _slots_start: u8;
-    static _slots_end: u8;
-}
-
-/// Bytes of flash that the model slots have.
-pub fn slots_bytes() -> usize {
-    (&raw const _slots_end).addr() - (&raw const _slots_start).addr()
-}
-
-/// The slots' bytes from `offset` on, `length` of them, or as many as there are.
-pub fn slots(offset: usize, length: usize) -> &'static [u8] {
-    let room = slots_bytes().saturating_sub(offset);
-    let start = (&raw const _slots_start).wrapping_add(offset);
-    // SAFETY: inside the region, which is mapped flash as long as the board runs. Whoever erases or
-    // programs a part of it has no view of that part any more.
-    unsafe { &*ptr::slice_from_raw_parts(start, length.min(room)) }
-}
 
 /// The boot ROM's calls and the second boot stage, all in RAM: while the flash chip takes commands
 /// it gives no instructions.
@@ -88,10 +69,10 @@ pub fn program_page(offset: u32, page: &[u8; PAGE_BYTES]) {
 
 /// The place in the flash chip of `bytes` at `offset` of the slots' region, if they lie inside it.
 fn in_flash(offset: u32, bytes: usize) -> Option<u32> {
+    let (address, room) = slots_region();
     let end = (offset as usize).checked_add(bytes)?;
-    let start = (&raw const _slots_start).addr() - FLASH_START;
     // Flash addresses have 24 bits.
-    (end <= slots_bytes()).then_some(start as u32 + offset)
+    (end <= room).then_some((address - FLASH_START) as u32 + offset)
 }
 
 /// # Safety

@@ -11,6 +11,7 @@ use core::panic::PanicInfo;
 use flash::Slots;
 use fugit::RateExtU32;
 use qdllm_app::{BoardConfig, End, Memory, run};
+use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_runtime::ScratchI16;
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp2040_hal::{Clock, Sio, Timer, Watchdog, clocks, entry, gpio, pac, usb};
@@ -27,6 +28,7 @@ const CRYSTAL_HZ: u32 = 12_000_000;
 const SHARED_CDC: UsbVidPid = UsbVidPid(0x16c0, 0x27dd);
 
 #[entry]
+#[allow(unsafe_code)]
 fn main() -> ! {
     static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
     let Some(mut chip) = pac::Peripherals::take() else { restart() };
@@ -68,7 +70,8 @@ fn main() -> ! {
     };
     let mut ports = SerialPorts::new(device.build(), serial, uart, timer);
     let mut counters = TimerCounter::new(timer, clocks.system_clock.freq().to_Hz());
-    let mut slots = Slots;
+    // SAFETY: flash is mapped as long as the board runs, and this is the only time.
+    let mut slots = unsafe { MappedFlash::of_slots(Slots) };
     let config = BoardConfig::new("pico", slots.layout());
     loop {
         let Ok(ended) = run(&mut ports, &mut slots, &mut counters, MEMORY, &config);

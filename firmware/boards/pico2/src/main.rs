@@ -50,7 +50,7 @@ fn main() -> ! {
     let counters = CycleCounter::new(core.DCB, core.DWT, clocks::clk_sys_freq() / 1_000_000);
     let flash = Flash::<_, Blocking, FLASH_BYTES>::new_blocking(chip.FLASH);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let flash = unsafe { MappedFlash::new(flash, FLASH_START) };
+    let flash = unsafe { MappedFlash::new(flash, FLASH_START, FLASH_BYTES) };
     let config = BoardConfig::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
     serve::on_chip(&config, port, flash, counters, MEMORY)
 }
