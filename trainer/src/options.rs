@@ -1,9 +1,8 @@
-//! Settings of a training run: a TOML file, overridden by options; the resolved ones are written
-//! beside the result.
+//! Settings of a training run. Each option is defined once, here: name on the command line and in the settings file,
+//! help, default. Options win over the file; the resolved settings are written beside the result.
 
-use crate::data::corpus::Sources;
-use crate::student::backprop::Heart;
-use crate::student::dense::config::DenseConfig;
+use crate::data::BadRows;
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
@@ -11,48 +10,209 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Everything that decides a run's result, and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The texts.
+    #[command(flatten)]
     pub sources: Sources,
-    /// The student's sizes.
+    #[command(flatten)]
     pub student: StudentConfig,
-    /// How it is trained.
+    #[command(flatten)]
     pub training: TrainingConfig,
-    /// The front end `dense`, for vectors.
+    #[command(flatten)]
     pub dense: DenseConfig,
 }
 
-/// Sizes of the student.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StudentConfig {
-    /// Rows of the vocabulary.
-    pub rows: usize,
-    /// Whether pairs of neighbouring words count as n-grams.
-    pub bigrams: bool,
-    /// Whether triples of neighbouring words count as n-grams.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub trigrams: bool,
-    /// Whether pairs and triples reach over the text's ends, so that its first and last words are told.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub edges: bool,
-    /// Whether the first four characters of longer words count as n-grams.
-    pub prefixes: bool,
-    /// How the rows of a text become features.
-    pub pooling: Pooling,
-    /// How the vocabulary is chosen.
-    pub select: Criterion,
-    /// Bits of a row's entries: 4 or 8.
-    pub row_bits: u8,
-    /// What stands between features and head; only `circuit` can be exported.
-    pub heart: Heart,
-    /// `OpenQASM` 2 file of the circuit to train; the preset `paper` without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub circuit: Option<PathBuf>,
-    /// Probability under which the model rejects its own decision; 0 never.
-    pub reject_below: f32,
+/// A section of the settings: its fields are options of the same name, with their defaults.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$attribute:meta])* $field:ident: $type:ty = $default:expr, )* }
+    ) => {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Args)]
+        #[serde(deny_unknown_fields, default)]
+        $(#[$meta])*
+        pub struct $name {
+            $( $(#[$attribute])* pub $field: $type, )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: $default, )* }
+            }
+        }
+    };
+}
+
+section! {
+    /// Where the texts come from.
+    #[command(next_display_order = 10)]
+    Sources {
+        /// Labelled texts: .tsv (label, tab, text), .csv or .jsonl
+        #[arg(long, alias = "labels")]
+        data: Option<PathBuf> = None,
+        /// Texts without labels: .txt or .jsonl; needs --soft or --teacher
+        #[arg(long)]
+        unlabelled: Option<PathBuf> = None,
+        /// Soft labels made by `qdllm teach`, or logits from anywhere (.jsonl, .safetensors)
+        #[arg(long)]
+        soft: Option<PathBuf> = None,
+        /// The texts whose order a .safetensors file of logits follows
+        #[arg(long, requires = "soft")]
+        soft_texts: Option<PathBuf> = None,
+        /// The classes in the order of the logits, where the file does not state them
+        #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
+        soft_classes: Vec<String> = Vec::new(),
+        /// Labelled texts for validation (else a part of the others is held out)
+        #[arg(long)]
+        valid: Option<PathBuf> = None,
+        /// Vectors of the texts (.safetensors or .jsonl), for a model that takes vectors; may be given again
+        #[arg(long, value_name = "FILE", display_order = 100)]
+        vectors: Vec<PathBuf> = Vec::new(),
+        /// Keep only this many labels a class and hide the rest
+        #[arg(long, display_order = 20)]
+        labels_per_class: Option<usize> = None,
+        /// Which draw of labels is kept [default: 0]
+        #[arg(long, display_order = 21)]
+        label_draw: u64 = 0,
+        /// Share held out for validation without --valid [default: 0.1]
+        #[arg(long, display_order = 22)]
+        holdout: f64 = 0.1,
+        /// What to do with bad rows [default: refuse]
+        #[arg(long, display_order = 23)]
+        bad_rows: BadRows = BadRows::Refuse,
+    }
+}
+
+section! {
+    /// Sizes of the student.
+    #[command(next_display_order = 30)]
+    StudentConfig {
+        /// Rows of the vocabulary [default: 1024]
+        #[arg(long)]
+        rows: usize = 1024,
+        /// Count pairs of neighbouring words too
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        bigrams: bool = false,
+        /// Count triples of neighbouring words too
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        trigrams: bool = false,
+        /// Let pairs and triples reach over the text's ends: its first and last words count apart
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        edges: bool = false,
+        /// Count the first four characters of longer words too
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        prefixes: bool = false,
+        /// How the rows of a text become features [default: root]
+        #[arg(long)]
+        pooling: Pooling = Pooling::Root,
+        /// How the vocabulary is chosen [default: chi-squared]
+        #[arg(long)]
+        select: Criterion = Criterion::ChiSquared,
+        /// Bits of a row's entries, 4 or 8 [default: 4]
+        #[arg(long, display_order = 50)]
+        row_bits: u8 = 4,
+        /// What stands between features and head; only `circuit` can be exported.
+        #[arg(skip = HiddenLayer::Circuit)]
+        heart: HiddenLayer = HiddenLayer::Circuit,
+        /// `OpenQASM` 2 file of the circuit to train, up to 11 qubits [default: the preset `paper`]
+        ///
+        /// Names in its angles are the parameters to train, x0 to x10 the encoder's inputs; without an
+        /// encoder of its own, RX of an input is put in front of each qubit. Read are the measured qubits,
+        /// or all if none is measured.
+        #[arg(long)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        circuit: Option<PathBuf> = None,
+        /// Reject decisions under this probability [default: 0, never]
+        #[arg(long, display_order = 51)]
+        reject_below: f32 = 0.0,
+    }
+}
+
+section! {
+    /// How the student is trained.
+    #[command(next_display_order = 60)]
+    TrainingConfig {
+        /// Seed of every random stream [default: 0]
+        #[arg(long)]
+        seed: u64 = 0,
+        /// Passes over the texts [default: 15]
+        #[arg(long)]
+        epochs: usize = 15,
+        /// Steps at least; few texts are passed over more often [default: 1500]
+        #[arg(long, alias = "least-steps")]
+        #[serde(alias = "least_steps")]
+        min_steps: usize = 1500,
+        /// Texts a step [default: 32]
+        #[arg(long, alias = "batch")]
+        #[serde(alias = "batch")]
+        batch_size: usize = 32,
+        /// Learning rate of the vocabulary rows [default: 0.01]
+        #[arg(long, alias = "rate")]
+        #[serde(alias = "rate")]
+        lr: f32 = 0.01,
+        /// Learning rate of angles, bias and head [default: 0.01]
+        #[arg(long, alias = "heart-rate")]
+        #[serde(alias = "heart_rate")]
+        circuit_lr: f32 = 0.01,
+        /// Weight decay of the vocabulary rows [default: 0.2]
+        #[arg(long, alias = "decay")]
+        #[serde(alias = "decay")]
+        weight_decay: f32 = 0.2,
+        /// Standard deviation of the rows at the start.
+        #[arg(skip = 0.05_f32)]
+        row_spread: f32 = 0.05,
+        /// Chance that an n-gram is left out in training [default: 0.5]
+        #[arg(long)]
+        dropout: f32 = 0.5,
+        /// Let a logistic regression on the n-grams, fitted on the same labels, answer in place of the labels where no
+        /// teacher does: better students from labels alone
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        regression: bool = false,
+        /// Label smoothing [default: 0.03]
+        #[arg(long)]
+        smoothing: f32 = 0.03,
+        /// The teacher's share of the loss where there is a label too [default: 0.5]
+        #[arg(long)]
+        alpha: f32 = 0.5,
+        /// Temperature of the distillation term [default: 2]
+        #[arg(long)]
+        temperature: f32 = 2.0,
+        /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
+        #[arg(long)]
+        patience: usize = 10,
+    }
+}
+
+section! {
+    /// The front end `dense`, for vectors.
+    #[command(next_display_order = 101)]
+    DenseConfig {
+        /// Which design learns from vectors [default: product]
+        #[arg(long)]
+        preset: Preset = Preset::Product,
+        /// How the 11 features of a vector become angles [default: as the preset]
+        #[arg(long)]
+        squash: Option<SquashKind> = None,
+        // Least validation loss on hidden states with few texts: faster rates overfit within two epochs.
+        /// Chance that an input of a vector is left out in training [default: 0.5]
+        #[arg(id = "input_dropout", long = "input-dropout")]
+        dropout: f32 = 0.5,
+        /// Weight decay of the Dense layer [default: 10]
+        #[arg(id = "dense_decay", long = "dense-decay")]
+        decay: f32 = 10.0,
+        /// Learning rate of the Dense layer [default: 0.0003]
+        #[arg(id = "dense_rate", long = "dense-rate")]
+        rate: f32 = 0.0003,
+        // Of 0.001, 0.003, 0.01 and 0.03 the least mean loss on the parts held out of the paper's three training sets. The
+        // published description gives none.
+        /// Learning rate under the preset paper [default: 0.01]
+        #[arg(long)]
+        paper_rate: f32 = 0.01,
+    }
 }
 
 /// How the rows of a text become features.
@@ -75,22 +235,39 @@ pub enum Criterion {
     Weight,
 }
 
-impl Default for StudentConfig {
-    fn default() -> Self {
-        Self {
-            rows: 1024,
-            bigrams: false,
-            trigrams: false,
-            edges: false,
-            prefixes: false,
-            pooling: Pooling::Root,
-            select: Criterion::ChiSquared,
-            row_bits: 4,
-            heart: Heart::Circuit,
-            circuit: None,
-            reject_below: 0.0,
-        }
-    }
+/// What stands between the features and the head: the circuit, or a control of the same size. Settings call it `heart`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum HiddenLayer {
+    /// The trained circuit: the preset `paper` or one from a file.
+    Circuit,
+    /// Nothing: the head reads the features.
+    Linear,
+    /// The encoder without an ansatz: `cos(pi tanh x)`.
+    Cosine,
+    /// `tanh x`.
+    Tanh,
+}
+
+/// Which design is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// The one that scores best: standardised inputs, dropout and decay, `pi tanh`.
+    Product,
+    /// arXiv 2505.13205 as its public code has it: Dense, min-max to 0..10 over the sample's 11 features, the circuit,
+    /// Dense; loss `(1-a) CE + a T^2 KL + a JS` with T = 2, a = 0.5; Adam.
+    Paper,
+}
+
+/// How the 11 features become angles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SquashKind {
+    /// `pi tanh(x)`.
+    PiTanh,
+    /// Min-max of the sample's features to 0..10.
+    MinMax,
 }
 
 impl StudentConfig {
@@ -118,62 +295,50 @@ impl StudentConfig {
     }
 }
 
-/// How the student is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainingConfig {
-    /// Root of every random stream.
-    pub seed: u64,
-    /// Passes over the training texts, at least.
-    pub epochs: usize,
-    /// Steps at least: few texts are passed over more often.
-    pub least_steps: usize,
-    /// Texts a step.
-    pub batch: usize,
-    /// Learning rate of the vocabulary rows at the start; falls linearly to zero.
-    pub rate: f32,
-    /// Learning rate of angles, bias and head, likewise.
-    pub heart_rate: f32,
-    /// Decoupled weight decay of the rows, times the learning rate.
-    pub decay: f32,
-    /// Standard deviation of the rows at the start.
-    pub row_spread: f32,
-    /// Chance that an n-gram is left out of a text in training.
-    pub dropout: f32,
-    /// Whether a logistic regression on the student's n-grams, fitted on the same labels, answers in place of the
-    /// labels where no teacher does: its answers tell a student which texts its words cannot explain.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub regression: bool,
-    /// Label smoothing.
-    pub smoothing: f32,
-    /// The teacher's share where there is a label too.
-    pub alpha: f32,
-    /// Temperature of the distillation term.
-    pub temperature: f32,
-    /// Epochs without a better validation loss after which training stops.
-    pub patience: usize,
-}
+/// The options that were given, still to be laid over a settings file.
+#[derive(Clone, Debug)]
+pub struct Given(ArgMatches);
 
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            epochs: 15,
-            least_steps: 1500,
-            batch: 32,
-            rate: 0.01,
-            heart_rate: 0.01,
-            decay: 0.2,
-            row_spread: 0.05,
-            dropout: 0.5,
-            regression: false,
-            smoothing: 0.03,
-            alpha: 0.5,
-            temperature: 2.0,
-            patience: 10,
+impl Given {
+    /// The settings with the given options in place.
+    pub fn over(&self, mut config: Config) -> Config {
+        // The matches were parsed by the same definition: nothing in them is refused.
+        if let Err(error) = config.update_from_arg_matches(&self.0) {
+            debug_assert!(false, "{error}");
         }
+        config
     }
 }
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = matches.clone();
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Config::augment_args_for_update(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Config::augment_args_for_update(command)
+    }
+}
+
+/// Options under other names than they had first; the first are still read.
+const FIRST_NAMES: [(&str, &str); 5] = [
+    ("min_steps", "least_steps"),
+    ("batch_size", "batch"),
+    ("lr", "rate"),
+    ("circuit_lr", "heart_rate"),
+    ("weight_decay", "decay"),
+];
 
 /// Why settings are refused.
 #[derive(Debug, Error)]
@@ -227,7 +392,8 @@ impl Config {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// The settings without the files' names: what, with the files' contents, decides the result.
+    /// The settings without the files' names: what, with the files' contents, decides the result. Its digest stands in
+    /// model files and checkpoints, so it keeps the names that options had first.
     pub fn recipe(&self) -> String {
         let sources = Sources {
             data: None,
@@ -239,13 +405,16 @@ impl Config {
             ..self.sources.clone()
         };
         let student = StudentConfig { circuit: None, ..self.student.clone() };
-        Self { sources, student, ..self.clone() }.to_toml()
+        let text = Self { sources, student, ..self.clone() }.to_toml();
+        FIRST_NAMES.iter().fold(text, |text, (name, first)| {
+            text.replace(&format!("\n{name} = "), &format!("\n{first} = "))
+        })
     }
 
     /// Passes over `texts` texts: the epochs asked for, or as many as the least number of steps takes.
     pub fn epochs_for(&self, texts: usize) -> usize {
-        let steps = texts.div_ceil(self.training.batch).max(1);
-        self.training.epochs.max(self.training.least_steps.div_ceil(steps))
+        let steps = texts.div_ceil(self.training.batch_size).max(1);
+        self.training.epochs.max(self.training.min_steps.div_ceil(steps))
     }
 
     /// Refuses values outside their ranges.
@@ -274,10 +443,20 @@ impl Config {
         range([4, 8].contains(&student.row_bits), "row-bits", &student.row_bits, "4 or 8")?;
         range(share(student.reject_below), "reject-below", &student.reject_below, "from 0 to 1")?;
         range(training.epochs > 0, "epochs", &training.epochs, "at least 1")?;
-        range((1..=65536).contains(&training.batch), "batch", &training.batch, "from 1 to 65536")?;
-        range(rate(training.rate), "rate", &training.rate, "above 0, at most 1")?;
-        range(rate(training.heart_rate), "heart-rate", &training.heart_rate, "above 0, at most 1")?;
-        range((0.0..10.0).contains(&training.decay), "decay", &training.decay, "from 0 to 10")?;
+        range(
+            (1..=65536).contains(&training.batch_size),
+            "batch-size",
+            &training.batch_size,
+            "from 1 to 65536",
+        )?;
+        range(rate(training.lr), "lr", &training.lr, "above 0, at most 1")?;
+        range(rate(training.circuit_lr), "circuit-lr", &training.circuit_lr, "above 0, at most 1")?;
+        range(
+            (0.0..10.0).contains(&training.weight_decay),
+            "weight-decay",
+            &training.weight_decay,
+            "from 0 to 10",
+        )?;
         let spread = training.row_spread;
         range(spread > 0.0 && spread <= 10.0, "row-spread", &spread, "above 0, at most 10")?;
         let dropout = training.dropout;
@@ -300,5 +479,95 @@ impl Config {
         range(rate(dense.paper_rate), "paper-rate", &dense.paper_rate, "above 0, at most 1")?;
         let holdout = self.sources.holdout;
         range((0.0..1.0).contains(&holdout), "holdout", &holdout, "from 0 to below 1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Given,
+    }
+
+    fn given(line: &str, config: Config) -> Config {
+        Line::try_parse_from(line.split(' ')).unwrap().options.over(config)
+    }
+
+    /// Written by the last version under the first names.
+    const FIRST: &str = include_str!("../../tests/vectors/settings_v1.toml");
+
+    #[test]
+    fn settings_files_with_the_first_names_are_read_and_keep_their_digest() {
+        let read: Config = toml::from_str(FIRST).unwrap();
+        let training = &read.training;
+        assert_eq!((training.min_steps, training.batch_size), (7, 16));
+        assert_eq!((training.lr, training.circuit_lr, training.weight_decay), (0.02, 0.03, 0.1));
+        let written = read.to_toml();
+        for line in ["min_steps = 7", "batch_size = 16", "\nlr = 0.02", "circuit_lr = 0.03"] {
+            assert!(written.contains(line), "{written}");
+        }
+        assert_eq!(toml::from_str::<Config>(&written).unwrap(), read);
+        // What is digested is the first spelling, file names left out: models and checkpoints keep their fingerprint.
+        let files = ["data = ", "soft = "];
+        let nameless: String = FIRST
+            .lines()
+            .filter(|line| !files.iter().any(|file| line.starts_with(file)))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(read.recipe(), nameless);
+    }
+
+    #[test]
+    fn options_win_over_the_file_and_have_hidden_aliases() {
+        let file: Config = toml::from_str(FIRST).unwrap();
+        assert_eq!(given("distill", file.clone()), file, "what is not given stays");
+        let new =
+            "distill --min-steps 1 --batch-size 2 --lr 0.3 --circuit-lr 0.4 --weight-decay 0.5";
+        let old = "distill --least-steps 1 --batch 2 --rate 0.3 --heart-rate 0.4 --decay 0.5";
+        let laid = given(new, file.clone());
+        assert_eq!(laid, given(old, file.clone()));
+        let training = &laid.training;
+        assert_eq!((training.min_steps, training.batch_size), (1, 2));
+        assert_eq!((training.lr, training.circuit_lr, training.weight_decay), (0.3, 0.4, 0.5));
+        let flags = given("distill --edges --bigrams false --input-dropout 0.1 --vectors a", file);
+        assert!(flags.student.edges && !flags.student.bigrams && flags.student.trigrams);
+        assert_eq!((flags.dense.dropout, flags.training.dropout), (0.1, 0.25));
+        assert_eq!(flags.sources.vectors, [PathBuf::from("a")]);
+        let mut command = <Line as clap::CommandFactory>::command();
+        assert!(!command.render_long_help().to_string().contains("least-steps"));
+    }
+
+    #[test]
+    fn helps_state_the_defaults() {
+        let table = toml::Table::try_from(Config::default()).unwrap();
+        let command = <Line as clap::CommandFactory>::command();
+        let sections = [("input_", "dense"), ("dense_", "dense")];
+        let mut stated = 0;
+        for option in command.get_arguments() {
+            let help = option.get_help().unwrap_or_default().to_string();
+            let Some((_, default)) = help.split_once("[default: ") else { continue };
+            let default = default.split([',', ']']).next().unwrap_or_default();
+            let id = option.get_id().as_str();
+            let own = sections.iter().find_map(|(start, of)| Some((*of, id.strip_prefix(start)?)));
+            let value = match own {
+                Some((section, key)) => table[section].get(key),
+                None => table.values().find_map(|section| section.get(id)),
+            };
+            // A path or preset that is absent has no value to state.
+            let Some(value) = value else { continue };
+            let written = match value {
+                toml::Value::String(text) => text.clone(),
+                // Settings are f32: their shortest digits.
+                toml::Value::Float(x) => (*x as f32).to_string(),
+                other => other.to_string(),
+            };
+            assert_eq!(written, default, "{id}");
+            stated += 1;
+        }
+        assert!(stated >= 20, "{stated}");
     }
 }

@@ -244,7 +244,7 @@ fn bad_input_is_refused_with_file_line_and_remedy() {
             &["s.jsonl:2", "logits"],
         ),
         (&[("u.txt", b"green grass\n")], &["--unlabelled", "u.txt"], &["u.txt", "teach"]),
-        (&[("d.tsv", good)], &["--data", "d.tsv", "--rate", "7"], &["rate is 7"]),
+        (&[("d.tsv", good)], &["--data", "d.tsv", "--rate", "7"], &["lr is 7"]),
         (
             &[("d.tsv", good), ("c.qasm", b"OPENQASM 2.0;\nqreg q[2];\nccx q[0],q[1],q[0];\n")],
             &["--data", "d.tsv", "--circuit", "c.qasm"],

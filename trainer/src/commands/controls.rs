@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::data::{BadRows, Rows};
 use crate::metrics::{Report, Scores};
 use crate::options::Config;
+use crate::options::HiddenLayer;
 use crate::regression::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
-use crate::student::backprop::Heart;
 
 /// Train TF-IDF with logistic regression and fastText on labelled texts and test them.
 ///
@@ -75,12 +75,12 @@ impl Control {
     }
 
     /// The heart it puts in the circuit's place; `None` for one that is no student.
-    pub fn heart(self) -> Option<Heart> {
+    pub fn heart(self) -> Option<HiddenLayer> {
         match self {
             Self::Tfidf | Self::Fasttext => None,
-            Self::Linear => Some(Heart::Linear),
-            Self::Cosine => Some(Heart::Cosine),
-            Self::Tanh => Some(Heart::Tanh),
+            Self::Linear => Some(HiddenLayer::Linear),
+            Self::Cosine => Some(HiddenLayer::Cosine),
+            Self::Tanh => Some(HiddenLayer::Tanh),
         }
     }
 }

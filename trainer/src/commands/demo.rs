@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     }
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
-    let (outcome, _) = distill(&config, &out, Keep::default(), &mut progress)?;
+    let outcome = distill(&config, &out, Keep::default(), &mut progress)?;
     let labels_only = labels_only(&config, folder, &mut progress)?;
     let evaluation = evaluate(&out, &test, BadRows::Refuse, Some(&config), args.json)?;
     let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;

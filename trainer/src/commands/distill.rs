@@ -1,21 +1,21 @@
 //! `qdllm distill`: labels, soft labels or both to a model file.
 
-pub mod asked;
-pub mod outcome;
-pub mod review;
-pub mod vectors;
+mod ask_teacher;
+mod outcome;
+mod review;
 
 pub use outcome::Outcome;
 
-use crate::data::BadRows;
-use crate::options::{Config, Criterion, Pooling};
+use crate::options::{Config, Given, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::peak_memory_bytes;
-use crate::student::backprop::Heart;
 use crate::student::checkpoint::write_whole;
-use crate::student::distillation::{Prepared, Student};
+use crate::student::dense::Dense;
+use crate::student::distillation::Prepared;
 use crate::student::export::export;
+use crate::student::front_end::FrontEnd;
 use crate::student::train::{Event, Moment, Resume, epochs_done};
+use crate::student::words::Words;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::Scratch;
@@ -40,128 +40,22 @@ use std::time::{Duration, Instant};
 #[derive(Args, Debug, Clone)]
 #[command(verbatim_doc_comment)]
 pub struct DistillArgs {
-    /// Labelled texts: .tsv (label, tab, text), .csv or .jsonl
-    #[arg(long, alias = "labels")]
-    pub data: Option<PathBuf>,
-    /// Texts without labels: .txt or .jsonl; needs --soft or --teacher
-    #[arg(long)]
-    pub unlabelled: Option<PathBuf>,
-    /// Soft labels made by `qdllm teach`, or logits from anywhere (.jsonl, .safetensors)
-    #[arg(long)]
-    pub soft: Option<PathBuf>,
-    /// The texts whose order a .safetensors file of logits follows
-    #[arg(long, requires = "soft")]
-    pub soft_texts: Option<PathBuf>,
-    /// The classes in the order of the logits, where the file does not state them
-    #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
-    pub soft_classes: Vec<String>,
-    /// Labelled texts for validation (else a part of the others is held out)
-    #[arg(long)]
-    pub valid: Option<PathBuf>,
     /// Where the model goes
-    #[arg(long, short)]
+    #[arg(long, short, display_order = 16)]
     pub out: PathBuf,
     /// Settings file (TOML); options given here win over it
-    #[arg(long)]
+    #[arg(long, display_order = 17)]
     pub config: Option<PathBuf>,
-    /// Keep only this many labels a class and hide the rest
-    #[arg(long)]
-    pub labels_per_class: Option<usize>,
-    /// Which draw of labels is kept [default: 0]
-    #[arg(long)]
-    pub label_draw: Option<u64>,
-    /// Share held out for validation without --valid [default: 0.1]
-    #[arg(long)]
-    pub holdout: Option<f64>,
-    /// What to do with bad rows [default: refuse]
-    #[arg(long)]
-    pub bad_rows: Option<BadRows>,
-    /// Rows of the vocabulary [default: 1024]
-    #[arg(long)]
-    pub rows: Option<usize>,
-    /// Count pairs of neighbouring words too
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    pub bigrams: Option<bool>,
-    /// Count triples of neighbouring words too
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    pub trigrams: Option<bool>,
-    /// Let pairs and triples reach over the text's ends: its first and last words count apart
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    pub edges: Option<bool>,
-    /// Count the first four characters of longer words too
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    pub prefixes: Option<bool>,
-    /// How the rows of a text become features [default: root]
-    #[arg(long)]
-    pub pooling: Option<Pooling>,
-    /// How the vocabulary is chosen [default: chi-squared]
-    #[arg(long)]
-    pub select: Option<Criterion>,
-    /// `OpenQASM` 2 file of the circuit to train, up to 11 qubits [default: the preset `paper`]
-    ///
-    /// Names in its angles are the parameters to train, x0 to x10 the encoder's inputs; without an
-    /// encoder of its own, RX of an input is put in front of each qubit. Read are the measured qubits,
-    /// or all if none is measured.
-    #[arg(long)]
-    pub circuit: Option<PathBuf>,
-    /// Bits of a row's entries, 4 or 8 [default: 4]
-    #[arg(long)]
-    pub row_bits: Option<u8>,
-    /// Reject decisions under this probability [default: 0, never]
-    #[arg(long)]
-    pub reject_below: Option<f32>,
-    /// Seed of every random stream [default: 0]
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Passes over the texts [default: 15]
-    #[arg(long)]
-    pub epochs: Option<usize>,
-    /// Steps at least; few texts are passed over more often [default: 1500]
-    #[arg(long)]
-    pub least_steps: Option<usize>,
-    /// Texts a step [default: 32]
-    #[arg(long)]
-    pub batch: Option<usize>,
-    /// Learning rate of the vocabulary rows [default: 0.01]
-    #[arg(long)]
-    pub rate: Option<f32>,
-    /// Learning rate of angles, bias and head [default: 0.01]
-    #[arg(long)]
-    pub heart_rate: Option<f32>,
-    /// Weight decay of the vocabulary rows [default: 0.2]
-    #[arg(long)]
-    pub decay: Option<f32>,
-    /// Chance that an n-gram is left out in training [default: 0.5]
-    #[arg(long)]
-    pub dropout: Option<f32>,
-    /// Let a logistic regression on the n-grams, fitted on the same labels, answer in place of the labels where no
-    /// teacher does: better students from labels alone
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    pub regression: Option<bool>,
-    /// Label smoothing [default: 0.03]
-    #[arg(long)]
-    pub smoothing: Option<f32>,
-    /// The teacher's share of the loss where there is a label too [default: 0.5]
-    #[arg(long)]
-    pub alpha: Option<f32>,
-    /// Temperature of the distillation term [default: 2]
-    #[arg(long)]
-    pub temperature: Option<f32>,
-    /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
-    #[arg(long)]
-    pub patience: Option<usize>,
+    #[command(flatten)]
+    pub options: Given,
     /// Seconds between two checkpoints at least; 0 writes one an epoch
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, display_order = 90)]
     pub checkpoint_seconds: u64,
     /// Forget an earlier, unfinished run
-    #[arg(long)]
+    #[arg(long, display_order = 91)]
     pub restart: bool,
-    /// The front end `dense`
     #[command(flatten)]
-    pub dense: vectors::DenseArgs,
-    /// A teacher that is asked first
-    #[command(flatten)]
-    pub ask: asked::AskArgs,
+    pub ask: ask_teacher::AskArgs,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -176,53 +70,8 @@ impl DistillArgs {
     /// # Errors
     /// When the file cannot be read or a value is out of its range.
     pub fn resolve(&self) -> Result<Config> {
-        let mut config = match &self.config {
-            Some(path) => Config::read(path)?,
-            None => Config::default(),
-        };
-        macro_rules! lay {
-            ($($option:ident => $place:expr),* $(,)?) => {
-                $(if let Some(value) = self.$option.clone() { $place = value.into(); })*
-            };
-        }
-        lay! {
-            data => config.sources.data,
-            unlabelled => config.sources.unlabelled,
-            soft => config.sources.soft,
-            soft_texts => config.sources.soft_texts,
-            valid => config.sources.valid,
-            labels_per_class => config.sources.labels_per_class,
-            label_draw => config.sources.label_draw,
-            holdout => config.sources.holdout,
-            bad_rows => config.sources.bad_rows,
-            rows => config.student.rows,
-            bigrams => config.student.bigrams,
-            trigrams => config.student.trigrams,
-            edges => config.student.edges,
-            prefixes => config.student.prefixes,
-            pooling => config.student.pooling,
-            select => config.student.select,
-            circuit => config.student.circuit,
-            row_bits => config.student.row_bits,
-            reject_below => config.student.reject_below,
-            seed => config.training.seed,
-            epochs => config.training.epochs,
-            least_steps => config.training.least_steps,
-            batch => config.training.batch,
-            rate => config.training.rate,
-            heart_rate => config.training.heart_rate,
-            decay => config.training.decay,
-            dropout => config.training.dropout,
-            regression => config.training.regression,
-            smoothing => config.training.smoothing,
-            alpha => config.training.alpha,
-            temperature => config.training.temperature,
-            patience => config.training.patience,
-        }
-        if !self.soft_classes.is_empty() {
-            config.sources.soft_classes.clone_from(&self.soft_classes);
-        }
-        self.dense.lay(&mut config);
+        let file = self.config.as_deref().map(Config::read).transpose()?;
+        let config = self.options.over(file.unwrap_or_default());
         config.check()?;
         Ok(config)
     }
@@ -236,9 +85,9 @@ pub fn run(args: &DistillArgs) -> Result<()> {
     let mut config = args.resolve()?;
     let mut progress = Progress::new(args.quiet || args.json);
     if let Some(teacher) = &args.ask.teacher {
-        asked::ask(args, teacher, &mut config)?;
+        ask_teacher::ask(args, teacher, &mut config)?;
     }
-    let unsure = asked::judge(args, &mut config)?;
+    let unsure = ask_teacher::judge(args, &mut config)?;
     if let Some(unsure) = &unsure {
         (if args.json { eprint!("{unsure}") } else { print!("{unsure}") });
     }
@@ -246,11 +95,7 @@ pub fn run(args: &DistillArgs) -> Result<()> {
         restart: args.restart,
         checkpoint_every: Duration::from_secs(args.checkpoint_seconds),
     };
-    let outcome = if config.sources.vectors.is_empty() {
-        distill(&config, &args.out, keep, &mut progress)?.0
-    } else {
-        vectors::distill(&config, &args.out, keep, &mut progress)?
-    };
+    let outcome = distill(&config, &args.out, keep, &mut progress)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
     } else {
@@ -290,22 +135,40 @@ pub fn distill(
     out: &Path,
     keep: Keep,
     progress: &mut Progress,
-) -> Result<(Outcome, Student)> {
-    if config.student.heart != Heart::Circuit {
-        bail!(
-            "the heart `{:?}` is a control; only `circuit` makes a model file",
-            config.student.heart
-        );
+) -> Result<Outcome> {
+    let student = &config.student;
+    let dense = !config.sources.vectors.is_empty();
+    if !dense && student.heart != HiddenLayer::Circuit {
+        bail!("the heart `{:?}` is a control; only `circuit` makes a model file", student.heart);
+    }
+    if let (true, Some(circuit)) = (dense, &student.circuit) {
+        bail!("{}: --vectors trains the preset circuit; leave --circuit out", circuit.display());
     }
     if out.is_dir() {
         bail!("{}: is a folder; --out names a file", out.display());
     }
     let started = Instant::now();
-    let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
+    let checkpoint = beside(out, ".ckpt");
     if keep.restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
     }
-    let prepared = Prepared::read(config, progress)?;
+    let mut outcome = if dense {
+        train_and_write(&Dense::prepare(config, progress)?, config, out, keep, progress)?
+    } else {
+        train_and_write(&Words::prepare(config, progress)?, config, out, keep, progress)?
+    };
+    outcome.train_seconds = started.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+fn train_and_write<F: FrontEnd>(
+    prepared: &Prepared<F>,
+    config: &Config,
+    out: &Path,
+    keep: Keep,
+    progress: &mut Progress,
+) -> Result<Outcome> {
+    let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
     let resume = Resume {
         path: checkpoint.clone(),
         fingerprint: prepared.fingerprint(config),
@@ -316,9 +179,9 @@ pub fn distill(
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
     let mut log = reopen(&metrics, done).with_context(|| metrics.display().to_string())?;
-    progress.stage("training", texts_of(config, &prepared));
+    progress.stage("training", prepared.passes(config));
     let mut failed = None;
-    let student = prepared.distil(config, Some(&resume), |moment| {
+    let student = prepared.distill(config, Some(&resume), |moment| {
         let event = match moment {
             Moment::Texts(done) => return progress.at(done),
             Moment::Epoch(event) => event,
@@ -333,32 +196,27 @@ pub fn distill(
     if let Some(e) = failed {
         return Err(e).with_context(|| metrics.display().to_string());
     }
-    let exported = export(&student, &prepared, config)?;
-    write_whole(&beside(out, ".toml"), config.to_toml().as_bytes())
-        .with_context(|| beside(out, ".toml").display().to_string())?;
+    let exported = export(&student, prepared, config)?;
+    let settings = beside(out, ".toml");
+    write_whole(&settings, config.to_toml().as_bytes())
+        .with_context(|| settings.display().to_string())?;
     write_whole(out, &exported.bytes).with_context(|| out.display().to_string())?;
     std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
-    let outcome = Outcome {
+    Ok(Outcome {
         model: out.to_owned(),
         bytes: exported.bytes.len(),
         ram_bytes: size_of::<Scratch>(),
         parameters: student.shape.parameters(),
-        train_seconds: started.elapsed().as_secs_f64(),
+        train_seconds: 0.0,
         peak_memory_bytes: peak_memory_bytes(),
-        summary: student.summary.clone(),
+        summary: student.summary,
         largest_gap: exported.largest_gap,
         probes: exported.probes,
-    };
-    Ok((outcome, student))
-}
-
-/// Texts that training passes over, repeats counted.
-pub fn texts_of(config: &Config, prepared: &Prepared) -> u64 {
-    (config.epochs_for(prepared.texts.len()) * prepared.texts.len()) as u64
+    })
 }
 
 /// The metrics file with the lines of the epochs that the checkpoint has done.
-pub(super) fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
+fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
     let kept: String = match std::fs::read_to_string(path) {
         Ok(text) => text.lines().take(epochs).map(|l| format!("{l}\n")).collect(),
         Err(_) => String::new(),
@@ -367,7 +225,7 @@ pub(super) fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::Fil
     std::fs::OpenOptions::new().append(true).open(path)
 }
 
-pub(super) fn line(event: &Event) -> String {
+fn line(event: &Event) -> String {
     format!(
         "epoch {:>3}  train loss {:.4}  valid loss {:.4}{}",
         event.epoch,

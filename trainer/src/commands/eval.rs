@@ -1,17 +1,15 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
 use crate::batch_inference::Many;
-use crate::commands::distill::{beside, texts_of};
+use crate::commands::distill::beside;
 use crate::commands::{load, takes_text};
 use crate::data::{BadRows, Rows};
 use crate::metrics::Report;
-use crate::options::Config;
+use crate::options::{Config, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
-use crate::student::backprop::Heart;
-use crate::student::distillation::Prepared;
-use crate::student::encoded::HostVocab;
 use crate::student::train::Moment;
+use crate::student::words::Words;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
@@ -147,9 +145,9 @@ fn control(
     classes: &[String],
 ) -> Result<Vec<Vec<f32>>> {
     let mut config = config.clone();
-    config.student.heart = Heart::Linear;
+    config.student.heart = HiddenLayer::Linear;
     let mut progress = Progress::new(quiet);
-    let prepared = Prepared::read(&config, &mut progress)?;
+    let prepared = Words::prepare(&config, &mut progress)?;
     if prepared.classes != classes {
         bail!(
             "the training files beside the model now hold the classes {}; the model has {}",
@@ -157,15 +155,14 @@ fn control(
             classes.join(", ")
         );
     }
-    progress.stage("training the linear control", texts_of(&config, &prepared));
-    let linear = prepared.distil(&config, None, |moment| {
+    progress.stage("training the linear control", prepared.passes(&config));
+    let linear = prepared.distill(&config, None, |moment| {
         if let Moment::Texts(done) = moment {
             progress.at(done);
         }
     })?;
     progress.done();
-    let vocab = HostVocab::new(&prepared.keys, config.student.kinds());
-    Ok(linear.probabilities(&vocab, texts))
+    Ok(linear.probabilities_of(&prepared.front.vocabulary(), texts))
 }
 
 /// The texts of a labelled file and their classes.

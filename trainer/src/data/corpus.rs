@@ -5,59 +5,14 @@ mod error;
 
 use crate::data::soft::SoftLabels;
 use crate::data::split::rank;
-use crate::data::{BadRows, Rows, text_digest};
+use crate::data::{Rows, text_digest};
+use crate::options::Sources;
 use crate::progress::Progress;
 pub use error::CorpusError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
-
-/// Where the texts come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sources {
-    /// Labelled texts.
-    pub data: Option<PathBuf>,
-    /// Texts without labels, for which the teacher speaks.
-    pub unlabelled: Option<PathBuf>,
-    /// The teacher's soft labels.
-    pub soft: Option<PathBuf>,
-    /// The texts whose order a safetensors file of logits follows.
-    pub soft_texts: Option<PathBuf>,
-    /// The classes in the order of the logits, where the file does not state them.
-    pub soft_classes: Vec<String>,
-    /// Labelled texts for validation; without them a part of the others is held out.
-    pub valid: Option<PathBuf>,
-    /// Vectors of the texts, for the front end `dense`.
-    pub vectors: Vec<PathBuf>,
-    /// Keep the labels of this many texts a class and hide the rest.
-    pub labels_per_class: Option<usize>,
-    /// Which draw of labels is kept.
-    pub label_draw: u64,
-    /// Share of the texts held out for validation when there is no validation file.
-    pub holdout: f64,
-    /// What to do with bad rows.
-    pub bad_rows: BadRows,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self {
-            data: None,
-            unlabelled: None,
-            soft: None,
-            soft_texts: None,
-            soft_classes: Vec::new(),
-            valid: None,
-            vectors: Vec::new(),
-            labels_per_class: None,
-            label_draw: 0,
-            holdout: 0.1,
-            bad_rows: BadRows::Refuse,
-        }
-    }
-}
 
 /// Whether a text trains the student or judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

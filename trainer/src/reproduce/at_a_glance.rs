@@ -6,7 +6,7 @@ use super::label_source::{By, Tutor};
 use super::method::{Method, Size};
 use super::report::Report;
 use crate::commands::controls::Control;
-use crate::student::dense::config::Preset;
+use crate::options::Preset;
 
 /// A column: what stands above it, and the method whose accuracy stands in it.
 type Column = (&'static str, Method);

@@ -8,8 +8,8 @@ use super::findings::points;
 use super::label_source::{By, Tutor};
 use super::method::{Method, Size};
 use super::report::{Report, TaskReport};
+use crate::options::Preset;
 use crate::options::{Config, Criterion};
-use crate::student::dense::config::Preset;
 
 /// The whole page.
 pub fn page(report: &Report) -> String {

@@ -8,8 +8,8 @@ use super::label_source::{By, Tutor};
 use super::task::{Task, folder, short};
 use super::teacher;
 use crate::commands::controls::Control;
+use crate::options::Preset;
 use crate::options::{Config, Criterion};
-use crate::student::dense::config::Preset;
 
 /// Rows of the edge student's vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]

@@ -5,8 +5,8 @@ use super::label_source::{By, Tutor};
 use super::method::{Method, Size};
 use super::report::{Report, TaskReport};
 use crate::commands::controls::Control;
+use crate::options::Preset;
 use crate::plots::{Axis, Panel, Point, Scale, Series, figure};
-use crate::student::dense::config::Preset;
 
 /// A family of methods: its legend, whether its points are joined, its members. Its place is its colour.
 type Family = (&'static str, bool, Vec<Method>);

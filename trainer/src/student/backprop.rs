@@ -1,29 +1,19 @@
-//! The batch that computes a student's logits and the gradient of its parameters.
+//! A student's logits and the gradient of its parameters, a batch of samples at once: front end, circuit, head, and back.
 
+use super::examples::Sample;
+use super::front_end::FrontEnd;
+use super::loss::{LossWeights, loss};
+use super::shape::Shape;
 use crate::gradient::adjoint::to_parameters;
 use crate::gradient::batch::{Batch, Sums, Work};
-use crate::student::loss::{LossWeights, loss};
-pub use crate::student::shape::{Heart, Shape};
+use crate::options::HiddenLayer;
 use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
 use std::f32::consts::PI;
 
-/// One text as the student sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample<'a> {
-    /// Vocabulary rows of its n-grams, in order and with repeats.
-    pub rows: &'a [u16],
-    /// Its class, if known.
-    pub label: Option<usize>,
-    /// The teacher's logits, if it was asked.
-    pub teacher: Option<&'a [f32]>,
-    /// Drives which n-grams are dropped in this pass; `None` drops none.
-    pub dropout_key: Option<u64>,
-}
-
-/// A student with its angles bound: computes logits and gradients of batches.
-pub struct Batcher<'s> {
-    shape: &'s Shape,
+/// A student with its parameters bound.
+pub struct Batcher<'s, F> {
+    shape: &'s Shape<F>,
     theta: &'s [f32],
     circuit: Batch,
     dropout: f32,
@@ -34,22 +24,22 @@ struct GroupGradient {
     loss: f64,
     head: Vec<f32>,
     angles: Sums,
-    /// One row of slopes by features a sample.
-    features: Vec<f32>,
+    /// As the front end's `accumulate` takes it.
+    front: Vec<f32>,
 }
 
-impl<'s> Batcher<'s> {
-    /// Binds the parameters; `dropout` is the chance that an n-gram is left out in training.
-    pub fn new(shape: &'s Shape, theta: &'s [f32], dropout: f32) -> Self {
-        let angles = match shape.heart {
-            Heart::Circuit => shape.angles_rad(theta),
+impl<'s, F: FrontEnd> Batcher<'s, F> {
+    /// Binds the parameters; `dropout` is the chance that a part of the input is left out where a sample has a key.
+    pub fn new(shape: &'s Shape<F>, theta: &'s [f32], dropout: f32) -> Self {
+        let angles = match shape.hidden {
+            HiddenLayer::Circuit => shape.angles_rad(theta),
             _ => Vec::new(),
         };
         Self { shape, theta, circuit: Batch::new(shape.circuit(), &angles), dropout }
     }
 
     /// Logits of each sample, one row of `classes` a sample.
-    pub fn logits(&self, samples: &[Sample<'_>]) -> Vec<Vec<f32>> {
+    pub fn logits(&self, samples: &[Sample<'_, F::Item>]) -> Vec<Vec<f32>> {
         samples
             .par_chunks(self.circuit.lanes())
             .map_init(
@@ -69,7 +59,7 @@ impl<'s> Batcher<'s> {
     /// The mean loss and its gradient by every parameter, added into `gradient`.
     pub fn gradient(
         &self,
-        samples: &[Sample<'_>],
+        samples: &[Sample<'_, F::Item>],
         weights: &LossWeights,
         gradient: &mut [f32],
     ) -> f64 {
@@ -78,22 +68,21 @@ impl<'s> Batcher<'s> {
         let groups: Vec<GroupGradient> = samples
             .par_chunks(lanes)
             .map_init(
-                || self.circuit.work(self.shape.heart == Heart::Circuit),
+                || self.circuit.work(self.shape.hidden == HiddenLayer::Circuit),
                 |work, group| self.group(work, group, weights, share),
             )
             .collect();
         let mut angles = self.circuit.sums();
         let mut total = 0.0;
         let head = self.shape.head_range();
+        let front = ..self.shape.bias_range().end;
         for (part, group) in groups.iter().zip(samples.chunks(lanes)) {
             total += part.loss;
-            add(&mut gradient[head.clone()], &part.head);
+            gradient[head.clone()].iter_mut().zip(&part.head).for_each(|(sum, x)| *sum += x);
             angles.add(&part.angles);
-            for (slope, sample) in part.features.chunks_exact(QUBITS).zip(group) {
-                self.scatter(sample, slope, gradient);
-            }
+            self.shape.front.accumulate(group, &part.front, self.dropout, &mut gradient[front]);
         }
-        if self.shape.heart == Heart::Circuit {
+        if self.shape.hidden == HiddenLayer::Circuit {
             let mut by_parameter = vec![0.0; self.shape.ansatz.parameters()];
             to_parameters(self.shape.circuit(), &self.circuit.slopes(angles), &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
@@ -105,7 +94,7 @@ impl<'s> Batcher<'s> {
     fn group(
         &self,
         work: &mut Work,
-        samples: &[Sample<'_>],
+        samples: &[Sample<'_, F::Item>],
         weights: &LossWeights,
         share: f32,
     ) -> GroupGradient {
@@ -117,7 +106,7 @@ impl<'s> Batcher<'s> {
             loss: 0.0,
             head: vec![0.0; classes * (width + 1)],
             angles: self.circuit.sums(),
-            features: Vec::new(),
+            front: Vec::new(),
         };
         let mut cotangent = vec![0.0; outputs.len()];
         let rows = outputs.chunks_exact(width).zip(cotangent.chunks_exact_mut(width));
@@ -135,60 +124,30 @@ impl<'s> Batcher<'s> {
                 part.head[classes * width + class] += s;
             }
         }
-        part.features = self.back(work, &features, &cotangent, &mut part.angles);
+        let slopes = self.back(work, &features, &cotangent, &mut part.angles);
+        part.front = self.shape.front.group_gradient(samples, slopes, self.dropout);
         part
     }
 
-    /// The rows of a sample that this pass keeps.
-    fn kept<'a>(&self, sample: &Sample<'a>) -> impl Iterator<Item = usize> + Clone + use<'a> {
-        let (key, dropout) = (sample.dropout_key, self.dropout);
-        sample.rows.iter().enumerate().filter_map(move |(i, &row)| {
-            let drops = key.is_some_and(|key| chance(key, i as u64) < dropout);
-            (!drops).then_some(row as usize)
-        })
-    }
-
-    /// Pooled kept rows plus bias: a row of 11 features a sample.
-    fn features(&self, samples: &[Sample<'_>]) -> Vec<f32> {
-        let bias = &self.theta[self.shape.bias_range()];
-        let mut features = Vec::with_capacity(samples.len() * QUBITS);
-        for sample in samples {
-            let mut sums = [0.0_f32; QUBITS];
-            let mut count = 0_u32;
-            for row in self.kept(sample) {
-                add(&mut sums, &self.theta[row * QUBITS..(row + 1) * QUBITS]);
-                count += 1;
-            }
-            let divisor = self.shape.pool.divisor(count);
-            features.extend(sums.iter().zip(bias).map(|(sum, bias)| sum / divisor + bias));
-        }
-        features
-    }
-
-    /// Adds a sample's feature slope to its rows and to the bias.
-    fn scatter(&self, sample: &Sample<'_>, slope: &[f32], gradient: &mut [f32]) {
-        let kept = self.kept(sample);
-        let share = 1.0 / self.shape.pool.divisor(kept.clone().count() as u32);
-        let each: Vec<f32> = slope.iter().map(|s| s * share).collect();
-        for row in kept {
-            add(&mut gradient[row * QUBITS..(row + 1) * QUBITS], &each);
-        }
-        add(&mut gradient[self.shape.bias_range()], slope);
+    /// A row of 11 features a sample.
+    fn features(&self, samples: &[Sample<'_, F::Item>]) -> Vec<f32> {
+        let one = |sample| self.shape.front.features(self.theta, sample, self.dropout);
+        samples.iter().flat_map(one).collect()
     }
 
     /// Rows of outputs for rows of features.
     fn outputs(&self, work: &mut Work, features: &[f32]) -> Vec<f32> {
         let each = |f: fn(f32) -> f32| features.iter().map(|&x| f(x)).collect::<Vec<_>>();
-        match self.shape.heart {
-            Heart::Circuit => {
+        match self.shape.hidden {
+            HiddenLayer::Circuit => {
                 let samples = features.len() / QUBITS;
                 let mut out = vec![0.0; samples * self.shape.outputs()];
                 self.circuit.expectations(work, &self.angles(features), &mut out);
                 out
             }
-            Heart::Linear => features.to_vec(),
-            Heart::Cosine => each(|x| turn(x).cos()),
-            Heart::Tanh => each(f32::tanh),
+            HiddenLayer::Linear => features.to_vec(),
+            HiddenLayer::Cosine => each(|x| turn(x).cos()),
+            HiddenLayer::Tanh => each(f32::tanh),
         }
     }
 
@@ -203,8 +162,8 @@ impl<'s> Batcher<'s> {
         let through = |slopes: &[f32], f: fn(f32) -> f32| -> Vec<f32> {
             slopes.iter().zip(features).map(|(s, &x)| s * f(x)).collect()
         };
-        match self.shape.heart {
-            Heart::Circuit => {
+        match self.shape.hidden {
+            HiddenLayer::Circuit => {
                 let inputs = self.circuit.inputs();
                 let mut by_turn = vec![0.0; features.len() / QUBITS * inputs];
                 self.circuit.gradient(work, cotangent, &mut by_turn, angles);
@@ -213,18 +172,25 @@ impl<'s> Batcher<'s> {
                 for (all, own) in all.chunks_exact_mut(QUBITS).zip(by_turn.chunks_exact(inputs)) {
                     all[..inputs].copy_from_slice(own);
                 }
-                through(&all, turn_slope)
+                let rows = features.chunks_exact(QUBITS).zip(all.chunks_exact(QUBITS));
+                let front = &self.shape.front;
+                rows.flat_map(|(row, slopes)| front.through_squash(row, slopes)).collect()
             }
-            Heart::Linear => cotangent.to_vec(),
-            Heart::Cosine => through(cotangent, |x| -turn(x).sin() * turn_slope(x)),
-            Heart::Tanh => through(cotangent, |x| 1.0 - x.tanh().powi(2)),
+            HiddenLayer::Linear => cotangent.to_vec(),
+            HiddenLayer::Cosine => through(cotangent, |x| -turn(x).sin() * turn_slope(x)),
+            HiddenLayer::Tanh => through(cotangent, |x| 1.0 - x.tanh().powi(2)),
         }
     }
 
     /// Encoder angles of rows of features: as many a row as the circuit has qubits.
     fn angles(&self, features: &[f32]) -> Vec<f32> {
-        let rows = features.chunks_exact(QUBITS);
-        rows.flat_map(|row| row[..self.circuit.inputs()].iter().map(|&x| turn(x))).collect()
+        let squash = self.shape.front.squash();
+        let rows = features.chunks_exact(QUBITS).map(|row| {
+            let mut angles: [f32; QUBITS] = std::array::from_fn(|i| row[i]);
+            squash.apply(&mut angles);
+            angles
+        });
+        rows.flat_map(|angles| angles.into_iter().take(self.circuit.inputs())).collect()
     }
 
     fn head(&self, outputs: &[f32]) -> Vec<f32> {
@@ -239,7 +205,7 @@ impl<'s> Batcher<'s> {
     }
 }
 
-/// The encoder angle of a feature, as on the device.
+/// The encoder angle of a feature in the control [`HiddenLayer::Cosine`], as on the device.
 fn turn(x: f32) -> f32 {
     PI * libm::tanhf(x)
 }
@@ -248,23 +214,17 @@ fn turn_slope(x: f32) -> f32 {
     PI * (1.0 - libm::tanhf(x).powi(2))
 }
 
-fn add(sums: &mut [f32], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
-}
-
-/// A number in 0..1 that depends on key and index alone (`SplitMix64`, Steele et al. 2014).
-fn chance(key: u64, index: u64) -> f32 {
-    let mut z = key.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::stream;
     use crate::student::ansatz::Ansatz;
-    use qdllm_runtime::text::pool::Pool;
+    use crate::student::dense::Dense;
+    use crate::student::words::Words;
+    use qdllm_runtime::angles::Squash;
+    use qdllm_runtime::text::ngram::GramKinds;
+    use qdllm_runtime::text::pool::{Pool, RowBits};
+    use rand::Rng;
 
     /// Five qubits, gates with affine angles, fewer read-outs than qubits.
     const CUSTOM: &str = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[5]; creg c[3];
@@ -274,8 +234,10 @@ mod tests {
 
     #[test]
     fn gradients_of_every_heart_are_finite_differences() {
-        for heart in [Heart::Circuit, Heart::Linear, Heart::Cosine, Heart::Tanh] {
-            gradients_are_finite_differences(heart, Ansatz::paper());
+        for hidden in
+            [HiddenLayer::Circuit, HiddenLayer::Linear, HiddenLayer::Cosine, HiddenLayer::Tanh]
+        {
+            gradients_are_finite_differences(hidden, Ansatz::paper());
         }
     }
 
@@ -283,19 +245,26 @@ mod tests {
     fn gradients_of_a_circuit_from_qasm_are_finite_differences() {
         let ansatz = Ansatz::parse(CUSTOM, std::path::Path::new("custom.qasm")).unwrap();
         assert_eq!((ansatz.parameters(), ansatz.fused().outputs.len()), (4, 3));
-        gradients_are_finite_differences(Heart::Circuit, ansatz);
+        gradients_are_finite_differences(HiddenLayer::Circuit, ansatz);
     }
 
-    fn gradients_are_finite_differences(heart: Heart, ansatz: Ansatz) {
+    fn gradients_are_finite_differences(hidden: HiddenLayer, ansatz: Ansatz) {
         let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
         let teacher = [0.5, -0.5, 1.0];
-        let shape = Shape::new(5, 3, heart, Pool::Root, ansatz);
-        let mut theta = shape.init(3, 0.5);
-        let samples: Vec<Sample<'_>> = [&[0_u16, 1, 1][..], &[2, 4], &[], &[3]]
+        let front = Words {
+            keys: (0..5).collect(),
+            kinds: GramKinds::default(),
+            pool: Pool::Root,
+            row_bits: RowBits::Four,
+            row_spread: 0.5,
+        };
+        let shape = Shape { front, classes: 3, hidden, ansatz };
+        let mut theta = shape.init(3);
+        let samples: Vec<Sample<'_, u16>> = [&[0_u16, 1, 1][..], &[2, 4], &[], &[3]]
             .iter()
             .enumerate()
-            .map(|(i, rows)| Sample {
-                rows,
+            .map(|(i, input)| Sample {
+                input,
                 label: (i != 1).then_some(i % 3),
                 teacher: (i > 0).then_some(&teacher[..]),
                 dropout_key: Some(i as u64),
@@ -319,9 +288,60 @@ mod tests {
             let difference = ((above - below) / 2e-2) as f32;
             assert!(
                 (gradient[i] - difference).abs() < 2e-3,
-                "{heart:?} {i}: {} {difference}",
+                "{hidden:?} {i}: {} {difference}",
                 gradient[i]
             );
+        }
+    }
+
+    #[test]
+    fn gradients_through_dense_and_squash_are_finite_differences() {
+        let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
+        let teacher = [0.5, -0.5, 1.0];
+        let mut rng = stream(5, "vectors");
+        let vectors: Vec<Vec<f32>> =
+            (0..5).map(|_| (0..7).map(|_| rng.random_range(-1.0..1.0)).collect()).collect();
+        for squash in [Squash::PiTanh, Squash::MinMax10] {
+            let front = Dense { scale: vec![(0.0, 1.0); 7], squash, digest: String::new() };
+            let hidden = HiddenLayer::Circuit;
+            let shape = Shape { front, classes: 3, hidden, ansatz: Ansatz::paper() };
+            let mut theta = shape.init(3);
+            let samples: Vec<Sample<'_, f32>> = vectors
+                .iter()
+                .enumerate()
+                .map(|(i, input)| Sample {
+                    input,
+                    label: (i != 1).then_some(i % 3),
+                    teacher: (i > 0).then_some(&teacher[..]),
+                    dropout_key: Some(i as u64),
+                })
+                .collect();
+            let mut gradient = vec![0.0; shape.parameters()];
+            Batcher::new(&shape, &theta, 0.3).gradient(&samples, &weights, &mut gradient);
+            let value = |theta: &[f32]| {
+                let mut unused = vec![0.0; shape.parameters()];
+                Batcher::new(&shape, theta, 0.3).gradient(&samples, &weights, &mut unused)
+            };
+            let mut largest = 0.0_f32;
+            for i in 0..shape.parameters() {
+                // Min-max multiplies by 10 over the span: steep, so small steps.
+                let step = if i < shape.bias_range().end { 1e-3 } else { 1e-2 };
+                let was = theta[i];
+                theta[i] = was + step;
+                let above = value(&theta);
+                theta[i] = was - step;
+                let below = value(&theta);
+                theta[i] = was;
+                let difference = ((above - below) / (2.0 * f64::from(step))) as f32;
+                largest = largest.max(gradient[i].abs());
+                let bound = 4e-3 * difference.abs().max(1.0);
+                assert!(
+                    (gradient[i] - difference).abs() < bound,
+                    "{squash:?} {i}: {} {difference}",
+                    gradient[i]
+                );
+            }
+            assert!(largest > 0.05, "the gradient is not all zero: {largest}");
         }
     }
 }

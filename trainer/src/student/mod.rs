@@ -1,4 +1,7 @@
 //! The student: front end, circuit and head, how they are trained, and how they become a model file.
+//!
+//! A front end ([`words`], [`dense`]) reads texts; [`distillation`] trains ([`train`](mod@train)), rounds and calibrates;
+//! [`export`](mod@export) writes the file.
 
 pub mod adam;
 pub mod ansatz;
@@ -7,11 +10,14 @@ pub mod calibrate;
 pub mod checkpoint;
 pub mod dense;
 pub mod distillation;
-pub mod encoded;
+pub mod examples;
 pub mod export;
+pub mod front_end;
 pub mod loss;
 pub mod ngram_regression;
 pub mod quantise;
+pub mod recipe;
 pub mod shape;
 pub mod train;
 pub mod vocabulary;
+pub mod words;

@@ -1,12 +1,14 @@
 //! The training loop: emits events, prints nothing.
 
+use super::backprop::Batcher;
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::examples::{Examples, Sample};
+use super::front_end::FrontEnd;
+use super::loss::{LossWeights, loss};
+use super::recipe::Recipe;
+use super::shape::Shape;
 use crate::metrics::argmax;
-use crate::options::TrainingConfig;
 use crate::seed::stream;
-use crate::student::backprop::{Batcher, Sample, Shape};
-use crate::student::checkpoint::{Checkpoint, CheckpointError};
-use crate::student::encoded::Encoded;
-use crate::student::loss::{LossWeights, loss};
 use rand::RngCore;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -53,7 +55,7 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     /// The loss is no number.
     #[error(
-        "training diverged in epoch {epoch}: the loss is not finite; lower --rate or --heart-rate"
+        "training diverged in epoch {epoch}: the loss is not finite; lower --lr or --circuit-lr"
     )]
     Diverged {
         /// The epoch, counted from 1.
@@ -81,33 +83,34 @@ pub struct Trained {
     pub epoch: usize,
 }
 
-/// Trains a student for `epochs` epochs, or until its patience ends, and returns the parameters of the epoch with the least validation loss.
+/// Trains a student for `epochs` epochs, or until its patience ends, and returns the parameters of the epoch with the
+/// least validation loss.
 ///
 /// # Errors
 /// [`TrainError`]; the checkpoint then holds the last state that was good.
-pub fn train(
-    shape: &Shape,
-    config: &TrainingConfig,
+pub fn train<F: FrontEnd>(
+    shape: &Shape<F>,
+    recipe: &Recipe,
     epochs: usize,
-    texts: &Encoded,
-    valid: &Encoded,
+    texts: &Examples<F::Item>,
+    valid: &Examples<F::Item>,
     resume: Option<&Resume>,
     mut observe: impl FnMut(Moment<'_>),
 ) -> Result<Trained, TrainError> {
     let fresh = || {
         let fingerprint = resume.map(|r| r.fingerprint.clone()).unwrap_or_default();
-        Checkpoint::fresh(fingerprint, shape.init(config.seed, config.row_spread))
+        Checkpoint::fresh(fingerprint, shape.init(recipe.seed))
     };
     let mut state = match resume {
         Some(r) => Checkpoint::read(&r.path, &r.fingerprint)?.unwrap_or_else(fresh),
         None => fresh(),
     };
     let mut saved = Instant::now();
-    let patience = config.patience.max(epochs / 5);
+    let patience = recipe.patience.max(epochs / 5);
     while state.epochs < epochs && state.epochs < state.best_epoch + patience {
         let epoch = state.epochs + 1;
-        let train_loss = pass(shape, config, epochs, texts, &mut state, &mut observe);
-        let judged = judge(shape, &state.theta, config, valid);
+        let train_loss = pass(shape, recipe, epochs, texts, &mut state, &mut observe);
+        let judged = judge(shape, &state.theta, recipe, valid);
         if !train_loss.is_finite() || !judged.loss.is_finite() {
             return Err(TrainError::Diverged { epoch });
         }
@@ -137,27 +140,27 @@ pub fn epochs_done(path: &Path, fingerprint: &str) -> Result<usize, CheckpointEr
 }
 
 /// One pass over the training texts; returns their mean loss.
-fn pass(
-    shape: &Shape,
-    config: &TrainingConfig,
+fn pass<F: FrontEnd>(
+    shape: &Shape<F>,
+    recipe: &Recipe,
     epochs: usize,
-    texts: &Encoded,
+    texts: &Examples<F::Item>,
     state: &mut Checkpoint,
     observe: &mut impl FnMut(Moment<'_>),
 ) -> f64 {
     let epoch = state.epochs + 1;
-    let weights = weights(config, config.smoothing);
+    let weights = weights(recipe, recipe.smoothing);
     let mut order: Vec<u32> = (0..texts.len() as u32).collect();
-    order.shuffle(&mut stream(config.seed, &format!("shuffle {epoch}")));
-    let dropout_key = stream(config.seed, &format!("dropout {epoch}")).next_u64();
-    let steps = order.len().div_ceil(config.batch);
-    let rows = shape.row_range();
+    order.shuffle(&mut stream(recipe.seed, &format!("shuffle {epoch}")));
+    let dropout_key = stream(recipe.seed, &format!("dropout {epoch}")).next_u64();
+    let steps = order.len().div_ceil(recipe.batch_size);
+    let front = shape.weight_range();
     let mut total = 0.0;
-    for (step, batch) in order.chunks(config.batch).enumerate() {
-        observe(Moment::Texts((state.epochs * order.len() + step * config.batch) as u64));
-        // The learning rate falls linearly to zero over the whole run.
+    for (step, batch) in order.chunks(recipe.batch_size).enumerate() {
+        observe(Moment::Texts((state.epochs * order.len() + step * recipe.batch_size) as u64));
         let done = (state.epochs * steps + step) as f32 / (epochs * steps) as f32;
-        let samples: Vec<Sample<'_>> = batch
+        let left = if recipe.falls { 1.0 - done } else { 1.0 };
+        let samples: Vec<Sample<'_, F::Item>> = batch
             .iter()
             .map(|&i| {
                 let key = dropout_key ^ u64::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -165,29 +168,34 @@ fn pass(
             })
             .collect();
         let mut gradient = vec![0.0; shape.parameters()];
-        let batcher = Batcher::new(shape, &state.theta, config.dropout);
+        let batcher = Batcher::new(shape, &state.theta, recipe.dropout);
         total += batcher.gradient(&samples, &weights, &mut gradient) * batch.len() as f64;
         state.adam.step(&mut state.theta, &gradient, |i| {
-            let (rate, decay) = if rows.contains(&i) {
-                (config.rate, config.decay)
+            let (lr, decay) = if front.contains(&i) {
+                (recipe.lr, recipe.weight_decay)
             } else {
-                (config.heart_rate, 0.0)
+                (recipe.circuit_lr, 0.0)
             };
-            (rate * (1.0 - done), decay)
+            (lr * left, decay)
         });
     }
     total / order.len() as f64
 }
 
-fn weights(config: &TrainingConfig, smoothing: f32) -> LossWeights {
-    LossWeights { alpha: config.alpha, temperature: config.temperature, smoothing }
+fn weights(recipe: &Recipe, smoothing: f32) -> LossWeights {
+    LossWeights { alpha: recipe.alpha, temperature: recipe.temperature, smoothing }
 }
 
 /// Judges parameters on texts, nothing dropped.
-pub fn judge(shape: &Shape, theta: &[f32], config: &TrainingConfig, texts: &Encoded) -> Judgement {
+pub fn judge<F: FrontEnd>(
+    shape: &Shape<F>,
+    theta: &[f32],
+    recipe: &Recipe,
+    texts: &Examples<F::Item>,
+) -> Judgement {
     let samples = texts.samples();
     let logits = Batcher::new(shape, theta, 0.0).logits(&samples);
-    let weights = weights(config, 0.0);
+    let weights = weights(recipe, 0.0);
     let mut unused = vec![0.0; shape.classes];
     let mut total = 0.0;
     let (mut right, mut labelled, mut agreed, mut taught) = (0, 0, 0, 0);

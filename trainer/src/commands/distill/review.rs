@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::asked::Doubt;
+use super::ask_teacher::Doubt;
 use crate::data::{BadRows, Rows};
 
 /// Shows at most `most` texts that have no label yet and appends each answer to `labels` at once, so that a review can

@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::record::{Header, parse_row};
 use super::{SoftError, SoftFault, SoftLabels, SoftReader, TeacherInfo};
-use crate::data::corpus::Sources;
 use crate::data::tensors::Table;
 use crate::data::{BadRows, Rows, text_digest};
+use crate::options::Sources;
 
 impl TeacherInfo {
     /// Stands for a teacher of whom the file says nothing.

@@ -163,7 +163,11 @@ pub fn judge(args: &DistillArgs, config: &mut Config) -> Result<Option<String>> 
     });
     write_whole(&list, rows.as_bytes()).with_context(|| list.display().to_string())?;
     if let Some(most) = args.ask.review {
-        let labels = config.sources.data.clone().or_else(|| args.data.clone());
+        let labels = config
+            .sources
+            .data
+            .clone()
+            .or_else(|| args.options.over(Config::default()).sources.data);
         let labels = labels.unwrap_or_else(|| beside(&args.out, ".labels.tsv"));
         let (mut input, mut output) = (std::io::stdin().lock(), std::io::stderr().lock());
         review::review(&doubts, &soft.classes, most, &labels, &mut input, &mut output)?;
