@@ -17,11 +17,8 @@ pub struct Many<'m> {
 /// What the model says of one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// One calibrated probability a class.
     pub probabilities: Vec<f32>,
-    /// The circuit's expectations.
     pub expectations: Vec<f32>,
-    /// Known n-grams of the text.
     pub found: u32,
 }
 

@@ -26,32 +26,25 @@ pub struct Scores {
     pub precision: f64,
     /// Of the texts of the class, the share that was predicted as it.
     pub recall: f64,
-    /// Harmonic mean of the two.
     pub f1: f64,
 }
 
-/// The scores of one class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassScores {
-    /// The class's name.
     pub class: String,
     /// Its precision, recall and F1.
     #[serde(flatten)]
     pub scores: Scores,
-    /// Texts truly of the class.
     pub support: usize,
-    /// Texts predicted as the class.
     pub predicted: usize,
 }
 
 /// What a classifier did on a set of labelled texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Number of texts.
     pub texts: usize,
     /// Share of texts predicted right.
     pub accuracy: f64,
-    /// Standard error of the accuracy.
     pub standard_error: f64,
     /// Mean over the classes that occur.
     pub macro_avg: Scores,

@@ -63,12 +63,10 @@ impl Seen {
         Ok(Self { angles, phases, logits })
     }
 
-    /// Texts.
     pub fn len(&self) -> usize {
         self.angles.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.angles.is_empty()
     }

@@ -13,10 +13,8 @@ use qdllm_runtime::state::StateVector;
 use qdllm_runtime::state::kernels::walsh;
 use rayon::prelude::*;
 
-/// All coefficients.
 #[derive(Clone, Debug)]
 pub struct Coefficients {
-    /// Encoder angles.
     pub qubits: usize,
     /// Logits, each less the mean over classes.
     pub classes: usize,
@@ -27,14 +25,11 @@ pub struct Coefficients {
 /// A linear function of a circuit's expectations.
 #[derive(Clone, Debug)]
 pub struct Combined {
-    /// One weight an expectation.
     pub weights: Vec<f64>,
-    /// What is added.
     pub bias: f64,
 }
 
 impl Coefficients {
-    /// Of a model's logits.
     pub fn of(model: &Model<'_>) -> Self {
         let (head, classes) = (model.head(), model.classes());
         let less_mean = |of: &dyn Fn(usize) -> f32| -> Vec<f64> {
@@ -75,7 +70,6 @@ impl Coefficients {
         Self { qubits, classes, values }
     }
 
-    /// Monomials.
     pub fn len(&self) -> usize {
         self.values.len() / self.classes
     }

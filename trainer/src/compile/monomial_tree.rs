@@ -8,7 +8,6 @@ use crate::seed::stream;
 use rand::Rng;
 use std::collections::{BTreeMap, HashSet};
 
-/// Exchanges tried.
 const TRIES: usize = 2000;
 
 /// A factor: the qubit, and whether it is the sine.
@@ -17,7 +16,6 @@ pub type Factor = (usize, bool);
 /// A node of the tree, parents before children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// Factors of the parent.
     pub depth: usize,
     /// The factor that the node adds.
     pub factor: Factor,

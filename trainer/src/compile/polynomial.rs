@@ -20,9 +20,7 @@ use rayon::prelude::*;
 
 /// Calibration texts from which deviations are estimated and weights fitted, at most.
 const FITTED: usize = 4000;
-/// Candidates for the selection.
 const CANDIDATES: usize = 600;
-/// Monomials that may be selected.
 const SELECTED: usize = 400;
 /// Bytes of an evaluation's memory: one number a class that a model may have.
 const RAM_BYTES: u32 = size_of::<qdllm_runtime::Probabilities>() as u32;

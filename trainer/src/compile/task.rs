@@ -12,7 +12,6 @@ use thiserror::Error;
 /// Fewest texts that can be calibrated with and reported on.
 pub const LEAST_TEXTS: usize = 20;
 
-/// Why nothing was compiled.
 #[derive(Debug, Error)]
 pub enum CompileError {
     /// The share asked for is no share.
@@ -23,7 +22,6 @@ pub enum CompileError {
         "{0} texts; at least {LEAST_TEXTS} are needed: half are fitted, a quarter chooses, a quarter is reported on"
     )]
     TooFewTexts(usize),
-    /// No size was good enough.
     #[error(
         "no {what} agrees on {asked} of the texts; the best found, {best}, agrees on {reached:.4} of {texts} texts. Ask for less with --agreement {floor:.4}"
     )]
@@ -32,13 +30,11 @@ pub enum CompileError {
         what: String,
         /// Share asked for.
         asked: f64,
-        /// The best, in words.
         best: String,
         /// Its share on the texts reported on.
         reached: f64,
         /// What can be asked for instead.
         floor: f64,
-        /// Texts reported on.
         texts: usize,
     },
     /// The circuit is too entangled for an exact train.
@@ -46,10 +42,7 @@ pub enum CompileError {
         "the exact train has a bond of {widest}, wider than the {} that the runtime takes; compile a truncated one with --agreement",
         qdllm_runtime::compiled::tensor_train::MAX_BOND
     )]
-    TooWide {
-        /// The widest bond.
-        widest: usize,
-    },
+    TooWide { widest: usize },
     /// The runtime refuses a text or the result.
     #[error(transparent)]
     Runtime(#[from] qdllm_runtime::Error),
@@ -62,15 +55,12 @@ pub struct Compiled {
     pub section: Vec<u8>,
     /// What it is made of, in words.
     pub made_of: String,
-    /// What was measured.
     pub measured: Measured,
 }
 
 /// A model with texts to compile it by.
 pub struct Task<'m> {
-    /// The model.
     pub model: &'m Model<'m>,
-    /// Texts that are fitted: half.
     pub calibration: Seen,
     /// Texts that choose how much is kept: a quarter.
     pub choice: Seen,

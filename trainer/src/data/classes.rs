@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The classes of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classes {
@@ -24,11 +23,9 @@ pub struct Classes {
     pub class: Vec<Class>,
 }
 
-/// One class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
-    /// The label.
     pub name: String,
     /// What belongs to it, for the model.
     #[serde(default)]
@@ -38,25 +35,13 @@ pub struct Class {
     pub words: Vec<String>,
 }
 
-/// Why classes are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassesError {
-    /// The file cannot be read.
     #[error("{}: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        reason: std::io::Error,
-    },
+    Read { path: PathBuf, reason: std::io::Error },
     /// The file is not what it must be.
     #[error("{}: {what}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    Parse { path: PathBuf, what: String },
     /// Classes that cannot be told apart.
     #[error("{0}")]
     Bad(String),
@@ -112,7 +97,6 @@ impl Classes {
         Ok(classes)
     }
 
-    /// The labels.
     pub fn names(&self) -> Vec<String> {
         self.class.iter().map(|c| c.name.clone()).collect()
     }

@@ -17,33 +17,25 @@ use std::path::{Path, PathBuf};
 /// Whether a text trains the student or judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Training.
     Train,
-    /// Validation.
     Valid,
 }
 
-/// One text of the stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'t> {
-    /// What it is for.
     pub part: Part,
     /// Its class, if it has a label that is not hidden.
     pub label: Option<usize>,
-    /// The teacher's logits.
     pub teacher: Option<&'t [f32]>,
-    /// The text.
     pub text: &'t str,
 }
 
 /// What a pass over the corpus saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Training texts with a label.
     pub labelled: u64,
     /// Training texts with soft labels alone.
     pub soft_only: u64,
-    /// Validation texts.
     pub valid: u64,
     /// Texts left out because the same text came before.
     pub duplicates: u64,
@@ -51,7 +43,6 @@ pub struct Tally {
     pub leaked: u64,
     /// Texts whose label is hidden and for which no teacher speaks.
     pub unused: u64,
-    /// Bad rows skipped.
     pub skipped: u64,
 }
 
@@ -121,7 +112,6 @@ impl Corpus {
         &self.digest
     }
 
-    /// The teacher's soft labels.
     pub fn soft(&self) -> Option<&SoftLabels> {
         self.soft.as_ref()
     }

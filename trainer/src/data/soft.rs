@@ -34,10 +34,8 @@ pub(crate) use record::parse_hex;
 use record::{Header, SoftRow, parse_row};
 pub use writer::SoftWriter;
 
-/// Who made the soft labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TeacherInfo {
-    /// The model's name, for people.
     pub name: String,
     /// Digest of the model's files: what tells two teachers apart.
     pub digest: String,
@@ -53,7 +51,6 @@ pub struct TeacherInfo {
 pub struct SoftLabels {
     /// The classes, in the order of the logits.
     pub classes: Vec<String>,
-    /// Who made them.
     pub teacher: TeacherInfo,
     rows: HashMap<[u8; 32], u32>,
     logits: Vec<f32>,
@@ -103,7 +100,6 @@ impl SoftLabels {
         Some(at(&self.logits, row, self.classes.len()))
     }
 
-    /// Number of different texts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -12,18 +12,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", path.display())]
 pub struct TensorError {
-    /// The file.
     pub path: PathBuf,
     /// What is wrong and what to do.
     pub what: String,
 }
 
-/// A table of finite numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    /// Numbers a row.
     pub width: usize,
-    /// Row by row.
     pub values: Vec<f32>,
     /// SHA-256 of each row's text, where the file has them.
     pub digests: Option<Vec<[u8; 32]>>,
@@ -32,17 +28,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// Rows.
     pub fn len(&self) -> usize {
         self.values.len() / self.width
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// One row.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.values[i * self.width..(i + 1) * self.width]
     }

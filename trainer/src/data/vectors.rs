@@ -10,30 +10,24 @@ use crate::data::corpus::hex;
 use crate::data::tensors::{Table, TensorError};
 use crate::data::{BadRows, Rows, text_digest};
 
-/// Why vectors cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VectorError {
-    /// The safetensors file.
     #[error(transparent)]
     Tensors(#[from] TensorError),
-    /// A file of texts.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
     /// A line of a JSON file.
     #[error("{}:{line}: {what}", path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What is wrong and what to do.
         what: String,
     },
-    /// The file as a whole.
     #[error("{}: {what}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// What is wrong and what to do.
         what: String,
@@ -128,17 +122,14 @@ impl Vectors {
         Ok(())
     }
 
-    /// Numbers a vector.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Different texts.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -148,17 +139,14 @@ impl Vectors {
         &self.digest
     }
 
-    /// Where a text's vector stands.
     pub fn place(&self, text: &str) -> Option<usize> {
         self.places.get(&text_digest(text)).copied()
     }
 
-    /// The vector at a place.
     pub fn at(&self, place: usize) -> &[f32] {
         &self.values[place * self.width..(place + 1) * self.width]
     }
 
-    /// A text's vector.
     pub fn get(&self, text: &str) -> Option<&[f32]> {
         self.place(text).map(|place| self.at(place))
     }

@@ -46,7 +46,6 @@ impl<V: Value> Default for Work<V> {
 /// What one call of [`Bound::gradient`] gives.
 #[derive(Clone, Debug)]
 pub struct Gradient<V> {
-    /// By each encoder angle.
     pub inputs: Vec<V>,
     /// By each angle of the fused circuit, in the order of its steps and terms.
     pub angles: Vec<V>,
@@ -99,7 +98,6 @@ impl<S: Scalar> Bound<S> {
         self.outputs.iter().map(read).collect()
     }
 
-    /// Qubits.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
@@ -115,7 +113,6 @@ impl<S: Scalar> Bound<S> {
         }
     }
 
-    /// Undoes [`apply`](Self::apply).
     pub fn undo<V: Value<Scalar = S>>(&self, state: &mut StateVector<V>) {
         for op in self.ops.iter().rev() {
             match op {

@@ -8,7 +8,6 @@ use qdllm_runtime::format::encode::program_section;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// A circuit ready to train.
 #[derive(Clone, Debug)]
 pub struct Ansatz {
     fused: Fused,
@@ -19,38 +18,19 @@ pub struct Ansatz {
 /// Why a file is no circuit to train.
 #[derive(Debug, Error)]
 pub enum AnsatzError {
-    /// The file cannot be read.
     #[error("{path}: {source}")]
-    Read {
-        /// The QASM file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The text is no circuit that can be run.
     #[error("{path}:{}: {}", source.line, source.what)]
-    Qasm {
-        /// The QASM file.
-        path: PathBuf,
-        /// Line and reason.
-        source: QasmError,
-    },
+    Qasm { path: PathBuf, source: QasmError },
     /// A model file cannot hold it.
     #[error(
         "{path}: the circuit fuses to {ops} steps with {phases} phases; a model file holds 255 steps of at most 64 phases each"
     )]
-    TooLong {
-        /// The QASM file.
-        path: PathBuf,
-        /// Steps after fusion.
-        ops: usize,
-        /// Phases in all of them.
-        phases: usize,
-    },
+    TooLong { path: PathBuf, ops: usize, phases: usize },
 }
 
 impl Ansatz {
-    /// The preset `paper`.
     pub fn paper() -> Self {
         let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
         // The preset names only its own qubits and begins with its encoder.
@@ -86,12 +66,10 @@ impl Ansatz {
         Ok(Self { fused, parameters, qasm: Some(circuit.write()) })
     }
 
-    /// The fused circuit.
     pub fn fused(&self) -> &Fused {
         &self.fused
     }
 
-    /// Trainable parameters.
     pub fn parameters(&self) -> usize {
         self.parameters
     }

@@ -13,11 +13,8 @@ use thiserror::Error;
 pub struct Checkpoint {
     /// Digest of settings and data: another run's checkpoint is not taken up.
     pub fingerprint: String,
-    /// Epochs done.
     pub epochs: usize,
-    /// Parameters now.
     pub theta: Vec<f32>,
-    /// Optimiser state.
     pub adam: Adam,
     /// Parameters of the best epoch so far.
     pub best: Vec<f32>,
@@ -30,30 +27,17 @@ pub struct Checkpoint {
 /// Why a checkpoint cannot be used or written.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The file system refuses.
     #[error("{path}: {source}")]
-    Io {
-        /// The checkpoint file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is damaged.
+    Io { path: PathBuf, source: std::io::Error },
     #[error(
         "{path}: not a whole checkpoint; delete it, or give --restart, to train from the beginning"
     )]
-    Damaged {
-        /// The checkpoint file.
-        path: PathBuf,
-    },
+    Damaged { path: PathBuf },
     /// The file belongs to a run with other settings or data.
     #[error(
         "{path}: belongs to a run with other settings or data; give --restart to train from the beginning, or the settings of that run to go on with it"
     )]
-    Foreign {
-        /// The checkpoint file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
 }
 
 impl Checkpoint {

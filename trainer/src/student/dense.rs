@@ -26,7 +26,6 @@ pub struct Dense {
     /// are.
     pub scale: Vec<(f32, f32)>,
     pub squash: Squash,
-    /// Digest of the vectors.
     pub digest: String,
 }
 

@@ -20,7 +20,6 @@ use thiserror::Error;
 /// Validation texts kept as they are, to compare the exported model with the trained one.
 pub const PROBES: usize = 256;
 
-/// Why no student came out.
 #[derive(Debug, Error)]
 pub enum DistillError {
     #[error(transparent)]
@@ -39,11 +38,7 @@ pub enum DistillError {
     #[error(
         "{missing} texts have no vector, the first is `{first}`; make vectors of every text of --data, --unlabelled and --valid"
     )]
-    MissingVectors {
-        missing: u64,
-        /// The start of the first.
-        first: String,
-    },
+    MissingVectors { missing: u64, first: String },
 }
 
 /// The texts of a run, as a front end reads them.
@@ -51,14 +46,12 @@ pub enum DistillError {
 pub struct Prepared<F: FrontEnd> {
     pub front: F,
     pub classes: Vec<String>,
-    /// The circuit to train.
     pub ansatz: Ansatz,
     pub texts: Examples<F::Item>,
     pub valid: Examples<F::Item>,
     /// The first of the validation texts, as the model file takes them.
     pub probes: Vec<F::Probe>,
     pub tally: Tally,
-    /// Digest of the labelled rows.
     pub data_digest: String,
     /// Who made the soft labels, and the digest of their file.
     pub teacher: Option<(TeacherInfo, String)>,
@@ -71,22 +64,16 @@ pub struct Student<F: FrontEnd> {
     /// Parameters, the front end's weights already at their rounded values.
     pub theta: Vec<f32>,
     pub rounded: F::Rounded,
-    /// Temperature of the softmax.
     pub temperature: f32,
     pub summary: Summary,
 }
 
-/// Figures of a training run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
     pub tally: Tally,
-    /// The epoch that was kept.
     pub epoch: usize,
-    /// Validation before rounding.
     pub before: Judgement,
-    /// Validation after rounding.
     pub after: Judgement,
-    /// Temperature of the softmax.
     pub temperature: f32,
 }
 

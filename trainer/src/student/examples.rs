@@ -83,7 +83,6 @@ impl<T> Examples<T> {
         }
     }
 
-    /// The texts, nothing dropped.
     pub fn samples(&self) -> Vec<Sample<'_, T>> {
         (0..self.len()).map(|i| self.sample(i, None)).collect()
     }

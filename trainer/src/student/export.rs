@@ -31,7 +31,6 @@ pub struct Exported {
     pub bytes: Vec<u8>,
     /// Largest difference of a probability over the probe texts.
     pub largest_gap: f32,
-    /// Probe texts compared.
     pub probes: usize,
 }
 

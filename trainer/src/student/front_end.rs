@@ -35,7 +35,6 @@ pub trait FrontEnd: Clone + Sync {
     /// Weights begin evenly between minus and plus this.
     fn initial_bound(&self) -> f32;
 
-    /// How features become angles.
     fn squash(&self) -> Squash;
 
     /// Slopes by a sample's features, given those by its angles.

@@ -3,7 +3,6 @@
 //! With a label and a teacher: `(1-a) CE + a T^2 KL(teacher/T || student/T) + a JS(teacher, student)`.
 //! With a label alone: `CE`. With a teacher alone: `T^2 KL + JS`, the same weight as a label has.
 
-/// Weights of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
     /// `a`: the teacher's share where there is a label too, 0 to 1.
@@ -14,7 +13,6 @@ pub struct LossWeights {
     pub smoothing: f32,
 }
 
-/// Softmax of `logits / temperature`.
 pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut out: Vec<f32> = logits.iter().map(|x| ((x - highest) / temperature).exp()).collect();

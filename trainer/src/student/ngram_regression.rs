@@ -15,10 +15,8 @@ use std::collections::HashMap;
 
 /// Passes over the texts: the ranking no longer moves after these.
 const EPOCHS: usize = 12;
-/// Step size of `AdaGrad`.
 const RATE: f32 = 0.5;
 
-/// The n-grams that have weights.
 #[derive(Debug)]
 struct Candidates {
     kinds: GramKinds,
@@ -124,7 +122,6 @@ impl Weigher {
     }
 }
 
-/// The regression, fitted.
 #[derive(Debug)]
 pub struct Regression {
     candidates: Candidates,
@@ -132,7 +129,6 @@ pub struct Regression {
     idf: Vec<f32>,
     /// One a class, candidate by candidate.
     weights: Vec<f32>,
-    /// One a class.
     bias: Vec<f32>,
 }
 

@@ -1,10 +1,8 @@
 //! What the training loop needs, resolved from settings, front end and preset.
 
-/// How a student is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     pub seed: u64,
-    /// Texts a step.
     pub batch_size: usize,
     /// Epochs without a better validation loss after which training stops, unless a fifth of all is more.
     pub patience: usize,
@@ -18,10 +16,8 @@ pub struct Recipe {
     pub circuit_lr: f32,
     /// Whether learning rates fall linearly to zero over the whole run.
     pub falls: bool,
-    /// Label smoothing.
     pub smoothing: f32,
     /// The teacher's share of the loss.
     pub alpha: f32,
-    /// Temperature of the distillation term.
     pub temperature: f32,
 }

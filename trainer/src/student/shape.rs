@@ -16,7 +16,6 @@ pub struct Shape<F> {
     pub front: F,
     pub classes: usize,
     pub hidden: HiddenLayer,
-    /// Used by [`HiddenLayer::Circuit`] alone.
     pub ansatz: Ansatz,
 }
 
@@ -33,7 +32,6 @@ impl<F: FrontEnd> Shape<F> {
         }
     }
 
-    /// The front end's weights.
     pub fn weight_range(&self) -> Range<usize> {
         0..self.front.weights()
     }
@@ -57,7 +55,6 @@ impl<F: FrontEnd> Shape<F> {
         start..start + self.classes * (self.outputs() + 1)
     }
 
-    /// Parameters in all.
     pub fn parameters(&self) -> usize {
         self.head_range().end
     }

@@ -16,14 +16,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// What happened in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Counted from 1.
     pub epoch: usize,
     /// Mean loss over the training texts, with dropout.
     pub train_loss: f64,
-    /// The validation texts, without dropout.
     pub valid: Judgement,
 }
 
@@ -32,14 +30,12 @@ pub struct Event {
 pub enum Moment<'e> {
     /// Texts trained on so far, over all epochs: for a progress bar.
     Texts(u64),
-    /// An epoch is done.
     Epoch(&'e Event),
 }
 
 /// How a student does on encoded texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// Mean loss.
     pub loss: f64,
     /// Share of labelled texts decided right; absent without labels.
     pub accuracy: Option<f64>,
@@ -53,7 +49,6 @@ pub enum TrainError {
     /// The checkpoint cannot be used or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The loss is no number.
     #[error(
         "training diverged in epoch {epoch}: the loss is not finite; lower --lr or --circuit-lr"
     )]
@@ -66,9 +61,7 @@ pub enum TrainError {
 /// Where a run keeps its checkpoint.
 #[derive(Clone, Debug)]
 pub struct Resume {
-    /// The checkpoint file.
     pub path: PathBuf,
-    /// Digest of settings and data.
     pub fingerprint: String,
     /// Least time between two checkpoints.
     pub every: Duration,

@@ -9,22 +9,18 @@ use nalgebra::DMatrix;
 pub enum Mode {
     /// (1, cosine, sine) of a qubit's angle, or three independent functions of it.
     Qubit(usize),
-    /// The classes.
     Leg,
 }
 
 /// One core: entry (a, i, b) at `(a * dim + i) * right + b`.
 #[derive(Clone, Debug)]
 pub struct Core {
-    /// What `i` runs over.
     pub mode: Mode,
     /// Width of the bond to the left.
     pub left: usize,
-    /// How many values `i` takes.
     pub dim: usize,
     /// Width of the bond to the right.
     pub right: usize,
-    /// The entries.
     pub data: Vec<f64>,
 }
 
@@ -69,7 +65,6 @@ fn by_rows(matrix: &DMatrix<f64>) -> Vec<f64> {
 /// A chain of cores; both outer bonds have width 1.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    /// From left to right.
     pub cores: Vec<Core>,
 }
 

@@ -21,7 +21,6 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Between tensors of one size.
     pub fn new(one: &Coefficients, two: &Coefficients) -> Self {
         let rows = || (0..one.len()).map(|m| (one.row(m), two.row(m)));
         let of = |c: usize| rows().map(|(a, b)| (a[c] - a[0]) - (b[c] - b[0])).collect();

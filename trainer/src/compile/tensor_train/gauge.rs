@@ -15,13 +15,11 @@ const EXCHANGES: usize = 500;
 /// A site whose core has unit rows.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// The qubit.
     pub qubit: usize,
     /// Width of the bond that it reads.
     pub from: usize,
     /// Width of the bond that it writes.
     pub bond: usize,
-    /// Which rows are unit rows.
     pub pivots: Vec<bool>,
     /// The others, one after the other.
     pub rows: Vec<f64>,
@@ -75,7 +73,6 @@ impl Gauged {
         Some(Self { left, right, node, outputs: core.dim - 1 })
     }
 
-    /// Sites from either end.
     pub fn sites(&self) -> impl Iterator<Item = &Site> {
         self.left.iter().chain(&self.right)
     }

@@ -20,7 +20,6 @@ pub type Features = [[f64; 3]; QUBITS];
 /// What is left or right of a core, for one text: a row a bond entry, one number or one a class.
 type Side = DMatrix<f64>;
 
-/// Texts to fit.
 pub struct Texts<'t> {
     /// Functions of the angles, as the chain takes them.
     pub features: &'t [Features],
@@ -62,7 +61,6 @@ pub fn fit(chain: &mut Chain, texts: &Texts<'_>, sweeps: usize) {
     }
 }
 
-/// The logits of one text.
 pub fn logits(chain: &Chain, features: &Features) -> Vec<f64> {
     let mut side = DMatrix::from_element(1, 1, 1.0);
     for core in &chain.cores {

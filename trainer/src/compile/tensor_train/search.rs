@@ -25,7 +25,6 @@ pub const EXACT: f64 = 8e-6;
 const STEP: f64 = 0.7;
 /// Texts that fit the cores, at most.
 const FITTED: usize = 3000;
-/// Passes of the fit.
 const SWEEPS: usize = 2;
 /// The widest bond that is fitted: wider ones are close to the circuit anyway.
 const WIDEST_FITTED: usize = 12;

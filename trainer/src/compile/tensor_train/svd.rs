@@ -22,7 +22,6 @@ pub struct Singular {
     pub basis: DMatrix<f64>,
     /// Lengths of `rows`, falling: the singular values.
     pub values: Vec<f64>,
-    /// What stands after the basis.
     pub rows: DMatrix<f64>,
 }
 

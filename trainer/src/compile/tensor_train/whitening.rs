@@ -20,7 +20,6 @@ pub fn evenly() -> [Matrix3<f64>; QUBITS] {
 
 /// Coefficients by three uncorrelated functions of each angle.
 pub struct Weighted {
-    /// The coefficients.
     pub tensor: Coefficients,
     /// The functions are the inverse of this lower triangle times (1, cosine, sine).
     inverses: [Matrix3<f64>; QUBITS],
@@ -41,7 +40,6 @@ impl Weighted {
         Self { tensor, inverses, size }
     }
 
-    /// The functions at angles.
     pub fn features(&self, angles: &[f32; QUBITS]) -> Features {
         let circles = circles(angles);
         std::array::from_fn(|q| {

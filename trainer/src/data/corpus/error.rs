@@ -19,12 +19,10 @@ pub enum CorpusError {
         "nothing to learn from: give labelled texts (--data) or soft labels (--soft) with --unlabelled"
     )]
     NoSource,
-    /// A classifier needs two classes.
     #[error(
         "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
     )]
     OneClass {
-        /// The labelled file.
         path: PathBuf,
         /// Its only label.
         label: String,
@@ -33,62 +31,30 @@ pub enum CorpusError {
     #[error(
         "{path}: {found} different labels; a model has at most {most}. Is the label in the first column?"
     )]
-    TooManyClasses {
-        /// The labelled file.
-        path: PathBuf,
-        /// Labels found.
-        found: usize,
-        /// Classes allowed.
-        most: usize,
-    },
+    TooManyClasses { path: PathBuf, found: usize, most: usize },
     /// A label that training or the teacher does not know.
     #[error(
         "{path}:{line}: label `{label}` is unknown; the classes are {known} (from {origin}). Rename the label or leave the row out"
     )]
-    UnknownLabel {
-        /// The file.
-        path: PathBuf,
-        /// The row's line.
-        line: u64,
-        /// The label.
-        label: String,
-        /// The known classes.
-        known: String,
-        /// Where these come from.
-        origin: String,
-    },
+    UnknownLabel { path: PathBuf, line: u64, label: String, known: String, origin: String },
     /// Soft labels made for other texts.
     #[error(
         "{soft}: holds no soft label for the text at {path}:{line} ({missing} texts have none). Soft labels belong to the texts that they were made for: run `qdllm teach` on these files"
     )]
     NoSoftLabel {
-        /// The soft label file.
         soft: PathBuf,
-        /// The data file.
         path: PathBuf,
         /// Line of the first text without one.
         line: u64,
-        /// How many texts have none.
         missing: u64,
     },
-    /// Unlabelled texts and no teacher.
     #[error(
         "{path}: unlabelled texts teach nothing without a teacher; make soft labels with `qdllm teach` and give them as --soft"
     )]
-    NoTeacher {
-        /// The unlabelled file.
-        path: PathBuf,
-    },
+    NoTeacher { path: PathBuf },
     /// All texts fell to one part.
     #[error(
         "no text is left for {part}: {texts} different texts, holdout {holdout}. Give more texts, a --valid file, or another --holdout"
     )]
-    EmptyPart {
-        /// The part.
-        part: &'static str,
-        /// Texts read.
-        texts: u64,
-        /// The holdout asked for.
-        holdout: f64,
-    },
+    EmptyPart { part: &'static str, texts: u64, holdout: f64 },
 }

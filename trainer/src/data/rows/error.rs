@@ -11,50 +11,23 @@ use super::MAX_ROW_BYTES;
 pub enum DataError {
     /// The file is missing or may not be read.
     #[error("{}: cannot open the data file: {reason}; check the path and its permissions", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// The path is a directory.
+    Open { path: PathBuf, reason: io::Error },
     #[error("{}: is a directory; name one data file in it", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-    },
+    Directory { path: PathBuf },
     /// The extension does not say which format the file has.
     #[error("{}: the extension does not tell the format; rename the file to one of {accepted}", path.display())]
-    Extension {
-        /// The file.
-        path: PathBuf,
-        /// The extensions that would do.
-        accepted: &'static str,
-    },
+    Extension { path: PathBuf, accepted: &'static str },
     /// A `.txt` file where labels are needed.
     #[error("{}: a .txt file holds texts without labels; give a .tsv of `label<TAB>text`, a .csv or a .jsonl", path.display())]
-    NoLabels {
-        /// The file.
-        path: PathBuf,
-    },
+    NoLabels { path: PathBuf },
     /// The disk or the pipe failed.
     #[error("{}:{line}: reading failed: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The line being read.
-        line: u64,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Read { path: PathBuf, line: u64, reason: io::Error },
     /// A CSV header that does not name a column that is needed, or names it twice.
     #[error("{}:{line}: the header must name one column `{field}`, it names {found}; add or rename the column", path.display())]
     Header {
-        /// The file.
         path: PathBuf,
-        /// The header's line.
         line: u64,
-        /// The column looked for.
         field: &'static str,
         /// The names the header does have.
         found: String,
@@ -62,29 +35,15 @@ pub enum DataError {
     /// A CSV record that never ends, so that no later row can be told apart.
     #[error("{}:{line}: the record that starts here does not end within the file or {} KiB; close its quote, or double the quotes inside the field", path.display(), MAX_ROW_BYTES >> 10)]
     OpenQuote {
-        /// The file.
         path: PathBuf,
         /// The line the record starts on.
         line: u64,
     },
     /// A bad row, when bad rows are refused.
     #[error("{}:{line}: {fault}; or pass `--bad-rows skip` to leave bad rows out", path.display())]
-    Row {
-        /// The file.
-        path: PathBuf,
-        /// The row's line.
-        line: u64,
-        /// What is wrong with it.
-        fault: Fault,
-    },
-    /// Not one good row.
+    Row { path: PathBuf, line: u64, fault: Fault },
     #[error("{}: no rows ({skipped} bad rows skipped); give a file with at least one text", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// Bad rows that were skipped.
-        skipped: u64,
-    },
+    Empty { path: PathBuf, skipped: u64 },
 }
 
 /// What is wrong with one row.
@@ -96,16 +55,9 @@ pub enum Fault {
     NoTab,
     /// A field of nothing but white space.
     #[error("field `{field}` is empty; fill it in or delete the row")]
-    Blank {
-        /// The field.
-        field: &'static str,
-    },
-    /// A field that is absent.
+    Blank { field: &'static str },
     #[error("field `{field}` is missing; add it")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
+    Missing { field: &'static str },
     /// Bytes that are not UTF-8.
     #[error("field `{field}` is not UTF-8 from its byte {byte} on; save the file as UTF-8")]
     Utf8 {
@@ -124,24 +76,12 @@ pub enum Fault {
     Json(String),
     /// A JSON field of the wrong kind.
     #[error("field `{field}` is {found}; it must be {expected}")]
-    Kind {
-        /// The field.
-        field: &'static str,
-        /// What it is.
-        found: &'static str,
-        /// What it must be.
-        expected: &'static str,
-    },
+    Kind { field: &'static str, found: &'static str, expected: &'static str },
     /// A CSV record with more or fewer fields than its header.
     #[error(
         "{found} fields where the header has {expected}; put quotes around a field that contains a comma"
     )]
-    Fields {
-        /// Fields of the record.
-        found: usize,
-        /// Fields of the header.
-        expected: usize,
-    },
+    Fields { found: usize, expected: usize },
     /// A row longer than any sentence.
     #[error("the line is longer than {} KiB; a row is one short text, split it or check the line ends", MAX_ROW_BYTES >> 10)]
     TooLong,

@@ -41,7 +41,6 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// How reading a line went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
     /// There was no line any more.

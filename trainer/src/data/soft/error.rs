@@ -11,58 +11,24 @@ use crate::data::MAX_ROW_BYTES;
 pub enum SoftError {
     /// The file is missing, or may not be read or written.
     #[error("{}: cannot open the soft label file: {reason}; check the path and its permissions", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// The path is a directory.
+    Open { path: PathBuf, reason: io::Error },
     #[error("{}: is a directory; name a soft label file", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Reading failed.
+    Directory { path: PathBuf },
     #[error("{}:{line}: reading failed: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The line being read.
-        line: u64,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// Writing failed.
+    Read { path: PathBuf, line: u64, reason: io::Error },
     #[error("{}: writing failed: {reason}; make room and run the same command again, it goes on where it stopped", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Write { path: PathBuf, reason: io::Error },
     /// A line that is not what it must be.
     #[error("{}:{line}: {fault}", path.display())]
     Row {
-        /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
         fault: SoftFault,
     },
     /// The file to be resumed was made by another teacher or for other classes.
     #[error("{}:1: header field `{field}` is {found}, this run has {wanted}; give another output file, or delete this one to start again", path.display())]
-    OtherHeader {
-        /// The file.
-        path: PathBuf,
-        /// The field that differs.
-        field: &'static str,
-        /// What the file says.
-        found: String,
-        /// What the run would write.
-        wanted: String,
-    },
+    OtherHeader { path: PathBuf, field: &'static str, found: String, wanted: String },
     /// A safetensors file that cannot serve.
     #[error(transparent)]
     Tensors(#[from] crate::data::tensors::TensorError),
@@ -71,12 +37,7 @@ pub enum SoftError {
     Texts(#[from] crate::data::DataError),
     /// Classes or logits that may not be written.
     #[error("{}: cannot be written: {fault}", path.display())]
-    Append {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with them.
-        fault: SoftFault,
-    },
+    Append { path: PathBuf, fault: SoftFault },
 }
 
 /// What is wrong with one line.
@@ -95,39 +56,21 @@ pub enum SoftFault {
     Version(u64),
     /// A header field that is absent or wrong.
     #[error("header field `{field}` {problem}; make the file again with `qdllm teach`")]
-    Header {
-        /// The field.
-        field: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
+    Header { field: &'static str, problem: String },
     /// Not UTF-8.
     #[error("the line is not UTF-8 from its byte {0} on; delete the line")]
     Utf8(usize),
-    /// Not JSON.
     #[error("not valid JSON: {0}; delete the line and run `qdllm teach` again")]
     Json(String),
-    /// The last line breaks off.
     #[error(
         "the last line breaks off; run the same `qdllm teach` again, it resumes, or delete the line"
     )]
     Torn,
-    /// A field that is absent.
     #[error("field `{field}` is missing; add it or delete the line")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
+    Missing { field: &'static str },
     /// A field of the wrong kind.
     #[error("field `{field}` is {found}; it must be {expected}")]
-    Kind {
-        /// The field.
-        field: &'static str,
-        /// What it is.
-        found: &'static str,
-        /// What it must be.
-        expected: &'static str,
-    },
+    Kind { field: &'static str, found: &'static str, expected: &'static str },
     /// `text_sha256` that is no digest.
     #[error(
         "field `text_sha256` is not 64 hex digits; write the SHA-256 of the text's UTF-8 bytes"
@@ -142,12 +85,7 @@ pub enum SoftFault {
     #[error(
         "field `logits` has {found} numbers, the header has {expected} classes; write one a class, in that order"
     )]
-    Count {
-        /// Logits of the row.
-        found: usize,
-        /// Classes of the header.
-        expected: usize,
-    },
+    Count { found: usize, expected: usize },
     /// A text seen before with other logits.
     #[error(
         "field `text_sha256` names a text of an earlier line, with other logits; delete one of the two lines"
@@ -157,18 +95,11 @@ pub enum SoftFault {
     #[error(
         "the file has the classes `{found}`, --soft-classes says `{stated}`; logits stand in the file's order"
     )]
-    Classes {
-        /// In the file.
-        found: String,
-        /// On the command line.
-        stated: String,
-    },
-    /// Classes stated nowhere.
+    Classes { found: String, stated: String },
     #[error(
         "the classes are stated nowhere: give --soft-classes in the order of the logits, or write them into the file's metadata (`classes`, a JSON list)"
     )]
     NoClasses,
-    /// Rows without texts.
     #[error(
         "has no tensor `text_sha256`: give the file of texts whose order the rows follow as --soft-texts"
     )]
@@ -177,13 +108,7 @@ pub enum SoftFault {
     #[error(
         "{rows} rows for {texts} texts; give the file of texts whose order the rows follow, one row a text"
     )]
-    Order {
-        /// Rows of the file.
-        rows: usize,
-        /// Texts of the other file.
-        texts: usize,
-    },
-    /// A text named twice over.
+    Order { rows: usize, texts: usize },
     #[error("has both `text` and `text_sha256`; write one of them")]
     BothTexts,
     /// More rows than can be numbered.

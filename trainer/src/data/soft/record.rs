@@ -14,7 +14,6 @@ const VERSION: u64 = 1;
 /// A text's digest and its logits.
 pub(super) type SoftRow = ([u8; 32], Vec<f32>);
 
-/// The first line.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Header {
     qdllm_soft: u64,
@@ -106,7 +105,6 @@ pub(super) fn parse_row(line: &[u8], classes: usize) -> Result<SoftRow, SoftFaul
     Ok((digest, logits))
 }
 
-/// One finite logit a class.
 pub(super) fn check_logits(logits: &[f32], classes: usize) -> Result<(), SoftFault> {
     if let Some(i) = logits.iter().position(|x| !x.is_finite()) {
         return Err(SoftFault::NotFinite(i + 1));
