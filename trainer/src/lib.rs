@@ -8,6 +8,7 @@ pub mod data;
 pub mod explain;
 pub mod gradient;
 pub mod metrics;
+pub mod numeric;
 pub mod options;
 pub mod plots;
 pub mod progress;

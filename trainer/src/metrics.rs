@@ -9,6 +9,7 @@
 //! equal width over [0, 1] and sums `|accuracy - mean probability|` of each bin, weighted by its
 //! share of the texts.
 
+use crate::numeric::argmax;
 use std::fmt;
 
 use serde::Serialize;
@@ -96,18 +97,6 @@ impl Report {
             confusion,
         }
     }
-}
-
-/// Index of the largest number, the first of equals; 0 for an empty row.
-#[must_use]
-pub fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, &x) in row.iter().enumerate() {
-        if x > row[best] {
-            best = i;
-        }
-    }
-    best
 }
 
 #[derive(Debug, Clone, Copy, Default)]

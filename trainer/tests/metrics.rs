@@ -1,6 +1,7 @@
 //! Metrics against sums done by hand.
 
-use qdllm_trainer::metrics::{Report, argmax};
+use qdllm_trainer::metrics::Report;
+use qdllm_trainer::numeric::argmax;
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&n| n.to_owned()).collect()

@@ -5,7 +5,7 @@ use crate::commands::eval::evaluate;
 use crate::data::soft::SoftLabels;
 use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
-use crate::metrics::argmax;
+use crate::numeric::argmax;
 use crate::options::Config;
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};

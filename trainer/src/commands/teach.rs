@@ -20,6 +20,7 @@ use crate::data::BadRows;
 use crate::data::classes::Classes;
 use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
+use crate::numeric::softmax;
 use crate::teacher::committee::{Committee, Member, Options};
 use crate::teacher::probe::Findings;
 use crate::teacher::{Teacher, about};
@@ -156,7 +157,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         let of: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
         let truth: Vec<usize> = rows.iter().map(|(_, class)| *class).collect();
         let probabilities: Vec<Vec<f32>> =
-            teacher.logits(&of)?.iter().map(|row| softmax(row)).collect();
+            teacher.logits(&of)?.iter().map(|row| softmax(row, 1.0)).collect();
         Ok(Some(Report::from(teacher.classes(), &truth, &probabilities)))
     };
     let unfitted = if findings.is_some() { &[][..] } else { &texts.known };
@@ -295,11 +296,4 @@ fn cache(args: &TeachArgs) -> PathBuf {
     let beside =
         || args.out.parent().map_or_else(PathBuf::new, PathBuf::from).join("teacher-cache");
     args.cache.clone().unwrap_or_else(beside)
-}
-
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let parts: Vec<f32> = logits.iter().map(|v| (v - top).exp()).collect();
-    let sum: f32 = parts.iter().sum();
-    parts.into_iter().map(|v| v / sum).collect()
 }

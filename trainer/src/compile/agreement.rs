@@ -2,7 +2,7 @@
 
 use super::task::CompileError;
 use crate::gradient::batch::Batch;
-use crate::metrics::argmax;
+use crate::numeric::argmax;
 use qdllm_runtime::{Model, QUBITS};
 use rayon::prelude::*;
 

@@ -97,7 +97,7 @@ fn probes(lesson: &Lesson<'_>, labelled: (&[&str], &[usize])) -> Result<Member> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::argmax;
+    use crate::numeric::argmax;
 
     #[test]
     fn unlabelled_texts_teach_words_that_no_label_has() {

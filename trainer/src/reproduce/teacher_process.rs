@@ -11,8 +11,8 @@ use crate::commands::eval::read_labelled;
 use crate::data::soft::SoftWriter;
 use crate::data::{BadRows, Rows};
 use crate::metrics::Report;
+use crate::numeric::softmax;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
-use crate::student::loss::softmax;
 
 /// A lesson as files.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,12 +1,12 @@
 //! Temperature of the softmax: the one that makes the validation texts most probable (arXiv 1706.04599).
 
+use crate::numeric::log_sum_exp;
+
 /// Mean negative log-likelihood of `(logits, class)` pairs at a temperature.
 pub fn likelihood_loss(pairs: &[(Vec<f32>, usize)], temperature: f64) -> f64 {
     let one = |(logits, class): &(Vec<f32>, usize)| {
         let scaled: Vec<f64> = logits.iter().map(|&x| f64::from(x) / temperature).collect();
-        let highest = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = scaled.iter().map(|x| (x - highest).exp()).sum();
-        sum.ln() + highest - scaled[*class]
+        log_sum_exp(&scaled) - scaled[*class]
     };
     pairs.iter().map(one).sum::<f64>() / pairs.len().max(1) as f64
 }

@@ -3,6 +3,8 @@
 //! With a label and a teacher: `(1-a) CE + a T^2 KL(teacher/T || student/T) + a JS(teacher, student)`.
 //! With a label alone: `CE`. With a teacher alone: `T^2 KL + JS`, the same weight as a label has.
 
+use crate::numeric::softmax;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
     /// `a`: the teacher's share where there is a label too, 0 to 1.
@@ -11,14 +13,6 @@ pub struct LossWeights {
     pub temperature: f32,
     /// Share of a label's weight spread evenly over all classes, 0 to 1.
     pub smoothing: f32,
-}
-
-pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut out: Vec<f32> = logits.iter().map(|x| ((x - highest) / temperature).exp()).collect();
-    let sum: f32 = out.iter().sum();
-    out.iter_mut().for_each(|x| *x /= sum);
-    out
 }
 
 /// The loss of one sample; its gradient by each student logit is added to `slope`.

@@ -7,7 +7,7 @@
 //! occur, so that the cost grows with the texts and not with the vocabulary.
 
 use crate::data::corpus::{Part, Text};
-use crate::student::loss::softmax;
+use crate::numeric::softmax;
 use crate::student::vocabulary::{best, shares, unique_keys};
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::vocabulary::bucket_bits_for;

@@ -7,7 +7,7 @@ use super::front_end::FrontEnd;
 use super::loss::{LossWeights, loss};
 use super::recipe::Recipe;
 use super::shape::Shape;
-use crate::metrics::argmax;
+use crate::numeric::argmax;
 use crate::seed::stream;
 use rand::RngCore;
 use rand::seq::SliceRandom;

@@ -1,7 +1,7 @@
 //! Vocabulary selection: the n-grams of the training part that tell the classes apart best.
 
 use crate::data::corpus::{Part, Text};
-use crate::student::loss::softmax;
+use crate::numeric::softmax;
 use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;

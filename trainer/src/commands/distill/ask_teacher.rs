@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use super::{DistillArgs, beside, review};
 use crate::data::Rows;
 use crate::data::soft::SoftLabels;
-use crate::metrics::argmax;
+use crate::numeric::argmax;
+use crate::numeric::softmax;
 use crate::options::Config;
 use crate::student::checkpoint::write_whole;
-use crate::student::loss::softmax;
 
 /// Least sure texts that are listed.
 const LISTED: usize = 50;
