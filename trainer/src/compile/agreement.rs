@@ -1,6 +1,6 @@
 //! Texts as the circuit sees them, and how a back end's decisions compare on them.
 
-use super::task::CompileError;
+use super::error::CompileError;
 use crate::gradient::batch::Batch;
 use crate::numeric::argmax;
 use qdllm_runtime::{Model, QUBITS};

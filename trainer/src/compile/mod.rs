@@ -7,6 +7,7 @@
 
 pub mod agreement;
 pub mod coefficients;
+pub mod error;
 pub mod evaluate;
 pub mod monomial_tree;
 pub mod polynomial;
@@ -14,4 +15,5 @@ pub mod statevector_i16;
 pub mod task;
 pub mod tensor_train;
 
-pub use task::{CompileError, Compiled, LEAST_TEXTS, Task, circuit_of};
+pub use error::{CompileError, LEAST_TEXTS};
+pub use task::{Compiled, Task, circuit_of};

@@ -7,9 +7,10 @@
 
 use super::agreement::{Agreement, Seen};
 use super::coefficients::Coefficients;
+use super::error::CompileError;
 use super::evaluate;
 use super::monomial_tree::tree;
-use super::task::{CompileError, Compiled, Task};
+use super::task::{Compiled, Task};
 use super::tensor_train::whitening::{Circles, circles};
 use nalgebra::DMatrix;
 use qdllm_runtime::compiled::measured::Measured;

@@ -1,8 +1,9 @@
 //! The exact circuit in 16-bit integers, measured: nothing is chosen, so every text is reported on.
 
 use super::agreement::Seen;
+use super::error::{CompileError, LEAST_TEXTS};
 use super::evaluate;
-use super::task::{CompileError, Compiled, LEAST_TEXTS, check_share, circuit_of};
+use super::task::{Compiled, check_share, circuit_of};
 use crate::gradient::batch::Batch;
 use qdllm_runtime::circuit::program::{Op, Program};
 use qdllm_runtime::compiled::measured::Measured;

@@ -15,6 +15,7 @@
 
 mod csv_table;
 mod error;
+mod fields;
 mod lines;
 
 use std::fs::File;
@@ -22,11 +23,11 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use csv_table::Table;
 pub use error::{DataError, Fault};
+use fields::{Cut, LineFormat, cut_line};
 pub use lines::MAX_ROW_BYTES;
 pub(crate) use lines::{Counted, Line, json_kind, read_line};
 
@@ -51,17 +52,6 @@ pub enum BadRows {
     /// Leave the row out and count it.
     Skip,
 }
-
-/// What a line of a line-by-line file holds.
-#[derive(Debug, Clone, Copy)]
-enum LineFormat {
-    Tsv,
-    Json,
-    Text,
-}
-
-/// A label and a text cut from the file, or what is wrong with them.
-type Cut = Result<(Option<String>, String), Fault>;
 
 enum Source {
     Lines { format: LineFormat, reader: BufReader<Counted<File>>, line: u64, buffer: Vec<u8> },
@@ -246,73 +236,4 @@ fn open_file(path: &Path) -> Result<(File, u64), DataError> {
         return Err(DataError::Directory { path: path.into() });
     }
     Ok((file, metadata.len()))
-}
-
-fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
-    match format {
-        LineFormat::Text => Ok((None, checked_text(utf8("text", bytes)?)?)),
-        LineFormat::Tsv => {
-            let tab = bytes.iter().position(|&b| b == b'\t').ok_or(Fault::NoTab)?;
-            let label =
-                if labelled { Some(checked_label(utf8("label", &bytes[..tab])?)?) } else { None };
-            Ok((label, checked_text(utf8("text", &bytes[tab + 1..])?)?))
-        }
-        LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
-    }
-}
-
-/// Cuts a JSON object; fields other than `text` and `label` are the caller's own and ignored.
-fn cut_json(line: &str, labelled: bool) -> Cut {
-    #[derive(Deserialize)]
-    struct Object {
-        #[serde(default)]
-        text: Value,
-        #[serde(default)]
-        label: Value,
-    }
-    if !line.trim_start().starts_with('{') {
-        return Err(Fault::NotObject);
-    }
-    let object: Object = serde_json::from_str(line).map_err(|e| Fault::Json(e.to_string()))?;
-    let text = match object.text {
-        Value::String(text) => checked_text(&text)?,
-        Value::Null => return Err(Fault::Missing { field: "text" }),
-        other => {
-            return Err(Fault::Kind {
-                field: "text",
-                found: json_kind(&other),
-                expected: "a string",
-            });
-        }
-    };
-    let label = match object.label {
-        _ if !labelled => None,
-        Value::String(label) => Some(checked_label(&label)?),
-        Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
-        Value::Null => return Err(Fault::Missing { field: "label" }),
-        other => {
-            return Err(Fault::Kind {
-                field: "label",
-                found: json_kind(&other),
-                expected: "a string or an integer",
-            });
-        }
-    };
-    Ok((label, text))
-}
-
-/// Bytes as text, or the fault that names the field and the first bad byte, counted from 1.
-fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
-    std::str::from_utf8(bytes).map_err(|e| Fault::Utf8 { field, byte: e.valid_up_to() + 1 })
-}
-
-fn checked_label(label: &str) -> Result<String, Fault> {
-    match label.trim() {
-        "" => Err(Fault::Blank { field: "label" }),
-        label => Ok(label.to_owned()),
-    }
-}
-
-fn checked_text(text: &str) -> Result<String, Fault> {
-    if text.trim().is_empty() { Err(Fault::Blank { field: "text" }) } else { Ok(text.to_owned()) }
 }

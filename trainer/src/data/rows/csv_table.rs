@@ -11,7 +11,9 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
-use super::{Counted, Cut, DataError, Fault, MAX_ROW_BYTES, checked_label, checked_text, utf8};
+use super::error::{DataError, Fault};
+use super::fields::{Cut, checked_label, checked_text, utf8};
+use super::lines::{Counted, MAX_ROW_BYTES};
 
 const BUFFER_BYTES: usize = 1 << 16;
 const TAIL: &[u8] = b"\n\n";

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::MAX_ROW_BYTES;
+use super::lines::MAX_ROW_BYTES;
 
 /// A data file that cannot be read.
 #[derive(Debug, thiserror::Error)]

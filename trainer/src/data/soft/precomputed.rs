@@ -8,8 +8,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::record::{Header, parse_row};
-use super::{SoftError, SoftFault, SoftLabels, SoftReader, TeacherInfo};
+use super::error::{SoftError, SoftFault};
+use super::labels::SoftLabels;
+use super::reader::SoftReader;
+use super::record::{Header, TeacherInfo, parse_row};
 use crate::data::tensors::Table;
 use crate::data::{BadRows, Rows, text_digest};
 use crate::options::Sources;

@@ -5,8 +5,21 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{SoftFault, TeacherInfo};
+use super::error::SoftFault;
 use crate::data::{json_kind, text_digest};
+
+/// Who made the soft labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeacherInfo {
+    pub name: String,
+    /// Digest of the model's files: what tells two teachers apart.
+    pub digest: String,
+    /// How logits were drawn from the model (probe, zero-shot, layer, pooling, prompt).
+    pub method: String,
+    /// The command that made the file; empty when unknown.
+    #[serde(default)]
+    pub command: String,
+}
 
 /// The version of the format that is written and read.
 const VERSION: u64 = 1;

@@ -5,8 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{Header, check_logits, format_row};
-use super::{SoftError, SoftFault, SoftReader, TeacherInfo};
+use super::error::{SoftError, SoftFault};
+use super::reader::SoftReader;
+use super::record::{Header, TeacherInfo, check_logits, format_row};
 use crate::data::text_digest;
 
 /// Appends rows to a soft label file.
