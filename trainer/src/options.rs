@@ -199,13 +199,13 @@ section! {
         squash: Option<SquashKind> = None,
         // Least validation loss on hidden states with few texts: faster rates overfit within two epochs.
         /// Chance that an input of a vector is left out in training [default: 0.5]
-        #[arg(id = "input_dropout", long = "input-dropout")]
+        #[arg(id = "input_dropout", long = "input-dropout", value_name = "INPUT_DROPOUT")]
         dropout: f32 = 0.5,
         /// Weight decay of the Dense layer [default: 10]
-        #[arg(id = "dense_decay", long = "dense-decay")]
+        #[arg(id = "dense_decay", long = "dense-decay", value_name = "DENSE_DECAY")]
         decay: f32 = 10.0,
         /// Learning rate of the Dense layer [default: 0.0003]
-        #[arg(id = "dense_rate", long = "dense-rate")]
+        #[arg(id = "dense_rate", long = "dense-rate", value_name = "DENSE_RATE")]
         rate: f32 = 0.0003,
         // Of 0.001, 0.003, 0.01 and 0.03 the least mean loss on the parts held out of the paper's three training sets. The
         // published description gives none.
