@@ -4,7 +4,7 @@ use crate::commands::teach;
 #[cfg(feature = "teacher")]
 use crate::commands::tune;
 use crate::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, reproduce,
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
 };
 use clap::{Parser, Subcommand};
 
@@ -39,7 +39,7 @@ pub enum Command {
     /// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
     Controls(controls::ControlsArgs),
     /// Reproduce the paper's tasks: students, teachers and controls by seed and share of labels
-    Reproduce(Box<reproduce::ReproduceArgs>),
+    Reproduce(Box<crate::reproduce::options::ReproduceArgs>),
     /// Classify texts
     Classify(classify::ClassifyArgs),
     /// Add a compiled back end to a model: smaller, measured against the exact circuit

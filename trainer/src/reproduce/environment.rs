@@ -1,10 +1,9 @@
-//! The machine and the date, as a report needs them.
+//! The program, the machine and the date, as a report names them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit it was built from, where the builder set `QDLLM_COMMIT`.
+/// The commit that the program was built from, where the builder set `QDLLM_COMMIT`.
 pub const COMMIT: Option<&str> = option_env!("QDLLM_COMMIT");
 
 /// Processor, cores and memory in a line; what the system does not tell is left out.

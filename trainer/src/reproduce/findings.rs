@@ -1,14 +1,15 @@
 //! What the figures say, in sentences that are computed from them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
-use super::label_source::{By, Tutor};
-use super::method::{Method, Size};
+use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
 use crate::commands::controls::Control;
 
-/// What the figures say.
+/// The comparisons, and a sentence on each; `None` without a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Findings {
     /// The edge student of 4k rows less each of its controls, and less the linear one that learned as it did.
@@ -17,45 +18,37 @@ pub struct Findings {
     pub teacher: Vec<Difference>,
     /// With the teacher that reads hidden states less with the one of TF-IDF alone: the teachers, and what they taught.
     pub model: Vec<Difference>,
-    /// Whether the circuit is better or worse than its controls, in a sentence; `None` without a comparison.
     pub circuit_says: Option<String>,
-    /// Whether a teacher helps, in a sentence; `None` without a comparison.
     pub teacher_says: Option<String>,
-    /// What hidden states add to the teacher of TF-IDF alone, in a sentence; `None` without a comparison.
     pub model_says: Option<String>,
 }
 
 impl Findings {
-    /// Of some runs.
     pub fn of(runs: &[Run]) -> Self {
-        let (model, words) = (By::Teacher(Tutor::Model), By::Teacher(Tutor::Words));
-        let circuit: Vec<Difference> = [
-            (Control::Linear, By::Labels),
-            (Control::Cosine, By::Labels),
-            (Control::Tanh, By::Labels),
-            (Control::Linear, By::Regression),
-            (Control::Linear, words),
-            (Control::Linear, model),
-        ]
-        .into_iter()
-        .flat_map(|(control, by)| {
-            let (student, control) = (Method::Edge(Size::K4, by), Method::Control(control, by));
-            differences(runs, &student.to_string(), &control.to_string())
-        })
-        .collect();
-        let less = |with: Method, without: Method| {
-            differences(runs, &with.to_string(), &without.to_string())
-        };
-        let taught = |method: Method| match method {
-            Method::Edge(size, by) if by == model => less(method, Method::Edge(size, By::Labels)),
-            Method::Dense(preset, by) if by == model => {
-                less(method, Method::Dense(preset, By::Labels))
-            }
-            _ => Vec::new(),
-        };
-        let teacher: Vec<Difference> = Method::all().into_iter().flat_map(taught).collect();
-        let students = less(Method::Edge(Size::K4, model), Method::Edge(Size::K4, words));
-        let teachers = less(Method::Teacher(Tutor::Model), Method::Teacher(Tutor::Words));
+        use Supervision::{Labels, Regression};
+        let edge = |by| Method::Edge(Size::K4, by);
+        let mut circuit = Vec::new();
+        for (control, by) in [
+            (Control::Linear, Labels),
+            (Control::Cosine, Labels),
+            (Control::Tanh, Labels),
+            (Control::Linear, Regression),
+            (Control::Linear, TFIDF),
+            (Control::Linear, MODEL),
+        ] {
+            circuit.extend(differences(runs, edge(by), Method::Control(control, by)));
+        }
+        let mut teacher = Vec::new();
+        for method in Method::all() {
+            let without = match method {
+                Method::Edge(size, MODEL) => Method::Edge(size, Labels),
+                Method::Dense(preset, MODEL) => Method::Dense(preset, Labels),
+                _ => continue,
+            };
+            teacher.extend(differences(runs, method, without));
+        }
+        let students = differences(runs, edge(MODEL), edge(TFIDF));
+        let [with, without] = TeacherKind::ALL.map(Method::Teacher);
         Self {
             circuit_says: circuit_says(&circuit),
             teacher_says: by_share("A teacher moves its student", &teacher),
@@ -63,7 +56,7 @@ impl Findings {
                 "Hidden states beside TF-IDF in the teacher move its edge student",
                 &students,
             ),
-            model: [teachers, students].concat(),
+            model: [differences(runs, with, without), students].concat(),
             circuit,
             teacher,
         }
@@ -75,43 +68,38 @@ pub fn points(share: f64) -> String {
     format!("{:+.1}", 100.0 * share)
 }
 
-fn tally(differences: &[Difference]) -> (usize, usize) {
-    let count = |verdict: i8| differences.iter().filter(|d| d.verdict() == verdict).count();
-    (count(1), count(-1))
+/// The mean difference in points, how many are more than two standard errors up and down, and how many there are.
+fn tally<'a>(
+    differences: impl Iterator<Item = &'a Difference> + Clone,
+) -> Option<(String, usize, usize, usize)> {
+    let mean = Stat::of(differences.clone().map(|d| d.difference.mean))?;
+    let count = |verdict| differences.clone().filter(|d| d.verdict() == verdict).count();
+    Some((points(mean.mean), count(1), count(-1), mean.n))
 }
 
 fn circuit_says(differences: &[Difference]) -> Option<String> {
-    let means: Vec<f64> = differences.iter().map(|d| d.difference.mean).collect();
-    let all = Stat::of(&means)?;
-    let (ahead, behind) = tally(differences);
+    let (mean, ahead, behind, of) = tally(differences.iter())?;
     let verdict = match (ahead, behind) {
         (0, 0) => {
             "The circuit is neutral: it neither gains nor loses accuracy beside a linear, cosine or tanh control of the same size"
         }
-        (a, b) if a > 2 * b && a * 4 > differences.len() => "The circuit is ahead of its controls",
-        (a, b) if b > 2 * a && b * 4 > differences.len() => "The circuit is behind its controls",
+        (a, b) if a > 2 * b && a * 4 > of => "The circuit is ahead of its controls",
+        (a, b) if b > 2 * a && b * 4 > of => "The circuit is behind its controls",
         _ => "The circuit is neutral on the whole",
     };
     Some(format!(
-        "{verdict}. Of {} comparisons (task, share of labels, control) it is ahead by more than two standard errors in {ahead} and behind in {behind}; the mean difference is {} points of accuracy.",
-        differences.len(),
-        points(all.mean)
+        "{verdict}. Of {of} comparisons (task, share of labels, control) it is ahead by more than two standard errors in {ahead} and behind in {behind}; the mean difference is {mean} points of accuracy."
     ))
 }
 
 /// A sentence of mean differences, share by share; `None` without one.
 fn by_share(subject: &str, differences: &[Difference]) -> Option<String> {
-    let shares: std::collections::BTreeSet<u32> = differences.iter().map(|d| d.share).collect();
+    let shares: BTreeSet<u32> = differences.iter().map(|d| d.share).collect();
     let mut parts = Vec::new();
     for share in shares.into_iter().rev() {
-        let of: Vec<Difference> =
-            differences.iter().filter(|d| d.share == share).cloned().collect();
-        let means: Vec<f64> = of.iter().map(|d| d.difference.mean).collect();
-        let (ahead, behind) = tally(&of);
+        let (mean, ahead, behind, of) = tally(differences.iter().filter(|d| d.share == share))?;
         parts.push(format!(
-            "with {share}% of the labels {} points on average (more than two standard errors up in {ahead} of {} comparisons, down in {behind})",
-            points(Stat::of(&means)?.mean),
-            of.len()
+            "with {share}% of the labels {mean} points on average (more than two standard errors up in {ahead} of {of} comparisons, down in {behind})"
         ));
     }
     (!parts.is_empty()).then(|| format!("{subject} {}.", parts.join("; ")))

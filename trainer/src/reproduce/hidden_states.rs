@@ -1,12 +1,14 @@
 //! Hidden states of every task's texts, made by `qdllm teach` where a model is given instead of vectors.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::options::ReproduceArgs;
+use super::plan::Plan;
+use super::process::{own, write_rows};
 use super::task::{Task, folder};
-use crate::commands::reproduce::ReproduceArgs;
 use crate::data::vectors::table;
 use crate::progress::Progress;
 
@@ -17,8 +19,7 @@ use crate::progress::Progress;
 /// When this build cannot run models, or a model fails.
 pub fn make(
     args: &ReproduceArgs,
-    tasks: &[String],
-    shares: &[u32],
+    plan: &Plan,
     data: &Path,
     out: &Path,
     progress: &Progress,
@@ -33,55 +34,45 @@ pub fn make(
     }
     let place = out.join("vectors");
     std::fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
-    for name in tasks {
+    for base in plan.tasks.iter().map(|name| folder(name)) {
         for (i, model) in args.model.iter().enumerate() {
-            let base = folder(name);
-            let file = match i {
-                0 => format!("{base}.safetensors"),
-                i => format!("{base}.{i}.safetensors"),
-            };
-            let path = place.join(file);
+            let number = if i == 0 { String::new() } else { format!(".{i}") };
+            let path = place.join(format!("{base}{number}.safetensors"));
             if !path.is_file() {
                 progress.say(&format!("hidden states of {base} by {}", model.display()));
                 let task = Task::read(data, base, None)?;
-                one(args, &task, model, shares, &place, &path)?;
+                of_task(args.layer, &task, model, &plan.shares, &path)?;
             }
         }
     }
     Ok(Some(place))
 }
 
-fn one(
-    args: &ReproduceArgs,
+fn of_task(
+    layer: Option<usize>,
     task: &Task,
     model: &Path,
     shares: &[u32],
-    place: &Path,
     path: &Path,
 ) -> Result<()> {
+    let place = path.parent().unwrap_or(Path::new("."));
     let work = tempfile::tempdir_in(place)?;
-    let write = |name: &str, rows: &[super::task::Row]| -> Result<PathBuf> {
-        let path = work.path().join(name);
-        let line = |(label, text): &(String, String)| {
-            serde_json::json!({ "label": label, "text": text }).to_string() + "\n"
-        };
-        std::fs::write(&path, rows.iter().map(line).collect::<String>())?;
-        Ok(path)
-    };
-    let (train, valid) = (write("train.jsonl", &task.train)?, write("valid.jsonl", &task.valid)?);
-    let partial = work.path().join("vectors.safetensors");
+    let file = |name: &str| work.path().join(name);
+    write_rows(&file("train.jsonl"), &task.train, true)?;
+    write_rows(&file("valid.jsonl"), &task.valid, true)?;
+    let partial = file("vectors.safetensors");
     let fewest = shares.iter().min().copied().unwrap_or(100) as usize * task.train.len();
     let labels = (fewest / 100 / task.classes.len()).max(2);
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["teach", "--method", "probe", "--model"]).arg(model);
-    command.arg("--data").arg(train).arg("--test").arg(valid);
+    let mut command = own(&["teach", "--method", "probe", "--model"])?;
+    command.arg(model).arg("--data").arg(file("train.jsonl"));
+    command.arg("--test").arg(file("valid.jsonl"));
     command.args(["--labels-per-class", &labels.to_string()]);
     command.arg("--export-vectors").arg(&partial).arg("--cache").arg(place.join("features"));
-    command.arg("--out").arg(work.path().join("soft.jsonl"));
-    if let Some(layer) = args.layer.map(|layer| layer.to_string()) {
+    command.arg("--out").arg(file("soft.jsonl"));
+    if let Some(layer) = layer.map(|layer| layer.to_string()) {
         command.args(["--layers", &layer, "--export-layer", &layer]);
     }
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+    let status = command.stdout(Stdio::null()).status()?;
     ensure!(status.success(), "{}: gave no hidden states of {}", model.display(), task.name);
     std::fs::rename(&partial, path).with_context(|| path.display().to_string())
 }
@@ -89,11 +80,9 @@ fn one(
 /// What a file of vectors says of itself.
 pub fn describe(path: &Path) -> String {
     let metadata = table(path).map(|table| table.metadata).unwrap_or_default();
-    let said = |name: &str| metadata.get(name).cloned();
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match (said("model"), said("cell")) {
+    match (metadata.get("model"), metadata.get("cell")) {
         (Some(model), Some(cell)) => format!("{model}, {cell}"),
-        (Some(model), None) => model,
-        _ => name,
+        (Some(model), None) => model.clone(),
+        _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }

@@ -14,74 +14,50 @@ use crate::whole_lines::{self, WholeLinesError};
 /// One run: its place in the table, what it was made from, and its figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// The task.
     pub task: String,
     /// Percentage of the training labels that were known.
     pub share: u32,
     /// Seed of the label draw and of training.
     pub seed: u64,
-    /// The method's name.
     pub method: String,
-    /// Digests of the data.
     pub inputs: Inputs,
     /// Digest of the settings.
     pub settings: String,
-    /// Version of the program.
     pub version: String,
-    /// Its commit, if it was built with one.
     pub commit: Option<String>,
-    /// Processor, cores and memory of the machine.
     pub machine: String,
-    /// When it was done, seconds since 1970 in UTC.
+    /// Seconds since 1970 in UTC.
     pub finished: u64,
-    /// Training texts with a label.
     pub labels: usize,
-    /// Training texts without.
     pub unlabelled: usize,
-    /// Texts it was judged on.
     pub test_texts: usize,
     /// Rows of the vocabulary, where there is one.
     pub rows: Option<usize>,
-    /// Share of the test texts classified right.
     pub accuracy: f64,
     /// Precision over the classes, weighted by their texts; so are recall and F1.
     pub precision: f64,
-    /// Weighted recall.
     pub recall: f64,
-    /// Weighted F1.
     pub f1: f64,
-    /// Numbers that were trained, where they are counted.
     pub parameters: Option<u64>,
-    /// Bytes of the model.
     pub bytes: Option<u64>,
-    /// The most memory that training held at once.
     pub peak_memory_bytes: Option<u64>,
-    /// Wall-clock time of training.
     pub train_seconds: f64,
-    /// Time of one text.
     pub microseconds_per_text: Option<f64>,
 }
 
-/// Where a run stands in the table.
+/// Where a run stands in the table: task, share, seed, method.
 pub type Place = (String, u32, u64, String);
 
 impl Run {
-    /// Task, share, seed, method.
     pub fn place(&self) -> Place {
         (self.task.clone(), self.share, self.seed, self.method.clone())
     }
-
-    fn describe(&self) -> String {
-        format!("{}, {}% of the labels, seed {}, {}", self.task, self.share, self.seed, self.method)
-    }
 }
 
-/// What a new run of the same place would be made from.
+/// What a new run of the same place would be made from; `settings` is `None` where the place is not asked for now.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Digests of the task's data.
     pub inputs: Inputs,
-    /// Digest of the settings; `None` where the place is not asked for now.
     pub settings: Option<String>,
 }
 
@@ -101,11 +77,10 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let (file, text) = match whole_lines::open(path) {
-            Ok(opened) => opened,
             Err(WholeLinesError::Busy) => {
                 bail!("{}: another run writes here; wait for it, or give another --out", name())
             }
-            Err(error) => return Err(error).with_context(name),
+            opened => opened.with_context(name)?,
         };
         Ok(Self { path: path.into(), file, runs: parse(path, &text)? })
     }
@@ -137,34 +112,29 @@ impl Journal {
     /// Names the first run that differs, what differs, and what to do.
     pub fn check(&self, version: &str, wanted: impl Fn(&Run) -> Option<Wanted>) -> Result<()> {
         for run in &self.runs {
-            let differs = |what: &str, then: &str, now: &str| {
+            let mut pairs = vec![("version", Some(&*run.version), Some(version))];
+            let wanted = wanted(run);
+            if let Some(Wanted { inputs: now, settings }) = &wanted {
+                let then = &run.inputs;
+                pairs.extend([
+                    ("training file", Some(&*then.train), Some(&*now.train)),
+                    ("validation file", Some(&then.valid), Some(&now.valid)),
+                    ("set of vectors", then.vectors.as_deref(), now.vectors.as_deref()),
+                ]);
+                let settings = settings.as_deref().map(|now| Some(now));
+                pairs.extend(settings.map(|now| ("set of settings", Some(&*run.settings), now)));
+            }
+            if let Some((what, then, now)) = pairs.into_iter().find(|(_, then, now)| then != now) {
                 bail!(
-                    "{}: holds runs of another {what} ({}: {then} then, {now} now); give another --out, or --restart to forget them",
+                    "{}: holds runs of another {what} ({}, {}% of the labels, seed {}, {}: {} then, {} now); give another --out, or --restart to forget them",
                     self.path.display(),
-                    run.describe()
+                    run.task,
+                    run.share,
+                    run.seed,
+                    run.method,
+                    then.unwrap_or("none"),
+                    now.unwrap_or("none")
                 )
-            };
-            if run.version != version {
-                return differs("version", &run.version, version);
-            }
-            let Some(wanted) = wanted(run) else { continue };
-            let (then, now) = (&run.inputs, &wanted.inputs);
-            let none = "none".to_owned();
-            for (what, then, now) in [
-                ("training file", &then.train, &now.train),
-                ("validation file", &then.valid, &now.valid),
-                (
-                    "set of vectors",
-                    then.vectors.as_ref().unwrap_or(&none),
-                    now.vectors.as_ref().unwrap_or(&none),
-                ),
-            ] {
-                if then != now {
-                    return differs(what, then, now);
-                }
-            }
-            if let Some(now) = wanted.settings.filter(|now| *now != run.settings) {
-                return differs("set of settings", &run.settings, &now);
             }
         }
         Ok(())
@@ -175,23 +145,19 @@ impl Journal {
     /// # Errors
     /// When writing fails.
     pub fn add(&mut self, run: Run) -> Result<()> {
-        let mut line = serde_json::to_string(&run)?;
-        line.push('\n');
-        self.file
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.sync_data())
-            .with_context(|| self.path.display().to_string())?;
+        let line = serde_json::to_string(&run)? + "\n";
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        written.with_context(|| self.path.display().to_string())?;
         self.runs.push(run);
         Ok(())
     }
 
-    /// Whether a place of the table is filled.
     pub fn has(&self, place: &Place) -> bool {
         self.runs.iter().any(|run| run.place() == *place)
     }
 }
 
-/// The lines of a file, the last run of each place.
+/// The runs of a file, the last one of each place.
 fn parse(path: &Path, text: &str) -> Result<Vec<Run>> {
     let mut places: HashMap<Place, usize> = HashMap::new();
     let mut runs: Vec<Run> = Vec::new();
@@ -199,13 +165,8 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Run>> {
         let run: Run = serde_json::from_str(line).with_context(|| {
             format!("{}:{}: not a run; remove the line, or give --restart", path.display(), i + 1)
         })?;
-        match places.get(&run.place()) {
-            Some(&at) => runs[at] = run,
-            None => {
-                places.insert(run.place(), runs.len());
-                runs.push(run);
-            }
-        }
+        let at = *places.entry(run.place()).or_insert(runs.len());
+        if at < runs.len() { runs[at] = run } else { runs.push(run) }
     }
     Ok(runs)
 }

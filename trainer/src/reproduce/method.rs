@@ -1,49 +1,77 @@
-//! A cell of the big table: task, share of labels, seed, method - and the settings that belong to it.
+//! The methods of the table: what is trained, who answers for its training texts, and the settings that belong to it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::label_source::{By, Tutor};
 use super::task::{Task, folder, short};
 use super::teacher;
 use crate::commands::controls::Control;
 use crate::options::Preset;
 use crate::options::{Config, Criterion};
 
-/// Rows of the edge student's vocabulary.
+/// Rows of the edge student's vocabulary: at most 1024, 4096, or 16384 with word pairs and int8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Size {
-    /// 1024 rows.
     #[value(name = "1k")]
     K1,
-    /// 4096 rows.
     #[value(name = "4k")]
     K4,
-    /// 16384 rows, word pairs, int8.
     #[value(name = "16k")]
     K16,
 }
 
 impl Size {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::K1, Self::K4, Self::K16];
 
-    /// Rows at most; fewer where the texts hold fewer n-grams.
     pub fn rows(self) -> usize {
-        match self {
-            Self::K1 => 1024,
-            Self::K4 => 4096,
-            Self::K16 => 16384,
-        }
+        1024 << (2 * self as usize)
     }
 
-    /// Its name: 1k, 4k, 16k.
     pub fn name(self) -> &'static str {
+        ["1k", "4k", "16k"][self as usize]
+    }
+}
+
+/// A teacher that answers for all training texts and knows only the labels that its students know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeacherKind {
+    /// Hidden states of a language model, where there are any, beside TF-IDF.
+    Model,
+    /// TF-IDF alone: what a teacher gives that has read nothing but the task's own texts.
+    TfIdf,
+}
+
+impl TeacherKind {
+    pub const ALL: [Self; 2] = [Self::Model, Self::TfIdf];
+
+    /// The files of hidden states of a task that it reads.
+    pub fn vectors(self, task: &Task) -> &[PathBuf] {
+        if self == Self::Model { &task.vectors } else { &[] }
+    }
+}
+
+/// Who answers for the texts that a student or a control learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supervision {
+    Labels,
+    /// A logistic regression on the student's own n-grams, fitted on the same labels.
+    Regression,
+    Teacher(TeacherKind),
+}
+
+pub const MODEL: Supervision = Supervision::Teacher(TeacherKind::Model);
+pub const TFIDF: Supervision = Supervision::Teacher(TeacherKind::TfIdf);
+
+impl Supervision {
+    /// What a method's name and title end with.
+    fn suffixes(self) -> (&'static str, &'static str) {
         match self {
-            Self::K1 => "1k",
-            Self::K4 => "4k",
-            Self::K16 => "16k",
+            Self::Labels => ("", ""),
+            Self::Regression => ("+regression", ", with regression"),
+            MODEL => ("+teacher", ", with teacher"),
+            TFIDF => ("+tfidf", ", with TF-IDF as teacher"),
         }
     }
 }
@@ -51,57 +79,51 @@ impl Size {
 /// What is trained and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// A teacher itself.
-    Teacher(Tutor),
+    Teacher(TeacherKind),
     /// A student on hidden states.
-    Dense(Preset, By),
+    Dense(Preset, Supervision),
     /// A student on words.
-    Edge(Size, By),
-    /// A control.
-    Control(Control, By),
+    Edge(Size, Supervision),
+    Control(Control, Supervision),
 }
 
 impl Method {
     /// Every method, in the order of the report.
     pub fn all() -> Vec<Self> {
-        use By::{Labels, Regression};
-        let (model, words) = (By::Teacher(Tutor::Model), By::Teacher(Tutor::Words));
-        let mut all = Tutor::ALL.map(Self::Teacher).to_vec();
+        use Supervision::{Labels, Regression};
+        let mut all = TeacherKind::ALL.map(Self::Teacher).to_vec();
         for preset in [Preset::Paper, Preset::Product] {
-            all.extend([Labels, model].map(|by| Self::Dense(preset, by)));
+            all.extend([Labels, MODEL].map(|by| Self::Dense(preset, by)));
         }
         for size in Size::ALL {
-            all.push(Self::Edge(size, Labels));
             // One size shows what regression and TF-IDF give; so does the linear control beside it.
-            if size == Size::K4 {
-                all.extend([Regression, words].map(|by| Self::Edge(size, by)));
-            }
-            all.push(Self::Edge(size, model));
+            let shown = |by: &Supervision| size == Size::K4 || [Labels, MODEL].contains(by);
+            let by = [Labels, Regression, TFIDF, MODEL].into_iter().filter(shown);
+            all.extend(by.map(|by| Self::Edge(size, by)));
         }
-        all.extend([Labels, Regression, words, model].map(|by| Self::Control(Control::Linear, by)));
+        all.extend([Labels, Regression, TFIDF, MODEL].map(|by| Self::Control(Control::Linear, by)));
         let others = [Control::Cosine, Control::Tanh, Control::Fasttext, Control::Tfidf];
         all.extend(others.map(|control| Self::Control(control, Labels)));
         all
     }
 
-    /// The method of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|method| method.to_string() == name)
     }
 
     /// The teacher whose soft labels it learns from; `None` for teachers themselves.
-    pub fn taught(self) -> Option<Tutor> {
-        self.tutor().filter(|_| !matches!(self, Self::Teacher(_)))
+    pub fn taught(self) -> Option<TeacherKind> {
+        self.teacher().filter(|_| !matches!(self, Self::Teacher(_)))
     }
 
     /// The teacher that it is or learns from.
-    pub fn tutor(self) -> Option<Tutor> {
-        if let By::Teacher(tutor) = self.by() { Some(tutor) } else { None }
+    fn teacher(self) -> Option<TeacherKind> {
+        if let Supervision::Teacher(kind) = self.supervision() { Some(kind) } else { None }
     }
 
-    fn by(self) -> By {
+    fn supervision(self) -> Supervision {
         match self {
-            Self::Teacher(tutor) => By::Teacher(tutor),
+            Self::Teacher(kind) => Supervision::Teacher(kind),
             Self::Dense(_, by) | Self::Edge(_, by) | Self::Control(_, by) => by,
         }
     }
@@ -113,29 +135,44 @@ impl Method {
 
     /// Whether a task has it: students on hidden states need those, and without them one teacher is the other.
     pub fn fits(self, task: &Task) -> bool {
-        !task.vectors.is_empty() || !(self.dense() || self.tutor() == Some(Tutor::Words))
+        !task.vectors.is_empty() || !(self.dense() || self.teacher() == Some(TeacherKind::TfIdf))
     }
 
     /// Whether another seed gives another result. With every label known, TF-IDF draws no number at all.
     pub fn varies(self, share: u32) -> bool {
-        share < 100 || self != Self::Control(Control::Tfidf, By::Labels)
+        share < 100 || self != Self::Control(Control::Tfidf, Supervision::Labels)
+    }
+
+    /// Name and title.
+    fn words(self) -> (String, String) {
+        let (name, title) = match self {
+            Self::Teacher(TeacherKind::Model) => return ("teacher".into(), "teacher".into()),
+            Self::Teacher(TeacherKind::TfIdf) => {
+                return ("teacher-tfidf".into(), "TF-IDF as teacher".into());
+            }
+            Self::Dense(Preset::Paper, _) => ("paper", "paper's student, hidden states"),
+            Self::Dense(Preset::Product, _) => ("dense", "dense student, hidden states"),
+            Self::Edge(Size::K1, _) => ("edge-1k", "edge student, K = 1k"),
+            Self::Edge(Size::K4, _) => ("edge-4k", "edge student, K = 4k"),
+            Self::Edge(Size::K16, _) => ("edge-16k", "edge student, K = 16k"),
+            Self::Control(control, _) => (
+                control.name(),
+                match control {
+                    Control::Linear => "control of K = 4k: linear",
+                    Control::Cosine => "control of K = 4k: cosine, no ansatz",
+                    Control::Tanh => "control of K = 4k: 11 x tanh",
+                    Control::Fasttext => "fastText",
+                    Control::Tfidf => "TF-IDF + logistic regression",
+                },
+            ),
+        };
+        let ends = self.supervision().suffixes();
+        (name.to_owned() + ends.0, title.to_owned() + ends.1)
     }
 
     /// What it is, for people.
     pub fn title(self) -> String {
-        let name = match self {
-            Self::Teacher(Tutor::Model) => return "teacher".into(),
-            Self::Teacher(Tutor::Words) => return "TF-IDF as teacher".into(),
-            Self::Dense(Preset::Paper, _) => "paper's student, hidden states".into(),
-            Self::Dense(Preset::Product, _) => "dense student, hidden states".into(),
-            Self::Edge(size, _) => format!("edge student, K = {}", size.name()),
-            Self::Control(Control::Linear, _) => "control of K = 4k: linear".into(),
-            Self::Control(Control::Cosine, _) => "control of K = 4k: cosine, no ansatz".into(),
-            Self::Control(Control::Tanh, _) => "control of K = 4k: 11 x tanh".into(),
-            Self::Control(Control::Fasttext, _) => "fastText".into(),
-            Self::Control(Control::Tfidf, _) => "TF-IDF + logistic regression".into(),
-        };
-        name + self.by().words()
+        self.words().1
     }
 
     /// The student's settings on a task, the user's own beneath; paths are filled in when it is run.
@@ -146,7 +183,7 @@ impl Method {
             config.dense.preset = preset;
             return config;
         }
-        config.training.regression |= self.by() == By::Regression;
+        config.training.regression |= self.supervision() == Supervision::Regression;
         let student = &mut config.student;
         // Topics are told by single words, feelings by overlapping n-grams, sentences with a hidden message by how
         // words follow each other and where they begin and end.
@@ -164,8 +201,7 @@ impl Method {
         let size = if let Self::Edge(size, _) = self { size } else { Size::K4 };
         student.rows = size.rows();
         if size == Size::K16 {
-            student.bigrams = true;
-            student.row_bits = 8;
+            (student.bigrams, student.row_bits) = (true, 8);
         }
         config
     }
@@ -177,8 +213,8 @@ impl Method {
             Self::Control(Control::Fasttext | Control::Tfidf, _) | Self::Teacher(_) => {}
             _ => digest.update(self.config(&task.name, seed, base).recipe()),
         }
-        if let Some(tutor) = self.tutor() {
-            digest.update(teacher::describe(!tutor.vectors(task).is_empty()));
+        if let Some(kind) = self.teacher() {
+            digest.update(teacher::describe(!kind.vectors(task).is_empty()));
         }
         short(digest)
     }
@@ -186,15 +222,7 @@ impl Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Teacher(Tutor::Model) => return f.write_str("teacher"),
-            Self::Teacher(Tutor::Words) => return f.write_str("teacher-tfidf"),
-            Self::Dense(Preset::Paper, _) => f.write_str("paper")?,
-            Self::Dense(Preset::Product, _) => f.write_str("dense")?,
-            Self::Edge(size, _) => write!(f, "edge-{}", size.name())?,
-            Self::Control(control, _) => f.write_str(control.name())?,
-        }
-        f.write_str(self.by().suffix())
+        f.write_str(&self.words().0)
     }
 }
 
@@ -218,17 +246,17 @@ mod tests {
     #[test]
     fn settings_follow_task_and_size() {
         let of = |task, method: Method| method.config(task, 7, &Config::default());
-        let small = of("senti", Method::Edge(Size::K1, By::Teacher(Tutor::Model)));
+        let small = of("senti", Method::Edge(Size::K1, MODEL));
         assert_eq!(
             (small.student.rows, small.student.prefixes, small.training.seed),
             (1024, true, 7)
         );
-        let grouped = of("topic-groups", Method::Control(Control::Linear, By::Labels));
-        assert_eq!(grouped, of("topic", Method::Edge(Size::K4, By::Labels)));
-        let large = of("topic", Method::Edge(Size::K16, By::Labels));
+        let grouped = of("topic-groups", Method::Control(Control::Linear, Supervision::Labels));
+        assert_eq!(grouped, of("topic", Method::Edge(Size::K4, Supervision::Labels)));
+        let large = of("topic", Method::Edge(Size::K16, Supervision::Labels));
         assert_eq!((large.student.row_bits, large.student.bigrams), (8, true));
         assert_eq!(
-            of("stega", Method::Dense(Preset::Paper, By::Labels)).dense.preset,
+            of("stega", Method::Dense(Preset::Paper, Supervision::Labels)).dense.preset,
             Preset::Paper
         );
     }

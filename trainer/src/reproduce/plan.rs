@@ -2,28 +2,25 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::hidden_states;
-use super::label_source::By;
-use super::method::{Method, Size};
-use super::process::Group;
+use super::method::{Method, Size, Supervision};
+use super::options::ReproduceArgs;
 use super::report::{Settings, TaskNote};
-use super::task::{self, Task};
-use crate::commands::reproduce::ReproduceArgs;
+use super::task::{TASKS, Task};
+use super::{hidden_states, teacher};
 use crate::options::Config;
 use crate::student::checkpoint::write_whole;
+use anyhow::Context as _;
 
 /// The settings of the table, resolved.
 pub struct Plan {
-    /// Tasks by name.
     pub tasks: Vec<String>,
-    /// Seeds 0 to this less one.
-    pub seeds: u64,
+    seeds: u64,
     /// Percentages of known labels, falling.
     pub shares: Vec<u32>,
-    /// Methods in the order of the report.
-    pub methods: Vec<Method>,
+    /// In the order of the report.
+    methods: Vec<Method>,
     /// Settings beneath every student's.
     pub base: Config,
 }
@@ -34,46 +31,42 @@ impl Plan {
     /// # Errors
     /// When the settings file cannot be read.
     pub fn new(args: &ReproduceArgs) -> Result<Self> {
-        let all = if args.quick { &task::TASKS[..3] } else { &task::TASKS[..] };
+        let quick = args.quick;
         let mut tasks = args.tasks.clone();
         if tasks.is_empty() {
-            tasks = all.iter().map(|&name| name.to_owned()).collect();
+            tasks = TASKS[..if quick { 3 } else { 4 }].iter().map(ToString::to_string).collect();
         }
-        let sizes = if args.quick { vec![Size::K1, Size::K4] } else { args.sizes.clone() };
-        let asked = |m: &Method| args.methods.is_empty() || args.methods.contains(m);
-        let of_size = |m: &Method| !matches!(m, Method::Edge(size, _) if !sizes.contains(size));
-        let mut shares = if args.quick { vec![100, 10] } else { args.shares.clone() };
+        let sizes = if quick { &[Size::K1, Size::K4][..] } else { &args.sizes };
+        let asked = |m: &Method| {
+            (args.methods.is_empty() || args.methods.contains(m))
+                && !matches!(m, Method::Edge(size, _) if !sizes.contains(size))
+        };
+        let mut shares = if quick { vec![100, 10] } else { args.shares.clone() };
         shares.sort_unstable_by(|a, b| b.cmp(a));
         shares.dedup();
         Ok(Self {
             tasks,
-            seeds: if args.quick { 1 } else { args.seeds },
+            seeds: if quick { 1 } else { args.seeds },
             shares,
-            methods: Method::all().into_iter().filter(|m| asked(m) && of_size(m)).collect(),
+            methods: Method::all().into_iter().filter(asked).collect(),
             base: args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
         })
     }
 
     /// The methods of a place; those that fit the task.
-    pub fn methods<'a>(
-        &'a self,
-        task: &'a Task,
-        share: u32,
-        seed: u64,
-    ) -> impl Iterator<Item = Method> + 'a {
-        let here = move |m: &Method| m.fits(task) && (seed == 0 || m.varies(share));
-        self.methods.iter().copied().filter(here)
+    pub fn methods(&self, task: &Task, share: u32, seed: u64) -> Vec<Method> {
+        let here = |m: &&Method| m.fits(task) && (seed == 0 || m.varies(share));
+        self.methods.iter().filter(here).copied().collect()
     }
 
-    /// Every group: whole seeds first, so that a table that is cut short has as many of all.
-    pub fn groups(&self, tasks: usize) -> Vec<(usize, u32, u64)> {
-        let mut groups = Vec::new();
-        for seed in 0..self.seeds {
-            for task in 0..tasks {
-                groups.extend(self.shares.iter().map(|&share| (task, share, seed)));
-            }
-        }
-        groups
+    /// Every task, share and seed: whole seeds first, so that a table that is cut short has as many of all.
+    pub fn places<'t>(&self, tasks: &'t [Task]) -> Vec<(&'t Task, u32, u64)> {
+        let of = |seed| {
+            tasks
+                .iter()
+                .flat_map(move |task| self.shares.iter().map(move |&share| (task, share, seed)))
+        };
+        (0..self.seeds).flat_map(of).collect()
     }
 
     /// Writes the resolved settings beside the runs: the report tells them.
@@ -87,25 +80,23 @@ impl Plan {
             train_texts: task.train.len(),
             valid_texts: task.valid.len(),
             split: task.split.clone(),
-            teacher: Group::teacher_is(task),
+            teacher: teacher::describe(!task.vectors.is_empty()),
             hidden_states: task.vectors.first().map(|path| hidden_states::describe(path)),
         };
-        let sizes =
-            Size::ALL.iter().filter(|s| self.methods.contains(&Method::Edge(**s, By::Labels)));
-        let path = out.join("settings.json");
+        let edge = |size| Method::Edge(size, Supervision::Labels);
+        let sizes = Size::ALL.into_iter().filter(|&size| self.methods.contains(&edge(size)));
         let mut settings = Settings {
             seeds: self.seeds,
             shares: self.shares.clone(),
-            sizes: sizes.map(|s| s.name().to_owned()).collect(),
+            sizes: sizes.map(|size| size.name().to_owned()).collect(),
             base: self.base.to_toml(),
             tasks: tasks.iter().map(task).collect(),
         };
         // Tasks of an earlier command of the same folder stay described.
-        if let Ok(earlier) = Settings::read(out) {
-            let known = |name: &str| self.tasks.iter().any(|task| task == name);
-            settings.tasks.extend(earlier.tasks.into_iter().filter(|task| !known(&task.name)));
-        }
-        let text = serde_json::to_vec_pretty(&settings)?;
-        write_whole(&path, &text).with_context(|| path.display().to_string())
+        let earlier = Settings::read(out).unwrap_or_default().tasks;
+        settings.tasks.extend(earlier.into_iter().filter(|task| !self.tasks.contains(&task.name)));
+        let path = out.join("settings.json");
+        write_whole(&path, &serde_json::to_vec_pretty(&settings)?)
+            .with_context(|| path.display().to_string())
     }
 }

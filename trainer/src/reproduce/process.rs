@@ -1,20 +1,16 @@
 //! One run: a child process of our own executable, so that its peak memory is its own and its end ends nothing else.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::environment;
 use super::journal::Run;
-use super::label_source::Tutor;
-use super::method::Method;
+use super::method::{Method, TeacherKind};
 use super::task::{Row, Task};
-use super::teacher;
-use super::teacher_process::Spec;
+use super::teacher::Lesson;
 use crate::commands::controls::Control;
 use crate::data::corpus::Corpus;
 use crate::options::Config;
@@ -22,11 +18,12 @@ use crate::progress::Progress;
 use crate::student::checkpoint::write_whole;
 use crate::student::vocabulary::Counter;
 
-/// The files of one task, share and seed, all its methods.
-pub struct Group<'t> {
-    task: &'t Task,
+/// The files of one task, share and seed, for all its methods.
+pub struct Group<'a> {
+    task: &'a Task,
     share: u32,
     seed: u64,
+    base: &'a Config,
     folder: tempfile::TempDir,
     labels: usize,
     unlabelled: usize,
@@ -34,30 +31,29 @@ pub struct Group<'t> {
     answers: PathBuf,
 }
 
-impl<'t> Group<'t> {
+impl<'a> Group<'a> {
     /// Writes the labelled, unlabelled and validation texts into a folder of their own below `out`.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn new(task: &'t Task, share: u32, seed: u64, out: &Path) -> Result<Self> {
+    pub fn new(
+        task: &'a Task,
+        share: u32,
+        seed: u64,
+        base: &'a Config,
+        out: &Path,
+    ) -> Result<Self> {
         let (labelled, unlabelled) = task.share(share, seed);
         let work = out.join("work");
         let folder = tempfile::Builder::new()
             .prefix(&format!("{}-{share}-{seed}-", task.name))
             .tempdir_in(&work)
             .with_context(|| work.display().to_string())?;
-        let group = Self {
-            task,
-            share,
-            seed,
-            folder,
-            labels: labelled.len(),
-            unlabelled: unlabelled.len(),
-            answers: out.join("soft"),
-        };
-        write(&group.path("labelled.jsonl"), &labelled, true)?;
-        write(&group.path("unlabelled.jsonl"), &unlabelled, false)?;
-        write(&group.path("valid.jsonl"), &task.valid.iter().collect::<Vec<_>>(), true)?;
+        let (labels, without, answers) = (labelled.len(), unlabelled.len(), out.join("soft"));
+        let group = Self { task, share, seed, base, folder, labels, unlabelled: without, answers };
+        write_rows(&group.path("labelled.jsonl"), labelled, true)?;
+        write_rows(&group.path("unlabelled.jsonl"), unlabelled, false)?;
+        write_rows(&group.path("valid.jsonl"), &task.valid, true)?;
         Ok(group)
     }
 
@@ -65,10 +61,14 @@ impl<'t> Group<'t> {
         self.folder.path().join(name)
     }
 
+    fn unlabelled(&self) -> Option<PathBuf> {
+        (self.unlabelled > 0).then(|| self.path("unlabelled.jsonl"))
+    }
+
     /// The file of a teacher's soft labels; its name says what they are made of.
-    fn soft(&self, tutor: Tutor) -> PathBuf {
+    fn soft(&self, teacher: TeacherKind) -> PathBuf {
         let (task, inputs) = (self.task, &self.task.inputs);
-        let made_of = Method::Teacher(tutor).settings(task, self.seed, &Config::default());
+        let made_of = Method::Teacher(teacher).settings(task, self.seed, &Config::default());
         let vectors = inputs.vectors.as_deref().unwrap_or("");
         self.answers.join(format!(
             "{}-{}-{}-{made_of}-{}{}{vectors}.jsonl",
@@ -77,110 +77,84 @@ impl<'t> Group<'t> {
     }
 
     /// Whether a teacher's soft labels are there.
-    pub fn has_answers(&self, tutor: Tutor) -> bool {
-        self.soft(tutor).is_file()
+    pub fn has_answers(&self, teacher: TeacherKind) -> bool {
+        self.soft(teacher).is_file()
     }
 
     /// Runs one method.
     ///
     /// # Errors
     /// With the last words of the process that failed.
-    pub fn run(&self, method: Method, base: &Config) -> Result<Run> {
+    pub fn run(&self, method: Method) -> Result<Run> {
         match method {
-            Method::Teacher(tutor) => self.teacher(tutor, base),
-            Method::Control(control, _) => self.control(control, method, base),
-            Method::Edge(..) | Method::Dense(..) => self.student(method, base),
+            Method::Teacher(teacher) => self.teacher(teacher),
+            Method::Control(control, _) => self.control(control, method),
+            Method::Edge(..) | Method::Dense(..) => self.student(method),
         }
     }
 
-    fn teacher(&self, tutor: Tutor, base: &Config) -> Result<Run> {
-        let spec = Spec {
+    fn teacher(&self, teacher: TeacherKind) -> Result<Run> {
+        let lesson = Lesson {
             labelled: self.path("labelled.jsonl"),
-            unlabelled: (self.unlabelled > 0).then(|| self.path("unlabelled.jsonl")),
+            unlabelled: self.unlabelled(),
             valid: self.path("valid.jsonl"),
             classes: self.task.classes.clone(),
             seed: self.seed,
-            vectors: tutor.vectors(self.task).to_vec(),
+            vectors: teacher.vectors(self.task).to_vec(),
             cache: self.path("features"),
-            soft: self.soft(tutor),
+            soft: self.soft(teacher),
         };
         let path = self.path("lesson.json");
-        write_whole(&path, &serde_json::to_vec(&spec)?)
+        write_whole(&path, &serde_json::to_vec(&lesson)?)
             .with_context(|| path.display().to_string())?;
-        let told = ask([OsStr::new("reproduce"), "--lesson".as_ref(), path.as_os_str()])?;
-        self.record(Method::Teacher(tutor), base, None, &told, &told)
+        let told = ask(own(&["reproduce", "--lesson"])?.arg(&path))?;
+        self.record(Method::Teacher(teacher), None, &told, &told)
     }
 
-    fn control(&self, control: Control, method: Method, base: &Config) -> Result<Run> {
-        let (data, test) = (self.path("labelled.jsonl"), self.path("valid.jsonl"));
+    fn control(&self, control: Control, method: Method) -> Result<Run> {
         let seed = self.seed.to_string();
-        let mut args: Vec<&OsStr> = vec![
-            "controls".as_ref(),
-            "--json".as_ref(),
-            "--only".as_ref(),
-            control.name().as_ref(),
-            "--data".as_ref(),
-            data.as_os_str(),
-            "--test".as_ref(),
-            test.as_os_str(),
-            "--seed".as_ref(),
-            seed.as_ref(),
-        ];
+        let mut command = own(&["controls", "--json", "--only", control.name(), "--seed", &seed])?;
+        command.arg("--data").arg(self.path("labelled.jsonl"));
+        command.arg("--test").arg(self.path("valid.jsonl"));
         let mut rows = None;
-        let settings = self.path("control.toml");
         if control.heart().is_some() {
-            rows = Some(self.settings(method, base, &settings)?.student.rows);
-            args.extend([OsStr::new("--config"), settings.as_os_str()]);
+            let settings = self.path("control.toml");
+            rows = Some(self.settings(method, &settings)?.student.rows);
+            command.arg("--config").arg(settings);
         }
-        let told = ask(args)?;
+        let told = ask(&mut command)?;
         let figures = told["controls"].get(0).context("no control in the report")?;
-        let mut run = self.record(method, base, rows, figures, figures)?;
+        let mut run = self.record(method, rows, figures, figures)?;
         run.peak_memory_bytes = told["peak_memory_bytes"].as_u64();
         Ok(run)
     }
 
-    fn student(&self, method: Method, base: &Config) -> Result<Run> {
+    fn student(&self, method: Method) -> Result<Run> {
         let (settings, model) = (self.path("student.toml"), self.path("student.qdm"));
-        let config = self.settings(method, base, &settings)?;
-        let trained = ask([
-            OsStr::new("distill"),
-            "--json".as_ref(),
-            "--restart".as_ref(),
-            "--config".as_ref(),
-            settings.as_os_str(),
-            "--out".as_ref(),
-            model.as_os_str(),
-        ])?;
-        let valid = self.path("valid.jsonl");
-        let mut args: Vec<&OsStr> = vec![
-            "eval".as_ref(),
-            model.as_os_str(),
-            "--json".as_ref(),
-            "--data".as_ref(),
-            valid.as_os_str(),
-        ];
-        if !method.dense() {
-            args.push("--no-control".as_ref());
-        }
+        let config = self.settings(method, &settings)?;
+        let mut distill = own(&["distill", "--json", "--restart", "--config"])?;
+        let trained = ask(distill.arg(&settings).arg("--out").arg(&model))?;
+        let mut eval = own(&["eval", "--json", "--data"])?;
+        eval.arg(self.path("valid.jsonl")).arg(&model);
+        eval.args((!method.dense()).then_some("--no-control"));
         for path in &config.sources.vectors {
-            args.extend([OsStr::new("--vectors"), path.as_os_str()]);
+            eval.arg("--vectors").arg(path);
         }
-        let judged = ask(args)?;
+        let judged = ask(&mut eval)?;
         let figures = if method.dense() { &judged } else { &judged["student"] };
         let rows = (!method.dense()).then_some(config.student.rows);
-        let mut run = self.record(method, base, rows, figures, &trained)?;
+        let mut run = self.record(method, rows, figures, &trained)?;
         run.microseconds_per_text = judged["microseconds_per_text"].as_f64();
         Ok(run)
     }
 
     /// Writes a student's settings, its vocabulary no larger than the texts allow.
-    fn settings(&self, method: Method, base: &Config, path: &Path) -> Result<Config> {
-        let mut config = method.config(&self.task.name, self.seed, base);
+    fn settings(&self, method: Method, path: &Path) -> Result<Config> {
+        let mut config = method.config(&self.task.name, self.seed, self.base);
         config.sources.data = Some(self.path("labelled.jsonl"));
-        if let Some(tutor) = method.taught() {
-            config.sources.soft = Some(self.soft(tutor));
-            config.sources.unlabelled =
-                (self.unlabelled > 0).then(|| self.path("unlabelled.jsonl"));
+        if let Some(teacher) = method.taught() {
+            config.sources.soft = Some(self.soft(teacher));
+            config.sources.unlabelled = self.unlabelled();
         }
         if method.dense() {
             config.sources.vectors = self.task.vectors.first().cloned().into_iter().collect();
@@ -196,7 +170,6 @@ impl<'t> Group<'t> {
     fn record(
         &self,
         method: Method,
-        base: &Config,
         rows: Option<usize>,
         tested: &Value,
         trained: &Value,
@@ -211,7 +184,7 @@ impl<'t> Group<'t> {
             seed: self.seed,
             method: method.to_string(),
             inputs: self.task.inputs.clone(),
-            settings: method.settings(self.task, self.seed, base),
+            settings: method.settings(self.task, self.seed, self.base),
             version: environment::VERSION.to_owned(),
             commit: environment::COMMIT.map(str::to_owned),
             machine: environment::machine(),
@@ -230,11 +203,6 @@ impl<'t> Group<'t> {
             train_seconds: figure(trained, "train_seconds")?,
             microseconds_per_text: tested["microseconds_per_text"].as_f64(),
         })
-    }
-
-    /// What the teacher of this group is, for the report.
-    pub fn teacher_is(task: &Task) -> String {
-        teacher::describe(!task.vectors.is_empty())
     }
 }
 
@@ -255,10 +223,17 @@ fn fit_rows(config: &mut Config) -> Result<()> {
     }
 }
 
-/// Runs our own executable and reads the JSON object it prints.
-fn ask<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Value> {
+/// A command of our own executable, reading nothing.
+pub fn own(args: &[&str]) -> Result<Command> {
     let own = std::env::current_exe().context("the executable's own path is unknown")?;
-    let output = Command::new(own).args(args).stdin(Stdio::null()).output()?;
+    let mut command = Command::new(own);
+    command.args(args).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs a command and reads the JSON object it prints.
+fn ask(command: &mut Command) -> Result<Value> {
+    let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
@@ -267,18 +242,16 @@ fn ask<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
-    text: &'a str,
-}
-
-fn write(path: &Path, rows: &[&Row], labels: bool) -> Result<()> {
-    let mut lines = Vec::new();
-    for (label, text) in rows {
-        serde_json::to_writer(&mut lines, &Line { label: labels.then_some(label), text })?;
-        lines.push(b'\n');
-    }
+/// Writes texts as JSON lines, with or without their labels.
+pub fn write_rows<'a>(
+    path: &Path,
+    rows: impl IntoIterator<Item = &'a Row>,
+    labels: bool,
+) -> Result<()> {
+    let line = |(label, text): &Row| match labels {
+        true => serde_json::json!({ "label": label, "text": text }),
+        false => serde_json::json!({ "text": text }),
+    };
+    let lines: String = rows.into_iter().map(|row| line(row).to_string() + "\n").collect();
     std::fs::write(path, lines).with_context(|| path.display().to_string())
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::journal::Journal;
-use super::label_source::Tutor;
-use super::method::Method;
+use super::method::{Method, TeacherKind};
 use super::plan::Plan;
 use super::process::Group;
 use super::task::Task;
@@ -18,7 +17,7 @@ use crate::progress::Progress;
 ///
 /// # Errors
 /// When texts or runs cannot be written; a run that fails is no error here.
-pub fn work_off(
+pub fn missing(
     plan: &Plan,
     tasks: &[Task],
     out: &Path,
@@ -26,57 +25,52 @@ pub fn work_off(
     progress: &mut Progress,
 ) -> Result<Vec<String>> {
     let mut todo = Vec::new();
-    for (task, share, seed) in plan.groups(tasks.len()) {
-        let place = |m: &Method| (tasks[task].name.clone(), share, seed, m.to_string());
-        let missing: Vec<Method> =
-            plan.methods(&tasks[task], share, seed).filter(|m| !journal.has(&place(m))).collect();
-        if !missing.is_empty() {
-            todo.push((task, share, seed, missing));
+    for (task, share, seed) in plan.places(tasks) {
+        let mut methods = plan.methods(task, share, seed);
+        methods.retain(|m| !journal.has(&(task.name.clone(), share, seed, m.to_string())));
+        if !methods.is_empty() {
+            todo.push((task, share, seed, methods));
         }
     }
-    let total: usize = todo.iter().map(|group| group.3.len()).sum();
+    let mut left: Vec<Method> = todo.iter().flat_map(|group| group.3.clone()).rev().collect();
+    let total = left.len();
     progress.stage("reproducing", total as u64);
-    let (mut done, mut failed, mut clock) = (0, Vec::new(), Clock::default());
-    let mut left: Vec<Method> = todo.iter().flat_map(|group| group.3.clone()).collect();
-    left.reverse();
-    for (task, share, seed, missing) in todo {
-        let group = Group::new(&tasks[task], share, seed, out)?;
-        let name = &tasks[task].name;
-        let label = |m: Method| format!("{name}, {share}% of the labels, seed {seed}, {m}");
+    let (mut failed, mut clock) = (Vec::new(), Clock::default());
+    for (task, share, seed, methods) in todo {
+        let group = Group::new(task, share, seed, &plan.base, out)?;
+        let label = |m: Method| format!("{}, {share}% of the labels, seed {seed}, {m}", task.name);
         // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
-        for tutor in Tutor::ALL {
-            let teacher = Method::Teacher(tutor);
-            if missing.iter().any(|m| m.taught() == Some(tutor))
-                && !group.has_answers(tutor)
-                && !missing.contains(&teacher)
-                && let Err(error) = group.run(teacher, &plan.base)
+        for kind in TeacherKind::ALL {
+            let teacher = Method::Teacher(kind);
+            if methods.iter().any(|m| m.taught() == Some(kind))
+                && !group.has_answers(kind)
+                && !methods.contains(&teacher)
+                && let Err(error) = group.run(teacher)
             {
                 progress.say(&format!("{}: {error:#}", label(teacher)));
             }
         }
-        for method in missing {
+        for method in methods {
             let started = Instant::now();
             let outcome = match method.taught() {
-                Some(tutor) if !group.has_answers(tutor) => Err(anyhow!("its teacher failed")),
-                _ => group.run(method, &plan.base),
+                Some(teacher) if !group.has_answers(teacher) => Err(anyhow!("its teacher failed")),
+                _ => group.run(method),
             };
             left.pop();
             clock.add(method, started.elapsed());
-            done += 1;
-            let eta = clock.left(&left);
+            let (label, done) = (label(method), total - left.len());
             match outcome {
                 Ok(run) => {
+                    let (seconds, eta) = (started.elapsed().as_secs_f64(), clock.left(&left));
+                    let accuracy = run.accuracy;
                     progress.say(&format!(
-                        "[{done}/{total}] {}: {:.4} ({:.1} s, about {eta} left)",
-                        label(method),
-                        run.accuracy,
-                        started.elapsed().as_secs_f64()
+                        "[{done}/{total}] {label}: {accuracy:.4} ({seconds:.1} s, about {eta} left)"
                     ));
                     journal.add(run)?;
                 }
                 Err(error) => {
-                    progress.say(&format!("[{done}/{total}] {}: FAILED: {error:#}", label(method)));
-                    failed.push(format!("{}: {error:#}", label(method)));
+                    progress.say(&format!("[{done}/{total}] {label}: FAILED: {error:#}"));
+                    failed.push(format!("{label}: {error:#}"));
                 }
             }
             progress.at(done as u64);
@@ -86,7 +80,7 @@ pub fn work_off(
     Ok(failed)
 }
 
-/// How long what is left will take, by what runs of the same method took.
+/// How long what is left will take, by what runs of the same method took: seconds and number of runs.
 #[derive(Default)]
 struct Clock {
     by_method: HashMap<String, (f64, f64)>,
@@ -95,20 +89,18 @@ struct Clock {
 
 impl Clock {
     fn add(&mut self, method: Method, took: Duration) {
-        let seconds = took.as_secs_f64();
         for (sum, count) in [self.by_method.entry(method.to_string()).or_default(), &mut self.all] {
-            *sum += seconds;
+            *sum += took.as_secs_f64();
             *count += 1.0;
         }
     }
 
     fn left(&self, methods: &[Method]) -> String {
         let mean = |m: &Method| {
-            let (sum, count) = self.by_method.get(&m.to_string()).copied().unwrap_or(self.all);
+            let (sum, count) = self.by_method.get(&m.to_string()).unwrap_or(&self.all);
             sum / count.max(1.0)
         };
-        let seconds = methods.iter().map(mean).fold(0.0, |sum, mean| sum + mean);
-        match seconds {
+        match methods.iter().map(mean).sum::<f64>() + 0.0 {
             s if s < 120.0 => format!("{s:.0} s"),
             s if s < 7200.0 => format!("{:.0} min", s / 60.0),
             s => format!("{:.1} h", s / 3600.0),

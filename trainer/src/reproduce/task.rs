@@ -1,7 +1,6 @@
 //! The tasks: their files, texts and labels, the share of labels that a run may know.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,21 +26,16 @@ pub type Row = (String, String);
 /// What the figures of a task were computed from: digests, cut to 16 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// The training file's rows.
     pub train: String,
-    /// The validation file's rows.
     pub valid: String,
-    /// The numbers of the vector files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vectors: Option<String>,
 }
 
-/// One task, read.
 #[derive(Debug)]
 pub struct Task {
     /// Its name: the folder's, with `-groups` for the split by near-duplicate group.
     pub name: String,
-    /// Class names, sorted.
     pub classes: Vec<String>,
     /// Training texts, each once.
     pub train: Vec<Row>,
@@ -49,7 +43,6 @@ pub struct Task {
     pub valid: Vec<Row>,
     /// Vector files, one a model or layer; empty without hidden states.
     pub vectors: Vec<PathBuf>,
-    /// Digests of what was read.
     pub inputs: Inputs,
     /// How the split came about, in a sentence.
     pub split: String,
@@ -99,13 +92,10 @@ impl Task {
             false => apart(train, valid)?,
             true => by_group(train, valid),
         };
-        for class in &classes {
-            let both = [&train, &valid].iter().all(|part| part.iter().any(|(l, _)| l == class));
-            ensure!(
-                both,
-                "{}: class `{class}` is missing on one side of the split",
-                folder.display()
-            );
+        let missing =
+            |class: &&String| ![&train, &valid].iter().all(|p| p.iter().any(|(l, _)| l == *class));
+        if let Some(class) = classes.iter().find(missing) {
+            bail!("{}: class `{class}` is missing on one side of the split", folder.display());
         }
         let mut task = Self {
             name: name.to_owned(),
@@ -125,12 +115,11 @@ impl Task {
     /// `FOLDER/TASK.safetensors`, `TASK.jsonl`, and any `TASK.*` of the same kinds: one file a model or layer.
     fn find_vectors(&mut self, place: &Path) -> Result<()> {
         let base = folder(&self.name);
-        let entries = std::fs::read_dir(place).with_context(|| place.display().to_string())?;
-        for entry in entries {
+        for entry in std::fs::read_dir(place).with_context(|| place.display().to_string())? {
             let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             let of_task = name.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'));
-            if of_task && (name.ends_with(".safetensors") || name.ends_with(".jsonl")) {
+            if of_task && [".safetensors", ".jsonl"].iter().any(|kind| name.ends_with(kind)) {
                 self.vectors.push(path);
             }
         }
@@ -139,9 +128,8 @@ impl Task {
         for path in &self.vectors {
             let vectors = Vectors::read(std::slice::from_ref(path), &[], BadRows::Refuse)?;
             digest.update(vectors.digest());
-            let missing =
-                |rows: &[Row]| rows.iter().filter(|(_, t)| vectors.get(t).is_none()).count();
-            let missing = missing(&self.train) + missing(&self.valid);
+            let texts = self.train.iter().chain(&self.valid);
+            let missing = texts.filter(|(_, text)| vectors.get(text).is_none()).count();
             ensure!(
                 missing == 0,
                 "{}: {missing} texts of the task {} have no vector; make vectors of train and valid (qdllm teach --data TRAIN --test VALID --export-vectors FILE)",
@@ -218,12 +206,11 @@ fn apart(train: Vec<Row>, valid: Vec<Row>) -> Result<Split> {
     let train: Vec<Row> =
         train.into_iter().filter(|(_, text)| !held.contains(text.as_str())).collect();
     ensure!(!train.is_empty(), "every training text is a validation text too");
-    let mut split = String::from("The split of the files");
-    match before - train.len() {
-        0 => {}
-        n => write!(split, ", less {n} training texts that validation holds too")?,
-    }
-    Ok((train, valid, split + "."))
+    let split = match before - train.len() {
+        0 => "The split of the files.".to_owned(),
+        n => format!("The split of the files, less {n} training texts that validation holds too."),
+    };
+    Ok((train, valid, split))
 }
 
 /// All texts anew: whole near-duplicate groups on one side, as many validation texts as before.
@@ -245,10 +232,11 @@ fn by_group(train: Vec<Row>, valid: Vec<Row>) -> Split {
         sizes.iter().filter(|&&size| size > 1).count(),
         sizes.iter().max().copied().unwrap_or(0),
     );
-    let (valid, train): (Vec<_>, Vec<_>) =
-        all.into_iter().zip(chosen).partition(|(_, chosen)| *chosen);
-    let rows = |part: Vec<(Row, bool)>| part.into_iter().map(|(row, _)| row).collect();
-    (rows(train), rows(valid), split)
+    let mut parts = (Vec::new(), Vec::new(), split);
+    for (row, chosen) in all.into_iter().zip(chosen) {
+        (if chosen { &mut parts.1 } else { &mut parts.0 }).push(row);
+    }
+    parts
 }
 
 #[cfg(test)]

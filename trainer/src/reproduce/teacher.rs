@@ -1,54 +1,58 @@
-//! The teacher of a cell: from a few labelled texts, others without labels and, where there are any, vectors of all of
-//! them, to logits for every text.
+//! The teacher's process: from a few labelled texts, others without labels and, where there are any, vectors of all of
+//! them, to a file of soft labels and the teacher's own figures.
 //!
-//! [`teach`] is the one seam between the table and whatever teaches. A labelled text's logits come from a model that
-//! has not seen its label, as those of other texts do: a student that learns from both should not be told that the
-//! teacher is surer than it is.
+//! A labelled text's logits come from a model that has not seen its label, as those of other texts do: a student that
+//! learns from both should not be told that the teacher is surer than it is.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
-use crate::data::soft::TeacherInfo;
+use crate::commands::eval::read_labelled;
+use crate::data::soft::SoftWriter;
+use crate::data::{BadRows, Rows};
+use crate::metrics::Report;
+use crate::numeric::softmax;
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::features::Features;
-use crate::teacher::probe::{Options, ProbeTeacher};
+use crate::teacher::fitted::{Options, ProbeTeacher};
 use crate::teacher::vector_file::VectorFile;
 use crate::teacher::{Teacher, about};
 
 /// Rounds of self-training.
 const ROUNDS: usize = 2;
 
-/// What a teacher may know.
-#[derive(Clone, Copy, Debug)]
-pub struct Lesson<'a> {
-    /// Classes and texts.
-    pub labelled: &'a [(usize, &'a str)],
-    /// Texts without labels, none of them among the labelled.
-    pub unlabelled: &'a [&'a str],
-    /// Class names.
-    pub classes: &'a [String],
-    /// Seed of whatever is drawn.
+/// The files that a teacher reads and writes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Lesson {
+    pub labelled: PathBuf,
+    pub unlabelled: Option<PathBuf>,
+    /// Texts to judge the teacher on.
+    pub valid: PathBuf,
+    /// Class names, sorted.
+    pub classes: Vec<String>,
     pub seed: u64,
     /// Vectors of all texts, one file a model or layer; empty without hidden states.
-    pub vectors: &'a [PathBuf],
+    pub vectors: Vec<PathBuf>,
     /// A folder for features.
-    pub cache: &'a Path,
+    pub cache: PathBuf,
+    /// The file of soft labels to write.
+    pub soft: PathBuf,
 }
 
-/// Log-probabilities of texts, one row a text.
-type Ask = Box<dyn FnMut(&[&str]) -> Result<Vec<Vec<f32>>>>;
-
-/// A teacher that has learned.
-pub struct Taught {
-    /// Who it is and how it came about.
-    pub info: TeacherInfo,
-    /// Logits of the labelled texts, by models that did not see their labels.
-    pub labelled: Vec<Vec<f32>>,
-    /// Logits of any other text.
-    pub ask: Ask,
-    /// Numbers that were trained, and bytes of them, where the model in front does not count.
-    pub size: Option<(usize, usize)>,
+/// What a teacher came to.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    report: Report,
+    parameters: Option<usize>,
+    bytes: Option<usize>,
+    train_seconds: f64,
+    microseconds_per_text: Option<f64>,
+    peak_memory_bytes: Option<u64>,
 }
 
 /// What [`teach`] does, in words; another text means other soft labels.
@@ -59,39 +63,95 @@ pub fn describe(vectors: bool) -> String {
     )
 }
 
-/// Teaches: a regression on TF-IDF, averaged with probes where there are vectors.
+/// Teaches by the lesson of a file, and writes the soft labels; returns its figures as JSON.
 ///
 /// # Errors
-/// When the labels cannot be cross-validated or a text has no vector.
-pub fn teach(lesson: &Lesson<'_>) -> Result<Taught> {
-    let (classes, texts): (Vec<usize>, Vec<&str>) = lesson.labelled.iter().copied().unzip();
-    let labelled = (&texts[..], &classes[..]);
-    let probes = if lesson.vectors.is_empty() { None } else { Some(probes(lesson, labelled)?) };
-    let options = committee::Options { rounds: ROUNDS, seed: lesson.seed };
-    let (mut teacher, findings) =
-        Committee::fit(probes, labelled, lesson.unlabelled, lesson.classes, options)?;
-    let info = about(&teacher, String::new());
-    let size = teacher.size();
-    let ask: Ask = Box::new(move |texts| {
-        teacher.prepare(texts, &mut |_, _| {})?;
-        Ok(teacher.logits(texts)?)
+/// When a file cannot be read or written, or the teacher fails.
+pub fn run(path: &Path) -> Result<String> {
+    let named = || path.display().to_string();
+    let lesson: Lesson = serde_json::from_slice(&std::fs::read(path).with_context(named)?)
+        .with_context(|| format!("{}: not a lesson", named()))?;
+    let (texts, labels) = read_labelled(&lesson.labelled, BadRows::Refuse, &lesson.classes)?;
+    let unlabelled: Vec<String> = match &lesson.unlabelled {
+        Some(path) => Rows::unlabelled(path, BadRows::Refuse)?
+            .map(|row| Ok(row?.text))
+            .collect::<Result<_>>()?,
+        None => Vec::new(),
+    };
+    let (valid, truth) = read_labelled(&lesson.valid, BadRows::Refuse, &lesson.classes)?;
+    let [texts, unlabelled, valid] =
+        [&texts, &unlabelled, &valid].map(|of| of.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let start = Instant::now();
+    let (mut teacher, held_out) = teach(&lesson, (&texts, &labels), &unlabelled)?;
+    let train_seconds = start.elapsed().as_secs_f64();
+
+    let probabilities: Vec<Vec<f32>> =
+        ask(&mut teacher, &valid)?.iter().map(|row| softmax(row, 1.0)).collect();
+    // The language model in front of vectors has run long ago: its time is not known here.
+    let microseconds_per_text = lesson.vectors.is_empty().then(|| {
+        microseconds_a_text(&valid, |text| ask(&mut teacher, &[*text]).map(|rows| rows.len()))
     });
-    Ok(Taught { info, labelled: findings.labelled, ask, size })
+
+    let folder = lesson.soft.parent().unwrap_or(Path::new("."));
+    let partial = tempfile::Builder::new().prefix(".soft-").tempdir_in(folder)?;
+    let file = partial.path().join("soft.jsonl");
+    let info = about(&teacher, String::new());
+    let mut writer = SoftWriter::open(&file, &lesson.classes, &info)?;
+    for (text, logits) in texts.iter().zip(&held_out) {
+        writer.append(text, logits)?;
+    }
+    for chunk in unlabelled.chunks(1024) {
+        for (text, logits) in chunk.iter().zip(ask(&mut teacher, chunk)?) {
+            writer.append(text, &logits)?;
+        }
+    }
+    writer.flush()?;
+    std::fs::rename(&file, &lesson.soft).with_context(|| lesson.soft.display().to_string())?;
+
+    let size = teacher.size();
+    let outcome = Outcome {
+        report: Report::from(&lesson.classes, &truth, &probabilities),
+        parameters: size.map(|size| size.0),
+        bytes: size.map(|size| size.1),
+        train_seconds,
+        microseconds_per_text,
+        peak_memory_bytes: peak_memory_bytes(),
+    };
+    Ok(serde_json::to_string(&outcome)?)
 }
 
-/// Probes on the vectors, and what they say of the labelled texts held out.
-fn probes(lesson: &Lesson<'_>, labelled: (&[&str], &[usize])) -> Result<Member> {
-    let all: Vec<&str> = labelled.0.iter().chain(lesson.unlabelled).copied().collect();
-    let mut sources = Vec::new();
-    for path in lesson.vectors {
-        let mut source = Features::open(Box::new(VectorFile::read(path)?), lesson.cache)?;
-        source.prepare(&all, &mut |_, _| {})?;
-        sources.push(source);
+/// Teaches: a regression on TF-IDF, averaged with probes where there are vectors; returns the teacher, and logits of
+/// the labelled texts by models that did not see their labels.
+fn teach(
+    lesson: &Lesson,
+    labelled: (&[&str], &[usize]),
+    unlabelled: &[&str],
+) -> Result<(Committee, Vec<Vec<f32>>)> {
+    let mut probes = None;
+    if !lesson.vectors.is_empty() {
+        let all = [labelled.0, unlabelled].concat();
+        let mut sources = Vec::new();
+        for path in &lesson.vectors {
+            let mut source = Features::open(Box::new(VectorFile::read(path)?), &lesson.cache)?;
+            source.prepare(&all, &mut |_, _| {})?;
+            sources.push(source);
+        }
+        let options = Options { rounds: 3, seed: lesson.seed };
+        let (teacher, findings) =
+            ProbeTeacher::fit(sources, labelled, unlabelled, &lesson.classes, options)?;
+        probes = Some(Member { teacher: Box::new(teacher), held_out: findings.labelled });
     }
-    let options = Options { rounds: 3, seed: lesson.seed };
+    let options = committee::Options { rounds: ROUNDS, seed: lesson.seed };
     let (teacher, findings) =
-        ProbeTeacher::fit(sources, labelled, lesson.unlabelled, lesson.classes, options)?;
-    Ok(Member { teacher: Box::new(teacher), held_out: findings.labelled })
+        Committee::fit(probes, labelled, unlabelled, &lesson.classes, options)?;
+    Ok((teacher, findings.labelled))
+}
+
+/// Log-probabilities of texts, one row a text.
+fn ask(teacher: &mut Committee, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+    teacher.prepare(texts, &mut |_, _| {})?;
+    Ok(teacher.logits(texts)?)
 }
 
 #[cfg(test)]
@@ -109,7 +169,8 @@ mod tests {
                 (i % 2, format!("{} {} {}", of[i / 2 % 4], of[i / 8 % 4], of[i / 5 % 4]))
             })
             .collect();
-        let labelled: Vec<(usize, &str)> = texts.iter().map(|(c, t)| (*c, t.as_str())).collect();
+        let (labels, texts): (Vec<usize>, Vec<&str>) =
+            texts.iter().map(|(c, t)| (*c, t.as_str())).unzip();
         let unlabelled: Vec<String> = (0..60)
             .map(|i| match i % 2 {
                 0 => format!("storm thunder lightning gale {i}"),
@@ -117,19 +178,11 @@ mod tests {
             })
             .collect();
         let unlabelled: Vec<&str> = unlabelled.iter().map(String::as_str).collect();
-        let classes = ["calm".to_owned(), "storm".to_owned()];
-        let cache = tempfile::tempdir().unwrap();
-        let lesson = Lesson {
-            labelled: &labelled,
-            unlabelled: &unlabelled,
-            classes: &classes,
-            seed: 0,
-            vectors: &[],
-            cache: cache.path(),
-        };
-        let mut taught = teach(&lesson).unwrap();
-        assert_eq!(taught.labelled.len(), labelled.len());
-        let asked = (taught.ask)(&["gale", "breeze", "beach"]).unwrap();
+        let classes = vec!["calm".to_owned(), "storm".to_owned()];
+        let lesson = Lesson { classes, ..Lesson::default() };
+        let (mut teacher, held_out) = teach(&lesson, (&texts, &labels), &unlabelled).unwrap();
+        assert_eq!(held_out.len(), texts.len());
+        let asked = ask(&mut teacher, &["gale", "breeze", "beach"]).unwrap();
         assert_eq!(asked.iter().map(|row| argmax(row)).collect::<Vec<_>>(), [1, 0, 0]);
         for row in &asked {
             let sum: f32 = row.iter().map(|v| v.exp()).sum();
@@ -141,19 +194,12 @@ mod tests {
     fn a_labelled_text_is_not_told_its_own_label() {
         // Labels that the texts say nothing of: a teacher that had seen them would know them all.
         let texts: Vec<String> = (0..80).map(|i| format!("w{} v{}", i * 37 % 80, i % 7)).collect();
-        let labelled: Vec<(usize, &str)> =
-            texts.iter().enumerate().map(|(i, t)| ((i * i / 3) % 2, t.as_str())).collect();
-        let classes = ["a".to_owned(), "b".to_owned()];
-        let lesson = Lesson {
-            labelled: &labelled,
-            unlabelled: &[],
-            classes: &classes,
-            seed: 1,
-            vectors: &[],
-            cache: Path::new("."),
-        };
-        let taught = teach(&lesson).unwrap();
-        let right = labelled.iter().zip(&taught.labelled).filter(|(l, row)| argmax(row) == l.0);
+        let labels: Vec<usize> = (0..80).map(|i| (i * i / 3) % 2).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let classes = vec!["a".to_owned(), "b".to_owned()];
+        let lesson = Lesson { classes, seed: 1, ..Lesson::default() };
+        let (_, held_out) = teach(&lesson, (&texts, &labels), &[]).unwrap();
+        let right = labels.iter().zip(&held_out).filter(|(label, row)| argmax(row) == **label);
         assert!(right.count() < 60);
     }
 }

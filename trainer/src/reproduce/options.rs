@@ -1,0 +1,89 @@
+//! The options of `qdllm reproduce`.
+
+use std::path::PathBuf;
+
+use super::method::{Method, Size};
+
+/// Reproduce arXiv 2505.13205 on one page: students, teachers and controls, by task, seed and share of labels
+///
+/// For every task, seed and share of the training labels are trained: the paper's student and the dense student on
+/// hidden states, the edge student of 1k, 4k and 16k rows without and with a teacher that knows those labels only, its
+/// linear, cosine and tanh controls, fastText, TF-IDF with logistic regression, and the teacher. Beside a teacher that
+/// reads hidden states stands one of TF-IDF alone (edge-4k+tfidf learns from it): the rest is what the model gave. All
+/// are judged on valid, which nothing is trained on or chosen by.
+///
+/// OUT/runs.jsonl gets a line a run, on disk before the next one begins. The same command goes on where it stopped, and
+/// with more seeds, shares or tasks it adds to what is there. Other data, settings or another version are refused. At
+/// the end OUT/report.md, report.json, accuracy-bytes.svg and accuracy-labels.svg are written.
+///
+/// Examples:
+///
+///   qdllm reproduce --data DATA --out OUT --quick
+///
+///   qdllm reproduce --data DATA --out OUT --vectors STATES      # hours
+///
+///   qdllm reproduce --out OUT --report-only
+///
+/// DATA holds a folder a task: senti, stega, topic, each with train.tsv and valid.tsv (label TAB text; .csv and .jsonl
+/// do too). STATES holds TASK.safetensors, as `teach --export-vectors` writes it; TASK.*.safetensors add models or
+/// layers that the teacher reads too.
+#[derive(clap::Args, Clone, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct ReproduceArgs {
+    /// The folder with a folder a task
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["report_only", "lesson"])]
+    pub data: Option<PathBuf>,
+    /// The folder for runs, soft labels and report
+    #[arg(long, value_name = "FOLDER", required_unless_present = "lesson")]
+    pub out: Option<PathBuf>,
+    /// One seed, shares 100 and 10, sizes 1k and 4k, three tasks: minutes instead of hours
+    #[arg(long, conflicts_with_all = ["seeds", "shares", "sizes"])]
+    pub quick: bool,
+    /// Tasks; NAME-groups splits NAME by near-duplicate group [default: senti,stega,topic,topic-groups]
+    #[arg(long, value_delimiter = ',', value_name = "TASK,..")]
+    pub tasks: Vec<String>,
+    /// Seeds 0 to N-1: of the label draw and of training
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Percentages of the training labels that are known
+    #[arg(long, value_delimiter = ',', default_value = "100,25,10,5", value_name = "P,..", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub shares: Vec<u32>,
+    /// Rows of the edge student's vocabulary
+    #[arg(long, value_delimiter = ',', default_value = "1k,4k,16k", value_name = "K,..")]
+    pub sizes: Vec<Size>,
+    /// Methods, by the names that runs.jsonl has [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "METHOD,..", value_parser = method)]
+    pub methods: Vec<Method>,
+    /// A folder of hidden states: TASK.safetensors or TASK.jsonl
+    #[arg(long, value_name = "FOLDER")]
+    pub vectors: Option<PathBuf>,
+    /// A local model that makes the hidden states first; again for a second (feature `teacher`)
+    #[arg(long, value_name = "PATH", conflicts_with = "vectors")]
+    pub model: Vec<PathBuf>,
+    /// The layer whose states are taken [default: chosen on as few labels as the smallest share has]
+    #[arg(long, value_name = "L", requires = "model")]
+    pub layer: Option<usize>,
+    /// Settings beneath every student's (TOML, as `distill` takes them)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Forget all runs of the folder
+    #[arg(long)]
+    pub restart: bool,
+    /// Write the report of the runs that are there, and run nothing
+    #[arg(long, conflicts_with_all = ["restart", "quick"])]
+    pub report_only: bool,
+    /// Print report.json at the end
+    #[arg(long)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// One teacher's lesson: what this command runs as a child process
+    #[arg(long, hide = true)]
+    pub lesson: Option<PathBuf>,
+}
+
+fn method(name: &str) -> Result<Method, String> {
+    let names = || Method::all().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Method::named(name).ok_or_else(|| format!("the methods are {}", names()))
+}
