@@ -18,7 +18,7 @@ use crate::numeric::softmax;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::features::Features;
-use crate::teacher::fitted::{Options, ProbeTeacher};
+use crate::teacher::probe::{Options, ProbeTeacher};
 use crate::teacher::vector_file::VectorFile;
 use crate::teacher::{Teacher, about};
 
