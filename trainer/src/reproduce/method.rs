@@ -11,13 +11,16 @@ use crate::commands::controls::Control;
 use crate::options::Preset;
 use crate::options::{Config, Criterion};
 
-/// Rows of the edge student's vocabulary: at most 1024, 4096, or 16384 with word pairs and int8.
+/// Rows of the edge student's vocabulary at most; fewer where the texts hold fewer n-grams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Size {
+    /// 1024 rows.
     #[value(name = "1k")]
     K1,
+    /// 4096 rows.
     #[value(name = "4k")]
     K4,
+    /// 16384 rows, word pairs, int8.
     #[value(name = "16k")]
     K16,
 }
