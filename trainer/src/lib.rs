@@ -8,6 +8,7 @@ pub mod data;
 pub mod explain;
 pub mod gradient;
 pub mod metrics;
+pub mod model_file;
 pub mod numeric;
 pub mod options;
 pub mod plots;

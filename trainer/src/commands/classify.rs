@@ -2,8 +2,8 @@
 //! batches on all cores.
 
 use crate::batch_inference::Many;
-use crate::commands::{load, takes_text};
 use crate::explain::explain;
+use crate::model_file::{load, parse, takes_text};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_runtime::{MAX_CLASSES, Model, Prediction, Scratch};
@@ -71,7 +71,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         return crate::commands::vectors::classify(&args.model, vectors, args.json);
     }
     let bytes = load(&args.model)?;
-    let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
+    let (model, _) = parse(&bytes, &args.model)?;
     takes_text(&model, &args.model)?;
     let mut scratch = Box::new(Scratch::new());
     let mut out = std::io::stdout().lock();
@@ -151,7 +151,6 @@ fn one(
     Ok(())
 }
 
-/// Writes one answer.
 fn write(
     model: &Model<'_>,
     text: &str,

@@ -1,9 +1,10 @@
 //! `qdllm compile`: a model with a smaller way to run it, measured against the statevector.
 
-use crate::commands::eval::read_labelled;
-use crate::commands::load;
+use crate::commands::print;
 use crate::compile::{CompileError, Compiled, Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
+use crate::data::labelled::read_labelled;
+use crate::model_file::{load, parse};
 use crate::student::checkpoint::write_whole;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -117,13 +118,12 @@ struct Report {
 /// nothing is written.
 pub fn run(args: &CompileArgs) -> Result<()> {
     let bytes = load(&args.model)?;
-    let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
+    let (model, classes) = parse(&bytes, &args.model)?;
     ensure!(
         matches!(model.meta().front, FrontEnd::Words { .. }),
         "{}: takes vectors, not texts; only models of texts can be compiled",
         args.model.display()
     );
-    let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
     let asked = if args.exact { 1.0 } else { args.agreement };
     let task = || Task::new(&model, &texts, asked);
@@ -153,12 +153,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         ram_bytes: measured.ram_bytes,
         multiply_adds: measured.multiply_adds,
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
+    print(&report, args.json)
 }
 
 /// The model's file with one section more, or in place of what it had of that kind.

@@ -2,16 +2,16 @@
 
 mod hearts;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 
-use crate::data::{BadRows, Rows};
+use crate::data::BadRows;
+use crate::data::labelled::{self, Labelled};
 use crate::metrics::{Report, Scores};
 use crate::options::Config;
 use crate::options::HiddenLayer;
@@ -47,7 +47,6 @@ pub struct ControlsArgs {
     pub bad_rows: BadRows,
 }
 
-/// A control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Control {
     /// TF-IDF of words and characters, logistic regression
@@ -63,7 +62,6 @@ pub enum Control {
 }
 
 impl Control {
-    /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tfidf => "tfidf",
@@ -85,51 +83,36 @@ impl Control {
     }
 }
 
-/// What one control came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// Its name: `tfidf`, `fasttext`, `linear`, `cosine` or `tanh`.
     pub control: &'static str,
-    /// Share of the test texts classified right.
     pub accuracy: f64,
-    /// Its standard error.
     pub standard_error: f64,
-    /// Mean F1 over the classes.
     pub macro_f1: f64,
     /// Precision, recall and F1 over the classes, weighted by their texts.
     pub weighted_avg: Scores,
-    /// What it cost.
     #[serde(flatten)]
     pub measured: Measured,
 }
 
-/// What a control cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measured {
-    /// Size of the trained control.
     pub bytes: usize,
-    /// Numbers that were learned.
     pub parameters: usize,
-    /// Wall-clock time of training.
     pub train_seconds: f64,
     /// Time of one text, one after another on one thread (linear, cosine and tanh: in batches on one thread).
     pub microseconds_per_text: f64,
 }
 
-/// What the command found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Texts trained on.
     pub train_texts: usize,
-    /// Texts tested on.
     pub test_texts: usize,
     /// Bad rows left out of both files.
     pub skipped_rows: u64,
-    /// The class names, sorted.
     pub classes: Vec<String>,
-    /// One entry a control.
     pub controls: Vec<Outcome>,
-    /// The most memory the process held at once; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -175,37 +158,30 @@ pub fn run(args: &ControlsArgs) -> Result<()> {
 /// When a data file cannot be read, when the training file has one class only, or when the test
 /// file has a label that the training file has not.
 pub fn measure(args: &ControlsArgs) -> Result<Summary> {
-    let (train, skipped_train) = read(&args.data, args.bad_rows)?;
-    let (test, skipped_test) = read(&args.test, args.bad_rows)?;
-    let mut index: BTreeMap<&str, usize> = train.iter().map(|t| (t.label.as_str(), 0)).collect();
-    for (i, class) in index.values_mut().enumerate() {
-        *class = i;
-    }
-    if index.len() < 2 {
+    let mut skipped_rows = 0;
+    let train = Labelled::read(&args.data, args.bad_rows, &mut skipped_rows)?;
+    let test = Labelled::read(&args.test, args.bad_rows, &mut skipped_rows)?;
+    let classes = labelled::classes(&train);
+    if classes.len() < 2 {
         bail!(
             "{}: every label is `{}`; give a file with texts of two classes at least",
             args.data.display(),
             train[0].label
         );
     }
+    let refused = |row: &Labelled| {
+        format!(
+            "{}:{}: label `{}` does not occur in {}; correct it, or add texts of it there",
+            args.test.display(),
+            row.line,
+            row.label,
+            args.data.display()
+        )
+    };
+    let (train, labels) = labelled::numbered(train, &classes, refused)?;
+    let (texts, truth) = labelled::numbered(test, &classes, refused)?;
     let rows: Vec<(usize, &str)> =
-        (train.iter()).map(|t| (index[t.label.as_str()], t.text.as_str())).collect();
-    let truth: Vec<usize> = (test.iter())
-        .map(|t| {
-            index.get(t.label.as_str()).copied().with_context(|| {
-                format!(
-                    "{}:{}: label `{}` does not occur in {}; correct it, or add texts of it there",
-                    args.test.display(),
-                    t.line,
-                    t.label,
-                    args.data.display()
-                )
-            })
-        })
-        .collect::<Result<_>>()?;
-    let classes: Vec<String> = index.keys().map(|&label| label.to_owned()).collect();
-
-    let texts: Vec<String> = test.into_iter().map(|t| t.text).collect();
+        labels.into_iter().zip(train.iter().map(String::as_str)).collect();
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let mut controls = Vec::new();
     for control in wanted(args) {
@@ -229,7 +205,7 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
     Ok(Summary {
         train_texts: train.len(),
         test_texts: texts.len(),
-        skipped_rows: skipped_train + skipped_test,
+        skipped_rows,
         classes,
         controls,
         peak_memory_bytes: peak_memory_bytes(),
@@ -279,26 +255,4 @@ fn tested(
     let probabilities = texts.iter().map(|text| predict(text)).collect();
     let microseconds_per_text = microseconds_a_text(texts, |text| predict(text));
     (probabilities, Measured { bytes, parameters, train_seconds, microseconds_per_text })
-}
-
-/// A labelled text and its line, for error messages.
-struct Labelled {
-    line: u64,
-    label: String,
-    text: String,
-}
-
-/// A whole file; the controls need all their rows at once.
-fn read(path: &Path, bad: BadRows) -> Result<(Vec<Labelled>, u64)> {
-    let mut rows = Rows::labelled(path, bad)?;
-    let mut texts = Vec::new();
-    for row in rows.by_ref() {
-        let row = row?;
-        texts.push(Labelled {
-            line: row.line,
-            label: row.label.unwrap_or_default(),
-            text: row.text,
-        });
-    }
-    Ok((texts, rows.skipped()))
 }

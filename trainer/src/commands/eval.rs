@@ -2,15 +2,17 @@
 
 use crate::batch_inference::Many;
 use crate::commands::distill::beside;
-use crate::commands::{load, takes_text};
-use crate::data::{BadRows, Rows};
+use crate::commands::print;
+use crate::data::BadRows;
+use crate::data::labelled::read_labelled;
 use crate::metrics::Report;
+use crate::model_file::{load, parse, takes_text};
 use crate::options::{Config, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::train::Moment;
 use crate::student::words::Words;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
 use qdllm_runtime::{Model, Scratch};
@@ -47,15 +49,12 @@ pub struct EvalArgs {
 pub struct Evaluation {
     /// The student, its circuit in batches.
     pub student: Report,
-    /// Bytes of its file.
     pub student_bytes: usize,
-    /// The linear control, if there was one.
     pub control: Option<Report>,
     /// Bytes of the student's file without its circuit.
     pub control_bytes: usize,
     /// Time of one text through the runtime, texts one after another on one thread.
     pub microseconds_per_text: f64,
-    /// The most memory the process held at once; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -71,11 +70,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             &args.vectors,
             args.bad_rows,
         )?;
-        match args.json {
-            true => println!("{}", serde_json::to_string_pretty(&report)?),
-            false => println!("{}", report.report),
-        }
-        return Ok(());
+        return print(&report, args.json);
     }
     let settings = beside(&args.model, ".toml");
     let config = match (args.no_control, settings.exists()) {
@@ -87,12 +82,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         ),
     };
     let evaluation = evaluate(&args.model, &args.data, args.bad_rows, config.as_ref(), args.json)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&evaluation)?);
-    } else {
-        print!("{evaluation}");
-    }
-    Ok(())
+    print(&evaluation, args.json)
 }
 
 /// Judges the model file, and a linear control trained by `config` if given.
@@ -107,16 +97,12 @@ pub fn evaluate(
     quiet: bool,
 ) -> Result<Evaluation> {
     let bytes = load(model_path)?;
-    let model = Model::parse(&bytes).with_context(|| model_path.display().to_string())?;
+    let (model, classes) = parse(&bytes, model_path)?;
     takes_text(&model, model_path)?;
-    let classes: Vec<String> = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
     let answers = Many::new(&model).classify(&texts)?;
     let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
-    let control = match config {
-        Some(config) => Some(control(config, &texts, quiet, &classes)?),
-        None => None,
-    };
+    let control = config.map(|config| control(config, &texts, quiet, &classes)).transpose()?;
     let mut scratch = Box::new(Scratch::new());
     Ok(Evaluation {
         student: Report::from(&classes, &truth, &student),
@@ -163,33 +149,6 @@ fn control(
     })?;
     progress.done();
     Ok(linear.probabilities_of(&prepared.front.vocabulary(), texts))
-}
-
-/// The texts of a labelled file and their classes.
-///
-/// # Errors
-/// With file and line; a label that the model does not have is refused.
-pub fn read_labelled(
-    path: &Path,
-    bad_rows: BadRows,
-    classes: &[String],
-) -> Result<(Vec<String>, Vec<usize>)> {
-    let (mut texts, mut truth) = (Vec::new(), Vec::new());
-    for row in Rows::labelled(path, bad_rows)? {
-        let row = row?;
-        let label = row.label.unwrap_or_default();
-        let Some(class) = classes.iter().position(|c| *c == label) else {
-            bail!(
-                "{}:{}: label `{label}` is unknown to the model, which has {}",
-                path.display(),
-                row.line,
-                classes.join(", ")
-            );
-        };
-        texts.push(row.text);
-        truth.push(class);
-    }
-    Ok((texts, truth))
 }
 
 impl std::fmt::Display for Evaluation {

@@ -1,7 +1,8 @@
 //! `qdllm inspect`: what a model file holds.
 
-use crate::commands::load;
-use anyhow::{Context, Result};
+use crate::commands::print;
+use crate::model_file::{load, parse};
+use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::compiled::measured::Measured;
@@ -47,7 +48,6 @@ struct Circuit {
     /// The circuit as it was given, if not the preset.
     #[serde(skip_serializing_if = "Option::is_none")]
     qasm: Option<String>,
-    /// Its named angles in radians.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     angles_rad: Vec<(String, f32)>,
 }
@@ -72,14 +72,7 @@ struct BackEnd {
 /// When the file is not a model.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let bytes = load(&args.model)?;
-    let model = Model::parse(&bytes).with_context(|| args.model.display().to_string())?;
-    let inspection = inspect(&model);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
-    } else {
-        print!("{inspection}");
-    }
-    Ok(())
+    print(&inspect(&parse(&bytes, &args.model)?.0), args.json)
 }
 
 fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {

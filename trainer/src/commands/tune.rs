@@ -1,6 +1,5 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::commands::teach::place::resolve;
-use crate::commands::teach::texts::labelled;
 use crate::data::BadRows;
+use crate::data::labelled::{self, Labelled};
 use crate::progress::Progress;
 use crate::teacher::llm::load::device;
 use crate::teacher::llm::lora::peft::About;
@@ -124,23 +123,18 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         bail!("--rate must be a positive number, --decay and --alpha numbers of at least 0");
     }
     let mut skipped = 0;
-    let train = labelled(&args.data, args.bad_rows, &mut skipped)?;
+    let train = Labelled::read(&args.data, args.bad_rows, &mut skipped)?;
     let valid = match &args.valid {
-        Some(path) => labelled(path, args.bad_rows, &mut skipped)?,
+        Some(path) => Labelled::read(path, args.bad_rows, &mut skipped)?,
         None => Vec::new(),
     };
-    let names: BTreeSet<&String> = train.iter().map(|(_, label, _)| label).collect();
-    let classes: Vec<String> = names.into_iter().cloned().collect();
-    let numbered = |rows: Vec<(u64, String, String)>, path: &Path| {
-        let number = |(_, label, text): (u64, String, String)| match classes.binary_search(&label) {
-            Ok(class) => Ok((text, class)),
-            Err(_) => bail!(
-                "{}: label `{label}` is none of the training data's ({})",
-                path.display(),
-                classes.join(", ")
-            ),
-        };
-        rows.into_iter().map(number).collect::<Result<Vec<_>>>()
+    let classes = labelled::classes(&train);
+    let numbered = |rows: Vec<Labelled>, path: &Path| -> Result<Vec<(String, usize)>> {
+        let (texts, labels) = labelled::numbered(rows, &classes, |row| {
+            let (path, data) = (path.display(), classes.join(", "));
+            format!("{path}: label `{}` is none of the training data's ({data})", row.label)
+        })?;
+        Ok(texts.into_iter().zip(labels).collect())
     };
     let train = numbered(train, &args.data)?;
     let valid = numbered(valid, args.valid.as_deref().unwrap_or(&args.data))?;

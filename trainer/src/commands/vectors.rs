@@ -3,27 +3,23 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use qdllm_runtime::format::meta::FrontEnd;
-use qdllm_runtime::{Model, Scratch};
+use anyhow::{Result, bail};
+use qdllm_runtime::Scratch;
 use serde::Serialize;
 
-use crate::commands::eval::read_labelled;
-use crate::commands::load;
 use crate::data::BadRows;
+use crate::data::labelled::read_labelled;
 use crate::data::vectors::{Vectors, table};
 use crate::metrics::Report;
+use crate::model_file::{load, parse, takes_vectors};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 
-/// What `eval --vectors` found.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
-    /// The model's figures.
     #[serde(flatten)]
     pub report: Report,
     /// Time of one vector through the runtime, one after another on one thread.
     pub microseconds_per_text: f64,
-    /// The most memory the process held at once; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -38,11 +34,10 @@ pub fn evaluate(
     bad_rows: BadRows,
 ) -> Result<Evaluation> {
     let bytes = load(model)?;
-    let parsed = Model::parse(&bytes).with_context(|| model.display().to_string())?;
-    let classes: Vec<String> = (0..parsed.classes()).map(|c| parsed.label(c).to_owned()).collect();
+    let (parsed, classes) = parse(&bytes, model)?;
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
     let vectors = Vectors::read(vectors, &[data], bad_rows)?;
-    takes(&parsed, model, vectors.width())?;
+    takes_vectors(&parsed, model, vectors.width())?;
     let mut scratch = Box::new(Scratch::new());
     let mut rows = Vec::with_capacity(texts.len());
     let mut probabilities = Vec::with_capacity(texts.len());
@@ -64,15 +59,21 @@ pub fn evaluate(
     })
 }
 
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.report)
+    }
+}
+
 /// Classifies every row of a file of vectors, in its order: row, class, probability.
 ///
 /// # Errors
 /// When a file cannot be read or the model takes no vector of that length.
 pub fn classify(model: &Path, vectors: &Path, json: bool) -> Result<()> {
     let bytes = load(model)?;
-    let parsed = Model::parse(&bytes).with_context(|| model.display().to_string())?;
+    let (parsed, _) = parse(&bytes, model)?;
     let table = table(vectors)?;
-    takes(&parsed, model, table.width)?;
+    takes_vectors(&parsed, model, table.width)?;
     let mut scratch = Box::new(Scratch::new());
     let mut out = BufWriter::new(std::io::stdout().lock());
     for row in 0..table.len() {
@@ -91,18 +92,4 @@ pub fn classify(model: &Path, vectors: &Path, json: bool) -> Result<()> {
     }
     out.flush()?;
     Ok(())
-}
-
-/// Refuses a model that takes a text, or a vector of another length.
-fn takes(model: &Model<'_>, path: &Path, width: usize) -> Result<()> {
-    match model.meta().front {
-        FrontEnd::Dense { inputs } if usize::from(inputs) == width => Ok(()),
-        FrontEnd::Dense { inputs } => bail!(
-            "{}: takes vectors of {inputs} numbers, the file has {width}; make vectors with the model and layer it was trained on",
-            path.display()
-        ),
-        FrontEnd::Words { .. } => {
-            bail!("{}: takes a text and no vector; leave --vectors out", path.display())
-        }
-    }
 }

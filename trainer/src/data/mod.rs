@@ -2,6 +2,7 @@
 
 pub mod classes;
 pub mod corpus;
+pub mod labelled;
 pub mod rows;
 pub mod soft;
 pub mod split;

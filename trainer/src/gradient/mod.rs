@@ -2,3 +2,4 @@
 
 pub mod adjoint;
 pub mod batch;
+pub mod benchmark;

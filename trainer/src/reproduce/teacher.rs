@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::eval::read_labelled;
+use crate::data::labelled::read_labelled;
 use crate::data::soft::SoftWriter;
 use crate::data::{BadRows, Rows};
 use crate::metrics::Report;

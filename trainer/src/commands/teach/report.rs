@@ -10,32 +10,22 @@ use crate::metrics::Report;
 use crate::teacher::features::Work;
 use crate::teacher::probe::Findings;
 
-/// How fast a model was.
 #[derive(Debug, Clone, Serialize)]
 pub struct Speed {
-    /// The model's name.
     pub model: String,
-    /// What it did.
     #[serde(flatten)]
     pub work: Work,
 }
 
-/// Everything a run found out.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
-    /// Models, digests, method.
     pub info: TeacherInfo,
     /// Texts that get a soft label.
     pub texts: usize,
-    /// Labels the teacher was given.
     pub labels: usize,
-    /// Bad rows left out.
     pub skipped_rows: u64,
-    /// Speed of each model.
     pub speeds: Vec<Speed>,
-    /// Cross-validation, for probes.
     pub findings: Option<Findings>,
-    /// On the test file.
     pub test: Option<Report>,
     /// On the data's texts whose labels were set aside.
     pub set_aside: Option<Report>,
@@ -57,7 +47,6 @@ impl Outcome {
         Ok(())
     }
 
-    /// The figures as lines.
     pub fn text(&self) -> String {
         let mut out = String::new();
         for Speed { model, work } in &self.speeds {

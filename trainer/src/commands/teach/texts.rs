@@ -3,17 +3,17 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::TeachArgs;
+use crate::data::labelled::{Labelled, numbered};
 use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]
 pub struct Texts {
-    /// Class names, sorted.
     pub classes: Vec<String>,
     /// Texts whose label the teacher may know, with the class.
     pub known: Vec<(String, usize)>,
@@ -21,9 +21,7 @@ pub struct Texts {
     pub hidden: Vec<(String, usize)>,
     /// Texts that never had a label.
     pub unlabelled: Vec<String>,
-    /// The test file.
     pub test: Vec<(String, usize)>,
-    /// Rows left out as bad.
     pub skipped: u64,
 }
 
@@ -38,7 +36,8 @@ impl Texts {
         let mut seen: HashMap<String, String> = HashMap::new();
         if let Some(path) = &args.data {
             let mut rows: Vec<(String, String)> = Vec::new();
-            for (line, label, text) in labelled(path, args.bad_rows, &mut texts.skipped)? {
+            for row in Labelled::read(path, args.bad_rows, &mut texts.skipped)? {
+                let Labelled { line, label, text } = row;
                 match seen.get(&text) {
                     None => {
                         seen.insert(text.clone(), label.clone());
@@ -64,25 +63,23 @@ impl Texts {
         }
         if let Some(path) = &args.test {
             let taught: HashSet<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
-            let mut overlap = 0;
-            let mut test = Vec::new();
-            for (line, label, text) in labelled(path, args.bad_rows, &mut texts.skipped)? {
-                let Some(class) = texts.classes.iter().position(|c| *c == label) else {
-                    bail!(
-                        "{}:{line}: label `{label}` is none of the classes ({}); correct it or add it to the data",
-                        path.display(),
-                        texts.classes.join(", ")
-                    );
-                };
-                overlap += usize::from(taught.contains(text.as_str()));
-                test.push((text, class));
-            }
+            let rows = Labelled::read(path, args.bad_rows, &mut texts.skipped)?;
+            let (test, labels) = numbered(rows, &texts.classes, |row| {
+                format!(
+                    "{}:{}: label `{}` is none of the classes ({}); correct it or add it to the data",
+                    path.display(),
+                    row.line,
+                    row.label,
+                    texts.classes.join(", ")
+                )
+            })?;
+            let overlap = test.iter().filter(|text| taught.contains(text.as_str())).count();
             if overlap > 0 {
                 eprintln!(
                     "warning: {overlap} test texts are among the labelled ones; the test accuracy is too good"
                 );
             }
-            texts.test = test;
+            texts.test = test.into_iter().zip(labels).collect();
         }
         Ok(texts)
     }
@@ -127,28 +124,6 @@ fn place(text: &str) -> f64 {
     let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text.as_bytes()).finalize();
     let word = hash.iter().take(6).fold(0u64, |word, &byte| word << 8 | u64::from(byte));
     word as f64 / (1u64 << 48) as f64
-}
-
-/// A file's rows: line, label and text of each; rows left out as bad are added to `skipped`.
-///
-/// # Errors
-/// At the first bad row unless those are skipped.
-pub(crate) fn labelled(
-    path: &Path,
-    bad: BadRows,
-    skipped: &mut u64,
-) -> Result<Vec<(u64, String, String)>> {
-    let mut rows = Rows::labelled(path, bad)?;
-    let mut out = Vec::new();
-    for row in rows.by_ref() {
-        let row = row?;
-        let label = row
-            .label
-            .with_context(|| format!("{}:{}: the row has no label", path.display(), row.line))?;
-        out.push((row.line, label, row.text));
-    }
-    *skipped += rows.skipped();
-    Ok(out)
 }
 
 fn unlabelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {

@@ -1,0 +1,55 @@
+//! A model file as commands open it.
+
+use anyhow::{Context, Result, bail};
+use qdllm_runtime::Model;
+use qdllm_runtime::format::meta::FrontEnd;
+use std::path::Path;
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// With the file's name.
+pub fn load(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+/// The model in the bytes of a file, and its classes.
+///
+/// # Errors
+/// With the file's name.
+pub fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<(Model<'a>, Vec<String>)> {
+    let model = Model::parse(bytes).with_context(|| path.display().to_string())?;
+    let classes = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
+    Ok((model, classes))
+}
+
+/// Refuses a model whose front end takes a vector and no text.
+///
+/// # Errors
+/// With the file's name and what to do.
+pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
+    match model.meta().front {
+        FrontEnd::Words { .. } => Ok(()),
+        FrontEnd::Dense { inputs } => bail!(
+            "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; give vectors by --vectors, or distill a model with the front end `words`",
+            path.display()
+        ),
+    }
+}
+
+/// Refuses a model that takes a text, or a vector of another length.
+///
+/// # Errors
+/// With the file's name and what to do.
+pub fn takes_vectors(model: &Model<'_>, path: &Path, width: usize) -> Result<()> {
+    match model.meta().front {
+        FrontEnd::Dense { inputs } if usize::from(inputs) == width => Ok(()),
+        FrontEnd::Dense { inputs } => bail!(
+            "{}: takes vectors of {inputs} numbers, the file has {width}; make vectors with the model and layer it was trained on",
+            path.display()
+        ),
+        FrontEnd::Words { .. } => {
+            bail!("{}: takes a text and no vector; leave --vectors out", path.display())
+        }
+    }
+}
