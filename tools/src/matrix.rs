@@ -1,128 +1,94 @@
-//! Two-by-two matrices of one-qubit gates, and how they become gates of a processor's basis.
+//! Two-by-two and four-by-four complex matrices, and those of the gates of the table.
 
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, FRAC_PI_4, PI};
-use std::ops::{Add, Mul, Sub};
+use std::array::from_fn;
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, PI};
 
-/// A complex number.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct C {
-    /// Real part.
-    pub re: f64,
-    /// Imaginary part.
-    pub im: f64,
-}
-
-/// A complex number from its parts.
-pub const fn c(re: f64, im: f64) -> C {
-    C { re, im }
-}
-
-impl C {
-    /// `e^{i angle}`.
-    pub fn turn(angle: f64) -> Self {
-        let (im, re) = angle.sin_cos();
-        Self { re, im }
-    }
-
-    /// The complex conjugate.
-    pub const fn conj(self) -> Self {
-        c(self.re, -self.im)
-    }
-
-    /// The squared absolute value.
-    pub const fn norm_sqr(self) -> f64 {
-        self.re * self.re + self.im * self.im
-    }
-
-    /// The argument, in radians.
-    pub fn arg(self) -> f64 {
-        self.im.atan2(self.re)
-    }
-
-    /// Times a real number.
-    pub const fn times(self, x: f64) -> Self {
-        c(self.re * x, self.im * x)
-    }
-}
-
-impl Add for C {
-    type Output = Self;
-    fn add(self, o: Self) -> Self {
-        c(self.re + o.re, self.im + o.im)
-    }
-}
-
-impl Sub for C {
-    type Output = Self;
-    fn sub(self, o: Self) -> Self {
-        c(self.re - o.re, self.im - o.im)
-    }
-}
-
-impl Mul for C {
-    type Output = Self;
-    fn mul(self, o: Self) -> Self {
-        c(self.re * o.re - self.im * o.im, self.re * o.im + self.im * o.re)
-    }
-}
-
-/// A two-by-two matrix, row by row.
+/// A square matrix, row by row. Of a matrix on two qubits, bit 0 of an index is the first qubit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Matrix(pub [[C; 2]; 2]);
+pub struct Matrix<const N: usize = 2>(pub [[C; N]; N]);
 
-impl Matrix {
-    /// The identity.
-    pub const IDENTITY: Self = Self([[c(1.0, 0.0), c(0.0, 0.0)], [c(0.0, 0.0), c(1.0, 0.0)]]);
+pub type Matrix4 = Matrix<4>;
 
-    /// The matrix of a one-qubit gate; `None` for a gate of two qubits.
-    pub fn of(kind: GateKind, [t, phi, lambda]: [f64; 3]) -> Option<Self> {
-        use GateKind as K;
-        let (sin, cos) = (t / 2.0).sin_cos();
-        let diagonal = |a, b| Self([[a, C::default()], [C::default(), b]]);
-        let one = c(1.0, 0.0);
-        Some(match kind {
-            K::Rx => Self([[c(cos, 0.0), c(0.0, -sin)], [c(0.0, -sin), c(cos, 0.0)]]),
-            K::Ry => Self([[c(cos, 0.0), c(-sin, 0.0)], [c(sin, 0.0), c(cos, 0.0)]]),
-            K::Rz => diagonal(C::turn(-t / 2.0), C::turn(t / 2.0)),
-            K::H => {
-                let h = c(FRAC_1_SQRT_2, 0.0);
-                Self([[h, h], [h, h.times(-1.0)]])
-            }
-            K::X => Self([[C::default(), one], [one, C::default()]]),
-            K::Y => Self([[C::default(), c(0.0, -1.0)], [c(0.0, 1.0), C::default()]]),
-            K::Z => diagonal(one, c(-1.0, 0.0)),
-            K::S => diagonal(one, c(0.0, 1.0)),
-            K::Sdg => diagonal(one, c(0.0, -1.0)),
-            K::T => diagonal(one, C::turn(FRAC_PI_4)),
-            K::Tdg => diagonal(one, C::turn(-FRAC_PI_4)),
-            K::P => diagonal(one, C::turn(t)),
-            K::U => Self([
-                [c(cos, 0.0), C::turn(lambda).times(-sin)],
-                [C::turn(phi).times(sin), C::turn(phi + lambda).times(cos)],
-            ]),
-            _ => return None,
-        })
-    }
+const ZERO: C = C::new(0.0, 0.0);
+const ONE: C = C::new(1.0, 0.0);
 
-    /// `RZ`, `RY` or `RX` by its gate.
-    pub fn rotation(kind: GateKind, angle: f64) -> Self {
-        Self::of(kind, [angle, 0.0, 0.0]).unwrap_or(Self::IDENTITY)
+impl<const N: usize> Matrix<N> {
+    pub fn diagonal(entries: [C; N]) -> Self {
+        Self(from_fn(|i| from_fn(|j| if i == j { entries[i] } else { ZERO })))
     }
 
     /// This matrix, then `next`: the product `next * self`.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
         let (a, b) = (&next.0, &self.0);
-        let entry = |i: usize, j: usize| a[i][0] * b[0][j] + a[i][1] * b[1][j];
-        Self([[entry(0, 0), entry(0, 1)], [entry(1, 0), entry(1, 1)]])
+        let entry =
+            |i: usize, j: usize| (1..N).fold(a[i][0] * b[0][j], |s, k| s + a[i][k] * b[k][j]);
+        Self(from_fn(|i| from_fn(|j| entry(i, j))))
+    }
+
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        Self(from_fn(|i| from_fn(|j| self.0[j][i])))
     }
 
     /// The conjugate transpose.
     #[must_use]
     pub fn dagger(&self) -> Self {
-        let m = &self.0;
-        Self([[m[0][0].conj(), m[1][0].conj()], [m[0][1].conj(), m[1][1].conj()]])
+        self.transposed().map(|x| x.conj())
+    }
+
+    #[must_use]
+    pub fn map(&self, of: impl Fn(C) -> C) -> Self {
+        Self(self.0.map(|row| row.map(&of)))
+    }
+
+    pub fn trace(&self) -> C {
+        (0..N).fold(ZERO, |s, i| s + self.0[i][i])
+    }
+}
+
+impl Matrix {
+    pub const IDENTITY: Self = Self([[ONE, ZERO], [ZERO, ONE]]);
+
+    /// The matrix of a one-qubit gate; `None` for a gate of two qubits.
+    pub fn of(kind: GateKind, [t, phi, lambda]: [f64; 3]) -> Option<Self> {
+        use GateKind as K;
+        let (sin, cos) = (t / 2.0).sin_cos();
+        let (real, imaginary) = (|x| C::new(x, 0.0), |x| C::new(0.0, x));
+        let phase = |factor| Self::diagonal([ONE, factor]);
+        Some(match kind {
+            K::Rx => Self([[real(cos), imaginary(-sin)], [imaginary(-sin), real(cos)]]),
+            K::Ry => Self([[real(cos), real(-sin)], [real(sin), real(cos)]]),
+            K::Rz => Self::diagonal([C::cis(-t / 2.0), C::cis(t / 2.0)]),
+            K::H => {
+                let h = real(FRAC_1_SQRT_2);
+                Self([[h, h], [h, -h]])
+            }
+            K::X => Self([[ZERO, ONE], [ONE, ZERO]]),
+            K::Y => Self([[ZERO, imaginary(-1.0)], [imaginary(1.0), ZERO]]),
+            K::Z => phase(real(-1.0)),
+            K::S => phase(imaginary(1.0)),
+            K::Sdg => phase(imaginary(-1.0)),
+            K::T => phase(C::cis(FRAC_PI_4)),
+            K::Tdg => phase(C::cis(-FRAC_PI_4)),
+            K::P => phase(C::cis(t)),
+            K::U => Self([
+                [real(cos), C::cis(lambda).scale(-sin)],
+                [C::cis(phi).scale(sin), C::cis(phi + lambda).scale(cos)],
+            ]),
+            _ => return None,
+        })
+    }
+
+    /// The matrix of a one-qubit gate with at most one angle.
+    pub fn rotation(kind: GateKind, angle: f64) -> Self {
+        Self::of(kind, [angle, 0.0, 0.0]).unwrap_or(Self::IDENTITY)
+    }
+
+    pub fn is_diagonal(&self) -> bool {
+        self.0[0][1].norm_sqr() < 1e-24 && self.0[1][0].norm_sqr() < 1e-24
     }
 
     /// `(theta, phi, lambda)` with `self = RZ(phi) RY(theta) RZ(lambda)` up to phase; theta in 0..=pi.
@@ -142,85 +108,145 @@ impl Matrix {
     }
 }
 
+impl Matrix4 {
+    /// The matrix of a two-qubit gate; `None` for a gate of one qubit.
+    pub fn of_two(kind: GateKind, t: f64) -> Option<Self> {
+        use GateKind as K;
+        let controlled = |kind| Self::controlled(&Matrix::rotation(kind, t));
+        // exp(-i t/2 P⊗P) = cos(t/2) - i sin(t/2) P⊗P.
+        let word = |kind| {
+            let p = Matrix::rotation(kind, 0.0);
+            let ((sin, cos), pp) = ((t / 2.0).sin_cos(), Self::pair(&p, &p));
+            let unit = |i: usize, j: usize| if i == j { cos } else { 0.0 };
+            Self(from_fn(|i| from_fn(|j| pp.0[i][j] * C::new(0.0, -sin) + unit(i, j))))
+        };
+        Some(match kind {
+            K::Cx => controlled(K::X),
+            K::Cz => controlled(K::Z),
+            K::Cp => controlled(K::P),
+            K::Crx => controlled(K::Rx),
+            K::Cry => controlled(K::Ry),
+            K::Crz => controlled(K::Rz),
+            K::Rxx => word(K::X),
+            K::Ryy => word(K::Y),
+            K::Rzz => word(K::Z),
+            K::Swap => {
+                Self(from_fn(|i| from_fn(|j| if i == j >> 1 | (j & 1) << 1 { ONE } else { ZERO })))
+            }
+            _ => return None,
+        })
+    }
+
+    /// `matrix` on the second qubit where the first is 1.
+    fn controlled(matrix: &Matrix) -> Self {
+        let mut m = Self::diagonal([ONE; 4]);
+        for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            m.0[2 * i + 1][2 * j + 1] = matrix.0[i][j];
+        }
+        m
+    }
+
+    /// One matrix on each qubit.
+    pub fn pair(first: &Matrix, second: &Matrix) -> Self {
+        Self(from_fn(|i| from_fn(|j| first.0[i & 1][j & 1] * second.0[i >> 1][j >> 1])))
+    }
+
+    /// This matrix, then `exp(-i t/2 ZZ)`.
+    #[must_use]
+    pub fn phased(&self, t: f64) -> Self {
+        let mut m = *self;
+        for (i, row) in m.0.iter_mut().enumerate() {
+            let sign = if i == 0 || i == 3 { -0.5 } else { 0.5 };
+            row.iter_mut().for_each(|x| *x *= C::cis(sign * t));
+        }
+        m
+    }
+
+    /// The determinant.
+    pub fn determinant(&self) -> C {
+        let mut m = self.0;
+        let mut product = ONE;
+        for k in 0..4 {
+            let size = |r: &usize| m[*r][k].norm_sqr();
+            let pivot = (k..4).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(k);
+            if pivot != k {
+                m.swap(k, pivot);
+                product = -product;
+            }
+            let head = m[k][k];
+            if head.norm_sqr() == 0.0 {
+                return ZERO;
+            }
+            product = product * head;
+            for row in k + 1..4 {
+                let factor = m[row][k] * head.conj() * (1.0 / head.norm_sqr());
+                let above = m[k];
+                m[row].iter_mut().zip(above).for_each(|(x, y)| *x = *x - factor * y);
+            }
+        }
+        product
+    }
+
+    /// The same matrix with determinant 1: times a phase.
+    #[must_use]
+    pub fn special(&self) -> Self {
+        let phase = C::cis(-self.determinant().arg() / 4.0);
+        self.map(|x| x * phase)
+    }
+
+    /// The largest distance between entries, up to one phase, in the given columns.
+    pub fn distance(&self, other: &Self, columns: &[usize]) -> f64 {
+        let entries = || (0..4).flat_map(|i| columns.iter().map(move |&j| (i, j)));
+        let overlap = entries().fold(ZERO, |s, (i, j)| s + self.0[i][j].conj() * other.0[i][j]);
+        let phase = C::cis(overlap.arg());
+        entries()
+            .map(|(i, j)| (self.0[i][j] * phase - other.0[i][j]).norm_sqr().sqrt())
+            .fold(0.0, f64::max)
+    }
+
+    /// The matrices on each qubit, of a matrix that is such a pair up to phase.
+    pub fn split(&self) -> [Matrix; 2] {
+        let block =
+            |i: usize, j: usize| Matrix(from_fn(|k| from_fn(|l| self.0[2 * i + k][2 * j + l])));
+        let size = |m: &Matrix| m.0.iter().flatten().map(|x| x.norm_sqr()).sum::<f64>();
+        // The largest quarter says what the first qubit's matrix is.
+        let places = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        let largest = places
+            .into_iter()
+            .map(|(i, j)| block(i, j))
+            .max_by(|a, b| size(a).total_cmp(&size(b)))
+            .unwrap_or(Matrix::IDENTITY);
+        let scale = (2.0 / size(&largest)).sqrt();
+        let first = Matrix(largest.0.map(|row| row.map(|x| x * scale)));
+        let share = |i: usize, j: usize| {
+            let quarter = block(i, j);
+            let cells = (0..2).flat_map(|k| (0..2).map(move |l| (k, l)));
+            cells.fold(ZERO, |s, (k, l)| s + first.0[k][l].conj() * quarter.0[k][l]).scale(0.5)
+        };
+        [first, Matrix(from_fn(|i| from_fn(|j| share(i, j))))]
+    }
+}
+
 /// The same angle in -pi..=pi.
 pub fn wrap(angle: f64) -> f64 {
     let turns = (angle / (2.0 * PI)).round();
     angle - turns * 2.0 * PI
 }
 
-/// One-qubit gates that a processor takes beside CZ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Basis {
-    /// h, rx, ry, rz
-    HRz,
-    /// u(theta, phi, lambda)
-    U,
-}
-
-/// Angles below this are no rotation: far under what any check or processor resolves.
-const NOTHING: f64 = 1e-11;
-
-impl Basis {
-    /// Gates for `matrix` up to a Z rotation after it, and the angle of that rotation. A CZ lets it
-    /// pass.
-    pub fn gates(self, matrix: &Matrix) -> (Vec<(GateKind, [f64; 3])>, f64) {
-        let (theta, phi, lambda) = matrix.zyz();
-        let turn = |kind, t| (kind, [t, 0.0, 0.0]);
-        let near = |a: f64, b: f64| wrap(a - b).abs() < NOTHING;
-        let mut gates = Vec::new();
-        let mut after = phi;
-        match self {
-            _ if near(theta, 0.0) => after = phi + lambda,
-            Self::U => gates.push((GateKind::U, [theta, 0.0, lambda])),
-            // RZ(phi) RY(t) RZ(l) = RZ(phi + s pi/2) R(s t) RZ(l - s pi/2), so these need no RZ before.
-            Self::HRz if near(lambda, 0.0) => gates.push(turn(GateKind::Ry, theta)),
-            Self::HRz if near(lambda, PI) => {
-                if near(theta, FRAC_PI_2) {
-                    gates.push(turn(GateKind::H, 0.0));
-                } else {
-                    gates.push(turn(GateKind::Ry, -theta));
-                    after = phi + PI;
-                }
-            }
-            Self::HRz if near(lambda, FRAC_PI_2) => {
-                gates.push(turn(GateKind::Rx, theta));
-                after = phi + FRAC_PI_2;
-            }
-            Self::HRz if near(lambda, -FRAC_PI_2) => {
-                gates.push(turn(GateKind::Rx, -theta));
-                after = phi - FRAC_PI_2;
-            }
-            Self::HRz => gates.extend([turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)]),
-        }
-        (gates, wrap(after))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn distance(a: &Matrix, b: &Matrix) -> f64 {
-        let product = a.dagger().then(b);
-        // Equal up to phase: |trace| = 2.
-        (2.0 - (product.0[0][0] + product.0[1][1]).norm_sqr().sqrt()).abs()
-    }
-
     #[test]
-    fn gates_of_a_basis_give_the_matrix_back() {
-        let angles = [0.0, FRAC_PI_4, FRAC_PI_2, PI, -FRAC_PI_2, 1.234, -2.5];
-        for i in 0..angles.len().pow(3) {
-            let n = angles.len();
-            let (t, p, l) = (angles[i % n], angles[i / n % n], angles[i / n / n]);
-            let m = Matrix::of(GateKind::U, [t, p, l]).unwrap();
-            for basis in [Basis::HRz, Basis::U] {
-                let (gates, after) = basis.gates(&m);
-                let mut back = gates
-                    .iter()
-                    .fold(Matrix::IDENTITY, |m, &(k, a)| m.then(&Matrix::of(k, a).unwrap()));
-                back = back.then(&Matrix::rotation(GateKind::Rz, after));
-                assert!(distance(&m, &back) < 1e-12, "{basis:?} {t} {p} {l}: {gates:?} {after}");
-            }
-        }
+    fn pairs_split_again_and_determinants_multiply() {
+        let a = Matrix::of(GateKind::U, [0.3, 1.1, -0.4]).unwrap();
+        let b = Matrix::of(GateKind::U, [2.2, -0.7, 0.9]).unwrap();
+        let both = Matrix4::pair(&a, &b).map(|x| x * C::cis(0.8));
+        let [p, q] = both.split();
+        assert!(both.distance(&Matrix4::pair(&p, &q), &[0, 1, 2, 3]) < 1e-14);
+        let det = |m: &Matrix| m.0[0][0] * m.0[1][1] - m.0[0][1] * m.0[1][0];
+        let expected = det(&a) * det(&a) * det(&b) * det(&b) * C::cis(3.2);
+        assert!((both.determinant() - expected).norm_sqr() < 1e-28);
+        assert!((both.special().determinant() - ONE).norm_sqr() < 1e-28);
     }
 }

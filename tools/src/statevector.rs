@@ -1,97 +1,156 @@
-//! A plain f64 statevector of any size: the judge of every compiled circuit.
+//! A statevector in f64 of any size: the judge of every compiled circuit, and the state of noisy
+//! trajectories.
 //!
-//! Each gate is applied from its definition, with none of the identities that compilation uses.
-//! Qubit 0 is the least significant bit of the index.
+//! Each gate is applied as its matrix, with none of the identities that compilation uses. Qubit 0 is
+//! the least significant bit of the index. Real and imaginary parts stand apart, for the compiler to
+//! vectorise.
 
 use crate::circuit::{Circuit, Op};
-use crate::matrix::{C, Matrix, c};
+use crate::matrix::{Matrix, Matrix4};
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 
 /// Most qubits that a check simulates: 2^20 amplitudes are 16 MiB.
 pub const MAX_SIMULATED: usize = 20;
 
-/// The amplitudes after `circuit` on |0..0>, over its used qubits only: bit `i` of the index is the
-/// `i`-th of `used`. `None` beyond [`MAX_SIMULATED`] qubits.
-pub fn simulate(circuit: &Circuit, used: &[u8]) -> Option<Vec<C>> {
-    if used.len() > MAX_SIMULATED {
-        return None;
-    }
-    let mut place = [0_usize; 256];
-    for (i, &q) in used.iter().enumerate() {
-        place[q as usize] = i;
-    }
-    let mut state = vec![C::default(); 1 << used.len()];
-    state[0] = c(1.0, 0.0);
-    for op in &circuit.ops {
-        apply(&mut state, op, place[op.qubits[0] as usize], place[op.qubits[1] as usize]);
-    }
-    Some(state)
+/// Amplitudes, not necessarily of norm 1.
+#[derive(Clone, Debug)]
+pub struct StateVector {
+    re: Vec<f64>,
+    im: Vec<f64>,
 }
 
-/// Applies a gate to bits `a` and `b` of the index; `b` counts only for gates of two qubits.
-pub fn apply(state: &mut [C], op: &Op, a: usize, b: usize) {
-    use GateKind as K;
-    let t = op.angles_rad[0];
-    let controlled = |kind| Matrix::rotation(kind, t);
-    let (za, zb) = (1 << a, 1 << b);
-    match op.kind {
-        K::Cx => pairs(state, b, za, &Matrix::rotation(K::X, 0.0)),
-        K::Cz => phases(state, |x| (x & za != 0 && x & zb != 0).then_some(c(-1.0, 0.0))),
-        K::Cp => {
-            let turn = C::turn(t);
-            phases(state, |x| (x & za != 0 && x & zb != 0).then_some(turn));
+impl StateVector {
+    /// |0..0>.
+    pub fn zero(qubits: usize) -> Self {
+        let mut re = vec![0.0; 1 << qubits];
+        re[0] = 1.0;
+        Self { im: vec![0.0; re.len()], re }
+    }
+
+    pub fn from_amplitudes(all: &[C]) -> Self {
+        Self { re: all.iter().map(|z| z.re).collect(), im: all.iter().map(|z| z.im).collect() }
+    }
+
+    pub fn amplitudes(&self) -> impl Iterator<Item = C> + '_ {
+        self.re.iter().zip(&self.im).map(|(&re, &im)| C::new(re, im))
+    }
+
+    /// The state after `circuit` on |0..0>, over its used qubits only: bit `i` of the index is the
+    /// `i`-th of `used`. `None` beyond [`MAX_SIMULATED`] qubits.
+    pub fn after(circuit: &Circuit, used: &[u8]) -> Option<Self> {
+        if used.len() > MAX_SIMULATED {
+            return None;
         }
-        K::Rzz => {
-            let turns = [C::turn(-t / 2.0), C::turn(t / 2.0)];
-            phases(state, |x| Some(turns[usize::from((x & za != 0) != (x & zb != 0))]));
+        let mut place = [0_usize; 256];
+        for (i, &q) in used.iter().enumerate() {
+            place[q as usize] = i;
         }
-        K::Crx => pairs(state, b, za, &controlled(K::Rx)),
-        K::Cry => pairs(state, b, za, &controlled(K::Ry)),
-        K::Crz => pairs(state, b, za, &controlled(K::Rz)),
-        K::Swap => {
-            for x in 0..state.len() {
-                if x & za != 0 && x & zb == 0 {
-                    state.swap(x, x ^ za ^ zb);
+        let mut state = Self::zero(used.len());
+        circuit.ops.iter().for_each(|op| state.gate(op, op.qubits.map(|q| place[q as usize])));
+        Some(state)
+    }
+
+    /// Applies a gate to `bits`; the second counts only for gates of two qubits.
+    pub fn gate(&mut self, op: &Op, bits: [usize; 2]) {
+        if op.kind == GateKind::Cz {
+            self.cz(bits);
+        } else if let Some(matrix) = Matrix::of(op.kind, op.angles_rad) {
+            self.apply(bits[0], &matrix);
+        } else if let Some(matrix) = Matrix4::of_two(op.kind, op.angles_rad[0]) {
+            self.apply_two(bits, &matrix);
+        }
+    }
+
+    /// Squared absolute values.
+    pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
+        self.re.iter().zip(&self.im).map(|(x, y)| x * x + y * y)
+    }
+
+    /// The part of the squared norm where `bit` is 1.
+    pub fn ones(&self, bit: usize) -> f64 {
+        let half = 1 << bit;
+        let square = |v: &[f64]| -> f64 {
+            // Four sums, so that additions need not wait for each other.
+            v.chunks_exact(2 * half)
+                .map(|block| {
+                    let ones = &block[half..];
+                    let mut sums = [0.0; 4];
+                    let mut quads = ones.chunks_exact(4);
+                    for quad in &mut quads {
+                        sums.iter_mut().zip(quad).for_each(|(s, x)| *s += x * x);
+                    }
+                    let rest: f64 = quads.remainder().iter().map(|x| x * x).sum();
+                    sums.iter().sum::<f64>() + rest
+                })
+                .sum()
+        };
+        square(&self.re) + square(&self.im)
+    }
+
+    /// Applies a matrix to `bit`.
+    pub fn apply(&mut self, bit: usize, m: &Matrix) {
+        let m = &m.0;
+        let half = 1 << bit;
+        let blocks = self.re.chunks_exact_mut(2 * half).zip(self.im.chunks_exact_mut(2 * half));
+        for (re, im) in blocks {
+            let ((r0, r1), (i0, i1)) = (re.split_at_mut(half), im.split_at_mut(half));
+            for (((r0, i0), r1), i1) in r0.iter_mut().zip(i0).zip(r1).zip(i1) {
+                let (a, b, p, q) = (*r0, *i0, *r1, *i1);
+                *r0 = m[0][0].re * a - m[0][0].im * b + m[0][1].re * p - m[0][1].im * q;
+                *i0 = m[0][0].re * b + m[0][0].im * a + m[0][1].re * q + m[0][1].im * p;
+                *r1 = m[1][0].re * a - m[1][0].im * b + m[1][1].re * p - m[1][1].im * q;
+                *i1 = m[1][0].re * b + m[1][0].im * a + m[1][1].re * q + m[1][1].im * p;
+            }
+        }
+    }
+
+    /// Multiplies everything, or only where `bit` is 1.
+    pub fn scale(&mut self, bit: Option<usize>, by: f64) {
+        let half = bit.map_or(self.re.len(), |b| 1 << b);
+        let all = bit.is_none();
+        for part in [&mut self.re, &mut self.im] {
+            for block in part.chunks_mut(2 * half) {
+                let from = if all { 0 } else { half };
+                block[from..].iter_mut().for_each(|x| *x *= by);
+            }
+        }
+    }
+
+    /// Takes |1> of `bit` to |0>, and what was |0> away.
+    pub fn lower(&mut self, bit: usize) {
+        let half = 1 << bit;
+        for part in [&mut self.re, &mut self.im] {
+            for block in part.chunks_exact_mut(2 * half) {
+                let (zeros, ones) = block.split_at_mut(half);
+                zeros.copy_from_slice(ones);
+                ones.fill(0.0);
+            }
+        }
+    }
+
+    fn apply_two(&mut self, [a, b]: [usize; 2], matrix: &Matrix4) {
+        let (za, zb) = (1 << a, 1 << b);
+        for x in (0..self.re.len()).filter(|x| x & (za | zb) == 0) {
+            let at = [x, x | za, x | zb, x | za | zb];
+            let old = at.map(|i| C::new(self.re[i], self.im[i]));
+            for (row, i) in matrix.0.iter().zip(at) {
+                // At least half of the entries of every gate's matrix are zero.
+                let terms = row.iter().zip(old).filter(|(f, _)| f.re != 0.0 || f.im != 0.0);
+                let sum: C = terms.map(|(f, z)| f * z).sum();
+                (self.re[i], self.im[i]) = (sum.re, sum.im);
+            }
+        }
+    }
+
+    fn cz(&mut self, [a, b]: [usize; 2]) {
+        let (low, high) = (1 << a.min(b), 1 << a.max(b));
+        for part in [&mut self.re, &mut self.im] {
+            for block in part.chunks_exact_mut(2 * high) {
+                for inner in block[high..].chunks_exact_mut(2 * low) {
+                    inner[low..].iter_mut().for_each(|x| *x = -*x);
                 }
             }
-        }
-        K::Rxx | K::Ryy => {
-            let (sin, cos) = (t / 2.0).sin_cos();
-            for x in (0..state.len()).filter(|x| x & za == 0) {
-                let y = x ^ za ^ zb;
-                // Y⊗Y |x> = -|y> where the bits are equal, |y> where they differ.
-                let sign = if op.kind == K::Ryy && x & zb == 0 { -1.0 } else { 1.0 };
-                let (p, q) = (state[x], state[y]);
-                state[x] = p.times(cos) + c(0.0, -sin * sign) * q;
-                state[y] = q.times(cos) + c(0.0, -sin * sign) * p;
-            }
-        }
-        kind => {
-            if let Some(matrix) = Matrix::of(kind, op.angles_rad) {
-                pairs(state, a, 0, &matrix);
-            }
-        }
-    }
-}
-
-/// Applies `matrix` to bit `target` where all bits of `controls` are set.
-fn pairs(state: &mut [C], target: usize, controls: usize, matrix: &Matrix) {
-    let bit = 1 << target;
-    let m = &matrix.0;
-    for (i, block) in state.chunks_exact_mut(2 * bit).enumerate() {
-        let (zeros, ones) = block.split_at_mut(bit);
-        for (j, (p, q)) in zeros.iter_mut().zip(ones).enumerate() {
-            if (i * 2 * bit + j) & controls == controls {
-                (*p, *q) = (m[0][0] * *p + m[0][1] * *q, m[1][0] * *p + m[1][1] * *q);
-            }
-        }
-    }
-}
-
-fn phases(state: &mut [C], factor: impl Fn(usize) -> Option<C>) {
-    for (x, amplitude) in state.iter_mut().enumerate() {
-        if let Some(f) = factor(x) {
-            *amplitude = *amplitude * f;
         }
     }
 }

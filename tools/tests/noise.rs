@@ -1,14 +1,14 @@
 //! Trajectories against the exact evolution of the density matrix, and against the statevector.
 
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::deploy::Deployment;
-use qdllm_tools::matrix::{C, c};
 use qdllm_tools::noise::{CouplerNoise, NoiseModel, Overrides, QubitNoise, Sampler};
 use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::readout::{BitError, Counts};
-use qdllm_tools::statevector::apply;
+use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::Options;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -24,23 +24,25 @@ struct Density {
 impl Density {
     fn zero(qubits: usize) -> Self {
         let mut entries = vec![C::default(); 1 << (2 * qubits)];
-        entries[0] = c(1.0, 0.0);
+        entries[0] = C::new(1.0, 0.0);
         Self { qubits, entries }
     }
 
     fn gate(&mut self, op: &Op) {
         let [a, b] = op.qubits.map(usize::from);
         let n = self.qubits;
-        apply(&mut self.entries, op, a, b);
+        let mut state = StateVector::from_amplitudes(&self.entries);
+        state.gate(op, [a, b]);
         // The complex conjugate: of these gates only RX and RZ are not real.
         let mut other = *op;
         if matches!(op.kind, GateKind::Rx | GateKind::Rz) {
             other.angles_rad[0] = -op.angles_rad[0];
         }
-        apply(&mut self.entries, &other, a + n, b + n);
+        state.gate(&other, [a + n, b + n]);
+        self.entries = state.amplitudes().collect();
         if op.kind == GateKind::Y {
             // Y* = -Y.
-            self.entries.iter_mut().for_each(|z| *z = z.times(-1.0));
+            self.entries.iter_mut().for_each(|z| *z = z.scale(-1.0));
         }
     }
 
@@ -51,13 +53,13 @@ impl Density {
         for i in 0..self.entries.len() {
             match (i & row != 0, i & column != 0) {
                 (true, true) => {
-                    let fallen = self.entries[i].times(1.0 - (-t1).exp());
+                    let fallen = self.entries[i].scale(1.0 - (-t1).exp());
                     self.entries[i] = self.entries[i] - fallen;
                     let zero = i & !row & !column;
                     self.entries[zero] = self.entries[zero] + fallen;
                 }
                 (false, false) => {}
-                _ => self.entries[i] = self.entries[i].times((-t2).exp()),
+                _ => self.entries[i] = self.entries[i].scale((-t2).exp()),
             }
         }
     }
@@ -66,7 +68,7 @@ impl Density {
         let paulis = [None, Some(GateKind::X), Some(GateKind::Y), Some(GateKind::Z)];
         let words = 1 << (2 * qubits.len());
         let before = self.entries.clone();
-        self.entries.iter_mut().for_each(|z| *z = z.times(1.0 - p));
+        self.entries.iter_mut().for_each(|z| *z = z.scale(1.0 - p));
         for word in 1..words {
             let mut part = Self { qubits: self.qubits, entries: before.clone() };
             for (i, &q) in qubits.iter().enumerate() {
@@ -75,7 +77,7 @@ impl Density {
                 }
             }
             let share = p / f64::from(words as u32 - 1);
-            self.entries.iter_mut().zip(part.entries).for_each(|(z, w)| *z = *z + w.times(share));
+            self.entries.iter_mut().zip(part.entries).for_each(|(z, w)| *z = *z + w.scale(share));
         }
     }
 }

@@ -8,7 +8,7 @@ use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::qasm;
-use qdllm_tools::statevector::simulate;
+use qdllm_tools::statevector;
 use qdllm_tools::transpile::source::Source;
 use qdllm_tools::transpile::{Options, Plan};
 use rand::{Rng, SeedableRng};
@@ -74,17 +74,15 @@ fn the_simulator_agrees_with_the_runtime() {
         let encoder = (0..qubits).map(|q| Op::one(GateKind::Rx, q, [angles[q as usize], 0.0, 0.0]));
         whole.ops = encoder.chain(body.ops.iter().copied()).collect();
         let all: Vec<u8> = (0..qubits).collect();
-        let amplitudes = simulate(&whole, &all).unwrap();
+        let weights: Vec<f64> =
+            statevector::StateVector::after(&whole, &all).unwrap().weights().collect();
         for (mask, (word, negated)) in fused.outputs.iter().enumerate() {
             let sign = if *negated { -1.0 } else { 1.0 };
-            let ours: f64 =
-                amplitudes
-                    .iter()
-                    .enumerate()
-                    .map(|(x, a)| {
-                        if (x & mask).count_ones() % 2 == 0 { a.norm_sqr() } else { -a.norm_sqr() }
-                    })
-                    .sum();
+            let ours: f64 = weights
+                .iter()
+                .enumerate()
+                .map(|(x, a)| if (x & mask).count_ones() % 2 == 0 { *a } else { -a })
+                .sum();
             assert!(
                 (ours - sign * state.expectation(*word)).abs() < 1e-9,
                 "word {mask:b}: {body:?}"

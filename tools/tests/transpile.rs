@@ -4,7 +4,7 @@ use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::deploy::inputs_of;
 use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::qasm;
-use qdllm_tools::statevector::simulate;
+use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::cost::Report;
 use qdllm_tools::transpile::source::Source;
 use qdllm_tools::transpile::{Compiled, Options, Plan};
@@ -59,19 +59,15 @@ fn without_rewrites_the_reference_circuit_stays_within_its_bounds() {
 fn expectation(parts: &[Compiled], k: usize) -> f64 {
     let of = |part: &Compiled| {
         let used = part.circuit.used();
-        let state = simulate(&part.circuit, &used).unwrap();
+        let state = StateVector::after(&part.circuit, &used).unwrap();
         let qubit = |bit: u8| part.circuit.measures.iter().find(|m| m.1 == bit).unwrap().0;
         let place = |q: u8| used.iter().position(|&u| u == q).unwrap();
         let readout = &part.readouts[k];
         let mask = readout.bits.iter().fold(0, |m, &b| m | 1_usize << place(qubit(b)));
         let sum: f64 = state
-            .iter()
+            .weights()
             .enumerate()
-            .map(
-                |(x, a)| {
-                    if (x & mask).count_ones() % 2 == 0 { a.norm_sqr() } else { -a.norm_sqr() }
-                },
-            )
+            .map(|(x, a)| if (x & mask).count_ones() % 2 == 0 { a } else { -a })
             .sum();
         part.weight * if readout.negated { -sum } else { sum }
     };

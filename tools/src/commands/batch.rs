@@ -10,7 +10,7 @@ use crate::jobs::job::{Batch, Text, VERSION, Work};
 use crate::jobs::store::Store;
 use crate::processor::topology::Processor;
 use crate::texts;
-use crate::transpile::legal::legal;
+use crate::transpile::native;
 use crate::transpile::source::Source;
 use crate::transpile::{Options, Plan};
 use anyhow::{Context, Result, bail};
@@ -116,7 +116,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
     };
     if !args.compile_there {
         for draft in &drafts {
-            legal(&draft.circuit, &chip).with_context(|| work_text(&work))?;
+            native::check(&draft.circuit, &chip).with_context(|| work_text(&work))?;
         }
     }
     // Read-out errors belong to the chip's own qubits.

@@ -1,10 +1,10 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
 use crate::deploy::inputs_of;
-use crate::matrix::Basis;
 use crate::processor::topology::Processor;
 use crate::qasm;
 use crate::transpile::Options;
+use crate::transpile::native::Basis;
 use crate::transpile::source::Source;
 use anyhow::{Context, Result};
 use clap::Args;

@@ -6,7 +6,7 @@ use crate::jobs::job::State;
 use crate::jobs::quota;
 use crate::jobs::send::{Sender, Today, set};
 use crate::jobs::store::{Open, Store};
-use crate::matrix::Basis;
+use crate::transpile::native::Basis;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;

@@ -10,7 +10,6 @@ pub mod model;
 pub mod sampler;
 pub mod timeline;
 mod trajectory;
-mod vector;
 
 pub use model::{CouplerNoise, NoiseModel, Overrides, QubitNoise};
 pub use sampler::{Sampler, SamplerError};

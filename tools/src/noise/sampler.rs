@@ -4,10 +4,9 @@ use crate::circuit::Circuit;
 use crate::noise::model::NoiseModel;
 use crate::noise::timeline::{Event, events};
 use crate::noise::trajectory;
-use crate::noise::vector::Vector;
 use crate::readout::BitError;
 use crate::readout::counts::{Counts, CountsError, MAX_BITS, key};
-use crate::statevector::MAX_SIMULATED;
+use crate::statevector::{MAX_SIMULATED, StateVector};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -93,7 +92,7 @@ impl Sampler {
     fn outcomes(&self, shots: u64, seed: u64) -> BTreeMap<u64, u64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut all = BTreeMap::new();
-        let mut measure = |state: &Vector, shots: u64, rng: &mut ChaCha8Rng| {
+        let mut measure = |state: &StateVector, shots: u64, rng: &mut ChaCha8Rng| {
             for x in draw(state, shots, rng) {
                 let read = |(i, &(place, _, error)): (usize, &(usize, u8, BitError))| {
                     let one = x >> place & 1 == 1;
@@ -110,7 +109,7 @@ impl Sampler {
 }
 
 /// Basis states of `shots` measurements of one state.
-fn draw(state: &Vector, shots: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn draw(state: &StateVector, shots: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let total: f64 = state.weights().sum();
     let mut numbers: Vec<f64> = (0..shots).map(|_| rng.random::<f64>() * total).collect();
     numbers.sort_unstable_by(f64::total_cmp);

@@ -7,8 +7,9 @@
 //! stretches, commutes and adds up.
 
 use crate::circuit::{Circuit, Op};
-use crate::matrix::{C, Matrix, c};
+use crate::matrix::Matrix;
 use crate::noise::model::{NoiseModel, Relaxation};
+use num_complex::Complex64 as C;
 
 /// One event; qubits are bits of the state's index.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +40,8 @@ pub enum Event {
 
 impl Event {
     fn one(bit: usize, relaxation: Relaxation, gate: Matrix, pauli: f64) -> Self {
-        let kept = c((1.0 - relaxation.decay).sqrt(), 0.0);
-        let fading = Matrix([[c(1.0, 0.0), C::default()], [C::default(), kept]]);
+        let kept = (1.0 - relaxation.decay).sqrt();
+        let fading = Matrix::diagonal([C::new(1.0, 0.0), C::new(kept, 0.0)]);
         Self::One { bit, relaxation, gate, whole: fading.then(&gate), pauli }
     }
 }
@@ -88,7 +89,7 @@ impl TimeLine<'_> {
         let matrix = Matrix::of(op.kind, op.angles_rad).unwrap_or(Matrix::IDENTITY);
         let gate = self.pending[bit].then(&matrix);
         // Diagonal: a change of frame, without a pulse.
-        if matrix.0[0][1].norm_sqr() < 1e-24 && matrix.0[1][0].norm_sqr() < 1e-24 {
+        if matrix.is_diagonal() {
             self.pending[bit] = gate;
             return;
         }

@@ -7,7 +7,7 @@
 
 use crate::matrix::Matrix;
 use crate::noise::timeline::Event;
-use crate::noise::vector::Vector;
+use crate::statevector::StateVector;
 use qdllm_runtime::circuit::gate::GateKind;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -27,16 +27,16 @@ pub fn run(
     qubits: usize,
     shots: u64,
     rng: &mut ChaCha8Rng,
-    measure: &mut dyn FnMut(&Vector, u64, &mut ChaCha8Rng),
+    measure: &mut dyn FnMut(&StateVector, u64, &mut ChaCha8Rng),
 ) {
     let mut walk = Walk { events, rng, measure };
-    walk.group(Vector::zero(qubits), 0, Stage::Decay, shots);
+    walk.group(StateVector::zero(qubits), 0, Stage::Decay, shots);
 }
 
 struct Walk<'a> {
     events: &'a [Event],
     rng: &'a mut ChaCha8Rng,
-    measure: &'a mut dyn FnMut(&Vector, u64, &mut ChaCha8Rng),
+    measure: &'a mut dyn FnMut(&StateVector, u64, &mut ChaCha8Rng),
 }
 
 /// Shots that have not left their group: the numbers that they drew, the largest last.
@@ -59,7 +59,7 @@ impl Waiting {
 
 impl Walk<'_> {
     /// `shots` shots in a state of norm 1, from a stage of an event on.
-    fn group(&mut self, mut state: Vector, from: usize, stage: Stage, shots: u64) {
+    fn group(&mut self, mut state: StateVector, from: usize, stage: Stage, shots: u64) {
         let mut waiting: Vec<f64> = (0..shots).map(|_| self.rng.random::<f64>()).collect();
         waiting.sort_unstable_by(f64::total_cmp);
         let mut waiting = Waiting(waiting);
@@ -104,7 +104,7 @@ impl Walk<'_> {
                     self.paulis(&state, &[*bit], i, erred);
                 }
                 Event::Two { op, bits, pauli } => {
-                    state.two(op, *bits);
+                    state.gate(op, *bits);
                     scalar *= 1.0 - pauli;
                     let erred = waiting.leave(scalar * norm);
                     self.paulis(&state, bits, i, erred);
@@ -117,14 +117,14 @@ impl Walk<'_> {
     }
 
     /// Shots that had an error go on by themselves.
-    fn rest(&mut self, mut state: Vector, event: usize, stage: Stage, shots: u64) {
+    fn rest(&mut self, mut state: StateVector, event: usize, stage: Stage, shots: u64) {
         let norm: f64 = state.weights().sum();
         state.scale(None, norm.sqrt().recip());
         self.group(state, event, stage, shots);
     }
 
     /// Draws Paulis other than the identity on `bits` for each of `shots` shots.
-    fn paulis(&mut self, state: &Vector, bits: &[usize], event: usize, shots: u64) {
+    fn paulis(&mut self, state: &StateVector, bits: &[usize], event: usize, shots: u64) {
         let mut drawn: BTreeMap<usize, u64> = BTreeMap::new();
         for _ in 0..shots {
             *drawn.entry(self.rng.random_range(1..1 << (2 * bits.len()))).or_default() += 1;

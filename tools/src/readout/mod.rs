@@ -11,7 +11,6 @@ pub mod counts;
 pub mod decision;
 pub mod head;
 pub mod mitigation;
-mod moments;
 
 pub use counts::{Counts, CountsError};
 pub use decision::{Answer, AnswerError, Estimate, Part, answer, expectations};

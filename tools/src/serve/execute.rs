@@ -4,7 +4,7 @@ use super::chip::Chip;
 use crate::circuit::Circuit;
 use crate::noise::{NoiseModel, Overrides, Sampler};
 use crate::qasm;
-use crate::transpile::legal::legal;
+use crate::transpile::native;
 use crate::transpile::source::Source;
 use crate::transpile::{Options, Plan};
 use qdllm_runtime::circuit::QUBITS;
@@ -62,7 +62,7 @@ pub fn execute(run: &Run, chip: Option<&Chip>, noise: Noise, seed: u64) -> Resul
         Some(chip) if run.compile => compiled(circuit, chip)?,
         Some(chip) => {
             let circuit = moved(circuit, &run.target_qubits)?;
-            legal(&circuit, &chip.device).map_err(|e| e.to_string())?;
+            native::check(&circuit, &chip.device).map_err(|e| e.to_string())?;
             circuit
         }
     };

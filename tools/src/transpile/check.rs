@@ -1,8 +1,7 @@
 //! Judges a compiled circuit against its source: the joint distribution of all outputs.
 
 use crate::circuit::Circuit;
-use crate::matrix::C;
-use crate::statevector::simulate;
+use crate::statevector::StateVector;
 use crate::transpile::source::Source;
 
 /// How far a compiled circuit may be from its source, in probability.
@@ -27,7 +26,7 @@ pub fn outputs_differ(
     let reference = source.with_inputs(inputs);
     let all: Vec<u8> = (0..source.qubits).collect();
     let words: Vec<(usize, bool)> = source.outputs.iter().map(|&(m, n)| (m as usize, n)).collect();
-    let mut difference = distribution(&simulate(&reference, &all)?, &words);
+    let mut difference = distribution(&StateVector::after(&reference, &all)?, &words);
     for (weight, circuit, readouts) in parts {
         let used = circuit.used();
         // Bit i of the state's index is qubit used[i]; a read-out names classical bits.
@@ -39,19 +38,19 @@ pub fn outputs_differ(
             .iter()
             .map(|r| (r.bits.iter().fold(0, |m, &b| m | bit_mask(b)), r.negated))
             .collect();
-        let compiled = distribution(&simulate(circuit, &used)?, &words);
+        let compiled = distribution(&StateVector::after(circuit, &used)?, &words);
         difference.iter_mut().zip(compiled).for_each(|(d, p)| *d -= weight * p);
     }
     Some(difference.into_iter().fold(0.0, |worst, d| worst.max(d.abs())))
 }
 
-fn distribution(state: &[C], words: &[(usize, bool)]) -> Vec<f64> {
+fn distribution(state: &StateVector, words: &[(usize, bool)]) -> Vec<f64> {
     let mut all = vec![0.0; 1 << words.len()];
-    for (x, amplitude) in state.iter().enumerate() {
+    for (x, weight) in state.weights().enumerate() {
         let outcome = words.iter().enumerate().fold(0, |o, (i, &(mask, negated))| {
             o | ((x & mask).count_ones() as usize & 1 ^ usize::from(negated)) << i
         });
-        all[outcome] += amplitude.norm_sqr();
+        all[outcome] += weight;
     }
     all
 }

@@ -2,79 +2,30 @@
 //! that may depend on inputs.
 
 use crate::matrix::wrap;
+use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// An angle that is affine in the inputs: `constant + sum factor * input`, radians.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lin {
-    /// The part without inputs.
-    pub constant: f64,
-    /// (input, factor), each input once.
-    pub terms: Vec<(u8, f64)>,
-}
-
-impl Lin {
-    /// A number.
-    pub const fn number(constant: f64) -> Self {
-        Self { constant, terms: Vec::new() }
-    }
-
-    /// The input `i`.
-    pub fn input(i: u8) -> Self {
-        Self { constant: 0.0, terms: vec![(i, 1.0)] }
-    }
-
-    /// The value for given inputs; those beyond the slice count as zero.
-    pub fn value(&self, inputs: &[f64]) -> f64 {
-        self.terms.iter().fold(self.constant, |sum, &(i, f)| {
-            sum + f * inputs.get(i as usize).copied().unwrap_or(0.0)
-        })
-    }
-
-    /// Times a number.
-    #[must_use]
-    pub fn times(mut self, by: f64) -> Self {
-        self.constant *= by;
-        self.terms.iter_mut().for_each(|t| t.1 *= by);
-        self
-    }
-
-    /// The sum with `other`.
-    #[must_use]
-    pub fn plus(mut self, other: &Self) -> Self {
-        self.constant += other.constant;
-        for &(i, f) in &other.terms {
-            match self.terms.iter_mut().find(|t| t.0 == i) {
-                Some(t) => t.1 += f,
-                None => self.terms.push((i, f)),
-            }
-        }
-        self.terms.retain(|t| t.1 != 0.0);
-        self
-    }
-
-    /// Whether it is, for every input, a whole multiple of `unit` (to 1e-12).
-    pub fn is_multiple_of(&self, unit: f64) -> bool {
-        let turns = self.constant / unit;
-        self.terms.is_empty() && (turns - turns.round()).abs() * unit < 1e-12
-    }
+/// Whether an angle is, for every input, a whole multiple of `unit` (to 1e-12).
+pub fn is_multiple(angle: &Affine, unit: f64) -> bool {
+    let turns = angle.constant / unit;
+    angle.terms.is_empty() && (turns - turns.round()).abs() * unit < 1e-12
 }
 
 /// One step. Angles: `exp(-i angle/2 P)` for the Pauli word `P`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Phase of Z on a qubit.
-    Rz(u8, Lin),
+    Rz(u8, Affine),
     /// RY on a qubit.
-    Ry(u8, Lin),
+    Ry(u8, Affine),
     /// X on a qubit.
     X(u8),
     /// Phase of Z⊗Z.
-    Zz(u8, u8, Lin),
+    Zz(u8, u8, Affine),
     /// CX: control, target.
     Cx(u8, u8),
     /// Phase of Z⊗Z whose second qubit has seen no two-qubit step: one CZ.
-    ZzProduct(u8, u8, Lin),
+    ZzProduct(u8, u8, Affine),
     /// Exchange of two qubits; only routing makes it.
     Swap(u8, u8),
 }
@@ -143,8 +94,8 @@ impl Step {
     pub fn cost(&self) -> usize {
         match self {
             Self::Rz(..) | Self::Ry(..) | Self::X(_) => 0,
-            Self::Zz(_, _, t) if t.is_multiple_of(PI) => 0,
-            Self::Zz(_, _, t) if t.is_multiple_of(FRAC_PI_2) => 1,
+            Self::Zz(_, _, t) if is_multiple(t, PI) => 0,
+            Self::Zz(_, _, t) if is_multiple(t, FRAC_PI_2) => 1,
             Self::Cx(..) | Self::ZzProduct(..) => 1,
             Self::Zz(..) => 2,
             Self::Swap(..) => 3,
@@ -154,8 +105,12 @@ impl Step {
 
 /// Two steps of one kind on the same qubits as one: `Some(None)` where they undo each other.
 pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
-    let sum = |x: &Lin, y: &Lin| x.clone().plus(y);
-    let kept = |t: Lin, make: &dyn Fn(Lin) -> Step| {
+    let sum = |x: &Affine, y: &Affine| {
+        let mut sum = x.clone();
+        sum.add(y.clone());
+        sum
+    };
+    let kept = |t: Affine, make: &dyn Fn(Affine) -> Step| {
         // A whole turn is only a global phase.
         let nothing = t.terms.is_empty() && wrap(t.constant).abs() < 1e-13;
         if nothing { None } else { Some(make(t)) }
@@ -187,11 +142,11 @@ pub fn simplified(steps: Vec<Step>) -> Vec<Step> {
 /// anything is nothing.
 fn reduced(step: Step) -> Vec<Step> {
     match &step {
-        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => {
+        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if is_multiple(t, 2.0 * PI) => {
             Vec::new()
         }
-        Step::Zz(a, b, t) if t.is_multiple_of(PI) => {
-            vec![Step::Rz(*a, Lin::number(PI)), Step::Rz(*b, Lin::number(PI))]
+        Step::Zz(a, b, t) if is_multiple(t, PI) => {
+            vec![Step::Rz(*a, Affine::constant(PI)), Step::Rz(*b, Affine::constant(PI))]
         }
         _ => vec![step],
     }
@@ -227,7 +182,7 @@ mod tests {
 
     #[test]
     fn steps_merge_across_what_they_commute_with_and_no_further() {
-        let n = Lin::number;
+        let n = Affine::constant;
         let cx = Step::Cx(0, 1);
         let across = vec![cx.clone(), Step::Rz(0, n(1.0)), Step::X(1), Step::Cx(2, 1), cx.clone()];
         assert_eq!(simplified(across).len(), 3);
@@ -237,8 +192,8 @@ mod tests {
 
     #[test]
     fn two_cz_leave_only_z() {
-        let cz = Step::Zz(0, 1, Lin::number(FRAC_PI_2));
-        let z = |q| Step::Rz(q, Lin::number(PI));
+        let cz = Step::Zz(0, 1, Affine::constant(FRAC_PI_2));
+        let z = |q| Step::Rz(q, Affine::constant(PI));
         assert_eq!(simplified(vec![cz.clone(), cz.clone()]), [z(0), z(1)]);
         assert_eq!(simplified(vec![cz; 4]), []);
     }
@@ -246,7 +201,11 @@ mod tests {
     #[test]
     fn angles_of_inputs_add_up() {
         let ry = |t| Step::Ry(3, t);
-        let sum = simplified(vec![ry(Lin::input(2)), ry(Lin::number(1.0)), ry(Lin::input(2))]);
+        let sum = simplified(vec![
+            ry(Affine::parameter(2)),
+            ry(Affine::constant(1.0)),
+            ry(Affine::parameter(2)),
+        ]);
         let [Step::Ry(3, t)] = &sum[..] else { panic!("{sum:?}") };
         assert!((t.value(&[0.0, 0.0, 0.25]) - 1.5).abs() < 1e-15);
     }

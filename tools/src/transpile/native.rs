@@ -1,11 +1,14 @@
-//! Gives a compiled circuit its numbers: steps become one-qubit matrices and CZ, then gates of the
-//! processor.
+//! The native gates of a processor: CZ and one-qubit gates of a basis. Steps with their angles become
+//! one-qubit matrices and CZ, then such gates; [`check`] tells whether a circuit holds nothing else.
 
-use crate::circuit::Op;
-use crate::matrix::{Basis, C, Matrix, c};
+use crate::circuit::{Circuit, Op};
+use crate::matrix::{Matrix, wrap};
+use crate::processor::topology::Processor;
 use crate::transpile::block::Element;
 use crate::transpile::ir::Step;
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 /// What `steps` (each two-qubit step worth one CZ) do for given inputs, in radians.
 pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {
@@ -153,8 +156,156 @@ impl Binder {
         // The half turn gives the wanted state times a phase, which belongs to `a`.
         let turned =
             zero.then(&axis.dagger()).then(&Matrix::rotation(GateKind::Z, 0.0)).then(&axis);
-        let overlap =
-            (0..2).fold(c(0.0, 0.0), |sum: C, i| sum + one.0[i][0].conj() * turned.0[i][0]);
+        let overlap: C = (0..2).map(|i| one.0[i][0].conj() * turned.0[i][0]).sum();
         self.turn(a, GateKind::P, -overlap.arg());
+    }
+}
+
+/// One-qubit gates that a processor takes beside CZ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Basis {
+    /// h, rx, ry, rz
+    HRz,
+    /// u(theta, phi, lambda)
+    U,
+}
+
+/// Angles below this are no rotation: far under what any check or processor resolves.
+const NOTHING: f64 = 1e-11;
+
+impl Basis {
+    /// Gates for `matrix` up to a Z rotation after it, and the angle of that rotation. A CZ lets it
+    /// pass.
+    pub fn gates(self, matrix: &Matrix) -> (Vec<(GateKind, [f64; 3])>, f64) {
+        let (theta, phi, lambda) = matrix.zyz();
+        let turn = |kind, t| (kind, [t, 0.0, 0.0]);
+        let near = |a: f64, b: f64| wrap(a - b).abs() < NOTHING;
+        let mut gates = Vec::new();
+        let mut after = phi;
+        match self {
+            _ if near(theta, 0.0) => after = phi + lambda,
+            Self::U => gates.push((GateKind::U, [theta, 0.0, lambda])),
+            // RZ(phi) RY(t) RZ(l) = RZ(phi + s pi/2) R(s t) RZ(l - s pi/2), so these need no RZ before.
+            Self::HRz if near(lambda, 0.0) => gates.push(turn(GateKind::Ry, theta)),
+            Self::HRz if near(lambda, PI) => {
+                if near(theta, FRAC_PI_2) {
+                    gates.push(turn(GateKind::H, 0.0));
+                } else {
+                    gates.push(turn(GateKind::Ry, -theta));
+                    after = phi + PI;
+                }
+            }
+            Self::HRz if near(lambda, FRAC_PI_2) => {
+                gates.push(turn(GateKind::Rx, theta));
+                after = phi + FRAC_PI_2;
+            }
+            Self::HRz if near(lambda, -FRAC_PI_2) => {
+                gates.push(turn(GateKind::Rx, -theta));
+                after = phi - FRAC_PI_2;
+            }
+            Self::HRz => gates.extend([turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)]),
+        }
+        (gates, wrap(after))
+    }
+}
+
+/// What a circuit asks for that the chip does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotNative {
+    /// A qubit outside the chip.
+    #[error("qubit {qubit}; {chip} has {qubits}, numbered from 0")]
+    Qubit {
+        /// The qubit.
+        qubit: u8,
+        /// The chip.
+        chip: String,
+        /// Its qubits.
+        qubits: usize,
+    },
+    /// Not a gate of the chip.
+    #[error("gate `{0}`; the chip runs h, rx, ry, rz, u and cz, so this circuit must be compiled")]
+    Gate(&'static str),
+    /// A gate on qubits without a coupler.
+    #[error(
+        "`{gate}` on qubits {a} and {b}, which {chip} does not couple; compile it for this chip"
+    )]
+    Pair {
+        /// The gate.
+        gate: &'static str,
+        /// A qubit.
+        a: u8,
+        /// The other.
+        b: u8,
+        /// The chip.
+        chip: String,
+    },
+}
+
+/// Refuses a circuit that would have to be compiled first.
+///
+/// # Errors
+/// [`NotNative`] names the first fault.
+pub fn check(circuit: &Circuit, processor: &Processor) -> Result<(), NotNative> {
+    use GateKind as K;
+    let chip = || processor.name.clone();
+    if let Some(&qubit) = circuit.used().iter().find(|&&q| q as usize >= processor.qubits) {
+        return Err(NotNative::Qubit { qubit, chip: chip(), qubits: processor.qubits });
+    }
+    for op in &circuit.ops {
+        let gate = op.kind.info().name;
+        if !matches!(op.kind, K::H | K::Rx | K::Ry | K::Rz | K::U | K::Cz) {
+            return Err(NotNative::Gate(gate));
+        }
+        if let &[a, b] = op.on()
+            && !processor.coupled(a, b)
+        {
+            return Err(NotNative::Pair { gate, a, b, chip: chip() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qasm;
+    use std::f64::consts::FRAC_PI_4;
+
+    fn distance(a: &Matrix, b: &Matrix) -> f64 {
+        let product = a.dagger().then(b);
+        // Equal up to phase: |trace| = 2.
+        (2.0 - (product.0[0][0] + product.0[1][1]).norm_sqr().sqrt()).abs()
+    }
+
+    #[test]
+    fn gates_of_a_basis_give_the_matrix_back() {
+        let angles = [0.0, FRAC_PI_4, FRAC_PI_2, PI, -FRAC_PI_2, 1.234, -2.5];
+        for i in 0..angles.len().pow(3) {
+            let n = angles.len();
+            let (t, p, l) = (angles[i % n], angles[i / n % n], angles[i / n / n]);
+            let m = Matrix::of(GateKind::U, [t, p, l]).unwrap();
+            for basis in [Basis::HRz, Basis::U] {
+                let (gates, after) = basis.gates(&m);
+                let mut back = gates
+                    .iter()
+                    .fold(Matrix::IDENTITY, |m, &(k, a)| m.then(&Matrix::of(k, a).unwrap()));
+                back = back.then(&Matrix::rotation(GateKind::Rz, after));
+                assert!(distance(&m, &back) < 1e-12, "{basis:?} {t} {p} {l}: {gates:?} {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_fault_is_named() {
+        let line = Processor::named("line:3").unwrap();
+        let refused = |body: &str| {
+            let text = format!("OPENQASM 2.0;\nqreg q[4];\ncreg c[1];\n{body}measure q[0]->c[0];");
+            check(&qasm::read(&text).unwrap(), &line)
+        };
+        assert_eq!(refused("u(1,2,3) q[0]; h q[1]; cz q[1],q[0];"), Ok(()));
+        assert!(refused("h q[3];").unwrap_err().to_string().contains("qubit 3; line:3 has 3"));
+        assert!(refused("cx q[0],q[1];").unwrap_err().to_string().contains("gate `cx`"));
+        assert!(refused("cz q[0],q[2];").unwrap_err().to_string().contains("on qubits 0 and 2"));
     }
 }

@@ -1,8 +1,9 @@
 //! What is to be compiled: gates whose angles are numbers or inputs, and the Z words read at the end.
 
 use crate::circuit::{Circuit, Op};
-use crate::transpile::ir::{Lin, Step};
+use crate::transpile::ir::Step;
 use qdllm_runtime::Model;
+use qdllm_runtime::circuit::affine::Affine;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::circuit::index_map::IndexMap;
@@ -198,11 +199,11 @@ impl Lowering {
         use GateKind as K;
         let [a, b] = gate.qubits.map(|q| self.names[q as usize]);
         let angle = |i: usize| match gate.angles[i] {
-            Angle::Const(x) => Lin::number(x),
-            Angle::Input(i) => Lin::input(i),
-            Angle::Param(_) => Lin::default(),
+            Angle::Const(x) => Affine::constant(x),
+            Angle::Input(i) => Affine::parameter(i.into()),
+            Angle::Param(_) => Affine::default(),
         };
-        let n = Lin::number;
+        let n = Affine::constant;
         match gate.kind {
             K::Rx => self.rx(a, angle(0)),
             K::Ry => self.add(Step::Ry(a, angle(0))),
@@ -244,37 +245,37 @@ impl Lowering {
         self.steps.push(step);
     }
 
-    fn rx(&mut self, q: u8, angle: Lin) {
-        self.add(Step::Rz(q, Lin::number(FRAC_PI_2)));
+    fn rx(&mut self, q: u8, angle: Affine) {
+        self.add(Step::Rz(q, Affine::constant(FRAC_PI_2)));
         self.add(Step::Ry(q, angle));
-        self.add(Step::Rz(q, Lin::number(-FRAC_PI_2)));
+        self.add(Step::Rz(q, Affine::constant(-FRAC_PI_2)));
     }
 
     /// What acts as Z inside acts as X seen from outside.
     fn x_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
-        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Lin::number(-FRAC_PI_2))));
+        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Affine::constant(-FRAC_PI_2))));
         inside(self);
-        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Lin::number(FRAC_PI_2))));
+        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Affine::constant(FRAC_PI_2))));
     }
 
     /// What acts as Z inside acts as Y seen from outside.
     fn y_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
-        qubits.iter().for_each(|&q| self.rx(q, Lin::number(FRAC_PI_2)));
+        qubits.iter().for_each(|&q| self.rx(q, Affine::constant(FRAC_PI_2)));
         inside(self);
-        qubits.iter().for_each(|&q| self.rx(q, Lin::number(-FRAC_PI_2)));
+        qubits.iter().for_each(|&q| self.rx(q, Affine::constant(-FRAC_PI_2)));
     }
 
     /// `exp(i t |11><11|)` up to phase.
-    fn controlled_phase(&mut self, a: u8, b: u8, angle: Lin) {
-        let half = angle.times(0.5);
+    fn controlled_phase(&mut self, a: u8, b: u8, angle: Affine) {
+        let half = angle.scaled(0.5);
         self.add(Step::Rz(a, half.clone()));
         self.add(Step::Rz(b, half.clone()));
-        self.add(Step::Zz(a, b, half.times(-1.0)));
+        self.add(Step::Zz(a, b, half.scaled(-1.0)));
     }
 
-    fn controlled_rz(&mut self, a: u8, b: u8, angle: Lin) {
-        let half = angle.times(0.5);
+    fn controlled_rz(&mut self, a: u8, b: u8, angle: Affine) {
+        let half = angle.scaled(0.5);
         self.add(Step::Rz(b, half.clone()));
-        self.add(Step::Zz(a, b, half.times(-1.0)));
+        self.add(Step::Zz(a, b, half.scaled(-1.0)));
     }
 }

@@ -1,13 +1,13 @@
 //! Blocks that begin with qubits in |0>: what they do to the other states does not matter.
 
-use crate::matrix::{C, Matrix, c};
-use crate::transpile::block::Element;
-use crate::transpile::block::matrix4::Four;
+use crate::matrix::{Matrix, Matrix4};
 use crate::transpile::block::synthesis::{NOTHING, Side, across, columns, up_to_phase};
+use crate::transpile::block::{Element, matrix_of};
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 
 /// Elements that take |00> where `unitary` takes it: at most one CZ.
-pub fn prepared(unitary: &Four) -> Option<Vec<Element>> {
+pub fn prepared(unitary: &Matrix4) -> Option<Vec<Element>> {
     let column: [C; 4] = std::array::from_fn(|i| unitary.0[i][0]);
     // rows[i]: the first qubit's vector where the second is i. Its density matrix gives the
     // Schmidt vectors.
@@ -21,7 +21,7 @@ pub fn prepared(unitary: &Four) -> Option<Vec<Element>> {
     let (large, small) = (partner(0), partner(1));
     let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
     let (s0, s1) = (size(&large), size(&small));
-    let first = large.map(|x| x.times(1.0 / s0));
+    let first = large.map(|x| x.scale(1.0 / s0));
     let other = aligned(across(first), small);
     let mut all = vec![Element::One(0, Matrix::rotation(GateKind::Ry, 2.0 * s1.atan2(s0)))];
     if s1 > NOTHING {
@@ -31,14 +31,14 @@ pub fn prepared(unitary: &Four) -> Option<Vec<Element>> {
         all.clear();
     }
     all.extend([Element::One(0, frame), Element::One(1, columns(first, other))]);
-    (Four::of(&all).distance(unitary, &[0]) < 10.0 * NOTHING).then_some(all)
+    (matrix_of(&all).distance(unitary, &[0]) < 10.0 * NOTHING).then_some(all)
 }
 
 /// Elements that do what `unitary` does while qubit `fresh` (0 or 1) is |0>: at most two CZ.
-pub fn begun(unitary: &Four, fresh: u8) -> Option<Vec<Element>> {
+pub fn begun(unitary: &Matrix4, fresh: u8) -> Option<Vec<Element>> {
     let kept = if fresh == 0 { [0, 2] } else { [0, 1] };
     if let Some(all) = fanned(unitary, fresh, kept)
-        && Four::of(&all).distance(unitary, &kept) < 10.0 * NOTHING
+        && matrix_of(&all).distance(unitary, &kept) < 10.0 * NOTHING
     {
         return Some(all);
     }
@@ -46,11 +46,11 @@ pub fn begun(unitary: &Four, fresh: u8) -> Option<Vec<Element>> {
     // What is left of exp(i t/2 ZZ) on |0> is a Z rotation of the other qubit.
     let mut all = vec![Element::One(1 - fresh, Matrix::rotation(GateKind::Rz, -t))];
     all.extend(elements);
-    (Four::of(&all).distance(unitary, &kept) < 10.0 * NOTHING).then_some(all)
+    (matrix_of(&all).distance(unitary, &kept) < 10.0 * NOTHING).then_some(all)
 }
 
 /// At most one CZ: the other qubit in some basis decides between two states of the fresh one.
-fn fanned(unitary: &Four, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>> {
+fn fanned(unitary: &Matrix4, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>> {
     let (f, o) = (usize::from(fresh), usize::from(1 - fresh));
     // What becomes of input k of the other qubit: [its bit][the fresh one's bit].
     let image = |k: usize| -> [[C; 2]; 2] {
@@ -70,13 +70,13 @@ fn fanned(unitary: &Four, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>> {
             continue;
         }
         // Phases so that the two states of the fresh qubit overlap by a positive number.
-        let turn = C::turn(-dot(&q0, &q1).arg());
+        let turn = C::cis(-dot(&q0, &q1).arg());
         let (q1, p1) = (q1.map(|x| x * turn), p1.map(|x| x * turn.conj()));
         let plus = [q0[0] + q1[0], q0[1] + q1[1]];
         let minus = [q0[0] - q1[0], q0[1] - q1[1]];
         let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
         let (cos, sin) = (size(&plus) / 2.0, size(&minus) / 2.0);
-        let middle = plus.map(|x| x.times(0.5 / cos));
+        let middle = plus.map(|x| x.scale(0.5 / cos));
         let side = aligned(across(middle), minus);
         let inwards = columns(basis, other).dagger();
         let mut all = vec![
@@ -98,22 +98,22 @@ fn product_inputs(a: C, b: C, d: C) -> Vec<[C; 2]> {
     let tiny = NOTHING * NOTHING;
     let unit = |v: [C; 2]| {
         let size = (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
-        v.map(|x| x.times(1.0 / size))
+        v.map(|x| x.scale(1.0 / size))
     };
-    let zero = [c(1.0, 0.0), C::default()];
+    let zero = [C::new(1.0, 0.0), C::default()];
     if a.norm_sqr() < tiny && d.norm_sqr() < tiny {
         return vec![zero];
     }
     let root = {
-        let s = b * b - (a * d).times(4.0);
-        C::turn(s.arg() / 2.0).times(s.norm_sqr().sqrt().sqrt())
+        let s = b * b - (a * d).scale(4.0);
+        C::cis(s.arg() / 2.0).scale(s.norm_sqr().sqrt().sqrt())
     };
     // 2 a r0 = (-b +- root) r1 and 2 d r1 = (-b -+ root) r0: the form without cancellation.
-    [root, root.times(-1.0)]
+    [root, root.scale(-1.0)]
         .into_iter()
         .flat_map(|s| {
             let top = s - b;
-            [[top, a.times(2.0)], [d.times(2.0), top]]
+            [[top, a.scale(2.0)], [d.scale(2.0), top]]
         })
         .filter(|v| v[0].norm_sqr() + v[1].norm_sqr() > 1e-12)
         .map(unit)
@@ -132,10 +132,10 @@ fn factors(m: &[[C; 2]; 2]) -> Option<([C; 2], [C; 2])> {
     }
     let size = |row: &[C; 2]| (row[0].norm_sqr() + row[1].norm_sqr()).sqrt();
     let row = if size(&m[0]) > size(&m[1]) { m[0] } else { m[1] };
-    let q = row.map(|x| x.times(1.0 / size(&row)));
+    let q = row.map(|x| x.scale(1.0 / size(&row)));
     let p = [0, 1].map(|i| dot(&q, &m[i]));
     let length = size(&p);
-    (length > 0.5).then(|| (p.map(|x| x.times(1.0 / length)), q))
+    (length > 0.5).then(|| (p.map(|x| x.scale(1.0 / length)), q))
 }
 
 fn dot(a: &[C; 2], b: &[C; 2]) -> C {
@@ -145,7 +145,7 @@ fn dot(a: &[C; 2], b: &[C; 2]) -> C {
 /// A unit vector with the phase of its overlap with another; as it is where there is none.
 fn aligned(v: [C; 2], with: [C; 2]) -> [C; 2] {
     let overlap = dot(&v, &with);
-    if overlap.norm_sqr() == 0.0 { v } else { v.map(|x| x * C::turn(overlap.arg())) }
+    if overlap.norm_sqr() == 0.0 { v } else { v.map(|x| x * C::cis(overlap.arg())) }
 }
 
 #[cfg(test)]
@@ -177,10 +177,13 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for i in 0..400 {
             let n = i % 4;
-            let u = Four::of(&product(n, &mut rng));
+            let u = matrix_of(&product(n, &mut rng));
             assert_eq!(prepared(&u).map(|e| cz_count(&e)), Some(n.min(1)), "{u:?}");
         }
-        assert_eq!(prepared(&Four::identity()).map(|e| cz_count(&e)), Some(0));
+        assert_eq!(
+            prepared(&Matrix4::diagonal([C::new(1.0, 0.0); 4])).map(|e| cz_count(&e)),
+            Some(0)
+        );
     }
 
     #[test]
@@ -188,10 +191,10 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         for i in 0..400 {
             let (n, fresh) = (i % 5, (i / 5 % 2) as u8);
-            let u = Four::of(&product(n, &mut rng));
+            let u = matrix_of(&product(n, &mut rng));
             assert_eq!(begun(&u, fresh).map(|e| cz_count(&e)), Some(n.min(2)), "{n} {fresh}");
             // A ZZ phase onto a qubit in a product state: one CZ, not two.
-            let turn = |rng: &mut ChaCha8Rng| Four::pair(&random(rng), &random(rng));
+            let turn = |rng: &mut ChaCha8Rng| Matrix4::pair(&random(rng), &random(rng));
             let u = turn(&mut rng).phased(rng.random_range(0.1..1.4)).then(&turn(&mut rng));
             assert_eq!(begun(&u, fresh).map(|e| cz_count(&e)), Some(1), "phase, {fresh}");
         }

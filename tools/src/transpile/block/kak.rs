@@ -1,8 +1,8 @@
 //! The canonical form of a two-qubit matrix: matrices on each qubit around
 //! `exp(i (x XX + y YY + z ZZ))` with `pi/4 >= x >= y >= |z|`.
 
-use crate::matrix::{C, Matrix, c};
-use crate::transpile::block::matrix4::Four;
+use crate::matrix::{Matrix, Matrix4};
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use std::array::from_fn;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
@@ -20,7 +20,7 @@ pub struct Kak {
 
 impl Kak {
     /// The canonical form of a unitary matrix, up to phase.
-    pub fn of(unitary: &Four) -> Self {
+    pub fn of(unitary: &Matrix4) -> Self {
         let magic = magic();
         let m = unitary.special();
         // In the magic basis local matrices are real, and the middle is diagonal.
@@ -30,16 +30,16 @@ impl Kak {
         let mut phases = values.map(|v| v.arg() / 2.0);
         let columns = |p: &[f64; 4]| {
             let p = *p;
-            Four(from_fn(|i| from_fn(|j| c(vectors[i][j], 0.0) * C::turn(-p[j]))))
+            Matrix(from_fn(|i| from_fn(|j| C::new(vectors[i][j], 0.0) * C::cis(-p[j]))))
         };
         let mut left = columns(&phases).then(&m);
         if real_determinant(&left) < 0.0 {
             phases[0] += std::f64::consts::PI;
             left = columns(&phases).then(&m);
         }
-        let left = Four(left.0.map(|row| row.map(|x| c(x.re, 0.0))));
-        let right = Four(from_fn(|i| from_fn(|j| c(vectors[j][i], 0.0))));
-        let local = |o: &Four| magic.dagger().then(o).then(&magic).split();
+        let left = Matrix(left.0.map(|row| row.map(|x| C::new(x.re, 0.0))));
+        let right = Matrix(from_fn(|i| from_fn(|j| C::new(vectors[j][i], 0.0))));
+        let local = |o: &Matrix4| magic.dagger().then(o).then(&magic).split();
         let [p0, p1, p2, p3] = phases;
         let angles =
             [(p0 + p1 - p2 - p3) / 4.0, (p1 + p3 - p0 - p2) / 4.0, (p0 + p3 - p1 - p2) / 4.0];
@@ -89,20 +89,20 @@ impl Kak {
 }
 
 /// Columns: Bell states with phases that make local matrices real.
-fn magic() -> Four {
-    let (o, r, i) = (C::default(), c(FRAC_1_SQRT_2, 0.0), c(0.0, FRAC_1_SQRT_2));
-    let n = |z: C| z.times(-1.0);
-    Four([[r, o, o, i], [o, i, r, o], [o, i, n(r), o], [r, o, o, n(i)]])
+fn magic() -> Matrix4 {
+    let (o, r, i) = (C::default(), C::new(FRAC_1_SQRT_2, 0.0), C::new(0.0, FRAC_1_SQRT_2));
+    let n = |z: C| z.scale(-1.0);
+    Matrix([[r, o, o, i], [o, i, r, o], [o, i, n(r), o], [r, o, o, n(i)]])
 }
 
-fn real_determinant(m: &Four) -> f64 {
-    Four(m.0.map(|row| row.map(|x| c(x.re, 0.0)))).determinant().re
+fn real_determinant(m: &Matrix4) -> f64 {
+    Matrix(m.0.map(|row| row.map(|x| C::new(x.re, 0.0)))).determinant().re
 }
 
 /// Real eigenvectors (columns, determinant 1) and eigenvalues of a symmetric unitary matrix: its real
 /// and imaginary parts commute, so rotations of pairs bring both to a diagonal (Cardoso and
 /// Souloumiac 1996), equal eigenvalues or not.
-fn diagonalised(m: &Four) -> ([[f64; 4]; 4], [C; 4]) {
+fn diagonalised(m: &Matrix4) -> ([[f64; 4]; 4], [C; 4]) {
     let mut parts = [m.0.map(|row| row.map(|x| x.re)), m.0.map(|row| row.map(|x| x.im))];
     let mut vectors: [[f64; 4]; 4] = from_fn(|i| from_fn(|j| if i == j { 1.0 } else { 0.0 }));
     for _ in 0..40 {
@@ -137,8 +137,8 @@ fn diagonalised(m: &Four) -> ([[f64; 4]; 4], [C; 4]) {
             break;
         }
     }
-    let values = from_fn(|i| c(parts[0][i][i], parts[1][i][i]));
-    if Four(vectors.map(|row| row.map(|x| c(x, 0.0)))).determinant().re < 0.0 {
+    let values = from_fn(|i| C::new(parts[0][i][i], parts[1][i][i]));
+    if Matrix(vectors.map(|row| row.map(|x| C::new(x, 0.0)))).determinant().re < 0.0 {
         vectors.iter_mut().for_each(|row| row[0] = -row[0]);
     }
     (vectors, values)

@@ -1,10 +1,8 @@
 //! Finds two-qubit blocks in a circuit, across what commutes, and replaces each by fewer CZ.
 
-use crate::matrix::Matrix;
 use crate::transpile::block::initial_state::{begun, prepared};
-use crate::transpile::block::matrix4::Four;
 use crate::transpile::block::synthesis::{Side, fewest, up_to_phase};
-use crate::transpile::block::{Element, cz_count};
+use crate::transpile::block::{Element, cz_count, matrix_of};
 
 /// The same measured outcomes from the fewest CZ that blocks allow: qubits start in |0>, and those of
 /// `measured` are measured at the end, others are not looked at.
@@ -19,10 +17,6 @@ pub fn merged(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
     }
 }
 
-fn diagonal(m: &Matrix) -> bool {
-    m.0[0][1].norm_sqr() < 1e-24 && m.0[1][0].norm_sqr() < 1e-24
-}
-
 /// Without what no measurement sees: diagonals before it, and gates on qubits that nothing reads.
 fn trimmed(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
     let mut seen = [false; 256];
@@ -34,8 +28,8 @@ fn trimmed(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
         .filter(|element| match *element {
             Element::One(q, m) => {
                 let q = q as usize;
-                let keep = seen[q] && (turned[q] || !diagonal(&m));
-                turned[q] |= keep && !diagonal(&m);
+                let keep = seen[q] && (turned[q] || !m.is_diagonal());
+                turned[q] |= keep && !m.is_diagonal();
                 keep
             }
             Element::Cz(a, b) => {
@@ -70,7 +64,9 @@ impl Node {
 
     /// Whether it is diagonal on `q` whatever it is elsewhere.
     fn diagonal_on(&self, q: u8) -> bool {
-        self.elements.iter().all(|e| !matches!(e, Element::One(p, m) if *p == q && !diagonal(m)))
+        self.elements
+            .iter()
+            .all(|e| !matches!(e, Element::One(p, m) if *p == q && !m.is_diagonal()))
     }
 
     fn push(&mut self, element: Element) {
@@ -178,7 +174,7 @@ fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<El
         Element::One(q, m) => Element::One(u8::from(q != a), m),
         Element::Cz(..) => Element::Cz(0, 1),
     };
-    let unitary = Four::of(&node.elements.iter().map(local).collect::<Vec<_>>());
+    let unitary = matrix_of(&node.elements.iter().map(local).collect::<Vec<_>>());
     let mut found: Vec<Vec<Element>> = Vec::new();
     match fresh {
         (true, true) => found.extend(prepared(&unitary)),
@@ -194,37 +190,29 @@ fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<El
     (cz_count(&best) < count).then_some(best)
 }
 
-/// Probabilities of the outcomes of all qubits below `n`: for tests.
-#[cfg(test)]
-fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
-    use crate::matrix::{C, c};
-    let mut state = vec![C::default(); 1 << n];
-    state[0] = c(1.0, 0.0);
-    for element in elements {
-        match *element {
-            Element::One(q, m) => {
-                for x in (0..state.len()).filter(|x| x >> q & 1 == 0) {
-                    let (p, r) = (state[x], state[x | 1 << q]);
-                    state[x] = m.0[0][0] * p + m.0[0][1] * r;
-                    state[x | 1 << q] = m.0[1][0] * p + m.0[1][1] * r;
-                }
-            }
-            Element::Cz(a, b) => {
-                for x in (0..state.len()).filter(|x| x >> a & x >> b & 1 == 1) {
-                    state[x] = state[x].times(-1.0);
-                }
-            }
-        }
-    }
-    state.iter().map(|z| z.norm_sqr()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::Op;
+    use crate::matrix::Matrix;
+    use crate::statevector::StateVector;
     use qdllm_runtime::circuit::gate::GateKind;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+
+    /// Probabilities of the outcomes of all qubits below `n`.
+    fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
+        let mut state = StateVector::zero(n.into());
+        for element in elements {
+            match *element {
+                Element::One(q, m) => state.apply(q.into(), &m),
+                Element::Cz(a, b) => {
+                    state.gate(&Op::two(GateKind::Cz, a, b), [a.into(), b.into()]);
+                }
+            }
+        }
+        state.weights().collect()
+    }
 
     fn random(rng: &mut ChaCha8Rng) -> Matrix {
         let kind = [GateKind::Ry, GateKind::Rz, GateKind::U][rng.random_range(0..3)];

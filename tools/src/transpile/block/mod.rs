@@ -8,11 +8,11 @@
 
 pub mod initial_state;
 pub mod kak;
-pub mod matrix4;
 pub mod merge;
 pub mod synthesis;
 
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, Matrix4};
+use num_complex::Complex64 as C;
 
 /// A circuit of one-qubit matrices and CZ.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,4 +26,17 @@ pub enum Element {
 /// CZs of a list.
 pub fn cz_count(elements: &[Element]) -> usize {
     elements.iter().filter(|e| matches!(e, Element::Cz(..))).count()
+}
+
+/// What elements on qubits 0 and 1 do together.
+pub fn matrix_of(elements: &[Element]) -> Matrix4 {
+    let identity = Matrix4::diagonal([C::new(1.0, 0.0); 4]);
+    elements.iter().fold(identity, |mut m, element| match element {
+        Element::One(0, one) => m.then(&Matrix4::pair(one, &Matrix::IDENTITY)),
+        Element::One(_, one) => m.then(&Matrix4::pair(&Matrix::IDENTITY, one)),
+        Element::Cz(..) => {
+            m.0[3].iter_mut().for_each(|x| *x = -*x);
+            m
+        }
+    })
 }

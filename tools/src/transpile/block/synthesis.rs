@@ -1,9 +1,9 @@
 //! The fewest CZ for a two-qubit matrix, as it is or up to a diagonal before or after it.
 
-use crate::matrix::{C, Matrix, c};
+use crate::matrix::{Matrix, Matrix4};
 use crate::transpile::block::kak::Kak;
-use crate::transpile::block::matrix4::Four;
-use crate::transpile::block::{Element, cz_count};
+use crate::transpile::block::{Element, cz_count, matrix_of};
+use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
@@ -18,7 +18,7 @@ fn one(q: u8, kind: GateKind, angle: f64) -> Element {
 
 /// Elements on qubits 0 and 1 that make `unitary` up to phase: 0, 1, 2 or 3 CZ, the fewest there
 /// are. `None` if rounding spoils them.
-pub fn fewest(unitary: &Four) -> Option<Vec<Element>> {
+pub fn fewest(unitary: &Matrix4) -> Option<Vec<Element>> {
     let kak = Kak::of(unitary);
     let [x, y, z] = kak.angles;
     let quarter = (x - FRAC_PI_4).abs() < NOTHING;
@@ -37,7 +37,7 @@ pub fn fewest(unitary: &Four) -> Option<Vec<Element>> {
     let mut all = vec![Element::One(0, a), Element::One(1, b)];
     all.extend(middle);
     all.extend([Element::One(0, p), Element::One(1, q)]);
-    (Four::of(&all).distance(unitary, &ALL) < 10.0 * NOTHING).then_some(all)
+    (matrix_of(&all).distance(unitary, &ALL) < 10.0 * NOTHING).then_some(all)
 }
 
 /// `exp(i pi/4 ZZ)`.
@@ -85,7 +85,7 @@ pub enum Side {
 ///
 /// A matrix of determinant 1 takes 2 CZ when the trace of `U YY U^T YY` is real, and that trace turns with
 /// `t` along an ellipse.
-pub fn up_to_phase(unitary: &Four, side: Side) -> Option<(Vec<Element>, f64)> {
+pub fn up_to_phase(unitary: &Matrix4, side: Side) -> Option<(Vec<Element>, f64)> {
     let u = unitary.special();
     let yy = word(GateKind::Y);
     let zz = word(GateKind::Z);
@@ -99,7 +99,7 @@ pub fn up_to_phase(unitary: &Four, side: Side) -> Option<(Vec<Element>, f64)> {
     let b = outer.then(&first).then(&inner).then(&u).trace();
     let angles = [a.im.atan2(b.re), (-a.re).atan2(b.im), 0.0, FRAC_PI_2];
     let with = |t: f64| {
-        let phase = Four::of(&[]).phased(t);
+        let phase = Matrix4::diagonal([C::new(1.0, 0.0); 4]).phased(t);
         match side {
             Side::Before => phase.then(&u),
             Side::After => u.then(&phase),
@@ -109,22 +109,9 @@ pub fn up_to_phase(unitary: &Four, side: Side) -> Option<(Vec<Element>, f64)> {
     all.min_by_key(|(elements, _)| cz_count(elements))
 }
 
-fn word(kind: GateKind) -> Four {
+fn word(kind: GateKind) -> Matrix4 {
     let p = Matrix::rotation(kind, 0.0);
-    Four::pair(&p, &p)
-}
-
-impl Four {
-    /// This matrix, then `exp(-i t/2 ZZ)`.
-    #[must_use]
-    pub fn phased(&self, t: f64) -> Self {
-        let mut m = *self;
-        for (i, row) in m.0.iter_mut().enumerate() {
-            let sign = if i == 0 || i == 3 { -0.5 } else { 0.5 };
-            row.iter_mut().for_each(|x| *x = *x * C::turn(sign * t));
-        }
-        m
-    }
+    Matrix4::pair(&p, &p)
 }
 
 /// A matrix with given columns.
@@ -134,7 +121,7 @@ pub fn columns(first: [C; 2], second: [C; 2]) -> Matrix {
 
 /// The unit vector at right angles to a unit vector.
 pub fn across([a, b]: [C; 2]) -> [C; 2] {
-    [c(-b.re, b.im), a.conj()]
+    [C::new(-b.re, b.im), a.conj()]
 }
 
 #[cfg(test)]
@@ -150,7 +137,7 @@ mod tests {
     }
 
     /// A product of `n` CZ and random matrices around each.
-    fn product(n: usize, rng: &mut ChaCha8Rng) -> Four {
+    fn product(n: usize, rng: &mut ChaCha8Rng) -> Matrix4 {
         let mut all = vec![Element::One(0, random(rng)), Element::One(1, random(rng))];
         for _ in 0..n {
             all.extend([
@@ -159,7 +146,7 @@ mod tests {
                 Element::One(1, random(rng)),
             ]);
         }
-        Four::of(&all)
+        matrix_of(&all)
     }
 
     #[test]
@@ -176,16 +163,16 @@ mod tests {
 
     #[test]
     fn matrices_with_equal_eigenvalues_are_made_exactly() {
-        let half = |t: f64| Four::identity().phased(t);
+        let half = |t: f64| Matrix4::diagonal([C::new(1.0, 0.0); 4]).phased(t);
         let swap = {
             let mut all = cx(0, 1).to_vec();
             all.extend(cx(1, 0));
             all.extend(cx(0, 1));
-            Four::of(&all)
+            matrix_of(&all)
         };
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         for (u, n) in [
-            (Four::identity(), 0),
+            (Matrix4::diagonal([C::new(1.0, 0.0); 4]), 0),
             (half(FRAC_PI_2), 1),
             (half(-FRAC_PI_2), 1),
             (half(PI), 0),
@@ -196,7 +183,7 @@ mod tests {
             (swap.then(&half(1.0)), 3),
         ] {
             for _ in 0..20 {
-                let mut turn = || Four::pair(&random(&mut rng), &random(&mut rng));
+                let mut turn = || Matrix4::pair(&random(&mut rng), &random(&mut rng));
                 let u = turn().then(&u).then(&turn());
                 assert_eq!(fewest(&u).map(|e| cz_count(&e)), Some(n), "{u:?}");
             }
@@ -212,8 +199,10 @@ mod tests {
                 let (elements, t) = up_to_phase(&u, side).expect("an exact result");
                 assert!(cz_count(&elements) <= 2);
                 let back = match side {
-                    Side::Before => Four::identity().phased(-t).then(&Four::of(&elements)),
-                    Side::After => Four::of(&elements).phased(-t),
+                    Side::Before => Matrix4::diagonal([C::new(1.0, 0.0); 4])
+                        .phased(-t)
+                        .then(&matrix_of(&elements)),
+                    Side::After => matrix_of(&elements).phased(-t),
                 };
                 assert!(back.distance(&u, &ALL) < 1e-10);
             }

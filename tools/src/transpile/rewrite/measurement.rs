@@ -73,11 +73,11 @@ pub fn trim(branch: &mut Branch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transpile::ir::Lin;
+    use qdllm_runtime::circuit::affine::Affine;
 
     #[test]
     fn what_no_measurement_sees_is_trimmed_and_outputs_stay() {
-        let t = || Lin::number(0.3);
+        let t = || Affine::constant(0.3);
         let mut branch = Branch {
             weight: Vec::new(),
             steps: vec![
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn trailing_steps_become_parities_and_others_stay() {
-        let t = || Lin::number(0.3);
+        let t = || Affine::constant(0.3);
         let mut branch = Branch {
             weight: Vec::new(),
             steps: vec![

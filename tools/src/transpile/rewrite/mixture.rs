@@ -4,8 +4,9 @@
 //! Such a qubit is a control and a factor of phases only, so measuring it first changes nothing. A
 //! qubit that is still |0> or |1> is the same with one branch.
 
-use crate::transpile::ir::{Axis, Lin, Step};
+use crate::transpile::ir::{Axis, Step, is_multiple};
 use crate::transpile::rewrite::Branch;
+use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::PI;
 
 /// Branches that a mixture may have: each is a circuit to run.
@@ -29,7 +30,7 @@ pub fn split(branch: Branch, qubits: u8) -> Vec<Branch> {
 fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
     let whole = || vec![branch.clone()];
     // Before its RY the qubit is |0>, so phases there need no split; after it only Z is allowed.
-    let mut prepared: Option<Lin> = None;
+    let mut prepared: Option<Affine> = None;
     let mut flipped = false;
     let mut used = false;
     for step in branch.steps.iter().filter(|s| s.touches(q)) {
@@ -37,8 +38,8 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
         match step {
             Step::Ry(_, angle) if !used => {
                 // RY(t) X = X RY(-t): past an X the angle counts the other way.
-                let signed = angle.clone().times(if flipped { -1.0 } else { 1.0 });
-                prepared = Some(prepared.unwrap_or_default().plus(&signed));
+                let signed = angle.clone().scaled(if flipped { -1.0 } else { 1.0 });
+                prepared.get_or_insert_default().add(signed);
             }
             Step::X(_) if !used => flipped ^= true,
             // Between two RY a phase would count.
@@ -48,7 +49,7 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
         }
     }
     let angle = prepared.unwrap_or_default();
-    let values: &[bool] = if !angle.is_multiple_of(PI) {
+    let values: &[bool] = if !is_multiple(&angle, PI) {
         &[false, true]
     } else if (angle.constant / PI).round().rem_euclid(2.0) == 1.0 {
         &[true]
@@ -58,9 +59,16 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
     values.iter().map(|&one| with_bit(branch, q, one, flipped, &angle, values.len() == 2)).collect()
 }
 
-fn with_bit(branch: &Branch, q: u8, one: bool, flipped: bool, angle: &Lin, both: bool) -> Branch {
+fn with_bit(
+    branch: &Branch,
+    q: u8,
+    one: bool,
+    flipped: bool,
+    angle: &Affine,
+    both: bool,
+) -> Branch {
     let bit = one ^ flipped;
-    let signed = |t: &Lin| t.clone().times(if bit { -1.0 } else { 1.0 });
+    let signed = |t: &Affine| t.clone().scaled(if bit { -1.0 } else { 1.0 });
     let steps = branch.steps.iter().filter_map(|step| match step {
         Step::Zz(a, b, t) if *a == q => Some(Step::Rz(*b, signed(t))),
         Step::Zz(a, b, t) if *b == q => Some(Step::Rz(*a, signed(t))),
@@ -88,12 +96,12 @@ mod tests {
 
     #[test]
     fn a_control_becomes_two_weighted_branches() {
-        let angle = Lin::input(0);
+        let angle = Affine::parameter(0);
         let steps = vec![
             Step::Ry(1, angle),
-            Step::Ry(0, Lin::number(0.4)),
-            Step::Zz(0, 1, Lin::number(0.7)),
-            Step::Ry(0, Lin::number(0.2)),
+            Step::Ry(0, Affine::constant(0.4)),
+            Step::Zz(0, 1, Affine::constant(0.7)),
+            Step::Ry(0, Affine::constant(0.2)),
             Step::Cx(1, 0),
         ];
         let all = split(branch(steps), 2);
@@ -101,8 +109,8 @@ mod tests {
         let inputs = [0.9];
         assert!((all[0].weight(&inputs) - 0.45_f64.cos().powi(2)).abs() < 1e-15);
         assert!((all[1].weight(&inputs) - 0.45_f64.sin().powi(2)).abs() < 1e-15);
-        assert!(all[0].steps.contains(&Step::Rz(0, Lin::number(0.7))));
-        assert!(all[1].steps.contains(&Step::Rz(0, Lin::number(-0.7))));
+        assert!(all[0].steps.contains(&Step::Rz(0, Affine::constant(0.7))));
+        assert!(all[1].steps.contains(&Step::Rz(0, Affine::constant(-0.7))));
         assert_eq!((all[0].steps.len(), all[1].steps.last()), (3, Some(&Step::X(0))));
         assert_eq!(all[0].outputs, [(0b01, false), (0b01, false)]);
         assert_eq!(all[1].outputs, [(0b01, false), (0b01, true)]);
@@ -110,20 +118,20 @@ mod tests {
 
     #[test]
     fn a_qubit_in_a_basis_state_needs_no_second_branch() {
-        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Lin::number(1.0))];
+        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Affine::constant(1.0))];
         let all = split(branch(steps), 1);
         // Qubit 0 is a target: it cannot be split off, and only it was asked for.
         assert_eq!(all.len(), 1);
-        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Lin::number(1.0))];
+        let steps = vec![Step::X(1), Step::Cx(1, 0), Step::Ry(0, Affine::constant(1.0))];
         let all = split(branch(steps), 2);
         assert_eq!(all.len(), 1);
-        assert_eq!(all[0].steps, [Step::X(0), Step::Ry(0, Lin::number(1.0))]);
+        assert_eq!(all[0].steps, [Step::X(0), Step::Ry(0, Affine::constant(1.0))]);
         assert_eq!(all[0].outputs[1], (0b01, true));
     }
 
     #[test]
     fn a_rotation_after_the_coupling_forbids_the_split() {
-        let ry = |q| Step::Ry(q, Lin::number(1.0));
+        let ry = |q| Step::Ry(q, Affine::constant(1.0));
         let steps = vec![ry(0), ry(1), Step::Cx(1, 0), ry(1), ry(0)];
         assert_eq!(split(branch(steps.clone()), 2), [branch(steps)]);
     }

@@ -10,13 +10,14 @@ pub mod mixture;
 pub mod phase_folding;
 pub mod product_state;
 
-use crate::transpile::ir::{Lin, Step};
+use crate::transpile::ir::Step;
+use qdllm_runtime::circuit::affine::Affine;
 
 /// One circuit of a mixture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Branch {
     /// Its weight: the product over `(angle, one)` of `sin^2(angle/2)` if `one`, else `cos^2(angle/2)`.
-    pub weight: Vec<(Lin, bool)>,
+    pub weight: Vec<(Affine, bool)>,
     /// Its steps.
     pub steps: Vec<Step>,
     /// Z words read at the end: (mask of qubits, negated).
@@ -26,7 +27,7 @@ pub struct Branch {
 impl Branch {
     /// The weight for given inputs (radians).
     pub fn weight(&self, inputs: &[f64]) -> f64 {
-        let factor = |(angle, one): &(Lin, bool)| {
+        let factor = |(angle, one): &(Affine, bool)| {
             let (sin, cos) = (angle.value(inputs) / 2.0).sin_cos();
             if *one { sin * sin } else { cos * cos }
         };

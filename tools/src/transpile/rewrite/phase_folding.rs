@@ -3,7 +3,8 @@
 //! A Z word passes RZ, ZZ and the RY of other qubits unchanged, changes sign at an X, and at a CX
 //! takes up or drops the control. So it can be followed to every place in its block.
 
-use crate::transpile::ir::{Lin, Step, merged};
+use crate::transpile::ir::{Step, merged};
+use qdllm_runtime::circuit::affine::Affine;
 
 /// Moves what can be moved; returns the number of ZZ phases that became RZ or met another.
 pub fn fold(steps: &mut Vec<Step>) -> usize {
@@ -15,7 +16,7 @@ pub fn fold(steps: &mut Vec<Step>) -> usize {
         {
             folded += 1;
             let sign = if place.negated { -1.0 } else { 1.0 };
-            put(steps, i, &place, angle.times(sign));
+            put(steps, i, &place, angle.scaled(sign));
             // What stood before `i` may have moved by one; all of it has been looked at.
             continue;
         }
@@ -33,7 +34,7 @@ struct Place {
     negated: bool,
 }
 
-fn put(steps: &mut Vec<Step>, from: usize, place: &Place, angle: Lin) {
+fn put(steps: &mut Vec<Step>, from: usize, place: &Place, angle: Affine) {
     let a = place.mask.trailing_zeros() as u8;
     let b = 15 - place.mask.leading_zeros() as u8;
     if a == b {
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_parity_that_stands_on_a_wire_is_used_there() {
-        let t = || Lin::number(0.5);
+        let t = || Affine::constant(0.5);
         // Between the two CX wire 1 holds x0 + x1, which after them is the word of both wires.
         let mut steps =
             vec![Step::Cx(0, 1), Step::X(1), Step::Cx(0, 1), Step::Ry(2, t()), Step::Zz(0, 1, t())];
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_rotation_of_the_word_stops_it() {
-        let t = || Lin::number(0.5);
+        let t = || Affine::constant(0.5);
         let mut steps =
             vec![Step::Cx(0, 1), Step::Ry(1, t()), Step::Zz(0, 1, t()), Step::Ry(0, t())];
         let before = steps.clone();
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn equal_words_meet_in_one_phase() {
-        let t = || Lin::number(0.5);
+        let t = || Affine::constant(0.5);
         // x0 + x1 becomes x0 + x2 by CX(1, 2) CX(2, 1): another pair of wires, one parity.
         let mut steps = vec![
             Step::Zz(0, 1, t()),

@@ -92,10 +92,10 @@ fn first_phases(steps: &[Step]) -> First {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transpile::ir::Lin;
+    use qdllm_runtime::circuit::affine::Affine;
 
     fn chain() -> Vec<Step> {
-        let t = || Lin::number(0.5);
+        let t = || Affine::constant(0.5);
         let zz = |a| Step::Zz(a, a + 1, t());
         vec![
             Step::Ry(0, t()),
@@ -119,14 +119,14 @@ mod tests {
 
     #[test]
     fn the_last_phase_of_a_ring_reaches_no_fresh_qubit() {
-        let zz = |a, b| Step::Zz(a, b, Lin::number(0.5));
+        let zz = |a, b| Step::Zz(a, b, Affine::constant(0.5));
         let marked = mark(&[zz(0, 1), zz(1, 2), zz(2, 0)], 0);
         assert_eq!(marked.iter().map(Step::cost).sum::<usize>(), 1 + 1 + 2);
     }
 
     #[test]
     fn an_exchange_takes_the_mark_away() {
-        let t = || Lin::number(0.5);
+        let t = || Affine::constant(0.5);
         let steps = vec![Step::Swap(1, 2), Step::ZzProduct(0, 1, t()), Step::ZzProduct(1, 2, t())];
         assert_eq!(
             kept(steps),
