@@ -5,7 +5,6 @@ use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 /// A gate with its angles in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Op {
-    /// Which gate.
     pub kind: GateKind,
     /// The qubits; of a one-qubit gate only the first counts.
     pub qubits: [u8; 2],
@@ -24,7 +23,6 @@ impl Op {
         Self { kind, qubits: [a, b], angles_rad: [0.0; 3] }
     }
 
-    /// The qubits that count.
     pub fn on(&self) -> &[u8] {
         &self.qubits[..self.kind.info().qubits]
     }
@@ -43,18 +41,14 @@ impl Op {
 /// Gates in order of execution, then measurements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Circuit {
-    /// Size of the quantum register.
     pub qubits: usize,
-    /// Size of the classical register.
     pub bits: usize,
-    /// The gates.
     pub ops: Vec<Op>,
     /// (qubit, classical bit), after all gates.
     pub measures: Vec<(u8, u8)>,
 }
 
 impl Circuit {
-    /// Two-qubit gates.
     pub fn two_qubit_gates(&self) -> usize {
         self.ops.iter().filter(|op| op.on().len() == 2).count()
     }

@@ -13,7 +13,6 @@ pub enum DeployError {
     /// The model is not for texts, or not for this.
     #[error(transparent)]
     Model(#[from] qdllm_runtime::Error),
-    /// Compilation failed.
     #[error(transparent)]
     Transpile(#[from] TranspileError),
 }
@@ -27,10 +26,6 @@ pub struct Deployment<'m> {
 }
 
 impl<'m> Deployment<'m> {
-    /// Searches the layout.
-    ///
-    /// # Errors
-    /// [`DeployError`].
     pub fn new(
         model: &Model<'m>,
         processor: &Processor,
@@ -41,17 +36,11 @@ impl<'m> Deployment<'m> {
     }
 
     /// The encoder angles (radians) of a text.
-    ///
-    /// # Errors
-    /// [`DeployError::Model`] when the model takes vectors, not texts.
     pub fn inputs(&self, text: &str) -> Result<Vec<f64>, DeployError> {
         Ok(inputs_of(&self.model, text)?)
     }
 
     /// The circuits of a text, each checked against the model's circuit.
-    ///
-    /// # Errors
-    /// [`DeployError`].
     pub fn compile(&self, text: &str) -> Result<Vec<Compiled>, DeployError> {
         Ok(self.plan.compile(&self.inputs(text)?)?)
     }
@@ -79,9 +68,6 @@ impl<'m> Deployment<'m> {
 
     /// As [`answer`](Self::answer), undoing the read-out errors that are given for each circuit, one a
     /// classical bit.
-    ///
-    /// # Errors
-    /// [`AnswerError`].
     pub fn answer_with(
         &self,
         circuits: &[Compiled],
@@ -102,22 +88,18 @@ impl<'m> Deployment<'m> {
         answer(&self.head, &parts)
     }
 
-    /// The model.
     pub fn model(&self) -> &Model<'m> {
         &self.model
     }
 
-    /// The model's last layer.
     pub fn head(&self) -> &LinearHead {
         &self.head
     }
 
-    /// The layout.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The processor.
     pub fn processor(&self) -> &Processor {
         self.plan.processor()
     }

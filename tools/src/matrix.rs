@@ -33,7 +33,6 @@ impl<const N: usize> Matrix<N> {
         Self(from_fn(|i| from_fn(|j| self.0[j][i])))
     }
 
-    /// The conjugate transpose.
     #[must_use]
     pub fn dagger(&self) -> Self {
         self.transposed().map(|x| x.conj())
@@ -146,7 +145,6 @@ impl Matrix4 {
         m
     }
 
-    /// One matrix on each qubit.
     pub fn pair(first: &Matrix, second: &Matrix) -> Self {
         Self(from_fn(|i| from_fn(|j| first.0[i & 1][j & 1] * second.0[i >> 1][j >> 1])))
     }
@@ -162,7 +160,6 @@ impl Matrix4 {
         m
     }
 
-    /// The determinant.
     pub fn determinant(&self) -> C {
         let mut m = self.0;
         let mut product = ONE;
@@ -227,7 +224,6 @@ impl Matrix4 {
     }
 }
 
-/// The same angle in -pi..=pi.
 pub fn wrap(angle: f64) -> f64 {
     let turns = (angle / (2.0 * PI)).round();
     angle - turns * 2.0 * PI

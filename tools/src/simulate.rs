@@ -10,73 +10,46 @@ use qdllm_runtime::Scratch;
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Why a rehearsal fails.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulateError {
-    /// A text cannot be compiled.
     #[error("text on line {line}")]
-    Deploy {
-        /// The text's line.
-        line: usize,
-        /// Why.
-        source: DeployError,
-    },
+    Deploy { line: usize, source: DeployError },
     /// A label that the model does not know.
     #[error("line {line}: label `{label}` is no class of the model; its classes are {classes}")]
-    Label {
-        /// The text's line.
-        line: usize,
-        /// The label.
-        label: String,
-        /// The model's classes.
-        classes: String,
-    },
-    /// A circuit cannot be simulated.
+    Label { line: usize, label: String, classes: String },
     #[error(transparent)]
     Sampler(#[from] SamplerError),
     /// The circuit measures more bits than counts can hold.
     #[error(transparent)]
     Counts(#[from] CountsError),
-    /// The counts give no answer.
     #[error(transparent)]
     Answer(#[from] AnswerError),
 }
 
-/// How to rehearse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Shots of each circuit.
     pub shots: u64,
-    /// Root of every text's seed.
     pub seed: u64,
     /// Whether the noise model's read-out errors are undone.
     pub mitigate: bool,
 }
 
-/// One text's decisions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rehearsed {
-    /// Its line in the file.
     pub line: usize,
     /// Its class, if the file labels it.
     pub wanted: Option<usize>,
-    /// By the statevector.
     pub exact: Decision,
-    /// By shots without noise.
     pub shots: Decision,
-    /// By shots with noise.
     pub noisy: Decision,
     /// CZ gates of each of its circuits.
     pub cz: Vec<usize>,
 }
 
-/// One decision.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decision {
-    /// The class.
     pub class: usize,
-    /// Its probability.
     pub probability: f64,
     /// The largest logit less the next, and its standard error (0 for the exact one).
     pub margin: (f64, f64),
@@ -85,9 +58,6 @@ pub struct Decision {
 }
 
 /// Rehearses every text, in parallel; the order of the texts is kept.
-///
-/// # Errors
-/// [`SimulateError`] of one of the texts.
 pub fn rehearse(
     deployment: &Deployment<'_>,
     texts: &[Text],
@@ -184,15 +154,10 @@ fn class_of(deployment: &Deployment<'_>, label: &str, line: usize) -> Result<usi
 /// How many of how many, with the 95% interval of Wilson's score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
-    /// Those that count.
     pub hits: usize,
-    /// All.
     pub of: usize,
-    /// Their share.
     pub share: f64,
-    /// Lower end of the interval.
     pub low: f64,
-    /// Upper end of the interval.
     pub high: f64,
 }
 
@@ -219,7 +184,6 @@ pub struct Score {
     /// Decisions that are the label; absent if no text has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Share>,
-    /// Decisions that are the statevector's.
     pub agreement: Share,
     /// Decisions that differ from the statevector's although their margin is over three of its
     /// standard errors: not explained by the scatter of the shots.

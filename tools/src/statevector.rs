@@ -21,7 +21,6 @@ pub struct StateVector {
 }
 
 impl StateVector {
-    /// |0..0>.
     pub fn zero(qubits: usize) -> Self {
         let mut re = vec![0.0; 1 << qubits];
         re[0] = 1.0;
@@ -62,7 +61,6 @@ impl StateVector {
         }
     }
 
-    /// Squared absolute values.
     pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
         self.re.iter().zip(&self.im).map(|(x, y)| x * x + y * y)
     }
@@ -88,7 +86,6 @@ impl StateVector {
         square(&self.re) + square(&self.im)
     }
 
-    /// Applies a matrix to `bit`.
     pub fn apply(&mut self, bit: usize, m: &Matrix) {
         let m = &m.0;
         let half = 1 << bit;

@@ -4,14 +4,12 @@
 use serde_json::Value;
 use std::path::Path;
 
-/// One text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// Its line in the file, from 1.
     pub line: usize,
     /// Its label, if the file gives one.
     pub label: Option<String>,
-    /// The text.
     pub text: String,
 }
 
@@ -21,31 +19,19 @@ pub struct Text {
 pub enum TextsError {
     /// The file cannot be read as UTF-8.
     #[error("{file}: cannot be read")]
-    Unreadable {
-        /// The file.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A line is no row.
+    Unreadable { file: String, source: std::io::Error },
     #[error("{file}:{line}: {what}")]
     BadRow {
-        /// The file.
         file: String,
-        /// The line, from 1.
         line: usize,
         /// What is wrong, and the remedy.
         what: String,
     },
-    /// No text at all.
     #[error("{0}: holds no text")]
     Empty(String),
 }
 
 /// The first `limit` texts of a file; blank lines are passed over.
-///
-/// # Errors
-/// [`TextsError`].
 pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>, TextsError> {
     let file = path.display().to_string();
     let content = std::fs::read_to_string(path)

@@ -1,7 +1,7 @@
 //! `qdllm-hw serve`: the stand-in for the clouds.
 
 use crate::commands::access::device;
-use crate::commands::simulate::NoiseArgs;
+use crate::noise::Overrides;
 use crate::serve::chip::Chip;
 use crate::serve::fault::Fault;
 use crate::serve::{Noise, Options, run as serve};
@@ -62,7 +62,7 @@ pub struct ServeArgs {
     pub noiseless: bool,
     /// Noise figures that replace the chip's
     #[command(flatten)]
-    pub noise: NoiseArgs,
+    pub noise: Overrides,
     /// A fault, once, or *TIMES, or *always
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub fault: Vec<Fault>,
@@ -95,7 +95,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         delay: Duration::from_millis(args.delay),
         queue: args.queue,
         chips: vec![Chip { name: "Baihua".into(), device: chip, info, status: status.into() }],
-        noise: if args.noiseless { Noise::None } else { Noise::Chip(args.noise.overrides()) },
+        noise: if args.noiseless { Noise::None } else { Noise::Chip(args.noise) },
         faults: args.fault.clone(),
         verbose: args.verbose,
     };

@@ -4,7 +4,6 @@ use crate::commands::How;
 use crate::deploy::Deployment;
 use crate::noise::model::assumed;
 use crate::noise::{NoiseModel, Overrides};
-use crate::readout::BitError;
 use crate::simulate::{Rehearsed, Score, Settings, rehearse};
 use crate::texts;
 use anyhow::{Context, Result, ensure};
@@ -55,67 +54,10 @@ pub struct SimulateArgs {
     pub how: How,
     /// The noise
     #[command(flatten)]
-    pub noise: NoiseArgs,
+    pub noise: Overrides,
     /// Print as JSON, every text's decisions included
     #[arg(long)]
     pub json: bool,
-}
-
-/// Noise figures that replace the target's on every qubit and coupler.
-#[derive(Args, Debug, Clone, Default)]
-pub struct NoiseArgs {
-    /// Average infidelity of a one-qubit gate (Z rotations are free)
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub one_error: Option<f64>,
-    /// Average infidelity of a CZ
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub cz_error: Option<f64>,
-    /// Relaxation time, microseconds
-    #[arg(long, value_name = "US", value_parser = positive)]
-    pub t1_us: Option<f64>,
-    /// Coherence time, microseconds
-    #[arg(long, value_name = "US", value_parser = positive)]
-    pub t2_us: Option<f64>,
-    /// Length of a one-qubit gate, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = positive)]
-    pub one_ns: Option<f64>,
-    /// Length of a CZ, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = positive)]
-    pub cz_ns: Option<f64>,
-    /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
-    #[arg(long, value_name = "ERROR", value_parser = readout)]
-    pub readout_error: Option<BitError>,
-}
-
-impl NoiseArgs {
-    /// The same as the noise model takes them.
-    pub fn overrides(&self) -> Overrides {
-        Overrides {
-            one_error: self.one_error,
-            cz_error: self.cz_error,
-            t1_us: self.t1_us,
-            t2_us: self.t2_us,
-            one_ns: self.one_ns,
-            cz_ns: self.cz_ns,
-            readout: self.readout_error,
-        }
-    }
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    // Infinity is meant: no relaxation.
-    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
-}
-
-fn readout(text: &str) -> Result<BitError, String> {
-    let (zero, one) = text.split_once(',').unwrap_or((text, text));
-    Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
 }
 
 /// What is printed with `--json`.
@@ -123,7 +65,6 @@ fn readout(text: &str) -> Result<BitError, String> {
 struct Report {
     target: String,
     calibrated: Option<String>,
-    /// Figures that nobody publishes for this target, and what stands in.
     assumed: Vec<String>,
     texts: usize,
     shots: u64,
@@ -131,7 +72,6 @@ struct Report {
     exact: Score,
     noiseless: Score,
     noisy: Score,
-    /// What the same on the processor takes.
     quota: Quota,
     seconds: f64,
     labels: Vec<String>,
@@ -158,8 +98,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
     let device = args.how.processor()?;
-    let overrides = args.noise.overrides();
-    let noise = NoiseModel::of(&device, &overrides);
+    let noise = NoiseModel::of(&device, &args.noise);
     let deployment = Deployment::new(&model, &device, args.how.options()).with_context(name)?;
     let settings = Settings { shots: args.shots, seed: args.how.seed, mitigate: args.mitigate };
     let start = Instant::now();
@@ -182,7 +121,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let report = Report {
         target: device.name.clone(),
         calibrated: device.calibrated.clone(),
-        assumed: assumed(&device, &used, &overrides),
+        assumed: assumed(&device, &used, &args.noise),
         texts: texts.len(),
         shots: args.shots,
         mitigated: args.mitigate,

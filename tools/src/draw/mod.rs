@@ -8,13 +8,10 @@ use qdllm_runtime::circuit::gate::GateKind;
 /// What stands on one wire at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// A box with a text.
     Label(String),
     /// A control, or one end of a symmetric phase.
     Dot,
-    /// The target of a CX.
     Plus,
-    /// One end of an exchange.
     Cross,
 }
 
@@ -28,9 +25,7 @@ pub struct Item {
 /// The circuit's rows and columns, before it becomes text or SVG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The qubit of each row.
     pub rows: Vec<u8>,
-    /// Columns from left to right.
     pub columns: Vec<Vec<Item>>,
 }
 
@@ -83,7 +78,6 @@ fn marks(op: &Op) -> Vec<(u8, Mark)> {
 }
 
 impl Mark {
-    /// The mark in letters.
     pub fn text(&self) -> &str {
         match self {
             Self::Label(text) => text,

@@ -1,11 +1,10 @@
 //! The figures of a noise model, and the channels that they stand for.
 
-use crate::processor::calibration::TYPICAL;
+use crate::processor::calibration::{CouplerFigures, QubitFigures, TYPICAL};
 use crate::processor::topology::Processor;
 use crate::readout::BitError;
 use std::collections::BTreeMap;
 
-/// Noise of one qubit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QubitNoise {
     /// Average infidelity of a one-qubit gate, relaxation during it included.
@@ -16,11 +15,9 @@ pub struct QubitNoise {
     pub t2_us: f64,
     /// Length of a one-qubit gate in nanoseconds. Z rotations take no time and make no error.
     pub one_ns: f64,
-    /// How it is misread.
     pub readout: BitError,
 }
 
-/// Noise of one coupler.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CouplerNoise {
     /// Average infidelity of a two-qubit gate, relaxation during it included.
@@ -29,26 +26,59 @@ pub struct CouplerNoise {
     pub cz_ns: f64,
 }
 
-/// Figures that replace a processor's on every qubit and coupler.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Noise figures that replace the target's on every qubit and coupler.
+#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq)]
 pub struct Overrides {
-    /// See [`QubitNoise::one_error`].
+    /// Average infidelity of a one-qubit gate (Z rotations are free)
+    #[arg(long, value_name = "ERROR", value_parser = probability)]
     pub one_error: Option<f64>,
-    /// See [`CouplerNoise::error`].
+    /// Average infidelity of a CZ
+    #[arg(long, value_name = "ERROR", value_parser = probability)]
     pub cz_error: Option<f64>,
-    /// See [`QubitNoise::t1_us`].
+    /// Relaxation time, microseconds
+    #[arg(long, value_name = "US", value_parser = positive)]
     pub t1_us: Option<f64>,
-    /// See [`QubitNoise::t2_us`].
+    /// Coherence time, microseconds
+    #[arg(long, value_name = "US", value_parser = positive)]
     pub t2_us: Option<f64>,
-    /// See [`QubitNoise::one_ns`].
+    /// Length of a one-qubit gate, nanoseconds
+    #[arg(long, value_name = "NS", value_parser = positive)]
     pub one_ns: Option<f64>,
-    /// See [`CouplerNoise::cz_ns`].
+    /// Length of a CZ, nanoseconds
+    #[arg(long, value_name = "NS", value_parser = positive)]
     pub cz_ns: Option<f64>,
-    /// See [`QubitNoise::readout`].
+    /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
+    #[arg(long = "readout-error", value_name = "ERROR", value_parser = readout)]
     pub readout: Option<BitError>,
 }
 
-/// The noise of a processor.
+impl Overrides {
+    fn qubit(&self) -> QubitFigures {
+        let Self { one_error, t1_us, t2_us, one_ns, readout, .. } = *self;
+        QubitFigures { one_error, t1_us, t2_us, one_ns, readout }
+    }
+
+    fn coupler(&self) -> CouplerFigures {
+        CouplerFigures { error: self.cz_error, cz_ns: self.cz_ns }
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
+    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    // Infinity is meant: no relaxation.
+    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
+}
+
+fn readout(text: &str) -> Result<BitError, String> {
+    let (zero, one) = text.split_once(',').unwrap_or((text, text));
+    Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseModel {
     qubits: Vec<QubitNoise>,
@@ -107,7 +137,6 @@ impl Relaxation {
         (1.0 + 2.0 * coherence + (1.0 - self.decay)) / 4.0
     }
 
-    /// Whether it does nothing.
     pub fn is_nothing(&self) -> bool {
         self.decay == 0.0 && self.flip == 0.0
     }
@@ -144,20 +173,20 @@ impl NoiseModel {
     pub fn of(processor: &Processor, overrides: &Overrides) -> Self {
         let o = overrides;
         let one = |q: u8| {
-            let known = processor.calibration.qubit(q);
+            let known = o.qubit().or(processor.calibration.qubit(q));
             QubitNoise {
-                one_error: o.one_error.or(known.one_error).unwrap_or(TYPICAL.one_error),
-                t1_us: o.t1_us.or(known.t1_us).unwrap_or(TYPICAL.t1_us),
-                t2_us: o.t2_us.or(known.t2_us).unwrap_or(TYPICAL.t2_us),
-                one_ns: o.one_ns.or(known.one_ns).unwrap_or(TYPICAL.one_ns),
-                readout: o.readout.or(known.readout).unwrap_or(TYPICAL.readout),
+                one_error: known.one_error.unwrap_or(TYPICAL.one_error),
+                t1_us: known.t1_us.unwrap_or(TYPICAL.t1_us),
+                t2_us: known.t2_us.unwrap_or(TYPICAL.t2_us),
+                one_ns: known.one_ns.unwrap_or(TYPICAL.one_ns),
+                readout: known.readout.unwrap_or(TYPICAL.readout),
             }
         };
         let two = |(a, b): (u8, u8)| {
-            let known = processor.calibration.coupler(a, b);
+            let known = o.coupler().or(processor.calibration.coupler(a, b));
             CouplerNoise {
-                error: o.cz_error.or(known.error).unwrap_or(TYPICAL.cz_error),
-                cz_ns: o.cz_ns.or(known.cz_ns).unwrap_or(TYPICAL.cz_ns),
+                error: known.error.unwrap_or(TYPICAL.cz_error),
+                cz_ns: known.cz_ns.unwrap_or(TYPICAL.cz_ns),
             }
         };
         // No qubit has number 255 on a processor of at most 255: it gives averages or typical values.
@@ -168,12 +197,10 @@ impl NoiseModel {
         }
     }
 
-    /// Noise of a qubit.
     pub fn qubit(&self, q: u8) -> QubitNoise {
         self.qubits.get(q as usize).copied().unwrap_or(self.elsewhere.0)
     }
 
-    /// Noise of a coupler.
     pub fn coupler(&self, a: u8, b: u8) -> CouplerNoise {
         self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.elsewhere.1)
     }
@@ -181,43 +208,22 @@ impl NoiseModel {
 
 /// Which of the figures that a circuit on `qubits` needs a processor does not publish, in words.
 pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Overrides) -> Vec<String> {
-    let o = overrides;
-    let lacks =
-        |given: bool, known: &dyn Fn(u8) -> bool| !given && !qubits.iter().all(|&q| known(q));
-    let of = |q| processor.calibration.qubit(q);
-    let pairs: Vec<(u8, u8)> = processor
-        .couplers
-        .iter()
-        .filter(|(a, b)| qubits.contains(a) && qubits.contains(b))
-        .copied()
-        .collect();
-    let coupler = |given: bool, known: &dyn Fn(u8, u8) -> bool| {
-        !given && !pairs.iter().all(|&(a, b)| known(a, b))
-    };
-    let on = |a, b| processor.calibration.coupler(a, b);
+    let on = |(a, b): &&(u8, u8)| qubits.contains(a) && qubits.contains(b);
+    let qubit = |q: &u8| overrides.qubit().or(processor.calibration.qubit(*q));
+    let coupler = |&(a, b): &(u8, u8)| overrides.coupler().or(processor.calibration.coupler(a, b));
+    let one: Vec<QubitFigures> = qubits.iter().map(qubit).collect();
+    let two: Vec<CouplerFigures> = processor.couplers.iter().filter(on).map(coupler).collect();
     let t = TYPICAL;
     let r = t.readout;
     [
+        (one.iter().any(|f| f.one_error.is_none()), format!("one-qubit error {}", t.one_error)),
+        (two.iter().any(|f| f.error.is_none()), format!("CZ error {}", t.cz_error)),
+        (one.iter().any(|f| f.t1_us.is_none()), format!("T1 {} us", t.t1_us)),
+        (one.iter().any(|f| f.t2_us.is_none()), format!("T2 {} us", t.t2_us)),
+        (one.iter().any(|f| f.one_ns.is_none()), format!("one-qubit gate {} ns", t.one_ns)),
+        (two.iter().any(|f| f.cz_ns.is_none()), format!("CZ {} ns", t.cz_ns)),
         (
-            lacks(o.one_error.is_some(), &|q| of(q).one_error.is_some()),
-            format!("one-qubit error {}", t.one_error),
-        ),
-        (
-            coupler(o.cz_error.is_some(), &|a, b| on(a, b).error.is_some()),
-            format!("CZ error {}", t.cz_error),
-        ),
-        (lacks(o.t1_us.is_some(), &|q| of(q).t1_us.is_some()), format!("T1 {} us", t.t1_us)),
-        (lacks(o.t2_us.is_some(), &|q| of(q).t2_us.is_some()), format!("T2 {} us", t.t2_us)),
-        (
-            lacks(o.one_ns.is_some(), &|q| of(q).one_ns.is_some()),
-            format!("one-qubit gate {} ns", t.one_ns),
-        ),
-        (
-            coupler(o.cz_ns.is_some(), &|a, b| on(a, b).cz_ns.is_some()),
-            format!("CZ {} ns", t.cz_ns),
-        ),
-        (
-            lacks(o.readout.is_some(), &|q| of(q).readout.is_some()),
+            one.iter().any(|f| f.readout.is_none()),
             format!("read-out 1|0 {}, 0|1 {}", r.one_from_zero, r.zero_from_one),
         ),
     ]

@@ -15,10 +15,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplerError {
-    /// Too many qubits in use.
     #[error("{0} qubits are in use; at most {MAX_SIMULATED} can be simulated")]
     TooManyQubits(usize),
-    /// Too many measurements.
     #[error("{0} measurements; at most {MAX_BITS} can be simulated")]
     TooManyMeasurements(usize),
 }
@@ -35,9 +33,6 @@ pub struct Sampler {
 
 impl Sampler {
     /// Puts the circuit on its time line.
-    ///
-    /// # Errors
-    /// [`SamplerError`].
     pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self, SamplerError> {
         let used = circuit.used();
         if used.len() > MAX_SIMULATED {

@@ -16,11 +16,8 @@ use num_complex::Complex64 as C;
 pub enum Event {
     /// Relaxation of a qubit, then a gate on it, then a random Pauli with probability `pauli`.
     One {
-        /// The qubit.
         bit: usize,
-        /// What happens before the gate.
         relaxation: Relaxation,
-        /// The gate.
         gate: Matrix,
         /// The gate times the relaxation's effect when nothing decays.
         whole: Matrix,
@@ -28,14 +25,7 @@ pub enum Event {
         pauli: f64,
     },
     /// A two-qubit gate, then a random pair of Paulis with probability `pauli`.
-    Two {
-        /// The gate.
-        op: Op,
-        /// Its qubits.
-        bits: [usize; 2],
-        /// Probability of Paulis after it.
-        pauli: f64,
-    },
+    Two { op: Op, bits: [usize; 2], pauli: f64 },
 }
 
 impl Event {

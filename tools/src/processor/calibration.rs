@@ -9,17 +9,13 @@ use std::collections::BTreeMap;
 pub struct Typical {
     /// Average infidelity of a one-qubit gate.
     pub one_error: f64,
-    /// Average infidelity of a CZ.
     pub cz_error: f64,
-    /// Relaxation time in microseconds.
     pub t1_us: f64,
-    /// Coherence time in microseconds.
     pub t2_us: f64,
     /// Length of a one-qubit gate in nanoseconds.
     pub one_ns: f64,
     /// Length of a CZ in nanoseconds.
     pub cz_ns: f64,
-    /// How a qubit is misread.
     pub readout: BitError,
 }
 
@@ -41,20 +37,16 @@ pub const TYPICAL: Typical = Typical {
 pub struct QubitFigures {
     /// Average infidelity of a one-qubit gate.
     pub one_error: Option<f64>,
-    /// Relaxation time in microseconds.
     pub t1_us: Option<f64>,
-    /// Coherence time in microseconds.
     pub t2_us: Option<f64>,
     /// Length of a one-qubit gate in nanoseconds.
     pub one_ns: Option<f64>,
-    /// How it is misread.
     pub readout: Option<BitError>,
 }
 
 /// What is published of one coupler.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CouplerFigures {
-    /// Average infidelity of a CZ.
     pub error: Option<f64>,
     /// Length of a CZ in nanoseconds.
     pub cz_ns: Option<f64>,
@@ -68,40 +60,46 @@ pub struct Calibration {
     average: (QubitFigures, CouplerFigures),
 }
 
+impl QubitFigures {
+    /// These figures, and `other`'s for what is missing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            one_error: self.one_error.or(other.one_error),
+            t1_us: self.t1_us.or(other.t1_us),
+            t2_us: self.t2_us.or(other.t2_us),
+            one_ns: self.one_ns.or(other.one_ns),
+            readout: self.readout.or(other.readout),
+        }
+    }
+}
+
+impl CouplerFigures {
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { error: self.error.or(other.error), cz_ns: self.cz_ns.or(other.cz_ns) }
+    }
+}
+
 impl Calibration {
     /// A qubit's figures, the chip's averages where it has none of its own.
     pub fn qubit(&self, q: u8) -> QubitFigures {
-        let own = self.qubits.get(&q).copied().unwrap_or_default();
-        let all = self.average.0;
-        QubitFigures {
-            one_error: own.one_error.or(all.one_error),
-            t1_us: own.t1_us.or(all.t1_us),
-            t2_us: own.t2_us.or(all.t2_us),
-            one_ns: own.one_ns.or(all.one_ns),
-            readout: own.readout,
-        }
+        self.qubits.get(&q).copied().unwrap_or_default().or(self.average.0)
     }
 
     /// A coupler's figures, likewise.
     pub fn coupler(&self, a: u8, b: u8) -> CouplerFigures {
-        let own = self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or_default();
-        let all = self.average.1;
-        CouplerFigures { error: own.error.or(all.error), cz_ns: own.cz_ns.or(all.cz_ns) }
+        self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or_default().or(self.average.1)
     }
 }
 
 /// A chip's own information (platform Quafu-SQC), read.
 #[derive(Clone, Debug)]
 pub struct ChipInfo {
-    /// Its name.
     pub name: String,
-    /// Qubits, numbered from 0.
     pub qubits: usize,
-    /// Couplers that are not dead.
     pub couplers: Vec<(usize, usize)>,
-    /// When it was calibrated.
     pub date: String,
-    /// The figures.
     pub calibration: Calibration,
 }
 

@@ -5,7 +5,6 @@ use crate::readout::BitError;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Why a map is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessorError {
@@ -15,31 +14,24 @@ pub enum ProcessorError {
     /// The JSON is not one of the two forms.
     #[error("{0}")]
     Malformed(String),
-    /// No coupler at all.
     #[error("the map has no coupler; `coupling_map` must list pairs of qubits")]
     Empty,
-    /// Not enough connected qubits.
     #[error(
         "the circuit needs {needed} connected qubits; the largest connected part has {largest}"
     )]
     TooSmall {
-        /// Qubits of the circuit.
         needed: usize,
         /// Qubits of the largest connected part.
         largest: usize,
     },
 }
 
-/// A processor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
-    /// Its name.
     pub name: String,
-    /// Qubits, numbered from 0.
     pub qubits: usize,
     /// Couplers, each once, lower qubit first.
     pub couplers: Vec<(u8, u8)>,
-    /// Coupled qubits of each qubit.
     pub neighbours: Vec<Vec<u8>>,
     /// Couplers between two qubits; `u8::MAX` where there is no way.
     pub distance: Vec<Vec<u8>>,
@@ -58,9 +50,6 @@ struct MapFile {
 
 impl Processor {
     /// A target by name: `baihua`, `line:N`, `ring:N`, `full:N`, `grid:RxC`.
-    ///
-    /// # Errors
-    /// [`ProcessorError::UnknownTarget`], or what [`Processor::new`] refuses.
     pub fn named(target: &str) -> Result<Self, ProcessorError> {
         let unknown = || ProcessorError::UnknownTarget(target.into());
         if target.eq_ignore_ascii_case("baihua") {
@@ -94,9 +83,6 @@ impl Processor {
     ///
     /// Rows 0 to 8 as the public chip page of 2026-07-06 shows them, rows 9 to 11 by the same
     /// pattern; the total of 182 couplers is the page's.
-    ///
-    /// # Errors
-    /// None in practice; see [`Processor::new`].
     pub fn baihua() -> Result<Self, ProcessorError> {
         let across = (0..156).filter(|q| q % 13 < 12).map(|q| (q, q + 1));
         let down = (0..143).filter(|q| q % 13 % 4 == if q / 13 % 2 == 0 { 2 } else { 0 });
@@ -105,9 +91,6 @@ impl Processor {
     }
 
     /// A processor whose errors are all typical.
-    ///
-    /// # Errors
-    /// [`ProcessorError::Empty`] without couplers, [`ProcessorError::Malformed`] for a coupler outside.
     pub fn new(
         name: &str,
         qubits: usize,
@@ -151,9 +134,6 @@ impl Processor {
 
     /// A processor from JSON: either `{name, n_qubits, coupling_map}`, or a chip's own information
     /// with `qubits_info` and `couplers_info`, where fidelity 0 means dead.
-    ///
-    /// # Errors
-    /// [`ProcessorError`] names the field.
     pub fn from_json(text: &str) -> Result<Self, ProcessorError> {
         let malformed = |what: String| ProcessorError::Malformed(what);
         let value: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
@@ -174,7 +154,6 @@ impl Processor {
         Ok(processor)
     }
 
-    /// Whether two qubits are coupled.
     pub fn coupled(&self, a: u8, b: u8) -> bool {
         self.distance[a as usize][b as usize] == 1
     }
@@ -200,9 +179,6 @@ impl Processor {
     }
 
     /// Refuses a circuit that no connected part can hold.
-    ///
-    /// # Errors
-    /// [`ProcessorError::TooSmall`].
     pub fn holds(&self, needed: usize) -> Result<(), ProcessorError> {
         let reach = |row: &Vec<u8>| row.iter().filter(|&&d| d < u8::MAX).count();
         let largest = self.distance.iter().map(reach).max().unwrap_or(0);

@@ -6,24 +6,15 @@ use std::collections::BTreeMap;
 /// Most classical bits of a circuit whose counts are understood.
 pub const MAX_BITS: usize = 64;
 
-/// Why counts are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CountsError {
     /// A key of another length than the circuit's classical register.
     #[error("bit string `{key}` has {found} characters; the circuit has {expected} classical bits")]
-    WrongLength {
-        /// The key.
-        key: String,
-        /// Its characters.
-        found: usize,
-        /// Classical bits of the circuit.
-        expected: usize,
-    },
+    WrongLength { key: String, found: usize, expected: usize },
     /// A key with another character than 0 and 1.
     #[error("bit string `{0}` holds something else than 0 and 1")]
     NotBinary(String),
-    /// More classical bits than [`MAX_BITS`].
     #[error("{0} classical bits; at most {MAX_BITS} are understood")]
     TooManyBits(usize),
     /// The counts do not add up in 64 bits.
@@ -41,9 +32,6 @@ pub struct Counts {
 
 impl Counts {
     /// Counts of outcomes whose bit `i` is classical bit `i`; bits from `bits` on are dropped.
-    ///
-    /// # Errors
-    /// [`CountsError::TooManyBits`] or [`CountsError::Overflow`].
     pub fn new(
         outcomes: impl IntoIterator<Item = (u64, u64)>,
         bits: usize,
@@ -61,9 +49,6 @@ impl Counts {
     }
 
     /// Counts as a service gives them, for a circuit of `bits` classical bits.
-    ///
-    /// # Errors
-    /// [`CountsError`] names the first key that is wrong.
     pub fn from_strings(strings: &BTreeMap<String, u64>, bits: usize) -> Result<Self, CountsError> {
         if bits > MAX_BITS {
             return Err(CountsError::TooManyBits(bits));
@@ -88,12 +73,10 @@ impl Counts {
         self.iter().map(|(x, n)| (key(self.bits, |bit| x >> bit & 1 == 1), n)).collect()
     }
 
-    /// Classical bits.
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// Shots in all.
     pub fn shots(&self) -> u64 {
         self.shots
     }

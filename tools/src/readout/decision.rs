@@ -13,13 +13,11 @@ pub struct Part<'a> {
     pub weight: f64,
     /// The outputs, in order, from the classical bits.
     pub readouts: &'a [Readout],
-    /// What was measured.
     pub counts: &'a Counts,
     /// Errors of each classical bit that are to be undone; `None`: counts are taken as they are.
     pub errors: Option<&'a [BitError]>,
 }
 
-/// Why counts give no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
@@ -31,9 +29,7 @@ pub enum AnswerError {
     Outputs {
         /// Number of the circuit, from 1.
         part: usize,
-        /// Its read-outs.
         found: usize,
-        /// Inputs of the head.
         expected: usize,
     },
     /// A read-out names a bit that was not counted.
@@ -41,9 +37,7 @@ pub enum AnswerError {
     NoSuchBit {
         /// Number of the circuit, from 1.
         part: usize,
-        /// The bit.
         bit: u8,
-        /// Bits of the counts.
         bits: usize,
     },
     /// Fewer than two shots: no error can be told.
@@ -51,7 +45,6 @@ pub enum AnswerError {
     TooFewShots {
         /// Number of the circuit, from 1.
         part: usize,
-        /// Its shots.
         shots: u64,
     },
     /// A read-out error missing or too large to be undone.
@@ -61,7 +54,6 @@ pub enum AnswerError {
     Readout {
         /// Number of the circuit, from 1.
         part: usize,
-        /// The bit.
         bit: usize,
     },
 }
@@ -69,26 +61,20 @@ pub enum AnswerError {
 /// Means over shots and their standard errors.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The means.
     pub values: Vec<f64>,
-    /// One standard error each.
     pub errors: Vec<f64>,
 }
 
-/// A decision from counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     /// The class of the largest logit; of equals the first.
     pub class: usize,
-    /// Its name.
     pub label: String,
-    /// Its probability.
     pub probability: f64,
     /// One standard error of that probability, from the shots.
     pub probability_error: f64,
     /// Whether the probability is under the model's threshold.
     pub rejected: bool,
-    /// One logit a class.
     pub logits: Vec<f64>,
     /// One standard error a logit, from the shots.
     pub logit_errors: Vec<f64>,
@@ -101,19 +87,12 @@ pub struct Answer {
     pub expectations: Estimate,
 }
 
-/// The expectations of all outputs.
-///
-/// # Errors
-/// [`AnswerError`].
 pub fn expectations(parts: &[Part<'_>], outputs: usize) -> Result<Estimate, AnswerError> {
     let (values, covariance) = combined(parts, outputs, |words| words)?;
     Ok(Estimate { values, errors: standard_errors(&covariance) })
 }
 
 /// The decision that the counts of all circuits of one text give.
-///
-/// # Errors
-/// [`AnswerError`].
 pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer, AnswerError> {
     let expectations = expectations(parts, head.outputs())?;
     // Each shot's own logits: their sample covariance knows what the words have in common.

@@ -9,9 +9,7 @@ use qdllm_runtime::{Error, Model};
 pub struct LinearHead {
     /// One row of weights a class, one weight an output.
     pub weights: Vec<Vec<f64>>,
-    /// One bias a class.
     pub biases: Vec<f64>,
-    /// One name a class.
     pub labels: Vec<String>,
     /// What divides the logits before the softmax.
     pub temperature: f64,
@@ -20,10 +18,6 @@ pub struct LinearHead {
 }
 
 impl LinearHead {
-    /// The head of a model.
-    ///
-    /// # Errors
-    /// [`Error::BadHead`], which a parsed model never gives.
     pub fn of(model: &Model<'_>) -> Result<Self, Error> {
         let (classes, outputs) = (model.classes(), model.program().outputs());
         let section = model.container().need(Kind::Head)?;
@@ -39,12 +33,10 @@ impl LinearHead {
         })
     }
 
-    /// Expectations that it takes.
     pub fn outputs(&self) -> usize {
         self.weights.first().map_or(0, Vec::len)
     }
 
-    /// One logit a class.
     pub fn logits(&self, expectations: &[f64]) -> Vec<f64> {
         let logit = |(row, bias): (&Vec<f64>, &f64)| {
             row.iter().zip(expectations).fold(*bias, |sum, (w, e)| sum + w * e)

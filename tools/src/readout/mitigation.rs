@@ -27,7 +27,6 @@ impl BitError {
         self.zero_from_one - self.one_from_zero
     }
 
-    /// See [`offset`](Self::offset).
     pub fn scale(&self) -> f64 {
         1.0 - self.one_from_zero - self.zero_from_one
     }

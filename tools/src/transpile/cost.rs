@@ -8,15 +8,11 @@ use std::fmt;
 /// Counts of one circuit, and what its processor makes of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// CZ gates.
     pub cz: usize,
-    /// Longest chain of CZ.
     pub cz_depth: usize,
     /// Longest chain of gates, measurements not counted.
     pub depth: usize,
-    /// One-qubit gates.
     pub one_qubit: usize,
-    /// Physical qubits, measured or not.
     pub physical: Vec<u8>,
     /// Probability that no gate and no read-out errs: the product of all fidelities.
     pub success: f64,

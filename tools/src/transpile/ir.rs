@@ -16,13 +16,9 @@ pub fn is_multiple(angle: &Affine, unit: f64) -> bool {
 pub enum Step {
     /// Phase of Z on a qubit.
     Rz(u8, Affine),
-    /// RY on a qubit.
     Ry(u8, Affine),
-    /// X on a qubit.
     X(u8),
-    /// Phase of Z⊗Z.
     Zz(u8, u8, Affine),
-    /// CX: control, target.
     Cx(u8, u8),
     /// Phase of Z⊗Z whose second qubit has seen no two-qubit step: one CZ.
     ZzProduct(u8, u8, Affine),
@@ -34,13 +30,9 @@ pub enum Step {
 /// [`Axis::Other`], on each qubit that they share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// Like X.
     X,
-    /// Like Y.
     Y,
-    /// Like Z.
     Z,
-    /// Like none of them alone.
     Other,
 }
 
@@ -64,7 +56,6 @@ impl Step {
         (a != b).then_some((a, b))
     }
 
-    /// Whether it touches the qubit.
     pub fn touches(&self, q: u8) -> bool {
         self.acts().iter().any(|a| a.0 == q)
     }

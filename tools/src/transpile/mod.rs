@@ -29,11 +29,8 @@ use crate::transpile::source::Source;
 pub struct Options {
     /// The structural rewrites of [`rewrite`] that change what is prepared or read.
     pub rewrite: bool,
-    /// The processor's one-qubit gates.
     pub basis: Basis,
-    /// Seed of the routing's choices.
     pub seed: u64,
-    /// Routings that are tried.
     pub tries: usize,
 }
 
@@ -43,7 +40,6 @@ impl Default for Options {
     }
 }
 
-/// Why nothing was compiled.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranspileError {
@@ -58,7 +54,6 @@ pub enum TranspileError {
         "internal error: the compiled circuit differs from its source by {0:e}; nothing was written"
     )]
     Mismatch(f64),
-    /// Too many qubits to check.
     #[error("the compiled circuit passes through too many qubits to be checked by simulation")]
     Uncheckable,
 }
@@ -81,7 +76,6 @@ struct PlannedBranch {
     layout: Layout,
 }
 
-/// One circuit to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// How much its outputs count; the weights of all circuits of a source sum to 1.
@@ -94,9 +88,6 @@ pub struct Compiled {
 
 impl Plan {
     /// Searches the best layout of `source` on `processor`.
-    ///
-    /// # Errors
-    /// [`TranspileError::Processor`] if the processor is too small.
     pub fn new(
         source: Source,
         processor: &Processor,
@@ -115,7 +106,8 @@ impl Plan {
         for branch in branches {
             let needed = used(&branch, source.qubits, options.rewrite);
             processor.holds(needed.count_ones().max(1) as usize)?;
-            let (steps, layout) = laid_out(&branch, needed, source.qubits, processor, options);
+            let (steps, layout) =
+                laid_out(&branch, needed, source.qubits, processor, options.seed, options.tries);
             planned.push(PlannedBranch { branch, steps, layout });
         }
         Ok(Self { source, processor: processor.clone(), options, branches: planned })
@@ -225,7 +217,6 @@ fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
     mixture::split(whole, qubits).into_iter().map(shortened).collect()
 }
 
-/// Qubits that need a place.
 fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {
     let touched = branch.steps.iter().flat_map(Step::acts).fold(0, |m, (q, _)| m | 1 << q);
     let read = branch.outputs.iter().fold(0, |m, o| m | o.0);

@@ -213,16 +213,8 @@ impl Basis {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotNative {
-    /// A qubit outside the chip.
     #[error("qubit {qubit}; {chip} has {qubits}, numbered from 0")]
-    Qubit {
-        /// The qubit.
-        qubit: u8,
-        /// The chip.
-        chip: String,
-        /// Its qubits.
-        qubits: usize,
-    },
+    Qubit { qubit: u8, chip: String, qubits: usize },
     /// Not a gate of the chip.
     #[error("gate `{0}`; the chip runs h, rx, ry, rz, u and cz, so this circuit must be compiled")]
     Gate(&'static str),
@@ -230,22 +222,10 @@ pub enum NotNative {
     #[error(
         "`{gate}` on qubits {a} and {b}, which {chip} does not couple; compile it for this chip"
     )]
-    Pair {
-        /// The gate.
-        gate: &'static str,
-        /// A qubit.
-        a: u8,
-        /// The other.
-        b: u8,
-        /// The chip.
-        chip: String,
-    },
+    Pair { gate: &'static str, a: u8, b: u8, chip: String },
 }
 
 /// Refuses a circuit that would have to be compiled first.
-///
-/// # Errors
-/// [`NotNative`] names the first fault.
 pub fn check(circuit: &Circuit, processor: &Processor) -> Result<(), NotNative> {
     use GateKind as K;
     let chip = || processor.name.clone();

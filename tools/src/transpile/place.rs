@@ -7,7 +7,6 @@ use crate::transpile::ir::Step;
 /// Which physical qubit each logical qubit has; [`NOWHERE`] for qubits that no step touches.
 pub type Layout = Vec<u8>;
 
-/// No physical qubit.
 pub const NOWHERE: u8 = u8::MAX;
 
 /// A placement and what it costs.

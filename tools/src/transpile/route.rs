@@ -17,9 +17,8 @@ pub struct Routed {
     pub layout: Layout,
 }
 
-/// What one try weighs how.
 #[derive(Clone, Copy, Debug)]
-pub struct Taste {
+pub struct Weights {
     /// Weight of pairs that come later against those that wait now.
     pub later: f64,
     /// How many later pairs are looked at.
@@ -37,7 +36,7 @@ pub fn route(
     order: &Order,
     processor: &Processor,
     layout: &Layout,
-    taste: Taste,
+    weights: Weights,
     rng: &mut ChaCha8Rng,
 ) -> Routed {
     let mut router = Router {
@@ -65,7 +64,7 @@ pub fn route(
         let (a, b) = if idle > PATIENCE {
             router.towards(front[0])
         } else {
-            router.choose(&front, taste, rng)
+            router.choose(&front, weights, rng)
         };
         router.exchange(a, b);
     }
@@ -140,10 +139,10 @@ impl Router<'_> {
         (self.layout[a as usize], self.layout[b as usize])
     }
 
-    fn choose(&self, front: &[usize], taste: Taste, rng: &mut ChaCha8Rng) -> (u8, u8) {
+    fn choose(&self, front: &[usize], weights: Weights, rng: &mut ChaCha8Rng) -> (u8, u8) {
         let now: Vec<(u8, u8)> = front.iter().map(|&i| self.places(i)).collect();
         let later: Vec<(u8, u8)> =
-            self.upcoming(front, taste.horizon).into_iter().map(|i| self.places(i)).collect();
+            self.upcoming(front, weights.horizon).into_iter().map(|i| self.places(i)).collect();
         let total = |pairs: &[(u8, u8)], a: u8, b: u8| -> f64 {
             let moved = |p: u8| {
                 if p == a {
@@ -170,9 +169,10 @@ impl Router<'_> {
                     }
                     seen.push(pair);
                     let slow = 1.0 + self.decay[a as usize].max(self.decay[b as usize]);
-                    let mut score = slow * (total(&now, a, b) + taste.later * total(&later, a, b));
+                    let mut score =
+                        slow * (total(&now, a, b) + weights.later * total(&later, a, b));
                     if self.last_pair[a as usize] == b && self.last_pair[b as usize] == a {
-                        score -= taste.merge / now.len() as f64;
+                        score -= weights.merge / now.len() as f64;
                     }
                     if score < best.0 - 1e-9 {
                         (best, ties) = ((score, pair), 1);

@@ -2,7 +2,6 @@
 //! two-qubit blocks have been merged, then the least depth.
 
 use crate::processor::topology::Processor;
-use crate::transpile::Options;
 use crate::transpile::block::merge::merged;
 use crate::transpile::block::{Element, cz_count};
 use crate::transpile::decompose::expanded;
@@ -10,7 +9,7 @@ use crate::transpile::ir::Step;
 use crate::transpile::native::elements;
 use crate::transpile::place::{Layout, NOWHERE, Placement, pairs, place};
 use crate::transpile::rewrite::{Branch, product_state};
-use crate::transpile::route::{Routed, Taste, route};
+use crate::transpile::route::{Routed, Weights, route};
 use crate::transpile::schedule::{Order, cz_depth, scheduled};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,13 +24,14 @@ const FINALISTS: usize = 100;
 /// Orders of the branch's steps that are tried.
 const ORDERS: usize = 3;
 
-/// Physical steps of one CZ each, and the final layout.
+/// Physical steps of one CZ each, and the final layout, of the best of `tries` routings.
 pub fn laid_out(
     branch: &Branch,
     needed: u16,
     qubits: u8,
     processor: &Processor,
-    options: Options,
+    seed: u64,
+    tries: usize,
 ) -> (Vec<Step>, Layout) {
     let orders = orders(branch, needed, qubits);
     let Some(first) = orders.first() else {
@@ -47,7 +47,7 @@ pub fn laid_out(
                 layout: fit.layout.clone(),
             })
             .collect(),
-        _ => routings(&orders, &placements, processor, options),
+        _ => routings(&orders, &placements, processor, seed, tries),
     };
     let mut finished: Vec<Routed> = Vec::with_capacity(2 * all.len());
     for routed in &mut all {
@@ -88,14 +88,15 @@ fn routings(
     orders: &[Vec<Step>],
     placements: &[Placement],
     processor: &Processor,
-    options: Options,
+    seed: u64,
+    tries: usize,
 ) -> Vec<Routed> {
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let waits: Vec<Order> = orders.iter().map(|v| Order::of(v)).collect();
     let one = |attempt: usize| {
         let (steps, order) = (&orders[attempt % orders.len()], &waits[attempt % orders.len()]);
         let mut layout = placements[attempt % placements.len()].layout.clone();
-        let taste = Taste {
+        let weights = Weights {
             later: [0.3, 0.5, 0.8, 1.2][rng.random_range(0..4)],
             horizon: [8, 15, 20, 30][rng.random_range(0..4)],
             merge: [0.0, 0.3, 0.7, 1.0][rng.random_range(0..4)],
@@ -104,12 +105,12 @@ fn routings(
             // There and back again: where a backward pass ends is a good place to begin.
             let back: Vec<Step> = steps.iter().rev().cloned().collect();
             let backward = Order::of(&back);
-            let there = route(steps, order, processor, &layout, taste, &mut rng);
-            layout = route(&back, &backward, processor, &there.layout, taste, &mut rng).layout;
+            let there = route(steps, order, processor, &layout, weights, &mut rng);
+            layout = route(&back, &backward, processor, &there.layout, weights, &mut rng).layout;
         }
-        route(steps, order, processor, &layout, taste, &mut rng)
+        route(steps, order, processor, &layout, weights, &mut rng)
     };
-    (0..options.tries.max(1)).map(one).collect()
+    (0..tries.max(1)).map(one).collect()
 }
 
 /// Longest chain of CZ in the order as it stands.

@@ -13,10 +13,8 @@ use qdllm_runtime::circuit::{QUBITS, encoder, paper};
 use qdllm_runtime::format::meta::Preset;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
-/// A circuit to compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
-    /// Qubits, 1 to 11.
     pub qubits: u8,
     /// Gates; no angle is a [`Angle::Param`].
     pub gates: Vec<Gate>,
@@ -24,14 +22,11 @@ pub struct Source {
     pub outputs: Vec<(u16, bool)>,
 }
 
-/// Why something cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Too many qubits in use.
     #[error("{0} qubits are in use; at most {QUBITS} can be compiled")]
     TooManyQubits(usize),
-    /// No measurement.
     #[error("the circuit measures nothing; add `measure q -> c;` for what is to be read")]
     NoMeasurement,
 }
@@ -39,9 +34,6 @@ pub enum SourceError {
 impl Source {
     /// A circuit with its measurements; output `i` is the `i`-th measured bit in ascending order of
     /// classical bits. Unused qubits are left out.
-    ///
-    /// # Errors
-    /// [`SourceError`].
     pub fn from_circuit(circuit: &Circuit) -> Result<Self, SourceError> {
         let used = circuit.used();
         if used.len() > QUBITS {

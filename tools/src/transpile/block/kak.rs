@@ -7,14 +7,10 @@ use qdllm_runtime::circuit::gate::GateKind;
 use std::array::from_fn;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 
-/// A matrix in canonical form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kak {
-    /// What is done first.
     pub before: [Matrix; 2],
-    /// `x`, `y`, `z`.
     pub angles: [f64; 3],
-    /// What is done last.
     pub after: [Matrix; 2],
 }
 

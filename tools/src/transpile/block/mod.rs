@@ -17,13 +17,10 @@ use num_complex::Complex64 as C;
 /// A circuit of one-qubit matrices and CZ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Element {
-    /// A matrix on a qubit.
     One(u8, Matrix),
-    /// CZ.
     Cz(u8, u8),
 }
 
-/// CZs of a list.
 pub fn cz_count(elements: &[Element]) -> usize {
     elements.iter().filter(|e| matches!(e, Element::Cz(..))).count()
 }

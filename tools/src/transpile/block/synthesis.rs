@@ -75,9 +75,7 @@ fn three_cz([x, y, z]: [f64; 3]) -> Vec<Element> {
 /// Where a diagonal may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Before the matrix.
     Before,
-    /// After the matrix.
     After,
 }
 
@@ -114,7 +112,6 @@ fn word(kind: GateKind) -> Matrix4 {
     Matrix4::pair(&p, &p)
 }
 
-/// A matrix with given columns.
 pub fn columns(first: [C; 2], second: [C; 2]) -> Matrix {
     Matrix([[first[0], second[0]], [first[1], second[1]]])
 }

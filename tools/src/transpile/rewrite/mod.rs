@@ -13,12 +13,10 @@ pub mod product_state;
 use crate::transpile::ir::Step;
 use qdllm_runtime::circuit::affine::Affine;
 
-/// One circuit of a mixture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Branch {
     /// Its weight: the product over `(angle, one)` of `sin^2(angle/2)` if `one`, else `cos^2(angle/2)`.
     pub weight: Vec<(Affine, bool)>,
-    /// Its steps.
     pub steps: Vec<Step>,
     /// Z words read at the end: (mask of qubits, negated).
     pub outputs: Vec<(u16, bool)>,

@@ -25,7 +25,6 @@ pub fn fold(steps: &mut Vec<Step>) -> usize {
     folded
 }
 
-/// Where a word can go.
 struct Place {
     /// Before this step (of the list that still holds the phase).
     at: usize,
