@@ -2,7 +2,6 @@
 
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 
-/// A gate with its angles in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Op {
     pub kind: GateKind,
@@ -13,12 +12,10 @@ pub struct Op {
 }
 
 impl Op {
-    /// A one-qubit gate with up to three angles.
     pub const fn one(kind: GateKind, qubit: u8, angles_rad: [f64; 3]) -> Self {
         Self { kind, qubits: [qubit, qubit], angles_rad }
     }
 
-    /// A two-qubit gate without an angle.
     pub const fn two(kind: GateKind, a: u8, b: u8) -> Self {
         Self { kind, qubits: [a, b], angles_rad: [0.0; 3] }
     }
@@ -27,7 +24,6 @@ impl Op {
         &self.qubits[..self.kind.info().qubits]
     }
 
-    /// The angles that count, in radians.
     pub fn angles(&self) -> &[f64] {
         &self.angles_rad[..self.kind.info().angles]
     }
@@ -38,7 +34,6 @@ impl Op {
     }
 }
 
-/// Gates in order of execution, then measurements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Circuit {
     pub qubits: usize,
@@ -56,16 +51,10 @@ impl Circuit {
     /// Longest chain of gates that share qubits, counting those that `counts` accepts; measurements
     /// do not count.
     pub fn depth(&self, counts: impl Fn(&Op) -> bool) -> usize {
-        let mut level = vec![0; self.qubits];
-        for op in &self.ops {
-            let at = op.on().iter().map(|&q| level[q as usize]).max().unwrap_or(0);
-            let next = at + usize::from(counts(op));
-            op.on().iter().for_each(|&q| level[q as usize] = next);
-        }
-        level.into_iter().max().unwrap_or(0)
+        let qubits = |op: &Op| [op.qubits[0], op.qubits[op.on().len() - 1]];
+        longest_chain(self.ops.iter().map(|op| (qubits(op), usize::from(counts(op)))))
     }
 
-    /// Qubits that a gate or a measurement names, in ascending order.
     pub fn used(&self) -> Vec<u8> {
         let gates = self.ops.iter().flat_map(|op| op.on().to_vec());
         let mut used: Vec<u8> = gates.chain(self.measures.iter().map(|m| m.0)).collect();
@@ -73,4 +62,14 @@ impl Circuit {
         used.dedup();
         used
     }
+}
+
+/// The longest chain of gates that share qubits; each gate on one or two qubits with its length.
+pub fn longest_chain(gates: impl IntoIterator<Item = ([u8; 2], usize)>) -> usize {
+    let mut level = [0; 256];
+    for ([a, b], length) in gates {
+        let next = level[a as usize].max(level[b as usize]) + length;
+        (level[a as usize], level[b as usize]) = (next, next);
+    }
+    level.into_iter().max().unwrap_or(0)
 }

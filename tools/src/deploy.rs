@@ -6,7 +6,6 @@ use crate::transpile::source::Source;
 use crate::transpile::{Compiled, Options, Plan, TranspileError};
 use qdllm_runtime::Model;
 
-/// Why a model cannot be run on a processor.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
@@ -35,12 +34,10 @@ impl<'m> Deployment<'m> {
         Ok(Self { model: *model, head: LinearHead::of(model)?, plan })
     }
 
-    /// The encoder angles (radians) of a text.
     pub fn inputs(&self, text: &str) -> Result<Vec<f64>, DeployError> {
         Ok(inputs_of(&self.model, text)?)
     }
 
-    /// The circuits of a text, each checked against the model's circuit.
     pub fn compile(&self, text: &str) -> Result<Vec<Compiled>, DeployError> {
         Ok(self.plan.compile(&self.inputs(text)?)?)
     }

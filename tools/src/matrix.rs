@@ -81,7 +81,6 @@ impl Matrix {
         })
     }
 
-    /// The matrix of a one-qubit gate with at most one angle.
     pub fn rotation(kind: GateKind, angle: f64) -> Self {
         Self::of(kind, [angle, 0.0, 0.0]).unwrap_or(Self::IDENTITY)
     }
@@ -176,7 +175,7 @@ impl Matrix4 {
             }
             product = product * head;
             for row in k + 1..4 {
-                let factor = m[row][k] * head.conj() * (1.0 / head.norm_sqr());
+                let factor = m[row][k] * head.conj().scale(1.0 / head.norm_sqr());
                 let above = m[k];
                 m[row].iter_mut().zip(above).for_each(|(x, y)| *x = *x - factor * y);
             }

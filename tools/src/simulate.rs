@@ -15,12 +15,10 @@ use serde::Serialize;
 pub enum SimulateError {
     #[error("text on line {line}")]
     Deploy { line: usize, source: DeployError },
-    /// A label that the model does not know.
     #[error("line {line}: label `{label}` is no class of the model; its classes are {classes}")]
     Label { line: usize, label: String, classes: String },
     #[error(transparent)]
     Sampler(#[from] SamplerError),
-    /// The circuit measures more bits than counts can hold.
     #[error(transparent)]
     Counts(#[from] CountsError),
     #[error(transparent)]
@@ -38,7 +36,6 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rehearsed {
     pub line: usize,
-    /// Its class, if the file labels it.
     pub wanted: Option<usize>,
     pub exact: Decision,
     pub shots: Decision,
@@ -162,7 +159,6 @@ pub struct Share {
 }
 
 impl Share {
-    /// The share of what is true.
     pub fn of(all: impl Iterator<Item = bool>) -> Self {
         let (mut hits, mut of) = (0, 0);
         for hit in all {
@@ -178,7 +174,6 @@ impl Share {
     }
 }
 
-/// What a way of deciding came to over a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// Decisions that are the label; absent if no text has one.
@@ -188,12 +183,10 @@ pub struct Score {
     /// Decisions that differ from the statevector's although their margin is over three of its
     /// standard errors: not explained by the scatter of the shots.
     pub clear_disagreements: usize,
-    /// Mean distance of an expectation from the exact one.
     pub mean_dz: f64,
 }
 
 impl Score {
-    /// The score of one decision of each text.
     pub fn of(all: &[Rehearsed], pick: impl Fn(&Rehearsed) -> &Decision) -> Self {
         let labelled: Vec<_> = all.iter().filter_map(|r| Some((r, r.wanted?))).collect();
         let accuracy = (!labelled.is_empty())
@@ -209,6 +202,35 @@ impl Score {
             mean_dz: all.iter().map(|r| pick(r).mean_dz).sum::<f64>() / all.len().max(1) as f64,
         }
     }
+}
+
+/// Tasks that one user may have in a day, as the service's documentation of July 2026 says.
+pub const TASKS_A_DAY: usize = 1000;
+
+/// What is printed with `--json`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub target: String,
+    pub calibrated: Option<String>,
+    pub assumed: Vec<String>,
+    pub texts: usize,
+    pub shots: u64,
+    pub mitigated: bool,
+    pub exact: Score,
+    pub noiseless: Score,
+    pub noisy: Score,
+    pub quota: Quota,
+    pub seconds: f64,
+    pub labels: Vec<String>,
+    pub decisions: Vec<Rehearsed>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Quota {
+    pub jobs: usize,
+    pub shots: u64,
+    /// At the service's documented limit of tasks a day.
+    pub days: usize,
 }
 
 #[cfg(test)]

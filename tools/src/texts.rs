@@ -8,25 +8,17 @@ use std::path::Path;
 pub struct Text {
     /// Its line in the file, from 1.
     pub line: usize,
-    /// Its label, if the file gives one.
     pub label: Option<String>,
     pub text: String,
 }
 
-/// Why a file of texts is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextsError {
-    /// The file cannot be read as UTF-8.
     #[error("{file}: cannot be read")]
     Unreadable { file: String, source: std::io::Error },
     #[error("{file}:{line}: {what}")]
-    BadRow {
-        file: String,
-        line: usize,
-        /// What is wrong, and the remedy.
-        what: String,
-    },
+    BadRow { file: String, line: usize, what: String },
     #[error("{0}: holds no text")]
     Empty(String),
 }

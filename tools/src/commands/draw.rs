@@ -50,10 +50,6 @@ struct Drawing {
     file: Option<PathBuf>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the circuit cannot be read, compiled or written.
 pub fn run(args: &DrawArgs) -> Result<()> {
     let circuits = circuits(args)?;
     let mut drawings = Vec::new();

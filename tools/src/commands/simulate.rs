@@ -4,19 +4,15 @@ use crate::commands::How;
 use crate::deploy::Deployment;
 use crate::noise::model::assumed;
 use crate::noise::{NoiseModel, Overrides};
-use crate::simulate::{Rehearsed, Score, Settings, rehearse};
+use crate::simulate::{Quota, Report, Score, Settings, Share, TASKS_A_DAY, rehearse};
 use crate::texts;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use qdllm_runtime::Model;
-use serde::Serialize;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-/// Tasks that one user may have in a day, as the service's documentation of July 2026 says.
-const TASKS_A_DAY: usize = 1000;
 
 /// Rehearse a data set with shots and noise
 ///
@@ -60,36 +56,6 @@ pub struct SimulateArgs {
     pub json: bool,
 }
 
-/// What is printed with `--json`.
-#[derive(Debug, Serialize)]
-struct Report {
-    target: String,
-    calibrated: Option<String>,
-    assumed: Vec<String>,
-    texts: usize,
-    shots: u64,
-    mitigated: bool,
-    exact: Score,
-    noiseless: Score,
-    noisy: Score,
-    quota: Quota,
-    seconds: f64,
-    labels: Vec<String>,
-    decisions: Vec<Rehearsed>,
-}
-
-#[derive(Debug, Serialize)]
-struct Quota {
-    jobs: usize,
-    shots: u64,
-    /// At the service's documented limit of tasks a day.
-    days: usize,
-}
-
-/// Runs the command.
-///
-/// # Errors
-/// When the model or the data cannot be read, or a text cannot be compiled or simulated.
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let name = || args.model.display().to_string();
     let bytes =
@@ -153,8 +119,7 @@ fn print(report: &Report) {
     for (name, score) in
         [("exact", &report.exact), ("shots alone", &report.noiseless), (noisy, &report.noisy)]
     {
-        let share =
-            |s: &crate::simulate::Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
+        let share = |s: &Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
         let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
         let agreement = share(&score.agreement);
         println!("{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz);

@@ -44,36 +44,26 @@ pub struct TranspileArgs {
 /// What is printed with `--json`, and written as `readout.json` without the QASM texts.
 #[derive(Debug, Serialize)]
 pub struct Compilation {
-    /// Name of the processor.
     pub target: String,
     /// Its calibration's date; absent: errors are typical ones.
     pub calibrated: Option<String>,
-    /// The circuits to run.
     pub circuits: Vec<CompiledCircuit>,
 }
 
 /// One circuit of a [`Compilation`].
 #[derive(Debug, Serialize)]
 pub struct CompiledCircuit {
-    /// Name of its file in the folder.
     pub file: String,
-    /// How much its outputs count.
     pub weight: f64,
     /// Output by output, the classical bits whose parity it is.
     pub readouts: Vec<Readout>,
     /// (physical qubit, classical bit)
     pub measures: Vec<(u8, u8)>,
-    /// What it costs.
     pub report: Report,
-    /// OpenQASM 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qasm: Option<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the circuit cannot be read, does not fit the processor, or a file cannot be written.
 pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
     let device = args.how.processor()?;

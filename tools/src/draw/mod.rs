@@ -5,7 +5,6 @@ pub mod svg;
 use crate::circuit::{Circuit, Op};
 use qdllm_runtime::circuit::gate::GateKind;
 
-/// What stands on one wire at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     Label(String),
@@ -15,14 +14,12 @@ pub enum Mark {
     Cross,
 }
 
-/// Something drawn in one column: one mark, or two joined by a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// (row, mark); rows count from the top.
     pub marks: Vec<(usize, Mark)>,
 }
 
-/// The circuit's rows and columns, before it becomes text or SVG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub rows: Vec<u8>,

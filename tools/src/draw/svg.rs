@@ -4,12 +4,10 @@ use crate::circuit::Circuit;
 use crate::draw::{Layout, Mark};
 use std::fmt::Write as _;
 
-/// Height of a row, in pixels.
 const ROW: usize = 36;
 /// Width of a character, in pixels, for the font size used.
 const LETTER: usize = 7;
 
-/// The circuit as a self-contained SVG document.
 pub fn svg(circuit: &Circuit) -> String {
     let layout = Layout::of(circuit);
     let margin = 48;

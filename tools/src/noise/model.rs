@@ -87,7 +87,6 @@ pub struct NoiseModel {
     elsewhere: (QubitNoise, CouplerNoise),
 }
 
-/// What relaxation over some time does to a qubit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Relaxation {
     /// Probability that |1> falls to |0>.
@@ -131,7 +130,6 @@ impl CouplerNoise {
 }
 
 impl Relaxation {
-    /// The process fidelity with doing nothing.
     pub fn process_fidelity(&self) -> f64 {
         let coherence = (1.0 - self.decay).sqrt() * (1.0 - 2.0 * self.flip);
         (1.0 + 2.0 * coherence + (1.0 - self.decay)) / 4.0
@@ -163,7 +161,6 @@ impl NoiseModel {
         Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere }
     }
 
-    /// One noise for all qubits and couplers.
     pub fn uniform(qubit: QubitNoise, coupler: CouplerNoise) -> Self {
         Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
     }

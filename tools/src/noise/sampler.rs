@@ -11,7 +11,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// Why a circuit cannot be sampled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplerError {
@@ -21,7 +20,6 @@ pub enum SamplerError {
     TooManyMeasurements(usize),
 }
 
-/// A circuit with its noise, ready to be run.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     qubits: usize,
@@ -32,7 +30,6 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Puts the circuit on its time line.
     pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self, SamplerError> {
         let used = circuit.used();
         if used.len() > MAX_SIMULATED {

@@ -21,7 +21,6 @@ pub enum Event {
         gate: Matrix,
         /// The gate times the relaxation's effect when nothing decays.
         whole: Matrix,
-        /// Probability of a Pauli after it.
         pauli: f64,
     },
     /// A two-qubit gate, then a random pair of Paulis with probability `pauli`.

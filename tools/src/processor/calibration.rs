@@ -7,14 +7,11 @@ use std::collections::BTreeMap;
 /// Figures that stand in where a calibration has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Typical {
-    /// Average infidelity of a one-qubit gate.
     pub one_error: f64,
     pub cz_error: f64,
     pub t1_us: f64,
     pub t2_us: f64,
-    /// Length of a one-qubit gate in nanoseconds.
     pub one_ns: f64,
-    /// Length of a CZ in nanoseconds.
     pub cz_ns: f64,
     pub readout: BitError,
 }
@@ -32,27 +29,21 @@ pub const TYPICAL: Typical = Typical {
     readout: BitError { one_from_zero: 0.02, zero_from_one: 0.04 },
 };
 
-/// What is published of one qubit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct QubitFigures {
-    /// Average infidelity of a one-qubit gate.
     pub one_error: Option<f64>,
     pub t1_us: Option<f64>,
     pub t2_us: Option<f64>,
-    /// Length of a one-qubit gate in nanoseconds.
     pub one_ns: Option<f64>,
     pub readout: Option<BitError>,
 }
 
-/// What is published of one coupler.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CouplerFigures {
     pub error: Option<f64>,
-    /// Length of a CZ in nanoseconds.
     pub cz_ns: Option<f64>,
 }
 
-/// What is published of a chip.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
     qubits: BTreeMap<u8, QubitFigures>,
@@ -93,7 +84,6 @@ impl Calibration {
     }
 }
 
-/// A chip's own information (platform Quafu-SQC), read.
 #[derive(Clone, Debug)]
 pub struct ChipInfo {
     pub name: String,

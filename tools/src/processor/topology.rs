@@ -8,10 +8,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessorError {
-    /// Not a name that is built in, and not a file's content.
     #[error("`{0}` is no target; give baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file")]
     UnknownTarget(String),
-    /// The JSON is not one of the two forms.
     #[error("{0}")]
     Malformed(String),
     #[error("the map has no coupler; `coupling_map` must list pairs of qubits")]

@@ -9,20 +9,16 @@ pub const MAX_BITS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CountsError {
-    /// A key of another length than the circuit's classical register.
     #[error("bit string `{key}` has {found} characters; the circuit has {expected} classical bits")]
     WrongLength { key: String, found: usize, expected: usize },
-    /// A key with another character than 0 and 1.
     #[error("bit string `{0}` holds something else than 0 and 1")]
     NotBinary(String),
     #[error("{0} classical bits; at most {MAX_BITS} are understood")]
     TooManyBits(usize),
-    /// The counts do not add up in 64 bits.
     #[error("the counts add up to more than 2^64")]
     Overflow,
 }
 
-/// How often each outcome was measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     bits: usize,
@@ -68,7 +64,6 @@ impl Counts {
         Self::new(all?, bits)
     }
 
-    /// The same counts as a service gives them.
     pub fn to_strings(&self) -> BTreeMap<String, u64> {
         self.iter().map(|(x, n)| (key(self.bits, |bit| x >> bit & 1 == 1), n)).collect()
     }

@@ -11,7 +11,6 @@ use serde::Serialize;
 pub struct Part<'a> {
     /// How much its outputs count; the weights of all parts sum to 1.
     pub weight: f64,
-    /// The outputs, in order, from the classical bits.
     pub readouts: &'a [Readout],
     pub counts: &'a Counts,
     /// Errors of each classical bit that are to be undone; `None`: counts are taken as they are.
@@ -24,38 +23,17 @@ pub enum AnswerError {
     /// No circuit, or weights that do not sum to 1.
     #[error("the weights of the circuits sum to {0}, not to 1")]
     Weights(f64),
-    /// Not one read-out for each input of the head.
     #[error("circuit {part} gives {found} outputs; the model takes {expected}")]
-    Outputs {
-        /// Number of the circuit, from 1.
-        part: usize,
-        found: usize,
-        expected: usize,
-    },
-    /// A read-out names a bit that was not counted.
+    Outputs { part: usize, found: usize, expected: usize },
     #[error("circuit {part} reads c[{bit}]; its counts have {bits} bits")]
-    NoSuchBit {
-        /// Number of the circuit, from 1.
-        part: usize,
-        bit: u8,
-        bits: usize,
-    },
+    NoSuchBit { part: usize, bit: u8, bits: usize },
     /// Fewer than two shots: no error can be told.
     #[error("circuit {part} has {shots} shots; at least 2 are needed")]
-    TooFewShots {
-        /// Number of the circuit, from 1.
-        part: usize,
-        shots: u64,
-    },
-    /// A read-out error missing or too large to be undone.
+    TooFewShots { part: usize, shots: u64 },
     #[error(
         "circuit {part}: the read-out errors of c[{bit}] are unknown or too large to be undone"
     )]
-    Readout {
-        /// Number of the circuit, from 1.
-        part: usize,
-        bit: usize,
-    },
+    Readout { part: usize, bit: usize },
 }
 
 /// Means over shots and their standard errors.
@@ -92,7 +70,6 @@ pub fn expectations(parts: &[Part<'_>], outputs: usize) -> Result<Estimate, Answ
     Ok(Estimate { values, errors: standard_errors(&covariance) })
 }
 
-/// The decision that the counts of all circuits of one text give.
 pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer, AnswerError> {
     let expectations = expectations(parts, head.outputs())?;
     // Each shot's own logits: their sample covariance knows what the words have in common.

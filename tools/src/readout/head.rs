@@ -4,16 +4,13 @@ use qdllm_runtime::format::Kind;
 use qdllm_runtime::format::floats::Floats;
 use qdllm_runtime::{Error, Model};
 
-/// Weights, biases, labels, temperature and threshold of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearHead {
-    /// One row of weights a class, one weight an output.
     pub weights: Vec<Vec<f64>>,
     pub biases: Vec<f64>,
     pub labels: Vec<String>,
     /// What divides the logits before the softmax.
     pub temperature: f64,
-    /// The probability under which a decision is rejected.
     pub reject_below: f64,
 }
 

@@ -9,7 +9,6 @@
 use crate::transpile::check::Readout;
 use serde::{Deserialize, Serialize};
 
-/// How often a classical bit is misread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BitError {
     /// Probability of reading 1 from |0>.

@@ -5,12 +5,10 @@ use crate::processor::topology::Processor;
 use serde::Serialize;
 use std::fmt;
 
-/// Counts of one circuit, and what its processor makes of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub cz: usize,
     pub cz_depth: usize,
-    /// Longest chain of gates, measurements not counted.
     pub depth: usize,
     pub one_qubit: usize,
     pub physical: Vec<u8>,
@@ -21,7 +19,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a circuit on a processor.
     pub fn of(circuit: &Circuit, processor: &Processor) -> Self {
         let cz = circuit.two_qubit_gates();
         let mut success: f64 = circuit

@@ -1,7 +1,7 @@
 //! Turns physical steps into steps of one CZ each: ZZ phases into CX, RZ, CX; exchanges into CX,
 //! merged with the step on the same pair before or after them.
 
-use crate::transpile::ir::{Step, simplified};
+use crate::transpile::ir::{Step, exchanged, simplified};
 
 /// The same circuit with every two-qubit step worth exactly one CZ.
 pub fn expanded(steps: &[Step]) -> Vec<Step> {
@@ -43,15 +43,7 @@ fn with_exchange(step: &Step, a: u8, b: u8) -> Option<Vec<Step>> {
 }
 
 fn exchange(steps: &mut [Option<Step>], out: &mut [Vec<Step>], i: usize, a: u8, b: u8) {
-    let swapped = |q: u8| {
-        if q == a {
-            b
-        } else if q == b {
-            a
-        } else {
-            q
-        }
-    };
+    let swapped = |q| exchanged(q, a, b);
     let touches = |s: &Step| s.touches(a) || s.touches(b);
     // A step already expanded blocks, and so does any two-qubit step but one on just this pair.
     let partner = |range: &mut dyn Iterator<Item = usize>| {

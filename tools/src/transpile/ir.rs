@@ -14,7 +14,6 @@ pub fn is_multiple(angle: &Affine, unit: f64) -> bool {
 /// One step. Angles: `exp(-i angle/2 P)` for the Pauli word `P`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Phase of Z on a qubit.
     Rz(u8, Affine),
     Ry(u8, Affine),
     X(u8),
@@ -50,7 +49,6 @@ impl Step {
         }
     }
 
-    /// The pair of a two-qubit step.
     pub fn pair(&self) -> Option<(u8, u8)> {
         let [(a, _), (b, _)] = self.acts();
         (a != b).then_some((a, b))
@@ -67,7 +65,6 @@ impl Step {
         })
     }
 
-    /// The same step on renamed qubits.
     #[must_use]
     pub fn renamed(&self, name: impl Fn(u8) -> u8) -> Self {
         match self.clone() {
@@ -91,6 +88,15 @@ impl Step {
             Self::Zz(..) => 2,
             Self::Swap(..) => 3,
         }
+    }
+}
+
+/// The place of a qubit after `a` and `b` have been exchanged.
+pub fn exchanged(q: u8, a: u8, b: u8) -> u8 {
+    match q {
+        q if q == a => b,
+        q if q == b => a,
+        q => q,
     }
 }
 

@@ -43,10 +43,8 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranspileError {
-    /// The target cannot hold the circuit.
     #[error(transparent)]
     Processor(#[from] ProcessorError),
-    /// An angle is not a number.
     #[error("input {0} is not a finite angle")]
     NotFinite(usize),
     /// The compiled circuit is not the source: a fault of this program.
@@ -80,14 +78,12 @@ struct PlannedBranch {
 pub struct Compiled {
     /// How much its outputs count; the weights of all circuits of a source sum to 1.
     pub weight: f64,
-    /// Gates on physical qubits, and the measurements.
     pub circuit: Circuit,
     /// The source's outputs, in order, from the measured bits.
     pub readouts: Vec<Readout>,
 }
 
 impl Plan {
-    /// Searches the best layout of `source` on `processor`.
     pub fn new(
         source: Source,
         processor: &Processor,
@@ -132,12 +128,10 @@ impl Plan {
         }
     }
 
-    /// The processor it was made for.
     pub fn processor(&self) -> &Processor {
         &self.processor
     }
 
-    /// Circuits that each set of inputs takes.
     pub fn circuits(&self) -> usize {
         self.branches.len()
     }

@@ -209,16 +209,13 @@ impl Basis {
     }
 }
 
-/// What a circuit asks for that the chip does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotNative {
     #[error("qubit {qubit}; {chip} has {qubits}, numbered from 0")]
     Qubit { qubit: u8, chip: String, qubits: usize },
-    /// Not a gate of the chip.
     #[error("gate `{0}`; the chip runs h, rx, ry, rz, u and cz, so this circuit must be compiled")]
     Gate(&'static str),
-    /// A gate on qubits without a coupler.
     #[error(
         "`{gate}` on qubits {a} and {b}, which {chip} does not couple; compile it for this chip"
     )]

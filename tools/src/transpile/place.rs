@@ -9,10 +9,8 @@ pub type Layout = Vec<u8>;
 
 pub const NOWHERE: u8 = u8::MAX;
 
-/// A placement and what it costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
-    /// Physical qubit of each logical one.
     pub layout: Layout,
     /// CZs that distances will cost, about: 0 means that no exchange is needed.
     pub missing: usize,

@@ -2,7 +2,7 @@
 //! (Li, Ding, Xie 2019), over an order that lets commuting steps overtake each other.
 
 use crate::processor::topology::Processor;
-use crate::transpile::ir::Step;
+use crate::transpile::ir::{Step, exchanged};
 use crate::transpile::place::{Layout, NOWHERE};
 use crate::transpile::schedule::Order;
 use rand::Rng;
@@ -13,7 +13,6 @@ use rand_chacha::ChaCha8Rng;
 pub struct Routed {
     /// The steps; every pair is coupled.
     pub steps: Vec<Step>,
-    /// Physical qubit of each logical one at the end.
     pub layout: Layout,
 }
 
@@ -21,7 +20,6 @@ pub struct Routed {
 pub struct Weights {
     /// Weight of pairs that come later against those that wait now.
     pub later: f64,
-    /// How many later pairs are looked at.
     pub horizon: usize,
     /// What an exchange right after a step on the same pair is favoured by (it costs one CZ, not three).
     pub merge: f64,
@@ -30,7 +28,6 @@ pub struct Weights {
 /// Exchanges without progress after which the nearest pair is brought together directly.
 const PATIENCE: usize = 30;
 
-/// Routes `steps` with their `order` from `layout`.
 pub fn route(
     steps: &[Step],
     order: &Order,
@@ -112,11 +109,7 @@ impl Router<'_> {
 
     fn exchange(&mut self, a: u8, b: u8) {
         for place in &mut self.layout {
-            *place = match *place {
-                p if p == a => b,
-                p if p == b => a,
-                p => p,
-            };
+            *place = exchanged(*place, a, b);
         }
         self.result.push(Step::Swap(a, b));
         self.last_pair[a as usize] = b;
@@ -144,15 +137,7 @@ impl Router<'_> {
         let later: Vec<(u8, u8)> =
             self.upcoming(front, weights.horizon).into_iter().map(|i| self.places(i)).collect();
         let total = |pairs: &[(u8, u8)], a: u8, b: u8| -> f64 {
-            let moved = |p: u8| {
-                if p == a {
-                    b
-                } else if p == b {
-                    a
-                } else {
-                    p
-                }
-            };
+            let moved = |p| exchanged(p, a, b);
             let far = |&(p, q): &(u8, u8)| {
                 f64::from(self.processor.distance[moved(p) as usize][moved(q) as usize])
             };

@@ -1,18 +1,16 @@
 //! Which step must wait for which, and an order that keeps the two-qubit depth small.
 
+use crate::circuit::longest_chain;
 use crate::transpile::ir::Step;
 
 /// The order that steps leave free: an edge where two steps share a qubit and do not commute.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Steps that wait for each step.
     pub after: Vec<Vec<usize>>,
-    /// For how many steps each waits.
     pub waits: Vec<usize>,
 }
 
 impl Order {
-    /// The order of a list of steps.
     pub fn of(steps: &[Step]) -> Self {
         let mut after = vec![Vec::new(); steps.len()];
         let mut waits = vec![0; steps.len()];
@@ -70,11 +68,5 @@ pub fn scheduled(steps: &[Step]) -> Vec<Step> {
 
 /// Longest chain of CZ in the order as it stands.
 pub fn cz_depth(steps: &[Step]) -> usize {
-    let mut level = [0_usize; 256];
-    for (step, (a, b)) in steps.iter().filter_map(|s| s.pair().map(|p| (s, p))) {
-        let at = level[a as usize].max(level[b as usize]) + step.cost();
-        level[a as usize] = at;
-        level[b as usize] = at;
-    }
-    level.into_iter().max().unwrap_or(0)
+    longest_chain(steps.iter().filter_map(|s| s.pair().map(|(a, b)| ([a, b], s.cost()))))
 }

@@ -1,6 +1,7 @@
 //! Searches the physical steps of a branch: placements, routings, orders; of all, the fewest CZ after
 //! two-qubit blocks have been merged, then the least depth.
 
+use crate::circuit::longest_chain;
 use crate::processor::topology::Processor;
 use crate::transpile::block::merge::merged;
 use crate::transpile::block::{Element, cz_count};
@@ -21,7 +22,6 @@ const SOME_INPUTS: [f64; 11] =
 /// Results whose blocks are merged before the choice: those with the fewest CZ before.
 const FINALISTS: usize = 100;
 
-/// Orders of the branch's steps that are tried.
 const ORDERS: usize = 3;
 
 /// Physical steps of one CZ each, and the final layout, of the best of `tries` routings.
@@ -115,12 +115,8 @@ fn routings(
 
 /// Longest chain of CZ in the order as it stands.
 fn depth(elements: &[Element]) -> usize {
-    let mut level = [0_usize; 256];
-    for element in elements {
-        if let Element::Cz(a, b) = *element {
-            let next = level[a as usize].max(level[b as usize]) + 1;
-            (level[a as usize], level[b as usize]) = (next, next);
-        }
-    }
-    level.into_iter().max().unwrap_or(0)
+    longest_chain(elements.iter().filter_map(|element| match *element {
+        Element::Cz(a, b) => Some(([a, b], 1)),
+        Element::One(..) => None,
+    }))
 }

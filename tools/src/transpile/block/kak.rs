@@ -15,7 +15,6 @@ pub struct Kak {
 }
 
 impl Kak {
-    /// The canonical form of a unitary matrix, up to phase.
     pub fn of(unitary: &Matrix4) -> Self {
         let magic = magic();
         let m = unitary.special();
@@ -72,7 +71,6 @@ impl Kak {
         self
     }
 
-    /// The same matrix with two of the angles exchanged.
     #[must_use]
     pub fn exchanged(mut self, i: usize, j: usize) -> Self {
         self.angles.swap(i, j);

@@ -46,7 +46,6 @@ fn trimmed(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
     kept
 }
 
-/// A stretch of a circuit on one qubit or one pair.
 struct Node {
     /// The second is `None` for one qubit.
     qubits: (u8, Option<u8>),
@@ -81,7 +80,6 @@ impl Node {
     }
 }
 
-/// Whether two elements share a qubit.
 fn acts_on(element: &Element, other: Element) -> bool {
     let qubits = |e: &Element| match *e {
         Element::One(q, _) => [q, q],

@@ -72,7 +72,6 @@ fn three_cz([x, y, z]: [f64; 3]) -> Vec<Element> {
     all
 }
 
-/// Where a diagonal may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Before,
