@@ -1,7 +1,7 @@
 //! Two-by-two and four-by-four complex matrices, and those of the gates of the table.
 
 use num_complex::Complex64 as C;
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{Axis, GateKind, Generator};
 use std::array::from_fn;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, PI};
 
@@ -109,26 +109,27 @@ impl Matrix {
 impl Matrix4 {
     /// The matrix of a two-qubit gate; `None` for a gate of one qubit.
     pub fn of_two(kind: GateKind, t: f64) -> Option<Self> {
-        use GateKind as K;
-        let controlled = |kind| Self::controlled(&Matrix::rotation(kind, t));
-        // exp(-i t/2 P⊗P) = cos(t/2) - i sin(t/2) P⊗P.
-        let word = |kind| {
-            let p = Matrix::rotation(kind, 0.0);
-            let ((sin, cos), pp) = ((t / 2.0).sin_cos(), Self::pair(&p, &p));
-            let unit = |i: usize, j: usize| if i == j { cos } else { 0.0 };
-            Self(from_fn(|i| from_fn(|j| pp.0[i][j] * C::new(0.0, -sin) + unit(i, j))))
+        let info = kind.info();
+        let controlled = |kind, t| Self::controlled(&Matrix::rotation(kind, t));
+        let rotation = |axis| match axis {
+            Axis::X => (GateKind::Rx, GateKind::X),
+            Axis::Y => (GateKind::Ry, GateKind::Y),
+            Axis::Z => (GateKind::Rz, GateKind::Z),
         };
-        Some(match kind {
-            K::Cx => controlled(K::X),
-            K::Cz => controlled(K::Z),
-            K::Cp => controlled(K::P),
-            K::Crx => controlled(K::Rx),
-            K::Cry => controlled(K::Ry),
-            K::Crz => controlled(K::Rz),
-            K::Rxx => word(K::X),
-            K::Ryy => word(K::Y),
-            K::Rzz => word(K::Z),
-            K::Swap => {
+        Some(match (info.qubits, info.generator) {
+            (2, Generator::Controlled(axis)) => controlled(rotation(axis).0, t),
+            (2, Generator::Phase) => {
+                controlled(GateKind::P, if info.angles == 0 { info.turn } else { t })
+            }
+            // exp(-i t/2 P⊗P) = cos(t/2) - i sin(t/2) P⊗P.
+            (2, Generator::Pauli(axis)) => {
+                let p = Matrix::rotation(rotation(axis).1, 0.0);
+                let ((sin, cos), pp) = ((t / 2.0).sin_cos(), Self::pair(&p, &p));
+                let unit = |i: usize, j: usize| if i == j { cos } else { 0.0 };
+                Self(from_fn(|i| from_fn(|j| pp.0[i][j] * C::new(0.0, -sin) + unit(i, j))))
+            }
+            _ if kind == GateKind::Cx => controlled(GateKind::X, 0.0),
+            _ if kind == GateKind::Swap => {
                 Self(from_fn(|i| from_fn(|j| if i == j >> 1 | (j & 1) << 1 { ONE } else { ZERO })))
             }
             _ => return None,

@@ -3,7 +3,7 @@
 pub mod svg;
 
 use crate::circuit::{Circuit, Op};
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{GateKind, Generator};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -54,7 +54,6 @@ impl Layout {
 }
 
 fn marks(op: &Op) -> Vec<(u8, Mark)> {
-    use GateKind as K;
     let [a, b] = op.qubits;
     let name = op.kind.info().name;
     let angles: Vec<String> = op.angles().iter().map(|x| format!("{x:.3}")).collect();
@@ -63,14 +62,18 @@ fn marks(op: &Op) -> Vec<(u8, Mark)> {
             if angles.is_empty() { name.into() } else { format!("{name}({})", angles.join(",")) };
         Mark::Label(text)
     };
-    match op.kind {
-        K::Cx => vec![(a, Mark::Dot), (b, Mark::Plus)],
-        K::Cz => vec![(a, Mark::Dot), (b, Mark::Dot)],
-        K::Swap => vec![(a, Mark::Cross), (b, Mark::Cross)],
+    match (op.on().len(), op.kind.info().generator) {
+        (1, _) => vec![(a, label(name))],
+        (_, Generator::None) if op.kind == GateKind::Swap => {
+            vec![(a, Mark::Cross), (b, Mark::Cross)]
+        }
+        (_, Generator::None) => vec![(a, Mark::Dot), (b, Mark::Plus)],
+        (_, Generator::Phase) if angles.is_empty() => vec![(a, Mark::Dot), (b, Mark::Dot)],
+        (_, Generator::Phase | Generator::Controlled(_)) => {
+            vec![(a, Mark::Dot), (b, label(&name[1..]))]
+        }
         // The angle is written once, at the second qubit.
-        K::Rzz | K::Rxx | K::Ryy => vec![(a, Mark::Label(name.into())), (b, label(name))],
-        K::Crx | K::Cry | K::Crz | K::Cp => vec![(a, Mark::Dot), (b, label(&name[1..]))],
-        _ => vec![(a, label(name))],
+        (_, Generator::Pauli(_)) => vec![(a, Mark::Label(name.into())), (b, label(name))],
     }
 }
 

@@ -5,12 +5,6 @@ use crate::matrix::wrap;
 use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// Whether an angle is, for every input, a whole multiple of `unit` (to 1e-12).
-pub fn is_multiple(angle: &Affine, unit: f64) -> bool {
-    let turns = angle.constant / unit;
-    angle.terms.is_empty() && (turns - turns.round()).abs() * unit < 1e-12
-}
-
 /// One step. Angles: `exp(-i angle/2 P)` for the Pauli word `P`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -82,8 +76,8 @@ impl Step {
     pub fn cost(&self) -> usize {
         match self {
             Self::Rz(..) | Self::Ry(..) | Self::X(_) => 0,
-            Self::Zz(_, _, t) if is_multiple(t, PI) => 0,
-            Self::Zz(_, _, t) if is_multiple(t, FRAC_PI_2) => 1,
+            Self::Zz(_, _, t) if t.is_multiple_of(PI) => 0,
+            Self::Zz(_, _, t) if t.is_multiple_of(FRAC_PI_2) => 1,
             Self::Cx(..) | Self::ZzProduct(..) => 1,
             Self::Zz(..) => 2,
             Self::Swap(..) => 3,
@@ -102,21 +96,20 @@ pub fn exchanged(q: u8, a: u8, b: u8) -> u8 {
 
 /// Two steps of one kind on the same qubits as one: `Some(None)` where they undo each other.
 pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
-    let sum = |x: &Affine, y: &Affine| {
-        let mut sum = x.clone();
-        sum.add(y.clone());
-        sum
-    };
     let kept = |t: Affine, make: &dyn Fn(Affine) -> Step| {
         // A whole turn is only a global phase.
         let nothing = t.terms.is_empty() && wrap(t.constant).abs() < 1e-13;
         if nothing { None } else { Some(make(t)) }
     };
     match (a, b) {
-        (Step::Rz(p, x), Step::Rz(q, y)) if p == q => Some(kept(sum(x, y), &|t| Step::Rz(*p, t))),
-        (Step::Ry(p, x), Step::Ry(q, y)) if p == q => Some(kept(sum(x, y), &|t| Step::Ry(*p, t))),
+        (Step::Rz(p, x), Step::Rz(q, y)) if p == q => {
+            Some(kept(x.clone().plus(y), &|t| Step::Rz(*p, t)))
+        }
+        (Step::Ry(p, x), Step::Ry(q, y)) if p == q => {
+            Some(kept(x.clone().plus(y), &|t| Step::Ry(*p, t)))
+        }
         (Step::Zz(p, q, x), Step::Zz(r, s, y)) if (p, q) == (r, s) || (p, q) == (s, r) => {
-            Some(kept(sum(x, y), &|t| Step::Zz(*p, *q, t)))
+            Some(kept(x.clone().plus(y), &|t| Step::Zz(*p, *q, t)))
         }
         (Step::X(p), Step::X(q)) if p == q => Some(None),
         (Step::Cx(..), Step::Cx(..)) if a == b => Some(None),
@@ -139,10 +132,10 @@ pub fn simplified(steps: Vec<Step>) -> Vec<Step> {
 /// anything is nothing.
 fn reduced(step: Step) -> Vec<Step> {
     match &step {
-        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if is_multiple(t, 2.0 * PI) => {
+        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => {
             Vec::new()
         }
-        Step::Zz(a, b, t) if is_multiple(t, PI) => {
+        Step::Zz(a, b, t) if t.is_multiple_of(PI) => {
             vec![Step::Rz(*a, Affine::constant(PI)), Step::Rz(*b, Affine::constant(PI))]
         }
         _ => vec![step],

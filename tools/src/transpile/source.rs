@@ -7,11 +7,11 @@ use qdllm_runtime::circuit::affine::Affine;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::circuit::index_map::IndexMap;
+use qdllm_runtime::circuit::lowering::{Step as Lowered, lower};
 use qdllm_runtime::circuit::program::Op as Instruction;
 use qdllm_runtime::circuit::qasm::Circuit as Written;
 use qdllm_runtime::circuit::{QUBITS, encoder, paper};
 use qdllm_runtime::format::meta::Preset;
-use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
@@ -128,9 +128,29 @@ impl Source {
     /// The circuit as steps, exchanges taken out by renaming: qubit `q` of the source ends as qubit
     /// `names[q]` of the steps.
     pub fn steps(&self) -> (Vec<Step>, Vec<u8>) {
-        let mut lower = Lowering { steps: Vec::new(), names: (0..self.qubits).collect() };
-        self.gates.iter().for_each(|gate| lower.gate(gate));
-        (lower.steps, lower.names)
+        let mut names: Vec<u8> = (0..self.qubits).collect();
+        let mut steps = Vec::new();
+        let angle = |angle| match angle {
+            Angle::Const(x) => Affine::constant(x),
+            Angle::Input(i) => Affine::parameter(i.into()),
+            Angle::Param(_) => Affine::default(),
+        };
+        for gate in &self.gates {
+            let renamed = Gate { qubits: gate.qubits.map(|q| names[q as usize]), ..*gate };
+            lower(&renamed, angle, |step| {
+                steps.push(match step {
+                    Lowered::Rz(q, t) => Step::Rz(q, t),
+                    Lowered::Ry(q, t) => Step::Ry(q, t),
+                    Lowered::Rzz(a, b, t) => Step::Zz(a, b, t),
+                    Lowered::X(q) => Step::X(q),
+                    Lowered::Cx(a, b) => Step::Cx(a, b),
+                    Lowered::Swap(..) => {
+                        return names.swap(gate.qubits[0] as usize, gate.qubits[1] as usize);
+                    }
+                });
+            });
+        }
+        (steps, names)
     }
 }
 
@@ -179,95 +199,4 @@ fn index_map(gates: &mut Vec<Gate>, map: &IndexMap, qubits: u8) {
 
 fn map_row(map: &IndexMap, i: usize) -> u16 {
     map.columns.iter().enumerate().fold(0, |row, (j, column)| row | (column >> i & 1) << j)
-}
-
-struct Lowering {
-    steps: Vec<Step>,
-    names: Vec<u8>,
-}
-
-impl Lowering {
-    fn gate(&mut self, gate: &Gate) {
-        use GateKind as K;
-        let [a, b] = gate.qubits.map(|q| self.names[q as usize]);
-        let angle = |i: usize| match gate.angles[i] {
-            Angle::Const(x) => Affine::constant(x),
-            Angle::Input(i) => Affine::parameter(i.into()),
-            Angle::Param(_) => Affine::default(),
-        };
-        let n = Affine::constant;
-        match gate.kind {
-            K::Rx => self.rx(a, angle(0)),
-            K::Ry => self.add(Step::Ry(a, angle(0))),
-            K::Rz | K::P => self.add(Step::Rz(a, angle(0))),
-            K::H => {
-                self.add(Step::Rz(a, n(PI)));
-                self.add(Step::Ry(a, n(FRAC_PI_2)));
-            }
-            K::X => self.add(Step::X(a)),
-            K::Y => self.add(Step::Ry(a, n(PI))),
-            K::Z => self.add(Step::Rz(a, n(PI))),
-            K::S => self.add(Step::Rz(a, n(FRAC_PI_2))),
-            K::Sdg => self.add(Step::Rz(a, n(-FRAC_PI_2))),
-            K::T => self.add(Step::Rz(a, n(FRAC_PI_4))),
-            K::Tdg => self.add(Step::Rz(a, n(-FRAC_PI_4))),
-            K::U => {
-                self.add(Step::Rz(a, angle(2)));
-                self.add(Step::Ry(a, angle(0)));
-                self.add(Step::Rz(a, angle(1)));
-            }
-            K::Cx => self.add(Step::Cx(a, b)),
-            K::Swap => self.names.swap(gate.qubits[0] as usize, gate.qubits[1] as usize),
-            K::Cz => self.controlled_phase(a, b, n(PI)),
-            K::Cp => self.controlled_phase(a, b, angle(0)),
-            K::Rzz => self.add(Step::Zz(a, b, angle(0))),
-            K::Rxx => {
-                self.x_frame(&[a, b], |s| s.add(Step::Zz(a, b, angle(0))));
-            }
-            K::Ryy => {
-                self.y_frame(&[a, b], |s| s.add(Step::Zz(a, b, angle(0))));
-            }
-            K::Crz => self.controlled_rz(a, b, angle(0)),
-            K::Crx => self.x_frame(&[b], |s| s.controlled_rz(a, b, angle(0))),
-            K::Cry => self.y_frame(&[b], |s| s.controlled_rz(a, b, angle(0))),
-        }
-    }
-
-    fn add(&mut self, step: Step) {
-        self.steps.push(step);
-    }
-
-    fn rx(&mut self, q: u8, angle: Affine) {
-        self.add(Step::Rz(q, Affine::constant(FRAC_PI_2)));
-        self.add(Step::Ry(q, angle));
-        self.add(Step::Rz(q, Affine::constant(-FRAC_PI_2)));
-    }
-
-    /// What acts as Z inside acts as X seen from outside.
-    fn x_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
-        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Affine::constant(-FRAC_PI_2))));
-        inside(self);
-        qubits.iter().for_each(|&q| self.add(Step::Ry(q, Affine::constant(FRAC_PI_2))));
-    }
-
-    /// What acts as Z inside acts as Y seen from outside.
-    fn y_frame(&mut self, qubits: &[u8], inside: impl FnOnce(&mut Self)) {
-        qubits.iter().for_each(|&q| self.rx(q, Affine::constant(FRAC_PI_2)));
-        inside(self);
-        qubits.iter().for_each(|&q| self.rx(q, Affine::constant(-FRAC_PI_2)));
-    }
-
-    /// `exp(i t |11><11|)` up to phase.
-    fn controlled_phase(&mut self, a: u8, b: u8, angle: Affine) {
-        let half = angle.scaled(0.5);
-        self.add(Step::Rz(a, half.clone()));
-        self.add(Step::Rz(b, half.clone()));
-        self.add(Step::Zz(a, b, half.scaled(-1.0)));
-    }
-
-    fn controlled_rz(&mut self, a: u8, b: u8, angle: Affine) {
-        let half = angle.scaled(0.5);
-        self.add(Step::Rz(b, half.clone()));
-        self.add(Step::Zz(a, b, half.scaled(-1.0)));
-    }
 }

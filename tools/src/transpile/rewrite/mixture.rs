@@ -4,7 +4,7 @@
 //! Such a qubit is a control and a factor of phases only, so measuring it first changes nothing. A
 //! qubit that is still |0> or |1> is the same with one branch.
 
-use crate::transpile::ir::{Axis, Step, is_multiple};
+use crate::transpile::ir::{Axis, Step};
 use crate::transpile::rewrite::Branch;
 use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::PI;
@@ -49,7 +49,7 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
         }
     }
     let angle = prepared.unwrap_or_default();
-    let values: &[bool] = if !is_multiple(&angle, PI) {
+    let values: &[bool] = if !angle.is_multiple_of(PI) {
         &[false, true]
     } else if (angle.constant / PI).round().rem_euclid(2.0) == 1.0 {
         &[true]
