@@ -16,8 +16,9 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::regression::{FNV_START, check, fnv1a, is_word};
+use super::{FNV_START, check, fnv1a, is_word};
 use crate::seed::stream;
+use crate::student::loss::softmax;
 
 #[derive(Debug, Clone, Copy)]
 pub struct FastTextOptions {
@@ -55,7 +56,6 @@ const END: &str = "</s>";
 /// # Panics
 /// When there are no rows, fewer than two classes, a class that is not below `classes`, or no
 /// dimension or bucket.
-#[must_use]
 pub fn train_fasttext(
     rows: &[(usize, &str)],
     classes: usize,
@@ -75,7 +75,6 @@ pub fn train_fasttext(
         }
     }
     let mut random = stream(options.seed, "fasttext");
-    #[allow(clippy::cast_precision_loss)]
     let bound = 1.0 / dim as f32;
     let input =
         (0..(words.len() + buckets) * dim).map(|_| random.random_range(-bound..bound)).collect();
@@ -101,7 +100,6 @@ impl FastText {
         random: &mut ChaCha8Rng,
     ) {
         let total: usize = texts.iter().map(|text| text.1.len()).sum();
-        #[allow(clippy::cast_precision_loss)]
         let total = (total * options.epochs) as f64;
         let mut seen = 0_usize;
         let mut order: Vec<usize> = (0..texts.len()).collect();
@@ -109,7 +107,6 @@ impl FastText {
         for _ in 0..options.epochs {
             for &i in &order {
                 let (class, rows) = &texts[i];
-                #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
                 let left = (1.0 - seen as f64 / total) as f32;
                 self.step(*class, rows, options.rate * left);
                 seen += rows.len();
@@ -131,7 +128,6 @@ impl FastText {
             }
         }
         // The slope against one row of a mean is the mean's slope divided by the number of rows.
-        #[allow(clippy::cast_precision_loss)]
         let share = 1.0 / rows.len() as f32;
         change.iter_mut().for_each(|change| *change *= share);
         for &row in rows {
@@ -142,18 +138,15 @@ impl FastText {
         }
     }
 
-    #[must_use]
     pub fn predict(&self, text: &str) -> Vec<f32> {
         self.softmax(&self.mean(&self.rows(text)))
     }
 
-    #[must_use]
     pub fn parameters(&self) -> usize {
         self.input.len() + self.output.len()
     }
 
     /// Bytes the model needs: 4 for every number, and the words with a byte to end each.
-    #[must_use]
     pub fn model_bytes(&self) -> usize {
         let words: usize = self.words.keys().map(|word| word.len() + 1).sum();
         4 * (self.input.len() + self.output.len()) + words
@@ -172,7 +165,6 @@ impl FastText {
         let first = fnv1a(self.pair_start, first.as_bytes());
         let key = fnv1a(fnv1a(first, b" "), second.as_bytes());
         // The remainder is below the number of buckets, so it fits.
-        #[allow(clippy::cast_possible_truncation)]
         let bucket = (key % self.buckets as u64) as usize;
         self.words.len() + bucket
     }
@@ -185,24 +177,14 @@ impl FastText {
                 *sum += input;
             }
         }
-        #[allow(clippy::cast_precision_loss)]
         let share = 1.0 / rows.len() as f32;
         sum.iter_mut().for_each(|sum| *sum *= share);
         sum
     }
 
     fn softmax(&self, hidden: &[f32]) -> Vec<f32> {
-        let mut z: Vec<f32> = (self.output.chunks(self.dim))
-            .map(|row| row.iter().zip(hidden).map(|(w, h)| w * h).sum())
-            .collect();
-        let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0;
-        for z in &mut z {
-            *z = (*z - most).exp();
-            sum += *z;
-        }
-        z.iter_mut().for_each(|z| *z /= sum);
-        z
+        let row = |row: &[f32]| row.iter().zip(hidden).map(|(w, h)| w * h).sum();
+        softmax(&self.output.chunks(self.dim).map(row).collect::<Vec<f32>>(), 1.0)
     }
 }
 

@@ -1,148 +1,119 @@
-//! Logistic regression with an L2 penalty on sparse rows.
+//! Logistic regression with an L2 penalty, by L-BFGS in f64: of the TF-IDF control and teacher, and of the probes.
 //!
-//! Minimises `mean(weight * loss) + |w|^2 / (2 C n)`, the intercepts unpenalised: scikit-learn's
-//! `LogisticRegression(C)` with sample weights. Two classes share one weight a feature (sigmoid), more have one each
-//! (softmax). Rows and columns are worked on in parallel, but every sum has one fixed order, so
-//! the number of threads does not change a bit of the result.
+//! Minimises `share * sum(weight * cross-entropy) + penalty / 2 * |W|^2`, the intercepts unpenalised. With one output
+//! two classes share its weights (sigmoid); otherwise each class has its own (softmax). Rows are worked on in parallel,
+//! but every sum has one fixed order, so the number of threads does not change a bit of the result.
 
 use rayon::prelude::*;
 
-use crate::regression::lbfgs;
-use crate::regression::sparse::Sparse;
+use super::features::{Features, Row};
+use super::lbfgs::{Outcome, minimise};
 
+/// What is minimised, and when it counts as found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stop {
+pub struct Objective {
+    /// Multiplies the sum of the losses.
+    pub share: f64,
+    /// Twice what multiplies the squared weights.
+    pub penalty: f64,
     /// Largest component of the gradient at which the minimum counts as found.
-    pub(crate) gradient: f64,
-    pub(crate) iterations: usize,
+    pub tolerance: f64,
+    pub iterations: usize,
 }
 
-pub(crate) struct Logistic {
-    /// Weights per feature: 1 for two classes, otherwise one a class.
+/// A classifier: the weights of its outputs, and behind them the intercepts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logistic {
     outputs: usize,
-    /// `weights[feature * outputs + output]`
-    weights: Vec<f32>,
-    intercepts: Vec<f32>,
-}
-
-/// What is minimised: the rows by row and by column, and their classes.
-struct Objective<'a> {
-    rows: &'a Sparse,
-    columns: Sparse,
-    truth: &'a [usize],
-    weights: &'a [f64],
-    outputs: usize,
-    /// `1 / (C n)`
-    penalty: f64,
+    parameters: Vec<f64>,
 }
 
 impl Logistic {
-    /// Fits rows to their classes; also tells whether the minimum was found within the steps allowed.
-    pub(crate) fn fit(
-        rows: &Sparse,
+    /// All parameters zero: every class equally likely.
+    pub fn zero(outputs: usize, columns: usize) -> Self {
+        Self { outputs, parameters: vec![0.0; outputs * (columns + 1)] }
+    }
+
+    /// Fits rows to their classes and weights, starting from the present parameters (a warm start along a path of
+    /// penalties).
+    pub fn fit<X: Features>(
+        &mut self,
+        x: &X,
         (truth, weights): (&[usize], &[f64]),
-        classes: usize,
-        c: f64,
-        stop: Stop,
-    ) -> (Self, bool) {
-        let objective = Objective::new(rows, (truth, weights), classes, c);
-        let mut x = vec![0.0; (rows.width() + 1) * objective.outputs];
-        let end =
-            lbfgs::minimise(&mut x, stop.gradient, stop.iterations, |x, g| objective.at(x, g));
-        #[allow(clippy::cast_possible_truncation)]
-        let mut weights: Vec<f32> = x.iter().map(|&w| w as f32).collect();
-        let intercepts = weights.split_off(rows.width() * objective.outputs);
-        let fitted = Self { outputs: objective.outputs, weights, intercepts };
-        (fitted, end.gradient <= stop.gradient)
+        objective: Objective,
+    ) -> Outcome {
+        let k = self.outputs;
+        let Objective { tolerance, iterations, .. } = objective;
+        minimise(&mut self.parameters, tolerance, iterations, |parameters, gradient| {
+            at(x, (truth, weights), objective, k, parameters, gradient)
+        })
+    }
+
+    /// Every parameter rounded to f32, as a file would hold it.
+    pub fn rounded(mut self) -> Self {
+        self.parameters.iter_mut().for_each(|w| *w = f64::from(*w as f32));
+        self
+    }
+
+    fn outputs_of(&self, row: &(impl Row + ?Sized)) -> Vec<f64> {
+        let mut z = vec![0.0; self.outputs];
+        row.outputs(&self.parameters, &mut z);
+        z
     }
 
     /// Probabilities of the classes for one row.
-    pub(crate) fn predict(&self, row: &[(u32, f32)]) -> Vec<f32> {
-        let mut z: Vec<f64> = self.intercepts.iter().map(|&b| f64::from(b)).collect();
-        for &(column, x) in row {
-            let start = column as usize * self.outputs;
-            for (z, &w) in z.iter_mut().zip(&self.weights[start..]) {
-                *z += f64::from(x) * f64::from(w);
-            }
+    pub fn probabilities(&self, row: &(impl Row + ?Sized)) -> Vec<f32> {
+        let mut z = self.outputs_of(row);
+        if let [z] = z[..] {
+            let one = sigmoid(z);
+            return vec![(1.0 - one) as f32, one as f32];
         }
-        let p = if self.outputs == 1 {
-            let one = sigmoid(z[0]);
-            vec![1.0 - one, one]
-        } else {
-            softmax(&mut z);
-            z
-        };
-        #[allow(clippy::cast_possible_truncation)]
-        p.into_iter().map(|p| p as f32).collect()
+        softmax(&mut z);
+        z.into_iter().map(|p| p as f32).collect()
     }
 
-    pub(crate) fn parameters(&self) -> usize {
-        self.weights.len() + self.intercepts.len()
+    /// Log-probabilities of one row, where every class has its own output.
+    pub fn log_probabilities(&self, row: &(impl Row + ?Sized)) -> Vec<f64> {
+        let mut z = self.outputs_of(row);
+        let normaliser = log_sum_exp(&z);
+        z.iter_mut().for_each(|z| *z -= normaliser);
+        z
+    }
+
+    /// Numbers the classifier consists of.
+    pub fn parameters(&self) -> usize {
+        self.parameters.len()
     }
 }
 
-impl<'a> Objective<'a> {
-    fn new(
-        rows: &'a Sparse,
-        (truth, weights): (&'a [usize], &'a [f64]),
-        classes: usize,
-        c: f64,
-    ) -> Self {
-        Self {
-            columns: rows.transposed(),
-            rows,
-            truth,
-            weights,
-            outputs: if classes == 2 { 1 } else { classes },
-            penalty: 1.0 / (c * count(truth.len())),
-        }
+/// Value and gradient at `parameters`.
+fn at<X: Features>(
+    x: &X,
+    (truth, row_weights): (&[usize], &[f64]),
+    Objective { share, penalty, .. }: Objective,
+    k: usize,
+    parameters: &[f64],
+    gradient: &mut [f64],
+) -> f64 {
+    // Per row: the loss, and the share of its slope against each output.
+    let mut slopes = vec![0.0; x.rows() * k];
+    let mut losses = vec![0.0; x.rows()];
+    slopes.par_chunks_mut(k).zip(&mut losses).enumerate().for_each(|(i, (z, loss))| {
+        x.row(i).outputs(parameters, z);
+        *loss = row_weights[i] * loss_and_slope(z, truth[i]);
+        z.iter_mut().for_each(|z| *z *= row_weights[i] * share);
+    });
+    let weights = &parameters[..parameters.len() - k];
+    let (by_weight, by_intercept) = gradient.split_at_mut(weights.len());
+    by_weight.iter_mut().zip(weights).for_each(|(g, w)| *g = penalty * w);
+    x.add_gradient(&slopes, k, by_weight);
+    by_intercept.fill(0.0);
+    for slopes in slopes.chunks(k) {
+        by_intercept.iter_mut().zip(slopes).for_each(|(g, slope)| *g += slope);
     }
-
-    /// Value and gradient at parameters laid out as `weights` of [`Logistic`], then intercepts.
-    fn at(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
-        let k = self.outputs;
-        let (weights, intercepts) = x.split_at(self.rows.width() * k);
-        let share = 1.0 / count(self.rows.height());
-
-        // Per row: the loss, and the share of its slope against each output.
-        let mut slopes = vec![0.0; self.rows.height() * k];
-        let mut losses = vec![0.0; self.rows.height()];
-        slopes.par_chunks_mut(k).zip(&mut losses).enumerate().for_each(|(i, (z, loss))| {
-            z.copy_from_slice(intercepts);
-            for &(column, value) in self.rows.row(i) {
-                let start = column as usize * k;
-                for (z, w) in z.iter_mut().zip(&weights[start..start + k]) {
-                    *z += f64::from(value) * w;
-                }
-            }
-            *loss = self.weights[i] * loss_and_slope(z, self.truth[i]);
-            z.iter_mut().for_each(|z| *z *= self.weights[i] * share);
-        });
-
-        let (by_weight, by_intercept) = gradient.split_at_mut(self.rows.width() * k);
-        by_weight.par_chunks_mut(k).zip(weights.par_chunks(k)).enumerate().for_each(
-            |(j, (g, w))| {
-                for (g, w) in g.iter_mut().zip(w) {
-                    *g = self.penalty * w;
-                }
-                for &(row, value) in self.columns.row(j) {
-                    let start = row as usize * k;
-                    for (g, slope) in g.iter_mut().zip(&slopes[start..start + k]) {
-                        *g += f64::from(value) * slope;
-                    }
-                }
-            },
-        );
-        by_intercept.fill(0.0);
-        for slopes in slopes.chunks(k) {
-            for (g, slope) in by_intercept.iter_mut().zip(slopes) {
-                *g += slope;
-            }
-        }
-        let loss: f64 = losses.iter().sum();
-        let square: f64 = weights.iter().map(|w| w * w).sum();
-        share * loss + 0.5 * self.penalty * square
-    }
+    let loss: f64 = losses.iter().sum();
+    let square: f64 = weights.iter().map(|w| w * w).sum();
+    share * loss + 0.5 * penalty * square
 }
 
 /// Turns outputs into the loss's slope against them, returns the loss.
@@ -165,7 +136,7 @@ fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
-/// Softmax in place; returns the logarithm of the sum of exponentials.
+/// Softmax in place; returns the logarithm of the sum of exponentials. In f64, unlike the students' own.
 fn softmax(z: &mut [f64]) -> f64 {
     let most = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
@@ -177,64 +148,160 @@ fn softmax(z: &mut [f64]) -> f64 {
     most + sum.ln()
 }
 
-#[allow(clippy::cast_precision_loss)]
-fn count(n: usize) -> f64 {
-    n as f64
+/// Log of the sum of exponentials, safe for large entries.
+pub fn log_sum_exp(values: &[f64]) -> f64 {
+    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + values.iter().map(|v| (v - top).exp()).sum::<f64>().ln()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::features::{Dense, Sparse};
     use super::*;
 
-    const STOP: Stop = Stop { gradient: 1e-9, iterations: 500 };
+    /// scikit-learn's `LogisticRegression(C)`.
+    fn by_c(c: f64, n: usize) -> Objective {
+        let share = 1.0 / n as f64;
+        Objective { share, penalty: 1.0 / (c * n as f64), tolerance: 1e-9, iterations: 500 }
+    }
 
     #[test]
     fn two_classes_meet_the_closed_condition() {
         // Rows +1 and -1 of opposite classes: the intercept is 0, and the weight solves
         // sigmoid(-w) = w / (C n).
-        let rows = Sparse::new(&[vec![(0, 1.0)], vec![(0, -1.0)]], 1);
+        let rows = Sparse::new([vec![(0, 1.0)], vec![(0, -1.0)]].iter(), 1);
         for c in [0.5, 1.0, 10.0] {
-            let (fitted, converged) = Logistic::fit(&rows, (&[1, 0], &[1.0; 2]), 2, c, STOP);
-            assert!(converged);
-            let w = f64::from(fitted.weights[0]);
+            let mut fitted = Logistic::zero(1, 1);
+            let end = fitted.fit(&rows, (&[1, 0], &[1.0; 2]), by_c(c, 2));
+            assert!(end.gradient <= 1e-9);
+            let w = fitted.parameters[0];
             assert!((sigmoid(-w) - w / (2.0 * c)).abs() < 1e-6, "C {c}: w {w}");
-            assert!(fitted.intercepts[0].abs() < 1e-6);
-            let p = fitted.predict(&[(0, 1.0)]);
+            assert!(fitted.parameters[1].abs() < 1e-6);
+            let p = fitted.probabilities(&[(0, 1.0)][..]);
             assert!((f64::from(p[1]) - sigmoid(w)).abs() < 1e-6);
         }
     }
 
     #[test]
     fn intercepts_alone_learn_the_class_shares() {
-        let rows = Sparse::new(&vec![Vec::new(); 8], 0);
+        let empty: &[(u32, f32)] = &[];
+        let rows = Sparse::new(vec![Vec::new(); 8].iter(), 0);
         let truth = [0, 0, 0, 0, 1, 1, 2, 2];
-        let (fitted, _) = Logistic::fit(&rows, (&truth, &[1.0; 8]), 3, 1.0, STOP);
-        for (p, share) in fitted.predict(&[]).iter().zip([0.5, 0.25, 0.25]) {
+        let mut fitted = Logistic::zero(3, 0);
+        fitted.fit(&rows, (&truth, &[1.0; 8]), by_c(1.0, 8));
+        for (p, share) in fitted.probabilities(empty).iter().zip([0.5, 0.25, 0.25]) {
             assert!((p - share).abs() < 1e-6);
         }
-        let (fitted, _) =
-            Logistic::fit(&rows, (&[1, 1, 1, 0, 0, 1, 1, 1], &[1.0; 8]), 2, 1.0, STOP);
-        assert!((fitted.predict(&[])[1] - 0.75).abs() < 1e-6);
+        let mut fitted = Logistic::zero(1, 0);
+        fitted.fit(&rows, (&[1, 1, 1, 0, 0, 1, 1, 1], &[1.0; 8]), by_c(1.0, 8));
+        assert!((fitted.probabilities(empty)[1] - 0.75).abs() < 1e-6);
+    }
+
+    /// The difference quotient of every parameter beside the gradient.
+    fn check_gradient<X: Features>(x: &X, truth: &[usize], outputs: usize) {
+        let (length, objective) = (3 * outputs, by_c(0.7, 3));
+        let weights = [1.0, 0.5, 2.0];
+        let at = |p: &[f64], g: &mut [f64]| at(x, (truth, &weights), objective, outputs, p, g);
+        let p: Vec<f64> = (0..length).map(|i| (i as f64 * 1.7).sin()).collect();
+        let (mut gradient, mut unused) = (vec![0.0; length], vec![0.0; length]);
+        at(&p, &mut gradient);
+        for i in 0..length {
+            let mut value = |d: f64| {
+                let mut p = p.clone();
+                p[i] += d;
+                at(&p, &mut unused)
+            };
+            let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
+            assert!((slope - gradient[i]).abs() < 1e-9, "parameter {i}");
+        }
     }
 
     #[test]
     fn gradient_is_the_slope_of_the_value() {
-        let rows = Sparse::new(&[vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]], 2);
-        for (classes, truth) in [(2, [0, 1, 1]), (3, [0, 2, 1])] {
-            let objective = Objective::new(&rows, (&truth, &[1.0, 0.5, 2.0]), classes, 0.7);
-            let length = 3 * objective.outputs;
-            let x: Vec<f64> = (0..length).map(|i| (count(i) * 1.7).sin()).collect();
-            let mut gradient = vec![0.0; length];
-            objective.at(&x, &mut gradient);
-            let mut unused = vec![0.0; length];
-            for i in 0..length {
-                let mut value = |d: f64| {
-                    let mut x = x.clone();
-                    x[i] += d;
-                    objective.at(&x, &mut unused)
-                };
-                let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
-                assert!((slope - gradient[i]).abs() < 1e-9, "parameter {i}");
+        let rows = [vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]];
+        let sparse = Sparse::new(rows.iter(), 2);
+        let dense = Dense { columns: 2, values: vec![0.5, 1.0, 0.0, -0.3, 2.0, 0.0] };
+        for (outputs, truth) in [(1, [0, 1, 1]), (3, [0, 2, 1])] {
+            check_gradient(&sparse, &truth, outputs);
+            check_gradient(&dense, &truth, outputs);
+        }
+    }
+
+    /// Three clouds in the plane with overlap, from a small linear congruential generator.
+    fn clouds(n: usize) -> (Dense, Vec<usize>) {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5
+        };
+        let centres = [(0.0, 1.0), (1.0, 0.0), (-1.0, -0.5)];
+        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+        let values = labels
+            .iter()
+            .flat_map(|&c| [centres[c].0 + 1.6 * next(), centres[c].1 + 1.6 * next()])
+            .collect();
+        (Dense { columns: 2, values }, labels)
+    }
+
+    fn probe(x: &Dense, labels: &[usize], weights: &[f64], penalty: f64) -> (Logistic, Outcome) {
+        let mut model = Logistic::zero(3, 2);
+        let share = 1.0 / weights.iter().sum::<f64>();
+        let objective = Objective { share, penalty, tolerance: 1e-5, iterations: 300 };
+        let end = model.fit(x, (labels, weights), objective);
+        (model, end)
+    }
+
+    #[test]
+    fn gradient_vanishes_at_the_fit() {
+        let (x, labels) = clouds(600);
+        let (model, end) = probe(&x, &labels, &[1.0; 600], 1e-2);
+        assert!(end.gradient <= 1e-5, "{end:?}");
+        // At the minimum of the penalised loss, weights = mean of (target - p) x / penalty, class by class.
+        for class in 0..3 {
+            let mut sums = [0.0; 2];
+            for (i, &label) in labels.iter().enumerate() {
+                let p = model.log_probabilities(x.row(i))[class].exp();
+                let error = f64::from(u8::from(label == class)) - p;
+                sums.iter_mut().zip(x.row(i)).for_each(|(s, x)| *s += error * x / 600.0);
+            }
+            for (k, sum) in sums.iter().enumerate() {
+                let weight = model.parameters[class * 2 + k];
+                let wanted = sum / 1e-2;
+                assert!((weight - wanted).abs() < 2e-3, "class {class}: {weight} against {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn recovers_the_clouds_and_is_deterministic() {
+        let (x, labels) = clouds(900);
+        let fit = || probe(&x, &labels, &[1.0; 900], 1e-3).0;
+        let model = fit();
+        let right = (0..900)
+            .filter(|&i| {
+                let p = model.log_probabilities(x.row(i));
+                assert!(log_sum_exp(&p).abs() < 1e-12);
+                (0..3).all(|c| p[c] <= p[labels[i]])
+            })
+            .count();
+        assert!(right > 780, "{right} of 900");
+        assert_eq!(model, fit());
+    }
+
+    #[test]
+    fn a_row_of_weight_two_counts_as_two_rows() {
+        let (x, labels) = clouds(30);
+        let twice: Vec<usize> = (0..30).chain([4, 7]).collect();
+        let own: Vec<usize> = twice.iter().map(|&i| labels[i]).collect();
+        let doubled = probe(&x.select(&twice), &own, &[1.0; 32], 0.1).0;
+        let mut weights = [1.0; 30];
+        (weights[4], weights[7]) = (2.0, 2.0);
+        let weighted = probe(&x, &labels, &weights, 0.1).0;
+        for i in 0..30 {
+            let (a, b) =
+                (doubled.log_probabilities(x.row(i)), weighted.log_probabilities(x.row(i)));
+            for (a, b) in a.iter().zip(b) {
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
             }
         }
     }

@@ -9,10 +9,9 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use crate::regression::logistic::Logistic;
-use crate::regression::logistic::Stop;
-use crate::regression::sparse::Sparse;
-use crate::regression::{FNV_START, check, fnv1a, is_word};
+use super::features::{Sparse, SparseRow};
+use super::logistic::{Logistic, Objective};
+use super::{FNV_START, check, fnv1a, is_word};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TfidfOptions {
@@ -42,56 +41,88 @@ const BLOCKS: usize = 2;
 /// An n-gram's key, with its column and its weight by rarity.
 type Columns = HashMap<u64, (u32, f32)>;
 
-/// A text's columns, ascending, with their weights.
-pub(crate) type Weights = Vec<(u32, f32)>;
-
 /// The n-grams of some texts and how rare each is.
-pub(crate) struct Features(Columns);
+pub struct Features(Columns);
+
+/// Texts with their features, ready for a regression on any of them.
+pub struct Corpus {
+    pub features: Features,
+    pub rows: Vec<SparseRow>,
+}
+
+/// How a regression on a [`Corpus`] is fitted.
+#[derive(Clone, Copy)]
+pub struct Fit {
+    pub classes: usize,
+    /// Inverse strength of the L2 penalty, scikit-learn's `C`.
+    pub c: f64,
+    pub tolerance: f64,
+    pub iterations: usize,
+}
+
+impl Corpus {
+    /// Counts the n-grams of all texts; those in at least `min_texts` of them become features.
+    pub fn over(texts: &[&str], min_texts: u32) -> Self {
+        let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
+        let features = Features::choose(&counts, min_texts);
+        let rows = counts.par_iter().map(|counts| features.weigh(counts)).collect();
+        Self { features, rows }
+    }
+
+    /// Fits some of the texts to their classes and weights; also tells whether the minimum was found.
+    pub fn fit(
+        &self,
+        rows: &[usize],
+        (truth, weights): (&[usize], &[f64]),
+        Fit { classes, c, tolerance, iterations }: Fit,
+    ) -> (Logistic, bool) {
+        let width = self.features.width();
+        let matrix = Sparse::new(rows.iter().map(|&i| &self.rows[i]), width);
+        let mut model = Logistic::zero(if classes == 2 { 1 } else { classes }, width);
+        let n = rows.len() as f64;
+        let objective = Objective { share: 1.0 / n, penalty: 1.0 / (c * n), tolerance, iterations };
+        let end = model.fit(&matrix, (truth, weights), objective);
+        (model.rounded(), end.gradient <= tolerance)
+    }
+}
 
 /// Trains on `(class, text)` rows. The same rows give the same control, whatever the number of
-/// threads. Takes about 16 bytes of memory for each different n-gram of each text.
+/// threads. Takes about 24 bytes of memory for each different n-gram of each text.
 ///
 /// # Panics
 /// When there are no rows, fewer than two classes, or a class that is not below `classes`.
 #[must_use]
 pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
     check(rows, classes);
-    let texts: Vec<&str> = rows.iter().map(|row| row.1).collect();
-    let (features, weighted) = Features::over(&texts, options.min_texts);
-    let matrix = Sparse::new(&weighted, features.width());
-    drop(weighted);
-    let truth: Vec<usize> = rows.iter().map(|row| row.0).collect();
-    let stop = Stop { gradient: options.tolerance, iterations: options.iterations };
+    let (truth, texts): (Vec<usize>, Vec<&str>) = rows.iter().copied().unzip();
+    let corpus = Corpus::over(&texts, options.min_texts);
+    let TfidfOptions { c, tolerance, iterations, .. } = options;
+    let everyone: Vec<usize> = (0..truth.len()).collect();
     let weights = vec![1.0; truth.len()];
-    let (classifier, converged) =
-        Logistic::fit(&matrix, (&truth, &weights), classes, options.c, stop);
-    Tfidf { features, classifier, converged }
+    let fit = Fit { classes, c, tolerance, iterations };
+    let (classifier, converged) = corpus.fit(&everyone, (&truth, &weights), fit);
+    Tfidf { features: corpus.features, classifier, converged }
 }
 
 impl Tfidf {
-    #[must_use]
     pub fn predict(&self, text: &str) -> Vec<f32> {
-        self.classifier.predict(&self.features.weigh(&count(text)))
+        self.classifier.probabilities(&self.features.of(text)[..])
     }
 
-    #[must_use]
     pub fn features(&self) -> usize {
         self.features.0.len()
     }
 
     /// Whether training found its minimum within the steps it was allowed.
-    #[must_use]
     pub fn converged(&self) -> bool {
         self.converged
     }
 
-    #[must_use]
     pub fn parameters(&self) -> usize {
         self.classifier.parameters()
     }
 
     /// Bytes the model needs: 8 for an n-gram's key, 4 for its rarity, 4 for every weight.
-    #[must_use]
     pub fn model_bytes(&self) -> usize {
         12 * self.features.0.len() + 4 * self.classifier.parameters()
     }
@@ -101,19 +132,11 @@ impl Tfidf {
 type Counts = Vec<(u64, u32)>;
 
 impl Features {
-    /// The n-grams that occur in at least `min_texts` of the texts, and the weights of each text.
-    pub(crate) fn over(texts: &[&str], min_texts: u32) -> (Self, Vec<Weights>) {
-        let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
-        let features = Self::choose(&counts, min_texts);
-        let weights = counts.par_iter().map(|counts| features.weigh(counts)).collect();
-        (features, weights)
-    }
-
-    pub(crate) fn of(&self, text: &str) -> Weights {
+    pub fn of(&self, text: &str) -> SparseRow {
         self.weigh(&count(text))
     }
 
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.0.len()
     }
 
@@ -126,10 +149,8 @@ impl Features {
         let mut kept: Vec<(u64, u32)> =
             (texts.into_iter()).filter(|&(_, texts)| texts >= min_texts).collect();
         kept.sort_unstable();
-        #[allow(clippy::cast_precision_loss)]
         let all = counts.len() as f64;
         let rarity = |texts: u32| ((1.0 + all) / (1.0 + f64::from(texts))).ln() + 1.0;
-        #[allow(clippy::cast_possible_truncation)]
         let columns = (kept.into_iter().zip(0..))
             .map(|((key, texts), column)| (key, (column, rarity(texts) as f32)))
             .collect();
@@ -137,7 +158,7 @@ impl Features {
     }
 
     /// A text's row of the matrix, columns ascending.
-    fn weigh(&self, counts: &[Counts; BLOCKS]) -> Weights {
+    fn weigh(&self, counts: &[Counts; BLOCKS]) -> SparseRow {
         let mut row = Vec::new();
         for block in counts {
             let start = row.len();
@@ -155,7 +176,6 @@ impl Features {
             }
         }
         row.sort_unstable_by_key(|entry| entry.0);
-        #[allow(clippy::cast_possible_truncation)]
         row.into_iter().map(|(c, w)| (c, w as f32)).collect()
     }
 }

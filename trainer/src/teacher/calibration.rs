@@ -1,6 +1,6 @@
 //! Judging and calibrating tables of log-probabilities: accuracy, loss, temperature.
 
-use crate::regression::dense::log_sum_exp;
+use crate::regression::logistic::log_sum_exp;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
@@ -9,14 +9,15 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Targets of some rows: 1 for the label, 0 elsewhere.
-    pub fn one_hot(&self, rows: &[usize]) -> Vec<f64> {
-        let mut targets = vec![0.0; rows.len() * self.classes];
-        for (slot, &row) in rows.iter().enumerate() {
-            targets[slot * self.classes + self.of[row]] = 1.0;
-        }
-        targets
+    /// The classes of some rows.
+    pub fn select(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|&i| self.of[i]).collect()
     }
+}
+
+/// A table of log-probabilities as logits, one row a text.
+pub fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
+    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
 }
 
 /// Accuracy and mean negative log-probability of the true class.
@@ -37,6 +38,24 @@ pub fn best(row: &[f64]) -> usize {
         }
     }
     top
+}
+
+/// A table at its best temperature.
+pub struct Calibrated {
+    pub table: Vec<f64>,
+    pub temperature: f64,
+    pub accuracy: f64,
+    /// Mean negative log-probability of the true class, nats.
+    pub loss: f64,
+}
+
+impl Calibrated {
+    pub fn new(table: &[f64], labels: &Labels) -> Self {
+        let temperature = temperature(table, labels);
+        let table = cool(table, labels.classes, temperature);
+        let (accuracy, loss) = judge(&table, labels);
+        Self { table, temperature, accuracy, loss }
+    }
 }
 
 /// The loss of every row of a table at its best temperature.

@@ -1,13 +1,12 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
-use crate::teacher::calibration::{Labels, as_good_as, cool, judge, losses, temperature};
-use crate::teacher::ensemble::average;
-use crate::teacher::features::Work;
-use crate::teacher::folds::stratified;
-use crate::teacher::probe::{Findings, rows};
-use crate::teacher::tfidf::{CountedTexts, HeldOut, TfidfTeacher};
-use crate::teacher::{Identity, Teacher, TeacherError};
+use super::calibration::{Calibrated, Labels, as_good_as, cool, losses, rows};
+use super::cross_validation::stratified;
+use super::ensemble::average;
+use super::probe::Findings;
+use super::tfidf::{HeldOut, TfidfTeacher, corpus};
+use super::{Identity, Teacher, TeacherError, Work};
 
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;
@@ -28,7 +27,7 @@ pub struct Member {
 
 pub struct Committee {
     model: Option<Box<dyn Teacher>>,
-    lexical: Option<TfidfTeacher>,
+    tfidf: Option<TfidfTeacher>,
     classes: Vec<String>,
     temperature: f64,
 }
@@ -46,23 +45,15 @@ impl Committee {
         let fold = stratified(texts, labels, classes, options.seed)?;
         let labels = Labels { of: labels.to_vec(), classes: classes.len() };
         let pool = &unlabelled[..unlabelled.len().min(POOL_TEXTS)];
-        let lexicon = CountedTexts::over(&[texts, pool].concat());
-        let words = HeldOut::measure(&lexicon, &labels, &fold);
+        let corpus = corpus(&[texts, pool].concat());
+        let words = HeldOut::measure(&corpus, &labels, &fold);
         let own = cool(&words.table, labels.classes, words.temperature);
-        let of_model = model.as_ref().map(|member| {
-            let table: Vec<f64> = member.held_out.iter().flatten().map(|&v| f64::from(v)).collect();
-            cool(&table, labels.classes, temperature(&table, &labels))
-        });
+        let of_model = model.as_ref().map(|m| Calibrated::new(&flat(&m.held_out), &labels).table);
         let (with_model, with_words) = members(of_model.as_deref(), &own, &labels);
-        let tables: Vec<&[f64]> =
-            [of_model.as_deref().filter(|_| with_model), Some(&own[..]).filter(|_| with_words)]
-                .into_iter()
-                .flatten()
-                .collect();
-        let table = average(&tables, labels.classes);
-        let temperature = temperature(&table, &labels);
-        let table = cool(&table, labels.classes, temperature);
-        let (accuracy, loss) = judge(&table, &labels);
+        let both = [of_model.filter(|_| with_model), Some(own).filter(|_| with_words)];
+        let tables: Vec<Vec<f64>> = both.into_iter().flatten().collect();
+        let Calibrated { table, temperature, accuracy, loss } =
+            Calibrated::new(&average(&tables, labels.classes), &labels);
         let findings = Findings {
             labelled: rows(&table, labels.classes),
             accuracy,
@@ -70,10 +61,9 @@ impl Committee {
             temperature,
             ..Findings::default()
         };
-        let lexical =
-            with_words.then(|| TfidfTeacher::fit(lexicon, labels.clone(), classes, &words));
+        let tfidf = with_words.then(|| TfidfTeacher::fit(corpus, labels.clone(), classes, &words));
         let model = model.filter(|_| with_model).map(|member| member.teacher);
-        let mut committee = Self { model, lexical, classes: classes.to_vec(), temperature };
+        let mut committee = Self { model, tfidf, classes: classes.to_vec(), temperature };
         committee.learn(pool, options.rounds)?;
         Ok((committee, findings))
     }
@@ -85,28 +75,30 @@ impl Committee {
         }
         for _ in 0..rounds {
             let table = self.table(pool)?;
-            let Some(lexical) = &mut self.lexical else { return Ok(()) };
-            lexical.learn(&table);
+            let Some(tfidf) = &mut self.tfidf else { return Ok(()) };
+            tfidf.learn(&table);
         }
         Ok(())
     }
 
     /// Trained numbers and their bytes, where no model takes part.
     pub fn size(&self) -> Option<(usize, usize)> {
-        self.lexical.as_ref().filter(|_| self.model.is_none()).map(TfidfTeacher::size)
+        self.tfidf.as_ref().filter(|_| self.model.is_none()).map(TfidfTeacher::size)
     }
 
     fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>, TeacherError> {
         let mut tables = Vec::new();
         if let Some(model) = &mut self.model {
             let logits = model.logits(texts)?;
-            let table: Vec<f64> = logits.iter().flatten().map(|&v| f64::from(v)).collect();
-            tables.push(cool(&table, self.classes.len(), 1.0));
+            tables.push(cool(&flat(&logits), self.classes.len(), 1.0));
         }
-        tables.extend(self.lexical.as_ref().map(|lexical| lexical.table(texts)));
-        let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
+        tables.extend(self.tfidf.as_ref().map(|tfidf| tfidf.table(texts)));
         Ok(cool(&average(&tables, self.classes.len()), self.classes.len(), self.temperature))
     }
+}
+
+fn flat(logits: &[Vec<f32>]) -> Vec<f64> {
+    logits.iter().flatten().map(|&v| f64::from(v)).collect()
 }
 
 /// Which of the two stay: both, unless the labels tell that the better one is better alone.
@@ -129,12 +121,12 @@ impl Teacher for Committee {
 
     fn models(&self) -> Vec<Identity> {
         let model = self.model.iter().flat_map(|m| m.models());
-        model.chain(self.lexical.iter().flat_map(Teacher::models)).collect()
+        model.chain(self.tfidf.iter().flat_map(Teacher::models)).collect()
     }
 
     fn method(&self) -> String {
         let model = self.model.iter().map(|m| m.method());
-        let all: Vec<String> = model.chain(self.lexical.iter().map(Teacher::method)).collect();
+        let all: Vec<String> = model.chain(self.tfidf.iter().map(Teacher::method)).collect();
         all.join("; averaged with ")
     }
 

@@ -1,14 +1,21 @@
-//! Linear probes: standardised features, a penalty path, and what cross-validation says of each cell.
+//! Cross-validation of linear probes: stratified folds, standardised features, a penalty path.
 
 use rayon::prelude::*;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use crate::regression::dense::{Logistic, Matrix};
-use crate::teacher::calibration::{Labels, as_good_as, cool, judge, losses, temperature};
+use super::TeacherError;
+use super::calibration::{Calibrated, Labels, as_good_as, losses};
+use crate::regression::features::{Dense, Features};
+use crate::regression::logistic::{Logistic, Objective};
 
 /// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
 /// length, which gives the same range a meaning for every width.
 pub const PENALTIES: [f64; 6] = [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5];
+
+/// Largest gradient entry at which a probe counts as fitted; log-probabilities have settled to two digits by then.
+const TOLERANCE: f64 = 1e-5;
+const ITERATIONS: usize = 300;
 
 /// Shift and scale that give every column mean 0 and variance `1 / columns`.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +46,7 @@ impl Scaler {
         Self { factor: variance.iter().map(factor).collect(), mean }
     }
 
-    pub fn apply(&self, values: &[f32]) -> Matrix {
+    pub fn apply(&self, values: &[f32]) -> Dense {
         let scale = |row: &[f32]| {
             let scaled = row
                 .iter()
@@ -49,7 +56,7 @@ impl Scaler {
             scaled.collect::<Vec<f64>>()
         };
         let columns = self.mean.len();
-        Matrix { columns, values: values.chunks_exact(columns).flat_map(scale).collect() }
+        Dense { columns, values: values.chunks_exact(columns).flat_map(scale).collect() }
     }
 }
 
@@ -66,38 +73,110 @@ pub struct Trial {
     pub held_out: Vec<f64>,
 }
 
+pub const FOLDS: usize = 5;
+
+/// The fold of every row: each class is dealt evenly over [`FOLDS`] folds, or over as many as its rarest class has rows.
+pub fn stratified(
+    texts: &[&str],
+    labels: &[usize],
+    classes: &[String],
+    seed: u64,
+) -> Result<Vec<usize>, TeacherError> {
+    if classes.len() < 2 {
+        return Err(TeacherError::Labels(format!(
+            "a probe needs at least 2 classes, the labels name {}",
+            classes.len()
+        )));
+    }
+    let mut ranked: Vec<Vec<([u8; 32], usize)>> = vec![Vec::new(); classes.len()];
+    for (i, (text, &label)) in texts.iter().zip(labels).enumerate() {
+        let mut hash = Sha256::new_with_prefix(b"qdllm fold");
+        hash.update(seed.to_le_bytes());
+        hash.update(text.as_bytes());
+        ranked[label].push((hash.finalize().into(), i));
+    }
+    let rarest = ranked
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, rows)| rows.len())
+        .map_or((0, 0), |(c, rows)| (c, rows.len()));
+    if rarest.1 < 2 {
+        let what = format!(
+            "class `{}` has {} labelled text(s), a probe needs at least 2",
+            classes[rarest.0], rarest.1
+        );
+        return Err(TeacherError::Labels(what));
+    }
+    let folds = rarest.1.min(FOLDS);
+    let mut fold = vec![0; texts.len()];
+    for (class, rows) in ranked.iter_mut().enumerate() {
+        rows.sort_unstable();
+        for (place, &(_, i)) in rows.iter().enumerate() {
+            // The class shifts the deal, or every class's odd rows would land in the first folds.
+            fold[i] = (place + class) % folds;
+        }
+    }
+    Ok(fold)
+}
+
+/// Number of folds.
+pub fn count(fold: &[usize]) -> usize {
+    fold.iter().max().map_or(0, |f| f + 1)
+}
+
+/// The rows that are fitted on while a fold is held out, and those of the fold.
+pub fn split(fold: &[usize], held: usize) -> (Vec<usize>, Vec<usize>) {
+    (0..fold.len()).partition(|&i| fold[i] != held)
+}
+
+/// Writes `values` to the rows of a table of log-probabilities.
+pub fn put(table: &mut [f64], classes: usize, rows: &[usize], values: &[f64]) {
+    for (&i, row) in rows.iter().zip(values.chunks_exact(classes)) {
+        table[i * classes..(i + 1) * classes].copy_from_slice(row);
+    }
+}
+
+/// Fits a probe from where it stands; `weights` are one non-negative number a row.
+pub fn fit_probe(
+    probe: &mut Logistic,
+    x: &Dense,
+    (truth, weights): (&[usize], &[f64]),
+    penalty: f64,
+) {
+    let share = 1.0 / weights.iter().sum::<f64>();
+    let objective = Objective { share, penalty, tolerance: TOLERANCE, iterations: ITERATIONS };
+    probe.fit(x, (truth, weights), objective);
+}
+
+/// Log-probabilities of every row of `x`.
+pub fn table(probe: &Logistic, x: &Dense) -> Vec<f64> {
+    (0..x.rows()).flat_map(|i| probe.log_probabilities(x.row(i))).collect()
+}
+
 /// Fits the whole penalty path once a fold and predicts each row by the model that did not see it.
-pub fn cross_validate(x: &Matrix, labels: &Labels, fold: &[usize]) -> Vec<Trial> {
-    let folds = fold.iter().max().map_or(0, |f| f + 1);
+pub fn cross_validate(x: &Dense, labels: &Labels, fold: &[usize]) -> Vec<Trial> {
     let classes = labels.classes;
-    let parts: Vec<Vec<(usize, Vec<Vec<f64>>)>> = (0..folds)
-        .into_par_iter()
-        .map(|held| {
-            let inside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] != held).collect();
-            let outside: Vec<usize> = (0..fold.len()).filter(|&i| fold[i] == held).collect();
-            let (train, targets) = (x.select(&inside), labels.one_hot(&inside));
-            let weights = vec![1.0; inside.len()];
-            let mut model = Logistic::zero(classes, x.columns);
-            let mut rows: Vec<(usize, Vec<Vec<f64>>)> =
-                outside.iter().map(|&i| (i, Vec::new())).collect();
-            for penalty in PENALTIES {
-                model.fit(&train, &targets, &weights, penalty);
-                for (i, path) in &mut rows {
-                    path.push(model.log_probabilities(x.row(*i)));
-                }
-            }
-            rows
-        })
-        .collect();
+    let path = |held| {
+        let (inside, outside) = split(fold, held);
+        let (train, test) = (x.select(&inside), x.select(&outside));
+        let (truth, weights) = (labels.select(&inside), vec![1.0; inside.len()]);
+        let mut probe = Logistic::zero(classes, x.columns);
+        let tables = PENALTIES.map(|penalty| {
+            fit_probe(&mut probe, &train, (&truth, &weights), penalty);
+            table(&probe, &test)
+        });
+        (outside, tables)
+    };
+    let parts: Vec<(Vec<usize>, [Vec<f64>; PENALTIES.len()])> =
+        (0..count(fold)).into_par_iter().map(path).collect();
     let mut held_out = vec![vec![0.0; fold.len() * classes]; PENALTIES.len()];
-    for (i, path) in parts.into_iter().flatten() {
-        for (table, row) in held_out.iter_mut().zip(path) {
-            table[i * classes..(i + 1) * classes].copy_from_slice(&row);
+    for (outside, tables) in &parts {
+        for (all, part) in held_out.iter_mut().zip(tables) {
+            put(all, classes, outside, part);
         }
     }
     let trial = |(penalty, held_out): (f64, Vec<f64>)| {
-        let calibrated = cool(&held_out, labels.classes, temperature(&held_out, labels));
-        let (accuracy, loss) = judge(&calibrated, labels);
+        let Calibrated { accuracy, loss, .. } = Calibrated::new(&held_out, labels);
         Trial { penalty, accuracy, loss, held_out }
     };
     PENALTIES.into_iter().zip(held_out).map(trial).collect()
@@ -114,7 +193,7 @@ pub fn choose(trials: Vec<Trial>, labels: &Labels) -> Option<Trial> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Labels, Scaler, cross_validate};
+    use super::{FOLDS, Features, Labels, Scaler, cross_validate, stratified};
 
     #[test]
     fn scaling_gives_unit_rows_and_silences_constant_columns() {
@@ -147,5 +226,30 @@ mod tests {
         };
         assert!(top(&signal) > 0.95, "{}", top(&signal));
         assert!(top(&noise) < 0.65, "{}", top(&noise));
+    }
+
+    #[test]
+    fn every_fold_has_every_class() {
+        let texts: Vec<String> = (0..60).map(|i| format!("text {i}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let labels: Vec<usize> = (0..60).map(|i| i % 3).collect();
+        let classes = ["a", "b", "c"].map(String::from);
+        let fold = stratified(&texts, &labels, &classes, 1).unwrap();
+        for f in 0..FOLDS {
+            for class in 0..3 {
+                let n = (0..60).filter(|&i| fold[i] == f && labels[i] == class).count();
+                assert_eq!(n, 4, "fold {f} class {class}");
+            }
+        }
+        assert_ne!(fold, stratified(&texts, &labels, &classes, 2).unwrap());
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_validated() {
+        let classes = ["a", "b"].map(String::from);
+        let message =
+            stratified(&["x", "y", "z"], &[0, 0, 1], &classes, 1).unwrap_err().to_string();
+        assert!(message.contains("`b`"), "{message}");
+        assert!(stratified(&["x", "y"], &[0, 0], &classes[..1], 1).is_err());
     }
 }

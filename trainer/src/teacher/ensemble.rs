@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::teacher::calibration::{Labels, as_good_as, cool, judge, losses, temperature};
+use crate::teacher::Cell;
+use crate::teacher::calibration::{Calibrated, Labels, as_good_as, cool, losses};
 use crate::teacher::cross_validation::Trial;
-use crate::teacher::{Cell, Pooling};
 
 /// A cell of a model with the outcome of one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,9 +59,8 @@ pub fn blends(finalists: &[Candidate], labels: &Labels) -> Vec<Ensemble> {
         .map(|set| (0..finalists.len()).filter(|i| set >> i & 1 == 1).collect::<Vec<_>>())
         .filter(|members| (0..models).all(|m| members.iter().any(|&i| finalists[i].model == m)))
         .map(|members| {
-            let table = table(&members);
-            let temperature = temperature(&table, labels);
-            let (accuracy, loss) = judge(&cool(&table, labels.classes, temperature), labels);
+            let Calibrated { accuracy, loss, temperature, .. } =
+                Calibrated::new(&table(&members), labels);
             Ensemble { members, accuracy, loss, temperature }
         })
         .collect();
@@ -80,10 +79,10 @@ pub fn blends(finalists: &[Candidate], labels: &Labels) -> Vec<Ensemble> {
 }
 
 /// Mean of several tables of log-probabilities, normalised again row by row.
-pub fn average(tables: &[&[f64]], classes: usize) -> Vec<f64> {
-    let mut sum = vec![0.0; tables.first().map_or(0, |t| t.len())];
+pub fn average(tables: &[impl AsRef<[f64]>], classes: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; tables.first().map_or(0, |t| t.as_ref().len())];
     for table in tables {
-        sum.iter_mut().zip(*table).for_each(|(s, v)| *s += v / tables.len() as f64);
+        sum.iter_mut().zip(table.as_ref()).for_each(|(s, v)| *s += v / tables.len() as f64);
     }
     cool(&sum, classes, 1.0)
 }
@@ -91,11 +90,7 @@ pub fn average(tables: &[&[f64]], classes: usize) -> Vec<f64> {
 impl Candidate {
     /// `layer 15 mean, penalty 0.001` with the model's name in front.
     pub fn describe(&self, model: &str) -> String {
-        let pooling = match self.cell.pooling {
-            Pooling::Mean => "mean",
-            Pooling::Last => "last",
-        };
-        format!("{model} layer {} {pooling}, penalty {}", self.cell.layer, self.trial.penalty)
+        format!("{model} {}, penalty {}", self.cell, self.trial.penalty)
     }
 }
 

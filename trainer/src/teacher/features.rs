@@ -4,26 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::teacher::cache::{Cache, Key};
-use crate::teacher::{Cell, Extractor, Identity, Pooled, TeacherError};
+use super::cache::{Cache, Key};
+use super::{Description, Extractor, Pooled, TeacherError, Work};
 
 /// New texts run and written together. The cache keeps a chunk whole or not at all, so that a run that is taken up
 /// goes on at a chunk's beginning: every batch, and with it every last bit of the features, is what an undisturbed run
 /// gives.
 const TEXTS_A_CHUNK: usize = 64;
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
-pub struct Work {
-    pub texts: usize,
-    /// Texts run through the model; the others were in the cache.
-    pub computed: usize,
-    pub tokens: usize,
-    /// Texts, cached ones included, that were longer than the limit and were cut.
-    pub cut: usize,
-    /// New texts whose answer named no class; they get even logits.
-    pub undecided: usize,
-    pub seconds: f64,
-}
 
 pub struct Features {
     extractor: Box<dyn Extractor>,
@@ -33,27 +20,13 @@ pub struct Features {
 impl Features {
     /// Opens the extractor's cache file in `folder`.
     pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
-        let cache =
-            Cache::open(folder, &extractor.identity(), extractor.cells().len(), extractor.width())?;
+        let about = extractor.description();
+        let cache = Cache::open(folder, &about.identity, about.cells.len(), about.width)?;
         Ok(Self { extractor, cache })
     }
 
-    /// Name, digest and settings of the model.
-    pub fn identity(&self) -> Identity {
-        self.extractor.identity()
-    }
-
-    /// The model's settings in a few words.
-    pub fn summary(&self) -> String {
-        self.extractor.summary()
-    }
-
-    pub fn cells(&self) -> &[Cell] {
-        self.extractor.cells()
-    }
-
-    pub fn width(&self) -> usize {
-        self.extractor.width()
+    pub fn description(&self) -> &Description {
+        self.extractor.description()
     }
 
     /// Makes sure that every text is in the cache. `progress(done, of)` is told after every chunk.
@@ -96,7 +69,7 @@ impl Features {
 
     /// One cell's vectors of prepared texts, row-major.
     pub fn vectors(&mut self, texts: &[&str], cell: usize) -> Result<Vec<f32>, TeacherError> {
-        let mut values = Vec::with_capacity(texts.len() * self.width());
+        let mut values = Vec::with_capacity(texts.len() * self.description().width);
         for text in texts {
             let key = self.cache.key(text);
             match self.cache.read(&key, cell)? {

@@ -4,21 +4,20 @@ use std::path::Path;
 
 use candle_core::Device;
 
-use crate::teacher::features::{Features, Work};
-use crate::teacher::llm::causal_lm::{TOKENS_A_BATCH, check_vocabulary};
-use crate::teacher::llm::classifier::Classifier;
-use crate::teacher::llm::pretrained::Pretrained;
-use crate::teacher::llm::tokenizer::TextTokenizer;
-use crate::teacher::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
+use super::features::Features;
+use super::llm::classifier::Classifier;
+use super::llm::pretrained::Pretrained;
+use super::llm::tokenizer::TextTokenizer;
+use super::{Description, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError, Work};
+
+/// Padded tokens a batch.
+const TOKENS_A_BATCH: usize = 512;
 
 /// The head's logits of texts, one vector a text.
 pub struct HeadScores {
     model: Classifier,
-    reader: TextTokenizer,
-    limit: usize,
-    cells: [Cell; 1],
-    name: String,
-    digest: String,
+    tokenizer: TextTokenizer,
+    about: Description,
     /// The outputs' names; empty when the checkpoint gives none.
     pub labels: Vec<String>,
 }
@@ -27,53 +26,37 @@ impl HeadScores {
     /// Loads a checkpoint with its head. Texts are read as they are, with the model's own marks around them; those of
     /// more than `limit` tokens are cut.
     pub fn load(
-        mut checkpoint: Pretrained,
+        mut model: Pretrained,
         limit: usize,
         device: &Device,
     ) -> Result<Self, TeacherError> {
-        let limit = limit.min(checkpoint.context());
-        checkpoint.reader.cut_at(limit)?;
-        let kind = checkpoint.kind.clone();
-        let mut loader = checkpoint.loader(device);
-        let model = Classifier::load(&mut loader, kind, limit, None, device)?;
-        loader.finish()?;
-        check_vocabulary(&checkpoint.path, &checkpoint.reader, model.vocabulary())?;
-        let named = checkpoint.labels.len() == model.outputs();
+        let limit = limit.min(model.kind.context());
+        model.tokenizer.cut_at(limit)?;
+        let kind = model.kind.clone();
+        let mut parameters = model.parameters(device);
+        let classifier = Classifier::load(&mut parameters, kind, limit, None, device)?;
+        parameters.finish()?;
+        model.tokenizer.check_vocabulary(&model.path, classifier.vocabulary())?;
+        let named = model.labels.len() == classifier.outputs();
+        let settings = format!("classification head, at most {limit} tokens");
+        let about = [model.name, model.digest, settings];
         Ok(Self {
-            model,
-            reader: checkpoint.reader,
-            limit,
-            cells: [Cell { layer: 0, pooling: Pooling::Last }],
-            name: checkpoint.name,
-            digest: checkpoint.digest,
-            labels: if named { checkpoint.labels } else { Vec::new() },
+            about: Description::single(about, (0, Pooling::Last), classifier.outputs()),
+            model: classifier,
+            tokenizer: model.tokenizer,
+            labels: if named { model.labels } else { Vec::new() },
         })
-    }
-
-    pub fn outputs(&self) -> usize {
-        self.model.outputs()
     }
 }
 
 impl Extractor for HeadScores {
-    fn identity(&self) -> Identity {
-        Identity {
-            name: self.name.clone(),
-            digest: self.digest.clone(),
-            settings: format!("classification head, at most {} tokens", self.limit),
-        }
-    }
-
-    fn cells(&self) -> &[Cell] {
-        &self.cells
-    }
-
-    fn width(&self) -> usize {
-        self.outputs()
+    fn description(&self) -> &Description {
+        &self.about
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        self.reader.batches(texts, TOKENS_A_BATCH, |ids| Ok(self.model.logits(ids)?.to_vec2()?))
+        self.tokenizer
+            .batches(texts, TOKENS_A_BATCH, |ids| Ok(self.model.logits(ids)?.to_vec2()?))
     }
 }
 
@@ -93,7 +76,7 @@ impl HeadTeacher {
         folder: &Path,
     ) -> Result<Self, TeacherError> {
         let labels = scores.labels.clone();
-        let outputs = scores.outputs();
+        let outputs = scores.about.width;
         let unnamed = labels.is_empty() || labels.iter().all(|label| label.starts_with("LABEL_"));
         let own = |class: &String| labels.iter().position(|label| label == class);
         let (classes, order): (Vec<String>, Vec<usize>) = match classes {
@@ -136,11 +119,11 @@ impl Teacher for HeadTeacher {
     }
 
     fn models(&self) -> Vec<Identity> {
-        vec![self.features.identity()]
+        vec![self.features.description().identity.clone()]
     }
 
     fn method(&self) -> String {
-        self.features.identity().settings
+        self.features.description().identity.settings.clone()
     }
 
     fn prepare(

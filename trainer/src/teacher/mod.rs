@@ -13,7 +13,6 @@ pub mod endpoint;
 pub mod ensemble;
 mod error;
 pub mod features;
-pub mod folds;
 #[cfg(feature = "teacher")]
 pub mod head;
 #[cfg(feature = "teacher")]
@@ -40,6 +39,32 @@ pub struct Identity {
     pub settings: String,
 }
 
+/// What an extractor is and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    pub identity: Identity,
+    /// The settings in a few words, without the list of cells.
+    pub summary: String,
+    /// The vectors of a text, in order.
+    pub cells: Vec<Cell>,
+    /// Length of one vector.
+    pub width: usize,
+}
+
+impl Description {
+    /// Of a model with one vector a text, by its name, digest and settings.
+    pub fn single(
+        [name, digest, settings]: [String; 3],
+        (layer, pooling): (usize, Pooling),
+        width: usize,
+    ) -> Self {
+        let summary = settings.clone();
+        let identity = Identity { name, digest, settings };
+        Self { identity, summary, cells: vec![Cell { layer, pooling }], width }
+    }
+}
+
+/// The vectors of one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooled {
     /// One vector a cell, in cell order: cells x width.
@@ -51,16 +76,25 @@ pub struct Pooled {
 
 /// A model that turns texts into vectors.
 pub trait Extractor {
-    fn identity(&self) -> Identity;
-    /// The settings in a few words, without the list of cells.
-    fn summary(&self) -> String {
-        self.identity().settings
-    }
-    /// The vectors that [`Self::extract`] gives, in order.
-    fn cells(&self) -> &[Cell];
-    fn width(&self) -> usize;
+    fn description(&self) -> &Description;
     /// Features of a batch of texts, in their order. Equal batches give equal numbers.
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
+}
+
+/// What one call of [`Teacher::prepare`] did with one model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Work {
+    /// Different texts asked for.
+    pub texts: usize,
+    /// Texts run through the model; the others were in the cache.
+    pub computed: usize,
+    /// Tokens run through the model.
+    pub tokens: usize,
+    /// Texts, cached ones included, that were longer than the limit and were cut.
+    pub cut: usize,
+    /// New texts whose answer named no class; they get even logits.
+    pub undecided: usize,
+    pub seconds: f64,
 }
 
 /// A teacher as soft labels name it: its models' names and digests, joined; `command` is how it was asked.
@@ -91,7 +125,13 @@ pub trait Teacher {
         &mut self,
         texts: &[&str],
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<features::Work>, TeacherError>;
+    ) -> Result<Vec<Work>, TeacherError>;
     /// One logit a class for each prepared text, in their order.
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
+}
+
+/// Logarithm of the mean of several probabilities.
+pub fn log_mean_exp(log_p: &[f32]) -> f32 {
+    let top = log_p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    top + (log_p.iter().map(|s| (s - top).exp()).sum::<f32>() / log_p.len().max(1) as f32).ln()
 }

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::regression::dense::{Logistic, Matrix};
-use crate::teacher::calibration::{Labels, cool, judge, temperature};
-use crate::teacher::cross_validation::{Scaler, choose, cross_validate};
-use crate::teacher::ensemble::{Candidate, Ensemble, average, blends, finalists};
-use crate::teacher::features::{Features, Work};
-use crate::teacher::folds::stratified;
-use crate::teacher::self_training::{View, fit, held_out};
-use crate::teacher::{Identity, Teacher, TeacherError};
+use super::calibration::{Calibrated, Labels, cool, rows};
+use super::cross_validation::{Scaler, choose, cross_validate, stratified, table};
+use super::ensemble::{Candidate, Ensemble, average, blends, finalists};
+use super::features::Features;
+use super::self_training::{View, fit, held_out};
+use super::{Identity, Teacher, TeacherError, Work};
+use crate::regression::features::Dense;
+use crate::regression::logistic::Logistic;
 
 /// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
 pub const POOL_TEXTS: usize = 8000;
@@ -71,7 +71,7 @@ impl ProbeTeacher {
 
         let mut cells = Vec::new();
         for (model, source) in sources.iter_mut().enumerate() {
-            for (slot, cell) in source.cells().to_vec().into_iter().enumerate() {
+            for (slot, cell) in source.description().cells.clone().into_iter().enumerate() {
                 let x = scaled(source, slot, &all)?.1;
                 let rows: Vec<usize> = (0..texts.len()).collect();
                 let trials = cross_validate(&x.select(&rows), &labels, &fold);
@@ -93,9 +93,7 @@ impl ProbeTeacher {
             scalers.push(scaler);
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
-        let temperature = temperature(&raw, &labels);
-        let table = cool(&raw, labels.classes, temperature);
-        let (accuracy, loss) = judge(&table, &labels);
+        let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(&raw, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
         let members = chosen.iter().zip(scalers).zip(probes).map(|((c, scaler), probe)| Member {
@@ -125,7 +123,7 @@ impl ProbeTeacher {
         texts: &[&str],
     ) -> Result<(Vec<f32>, usize), TeacherError> {
         let source = &mut self.sources[candidate.model];
-        Ok((source.vectors(texts, candidate.slot)?, source.width()))
+        Ok((source.vectors(texts, candidate.slot)?, source.description().width))
     }
 }
 
@@ -133,15 +131,11 @@ fn scaled(
     source: &mut Features,
     slot: usize,
     texts: &[&str],
-) -> Result<(Scaler, Matrix), TeacherError> {
+) -> Result<(Scaler, Dense), TeacherError> {
     let values = source.vectors(texts, slot)?;
-    let scaler = Scaler::measure(&values, source.width());
+    let scaler = Scaler::measure(&values, source.description().width);
     let x = scaler.apply(&values);
     Ok((scaler, x))
-}
-
-pub(super) fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
-    table.chunks_exact(classes).map(|row| row.iter().map(|&v| v as f32).collect()).collect()
 }
 
 fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
@@ -149,13 +143,13 @@ fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool:
         .iter()
         .enumerate()
         .map(|(m, source)| {
-            let identity = source.identity();
+            let about = source.description();
             let own: Vec<String> = chosen
                 .iter()
                 .filter(|c| c.model == m)
                 .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
                 .collect();
-            format!("{} ({}) at {}", identity.name, source.summary(), own.join(" and "))
+            format!("{} ({}) at {}", about.identity.name, about.summary, own.join(" and "))
         })
         .collect();
     let rounds = match options.rounds {
@@ -175,7 +169,7 @@ impl Teacher for ProbeTeacher {
     }
 
     fn models(&self) -> Vec<Identity> {
-        self.sources.iter().map(Features::identity).collect()
+        self.sources.iter().map(|source| source.description().identity.clone()).collect()
     }
 
     fn method(&self) -> String {
@@ -194,14 +188,8 @@ impl Teacher for ProbeTeacher {
         let mut tables = Vec::with_capacity(self.members.len());
         for member in &self.members {
             let values = self.sources[member.model].vectors(texts, member.slot)?;
-            let x = member.scaler.apply(&values);
-            tables.push(
-                (0..texts.len())
-                    .flat_map(|i| member.probe.log_probabilities(x.row(i)))
-                    .collect::<Vec<f64>>(),
-            );
+            tables.push(table(&member.probe, &member.scaler.apply(&values)));
         }
-        let tables: Vec<&[f64]> = tables.iter().map(Vec::as_slice).collect();
         let table = average(&tables, self.classes.len());
         Ok(rows(&cool(&table, self.classes.len(), self.temperature), self.classes.len()))
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Cell, Extractor, Identity, Pooled, Pooling, TeacherError};
+use super::{Cell, Description, Extractor, Pooled, Pooling, TeacherError};
 use crate::data::corpus::hex;
 use crate::data::tensors::Table;
 use crate::data::text_digest;
@@ -16,8 +16,7 @@ pub struct VectorFile {
     path: PathBuf,
     table: Table,
     rows: HashMap<[u8; 32], usize>,
-    digest: String,
-    cell: [Cell; 1],
+    about: Description,
 }
 
 impl VectorFile {
@@ -33,8 +32,12 @@ impl VectorFile {
         let rows = digests.iter().copied().zip(0..).collect();
         let mut digest = Sha256::new();
         table.values.iter().for_each(|v| digest.update(v.to_le_bytes()));
-        let cell = [cell(table.metadata.get("cell").map_or("", String::as_str))];
-        Ok(Self { path: path.into(), rows, digest: hex(&digest.finalize()), cell, table })
+        let cell = cell(table.metadata.get("cell").map_or("", String::as_str));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = table.metadata.get("model").cloned().unwrap_or(stem);
+        let about = [name, hex(&digest.finalize()), format!("exported vectors, {cell}")];
+        let about = Description::single(about, (cell.layer, cell.pooling), table.width);
+        Ok(Self { path: path.into(), rows, about, table })
     }
 }
 
@@ -46,21 +49,8 @@ fn cell(said: &str) -> Cell {
 }
 
 impl Extractor for VectorFile {
-    fn identity(&self) -> Identity {
-        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Identity {
-            name: self.table.metadata.get("model").cloned().unwrap_or(stem),
-            digest: self.digest.clone(),
-            settings: format!("exported vectors, {}", self.cell[0]),
-        }
-    }
-
-    fn cells(&self) -> &[Cell] {
-        &self.cell
-    }
-
-    fn width(&self) -> usize {
-        self.table.width
+    fn description(&self) -> &Description {
+        &self.about
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
@@ -100,8 +90,8 @@ mod tests {
         let rows = exported.extract(&["two", "one", "two"]).unwrap();
         assert_eq!(rows[0].values, [3.0, 4.0]);
         assert_eq!((rows[1].values.as_slice(), &rows[2]), (&[1.0, 2.0][..], &rows[0]));
-        assert_eq!(exported.identity().name, "tiny");
-        assert_eq!(exported.cells(), [Cell { layer: 15, pooling: Pooling::Last }]);
+        assert_eq!(exported.about.identity.name, "tiny");
+        assert_eq!(exported.about.cells, [Cell { layer: 15, pooling: Pooling::Last }]);
         let missing = exported.extract(&["three"]).unwrap_err().to_string();
         assert!(missing.contains("`three`") && missing.contains("v.safetensors"), "{missing}");
 

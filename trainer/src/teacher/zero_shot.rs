@@ -6,13 +6,15 @@
 
 use std::path::Path;
 
-use candle_core::{D, Tensor};
+use candle_core::{Device, Tensor};
 
-use crate::teacher::features::{Features, Work};
-use crate::teacher::llm::batching::by_length;
-use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
-use crate::teacher::llm::continuations::Branches;
-use crate::teacher::{Cell, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError};
+use super::features::Features;
+use super::llm::batching::by_length;
+use super::llm::causal_lm::{Causal, TOKENS_A_BATCH};
+use super::llm::token_batch::Tokens;
+use super::{
+    Description, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError, Work, log_mean_exp,
+};
 
 /// How the scores of a class's phrases become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -25,13 +27,9 @@ pub enum Several {
 
 impl Several {
     fn combine(self, scores: &[f32]) -> f32 {
-        let n = scores.len().max(1) as f32;
         match self {
-            Self::Mean => scores.iter().sum::<f32>() / n,
-            Self::Any => {
-                let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                top + (scores.iter().map(|s| (s - top).exp()).sum::<f32>() / n).ln()
-            }
+            Self::Mean => scores.iter().sum::<f32>() / scores.len().max(1) as f32,
+            Self::Any => log_mean_exp(scores),
         }
     }
 }
@@ -39,10 +37,9 @@ impl Several {
 /// Raw scores: one vector a text with the mean log-probability of each phrase, class by class.
 pub struct ClassScores {
     causal: Causal,
-    words: Vec<String>,
     phrases: Vec<usize>,
     tokens: Vec<Vec<u32>>,
-    cells: [Cell; 1],
+    about: Description,
 }
 
 impl ClassScores {
@@ -60,11 +57,11 @@ impl ClassScores {
             ));
         }
         let tail = causal.prompt().after().trim_end();
-        let before = causal.reader.piece(tail)?;
+        let before = causal.tokenizer.piece(tail)?;
         let mut tokens: Vec<Vec<u32>> = Vec::new();
         for word in words.iter().flatten() {
-            let own = causal.reader.piece(&format!(" {word}"))?;
-            let joined = causal.reader.piece(&format!("{tail} {word}"))?;
+            let own = causal.tokenizer.piece(&format!(" {word}"))?;
+            let joined = causal.tokenizer.piece(&format!("{tail} {word}"))?;
             if own.is_empty() || joined != [before.as_slice(), &own].concat() {
                 let what = format!(
                     "the class words `{word}` join with the prompt's end `{tail}`; end the prompt with a word"
@@ -80,36 +77,25 @@ impl ClassScores {
         }
         let phrases = words.iter().map(Vec::len).collect();
         let words = words.concat();
-        let cells = [Cell { layer: causal.depth(), pooling: Pooling::Last }];
-        Ok(Self { causal, words, phrases, tokens, cells })
+        let Identity { name, digest, settings } = causal.description().identity.clone();
+        let settings = format!("{settings}; mean log-probability of {words:?}");
+        let cell = (causal.depth(), Pooling::Last);
+        let about = Description::single([name, digest, settings], cell, words.len());
+        Ok(Self { causal, phrases, tokens, about })
     }
 
     /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
     fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError> {
         let rows: Vec<Branches> = prompts.iter().map(|p| Branches::new(p, &self.tokens)).collect();
         let tokens = Branches::stack(&rows, &self.causal.device)?;
-        let length = tokens.ids.dim(D::Minus1)?;
-        let depth = self.causal.depth();
-        let mut scores = Vec::with_capacity(rows.len());
-        self.causal.model.run(&tokens, depth, |layer, states| {
-            if layer < depth {
-                return Ok(());
-            }
-            for (row, branches) in rows.iter().enumerate() {
-                // From the prompt's last token on, every place predicts a class token.
-                let first = branches.prompt - 1;
-                let used = states.narrow(0, row, 1)?.squeeze(0)?.narrow(
-                    0,
-                    first,
-                    branches.ids.len() - first,
-                )?;
-                let log_p = self.causal.model.next_token(&used)?;
-                debug_assert!(branches.ids.len() <= length);
-                scores.push(self.read(&log_p, branches)?);
-            }
-            Ok(())
-        })?;
-        Ok(scores)
+        let states = self.causal.model.last(&tokens)?;
+        let row = |(row, branches): (usize, &Branches)| {
+            // From the prompt's last token on, every place predicts a class token.
+            let (first, all) = (branches.prompt - 1, branches.ids.len());
+            let used = states.narrow(0, row, 1)?.squeeze(0)?.narrow(0, first, all - first)?;
+            self.read(&self.causal.model.next_token(&used)?, branches)
+        };
+        rows.iter().enumerate().map(row).collect()
     }
 
     fn read(&self, log_p: &Tensor, branches: &Branches) -> Result<Vec<f32>, TeacherError> {
@@ -128,20 +114,8 @@ impl ClassScores {
 }
 
 impl Extractor for ClassScores {
-    fn identity(&self) -> Identity {
-        let base = self.causal.identity();
-        Identity {
-            settings: format!("{}; mean log-probability of {:?}", base.settings, self.words),
-            ..base
-        }
-    }
-
-    fn cells(&self) -> &[Cell] {
-        &self.cells
-    }
-
-    fn width(&self) -> usize {
-        self.words.len()
+    fn description(&self) -> &Description {
+        &self.about
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
@@ -190,7 +164,7 @@ impl Teacher for ZeroShot {
     }
 
     fn models(&self) -> Vec<Identity> {
-        vec![self.features.identity()]
+        vec![self.features.description().identity.clone()]
     }
 
     fn method(&self) -> String {
@@ -200,7 +174,10 @@ impl Teacher for ZeroShot {
             Several::Any => "; log of the mean over a class's phrases",
             Several::Mean => "; mean over a class's phrases",
         };
-        format!("zero-shot; {}{calibrated}{combined}", self.features.identity().settings)
+        format!(
+            "zero-shot; {}{calibrated}{combined}",
+            self.features.description().identity.settings
+        )
     }
 
     fn prepare(
@@ -215,7 +192,7 @@ impl Teacher for ZeroShot {
     }
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        let width = self.features.width();
+        let width = self.features.description().width;
         let empty = match self.calibrate {
             true => self.features.vectors(&[""], 0)?,
             false => vec![0.0; width],
@@ -232,6 +209,58 @@ impl Teacher for ZeroShot {
             self.phrases.iter().map(class).collect()
         };
         Ok(scores.chunks_exact(width).map(classes).collect())
+    }
+}
+
+/// One text's prompt followed by the words of every class except their last token, which predicts nothing.
+struct Branches {
+    ids: Vec<u32>,
+    prompt: usize,
+    starts: Vec<usize>,
+}
+
+impl Branches {
+    fn new(prompt: &[u32], classes: &[Vec<u32>]) -> Self {
+        let mut ids = prompt.to_vec();
+        let mut starts = Vec::with_capacity(classes.len());
+        for class in classes {
+            starts.push(ids.len());
+            ids.extend_from_slice(&class[..class.len() - 1]);
+        }
+        Self { ids, prompt: prompt.len(), starts }
+    }
+
+    /// Where the branch of a place begins; the prompt's own places belong to none.
+    fn branch(&self, place: usize) -> Option<usize> {
+        self.starts.iter().rev().copied().find(|&start| start <= place)
+    }
+
+    fn sees(&self, from: usize, to: usize) -> bool {
+        // Padding sees itself: a place that saw nothing would be 0/0 and spread.
+        from == to
+            || (to < from
+                && from < self.ids.len()
+                && (to < self.prompt || self.branch(from) == self.branch(to)))
+    }
+
+    fn stack(rows: &[Self], device: &Device) -> Result<Tokens, TeacherError> {
+        let length = rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
+        let (mut ids, mut positions, mut mask) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            for from in 0..length {
+                ids.push(row.ids.get(from).copied().unwrap_or(0));
+                let position = row.branch(from).map_or(from, |start| row.prompt + from - start);
+                positions.push(if from < row.ids.len() { position as u32 } else { 0 });
+                mask.extend(
+                    (0..length).map(|to| if row.sees(from, to) { 0.0 } else { f32::NEG_INFINITY }),
+                );
+            }
+        }
+        Ok(Tokens {
+            ids: Tensor::from_vec(ids, (rows.len(), length), device)?,
+            positions,
+            mask: Tensor::from_vec(mask, (rows.len(), 1, length, length), device)?,
+        })
     }
 }
 

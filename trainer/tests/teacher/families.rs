@@ -3,9 +3,10 @@
 use candle_core::{Device, Tensor};
 use qdllm_trainer::teacher::TeacherError;
 use qdllm_trainer::teacher::llm::classifier::Classifier;
+use qdllm_trainer::teacher::llm::config::Kind;
 use qdllm_trainer::teacher::llm::decoder::Decoder;
 use qdllm_trainer::teacher::llm::encoder::Encoder;
-use qdllm_trainer::teacher::llm::pretrained::{Kind, Pretrained};
+use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
 use super::vectors::{Expected, copy, largest};
@@ -26,7 +27,7 @@ fn open(folder: &std::path::Path) -> Result<Pretrained, TeacherError> {
 /// The decoder of a checkpoint.
 pub fn decoder(checkpoint: &mut Pretrained) -> Result<Decoder, TeacherError> {
     let Kind::Decoder(spec) = checkpoint.kind.clone() else { panic!("no decoder") };
-    let mut loader = checkpoint.loader(&Device::Cpu);
+    let mut loader = checkpoint.parameters(&Device::Cpu);
     let decoder = Decoder::load(&mut loader, spec, 32, &Device::Cpu)?;
     loader.finish()?;
     Ok(decoder)
@@ -66,7 +67,7 @@ fn encoders_agree_with_hugging_face() {
         let (folder, expected) = (copy(name), Expected::read(name));
         let mut checkpoint = open(folder.path()).unwrap();
         let Kind::Encoder(spec) = checkpoint.kind.clone() else { panic!("no encoder") };
-        let model = Encoder::load(&mut checkpoint.loader(&Device::Cpu), spec).unwrap();
+        let model = Encoder::load(&mut checkpoint.parameters(&Device::Cpu), spec).unwrap();
         let rows = expected.rows();
         let tokens = Tokens::mutual(&refs(&rows), &Device::Cpu).unwrap();
         let mut worst = 0f32;
@@ -85,7 +86,7 @@ fn encoders_agree_with_hugging_face() {
 /// The head's logits of a checkpoint, adapter merged if any.
 pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> Result<Tensor, TeacherError> {
     let kind = checkpoint.kind.clone();
-    let mut loader = checkpoint.loader(&Device::Cpu);
+    let mut loader = checkpoint.parameters(&Device::Cpu);
     let model = Classifier::load(&mut loader, kind, 32, None, &Device::Cpu)?;
     loader.finish()?;
     model.logits(&refs(rows))

@@ -236,7 +236,7 @@ fn long_texts_are_cut_and_counted_by_every_kind_of_model() {
         assert_eq!((rows[0].cut, rows[0].tokens, rows[1].cut), (true, 9, false), "{name} head");
         // Beyond what the model was made for, whatever is asked.
         let far = Reading { limit: 4096, ..reading() };
-        let context = Pretrained::open(folder.path(), None).unwrap().context();
+        let context = Pretrained::open(folder.path(), None).unwrap().kind.context();
         let rows = extractor(folder.path(), &far).unwrap().extract(&[&long]).unwrap();
         assert_eq!(rows[0].cut, context < 42, "{name}, context {context}");
     }

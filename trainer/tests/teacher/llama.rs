@@ -57,7 +57,7 @@ fn states_of_every_layer_match_the_plain_loops() {
         let all = [before.clone(), own.clone(), after].concat();
         assert_eq!(row.tokens, all.len(), "{text}");
         let wanted = states(&weights, &all);
-        for (slot, cell) in model.cells().iter().enumerate() {
+        for (slot, cell) in model.description().cells.iter().enumerate() {
             let of = &wanted[cell.layer];
             let pooled: Vec<f64> = match cell.pooling {
                 Pooling::Last => of.last().unwrap().clone(),
@@ -77,7 +77,7 @@ fn states_of_every_layer_match_the_plain_loops() {
             }
         }
     }
-    assert_eq!(model.cells().len(), 2 * (BLOCKS + 1));
+    assert_eq!(model.description().cells.len(), 2 * (BLOCKS + 1));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use qdllm_trainer::teacher::llm::config::Kind;
 use qdllm_trainer::teacher::llm::decoder::Decoder;
 use qdllm_trainer::teacher::llm::lora::train::{Epoch, Settings, Tuner};
-use qdllm_trainer::teacher::llm::pretrained::{Kind, Pretrained};
+use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
 use super::families::head;
@@ -33,7 +34,7 @@ fn a_merged_classifier_gives_what_peft_gives() {
 fn a_merged_language_model_gives_what_peft_gives() {
     let (_folder, mut checkpoint) = merged("bloom", &case("bloom-lora"));
     let Kind::Decoder(spec) = checkpoint.kind.clone() else { panic!("no decoder") };
-    let mut loader = checkpoint.loader(&Device::Cpu);
+    let mut loader = checkpoint.parameters(&Device::Cpu);
     let model = Decoder::load(&mut loader, spec, 32, &Device::Cpu).unwrap();
     loader.finish().unwrap();
     let rows = Expected::read("bloom").rows();
@@ -179,7 +180,7 @@ fn a_tuned_adapter_is_loaded_and_knows_its_classes() {
     let mut checkpoint = Pretrained::open(&base.path().join("model"), Some(out.path())).unwrap();
     assert_eq!(checkpoint.labels, ["no", "yes"]);
     let rows: Vec<Vec<u32>> =
-        data(100, 20).iter().map(|(text, _)| checkpoint.reader.whole(text).unwrap().0).collect();
+        data(100, 20).iter().map(|(text, _)| checkpoint.tokenizer.whole(text).unwrap().0).collect();
     let logits = head(&mut checkpoint, &rows).unwrap();
     let classes: Vec<u32> = data(100, 20).iter().map(|(_, class)| *class as u32).collect();
     let classes = Tensor::new(classes, &Device::Cpu).unwrap();

@@ -146,7 +146,7 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     for path in &args.local.model {
         let mut features =
             Features::open(load::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
-        let name = features.identity().name;
+        let name = features.description().identity.name.clone();
         let mut progress = Progress::new(false);
         progress.stage(&name, every.len() as u64);
         let work = features.prepare(&every, &mut |done, _| progress.at(done as u64))?;

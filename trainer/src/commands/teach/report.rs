@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::data::soft::TeacherInfo;
 use crate::metrics::Report;
-use crate::teacher::features::Work;
+use crate::teacher::Work;
 use crate::teacher::probe::Findings;
 
 #[derive(Debug, Clone, Serialize)]

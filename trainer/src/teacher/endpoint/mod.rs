@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::features::Work;
-use super::{Identity, Teacher, TeacherError};
+use super::{Identity, Teacher, TeacherError, Work};
 use crate::data::classes::Classes;
 use crate::data::corpus::hex;
 use crate::data::soft::{SoftLabels, SoftWriter, TeacherInfo};

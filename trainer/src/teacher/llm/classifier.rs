@@ -2,13 +2,13 @@
 
 use candle_core::{Device, Tensor};
 
+use super::config::Kind;
+use super::decoder::Decoder;
+use super::encoder::Encoder;
+use super::linear::Projection;
+use super::parameters::Parameters;
+use super::token_batch::Tokens;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::decoder::Decoder;
-use crate::teacher::llm::encoder::Encoder;
-use crate::teacher::llm::linear::Projection;
-use crate::teacher::llm::parameters::Parameters;
-use crate::teacher::llm::pretrained::Kind;
-use crate::teacher::llm::token_batch::Tokens;
 
 enum Body {
     Decoder(Box<Decoder>),
@@ -34,7 +34,7 @@ pub struct Classifier {
 impl Classifier {
     /// Loads body and head. `outputs` is asked for where the head is to be trained; otherwise the checkpoint says.
     pub fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         kind: Kind,
         limit: usize,
         outputs: Option<usize>,
@@ -42,43 +42,46 @@ impl Classifier {
     ) -> Result<Self, TeacherError> {
         let name = if matches!(kind, Kind::Decoder(_)) { "score" } else { "classifier" };
         let outputs = match outputs
-            .or_else(|| Some(*loader.shape(&format!("{name}.weight"))?.first()?))
+            .or_else(|| Some(*parameters.shape(&format!("{name}.weight"))?.first()?))
         {
             Some(outputs) if outputs >= 2 => outputs,
             Some(outputs) => {
                 let what = format!(
                     "its classification head has {outputs} output; at least 2 classes are needed"
                 );
-                return Err(TeacherError::model(loader.path(), what));
+                return Err(TeacherError::model(parameters.path(), what));
             }
             None => {
                 let what = format!(
                     "has no classification head (`{name}.weight`); use --method probe or zero-shot, or train one with `qdllm tune`"
                 );
-                return Err(TeacherError::model(loader.path(), what));
+                return Err(TeacherError::model(parameters.path(), what));
             }
         };
         let (body, pooler, width) = match kind {
             Kind::Decoder(spec) => {
-                let decoder = Decoder::load(loader, spec, limit, device)?;
+                let decoder = Decoder::load(parameters, spec, limit, device)?;
                 let width = decoder.output_width();
                 (Body::Decoder(Box::new(decoder)), None, width)
             }
             Kind::Encoder(spec) => {
                 let distilled = spec.distilled;
-                let encoder = Encoder::load(loader, spec)?;
+                let encoder = Encoder::load(parameters, spec)?;
                 let width = encoder.width();
                 let pooler = match distilled {
-                    true => (loader.head("pre_classifier", (width, width), true)?, Squash::Relu),
-                    false => {
-                        (loader.linear("bert.pooler.dense", (width, width), true)?, Squash::Tanh)
+                    true => {
+                        (parameters.head("pre_classifier", (width, width), true)?, Squash::Relu)
                     }
+                    false => (
+                        parameters.linear("bert.pooler.dense", (width, width), true)?,
+                        Squash::Tanh,
+                    ),
                 };
                 (Body::Encoder(encoder), Some(pooler), width)
             }
         };
         let bias = pooler.is_some();
-        let head = loader.head(name, (outputs, width), bias)?;
+        let head = parameters.head(name, (outputs, width), bias)?;
         Ok(Self { body, pooler, head, outputs, device: device.clone() })
     }
 

@@ -3,96 +3,13 @@
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::Embedding;
 
+use super::config::architecture::Norm;
+use super::config::bert::EncoderSpec;
+use super::layers::{Normed, softmax};
+use super::linear::Projection;
+use super::parameters::Parameters;
+use super::token_batch::Tokens;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::config::activation;
-use crate::teacher::llm::config::architecture::{Activation, Norm};
-use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::llm::layers::{Normed, softmax};
-use crate::teacher::llm::linear::Projection;
-use crate::teacher::llm::parameters::Parameters;
-use crate::teacher::llm::token_batch::Tokens;
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncoderSpec {
-    /// True for `DistilBERT`'s names and its lack of segments.
-    pub distilled: bool,
-    vocabulary: usize,
-    width: usize,
-    depth: usize,
-    heads: usize,
-    feed: usize,
-    pub context: usize,
-    segments: usize,
-    epsilon: f64,
-    activation: Activation,
-}
-
-impl EncoderSpec {
-    /// Reads a `config.json` of model type `bert` or `distilbert`.
-    pub fn read(keys: &JsonObject, distilled: bool) -> Result<Self, TeacherError> {
-        let count = |bert: &str, other: &str| keys.count(if distilled { other } else { bert });
-        if !matches!(keys.text("position_embedding_type")?, None | Some("absolute")) {
-            return Err(keys.refuse("only absolute position embeddings are supported"));
-        }
-        let spec = Self {
-            distilled,
-            vocabulary: keys.count("vocab_size")?,
-            width: count("hidden_size", "dim")?,
-            depth: count("num_hidden_layers", "n_layers")?,
-            heads: count("num_attention_heads", "n_heads")?,
-            feed: count("intermediate_size", "hidden_dim")?,
-            context: keys.count("max_position_embeddings")?,
-            segments: if distilled { 0 } else { keys.count_or("type_vocab_size", 2)? },
-            epsilon: if distilled { 1e-12 } else { keys.real_or("layer_norm_eps", 1e-12)? },
-            activation: activation(
-                keys,
-                if distilled { "activation" } else { "hidden_act" },
-                "gelu",
-            )?,
-        };
-        if spec.heads == 0 || !spec.width.is_multiple_of(spec.heads) || spec.depth == 0 {
-            let (width, heads) = (spec.width, spec.heads);
-            return Err(keys.refuse(&format!("width {width} and {heads} heads do not go together")));
-        }
-        Ok(spec)
-    }
-
-    /// Name of the inner model in a checkpoint.
-    pub fn inner(&self) -> &'static str {
-        if self.distilled { "distilbert" } else { "bert" }
-    }
-
-    fn layer(&self, layer: usize) -> (String, [&'static str; 8]) {
-        match self.distilled {
-            true => (
-                format!("distilbert.transformer.layer.{layer}"),
-                [
-                    "attention.q_lin",
-                    "attention.k_lin",
-                    "attention.v_lin",
-                    "attention.out_lin",
-                    "sa_layer_norm",
-                    "ffn.lin1",
-                    "ffn.lin2",
-                    "output_layer_norm",
-                ],
-            ),
-            false => (
-                format!("bert.encoder.layer.{layer}"),
-                [
-                    "attention.self.query",
-                    "attention.self.key",
-                    "attention.self.value",
-                    "attention.output.dense",
-                    "attention.output.LayerNorm",
-                    "intermediate.dense",
-                    "output.dense",
-                    "output.LayerNorm",
-                ],
-            ),
-        }
-    }
-}
 
 struct Layer {
     query: Projection,
@@ -116,34 +33,39 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn load(loader: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self, TeacherError> {
+    pub fn load(parameters: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self, TeacherError> {
         let (width, norm) = (spec.width, Norm::Layer { epsilon: spec.epsilon });
-        let name = |part: &str| format!("{}.embeddings.{part}", spec.inner());
-        let words = loader.tensor(&name("word_embeddings.weight"), &[spec.vocabulary, width])?;
-        let places = loader.tensor(&name("position_embeddings.weight"), &[spec.context, width])?;
+        let model = if spec.distilled { "distilbert" } else { "bert" };
+        let name = |part: &str| format!("{model}.embeddings.{part}");
+        let words =
+            parameters.tensor(&name("word_embeddings.weight"), &[spec.vocabulary, width])?;
+        let places =
+            parameters.tensor(&name("position_embeddings.weight"), &[spec.context, width])?;
         let segment = match spec.segments {
             0 => None,
-            n => Some(loader.tensor(&name("token_type_embeddings.weight"), &[n, width])?.get(0)?),
+            n => Some(
+                parameters.tensor(&name("token_type_embeddings.weight"), &[n, width])?.get(0)?,
+            ),
         };
-        let first = Normed::load(loader, &name("LayerNorm"), width, norm)?;
+        let first = Normed::load(parameters, &name("LayerNorm"), width, norm)?;
         let mut layers = Vec::with_capacity(spec.depth);
         for i in 0..spec.depth {
             let (layer, names) = spec.layer(i);
             let full = |part: usize| format!("{layer}.{}", names[part]);
-            let mut square = |part| loader.linear(&full(part), (width, width), true);
+            let mut square = |part| parameters.linear(&full(part), (width, width), true);
             let (query, key, value, output) = (square(0)?, square(1)?, square(2)?, square(3)?);
             layers.push(Layer {
                 query,
                 key,
                 value,
                 output,
-                attention_norm: Normed::load(loader, &full(4), width, norm)?,
-                up: loader.linear(&full(5), (spec.feed, width), true)?,
-                down: loader.linear(&full(6), (width, spec.feed), true)?,
-                feed_norm: Normed::load(loader, &full(7), width, norm)?,
+                attention_norm: Normed::load(parameters, &full(4), width, norm)?,
+                up: parameters.linear(&full(5), (spec.feed, width), true)?,
+                down: parameters.linear(&full(6), (width, spec.feed), true)?,
+                feed_norm: Normed::load(parameters, &full(7), width, norm)?,
             });
         }
-        let gradient = loader.trainable.is_some();
+        let gradient = parameters.trainable.is_some();
         let words = Embedding::new(words, width);
         Ok(Self { words, places, segment, norm: first, layers, gradient, spec })
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
+use super::config::json::JsonObject;
 use crate::teacher::TeacherError;
 use crate::teacher::endpoint::Secret;
-use crate::teacher::llm::config::json::JsonObject;
 
 /// What a model on the hub is called on the command line.
 pub const SCHEME: &str = "hf:";

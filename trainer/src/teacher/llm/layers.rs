@@ -3,9 +3,9 @@
 use candle_core::{D, Tensor};
 use candle_nn::ops;
 
+use super::config::architecture::{Activation, Norm};
+use super::parameters::Parameters;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::config::architecture::{Activation, Norm};
-use crate::teacher::llm::parameters::Parameters;
 
 #[derive(Debug, Clone)]
 pub struct Normed {
@@ -17,15 +17,15 @@ pub struct Normed {
 impl Normed {
     /// Loads the norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
     pub fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         name: &str,
         width: usize,
         norm: Norm,
     ) -> Result<Self, TeacherError> {
         let mut tensor =
-            |new: &str, old: &str| match loader.maybe(&format!("{name}.{old}"), &[width])? {
+            |new: &str, old: &str| match parameters.maybe(&format!("{name}.{old}"), &[width])? {
                 Some(tensor) => Ok::<_, TeacherError>(tensor),
-                None => loader.tensor(&format!("{name}.{new}"), &[width]),
+                None => parameters.tensor(&format!("{name}.{new}"), &[width]),
             };
         let weight = tensor("weight", "gamma")?;
         Ok(match norm {

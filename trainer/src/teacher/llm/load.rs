@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
+use super::causal_lm::Causal;
+use super::config::Kind;
+use super::pretrained::Pretrained;
+use super::sentence_encoder::SentenceEncoder;
 use crate::teacher::head::HeadScores;
-use crate::teacher::llm::causal_lm::Causal;
-use crate::teacher::llm::pretrained::{Kind, Pretrained};
-use crate::teacher::llm::sentence_encoder::SentenceEncoder;
 use crate::teacher::{Extractor, TeacherError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,6 @@ pub mod batching;
 pub mod causal_lm;
 pub mod classifier;
 pub mod config;
-pub mod continuations;
 pub mod decoder;
 pub mod encoder;
 #[cfg(feature = "hub")]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
 
+use super::linear::{Lora, Projection};
+use super::lora::adapter::Adapter;
+use super::weights::Tensors;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::linear::{Lora, Projection};
-use crate::teacher::llm::lora::adapter::Adapter;
-use crate::teacher::llm::weights::safetensors::Tensors;
 
 /// Numbers for a new variable of a name and shape.
 pub type Draw = Box<dyn Fn(&str, &[usize]) -> Vec<f32>>;

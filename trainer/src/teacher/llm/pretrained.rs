@@ -4,30 +4,23 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
-use crate::teacher::llm::config::architecture::{Family, Spec};
-use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::llm::config::{SUPPORTED, spec};
-use crate::teacher::llm::encoder::EncoderSpec;
-use crate::teacher::llm::lora::adapter::Adapter;
-use crate::teacher::llm::lora::peft;
-use crate::teacher::llm::parameters::Parameters;
-use crate::teacher::llm::tokenizer::TextTokenizer;
-use crate::teacher::llm::weights::gguf::Gguf;
-use crate::teacher::llm::weights::safetensors::{Safetensors, Tensors};
+use super::config::Kind;
+use super::config::json::JsonObject;
+use super::lora::adapter::Adapter;
+use super::lora::peft;
+use super::parameters::Parameters;
+use super::tokenizer::TextTokenizer;
+use super::weights::Tensors;
+use super::weights::gguf::Gguf;
+use super::weights::safetensors::Safetensors;
 use crate::teacher::{TeacherError, digest};
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    Decoder(Spec),
-    Encoder(EncoderSpec),
-}
 
 /// A model whose description has been read and whose weights have not.
 pub struct Pretrained {
     pub path: PathBuf,
     pub name: String,
     pub kind: Kind,
-    pub reader: TextTokenizer,
+    pub tokenizer: TextTokenizer,
     /// SHA-256 of the weights, adapter included, hexadecimal.
     pub digest: String,
     /// Names of a classification head's outputs, in order; empty when none are given.
@@ -71,7 +64,7 @@ impl Pretrained {
             path: path.to_owned(),
             name,
             kind,
-            reader: TextTokenizer::plain(gguf.tokenizer()?, gguf.opening()),
+            tokenizer: TextTokenizer::plain(gguf.tokenizer()?, gguf.opening()),
             digest: digest::file(path)?,
             labels: Vec::new(),
             tensors: Box::new(gguf),
@@ -81,18 +74,6 @@ impl Pretrained {
 
     fn folder(path: &Path) -> Result<Self, TeacherError> {
         let keys = JsonObject::read(&path.join("config.json"))?;
-        let model_type = keys.text("model_type")?.unwrap_or_default();
-        let kind = match (Family::of(model_type), model_type) {
-            (Some(family), _) => Kind::Decoder(spec(family, &keys)?),
-            (None, "bert" | "distilbert") => {
-                Kind::Encoder(EncoderSpec::read(&keys, model_type == "distilbert")?)
-            }
-            _ => {
-                let what =
-                    format!("model type `{model_type}` is not supported; these are: {SUPPORTED}");
-                return Err(keys.refuse(&what));
-            }
-        };
         let shards = Safetensors::open(path, "model")?;
         let mut labels: Vec<(usize, String)> = match keys.child("id2label")? {
             Some(map) => map
@@ -105,8 +86,8 @@ impl Pretrained {
         Ok(Self {
             path: path.to_owned(),
             name: short(path),
-            kind,
-            reader: TextTokenizer::folder(path)?,
+            kind: Kind::read(&keys)?,
+            tokenizer: TextTokenizer::folder(path)?,
             digest: shards.digest()?,
             labels: labels.into_iter().map(|(_, name)| name).collect(),
             tensors: Box::new(shards),
@@ -114,21 +95,9 @@ impl Pretrained {
         })
     }
 
-    /// Most tokens the model was made for.
-    pub fn context(&self) -> usize {
-        match &self.kind {
-            Kind::Decoder(spec) => spec.context,
-            Kind::Encoder(spec) => spec.context,
-        }
-    }
-
-    /// What loads the weights; merges the adapter, so it can be had once.
-    pub fn loader(&mut self, device: &Device) -> Parameters<'_> {
-        let inner = match &self.kind {
-            Kind::Decoder(spec) => spec.family.inner(),
-            Kind::Encoder(spec) => spec.inner(),
-        };
-        Parameters::new(self.tensors.as_mut(), inner, self.adapter.take(), device)
+    /// The weights by name, the adapter merged: can be had once.
+    pub fn parameters(&mut self, device: &Device) -> Parameters<'_> {
+        Parameters::new(self.tensors.as_mut(), self.kind.inner(), self.adapter.take(), device)
     }
 }
 

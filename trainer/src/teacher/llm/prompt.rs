@@ -1,7 +1,7 @@
 //! A prompt template around a text, as token ids: what comes before, the text itself, what comes after.
 
+use super::tokenizer::TextTokenizer;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::tokenizer::TextTokenizer;
 
 /// Marks the text's place in a template.
 pub const SLOT: &str = "{text}";
@@ -49,10 +49,6 @@ impl Prompt {
         let after = reader.piece(after)?;
         reader.spell_marks(true);
         Ok(Self { template: template.to_owned(), before, after, space })
-    }
-
-    pub fn template(&self) -> &str {
-        &self.template
     }
 
     /// What the template says after the text.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::teacher::llm::batching::by_length;
+use super::batching::by_length;
 use crate::teacher::{Pooled, TeacherError};
 
 /// A tokenizer in the two ways that texts are read.
@@ -150,10 +150,17 @@ impl TextTokenizer {
         Ok((ids, cut))
     }
 
-    /// The largest id of a token that texts are made of, plus one. Marks may lie beyond what a model has embeddings for:
+    /// Refuses a model that has fewer embeddings than there are tokens which texts are made of. Marks may lie beyond:
     /// Gemma's tokenizer knows one for images that its text models do not.
-    pub fn vocabulary(&self) -> usize {
-        self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1)
+    pub fn check_vocabulary(&self, model: &Path, rows: usize) -> Result<(), TeacherError> {
+        let ids = self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
+        if ids <= rows {
+            return Ok(());
+        }
+        let what = format!(
+            "its tokenizer knows {ids} tokens and the model {rows}; take both from the same model"
+        );
+        Err(TeacherError::model(model, what))
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a decoder is made of: sizes and switches of one architecture, without a single weight.
 
+/// The families, as an error lists them.
+pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
+
 /// A family of decoders that share names of tensors and the order of a layer's steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -109,6 +112,41 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A decoder of these sizes with the switches that most families share.
+    pub fn plain(
+        family: Family,
+        [vocabulary, width, depth, heads, feed, context]: [usize; 6],
+        norm: Norm,
+        position: Position,
+    ) -> Self {
+        let head_width = width / heads.max(1);
+        Self {
+            family,
+            vocabulary,
+            width,
+            embedding_width: width,
+            depth,
+            heads,
+            kv_heads: heads,
+            head_width,
+            feed,
+            norm,
+            pre_norm: true,
+            final_norm: true,
+            activation: Activation::Silu,
+            position,
+            attention_scale: (head_width as f64).powf(-0.5),
+            windows: vec![None; depth],
+            qkv_bias: false,
+            output_bias: false,
+            feed_bias: false,
+            embedding_scale: 1.0,
+            residual_after_norm: false,
+            tied: true,
+            context,
+        }
+    }
+
     /// True when layers with a window turn as the others do: all families but Gemma 3.
     pub(crate) fn near_turns_alike(&self) -> bool {
         self.family != Family::Gemma3

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::architecture::Activation;
 use crate::teacher::TeacherError;
 
 /// A JSON object of a file. A key whose value is `null` counts as absent.
@@ -102,5 +103,20 @@ impl JsonObject {
     /// The object's keys and those of its values that are texts.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.map.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    }
+}
+
+/// The activation under a key.
+pub(super) fn activation(
+    keys: &JsonObject,
+    key: &str,
+    default: &str,
+) -> Result<Activation, TeacherError> {
+    match keys.text(key)?.unwrap_or(default) {
+        "silu" | "swish" => Ok(Activation::Silu),
+        "relu" => Ok(Activation::Relu),
+        "gelu" => Ok(Activation::Gelu),
+        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
+        other => Err(keys.refuse(&format!("activation `{other}` is not supported"))),
     }
 }

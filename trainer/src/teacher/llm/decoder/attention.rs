@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
+use super::position::Placed;
 use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Family, Spec};
-use crate::teacher::llm::decoder::position::Placed;
 use crate::teacher::llm::layers::{Normed, softmax};
 use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
@@ -34,7 +34,7 @@ pub(super) struct Attention {
 impl Attention {
     /// Loads the attention whose tensors begin with `name`.
     pub(super) fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         spec: &Spec,
         layer: usize,
         name: &str,
@@ -42,7 +42,7 @@ impl Attention {
         let width = spec.width;
         let (inner, kv) = (spec.heads * spec.head_width, spec.kv_heads * spec.head_width);
         let mut linear =
-            |part: &str, shape, bias| loader.linear(&format!("{name}.{part}"), shape, bias);
+            |part: &str, shape, bias| parameters.linear(&format!("{name}.{part}"), shape, bias);
         let (inputs, output) = match spec.family {
             Family::Bloom => (
                 Inputs::Fused(linear("query_key_value", (3 * inner, width), spec.qkv_bias)?),
@@ -59,7 +59,7 @@ impl Attention {
         };
         let mut norm = |part: &str| match spec.family {
             Family::Qwen3 | Family::Gemma3 => {
-                Normed::load(loader, &format!("{name}.{part}"), spec.head_width, spec.norm)
+                Normed::load(parameters, &format!("{name}.{part}"), spec.head_width, spec.norm)
                     .map(Some)
             }
             _ => Ok(None),

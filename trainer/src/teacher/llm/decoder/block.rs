@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 
+use super::attention::Attention;
+use super::position::Placed;
 use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Activation, Family, Spec};
-use crate::teacher::llm::decoder::attention::Attention;
-use crate::teacher::llm::decoder::position::Placed;
 use crate::teacher::llm::layers::Normed;
 use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
@@ -74,24 +74,24 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         spec: &Spec,
         layer: usize,
     ) -> Result<Self, TeacherError> {
         let names = Names::of(spec.family, layer);
         let full = |part: &str| format!("{}.{part}", names.layer);
-        let attention = Attention::load(loader, spec, layer, &full(names.attention))?;
+        let attention = Attention::load(parameters, spec, layer, &full(names.attention))?;
         let mut step = |norm: &str, after: Option<&str>| {
             let after = match after {
-                Some(name) => Some(Normed::load(loader, &full(name), spec.width, spec.norm)?),
+                Some(name) => Some(Normed::load(parameters, &full(name), spec.width, spec.norm)?),
                 None => None,
             };
-            let norm = Normed::load(loader, &full(norm), spec.width, spec.norm)?;
+            let norm = Normed::load(parameters, &full(norm), spec.width, spec.norm)?;
             Ok::<_, TeacherError>(Step { norm, after })
         };
         let attending = step(names.attention_norm, names.after.map(|a| a[0]))?;
         let feeding = step(names.feed_norm, names.after.map(|a| a[1]))?;
-        let mut linear = |name: &str, shape| loader.linear(&full(name), shape, spec.feed_bias);
+        let mut linear = |name: &str, shape| parameters.linear(&full(name), shape, spec.feed_bias);
         let [gate, up, down] = names.feed;
         let gate = match gate {
             Some(name) => Some(linear(name, (spec.feed, spec.width))?),

@@ -13,12 +13,12 @@ use candle_nn::{Embedding, ops};
 
 use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Family, Spec};
-use crate::teacher::llm::decoder::block::Block;
-use crate::teacher::llm::decoder::position::Places;
 use crate::teacher::llm::layers::Normed;
 use crate::teacher::llm::linear::Projection;
 use crate::teacher::llm::parameters::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
+use block::Block;
+use position::Places;
 
 pub struct Decoder {
     spec: Spec,
@@ -35,11 +35,6 @@ pub struct Decoder {
 }
 
 impl Family {
-    /// Name of the inner model in a checkpoint.
-    pub fn inner(self) -> &'static str {
-        if self == Self::Bloom { "transformer" } else { "model" }
-    }
-
     fn embedding(self) -> &'static str {
         match self {
             Self::Opt => "model.decoder.embed_tokens",
@@ -60,7 +55,7 @@ impl Family {
 impl Decoder {
     /// Loads the weights. `context` is the longest sequence that will be asked for.
     pub fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         spec: Spec,
         context: usize,
         device: &Device,
@@ -68,10 +63,10 @@ impl Decoder {
         let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
         let context = context.min(spec.context);
         let shape = [spec.vocabulary, inner];
-        let embedding = loader.tensor(&format!("{}.weight", family.embedding()), &shape)?;
+        let embedding = parameters.tensor(&format!("{}.weight", family.embedding()), &shape)?;
         let bends = inner != width;
         let mut project = |name: &str, shape| match bends {
-            true => loader.linear(&format!("model.decoder.{name}"), shape, false).map(Some),
+            true => parameters.linear(&format!("model.decoder.{name}"), shape, false).map(Some),
             false => Ok(None),
         };
         let project_in = project("project_in", (width, inner))?;
@@ -79,22 +74,22 @@ impl Decoder {
         let embedding_norm = match family {
             Family::Bloom => {
                 let name = "transformer.word_embeddings_layernorm";
-                Some(Normed::load(loader, name, width, spec.norm)?)
+                Some(Normed::load(parameters, name, width, spec.norm)?)
             }
             _ => None,
         };
-        let places = Places::load(loader, &spec, context, device)?;
+        let places = Places::load(parameters, &spec, context, device)?;
         let blocks = (0..spec.depth)
-            .map(|layer| Block::load(loader, &spec, layer))
+            .map(|layer| Block::load(parameters, &spec, layer))
             .collect::<Result<_, _>>()?;
         let norm = match spec.final_norm {
-            true => Some(Normed::load(loader, family.last_norm(), width, spec.norm)?),
+            true => Some(Normed::load(parameters, family.last_norm(), width, spec.norm)?),
             false => None,
         };
         // A checkpoint of a classifier or of the bare model has no output matrix.
         let unembedding = match spec.tied {
             true => Some(embedding.clone()),
-            false => loader.maybe("lm_head.weight", &shape)?,
+            false => parameters.maybe("lm_head.weight", &shape)?,
         };
         let unembedding = unembedding.map(|weight| Projection::new(weight, None, None));
         Ok(Self {
@@ -107,7 +102,7 @@ impl Decoder {
             project_out,
             unembedding,
             context,
-            gradient: loader.trainable.is_some(),
+            gradient: parameters.trainable.is_some(),
             spec,
         })
     }

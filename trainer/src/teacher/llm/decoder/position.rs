@@ -33,7 +33,7 @@ pub(super) struct Placed {
 
 impl Places {
     pub(super) fn load(
-        loader: &mut Parameters<'_>,
+        parameters: &mut Parameters<'_>,
         spec: &Spec,
         context: usize,
         device: &Device,
@@ -60,7 +60,7 @@ impl Places {
             },
             Position::Learned { offset } => {
                 let shape = [spec.context + offset, spec.width];
-                let table = loader.tensor("model.decoder.embed_positions.weight", &shape)?;
+                let table = parameters.tensor("model.decoder.embed_positions.weight", &shape)?;
                 Self::Learned { table, offset: *offset }
             }
             Position::Slopes => Self::Slopes(slopes(spec.heads)),

@@ -7,7 +7,8 @@ use candle_core::Tensor;
 
 use crate::teacher::TeacherError;
 use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::llm::weights::safetensors::{Safetensors, Tensors};
+use crate::teacher::llm::weights::Tensors;
+use crate::teacher::llm::weights::safetensors::Safetensors;
 
 /// What PEFT puts before every tensor's name.
 pub const PREFIX: &str = "base_model.model.";

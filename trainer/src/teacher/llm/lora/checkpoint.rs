@@ -5,8 +5,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::adamw::AdamW;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::lora::adamw::AdamW;
 
 /// What of a run is neither variable nor moment.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,12 +1,36 @@
 //! What a tuning run begins from: which matrices, which first numbers, and what tells it from other runs.
 
 use rand::Rng;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::seed;
+use crate::teacher::llm::config::Kind;
 use crate::teacher::llm::config::architecture::Family;
-use crate::teacher::llm::lora::train::{Row, Settings};
-use crate::teacher::llm::pretrained::Kind;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    pub rank: usize,
+    /// Their product is multiplied by `alpha / rank`.
+    pub alpha: f64,
+    /// Last parts of the names of the matrices that get a pair; empty for the family's query and value.
+    pub targets: Vec<String>,
+    pub epochs: u64,
+    pub batch: usize,
+    pub accumulate: usize,
+    /// Highest learning rate; it falls to 0 in a line.
+    pub rate: f64,
+    pub decay: f64,
+    pub max_tokens: usize,
+    /// Decides the first numbers and the order of the texts.
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) ids: Vec<u32>,
+    pub(super) class: usize,
+}
 
 /// Query and value under the names of a kind of model.
 pub(super) fn targets(kind: &Kind) -> [&'static str; 2] {

@@ -6,9 +6,9 @@ use std::path::Path;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::adapter::PREFIX;
+use super::init::Settings;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::lora::adapter::PREFIX;
-use crate::teacher::llm::lora::train::Settings;
 
 /// Name of the file with [`About`] in an adapter folder.
 pub const ABOUT: &str = "qdllm.json";

@@ -7,15 +7,15 @@ use candle_core::{Device, Tensor, Var};
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
+use super::adamw::{AdamW, clip};
+use super::checkpoint;
+use super::checkpoint::Place;
+pub use super::init::Settings;
+use super::init::{Row, fingerprint, first_numbers, targets};
+use super::peft::About;
 use crate::seed;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::causal_lm::check_vocabulary;
 use crate::teacher::llm::classifier::Classifier;
-use crate::teacher::llm::lora::adamw::{AdamW, clip};
-use crate::teacher::llm::lora::checkpoint;
-use crate::teacher::llm::lora::checkpoint::Place;
-use crate::teacher::llm::lora::init::{fingerprint, first_numbers, targets};
-use crate::teacher::llm::lora::peft::About;
 use crate::teacher::llm::parameters::Trainable;
 use crate::teacher::llm::pretrained::Pretrained;
 
@@ -24,30 +24,6 @@ const CLIP: f64 = 1.0;
 /// Share of the updates over which the learning rate rises.
 const WARM_UP: f64 = 0.06;
 const CHECKPOINT: &str = "checkpoint.safetensors";
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Settings {
-    pub rank: usize,
-    /// Their product is multiplied by `alpha / rank`.
-    pub alpha: f64,
-    /// Last parts of the names of the matrices that get a pair; empty for the family's query and value.
-    pub targets: Vec<String>,
-    pub epochs: u64,
-    pub batch: usize,
-    pub accumulate: usize,
-    /// Highest learning rate; it falls to 0 in a line.
-    pub rate: f64,
-    pub decay: f64,
-    pub max_tokens: usize,
-    /// Decides the first numbers and the order of the texts.
-    pub seed: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) ids: Vec<u32>,
-    pub(super) class: usize,
-}
 
 /// Texts with the number of their class.
 pub type Labelled<'a> = &'a [(String, usize)];
@@ -83,7 +59,7 @@ pub struct Tuner {
 impl Tuner {
     /// Loads the model, makes the variables, and takes up the checkpoint in `folder` if there is one.
     pub fn open(
-        mut checkpoint: Pretrained,
+        mut pretrained: Pretrained,
         classes: &[String],
         (train, valid): (Labelled<'_>, Labelled<'_>),
         mut settings: Settings,
@@ -99,25 +75,25 @@ impl Tuner {
             return Err(TeacherError::Labels(what));
         }
         if settings.targets.is_empty() {
-            settings.targets = targets(&checkpoint.kind).map(str::to_owned).to_vec();
+            settings.targets = targets(&pretrained.kind).map(str::to_owned).to_vec();
         }
-        settings.max_tokens = settings.max_tokens.min(checkpoint.context());
-        checkpoint.reader.cut_at(settings.max_tokens)?;
+        settings.max_tokens = settings.max_tokens.min(pretrained.kind.context());
+        pretrained.tokenizer.cut_at(settings.max_tokens)?;
         let mut cut = 0;
         let mut read = |rows: Labelled<'_>| {
             let row = |(text, class): &(String, usize)| {
-                let (ids, short) = checkpoint.reader.whole(text)?;
+                let (ids, short) = pretrained.tokenizer.whole(text)?;
                 cut += usize::from(short);
                 Ok(Row { ids, class: *class })
             };
             rows.iter().map(row).collect::<Result<Vec<Row>, TeacherError>>()
         };
         let (train, valid) = (read(train)?, read(valid)?);
-        let fingerprint = fingerprint(&checkpoint.digest, classes, &settings, &train, &valid);
-        let (kind, path) = (checkpoint.kind.clone(), checkpoint.path.clone());
-        let mut loader = checkpoint.loader(device);
+        let fingerprint = fingerprint(&pretrained.digest, classes, &settings, &train, &valid);
+        let (kind, path) = (pretrained.kind.clone(), pretrained.path.clone());
+        let mut parameters = pretrained.parameters(device);
         let root = settings.seed;
-        loader.trainable = Some(Trainable {
+        parameters.trainable = Some(Trainable {
             targets: settings.targets.clone(),
             rank: settings.rank,
             scale: settings.alpha / settings.rank as f64,
@@ -125,8 +101,8 @@ impl Tuner {
             draw: Box::new(move |name, shape| first_numbers(root, name, shape)),
         });
         let limit = settings.max_tokens;
-        let model = Classifier::load(&mut loader, kind, limit, Some(classes.len()), device)?;
-        let variables = loader.finish()?.map(|t| t.variables).unwrap_or_default();
+        let model = Classifier::load(&mut parameters, kind, limit, Some(classes.len()), device)?;
+        let variables = parameters.finish()?.map(|t| t.variables).unwrap_or_default();
         for target in &settings.targets {
             let hit = |name: &String| name.contains(&format!(".{target}.lora_A"));
             if !variables.keys().any(hit) {
@@ -134,12 +110,12 @@ impl Tuner {
                 return Err(TeacherError::model(&path, what));
             }
         }
-        check_vocabulary(&path, &checkpoint.reader, model.vocabulary())?;
+        pretrained.tokenizer.check_vocabulary(&path, model.vocabulary())?;
         let adam = AdamW::new(&variables, settings.decay)?;
         let about = About {
             classes: classes.to_vec(),
-            model: checkpoint.name.clone(),
-            digest: checkpoint.digest.clone(),
+            model: pretrained.name.clone(),
+            digest: pretrained.digest.clone(),
             max_tokens: limit,
             epoch: 0,
         };

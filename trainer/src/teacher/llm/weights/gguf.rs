@@ -13,12 +13,10 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
+use super::Tensors;
 use crate::teacher::TeacherError;
-use crate::teacher::llm::config::SUPPORTED;
-use crate::teacher::llm::config::architecture::{
-    Activation, Family, Norm, Position, Spec, Stretch,
-};
-use crate::teacher::llm::weights::safetensors::Tensors;
+use crate::teacher::llm::config::architecture::SUPPORTED;
+use crate::teacher::llm::config::architecture::{Family, Norm, Position, Spec, Stretch};
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {
@@ -136,34 +134,26 @@ impl Gguf {
                 return Err(TeacherError::model(&self.path, what));
             }
         };
-        let spec = Spec {
-            family,
-            vocabulary: self.vocabulary()?,
+        let sizes = [
+            self.vocabulary()?,
             width,
-            embedding_width: width,
             depth,
             heads,
+            self.count("feed_forward_length")?,
+            self.count("context_length")?,
+        ];
+        let epsilon = f64::from(self.real("attention.layer_norm_rms_epsilon", 1e-5)?);
+        let norm = Norm::Rms { epsilon, plus_one: false };
+        let position = Position::Rotary { base, stretch, local_base: base };
+        let spec = Spec {
             kv_heads: self.count("attention.head_count_kv")?,
             head_width,
-            feed: self.count("feed_forward_length")?,
-            norm: Norm::Rms {
-                epsilon: f64::from(self.real("attention.layer_norm_rms_epsilon", 1e-5)?),
-                plus_one: false,
-            },
-            pre_norm: true,
-            final_norm: true,
-            activation: Activation::Silu,
-            position: Position::Rotary { base, stretch, local_base: base },
             attention_scale: (head_width as f64).powf(-0.5),
-            windows: vec![None; depth],
             qkv_bias: self.has_tensor("blk.0.attn_q.bias"),
             output_bias: self.has_tensor("blk.0.attn_output.bias"),
-            feed_bias: false,
-            embedding_scale: 1.0,
-            residual_after_norm: false,
             // A file without an output matrix shares the embedding's.
             tied: !self.has_tensor("output.weight"),
-            context: self.count("context_length")?,
+            ..Spec::plain(family, sizes, norm, position)
         };
         match spec.fault() {
             Some(fault) => Err(TeacherError::model(&self.path, fault)),

@@ -9,25 +9,13 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::Tensors;
 use crate::teacher::TeacherError;
 use crate::teacher::digest;
 use crate::teacher::llm::config::json::JsonObject;
 
 /// Longest header that is believed, bytes; the format's own limit.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-
-pub trait Tensors {
-    /// One tensor, `None` when there is none of that name.
-    fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError>;
-    /// The shape of a tensor, `None` when there is none of that name.
-    fn shape(&self, name: &str) -> Option<Vec<usize>>;
-    /// What errors name: the file, or the index of the files.
-    fn path(&self) -> &Path;
-    /// The tensor's name in the file, where that is another one.
-    fn own_name(&self, name: &str) -> String {
-        name.to_owned()
-    }
-}
 
 struct Place {
     file: usize,
