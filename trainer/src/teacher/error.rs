@@ -49,7 +49,7 @@ pub enum TeacherError {
     /// The endpoint failed.
     #[cfg(feature = "endpoint")]
     #[error(transparent)]
-    Endpoint(#[from] super::endpoint::EndpointError),
+    Endpoint(#[from] super::endpoint::error::EndpointError),
     /// A soft label file that keeps answers cannot be used.
     #[error(transparent)]
     Soft(#[from] crate::data::soft::SoftError),

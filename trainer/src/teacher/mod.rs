@@ -135,3 +135,13 @@ pub fn log_mean_exp(log_p: &[f32]) -> f32 {
     let top = log_p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     top + (log_p.iter().map(|s| (s - top).exp()).sum::<f32>() / log_p.len().max(1) as f32).ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_class_are_pooled() {
+        assert!((log_mean_exp(&[0.5_f32.ln(), 0.1_f32.ln()]) - 0.3_f32.ln()).abs() < 1e-6);
+    }
+}

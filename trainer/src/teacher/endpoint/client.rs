@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::teacher::endpoint::fleet::Fleet;
-use crate::teacher::endpoint::ledger::{Leave, Ledger};
-use crate::teacher::endpoint::request::{Names, Request, RequestBuilder};
-use crate::teacher::endpoint::scores::{
-    NoScores, echoed, first_token, pooled, shares, tokens, votes,
-};
-use crate::teacher::endpoint::wire::{Server, Trouble};
-use crate::teacher::endpoint::{Answered, Constrain, EndpointError, Settings, Way};
+use super::error::EndpointError;
+use super::fleet::Fleet;
+use super::ledger::{Leave, Ledger};
+use super::request::{Names, NoScores, Request, RequestBuilder, tokens};
+use super::settings::{Constrain, Settings, Way};
+use super::wire::{Server, Trouble};
+use super::{chat, completions, votes};
+use crate::teacher::log_mean_exp;
 
 /// Times that a rate limit is waited for in one request before it is given up.
 const MOST_LIMITS: u32 = 100;
@@ -21,12 +21,21 @@ const MOST_VOTES: usize = 16;
 /// What is wrong where an echoed token has the next one's log-probability.
 const LATE: &str = "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes";
 
+/// Why a request was not answered: an error, or `None` when the run has ended.
+type Stop = Option<EndpointError>;
+
+/// What one text's requests gave.
+pub struct Answered {
+    pub logits: Vec<f32>,
+    pub decided: bool,
+    pub tokens: u64,
+}
+
 /// A way of asking, ready for any number of threads.
 pub struct Client {
     fleet: Fleet,
     ledger: Mutex<Ledger>,
-    question: RequestBuilder,
-    words: Vec<Vec<String>>,
+    builder: RequestBuilder,
     way: Way,
     empty: Option<Vec<f32>>,
     votes: usize,
@@ -39,8 +48,7 @@ impl Client {
     /// Opens connections, finds out what is offered, and scores the empty text where that is wanted.
     pub fn open(
         settings: Settings,
-        question: RequestBuilder,
-        words: Vec<Vec<String>>,
+        builder: RequestBuilder,
         ledger: Ledger,
         sample: &str,
     ) -> Result<Self, EndpointError> {
@@ -54,11 +62,10 @@ impl Client {
             return Err(EndpointError::Url { url: String::new(), what: "give an address".into() });
         }
         let known = settings.ask.or(ledger.way());
-        let mut line = Self {
+        let mut client = Self {
             fleet: Fleet::new(servers, settings.backoff),
             ledger: Mutex::new(ledger),
-            question,
-            words,
+            builder,
             way: known.unwrap_or(Way::Chat),
             empty: None,
             votes: settings.votes.max(1),
@@ -67,22 +74,22 @@ impl Client {
             tries: settings.tries.max(1),
         };
         if known.is_none() {
-            line.way = line.find_way(sample)?;
-            line.ledger().set_way(line.way)?;
+            client.way = client.find_way(sample)?;
+            client.ledger().set_way(client.way)?;
         }
-        if settings.calibrate.unwrap_or(line.way == Way::Completions) {
-            let known = line.ledger().empty().map(<[f32]>::to_vec);
-            line.empty = Some(match known {
+        if settings.calibrate.unwrap_or(client.way == Way::Completions) {
+            let known = client.ledger().empty().map(<[f32]>::to_vec);
+            client.empty = Some(match known {
                 Some(scores) => scores,
                 None => {
-                    // Nobody else holds the line yet: the run cannot have ended.
-                    let scores = line.ask("", &|| false)?.map(|a| a.logits).unwrap_or_default();
-                    line.ledger().set_empty(scores.clone())?;
+                    // Nobody else holds the client yet: the run cannot have ended.
+                    let scores = client.ask("", &|| false)?.map(|a| a.logits).unwrap_or_default();
+                    client.ledger().set_empty(scores.clone())?;
                     scores
                 }
             });
         }
-        Ok(line)
+        Ok(client)
     }
 
     pub fn way(&self) -> Way {
@@ -98,7 +105,7 @@ impl Client {
         let how = match self.way {
             Way::Chat => "log-probabilities of the first token of a chat answer".to_owned(),
             Way::Completions => {
-                format!("mean log-probability of {:?} after the prompt", self.words)
+                format!("mean log-probability of {:?} after the prompt", self.builder.words)
             }
             Way::Votes => format!(
                 "{} chat answers at temperature {} counted{}",
@@ -108,11 +115,11 @@ impl Client {
             ),
         };
         let empty = if self.empty.is_some() { "; minus the score of an empty text" } else { "" };
-        let letters = match (self.way, self.question.names) {
+        let letters = match (self.way, self.builder.names) {
             (Way::Completions, _) | (_, Names::Words) => "",
             (_, Names::Letters) => ", classes by letter",
         };
-        format!("endpoint; {how}{letters}; prompt {:?}{empty}", self.question.template(self.way))
+        format!("endpoint; {how}{letters}; prompt {:?}{empty}", self.builder.template(self.way))
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
@@ -141,27 +148,28 @@ impl Client {
     }
 
     fn try_way(&self, way: Way, sample: &str) -> Result<bool, EndpointError> {
-        let alive = &|| false;
-        let offered =
-            |s: Result<(), NoScores>| !matches!(s, Err(NoScores::NotOffered(_) | NoScores::Late));
-        match way {
-            Way::Chat => {
-                let check = |a: &Value| first_token(a, &self.question.answers).map(|_| ());
-                let answer = self.send(&self.question.first_token(sample), &|_| Ok(()), alive)?;
-                Ok(answer.is_some_and(|(a, _)| offered(check(&a))))
-            }
+        let names = &self.builder.answers;
+        type Check<'a> = Box<dyn Fn(&Value) -> Result<(), NoScores> + 'a>;
+        let (request, check): (Request, Check<'_>) = match way {
+            Way::Chat => (
+                self.builder.first_token(sample),
+                Box::new(|answer| chat::first_token(answer, names).map(drop)),
+            ),
             Way::Completions => {
-                let word = &self.words[0][0];
-                let prompt = self.question.completion(sample);
-                let answer = self.send(&self.question.echo(sample, word), &|_| Ok(()), alive)?;
-                Ok(answer.is_some_and(|(a, _)| offered(echoed(&a, &prompt, word).map(|_| ()))))
+                let word = &self.builder.words[0][0];
+                let prompt = self.builder.completion(sample);
+                let check =
+                    move |answer: &Value| completions::echoed(answer, &prompt, word).map(drop);
+                (self.builder.echo(sample, word), Box::new(check))
             }
-            Way::Votes => {
-                let asked = self.question.vote(sample, 1, self.temperature, self.constrain);
-                let answer = self.send(&asked, &|_| Ok(()), alive)?;
-                Ok(answer
-                    .is_some_and(|(a, _)| offered(votes(&a, &self.question.answers).map(|_| ()))))
-            }
+            Way::Votes => (
+                self.builder.vote(sample, 1, self.temperature, self.constrain),
+                Box::new(|answer| votes::votes(answer, names).map(drop)),
+            ),
+        };
+        match self.send(&request, &|answer| Ok(check(answer)), &|| false) {
+            Ok((scores, _)) => Ok(!matches!(scores, Err(NoScores::NotOffered(_) | NoScores::Late))),
+            Err(stop) => stop.map_or(Ok(false), Err),
         }
     }
 
@@ -171,136 +179,128 @@ impl Client {
         text: &str,
         ended: &dyn Fn() -> bool,
     ) -> Result<Option<Answered>, EndpointError> {
-        let classes = self.words.len();
-        let (logits, tokens) = match self.way {
+        let scores = match self.way {
             Way::Chat => {
-                let names = &self.question.answers;
-                let check = |a: &Value| first_token(a, names).map(|_| ());
-                let asked = self.question.first_token(text);
-                let Some((answer, tokens)) = self.send(&asked, &check, ended)? else {
-                    return Ok(None);
-                };
-                (first_token(&answer, names).ok().flatten(), tokens)
+                let parse = |answer: &Value| chat::first_token(answer, &self.builder.answers);
+                self.send(&self.builder.first_token(text), &parse, ended)
             }
-            Way::Completions => {
-                let (prompt, mut total) = (self.question.completion(text), 0);
-                let mut logits = Vec::with_capacity(classes);
-                for words in &self.words {
-                    let mut scores = Vec::with_capacity(words.len());
-                    for word in words {
-                        let check = |a: &Value| echoed(a, &prompt, word).map(|_| ());
-                        let asked = self.question.echo(text, word);
-                        let Some((answer, tokens)) = self.send(&asked, &check, ended)? else {
-                            return Ok(None);
-                        };
-                        scores.extend(echoed(&answer, &prompt, word));
-                        total += tokens;
-                    }
-                    logits.push(pooled(&scores));
-                }
-                (Some(logits), total)
-            }
-            Way::Votes => {
-                let Some(counted) = self.count(text, ended)? else { return Ok(None) };
-                counted
-            }
+            Way::Completions => self.score_words(text, ended),
+            Way::Votes => self.count_votes(text, ended),
+        };
+        let (logits, tokens) = match scores {
+            Ok(scores) => scores,
+            Err(stop) => return stop.map_or(Ok(None), Err),
         };
         let decided = logits.is_some();
-        let mut logits = logits.unwrap_or_else(|| vec![0.0; classes]);
+        let mut logits = logits.unwrap_or_else(|| vec![0.0; self.builder.words.len()]);
         if let (true, Some(empty)) = (decided, &self.empty) {
             logits.iter_mut().zip(empty).for_each(|(z, e)| *z -= e);
         }
         Ok(Some(Answered { logits, decided, tokens }))
     }
 
-    /// Draws as many answers as are wanted and counts those that name a class.
-    #[allow(clippy::type_complexity)]
-    fn count(
+    /// Scores every class's words after the prompt.
+    fn score_words(
         &self,
         text: &str,
         ended: &dyn Fn() -> bool,
-    ) -> Result<Option<(Option<Vec<f32>>, u64)>, EndpointError> {
-        let names = &self.question.answers;
+    ) -> Result<(Option<Vec<f32>>, u64), Stop> {
+        let (prompt, mut total) = (self.builder.completion(text), 0);
+        let mut logits = Vec::with_capacity(self.builder.words.len());
+        for words in &self.builder.words {
+            let mut scores = Vec::with_capacity(words.len());
+            for word in words {
+                let parse = |answer: &Value| completions::echoed(answer, &prompt, word);
+                let (score, tokens) = self.send(&self.builder.echo(text, word), &parse, ended)?;
+                scores.push(score);
+                total += tokens;
+            }
+            logits.push(log_mean_exp(&scores));
+        }
+        Ok((Some(logits), total))
+    }
+
+    /// Draws as many answers as are wanted and counts those that name a class.
+    fn count_votes(
+        &self,
+        text: &str,
+        ended: &dyn Fn() -> bool,
+    ) -> Result<(Option<Vec<f32>>, u64), Stop> {
+        let names = &self.builder.answers;
         let mut counts = vec![0_u32; names.len()];
         let (mut total, mut drawn) = (0, 0);
         while drawn < self.votes {
             let n = (self.votes - drawn).min(MOST_VOTES);
-            let asked = self.question.vote(text, n, self.temperature, self.constrain);
-            let check = |a: &Value| votes(a, names).map(|_| ());
-            let Some((answer, tokens)) = self.send(&asked, &check, ended)? else {
-                return Ok(None);
-            };
+            let request = self.builder.vote(text, n, self.temperature, self.constrain);
+            // A server may give one answer whatever `n` says; a usable answer has one at least.
+            let (answers, tokens) = self.send(&request, &|a| votes::votes(a, names), ended)?;
             total += tokens;
-            // A server may give one answer whatever `n` says; the check has seen one at least.
-            let answers = votes(&answer, names).unwrap_or_default();
-            drawn += answers.len().max(1);
+            drawn += answers.len();
             answers.into_iter().take(n).flatten().for_each(|class| counts[class] += 1);
         }
         let any = counts.iter().any(|&n| n > 0);
-        Ok(Some((any.then(|| shares(&counts)), total)))
+        Ok((any.then(|| votes::shares(&counts)), total))
     }
 
-    /// Sends a request until it is answered in a form that `check` takes: the answer and its tokens.
-    fn send(
+    /// Sends a request until it is answered in a form that `parse` takes: what it made of it, and the tokens.
+    fn send<T>(
         &self,
         asked: &Request,
-        check: &dyn Fn(&Value) -> Result<(), NoScores>,
+        parse: &dyn Fn(&Value) -> Result<T, NoScores>,
         ended: &dyn Fn() -> bool,
-    ) -> Result<Option<(Value, u64)>, EndpointError> {
+    ) -> Result<(T, u64), Stop> {
         let (mut failures, mut limits, mut last) = (0, 0, None);
         loop {
             // An endpoint first, leave second: a request that is entered is sent at once.
-            let Some(place) = self.fleet.take(last, ended) else { return Ok(None) };
+            let Some(place) = self.fleet.take(last, ended) else { return Err(None) };
             let server = self.fleet.server(place);
             if let Err(stop) = self.leave(asked.most_tokens, ended) {
                 self.fleet.give_back(place, Some(&Trouble::Refused(0, String::new())));
-                return stop.map_or(Ok(None), Err);
+                return Err(stop);
             }
-            let mut result = server.post(asked.path, &asked.body);
-            let spent = match &result {
+            let answer = server.post(asked.path, &asked.body);
+            let spent = match &answer {
                 Ok(answer) => tokens(answer),
                 Err(Trouble::Limited(..)) => Some(0),
                 Err(_) => None,
             };
-            match &result {
+            match &answer {
                 Err(Trouble::NotSent(_)) => self.ledger().take_back(asked.most_tokens)?,
                 _ => self.ledger().settle(asked.most_tokens, spent)?,
             }
             let url = || server.url().to_owned();
-            if let Ok(answer) = &result {
-                match check(answer) {
-                    Ok(()) => {}
-                    Err(NoScores::Unfit(what)) => {
-                        self.fleet.give_back(place, None);
-                        return Err(EndpointError::Answer { url: url(), what });
-                    }
-                    Err(NoScores::Late) => {
-                        self.fleet.give_back(place, None);
-                        return Err(EndpointError::Answer { url: url(), what: LATE.into() });
-                    }
-                    Err(NoScores::NotFinite) => {
-                        let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
-                        result = Err(Trouble::Passing(why.into()));
-                    }
-                    Err(NoScores::NotOffered(what)) => {
-                        let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
-                        let why = format!("gives no {what}{}", error.unwrap_or_default());
-                        result = Err(Trouble::Passing(why));
-                    }
+            let result = match answer.map(|answer| (parse(&answer), answer)) {
+                Ok((Ok(scores), _)) => Ok(scores),
+                Ok((Err(NoScores::Unfit(what)), _)) => {
+                    self.fleet.give_back(place, None);
+                    return Err(Some(EndpointError::Answer { url: url(), what }));
                 }
-            }
+                Ok((Err(NoScores::Late), _)) => {
+                    self.fleet.give_back(place, None);
+                    return Err(Some(EndpointError::Answer { url: url(), what: LATE.into() }));
+                }
+                Ok((Err(NoScores::NotFinite), _)) => {
+                    let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
+                    Err(Trouble::Passing(why.into()))
+                }
+                Ok((Err(NoScores::NotOffered(what)), answer)) => {
+                    let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
+                    Err(Trouble::Passing(format!("gives no {what}{}", error.unwrap_or_default())))
+                }
+                Err(trouble) => Err(trouble),
+            };
             self.fleet.give_back(place, result.as_ref().err());
             last = Some(place);
             let why = match result {
-                Ok(answer) => return Ok(Some((answer, spent.unwrap_or(asked.most_tokens)))),
+                Ok(scores) => return Ok((scores, spent.unwrap_or(asked.most_tokens))),
                 Err(Trouble::Refused(status, text)) => {
                     let remedy = remedy(status);
-                    return Err(EndpointError::Refused { url: url(), status, text, remedy });
+                    return Err(Some(EndpointError::Refused { url: url(), status, text, remedy }));
                 }
                 Err(Trouble::Limited(after, why)) => {
                     limits += 1;
                     if let Some(after) = after.filter(|a| a.as_secs() > PATIENCE_S) {
-                        return Err(EndpointError::Later { url: url(), after });
+                        return Err(Some(EndpointError::Later { url: url(), after }));
                     }
                     if limits < MOST_LIMITS {
                         continue;
@@ -324,14 +324,15 @@ impl Client {
                     why
                 }
             };
-            return Err(EndpointError::NoAnswer { url: url(), tries: failures + limits, why });
+            let tries = failures + limits;
+            return Err(Some(EndpointError::NoAnswer { url: url(), tries, why }));
         }
     }
 
     /// Waits for leave to spend: `Err(None)` when the run has ended.
-    fn leave(&self, tokens: u64, ended: &dyn Fn() -> bool) -> Result<(), Option<EndpointError>> {
+    fn leave(&self, tokens: u64, ended: &dyn Fn() -> bool) -> Result<(), Stop> {
         loop {
-            let leave = self.ledger().ask_leave(tokens).map_err(Some)?;
+            let leave = self.ledger().ask_leave(tokens)?;
             match leave {
                 Leave::Granted => return Ok(()),
                 Leave::Wait if ended() => return Err(None),

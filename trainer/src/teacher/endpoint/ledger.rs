@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::teacher::endpoint::{EndpointError, Way};
+use super::error::EndpointError;
+use super::settings::Way;
 use crate::whole_lines::{self, WholeLinesError};
 
 /// The most that may be spent on a question over all runs.

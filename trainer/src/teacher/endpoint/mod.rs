@@ -4,22 +4,24 @@
 //! own, so a run that is ended at any moment loses the answers under way and nothing else; what may be spent is counted
 //! on disk as well and holds over all runs.
 
+mod chat;
 mod client;
-mod error;
+mod completions;
+pub(super) mod error;
 mod fleet;
 mod ledger;
 mod request;
-mod scores;
 mod secret;
+mod settings;
+mod votes;
 mod wire;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Identity, Teacher, TeacherError, Work};
@@ -33,62 +35,11 @@ pub use ledger::Budget;
 use ledger::Ledger;
 use request::RequestBuilder;
 pub use secret::{KEY_VARIABLE, Secret};
-
-/// How class scores are drawn from an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// Log-probabilities of a chat answer's first token: one request a text.
-    Chat,
-    /// Log-probabilities of each class's words after a prompt, echoed by the completions path: one request a word.
-    Completions,
-    /// Chat answers drawn several times and counted.
-    Votes,
-}
-
-/// How a server is told to answer with a class and nothing else.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Constrain {
-    /// By the prompt alone.
-    #[default]
-    None,
-    /// By vLLM's choice constraint.
-    Choice,
-    /// By llama.cpp's grammars.
-    Grammar,
-}
-
-/// How an endpoint is reached and asked.
-pub struct Settings {
-    /// Addresses of servers with the same model.
-    pub urls: Vec<String>,
-    pub model: String,
-    pub key: Option<Secret>,
-    /// How to ask; `None` finds out what is offered.
-    pub ask: Option<Way>,
-    /// The prompt, with `{text}`; `None` for the usual one.
-    pub prompt: Option<String>,
-    /// Answers a text when votes are counted.
-    pub votes: usize,
-    pub temperature: f32,
-    pub constrain: Constrain,
-    /// Whether the scores of an empty text are subtracted; `None` for completions alone.
-    pub calibrate: Option<bool>,
-    /// Longest text in characters; longer ones are cut and counted.
-    pub most_chars: usize,
-    /// Requests under way at once, over all servers.
-    pub concurrency: usize,
-    pub timeout: Duration,
-    pub tries: u32,
-    pub backoff: Backoff,
-    /// What may be spent over all runs.
-    pub budget: Budget,
-}
+pub use settings::{Constrain, Settings, Way};
 
 pub struct EndpointTeacher {
     classes: Vec<String>,
-    line: Client,
+    client: Client,
     concurrency: usize,
     most_chars: usize,
     info: TeacherInfo,
@@ -108,7 +59,7 @@ impl EndpointTeacher {
         sample: &str,
         folder: &Path,
     ) -> Result<Self, TeacherError> {
-        let question = RequestBuilder::new(&settings.model, classes, settings.prompt.as_deref())?;
+        let builder = RequestBuilder::new(&settings.model, classes, settings.prompt.as_deref())?;
         let asked = format!(
             "{:?}",
             (
@@ -130,37 +81,35 @@ impl EndpointTeacher {
         let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), settings.budget)?;
         let (concurrency, most_chars) = (settings.concurrency.max(1), settings.most_chars);
         let model = settings.model.clone();
-        let line =
-            Client::open(settings, question, RequestBuilder::words(classes), ledger, sample)?;
+        let client = Client::open(settings, builder, ledger, sample)?;
         let info = TeacherInfo {
             name: model,
             digest: format!("endpoint {digest}"),
-            method: line.method(),
+            method: client.method(),
             command: String::new(),
         };
         let kept = folder.join(format!("{stem}.jsonl"));
         let names = classes.names();
         let writer = SoftWriter::open(&kept, &names, &info)?;
-        Ok(Self { classes: names, line, concurrency, most_chars, info, kept, writer, labels: None })
+        Ok(Self {
+            classes: names,
+            client,
+            concurrency,
+            most_chars,
+            info,
+            kept,
+            writer,
+            labels: None,
+        })
     }
 
     pub fn way(&self) -> Way {
-        self.line.way()
+        self.client.way()
     }
 
     pub fn spent(&self) -> (u64, u64) {
-        self.line.spent()
+        self.client.spent()
     }
-
-    fn cut<'t>(&self, text: &'t str) -> &'t str {
-        text.char_indices().nth(self.most_chars).map_or(text, |(end, _)| &text[..end])
-    }
-}
-
-struct Answered {
-    logits: Vec<f32>,
-    decided: bool,
-    tokens: u64,
 }
 
 impl Teacher for EndpointTeacher {
@@ -190,14 +139,15 @@ impl Teacher for EndpointTeacher {
         let left: Vec<&str> =
             unique.iter().copied().filter(|text| !self.writer.contains(text)).collect();
         let mut work = Work { texts: unique.len(), ..Work::default() };
-        work.cut = unique.iter().filter(|text| self.cut(text).len() < text.len()).count();
+        let most_chars = self.most_chars;
+        let cut =
+            |text: &str| text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
+        work.cut = unique.iter().filter(|text| cut(text) < text.len()).count();
         let started = Instant::now();
         let done_before = unique.len() - left.len();
         let (ended, next) = (AtomicBool::new(false), AtomicUsize::new(0));
         let writer = Mutex::new(&mut self.writer);
-        let (line, most_chars) = (&self.line, self.most_chars);
-        let cut =
-            |text: &'_ str| text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
+        let client = &self.client;
         let mut failed: Option<TeacherError> = None;
         std::thread::scope(|scope| {
             let (sender, answers) = mpsc::channel();
@@ -209,7 +159,7 @@ impl Teacher for EndpointTeacher {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(&text) = left.get(i) else { return };
                         let answer =
-                            line.ask(&text[..cut(text)], &|| ended.load(Ordering::Relaxed));
+                            client.ask(&text[..cut(text)], &|| ended.load(Ordering::Relaxed));
                         let kept = match answer {
                             Ok(None) => return,
                             Ok(Some(answered)) => {

@@ -2,16 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Constrain, EndpointError, Way};
+use super::error::EndpointError;
+use super::settings::Way;
 use crate::data::classes::Classes;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.
 const SHARED_START: usize = 4;
 /// Tokens that a chat template puts around a message, at most.
-const TEMPLATE_TOKENS: u64 = 64;
-/// Alternatives to the first token that are asked for; what hosted servers allow at most.
-const ALTERNATIVES: u32 = 20;
+pub(super) const TEMPLATE_TOKENS: u64 = 64;
 
 /// How a chat model names a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +26,11 @@ pub struct RequestBuilder {
     pub answers: Vec<Vec<String>>,
     /// How a chat model names a class.
     pub names: Names,
-    model: String,
+    /// The words that a completion is scored on: one list a class.
+    pub words: Vec<Vec<String>>,
+    pub(super) model: String,
     chat: String,
-    completion: String,
+    pub(super) completion: String,
 }
 
 impl RequestBuilder {
@@ -82,17 +83,13 @@ impl RequestBuilder {
             ToOwned::to_owned,
         );
         Ok(Self {
-            answers: if names == Names::Words { words.clone() } else { answers },
+            answers,
             names,
+            words,
             model: model.to_owned(),
             chat: chat.replace("{classes}", &list),
             completion: prompt.unwrap_or("The text \"{text}\" is about").to_owned(),
         })
-    }
-
-    /// The words that a completion is scored on: one list a class.
-    pub fn words(classes: &Classes) -> Vec<Vec<String>> {
-        classes.class.iter().map(crate::data::classes::Class::words).collect()
     }
 
     /// The prompt without the text: what decides the answers.
@@ -100,52 +97,7 @@ impl RequestBuilder {
         if way == Way::Completions { &self.completion } else { &self.chat }
     }
 
-    /// The prompt that a completion goes on from.
-    pub fn completion(&self, text: &str) -> String {
-        self.completion.replace("{text}", text).trim_end().to_owned()
-    }
-
-    /// A chat request for the first token's log-probabilities.
-    pub fn first_token(&self, text: &str) -> Request {
-        self.chat_request(
-            text,
-            1,
-            &json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES}),
-        )
-    }
-
-    /// A completion request that echoes prompt and word with their log-probabilities.
-    pub fn echo(&self, text: &str, word: &str) -> Request {
-        let prompt = format!("{} {word}", self.completion(text));
-        let most_tokens = prompt.len() as u64 + 2;
-        let body = json!({
-            "model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 0,
-            "echo": true, "logprobs": 1,
-        });
-        Request { path: "/completions", body, most_tokens }
-    }
-
-    pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
-        let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
-        // A token has a byte at least; a model that chats on is cut.
-        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
-        let mut more = json!({"temperature": temperature, "n": n});
-        match constrain {
-            Constrain::None => {}
-            Constrain::Choice => {
-                more["structured_outputs"] = json!({"choice": every});
-                more["guided_choice"] = json!(every);
-            }
-            Constrain::Grammar => {
-                let quoted: Vec<String> =
-                    every.iter().map(|w| Value::from(*w).to_string()).collect();
-                more["grammar"] = format!("root ::= {}", quoted.join(" | ")).into();
-            }
-        }
-        self.chat_request(text, longest * n, &more).limited(longest)
-    }
-
-    fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
+    pub(super) fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
         let content = self.chat.replace("{text}", text);
         // A byte-level tokenizer never gives more tokens than there are bytes.
         let most_tokens = content.len() as u64 + TEMPLATE_TOKENS + most_answer as u64;
@@ -170,10 +122,28 @@ pub struct Request {
 
 impl Request {
     /// With another limit of the tokens of one answer.
-    fn limited(mut self, tokens: usize) -> Self {
+    pub(super) fn limited(mut self, tokens: usize) -> Self {
         self.body["max_tokens"] = tokens.into();
         self
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoScores {
+    /// The endpoint does not give what was asked for.
+    NotOffered(&'static str),
+    NotFinite,
+    /// Each echoed token has the log-probability that belongs to the next one.
+    Late,
+    /// The answer is there and cannot serve; says why and what to do.
+    Unfit(String),
+}
+
+/// Tokens that the endpoint counted, prompt included.
+pub fn tokens(answer: &Value) -> Option<u64> {
+    let usage = &answer["usage"];
+    let sum = || Some(usage["prompt_tokens"].as_u64()? + usage["completion_tokens"].as_u64()?);
+    usage["total_tokens"].as_u64().or_else(sum)
 }
 
 /// Whether words of different classes begin alike, so that a first token may not tell them apart.
@@ -191,10 +161,10 @@ fn share_a_start(words: &[Vec<String>]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn question(names: &[&str]) -> RequestBuilder {
+    pub fn question(names: &[&str]) -> RequestBuilder {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         RequestBuilder::new("m", &Classes::named(&names, &[]).unwrap(), None).unwrap()
     }
@@ -209,14 +179,5 @@ mod tests {
         let content = asked.body["messages"][0]["content"].as_str().unwrap();
         assert!(content.contains("- B: turn off\n") && content.contains("it is dark"), "{content}");
         assert!(asked.most_tokens > content.len() as u64);
-    }
-
-    #[test]
-    fn votes_cost_at_most_their_answers() {
-        let asked = question(&["yes", "no"]).vote("t", 5, 0.7, Constrain::Grammar);
-        assert_eq!((&asked.body["n"], &asked.body["max_tokens"]), (&json!(5), &json!(11)));
-        assert_eq!(asked.body["grammar"], "root ::= \"yes\" | \"no\"");
-        let content = asked.body["messages"][0]["content"].as_str().unwrap();
-        assert_eq!(asked.most_tokens, content.len() as u64 + TEMPLATE_TOKENS + 55);
     }
 }
