@@ -16,7 +16,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{FNV_START, check, fnv1a, is_word};
+use super::tfidf::{FNV_START, check, fnv1a, is_word};
 use crate::seed::stream;
 use crate::student::loss::softmax;
 
@@ -42,7 +42,6 @@ pub struct FastText {
     buckets: usize,
     /// What the hash of every word pair starts from.
     pair_start: u64,
-    /// Rows of the words, then of the buckets.
     input: Vec<f32>,
     output: Vec<f32>,
 }
@@ -114,7 +113,6 @@ impl FastText {
         }
     }
 
-    /// One step of gradient descent on one text.
     fn step(&mut self, class: usize, rows: &[usize], rate: f32) {
         let hidden = self.mean(rows);
         let probabilities = self.softmax(&hidden);

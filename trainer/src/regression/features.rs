@@ -8,7 +8,6 @@ use rayon::prelude::*;
 /// Dense rows of one parallel piece of work.
 const ROWS_A_CHUNK: usize = 256;
 
-/// A text's columns, ascending, with their values.
 pub type SparseRow = Vec<(u32, f32)>;
 
 /// One row of features.
@@ -92,7 +91,6 @@ impl Compressed {
     }
 }
 
-/// A sparse matrix, held by rows and by columns.
 pub struct Sparse {
     by_row: Compressed,
     by_column: Compressed,
@@ -142,7 +140,6 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// The rows of the given numbers, in that order.
     pub fn select(&self, rows: &[usize]) -> Self {
         let values = rows.iter().flat_map(|&i| self.row(i)).copied().collect();
         Self { columns: self.columns, values }

@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use super::features::{Features, Row};
 use super::lbfgs::{Outcome, minimise};
 
-/// What is minimised, and when it counts as found.
 #[derive(Debug, Clone, Copy)]
 pub struct Objective {
     /// Multiplies the sum of the losses.
@@ -61,7 +60,6 @@ impl Logistic {
         z
     }
 
-    /// Probabilities of the classes for one row.
     pub fn probabilities(&self, row: &(impl Row + ?Sized)) -> Vec<f32> {
         let mut z = self.outputs_of(row);
         if let [z] = z[..] {

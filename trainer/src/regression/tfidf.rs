@@ -11,11 +11,9 @@ use rayon::prelude::*;
 
 use super::features::{Sparse, SparseRow};
 use super::logistic::{Logistic, Objective};
-use super::{FNV_START, check, fnv1a, is_word};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TfidfOptions {
-    /// Texts that an n-gram must occur in to become a feature.
     pub min_texts: u32,
     /// Inverse strength of the L2 penalty, scikit-learn's `C`.
     pub c: f64,
@@ -50,7 +48,6 @@ pub struct Corpus {
     pub rows: Vec<SparseRow>,
 }
 
-/// How a regression on a [`Corpus`] is fitted.
 #[derive(Clone, Copy)]
 pub struct Fit {
     pub classes: usize,
@@ -113,7 +110,6 @@ impl Tfidf {
         self.features.0.len()
     }
 
-    /// Whether training found its minimum within the steps it was allowed.
     pub fn converged(&self) -> bool {
         self.converged
     }
@@ -178,6 +174,25 @@ impl Features {
         row.sort_unstable_by_key(|entry| entry.0);
         row.into_iter().map(|(c, w)| (c, w as f32)).collect()
     }
+}
+
+/// FNV-1a, 64 bits: the key of an n-gram. Among a million n-grams the chance that any two share a
+/// key is about 3 in 10^8.
+pub(super) fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+pub(super) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Whether a character belongs to a word: letters, digits, underscore.
+pub(super) fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+pub(super) fn check(rows: &[(usize, &str)], classes: usize) {
+    assert!(!rows.is_empty(), "training needs at least one row");
+    assert!(classes >= 2, "training needs at least two classes");
+    assert!(rows.iter().all(|row| row.0 < classes), "a class is not below the number of classes");
 }
 
 fn count(text: &str) -> [Counts; BLOCKS] {

@@ -44,7 +44,6 @@ pub struct Cache {
 pub struct Entry {
     record: u64,
     pub tokens: usize,
-    /// True when the text had been cut.
     pub cut: bool,
 }
 
@@ -109,7 +108,6 @@ impl Cache {
         hash.finalize().into()
     }
 
-    /// What is held of a text, if anything.
     pub fn get(&self, key: &Key) -> Option<Entry> {
         self.index.get(key).copied()
     }
@@ -181,7 +179,6 @@ impl Cache {
         (CRC.checksum(values).to_le_bytes() == sum).then_some(values)
     }
 
-    /// Where a record begins in the file.
     fn offset(&self, record: u64) -> u64 {
         HEADER_BYTES + record * self.record_bytes()
     }

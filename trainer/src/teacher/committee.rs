@@ -18,7 +18,6 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// A teacher that is to join, prepared for all texts.
 pub struct Member {
     pub teacher: Box<dyn Teacher>,
     /// Logits of the labelled texts that come from no fit on their labels.

@@ -63,7 +63,6 @@ impl Scaler {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trial {
     pub penalty: f64,
-    /// Share of rows predicted right while held out.
     pub accuracy: f64,
     /// Mean negative log-probability of the true class while held out, in nats, at the best temperature: a strong
     /// penalty makes a probe timid, which the temperature mends, and must not be counted against it.
@@ -148,7 +147,6 @@ pub fn fit_probe(
     probe.fit(x, (truth, weights), objective);
 }
 
-/// Log-probabilities of every row of `x`.
 pub fn table(probe: &Logistic, x: &Dense) -> Vec<f64> {
     (0..x.rows()).flat_map(|i| probe.log_probabilities(x.row(i))).collect()
 }

@@ -11,9 +11,7 @@ use crate::teacher::cross_validation::Trial;
 /// A cell of a model with the outcome of one penalty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Number of the model, in the order given.
     pub model: usize,
-    /// Number of the cell in the model's features.
     pub slot: usize,
     pub cell: Cell,
     #[serde(flatten)]

@@ -18,7 +18,6 @@ pub struct Features {
 }
 
 impl Features {
-    /// Opens the extractor's cache file in `folder`.
     pub fn open(extractor: Box<dyn Extractor>, folder: &Path) -> Result<Self, TeacherError> {
         let about = extractor.description();
         let cache = Cache::open(folder, &about.identity, about.cells.len(), about.width)?;

@@ -60,7 +60,6 @@ impl Extractor for HeadScores {
     }
 }
 
-/// A teacher that speaks by its classification head.
 pub struct HeadTeacher {
     features: Features,
     classes: Vec<String>,

@@ -39,7 +39,6 @@ pub struct Identity {
     pub settings: String,
 }
 
-/// What an extractor is and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     pub identity: Identity,
@@ -74,7 +73,6 @@ pub struct Pooled {
     pub cut: bool,
 }
 
-/// A model that turns texts into vectors.
 pub trait Extractor {
     fn description(&self) -> &Description;
     /// Features of a batch of texts, in their order. Equal batches give equal numbers.
@@ -130,7 +128,6 @@ pub trait Teacher {
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
 }
 
-/// Logarithm of the mean of several probabilities.
 pub fn log_mean_exp(log_p: &[f32]) -> f32 {
     let top = log_p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     top + (log_p.iter().map(|s| (s - top).exp()).sum::<f32>() / log_p.len().max(1) as f32).ln()

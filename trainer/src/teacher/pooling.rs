@@ -7,7 +7,7 @@ use candle_core::{IndexOp, Tensor};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "teacher")]
-use crate::teacher::TeacherError;
+use super::error::TeacherError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

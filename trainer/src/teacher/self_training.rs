@@ -14,7 +14,6 @@ use crate::regression::logistic::Logistic;
 #[derive(Debug, Clone)]
 pub struct View {
     pub x: Dense,
-    /// Penalty that cross-validation chose on the labelled rows.
     pub penalty: f64,
 }
 

@@ -11,7 +11,6 @@ use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::data::vectors::table;
 
-/// The vectors of one file, found by text.
 pub struct VectorFile {
     path: PathBuf,
     table: Table,

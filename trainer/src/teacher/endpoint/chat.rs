@@ -9,7 +9,6 @@ const ALTERNATIVES: u32 = 20;
 const ZERO: f64 = -700.0;
 
 impl RequestBuilder {
-    /// A chat request for the first token's log-probabilities.
     pub fn first_token(&self, text: &str) -> Request {
         self.chat_request(
             text,

@@ -15,7 +15,6 @@ use crate::teacher::log_mean_exp;
 
 /// Times that a rate limit is waited for in one request before it is given up.
 const MOST_LIMITS: u32 = 100;
-/// Longest wait that a rate limit may ask for.
 const PATIENCE_S: u64 = 300;
 const MOST_VOTES: usize = 16;
 /// What is wrong where an echoed token has the next one's log-probability.
@@ -199,7 +198,6 @@ impl Client {
         Ok(Some(Answered { logits, decided, tokens }))
     }
 
-    /// Scores every class's words after the prompt.
     fn score_words(
         &self,
         text: &str,

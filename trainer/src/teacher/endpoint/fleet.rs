@@ -45,13 +45,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet of at least one endpoint.
     pub fn new(servers: Vec<Server>, backoff: Backoff) -> Self {
         let standings = Mutex::new(vec![Standing::default(); servers.len()]);
         Self { servers, standings, freed: Condvar::new(), backoff }
     }
 
-    /// An endpoint by its place in the list.
     pub fn server(&self, place: usize) -> &Server {
         &self.servers[place]
     }

@@ -122,7 +122,6 @@ impl Ledger {
         self.way
     }
 
-    /// The scores of an empty text, once they are known.
     pub fn empty(&self) -> Option<&[f32]> {
         self.empty.as_deref()
     }
@@ -131,7 +130,6 @@ impl Ledger {
         self.enter(Entry::Way(way))
     }
 
-    /// Remembers the scores of an empty text.
     pub fn set_empty(&mut self, scores: Vec<f32>) -> Result<(), EndpointError> {
         self.enter(Entry::Empty(scores))
     }

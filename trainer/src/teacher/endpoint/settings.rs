@@ -33,9 +33,7 @@ pub enum Constrain {
     Grammar,
 }
 
-/// How an endpoint is reached and asked.
 pub struct Settings {
-    /// Addresses of servers with the same model.
     pub urls: Vec<String>,
     pub model: String,
     pub key: Option<Secret>,
@@ -51,11 +49,9 @@ pub struct Settings {
     pub calibrate: Option<bool>,
     /// Longest text in characters; longer ones are cut and counted.
     pub most_chars: usize,
-    /// Requests under way at once, over all servers.
     pub concurrency: usize,
     pub timeout: Duration,
     pub tries: u32,
     pub backoff: Backoff,
-    /// What may be spent over all runs.
     pub budget: Budget,
 }

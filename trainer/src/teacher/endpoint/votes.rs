@@ -9,7 +9,6 @@ use super::settings::Constrain;
 const SMOOTHING: f32 = 0.5;
 
 impl RequestBuilder {
-    /// A chat request for `n` answers.
     pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
         let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
         // A token has a byte at least; a model that chats on is cut.

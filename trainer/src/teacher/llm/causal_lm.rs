@@ -15,7 +15,6 @@ use crate::teacher::{Description, Extractor, Identity, Pooled, TeacherError};
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
 pub(crate) const TOKENS_A_BATCH: usize = 512;
 
-/// A decoder with its tokenizer and prompt.
 pub struct Causal {
     pub(crate) model: Decoder,
     pub(crate) tokenizer: TextTokenizer,

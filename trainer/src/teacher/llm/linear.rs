@@ -23,7 +23,6 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// From a weight [outputs, inputs] and a bias [outputs].
     pub fn new(weight: Tensor, bias: Option<Tensor>, lora: Option<Lora>) -> Self {
         Self { weight, bias, lora }
     }

@@ -15,11 +15,9 @@ use crate::teacher::{Extractor, TeacherError};
 pub struct Reading {
     /// Prompt of causal models, with `{text}` in it.
     pub prompt: String,
-    /// Most tokens a text may take, prompt included.
     pub limit: usize,
     /// Layers to try, or none for six spread over the depth.
     pub layers: Vec<usize>,
-    /// A PEFT folder to merge into the model.
     pub adapter: Option<PathBuf>,
 }
 
@@ -31,7 +29,6 @@ pub fn device() -> Result<Device, TeacherError> {
     Ok(Device::Cpu)
 }
 
-/// Opens a model for its hidden states.
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>, TeacherError> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     let (limit, layers) = (reading.limit, &reading.layers);
@@ -48,7 +45,6 @@ pub fn causal(path: &Path, reading: &Reading) -> Result<Causal, TeacherError> {
     Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
 }
 
-/// Opens a model for its classification head.
 pub fn head(path: &Path, reading: &Reading) -> Result<HeadScores, TeacherError> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     HeadScores::load(checkpoint, reading.limit, &device()?)

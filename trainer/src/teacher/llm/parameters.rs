@@ -132,7 +132,6 @@ impl<'a> Parameters<'a> {
         Ok(Projection::new(weight, bias, None))
     }
 
-    /// Where the tensors come from, for errors.
     pub fn path(&self) -> &std::path::Path {
         self.tensors.path()
     }

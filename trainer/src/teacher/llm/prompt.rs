@@ -3,7 +3,6 @@
 use super::tokenizer::TextTokenizer;
 use crate::teacher::TeacherError;
 
-/// Marks the text's place in a template.
 pub const SLOT: &str = "{text}";
 
 /// A template split at its slot and tokenised once.
@@ -21,7 +20,6 @@ pub struct Prompted {
     pub ids: Vec<u32>,
     /// Where the text's own tokens lie in `ids`; empty for an empty text.
     pub text: std::ops::Range<usize>,
-    /// True when the text was cut to fit the context.
     pub cut: bool,
 }
 
@@ -51,7 +49,6 @@ impl Prompt {
         Ok(Self { template: template.to_owned(), before, after, space })
     }
 
-    /// What the template says after the text.
     pub fn after(&self) -> &str {
         self.template.split_once(SLOT).map_or("", |(_, after)| after)
     }

@@ -13,9 +13,7 @@ pub enum Family {
     Qwen3,
     /// The text part of Gemma 3: norms on both sides of a step, near and far layers.
     Gemma3,
-    /// OPT: learned positions, two-matrix feed-forward, biases everywhere.
     Opt,
-    /// BLOOM and BLOOMZ: positions as a slope on the attention scores.
     Bloom,
 }
 
@@ -69,8 +67,9 @@ pub enum Position {
         stretch: Stretch,
         local_base: f64,
     },
-    /// A learned vector is added to the embedding.
-    Learned { offset: usize },
+    Learned {
+        offset: usize,
+    },
     /// Attention scores fall with distance, each head by its own slope (Press et al., 2022).
     Slopes,
 }
@@ -92,7 +91,6 @@ pub struct Spec {
     pub norm: Norm,
     /// True when a step norms what it reads, false when it norms its sum with the residual.
     pub pre_norm: bool,
-    /// True when a last norm follows the last layer.
     pub final_norm: bool,
     pub activation: Activation,
     pub position: Position,
@@ -105,9 +103,7 @@ pub struct Spec {
     pub embedding_scale: f64,
     /// True when the residual of a step is what its norm gave rather than what it read (some BLOOM).
     pub residual_after_norm: bool,
-    /// True when the output matrix is the embedding's.
     pub tied: bool,
-    /// Most tokens the model was made for.
     pub context: usize,
 }
 
@@ -152,7 +148,6 @@ impl Spec {
         self.family != Family::Gemma3
     }
 
-    /// What is wrong with the sizes, if anything.
     pub fn fault(&self) -> Option<String> {
         let (width, heads, keys) = (self.width, self.heads, self.kv_heads);
         if self.vocabulary == 0 || width == 0 || self.depth == 0 || self.feed == 0 {

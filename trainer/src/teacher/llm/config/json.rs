@@ -20,7 +20,6 @@ impl JsonObject {
         Self::parse(path, &text)
     }
 
-    /// Reads JSON that was found in `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, TeacherError> {
         let map = serde_json::from_str(text).map_err(|e| {
             TeacherError::model(path, format!("is no JSON object ({e}); fetch it again"))
@@ -56,7 +55,6 @@ impl JsonObject {
         found.ok_or_else(|| self.refuse(&format!("`{key}` is missing; fetch the file again")))
     }
 
-    /// True when the object has no keys.
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }

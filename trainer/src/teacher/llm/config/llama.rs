@@ -4,7 +4,6 @@ use super::architecture::{Family, Norm, Position, Spec, Stretch};
 use super::json::{JsonObject, activation};
 use crate::teacher::TeacherError;
 
-/// Reads a llama, Qwen or Gemma 3.
 pub(super) fn read(family: Family, keys: &JsonObject) -> Result<Spec, TeacherError> {
     let (width, heads) = (keys.count("hidden_size")?, keys.count("num_attention_heads")?);
     let (depth, gemma) = (keys.count("num_hidden_layers")?, family == Family::Gemma3);

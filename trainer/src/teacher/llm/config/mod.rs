@@ -49,7 +49,6 @@ impl Kind {
         }
     }
 
-    /// Most tokens the model was made for.
     pub fn context(&self) -> usize {
         match self {
             Self::Decoder(spec) => spec.context,

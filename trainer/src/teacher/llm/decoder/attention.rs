@@ -32,7 +32,6 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    /// Loads the attention whose tensors begin with `name`.
     pub(super) fn load(
         parameters: &mut Parameters<'_>,
         spec: &Spec,

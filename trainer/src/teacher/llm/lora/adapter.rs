@@ -21,7 +21,6 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Opens a folder with `adapter_config.json` and `adapter_model.safetensors`.
     pub fn open(folder: &Path) -> Result<Self, TeacherError> {
         let config = folder.join("adapter_config.json");
         if !config.is_file() {

@@ -10,14 +10,12 @@ use super::adapter::PREFIX;
 use super::init::Settings;
 use crate::teacher::TeacherError;
 
-/// Name of the file with [`About`] in an adapter folder.
 pub const ABOUT: &str = "qdllm.json";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// Classes in the order of the head's outputs.
     pub classes: Vec<String>,
-    /// Name of the model it belongs to.
     pub model: String,
     /// SHA-256 of that model's weights, hexadecimal.
     pub digest: String,

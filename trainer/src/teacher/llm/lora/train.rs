@@ -21,11 +21,9 @@ use crate::teacher::llm::pretrained::Pretrained;
 
 /// Longest that all gradients together may be.
 const CLIP: f64 = 1.0;
-/// Share of the updates over which the learning rate rises.
 const WARM_UP: f64 = 0.06;
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Texts with the number of their class.
 pub type Labelled<'a> = &'a [(String, usize)];
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,7 +50,6 @@ pub struct Tuner {
     fingerprint: Vec<u8>,
     /// Texts, training and validation, that were longer than the limit and were cut.
     pub cut: usize,
-    /// True when a checkpoint was taken up.
     pub resumed: bool,
 }
 
@@ -255,7 +252,6 @@ impl Tuner {
         Ok(report)
     }
 
-    /// Mean loss and share classified right of the validation texts.
     fn validate(&self) -> Result<(f64, f64), TeacherError> {
         let (mut loss, mut right) = (0.0, 0);
         let all: Vec<usize> = (0..self.valid.len()).collect();

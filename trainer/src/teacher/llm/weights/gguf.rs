@@ -27,7 +27,6 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Opens the file and reads its header.
     pub fn open(path: &Path) -> Result<Self, TeacherError> {
         let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
         let content = Content::read(&mut reader).map_err(|e| {
@@ -83,7 +82,6 @@ impl Gguf {
         }
     }
 
-    /// True when the file has a tensor of this name.
     pub fn has_tensor(&self, name: &str) -> bool {
         self.content.tensor_infos.contains_key(name)
     }
@@ -173,7 +171,6 @@ impl Gguf {
         }
     }
 
-    /// Rows of the token embedding, which is the vocabulary's size.
     pub fn vocabulary(&self) -> Result<usize, TeacherError> {
         self.content
             .tensor_infos

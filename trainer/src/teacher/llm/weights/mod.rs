@@ -10,7 +10,6 @@ use candle_core::Tensor;
 use crate::teacher::TeacherError;
 
 pub trait Tensors {
-    /// One tensor, `None` when there is none of that name.
     fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError>;
     /// The shape of a tensor, `None` when there is none of that name.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;

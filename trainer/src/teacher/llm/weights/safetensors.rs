@@ -25,7 +25,6 @@ struct Place {
     bytes: usize,
 }
 
-/// The safetensors files of a model, open.
 pub struct Safetensors {
     path: PathBuf,
     files: Vec<(PathBuf, File)>,
