@@ -17,8 +17,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::tfidf::{FNV_START, check, fnv1a, is_word};
+use crate::numeric::softmax;
 use crate::seed::stream;
-use crate::student::loss::softmax;
 
 #[derive(Debug, Clone, Copy)]
 pub struct FastTextOptions {
