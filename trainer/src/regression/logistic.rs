@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::features::{Features, Row};
 use super::lbfgs::{Outcome, minimise};
+use crate::numeric::{log_sum_exp, softmax_in_place};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Objective {
@@ -66,7 +67,7 @@ impl Logistic {
             let one = sigmoid(z);
             return vec![(1.0 - one) as f32, one as f32];
         }
-        softmax(&mut z);
+        softmax_in_place(&mut z, 1.0);
         z.into_iter().map(|p| p as f32).collect()
     }
 
@@ -124,7 +125,7 @@ fn loss_and_slope(z: &mut [f64], truth: usize) -> f64 {
         loss
     } else {
         let own = z[truth];
-        let log_sum = softmax(z);
+        let log_sum = softmax_in_place(z, 1.0);
         z[truth] -= 1.0;
         log_sum - own
     }
@@ -132,24 +133,6 @@ fn loss_and_slope(z: &mut [f64], truth: usize) -> f64 {
 
 fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
-}
-
-/// Softmax in place; returns the logarithm of the sum of exponentials. In f64, unlike the students' own.
-fn softmax(z: &mut [f64]) -> f64 {
-    let most = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for z in z.iter_mut() {
-        *z = (*z - most).exp();
-        sum += *z;
-    }
-    z.iter_mut().for_each(|z| *z /= sum);
-    most + sum.ln()
-}
-
-/// Log of the sum of exponentials, safe for large entries.
-pub fn log_sum_exp(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    top + values.iter().map(|v| (v - top).exp()).sum::<f64>().ln()
 }
 
 #[cfg(test)]

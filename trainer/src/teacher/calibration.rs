@@ -1,6 +1,6 @@
 //! Judging and calibrating tables of log-probabilities: accuracy, loss, temperature.
 
-use crate::regression::logistic::log_sum_exp;
+use crate::numeric::{argmax, log_sum_exp};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
@@ -24,20 +24,9 @@ pub fn rows(table: &[f64], classes: usize) -> Vec<Vec<f32>> {
 pub fn judge(log_probabilities: &[f64], labels: &Labels) -> (f64, f64) {
     let rows = log_probabilities.chunks_exact(labels.classes).zip(&labels.of);
     let n = labels.of.len().max(1) as f64;
-    let right = rows.clone().filter(|(row, label)| best(row) == **label).count();
+    let right = rows.clone().filter(|(row, label)| argmax(row) == **label).count();
     let loss = rows.map(|(row, &label)| -row[label]).sum::<f64>();
     (right as f64 / n, loss / n)
-}
-
-/// The largest entry, the first of equals.
-pub fn best(row: &[f64]) -> usize {
-    let mut top = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[top] {
-            top = i;
-        }
-    }
-    top
 }
 
 /// A table at its best temperature.
@@ -104,7 +93,7 @@ pub fn temperature(table: &[f64], labels: &Labels) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Labels, as_good_as, best, cool, judge, temperature};
+    use super::{Labels, argmax, as_good_as, cool, judge, temperature};
 
     #[test]
     fn temperature_restores_what_was_sharpened() {
@@ -136,6 +125,6 @@ mod tests {
 
     #[test]
     fn the_first_of_equals_is_best() {
-        assert_eq!(best(&[-2.0, -1.0, -1.0]), 1);
+        assert_eq!(argmax(&[-2.0, -1.0, -1.0]), 1);
     }
 }

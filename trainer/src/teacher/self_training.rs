@@ -4,9 +4,10 @@
 //! right than each alone, and each learns from the others. Only features of the unlabelled texts are used, never
 //! labels that were set aside.
 
-use super::calibration::{Labels, best};
+use super::calibration::Labels;
 use super::cross_validation::{count, fit_probe, put, split, table};
 use super::ensemble::average;
+use crate::numeric::argmax;
 use crate::regression::features::{Dense, Features};
 use crate::regression::logistic::Logistic;
 
@@ -42,7 +43,7 @@ pub fn fit(views: &[View], labels: &Labels, inside: &[usize], rounds: usize) -> 
     for _ in 0..rounds {
         let (mut truth, mut weights) = (labelled.clone(), vec![LABELLED_WEIGHT; inside.len()]);
         for row in predict(&models, views, &pool, classes).chunks_exact(classes) {
-            let top = best(row);
+            let top = argmax(row);
             truth.push(top);
             weights.push((2.0 * row[top]).exp());
         }

@@ -6,9 +6,10 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{Calibrated, Labels, best, cool, rows};
+use super::calibration::{Calibrated, Labels, cool, rows};
 use super::cross_validation::{count, put, split};
 use super::{Identity, Teacher, TeacherError, Work};
+use crate::numeric::argmax;
 use crate::regression::features::SparseRow;
 use crate::regression::logistic::Logistic;
 use crate::regression::tfidf::{Corpus, Fit};
@@ -116,7 +117,7 @@ impl TfidfTeacher {
         let labelled = self.labels.of.len();
         let (mut truth, mut weights) = (self.labels.of.clone(), vec![LABELLED_WEIGHT; labelled]);
         for row in pool.chunks_exact(self.labels.classes) {
-            let top = best(row);
+            let top = argmax(row);
             truth.push(top);
             weights.push((2.0 * row[top]).exp());
         }
