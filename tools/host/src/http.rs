@@ -1,0 +1,250 @@
+//! One HTTP client: addresses, the header that carries a secret, time limits, waits between tries.
+//!
+//! [`Client::send`] tries once. Whoever calls it decides what may be repeated: a submission whose answer is
+//! lost is never sent a second time by itself.
+
+use crate::errors::chain;
+use crate::secret::Secret;
+use crate::{dates, terminal};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub use reqwest::Url;
+
+/// How a client is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address that the paths of requests are added to.
+    pub url: String,
+    /// The address is this machine: a proxy from the environment would see the secret in clear.
+    pub local: bool,
+    pub https_only: bool,
+    pub user_agent: &'static str,
+    /// Longest time for a request's whole answer.
+    pub timeout: Duration,
+    /// Longest answer that is read.
+    pub most_bytes: u64,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `POST` instead of `GET`.
+    pub post: bool,
+    /// Path and query, escaped.
+    pub path: &'a str,
+    pub body: Option<&'a str>,
+    /// Whether the body is declared as JSON.
+    pub declared: bool,
+    /// Whether the secret is sent.
+    pub authorised: bool,
+}
+
+/// What came of a request that brought no whole, successful answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// No connection: nothing was sent.
+    NotSent(String),
+    /// Sent, perhaps received; no whole answer.
+    NoAnswer { why: String, timed_out: bool },
+    /// A status that is no success, its text, and the wait that it asks for.
+    Status(u16, String, Option<Duration>),
+}
+
+/// A connection to one address.
+pub struct Client {
+    client: reqwest::blocking::Client,
+    options: Options,
+    secret: Option<Arc<Secret>>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Client {
+    /// A client that sends `secret` in the header `name`, behind `prefix`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, or the secret fits no header.
+    pub fn new(
+        options: Options,
+        secret: Option<Arc<Secret>>,
+        name: &'static str,
+        prefix: &str,
+    ) -> Result<Self, String> {
+        // Fails only if another part of the program chose one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::blocking::Client::builder()
+            .user_agent(options.user_agent)
+            .connect_timeout(options.timeout.min(Duration::from_secs(10)))
+            .timeout(options.timeout)
+            // A redirection would carry the secret elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(options.https_only);
+        if options.local {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|e| chain(&e))?;
+        let header = match &secret {
+            None => None,
+            Some(secret) => {
+                let text = zeroize::Zeroizing::new(format!("{prefix}{}", secret.expose()));
+                let mut value =
+                    HeaderValue::from_str(&text).map_err(|_| "the key fits no header")?;
+                value.set_sensitive(true);
+                Some((HeaderName::from_static(name), value))
+            }
+        };
+        Ok(Self { client, options, secret, header })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.options.url
+    }
+
+    /// Sends a request, once, and reads the answer's text.
+    ///
+    /// # Errors
+    /// [`Failure`], which says whether the request may have been received.
+    pub fn send(&self, request: &Request<'_>) -> Result<String, Failure> {
+        let method = if request.post { Method::POST } else { Method::GET };
+        let url = format!("{}{}", self.options.url, request.path);
+        let mut builder = self.client.request(method, url);
+        if let (true, Some((name, value))) = (request.authorised, &self.header) {
+            builder = builder.header(name, value.clone());
+        }
+        if request.declared {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(body) = request.body {
+            builder = builder.body(body.to_owned());
+        }
+        let response = builder.send().map_err(|e| {
+            let (sent, timed_out) = (!e.is_connect() && !e.is_builder(), e.is_timeout());
+            let why = self.clean(&chain(&e.without_url()));
+            if sent { Failure::NoAnswer { why, timed_out } } else { Failure::NotSent(why) }
+        })?;
+        let status = response.status();
+        let after = retry_after(response.headers(), SystemTime::now());
+        let mut bytes = Vec::new();
+        let read = response.take(self.options.most_bytes).read_to_end(&mut bytes);
+        // Before anything of it can get into a message or a file.
+        let text = self.clean(&String::from_utf8_lossy(&bytes));
+        if !status.is_success() {
+            return Err(Failure::Status(status.as_u16(), text, after));
+        }
+        match read {
+            Ok(_) => Ok(text),
+            Err(_) => {
+                Err(Failure::NoAnswer { why: "the answer broke off".into(), timed_out: false })
+            }
+        }
+    }
+
+    /// A text from outside without the secret, should it have been sent back.
+    pub fn clean(&self, text: &str) -> String {
+        self.secret.as_ref().map_or_else(|| text.to_owned(), |secret| secret.redact(text))
+    }
+
+    /// One line of at most `most` characters, without the secret.
+    pub fn short(&self, text: &str, most: usize) -> String {
+        terminal::one_line(&self.clean(text), most)
+    }
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// Tries in all.
+    pub tries: u32,
+    pub backoff: Backoff,
+    /// A `Retry-After` beyond this is not waited for.
+    pub patience: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        let backoff =
+            Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(16) };
+        Self { tries: 6, backoff, patience: Duration::from_secs(120) }
+    }
+}
+
+/// Waits between tries: exponential up to a bound, between half and all of it by chance, so that clients that
+/// failed together do not come back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Longest first wait.
+    pub first: Duration,
+    /// Longest wait of all.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The wait after failure number `failures`, counted from 1.
+    pub fn wait(&self, failures: u32) -> Duration {
+        let doubled = 1u32 << failures.saturating_sub(1).min(20);
+        let full = self.first.saturating_mul(doubled).min(self.longest);
+        // A fresh `RandomState` is seeded by the system.
+        let chance = RandomState::new().hash_one(failures) as f64 / u64::MAX as f64;
+        full.mul_f64(chance.mul_add(0.5, 0.5))
+    }
+}
+
+/// The wait that an answer asks for: milliseconds, seconds or a date.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    if let Some(ms) = text("retry-after-ms").and_then(|t| t.parse().ok()) {
+        return Some(Duration::from_millis(ms));
+    }
+    let text = text(RETRY_AFTER.as_str())?;
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => dates::until_http_date(text, now),
+    }
+}
+
+/// The IP address of a URL's host, if it is written as one.
+pub fn ip(url: &Url) -> Option<IpAddr> {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']']).parse().ok()
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_local(url: &Url) -> bool {
+    url.host_str() == Some("localhost") || ip(url).is_some_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_bound_and_vary() {
+        let retry = Retry::default();
+        for (done, most) in [(1, 500), (2, 1000), (3, 2000), (6, 16_000), (40, 16_000)] {
+            let waits: Vec<u128> = (0..50).map(|_| retry.backoff.wait(done).as_millis()).collect();
+            assert!(waits.iter().all(|&w| w >= most / 2 && w <= most), "{done}: {waits:?}");
+            assert!(waits.iter().any(|&w| w != waits[0]));
+        }
+    }
+
+    #[test]
+    fn waits_are_read_in_every_form() {
+        // Sun, 22 Nov 2026 10:00:00 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_341_600);
+        let one = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            retry_after(&headers, now)
+        };
+        assert_eq!(one("retry-after", " 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(one("retry-after-ms", "250"), Some(Duration::from_millis(250)));
+        let date = one("retry-after", "Sun, 22 Nov 2026 10:00:30 GMT");
+        assert_eq!(date, Some(Duration::from_secs(30)));
+        assert_eq!(one("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(one("retry-after", "soon"), None);
+    }
+}

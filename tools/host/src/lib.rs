@@ -1,0 +1,18 @@
+//! What the programs of a host share: files, the terminal, errors of files, dates, hexadecimal, and behind
+//! features one HTTP client, the table of boards, and a reader of firmware images.
+#![allow(missing_docs)]
+
+#[cfg(feature = "boards")]
+pub mod boards;
+pub mod dates;
+#[cfg(feature = "elf")]
+pub mod elf;
+pub mod errors;
+pub mod files;
+pub mod hex;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod lines;
+#[cfg(feature = "http")]
+pub mod secret;
+pub mod terminal;
