@@ -4,7 +4,7 @@ use qdllm_link::Fault;
 use qdllm_link::message::Request;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::board::{MICROSECONDS, SLOT_BYTES, long_model, start};
-use qdllm_tools::board::{BoardError, Client, Link, Port, put};
+use qdllm_tools::board::{BoardError, Client, Link, Port, transfer};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -46,21 +46,22 @@ fn put_activate_and_roll_back() {
     let about = client.info().unwrap();
     let file = long_model(MODEL, 35 * 1024);
     let mut heard = Vec::new();
-    let id = put::put(&mut client, &about, &file, &mut |bytes| heard.push(bytes)).unwrap();
+    let id =
+        transfer::send_model(&mut client, &about, &file, &mut |bytes| heard.push(bytes)).unwrap();
     assert!(heard.is_sorted() && heard.last() == Some(&(file.len() as u32)), "{heard:?}");
     // Put again: nothing is sent.
     heard.clear();
-    put::put(&mut client, &about, &file, &mut |bytes| heard.push(bytes)).unwrap();
+    transfer::send_model(&mut client, &about, &file, &mut |bytes| heard.push(bytes)).unwrap();
     assert_eq!(heard, [file.len() as u32]);
     assert!(client.switch(&Request::Activate(id)).unwrap());
     let mut again = || Ok(connect(address));
-    let (mut client, about) = put::restarted(client, &mut again, Some(id)).unwrap();
+    let (mut client, about) = transfer::restarted(client, &mut again, Some(id)).unwrap();
     assert_eq!((about.model, about.active_slot), (Some(id), Some(1)));
     assert_eq!(client.classify("turn on the porch light").unwrap().label, "light");
     assert!(!client.switch(&Request::Activate(id)).unwrap());
     assert!(client.switch(&Request::Rollback(id)).unwrap());
-    let (_, about) = put::restarted(client, &mut again, None).unwrap();
-    assert_eq!(about.model, Some(put::id(MODEL).unwrap()));
+    let (_, about) = transfer::restarted(client, &mut again, None).unwrap();
+    assert_eq!(about.model, Some(transfer::id(MODEL).unwrap()));
 }
 
 #[test]
@@ -71,9 +72,10 @@ fn a_board_without_a_model_says_so_and_takes_one() {
     assert_eq!((about.model, about.active_slot), (None, None));
     let refused = client.classify("hello").unwrap_err();
     assert!(matches!(refused, BoardError::Refused(Fault::SlotBlank)), "{refused}");
-    let id = put::put(&mut client, &about, MODEL, &mut |_| {}).unwrap();
+    let id = transfer::send_model(&mut client, &about, MODEL, &mut |_| {}).unwrap();
     client.switch(&Request::Activate(id)).unwrap();
-    let (mut client, _) = put::restarted(client, &mut || Ok(connect(address)), Some(id)).unwrap();
+    let (mut client, _) =
+        transfer::restarted(client, &mut || Ok(connect(address)), Some(id)).unwrap();
     assert!(client.classify("hello").is_ok());
 }
 
@@ -119,19 +121,19 @@ fn a_broken_link_is_taken_up_where_it_broke() {
     let file = long_model(MODEL, 20 * 1024);
     let mut client = bad(address, 12_000, 0);
     let about = client.info().unwrap();
-    let lost = put::put(&mut client, &about, &file, &mut |_| {}).unwrap_err();
+    let lost = transfer::send_model(&mut client, &about, &file, &mut |_| {}).unwrap_err();
     assert!(matches!(lost, BoardError::Lost { .. }), "{lost}");
     assert!(lost.to_string().contains("of 20"), "{lost}");
     drop(client);
     let mut client = connect(address);
     let mut first = None;
-    put::put(&mut client, &about, &file, &mut |bytes| {
+    transfer::send_model(&mut client, &about, &file, &mut |bytes| {
         first.get_or_insert(bytes);
     })
     .unwrap();
     // What was on its way when the link broke may or may not have arrived.
     assert!(first > Some(6 * 1024), "went on at {first:?}");
-    assert_eq!(client.info().unwrap().model, Some(put::id(MODEL).unwrap()));
+    assert_eq!(client.info().unwrap().model, Some(transfer::id(MODEL).unwrap()));
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn damaged_frames_are_sent_again() {
     let mut client = bad(address, usize::MAX, 5003);
     client.patience = Duration::from_millis(500);
     let about = client.info().unwrap();
-    let id = put::put(&mut client, &about, &file, &mut |_| {}).unwrap();
+    let id = transfer::send_model(&mut client, &about, &file, &mut |_| {}).unwrap();
     assert!(client.switch(&Request::Activate(id)).unwrap());
 }
 
@@ -150,7 +152,7 @@ fn what_cannot_work_ends_with_a_sentence_that_says_what_to_do() {
     let address = start(Some(MODEL.to_vec()), |about| about.with_max_classes(2));
     let mut client = connect(address);
     let about = client.info().unwrap();
-    let error = |file: &[u8]| put::check(&about, file).unwrap_err().to_string();
+    let error = |file: &[u8]| transfer::check(&about, file).unwrap_err().to_string();
     assert!(error(&long_model(MODEL, 80_000)).contains("fewer rows"));
     assert!(error(MODEL).contains("3 classes and this board takes 2"));
     assert!(error(b"not a model").contains("too short"));

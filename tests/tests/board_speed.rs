@@ -9,7 +9,7 @@ use qdllm_app::{BoardConfig, End, Layout, Memory, SlotFlash, run};
 use qdllm_link::message::Request;
 use qdllm_runtime::Scratch;
 use qdllm_tests::board::{Steady, long_model, provision};
-use qdllm_tools::board::{Client, Link, put};
+use qdllm_tools::board::{Client, Link, transfer};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
@@ -203,7 +203,7 @@ fn measure<const E: usize>(chip: Chip, file: &[u8]) -> (f64, usize) {
     let started = host.clock;
     let mut client = Client::new(host, "line");
     client.patience = Duration::from_secs(120);
-    let id = put::put(&mut client, &about, file, &mut |_| {}).unwrap();
+    let id = transfer::send_model(&mut client, &about, file, &mut |_| {}).unwrap();
     assert!(client.switch(&Request::Activate(id)).unwrap());
     let ended = client.into_link().clock;
     ((ended - started) as f64 / 1e9, board.join().unwrap())

@@ -1,6 +1,8 @@
 //! Key files for model signatures: an Ed25519 seed and its public key, each as hex in a text file.
 
 use ed25519_compact::{KeyPair, PublicKey, Seed};
+use qdllm_host::hex;
+use qdllm_host::secret::{NotPrivate, read_private};
 use qdllm_runtime::format::signature::{CONTEXT, ModelSignature, with_signature};
 use qdllm_runtime::{Error, Model};
 use rand::TryRngCore as _;
@@ -9,62 +11,31 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// First line of a secret key's file.
 const SECRET: &str = "qdllm signing key, secret (Ed25519)";
-/// First line of a public key's file.
 const PUBLIC: &str = "qdllm signing key, public (Ed25519)";
 
-/// What goes wrong with keys and signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A file cannot be read or written.
     #[error("{file}: {what}")]
-    File {
-        /// The file.
-        file: String,
-        /// What cannot be done.
-        what: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is there already.
+    File { file: String, what: &'static str, source: io::Error },
     #[error("{0}: is there already; a key that is overwritten is lost, so give another name")]
     Exists(String),
-    /// The file holds no key of this kind.
     #[error("{file}: holds no {kind} key; qdllm-hw keygen makes a pair")]
-    NoKey {
-        /// The file.
-        file: String,
-        /// Secret or public.
-        kind: &'static str,
-    },
-    /// Others than the owner may read the secret key.
+    NoKey { file: String, kind: &'static str },
     #[error("{0}: others may read this secret key; first: chmod 600 {0}")]
     Open(String),
-    /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     NoRandom(String),
-    /// The model cannot be signed.
     #[error("{file}: {source}")]
-    Model {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        source: Error,
-    },
-    /// The signature does not hold.
+    Model { file: String, source: Error },
     #[error("{0}: the signature does not hold: the file was changed after it was signed")]
     Wrong(String),
-    /// There is no signature.
     #[error("{0}: the model is not signed")]
     Unsigned(String),
 }
 
 /// Makes a key pair: `path` with the secret, readable by its owner only, and `path.pub` beside it.
-///
-/// # Errors
-/// [`KeyError::Exists`] rather than overwriting either.
 pub fn generate(path: &Path) -> Result<(PathBuf, [u8; 32]), KeyError> {
     let mut seed = Zeroizing::new([0; 32]);
     rand::rngs::OsRng
@@ -77,9 +48,9 @@ pub fn generate(path: &Path) -> Result<(PathBuf, [u8; 32]), KeyError> {
     if public.exists() {
         return Err(KeyError::Exists(public.display().to_string()));
     }
-    let text = Zeroizing::new(format!("{SECRET}\n{}\n", hex(&*seed)));
+    let text = Zeroizing::new(format!("{SECRET}\n{}\n", hex::encode(*seed)));
     write_new(path, text.as_bytes(), true)?;
-    write_new(&public, format!("{PUBLIC}\n{}\n", hex(&*pair.pk)).as_bytes(), false)?;
+    write_new(&public, format!("{PUBLIC}\n{}\n", hex::encode(*pair.pk)).as_bytes(), false)?;
     Ok((public, *pair.pk))
 }
 
@@ -102,30 +73,20 @@ fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), KeyError> {
     written.map_err(|source| KeyError::File { file, what: "cannot be written", source })
 }
 
-/// Reads a secret key.
-///
-/// # Errors
-/// [`KeyError::Open`] when others may read it, too.
 pub fn read_secret(path: &Path) -> Result<KeyPair, KeyError> {
     let file = path.display().to_string();
-    let failed = |source| KeyError::File { file: file.clone(), what: "cannot be read", source };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::Open(file));
+    let text = read_private(path).map_err(|e| match e {
+        NotPrivate::Io(source) => {
+            KeyError::File { file: file.clone(), what: "cannot be read", source }
         }
-    }
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+        NotPrivate::Exposed(_) => KeyError::Open(file.clone()),
+        NotPrivate::TooLong => KeyError::NoKey { file: file.clone(), kind: "secret" },
+    })?;
     let seed = parse(&text, SECRET).map(Zeroizing::new);
     let seed = seed.ok_or_else(|| KeyError::NoKey { file: file.clone(), kind: "secret" })?;
     Ok(KeyPair::from_seed(Seed::new(*seed)))
 }
 
-/// Reads a public key.
-///
-/// # Errors
-/// [`KeyError::NoKey`] when the file is none.
 pub fn read_public(path: &Path) -> Result<[u8; 32], KeyError> {
     let file = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|source| KeyError::File {
@@ -137,9 +98,6 @@ pub fn read_public(path: &Path) -> Result<[u8; 32], KeyError> {
 }
 
 /// Signs a model file; one that is signed already is signed anew.
-///
-/// # Errors
-/// [`KeyError::Model`] when it is no model.
 pub fn sign(
     name: &Path,
     file: &[u8],
@@ -158,10 +116,6 @@ pub fn sign(
     Ok(signed)
 }
 
-/// Checks a model file's signature; gives its version and lowest version.
-///
-/// # Errors
-/// [`KeyError::Unsigned`] or [`KeyError::Wrong`].
 pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32), KeyError> {
     let shown = || name.display().to_string();
     let failed = |source| KeyError::Model { file: shown(), source };
@@ -181,18 +135,5 @@ fn parse(text: &str, first: &str) -> Option<[u8; 32]> {
     if lines.next()?.trim() != first {
         return None;
     }
-    let digits = lines.next()?.trim();
-    let mut key = [0; 32];
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (i, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(key)
-}
-
-/// Bytes as hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::decode(lines.next()?.trim())
 }

@@ -1,15 +1,17 @@
 //! `qdllm-hw`: parses, runs, and turns an error into a line and an exit code.
 
 use clap::Parser;
+use qdllm_host::terminal::{end_quietly_on_closed_pipes, finish};
 use qdllm_tools::cli::{Cli, Command};
-use qdllm_tools::cloud::token::refuse_on_command_line;
 use qdllm_tools::commands::{
     backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
     submit, token, transpile,
 };
+use qdllm_tools::quafu::credential::refuse_on_command_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    end_quietly_on_closed_pipes();
     // Before the parser, whose message would repeat the token.
     if let Err(error) = refuse_on_command_line(std::env::args_os().skip(1)) {
         eprintln!("error: {error}");
@@ -32,11 +34,5 @@ fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(result)
 }

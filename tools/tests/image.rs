@@ -1,6 +1,7 @@
 //! Images of boards as a user makes them: every format byte for byte, read back, and every refusal.
 
-use qdllm_tools::image::{Board, Memory, boards::BOARDS, hex, uf2};
+use qdllm_host::boards::with_flash;
+use qdllm_tools::image::{Memory, hex, named, uf2};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -90,7 +91,7 @@ fn read_uf2(file: &[u8], family: u32) -> BTreeMap<u32, u8> {
 fn pieces(all: &[(u32, &[u8])]) -> Memory {
     let mut memory = Memory::default();
     for (address, bytes) in all {
-        memory.put(*address, bytes).unwrap();
+        memory.add(*address, bytes).unwrap();
     }
     memory
 }
@@ -159,13 +160,13 @@ fn a_slot_and_a_firmware_come_back_out_of_every_format() {
 #[test]
 fn the_second_slot_lies_behind_the_first() {
     let folder = tempfile::tempdir().unwrap();
-    for board in &BOARDS {
+    for (board, flash) in with_flash() {
         let out = folder.path().join("slot.bin").display().to_string();
         let output = run(
             &[
                 "image",
                 "--board",
-                board.name,
+                &board.name,
                 "--model",
                 &model(),
                 "--slot",
@@ -177,15 +178,15 @@ fn the_second_slot_lies_behind_the_first() {
             None,
         );
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["address"], board.slots_start + board.slot_bytes);
+        assert_eq!(report["address"], flash.slots + flash.slot_bytes);
         assert!(fs::read(&out).unwrap().starts_with(b"QDSL"));
     }
 }
 
 #[test]
 fn the_addresses_are_those_of_the_memory_maps() {
-    for board in &BOARDS {
-        let path = root().join("firmware/boards").join(board.name).join("memory.x");
+    for (board, flash) in with_flash() {
+        let path = root().join("firmware/boards").join(&board.name).join("memory.x");
         let text = fs::read_to_string(&path).unwrap();
         let field = |name: &str| {
             let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
@@ -196,12 +197,12 @@ fn the_addresses_are_those_of_the_memory_maps() {
             (value("ORIGIN"), value("LENGTH"))
         };
         let (start, length) = field("SLOTS");
-        assert_eq!(start, board.slots_start, "{}", board.name);
-        assert_eq!(length, 2 * board.slot_bytes, "{}", board.name);
+        assert_eq!(start, flash.slots, "{}", board.name);
+        assert_eq!(length, 2 * flash.slot_bytes, "{}", board.name);
         let first = if text.contains("BOOT2") { "BOOT2" } else { "FLASH" };
-        assert_eq!(field(first).0, board.flash_start, "{}", board.name);
-        let (flash, bytes) = field("FLASH");
-        assert!(flash + bytes <= board.slots_start, "{}", board.name);
+        assert_eq!(field(first).0, flash.start, "{}", board.name);
+        let (start, bytes) = field("FLASH");
+        assert!(start + bytes <= flash.slots, "{}", board.name);
     }
 }
 
@@ -266,12 +267,12 @@ fn what_cannot_be_written_is_refused_with_a_remedy() {
 fn overlapping_pieces_are_refused_and_touching_ones_joined() {
     let mut memory = pieces(&[(16, &[1; 16])]);
     for (address, length) in [(16, 1), (31, 1), (0, 17), (10, 100), (20, 4)] {
-        assert!(memory.put(address, &vec![2; length]).is_err(), "{address} {length}");
+        assert!(memory.add(address, &vec![2; length]).is_err(), "{address} {length}");
     }
-    memory.put(32, &[3; 4]).unwrap();
+    memory.add(32, &[3; 4]).unwrap();
     assert_eq!(memory.pieces().count(), 1);
-    assert!(memory.put(u32::MAX, &[0; 2]).is_err());
-    assert_eq!(Board::named("pico").unwrap().slot(1).unwrap(), 0x1018_0000);
+    assert!(memory.add(u32::MAX, &[0; 2]).is_err());
+    assert_eq!(named("pico").unwrap().1.slot(1), Some(0x1018_0000));
 }
 
 #[test]

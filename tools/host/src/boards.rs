@@ -62,6 +62,13 @@ pub struct Flash {
     pub slot_bytes: u32,
 }
 
+impl Flash {
+    /// Where slot 0 or 1 begins.
+    pub fn slot(&self, slot: u8) -> Option<u32> {
+        (slot < 2).then(|| self.slots + u32::from(slot) * self.slot_bytes)
+    }
+}
+
 /// A boot loader that shows itself as a drive.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use super::error::BoardError;
 use super::port::Link;
-use crate::keys::hex;
+use qdllm_host::hex::encode as hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
 use std::io;
@@ -14,37 +14,29 @@ const TRIES: u32 = 4;
 /// The longest that a board may take for an answer, the erasure of a large sector included.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A connection to a board.
 #[derive(Debug)]
 pub struct Client<L> {
     link: L,
     name: String,
     number: u16,
-    /// What arrived and is not used yet.
     heard: Vec<u8>,
     /// Whether anything at all arrived, and whether a frame did.
     any: bool,
     frames: bool,
     /// Whether a whole frame arrived that is no answer.
     echoes: bool,
-    /// How long an answer may take.
     pub patience: Duration,
 }
 
-/// What a board says about itself, kept.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct About {
-    /// Version of the firmware.
     pub firmware: String,
-    /// Name of the board.
     pub board: String,
-    /// Name of the back end.
     pub engine: String,
     /// Bytes of the longest model that can be put.
     pub capacity_bytes: u32,
     /// How far a sender may run ahead, in bytes.
     pub ahead_bytes: u16,
-    /// The most classes.
     pub max_classes: u8,
     /// RAM of the back end beside the stack.
     pub engine_ram_bytes: u32,
@@ -54,14 +46,10 @@ pub struct About {
     pub stack_bytes: u32,
     /// The first 8 bytes of the public key, in hex.
     pub key: Option<String>,
-    /// The lowest model version that it takes.
     pub lowest_version: u32,
-    /// The slot in use.
     pub active_slot: Option<u8>,
-    /// The model in use.
     #[serde(serialize_with = "shown")]
     pub model: Option<ModelId>,
-    /// Its classes.
     pub classes: u8,
     /// Its signed version; 0 without signing.
     pub version: u32,
@@ -78,22 +66,16 @@ fn shown<S: serde::Serializer>(id: &Option<ModelId>, to: S) -> Result<S::Ok, S::
     serde::Serialize::serialize(&shown, to)
 }
 
-/// A classification, kept.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Answer {
-    /// Name of the class.
     pub label: String,
-    /// The class.
     pub class: u8,
-    /// Its probability.
     pub probability: f32,
     /// Whether that is below the model's threshold.
     pub rejected: bool,
     /// N-grams that the vocabulary knew.
     pub found: u32,
-    /// Of every class.
     pub probabilities: Vec<f32>,
-    /// What it took on the board.
     pub cost: Cost,
 }
 
@@ -105,7 +87,6 @@ impl<L: Link> Client<L> {
         Self { link, name: name.to_owned(), number: 0, heard, any, frames, echoes, patience }
     }
 
-    /// The link itself.
     pub fn into_link(self) -> L {
         self.link
     }
@@ -121,10 +102,6 @@ impl<L: Link> Client<L> {
         })
     }
 
-    /// What a slot holds.
-    ///
-    /// # Errors
-    /// [`BoardError`].
     pub fn slot(&mut self, slot: u8) -> Result<Slot, BoardError> {
         self.ask(&Request::Slot(slot), |response| match response {
             Response::Slot(slot) => Some(slot),
@@ -159,9 +136,6 @@ impl<L: Link> Client<L> {
     }
 
     /// Time of one classification, the mean of `runs`.
-    ///
-    /// # Errors
-    /// [`BoardError`].
     pub fn bench(&mut self, runs: u16) -> Result<Cost, BoardError> {
         let usual = self.patience;
         self.patience = usual + Duration::from_millis(500) * runs.into();
@@ -182,9 +156,6 @@ impl<L: Link> Client<L> {
     }
 
     /// Activates or rolls back; says whether a reset follows.
-    ///
-    /// # Errors
-    /// [`BoardError`].
     pub fn switch(&mut self, request: &Request<'_>) -> Result<bool, BoardError> {
         self.ask(request, |response| match response {
             Response::Switched { reset } => Some(reset),
@@ -192,7 +163,6 @@ impl<L: Link> Client<L> {
         })
     }
 
-    /// Sends a request until it is answered.
     fn ask<T>(
         &mut self,
         request: &Request<'_>,
@@ -230,8 +200,8 @@ impl<L: Link> Client<L> {
     /// Sends a request with a number of its own.
     pub(super) fn send(&mut self, request: &Request<'_>) -> Result<u16, BoardError> {
         self.number = self.number.wrapping_add(1).max(1);
-        let wire = wire(self.number, request)?;
-        self.link.send(&wire).map_err(|_| self.lost(""))?;
+        let bytes = framed(self.number, request)?;
+        self.link.send(&bytes).map_err(|_| self.lost(""))?;
         Ok(self.number)
     }
 
@@ -276,17 +246,13 @@ impl<L: Link> Client<L> {
         BoardError::NotOurs { name: self.name.clone(), what }
     }
 
-    /// The link was lost.
     pub(super) fn lost(&self, during: &str) -> BoardError {
         BoardError::Lost { name: self.name.clone(), during: during.to_owned() }
     }
 }
 
-/// A request as it goes over the wire.
-///
-/// # Errors
-/// [`Fault::FrameTooLong`].
-pub(super) fn wire(number: u16, request: &Request<'_>) -> Result<Vec<u8>, BoardError> {
+/// A request as it goes over the line.
+fn framed(number: u16, request: &Request<'_>) -> Result<Vec<u8>, BoardError> {
     let mut buffer = [0; frame::WIRE_BYTES];
     let bytes = frame::encode(number, request, &mut buffer).map_err(BoardError::Refused)?;
     Ok(bytes.to_vec())

@@ -3,7 +3,7 @@
 pub mod client;
 pub mod error;
 pub mod port;
-pub mod put;
+pub mod transfer;
 
 pub use client::Client;
 pub use error::BoardError;

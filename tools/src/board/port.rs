@@ -5,38 +5,23 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Bytes to and from a board.
 pub trait Link {
-    /// Sends all of `bytes`.
-    ///
-    /// # Errors
-    /// When the other end is gone.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// What has arrived, after waiting at most `wait` for the first byte; 0 is silence.
-    ///
-    /// # Errors
-    /// When the other end is gone.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize>;
 }
 
-/// A port as the user names it.
 #[derive(Debug)]
 pub enum Port {
-    /// A serial device.
     Serial(Box<dyn serialport::SerialPort>),
-    /// A TCP connection.
     Tcp(TcpStream),
 }
 
-/// The longest that opening a TCP connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
 impl Port {
     /// Opens `/dev/ttyACM0`, `COM3` or `tcp:HOST:PORT`; `baud` is for serial lines.
-    ///
-    /// # Errors
-    /// [`BoardError`] says what stands against it.
     pub fn open(name: &str, baud: u32) -> Result<Self, BoardError> {
         match name.strip_prefix("tcp:") {
             Some(address) => connect(name, address).map(Self::Tcp),
@@ -46,9 +31,6 @@ impl Port {
     }
 
     /// A second handle to the same port, to read while the first one writes.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Serial(port) => Ok(Self::Serial(port.try_clone()?)),

@@ -1,17 +1,17 @@
 //! What the cloud commands share: where jobs are kept, how a platform is reached, progress.
 
-use crate::cloud::retry::Retry;
-use crate::cloud::wire::{Line, Wire};
-use crate::cloud::{Kind, Platform, token};
-use crate::jobs::job::{Job, Work};
-use crate::jobs::store::Store;
 use crate::processor::topology::Processor;
+use crate::quafu::http::Options;
+use crate::quafu::jobs::job::{Job, Work};
+use crate::quafu::jobs::store::Store;
+use crate::quafu::kind::Kind;
+use crate::quafu::platform::Platform;
+use crate::quafu::{connect, credential};
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use qdllm_host::http::{Backoff, Retry};
 use serde_json::{Map, Value, json};
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where jobs are kept.
@@ -23,7 +23,6 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
-    /// The store.
     pub fn open(&self) -> Store {
         Store::new(&self.store)
     }
@@ -41,7 +40,6 @@ pub struct Where {
 }
 
 impl Where {
-    /// The address.
     pub fn url(&self) -> String {
         self.url.clone().unwrap_or_else(|| self.platform.url().into())
     }
@@ -74,10 +72,10 @@ pub struct Access {
 }
 
 impl Access {
-    /// Waits and repetitions.
     pub fn retry(&self) -> Retry {
-        let first = Duration::from_millis(self.backoff);
-        Retry { tries: self.tries.max(1), first, ..Retry::default() }
+        let usual = Retry::default();
+        let backoff = Backoff { first: Duration::from_millis(self.backoff), ..usual.backoff };
+        Retry { tries: self.tries.max(1), backoff, ..usual }
     }
 
     /// A client of a platform.
@@ -86,15 +84,15 @@ impl Access {
     /// When the address is refused or there is no token.
     pub fn connect(&self, platform: Kind, url: &str) -> Result<Box<dyn Platform>> {
         let seconds = self.timeout.clamp(0.05, 3600.0);
-        let line = Line {
+        let options = Options {
             url: url.into(),
             retry: self.retry(),
             pause: Duration::from_millis(self.pause),
             timeout: Duration::from_secs_f64(seconds),
             verbose: self.verbose,
         };
-        let token = token::find(platform, self.token_file.as_deref())?;
-        Ok(platform.connect(Wire::new(line, Some(token))?))
+        let token = credential::find(platform, self.token_file.as_deref())?;
+        Ok(connect(platform, options, token)?)
     }
 }
 
@@ -114,20 +112,6 @@ pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
         .with_context(|| format!("{chip}: its published information cannot be used"))
 }
 
-/// A target by name, or a file.
-///
-/// # Errors
-/// With the name.
-pub fn device(target: &str) -> Result<Processor> {
-    if Path::new(target).is_file() {
-        let text =
-            std::fs::read_to_string(target).with_context(|| format!("{target}: cannot be read"))?;
-        return Processor::from_json(&text).with_context(|| target.to_string());
-    }
-    Ok(Processor::named(target)?)
-}
-
-/// Jobs by state.
 pub fn states(jobs: &[Job]) -> Map<String, Value> {
     let mut all = Map::new();
     for name in ["ready", "sending", "submitted", "finished", "failed", "cancelled"] {
@@ -145,57 +129,12 @@ pub fn states_text(jobs: &[Job]) -> String {
     all.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What a batch is for, in a few words.
 pub fn work_text(work: &Work) -> String {
     match work {
         Work::Circuit { file } => file.display().to_string(),
         Work::Model { model, texts, .. } => {
             let s = if texts.len() == 1 { "" } else { "s" };
             format!("{}, {} text{s}", model.display(), texts.len())
-        }
-    }
-}
-
-/// A bar on a terminal, a line now and then elsewhere.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    what: &'static str,
-    total: usize,
-    told: usize,
-}
-
-impl Progress {
-    /// Progress over `total` things.
-    pub fn new(what: &'static str, total: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-            let bar =
-                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr())
-                    .with_message(what);
-            style.map_or_else(|_| bar.clone(), |s| bar.clone().with_style(s))
-        });
-        Self { bar, what, total, told: 0 }
-    }
-
-    /// So many are done.
-    pub fn at(&mut self, done: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(done as u64);
-            return;
-        }
-        // What is over before anybody reads it is not told.
-        let step = self.total.div_ceil(10).max(10);
-        let due = done >= self.told + step || (done == self.total && done > self.told);
-        if self.total >= 10 && due {
-            eprintln!("{}: {done} of {}", self.what, self.total);
-            self.told = done;
-        }
-    }
-
-    /// The end, whatever was done.
-    pub fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }

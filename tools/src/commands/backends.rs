@@ -1,9 +1,9 @@
 //! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
 
 use crate::commands::access::{Access, Where};
-use crate::commands::write_whole;
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::files;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -34,10 +34,6 @@ pub struct BackendsArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the platform fails.
 pub fn run(args: &BackendsArgs) -> Result<()> {
     let platform = args.access.connect(args.place.platform, &args.place.url())?;
     if let Some(chip) = &args.chip {
@@ -45,7 +41,7 @@ pub fn run(args: &BackendsArgs) -> Result<()> {
         let text = format!("{info:#}\n");
         match &args.output {
             Some(path) => {
-                write_whole(path, &text)?;
+                files::write(path, &text)?;
                 if args.json {
                     println!("{}", json!({"chip": chip, "file": path}));
                 } else {

@@ -1,19 +1,22 @@
 //! What `submit` was asked for, as a batch in the store.
 
-use crate::cloud::clock;
-use crate::commands::access::{Progress, device, live_device, work_text};
+use crate::commands::access::{live_device, work_text};
+use crate::commands::processor;
 use crate::commands::submit::SubmitArgs;
 use crate::deploy::Deployment;
-use crate::jobs::JobError;
-use crate::jobs::draft::{self, Draft};
-use crate::jobs::job::{Batch, Text, VERSION, Work};
-use crate::jobs::store::Store;
 use crate::processor::topology::Processor;
+use crate::quafu::jobs::JobError;
+use crate::quafu::jobs::job::{Batch, Text, VERSION, Work};
+use crate::quafu::jobs::planned_circuit::{self as planned, PlannedCircuit};
+use crate::quafu::jobs::store::Store;
 use crate::texts;
 use crate::transpile::native;
 use crate::transpile::source::Source;
 use crate::transpile::{Options, Plan};
 use anyhow::{Context, Result, bail};
+use qdllm_host::files::read;
+use qdllm_host::terminal::Progress;
+use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
@@ -30,9 +33,6 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
         hash.update([0]);
         hash.update(bytes);
     };
-    let content = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
-    };
     add("platform", args.place.platform.name().as_bytes());
     add("url", args.place.url().trim_end_matches('/').as_bytes());
     add("chip", args.chip.as_bytes());
@@ -41,12 +41,12 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     let how = (args.as_is, args.compile_there, args.no_rewrite, args.seed, args.first);
     add("how", format!("{how:?} {:?} {:?}", args.basis, args.target).as_bytes());
     if let Some(target) = args.target.as_deref().filter(|t| Path::new(t).is_file()) {
-        add("target", &content(Path::new(target))?);
+        add("target", &read(Path::new(target))?);
     }
     let mut stem = None;
     for (field, path) in [("model", &args.model), ("data", &args.data), ("qasm", &args.qasm)] {
         if let Some(path) = path {
-            add(field, &content(path)?);
+            add(field, &read(path)?);
             stem = stem.or_else(|| path.file_stem());
         }
     }
@@ -54,8 +54,8 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
         add("text", text.as_bytes());
     }
     if let Some(folder) = &args.compiled {
-        add("table", &content(&folder.join("readout.json"))?);
-        for draft in draft::folder(folder)? {
+        add("table", &read(&folder.join("readout.json"))?);
+        for draft in planned::folder(folder)? {
             add("circuit", crate::qasm::write(&draft.circuit).as_bytes());
         }
         stem = folder.file_stem();
@@ -63,7 +63,7 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     let stem = stem.and_then(|s| s.to_str()).unwrap_or("batch");
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let stem: String = stem.chars().take(24).map(plain).collect();
-    let digest: String = hash.finalize().iter().take(5).map(|b| format!("{b:02x}")).collect();
+    let digest = hex::encode(&hash.finalize()[..5]);
     Ok(format!("{stem}-{digest}"))
 }
 
@@ -75,8 +75,8 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
     // What needs no network comes first.
     let (mut work, model_bytes) = work(args)?;
     let mut fixed = match (&args.qasm, &args.compiled) {
-        (Some(path), _) => Some(vec![draft::circuit(path)?]),
-        (_, Some(folder)) => Some(draft::folder(folder)?),
+        (Some(path), _) => Some(vec![planned::circuit(path)?]),
+        (_, Some(folder)) => Some(planned::folder(folder)?),
         _ => None,
     };
     let model = model_bytes.as_ref().map(|bytes| Model::parse(bytes)).transpose();
@@ -86,7 +86,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
     platform.ready(&args.chip)?;
     platform.limits(&args.chip)?.check(&args.chip, args.shots)?;
     let chip = live_device(platform.as_ref(), &args.chip)?;
-    let target = args.target.as_deref().map(device).transpose()?;
+    let target = args.target.as_deref().map(processor).transpose()?;
     let target = target.as_ref().unwrap_or(&chip);
     let options = Options {
         rewrite: !args.no_rewrite,
@@ -101,13 +101,14 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         (Some(drafts), ..) => drafts,
         (None, Some(model), Work::Model { texts, .. }) => {
             let deployment = Deployment::new(model, target, options)?;
-            let mut progress = Progress::new("compiled", texts.len());
+            let mut progress = Progress::new(texts.len() < 10);
+            progress.stage("compiling", texts.len() as u64);
             let mut done = 0;
-            let drafts = draft::texts(&deployment, texts, || {
+            let drafts = planned::texts(&deployment, texts, || {
                 done += 1;
                 progress.at(done);
             });
-            progress.end();
+            progress.done();
             drafts.with_context(|| {
                 args.data.as_deref().unwrap_or(Path::new("text")).display().to_string()
             })?
@@ -120,11 +121,11 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         }
     }
     // Read-out errors belong to the chip's own qubits.
-    let jobs = draft::jobs(drafts, (!args.compile_there).then_some(&chip));
+    let jobs = planned::jobs(drafts, (!args.compile_there).then_some(&chip));
     let batch = Batch {
         version: VERSION,
         id: id.into(),
-        created_ms: clock::now_ms(),
+        created_ms: dates::now_ms(),
         platform: args.place.platform,
         url: args.place.url().trim_end_matches('/').into(),
         chip: args.chip.clone(),
@@ -145,9 +146,8 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
         let file = args.qasm.clone().or_else(|| args.compiled.clone());
         return Ok((Work::Circuit { file: file.unwrap_or_default() }, None));
     };
-    let bytes =
-        std::fs::read(model).with_context(|| format!("{}: cannot be read", model.display()))?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let bytes = read(model)?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     let texts = match (&args.data, &args.text) {
         (Some(path), _) => texts::read(path, args.first)?.into_iter().map(Text::from).collect(),
         (None, Some(text)) => vec![Text { line: 0, label: None, text: text.clone() }],
@@ -159,17 +159,17 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
 }
 
 fn compiled(
-    all: &[Draft],
+    all: &[PlannedCircuit],
     path: &Path,
     target: &Processor,
     options: Options,
-) -> Result<Vec<Draft>> {
+) -> Result<Vec<PlannedCircuit>> {
     let mut drafts = Vec::new();
     for draft in all {
         let source =
             Source::from_circuit(&draft.circuit).with_context(|| path.display().to_string())?;
         let plan = Plan::new(source, target, options)?;
-        drafts.extend(plan.compile(&[])?.into_iter().map(|c| draft::of(0, c)));
+        drafts.extend(plan.compile(&[])?.into_iter().map(|c| planned::of(0, c)));
     }
     Ok(drafts)
 }

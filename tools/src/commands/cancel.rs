@@ -1,9 +1,9 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
 use crate::commands::access::{Access, StoreArgs, states, states_text};
-use crate::jobs::collect::cancel;
-use crate::jobs::job::State;
-use crate::jobs::send::Sender;
+use crate::quafu::jobs::collect::cancel;
+use crate::quafu::jobs::job::State;
+use crate::quafu::jobs::send::Sender;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
@@ -35,10 +35,6 @@ pub struct CancelArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the platform fails.
 pub fn run(args: &CancelArgs) -> Result<()> {
     let store = args.store.open();
     let id = store.find(Some(&args.batch))?;

@@ -1,13 +1,14 @@
 //! `qdllm-hw draw`: a circuit as text or SVG, as it is or compiled.
 
 use crate::circuit::Circuit;
-use crate::commands::{From, How, write_whole};
+use crate::commands::{From, How};
 use crate::draw::svg::svg;
 use crate::draw::text;
 use crate::qasm;
 use crate::transpile::Plan;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::files;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -70,7 +71,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
                 } else {
                     path.with_extension(format!("{}.svg", i + 1))
                 };
-                write_whole(&path, svg(circuit))?;
+                files::write(&path, svg(circuit))?;
                 drawing.file = Some(path);
             }
             None => drawing.text = Some(text(circuit)),

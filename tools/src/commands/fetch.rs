@@ -1,14 +1,15 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::access::{Access, Progress, StoreArgs, states, states_text};
-use crate::jobs::answers::{Answers, Decision, answers};
-use crate::jobs::collect::{Patience, Refusal, collect};
-use crate::jobs::job::{Job, State};
-use crate::jobs::store::Open;
+use crate::commands::access::{Access, StoreArgs, states, states_text};
+use crate::quafu::jobs::collect::{Patience, Refusal, collect};
+use crate::quafu::jobs::job::{Job, State};
+use crate::quafu::jobs::results::{Answers, Decision, answers};
+use crate::quafu::jobs::store::Open;
 use crate::readout::Answer;
 use crate::simulate::Share;
 use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_host::terminal::Progress;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -56,10 +57,6 @@ pub struct FetchArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the platform fails, a result is refused, or a job has not ended well.
 pub fn run(args: &FetchArgs) -> Result<()> {
     let store = args.store.open();
     let id = store.find(args.batch.as_deref())?;
@@ -122,10 +119,12 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
         most: Duration::from_secs_f64(most),
         poll: Duration::from_millis(args.poll.max(1)),
     };
-    let mut progress = Progress::new("fetched", total);
-    let result =
-        collect(platform.as_ref(), open, patience, |open| progress.at(total - waiting(open)));
-    progress.end();
+    let mut progress = Progress::new(total < 10);
+    progress.stage("fetching", total as u64);
+    let result = collect(platform.as_ref(), open, patience, |open| {
+        progress.at((total - waiting(open)) as u64)
+    });
+    progress.done();
     Ok(result?)
 }
 
@@ -142,7 +141,6 @@ fn described(job: &Job) -> Value {
     row
 }
 
-/// How the texts came out.
 #[derive(serde::Serialize)]
 struct Summary {
     texts: usize,

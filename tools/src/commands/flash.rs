@@ -2,17 +2,16 @@
 //! debug probe.
 
 use crate::commands::image::Content;
-use crate::image::boards::Drive;
-use crate::image::{Board, Memory, drive, hex, uf2};
+use crate::image::{Memory, drive, hex, uf2};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::boards::{Board, Drive};
 use serde::Serialize;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The program that talks to debug probes.
 const PROBE_RS: &str = "probe-rs";
 
 /// Write a model and a firmware to a board
@@ -40,25 +39,18 @@ pub struct FlashArgs {
     pub json: bool,
 }
 
-/// What is printed with `--json`.
 #[derive(Debug, Serialize)]
 struct Flashed {
     board: &'static str,
-    /// `drive` or `probe`
     via: &'static str,
     bytes: usize,
-    /// What was written to the drive.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When nothing can be written, saying what to do about it.
 pub fn run(args: &FlashArgs) -> Result<()> {
     let (board, memory) = args.content.read()?;
-    let Some(chip) = board.chip else {
+    let Some(chip) = &board.probe else {
         bail!(
             "{} is an emulator, which is started with its model: QDLLM_MODEL=model.qdm cargo run \
              --release in firmware/boards/{}",
@@ -69,7 +61,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
     let place = match (&args.drive, &board.drive, args.probe) {
         (Some(folder), Some(drive), _) => Some((named(folder, drive)?, drive)),
         (Some(_), None, _) => bail!("{} has no drive; leave --drive out", board.name),
-        (None, Some(drive), false) => drive::find(drive.board_id).map(|found| (found, drive)),
+        (None, Some(drive), false) => drive::find(&drive.board_id).map(|found| (found, drive)),
         (None, _, _) => None,
     };
     let bytes = memory.pieces().map(|(_, piece)| piece.len()).sum();
@@ -77,11 +69,11 @@ pub fn run(args: &FlashArgs) -> Result<()> {
         Some((folder, drive)) => {
             let file = copy(&folder, &memory, drive)?;
             let file = Some(file.display().to_string());
-            Flashed { board: board.name, via: "drive", bytes, file }
+            Flashed { board: &board.name, via: "drive", bytes, file }
         }
         None => {
             probe(board, chip, &memory)?;
-            Flashed { board: board.name, via: "probe", bytes, file: None }
+            Flashed { board: &board.name, via: "probe", bytes, file: None }
         }
     };
     if args.json {
@@ -92,9 +84,8 @@ pub fn run(args: &FlashArgs) -> Result<()> {
     Ok(())
 }
 
-/// The drive that a person named, if it is one of the board's.
 fn named(folder: &Path, drive: &Drive) -> Result<PathBuf> {
-    if drive::is_drive(folder, drive.board_id) {
+    if drive::is_drive(folder, &drive.board_id) {
         return Ok(folder.to_path_buf());
     }
     bail!(
@@ -117,7 +108,6 @@ fn copy(folder: &Path, memory: &Memory, drive: &Drive) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Lets probe-rs write the image and start the board.
 fn probe(board: &Board, chip: &str, memory: &Memory) -> Result<()> {
     let mut file = tempfile::Builder::new().prefix("qdllm-").suffix(".hex").tempfile()?;
     file.write_all(hex::write(memory).as_bytes())?;
@@ -148,7 +138,6 @@ fn probe(board: &Board, chip: &str, memory: &Memory) -> Result<()> {
     Ok(())
 }
 
-/// The other way, for boards that have it.
 fn or_drive(board: &Board) -> String {
     board.drive.as_ref().map_or_else(String::new, |drive| {
         format!(", or {} so that the drive {} shows, and run this again", drive.how, drive.board_id)

@@ -1,12 +1,12 @@
 //! `qdllm-hw image`: a model, a firmware, or both, as a file that a programmer takes.
 
-use crate::image::{self, Board, ImageError, Memory, hex, uf2};
-use anyhow::{Context, Result, bail};
+use crate::image::{self, ImageError, Memory, hex, uf2};
+use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_host::boards::Board;
+use qdllm_host::files;
 use serde::Serialize;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write a model and a firmware as .bin, .hex or .uf2
 ///
@@ -53,14 +53,11 @@ impl Content {
     /// # Errors
     /// With the name of the file that is the reason.
     pub fn read(&self) -> Result<(&'static Board, Memory)> {
-        let board = Board::named(&self.board)?;
-        let load = |path: &PathBuf| {
-            fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
-        };
-        let model = self.model.as_ref().map(load).transpose()?;
-        let firmware = self.firmware.as_ref().map(load).transpose()?;
+        let (board, flash) = image::named(&self.board)?;
+        let model = self.model.as_deref().map(files::read).transpose()?;
+        let firmware = self.firmware.as_deref().map(files::read).transpose()?;
         let slot = model.as_deref().map(|file| (file, self.slot));
-        let memory = image::build(board, slot, firmware.as_deref()).map_err(|error| {
+        let memory = image::build((board, flash), slot, firmware.as_deref()).map_err(|error| {
             let file = match error {
                 ImageError::Model(_) | ImageError::ModelTooLarge { .. } => &self.model,
                 ImageError::Firmware { .. } | ImageError::Outside { .. } => &self.firmware,
@@ -76,7 +73,6 @@ impl Content {
     }
 }
 
-/// What is printed with `--json`.
 #[derive(Debug, Serialize)]
 struct Written {
     board: &'static str,
@@ -94,10 +90,6 @@ struct Piece {
     bytes: usize,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a part cannot be read or does not fit the board, or the file cannot be written.
 pub fn run(args: &ImageArgs) -> Result<()> {
     let (board, memory) = args.content.read()?;
     let format = args.output.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -106,7 +98,7 @@ pub fn run(args: &ImageArgs) -> Result<()> {
         "bin" => flat,
         "hex" => hex::write(&memory).into_bytes(),
         "uf2" => {
-            let drive = board.drive.as_ref().ok_or(ImageError::NoUf2 { board: board.name })?;
+            let drive = board.drive.as_ref().ok_or(ImageError::NoUf2 { board: &board.name })?;
             uf2::write(&memory, drive.family)
         }
         other => bail!(
@@ -114,10 +106,10 @@ pub fn run(args: &ImageArgs) -> Result<()> {
             args.output.display()
         ),
     };
-    write_bytes(&args.output, &file)?;
+    files::write(&args.output, &file)?;
     let pieces = memory.pieces().map(|(address, bytes)| Piece { address, bytes: bytes.len() });
     let written = Written {
-        board: board.name,
+        board: &board.name,
         file: args.output.display().to_string(),
         format,
         address,
@@ -132,16 +124,5 @@ pub fn run(args: &ImageArgs) -> Result<()> {
         println!("{:#010x}  {} bytes", piece.address, piece.bytes);
     }
     println!("wrote {} ({} bytes), from {address:#x} on", written.file, written.file_bytes);
-    Ok(())
-}
-
-/// Writes a file whole or not at all.
-fn write_bytes(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = || format!("{}: cannot be written", path.display());
-    let mut file =
-        tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder).with_context(name)?;
-    file.write_all(content).with_context(name)?;
-    file.persist(path).with_context(name)?;
     Ok(())
 }

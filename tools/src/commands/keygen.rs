@@ -23,10 +23,6 @@ pub struct KeygenArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a file is there already or cannot be written.
 pub fn run(args: &KeygenArgs) -> Result<()> {
     #[derive(Serialize)]
     struct Pair<'a> {
@@ -35,7 +31,7 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
         public: String,
     }
     let (public_file, public) = keys::generate(&args.file)?;
-    let public = keys::hex(&public);
+    let public = qdllm_host::hex::encode(public);
     if args.json {
         let pair = Pair { secret_file: &args.file, public_file: &public_file, public };
         println!("{}", serde_json::to_string_pretty(&pair)?);

@@ -8,8 +8,9 @@ use crate::transpile::native::Basis;
 use crate::transpile::source::Source;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::files::{read, read_text};
 use qdllm_runtime::Model;
-use std::io::Write as _;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub mod access;
@@ -45,27 +46,21 @@ pub struct From {
 }
 
 impl From {
-    /// The source and its inputs (radians).
-    ///
-    /// # Errors
-    /// With the file's name.
     pub fn read(&self) -> Result<(Source, Vec<f64>)> {
         if let Some(path) = &self.qasm {
             let name = path.display().to_string();
-            let circuit = qasm::read(&text_of(path)?).with_context(|| name.clone())?;
+            let circuit = qasm::read(&read_text(path)?).with_context(|| name.clone())?;
             return Ok((Source::from_circuit(&circuit).context(name)?, Vec::new()));
         }
         let (Some(path), Some(text)) = (&self.model, &self.text) else {
             anyhow::bail!("give a model and a text, or --qasm FILE");
         };
-        let bytes =
-            std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let bytes = read(path)?;
         let model = Model::parse(&bytes).with_context(|| path.display().to_string())?;
         Ok((Source::from_model(&model), inputs_of(&model, text)?))
     }
 }
 
-/// Long help of `--target`.
 const TARGET_HELP: &str = "Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file\n\n\
     The file is a coupling map {\"name\", \"n_qubits\", \"coupling_map\": [[a, b], ...]}, or a chip's \
     own information with \"qubits_info\" and \"couplers_info\", whose fidelities then choose the qubits.";
@@ -91,19 +86,10 @@ pub struct How {
 }
 
 impl How {
-    /// The processor.
-    ///
-    /// # Errors
-    /// With the file's name.
     pub fn processor(&self) -> Result<Processor> {
-        let path = Path::new(&self.target);
-        if path.is_file() {
-            return Processor::from_json(&text_of(path)?).with_context(|| self.target.clone());
-        }
-        Ok(Processor::named(&self.target)?)
+        processor(&self.target)
     }
 
-    /// The compiler's options.
     pub fn options(&self) -> Options {
         Options {
             rewrite: !self.no_rewrite,
@@ -114,20 +100,21 @@ impl How {
     }
 }
 
-fn text_of(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+/// A processor by name, or a file.
+pub fn processor(target: &str) -> Result<Processor> {
+    let path = Path::new(target);
+    if path.is_file() {
+        return Processor::from_json(&read_text(path)?).with_context(|| target.to_owned());
+    }
+    Ok(Processor::named(target)?)
 }
 
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// With the file's name.
-pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = || format!("{}: cannot be written", path.display());
-    let mut file =
-        tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder).with_context(name)?;
-    file.write_all(content.as_ref()).with_context(name)?;
-    file.persist(path).with_context(name)?;
+/// Prints a result: as JSON where that was asked for, else in words.
+pub fn print(json: bool, value: &impl Serialize, words: impl std::fmt::Display) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(value)?);
+    } else {
+        println!("{words}");
+    }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! `qdllm-hw serve`: the stand-in for the clouds.
 
-use crate::commands::access::device;
+use crate::commands::processor;
 use crate::noise::Overrides;
-use crate::serve::chip::Chip;
-use crate::serve::fault::Fault;
-use crate::serve::{Noise, Options, run as serve};
+use crate::quafu::stand_in::chip_info::Chip;
+use crate::quafu::stand_in::cloud::Options;
+use crate::quafu::stand_in::fault::Fault;
+use crate::quafu::stand_in::run::Noise;
+use crate::quafu::stand_in::serve;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
@@ -74,10 +76,6 @@ pub struct ServeArgs {
     pub json: bool,
 }
 
-/// Runs the command; it ends when it is ended.
-///
-/// # Errors
-/// When the port is taken.
 pub fn run(args: &ServeArgs) -> Result<()> {
     let info: Option<Value> = match std::fs::read_to_string(&args.target) {
         Ok(text) => {
@@ -87,7 +85,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         Err(_) => None,
     };
     let status = if args.offline { "Offline" } else { "Online" };
-    let mut chip = device(&args.target)?;
+    let mut chip = processor(&args.target)?;
     chip.name = "Baihua".into();
     let options = Options {
         port: args.port,

@@ -1,9 +1,9 @@
 //! `qdllm-hw sign`: signs a model file, or checks a signature.
 
-use crate::commands::write_whole;
 use crate::keys;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use qdllm_host::files;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -40,13 +40,8 @@ pub struct SignArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a file cannot be read or written, is no key or no model, or the signature does not hold.
 pub fn run(args: &SignArgs) -> Result<()> {
-    let name = args.model.display();
-    let file = std::fs::read(&args.model).with_context(|| format!("{name}: cannot be read"))?;
+    let file = files::read(&args.model)?;
     if let Some(public) = &args.check {
         let (version, minimum) = keys::verify(&args.model, &file, &keys::read_public(public)?)?;
         return print(args, &args.model, version, minimum, "the signature holds");
@@ -61,7 +56,7 @@ pub fn run(args: &SignArgs) -> Result<()> {
     );
     let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
-    write_whole(output, &signed)?;
+    files::write(output, &signed)?;
     print(args, output, version, minimum, "signed")
 }
 

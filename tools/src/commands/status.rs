@@ -1,11 +1,11 @@
 //! `qdllm-hw status`: batches and jobs in the store, and what the platform says of them.
 
-use crate::cloud::Progress;
-use crate::cloud::clock;
 use crate::commands::access::{Access, StoreArgs, states, states_text, work_text};
-use crate::jobs::job::{Batch, Job, State};
+use crate::quafu::jobs::job::{Batch, Job, State};
+use crate::quafu::platform::Progress;
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::dates;
 use serde_json::{Value, json};
 
 /// Show batches and jobs
@@ -36,10 +36,6 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a file cannot be read or the platform fails.
 pub fn run(args: &StatusArgs) -> Result<()> {
     let store = args.store.open();
     let Some(wanted) = &args.batch else {
@@ -54,7 +50,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
             println!("{} holds no batch", store.root().display());
         } else {
             for (batch, jobs) in &rows {
-                let made = clock::utc(batch.created_ms / 1000);
+                let made = dates::utc(batch.created_ms / 1000);
                 let (all, what) = (states_text(jobs), work_text(&batch.work));
                 println!("{}  {made} UTC  {}: {all}  ({what})", batch.id, batch.chip);
             }
@@ -102,7 +98,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
 
 fn summary(batch: &Batch, jobs: &[Job]) -> Value {
     json!({
-        "batch": batch.id, "created": clock::utc(batch.created_ms / 1000).to_string(),
+        "batch": batch.id, "created": dates::utc(batch.created_ms / 1000).to_string(),
         "platform": batch.platform, "url": batch.url, "chip": batch.chip, "shots": batch.shots,
         "jobs": batch.jobs, "states": states(jobs),
     })

@@ -1,14 +1,15 @@
 //! `qdllm-hw submit`: circuits or texts to a quantum cloud, each exactly once.
 
-use crate::commands::access::{Access, Progress, StoreArgs, Where, states, states_text};
+use crate::commands::access::{Access, StoreArgs, Where, states, states_text};
 use crate::commands::batch::{create, identity};
-use crate::jobs::job::State;
-use crate::jobs::quota;
-use crate::jobs::send::{Sender, Today, set};
-use crate::jobs::store::{Open, Store};
 use crate::transpile::native::Basis;
+use crate::quafu::jobs::job::State;
+use crate::quafu::jobs::quota;
+use crate::quafu::jobs::send::{Sender, Today, set};
+use crate::quafu::jobs::store::{Open, Store};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::terminal::Progress;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -111,10 +112,6 @@ pub struct SubmitArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the input is refused (nothing is kept then) or the platform fails (the batch is kept).
 pub fn run(args: &SubmitArgs) -> Result<()> {
     let store = args.store.open();
     let id = match &args.resume {
@@ -179,9 +176,10 @@ fn send(args: &SubmitArgs, store: &Store, open: &mut Open) -> Result<()> {
         retry: args.access.retry(),
         settle: Duration::from_secs(args.settle),
     };
-    let mut progress = Progress::new("submitted", total);
-    let sent = sender.send(open, today, |open| progress.at(total - unsent(open)));
-    progress.end();
+    let mut progress = Progress::new(total < 10);
+    progress.stage("submitting", total as u64);
+    let sent = sender.send(open, today, |open| progress.at((total - unsent(open)) as u64));
+    progress.done();
     Ok(sent?)
 }
 

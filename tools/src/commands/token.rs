@@ -1,10 +1,10 @@
 //! `qdllm-hw token`: a token into the system's keyring, or out of it.
 
-use crate::cloud::Kind;
-use crate::cloud::secret::Secret;
-use crate::cloud::token::{forget, store};
+use crate::quafu::credential::{MASK, forget, store};
+use crate::quafu::kind::Kind;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::secret::Secret;
 use serde_json::json;
 use std::io::{IsTerminal as _, Read as _};
 
@@ -31,10 +31,6 @@ pub struct TokenArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When there is no keyring, or what was read is no token.
 pub fn run(args: &TokenArgs) -> Result<()> {
     let name = args.platform.name();
     let done = if args.forget {
@@ -45,7 +41,7 @@ pub fn run(args: &TokenArgs) -> Result<()> {
         }
         let mut text = String::new();
         std::io::stdin().take(64 * 1024).read_to_string(&mut text).context("standard input")?;
-        let token = Secret::new(text).context("what was read from standard input")?;
+        let token = Secret::new(text, MASK).context("what was read from standard input")?;
         store(args.platform, &token)?;
         "stored"
     };

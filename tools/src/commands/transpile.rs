@@ -1,12 +1,13 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
-use crate::commands::{From, How, write_whole};
+use crate::commands::{From, How};
 use crate::qasm;
 use crate::transpile::check::Readout;
 use crate::transpile::cost::Report;
 use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::files;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -93,9 +94,9 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         let texts: Vec<Option<String>> =
             result.circuits.iter_mut().map(|c| c.qasm.take()).collect();
         for (circuit, text) in result.circuits.iter().zip(&texts) {
-            write_whole(&folder.join(&circuit.file), text.as_deref().unwrap_or(""))?;
+            files::write(&folder.join(&circuit.file), text.as_deref().unwrap_or(""))?;
         }
-        write_whole(&folder.join("readout.json"), &serde_json::to_string_pretty(&result)?)?;
+        files::write(&folder.join("readout.json"), &serde_json::to_string_pretty(&result)?)?;
         result.circuits.iter_mut().zip(texts).for_each(|(c, text)| c.qasm = text);
     }
     if args.json {

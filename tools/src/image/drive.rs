@@ -11,7 +11,6 @@ pub fn find(board_id: &str) -> Option<PathBuf> {
     mounted().into_iter().find(|folder| is_drive(folder, board_id))
 }
 
-/// Whether `folder` is such a drive.
 pub fn is_drive(folder: &Path, board_id: &str) -> bool {
     let text = fs::read_to_string(folder.join(INFO)).unwrap_or_default();
     let ids = text.lines().filter_map(|line| line.split_once(':'));

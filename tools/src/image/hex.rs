@@ -3,15 +3,12 @@
 use super::Memory;
 use std::fmt::Write;
 
-/// Bytes of one data record.
 const LINE: usize = 16;
 
-/// Record types.
 const DATA: u8 = 0;
 const END: u8 = 1;
 const UPPER: u8 = 4;
 
-/// `memory` as the text of a `.hex` file.
 pub fn write(memory: &Memory) -> String {
     let mut text = String::new();
     let mut upper = None;

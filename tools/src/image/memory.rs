@@ -15,7 +15,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`ImageError::Overlap`] where something is there already, or the address space ends.
-    pub fn put(&mut self, address: u32, bytes: &[u8]) -> Result<(), ImageError> {
+    pub fn add(&mut self, address: u32, bytes: &[u8]) -> Result<(), ImageError> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -41,12 +41,10 @@ impl Memory {
         Ok(())
     }
 
-    /// The pieces, by rising address.
     pub fn pieces(&self) -> impl Iterator<Item = (u32, &[u8])> {
         self.0.iter().map(|(&address, bytes)| (address, bytes.as_slice()))
     }
 
-    /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 /// Bytes of flash in a block; Raspberry Pi's boot loaders take exactly one page.
 const PAGE: u32 = 256;
 
-/// A block's three magic numbers.
 const FIRST: u32 = 0x0a32_4655;
 const SECOND: u32 = 0x9e5d_5157;
 const LAST: u32 = 0x0ab1_6f30;

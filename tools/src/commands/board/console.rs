@@ -5,7 +5,6 @@ use anyhow::Result;
 use std::io::{BufRead as _, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
-/// Lines to the board and what it says back, until the input ends.
 pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     let mut listening = port.try_clone()?;
     if std::io::stdin().is_terminal() {

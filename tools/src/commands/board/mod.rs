@@ -9,6 +9,7 @@ use crate::board::{BoardError, Client, Port};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use console::console;
+use qdllm_host::files::read;
 use qdllm_link::Fault;
 use qdllm_link::message::Request;
 use replace::{send, switch, waiting};
@@ -86,19 +87,11 @@ struct Done {
 /// How long the first answer may take; it is asked for several times.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// Runs the command.
-///
-/// # Errors
-/// [`BoardError`], or a file that cannot be read.
 pub fn run(args: &BoardArgs) -> Result<()> {
     let out = std::io::stdout();
     answer(args, &mut out.lock())
 }
 
-/// Runs the command and writes what it prints to `out`.
-///
-/// # Errors
-/// As [`run`].
 pub fn answer(args: &BoardArgs, out: &mut impl std::io::Write) -> Result<()> {
     let mut connect = || -> Result<Client<Port>, BoardError> {
         Ok(Client::new(Port::open(&args.port, args.baud)?, &args.port))
@@ -112,8 +105,7 @@ pub fn answer(args: &BoardArgs, out: &mut impl std::io::Write) -> Result<()> {
         Action::Info => info(args, &mut client, &about, out),
         Action::Classify { texts } => classify(args, &mut client, texts, out),
         Action::Put { model, activate } => {
-            let bytes = std::fs::read(model)
-                .with_context(|| format!("{}: cannot be read", model.display()))?;
+            let bytes = read(model)?;
             let name = || model.display().to_string();
             qdllm_runtime::Model::parse(&bytes).with_context(name)?;
             let started = Instant::now();

@@ -2,12 +2,11 @@
 
 use super::BoardArgs;
 use crate::board::client::About;
-use crate::board::{BoardError, Client, Port, put};
+use crate::board::{BoardError, Client, Port, transfer};
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use qdllm_host::terminal::Progress;
 use qdllm_link::Fault;
 use qdllm_link::message::{ModelId, Request};
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 /// How often a broken transfer is taken up again by itself.
@@ -21,21 +20,14 @@ pub fn send(
     file: &[u8],
     connect: &mut dyn FnMut() -> Result<Client<Port>, BoardError>,
 ) -> Result<(Client<Port>, ModelId)> {
-    let bar = progress_bar(file.len() as u64, args.json);
-    let mut quarter = 0;
-    let mut hear = |bytes: u32| {
-        bar.set_position(bytes.into());
-        let now = 4 * u64::from(bytes) / (file.len() as u64).max(1);
-        if bar.is_hidden() && now > quarter && !args.json {
-            quarter = now;
-            eprintln!("{bytes} of {} bytes", file.len());
-        }
-    };
+    let mut progress = Progress::new(args.json);
+    progress.stage("sending", file.len() as u64);
     let mut again = 0;
     loop {
-        match put::put(&mut client, about, file, &mut hear) {
+        match transfer::send_model(&mut client, about, file, &mut |bytes| progress.at(bytes.into()))
+        {
             Ok(id) => {
-                bar.finish_and_clear();
+                progress.done();
                 return Ok((client, id));
             }
             Err(error @ BoardError::Lost { .. }) => {
@@ -56,19 +48,6 @@ pub fn send(
     }
 }
 
-fn progress_bar(bytes: u64, quiet: bool) -> ProgressBar {
-    let on_terminal = std::io::stderr().is_terminal() && !quiet;
-    let target =
-        if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(bytes), target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// The model in the slot that is not in use.
 pub fn waiting(client: &mut Client<Port>, about: &About) -> Result<ModelId, BoardError> {
     let spare = about.active_slot.map_or(0, |slot| 1 - slot.min(1));
     let slot = client.slot(spare)?;
@@ -95,5 +74,5 @@ pub fn switch(
         Err(BoardError::Lost { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(put::restarted(client, connect, expected)?.1)
+    Ok(transfer::restarted(client, connect, expected)?.1)
 }

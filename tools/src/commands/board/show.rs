@@ -9,7 +9,6 @@ use qdllm_link::message::Cost;
 use serde::Serialize;
 use std::io::Write;
 
-/// A slot as it is printed.
 #[derive(Debug, Serialize)]
 struct SlotShown {
     slot: u8,
@@ -20,7 +19,6 @@ struct SlotShown {
     checksum: String,
 }
 
-/// Prints what the board is and what its slots hold.
 pub fn info(
     args: &BoardArgs,
     client: &mut Client<Port>,
@@ -87,7 +85,6 @@ pub fn info(
     Ok(())
 }
 
-/// Prints the board's class of every text.
 pub fn classify(
     args: &BoardArgs,
     client: &mut Client<Port>,
@@ -113,7 +110,6 @@ pub fn classify(
     Ok(())
 }
 
-/// What the board could count, in words.
 pub fn shown(cost: &Cost) -> String {
     let parts =
         [(cost.instructions, "instructions"), (cost.cycles, "cycles"), (cost.microseconds, "us")];

@@ -1,0 +1,214 @@
+//! Sends a model to a board: chunks ahead of their answers as far as the board allows, again where one
+//! was lost, and on from where the board stands after a broken link.
+
+use super::client::{About, Client};
+use super::error::BoardError;
+use super::port::Link;
+use qdllm_host::hex::encode as hex;
+use qdllm_link::message::{ModelId, Request, Response};
+use qdllm_link::{Fault, frame};
+use qdllm_runtime::Model;
+use qdllm_runtime::format::signature::ModelSignature;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Times that chunks are sent again without any progress before the link counts as lost.
+const TRIES: u32 = 6;
+
+/// How long a board may take from its reset to its first answer, a trial of the model included.
+const RESTART: Duration = Duration::from_secs(20);
+
+pub fn id(file: &[u8]) -> Result<ModelId, qdllm_runtime::Error> {
+    let model = Model::parse(file)?;
+    let bytes = model.container().bytes();
+    let checksum = bytes.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    // The format's own length field has 32 bits.
+    Ok(ModelId { length: bytes.len() as u32, checksum })
+}
+
+/// Refuses a model that this board cannot take, before anything is sent.
+pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
+    let model = Model::parse(file).map_err(|error| BoardError::Refused(error.into()))?;
+    if about.capacity_bytes == 0 {
+        return Err(BoardError::NotWritable);
+    }
+    if file.len() as u64 > about.capacity_bytes.into() {
+        let (bytes, capacity) = (file.len() as u64, about.capacity_bytes);
+        return Err(BoardError::TooLarge { bytes, capacity });
+    }
+    if model.classes() > about.max_classes.into() {
+        let (classes, most) = (model.classes(), about.max_classes);
+        return Err(BoardError::TooManyClasses { classes, most });
+    }
+    if let Some(key) = &about.key {
+        let signed = ModelSignature::of(model.container());
+        let signed = signed.map_err(|error| BoardError::Refused(error.into()))?;
+        match signed {
+            Some(signed) if hex(&signed.key) != *key => {
+                return Err(BoardError::Refused(Fault::OtherKey));
+            }
+            Some(signed) if signed.version < about.lowest_version => {
+                return Err(BoardError::Refused(Fault::TooOld));
+            }
+            Some(_) => {}
+            None => return Err(BoardError::MustBeSigned { key: key.clone() }),
+        }
+    }
+    id(file).map_err(|error| BoardError::Refused(error.into()))
+}
+
+/// Sends a model until the board has found it whole and usable. `progress` hears how many bytes the
+/// board has.
+///
+/// # Errors
+/// [`BoardError::Lost`] when the link breaks; calling again goes on from there.
+pub fn send_model<L: Link>(
+    client: &mut Client<L>,
+    about: &About,
+    file: &[u8],
+    progress: &mut dyn FnMut(u32),
+) -> Result<ModelId, BoardError> {
+    let model = check(about, file)?;
+    let mut sent = 0;
+    let done = send(client, about, file, model, &mut |bytes| {
+        sent = bytes;
+        progress(bytes);
+    });
+    let done = done.and_then(|()| client.received(&Request::Finish(model)));
+    match done {
+        Ok(_) => Ok(model),
+        Err(BoardError::Lost { .. }) => {
+            Err(client.lost(&format!(" after {sent} of {} bytes", model.length)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn send<L: Link>(
+    client: &mut Client<L>,
+    about: &About,
+    file: &[u8],
+    model: ModelId,
+    progress: &mut dyn FnMut(u32),
+) -> Result<(), BoardError> {
+    // Number and length on the wire of what is not answered yet. The first chunks follow begin at
+    // once, so that the first erasure takes no time of the line; where a transfer is taken up again
+    // they are there already, and left alone.
+    let mut open = VecDeque::from([(client.send(&Request::Begin(model))?, ENVELOPE)]);
+    let mut acknowledged = None;
+    let mut next = 0;
+    let mut tries = 0;
+    while acknowledged < Some(model.length) {
+        while let Some(data) = chunk(file, next) {
+            // The board works on the first; the others lie in its port meanwhile.
+            let waiting: usize = open.iter().skip(1).map(|(_, length)| length).sum();
+            let length = data.len() + ENVELOPE;
+            if !open.is_empty() && waiting + length > usize::from(about.ahead_bytes) {
+                break;
+            }
+            open.push_back((client.send(&Request::Chunk { offset: next, data })?, length));
+            next += data.len() as u32;
+        }
+        match answer(client, &mut open)? {
+            Step::Received(bytes) if Some(bytes) > acknowledged => {
+                acknowledged = Some(bytes);
+                next = next.max(bytes);
+                tries = 0;
+                progress(bytes);
+            }
+            Step::Received(_) => {}
+            Step::Lost => {
+                tries += 1;
+                if tries > TRIES {
+                    return Err(client.silent());
+                }
+                // The board says where it stands.
+                open.clear();
+                next = client.received(&Request::Begin(model))?;
+                acknowledged = Some(next);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a chunk's frame beside its data, at most.
+const ENVELOPE: usize = frame::ENCODED_BYTES + 3 - frame::CHUNK_BYTES;
+
+fn chunk(file: &[u8], offset: u32) -> Option<&[u8]> {
+    let rest = file.get(offset as usize..)?;
+    let data = rest.get(..frame::CHUNK_BYTES).unwrap_or(rest);
+    (!data.is_empty()).then_some(data)
+}
+
+enum Step {
+    Received(u32),
+    /// A chunk or its answer was lost.
+    Lost,
+}
+
+fn answer<L: Link>(
+    client: &mut Client<L>,
+    open: &mut VecDeque<(u16, usize)>,
+) -> Result<Step, BoardError> {
+    let until = Instant::now() + client.patience;
+    while let Some(sealed) = client.frame(until)? {
+        let Ok((number, response)) = frame::open::<Response<'_>>(&sealed) else { continue };
+        let place = open.iter().position(|(open, _)| *open == number);
+        match (place, response) {
+            (Some(place), Response::Received(bytes)) => {
+                // Answers come in order: one that is missing is not needed any more.
+                open.drain(..=place);
+                return Ok(Step::Received(bytes));
+            }
+            (Some(_), Response::Fault { number, .. }) => match Fault::from_number(number) {
+                Some(Fault::OutOfOrder | Fault::NoTransfer) => return Ok(Step::Lost),
+                _ => return Err(BoardError::refused(number)),
+            },
+            // A frame that came damaged: the board cannot say which.
+            (None, Response::Fault { number: 110 | 111, .. }) => return Ok(Step::Lost),
+            _ => {}
+        }
+    }
+    Ok(Step::Lost)
+}
+
+/// Waits for the board after its reset; gives what it then is.
+///
+/// `connect` opens the port anew: a board with USB disappears during its reset.
+///
+/// # Errors
+/// [`BoardError::WentBack`] when the board uses another model than `expected`; [`BoardError::Lost`]
+/// when it does not come back.
+pub fn restarted<L: Link>(
+    client: Client<L>,
+    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
+    expected: Option<ModelId>,
+) -> Result<(Client<L>, About), BoardError> {
+    let until = Instant::now() + RESTART;
+    let mut current = Some(client);
+    loop {
+        let mut client = match current.take().map_or_else(&mut *connect, Ok) {
+            Ok(client) => client,
+            Err(error) if Instant::now() >= until => return Err(error),
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(250));
+                continue;
+            }
+        };
+        client.patience = Duration::from_secs(2);
+        match client.info() {
+            Ok(about) if expected.is_none() || about.model == expected => {
+                return Ok((client, about));
+            }
+            Ok(about) => {
+                let tried = 1 - about.active_slot.unwrap_or(1).min(1);
+                let fault = client.slot(tried).map_or(0, |slot| slot.fault);
+                let fault = Fault::from_number(fault).unwrap_or(Fault::SlotRejected);
+                return Err(BoardError::WentBack(fault));
+            }
+            Err(error) if Instant::now() >= until => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(250)),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! HTTP to one platform: which addresses a token may go to, the pace of requests, and their repetition.
+
+use super::error::{CloudError, SubmitError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use qdllm_host::http::{self, Client, Failure, Retry, Url, is_local};
+use qdllm_host::secret::Secret;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub use qdllm_host::http::Request;
+
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Characters of a foreign text that are repeated.
+const SHOWN: usize = 300;
+
+/// All but letters, digits and `-_.~`.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+pub fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub url: String,
+    pub retry: Retry,
+    pub pause: Duration,
+    pub timeout: Duration,
+    /// 1: a line a call on standard error; 2: answers, too.
+    pub verbose: u8,
+}
+
+pub const fn get(path: &str) -> Request<'_> {
+    Request { post: false, path, body: None, declared: false, authorised: true }
+}
+
+pub struct Http {
+    client: Client,
+    options: Options,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Http {
+    /// A connection to `options.url`, which must be https or this machine. The token goes into the header
+    /// `name`, behind `prefix`.
+    pub fn new(
+        options: Options,
+        token: Secret,
+        name: &'static str,
+        prefix: &str,
+    ) -> Result<Self, CloudError> {
+        let (url, local) = checked(&options.url)?;
+        let client = http::Options {
+            url,
+            local,
+            https_only: !local,
+            user_agent: concat!("qdllm-hw/", env!("CARGO_PKG_VERSION")),
+            timeout: options.timeout,
+            most_bytes: MOST_BYTES,
+        };
+        let client = Client::new(client, Some(Arc::new(token)), name, prefix);
+        let client = client.map_err(CloudError::Setup)?;
+        Ok(Self { client, options, last: Mutex::new(None) })
+    }
+
+    pub fn retry(&self) -> Retry {
+        self.options.retry
+    }
+
+    /// A call that only reads, or whose repetition does no harm.
+    ///
+    /// # Errors
+    /// [`CloudError`], after as many tries as the connection allows.
+    pub fn call(&self, call: &Request<'_>) -> Result<Value, CloudError> {
+        let mut done = 0;
+        loop {
+            done += 1;
+            let trouble = match self.once(call) {
+                Ok(text) => return self.json(&text),
+                Err(trouble) => trouble,
+            };
+            let (wait, why) = match trouble {
+                Failure::Status(429, text, after) => (after, text),
+                Failure::Status(status, text, after) if status >= 500 => (after, text),
+                Failure::Status(status, text, _) => {
+                    return Err(CloudError::Refused { what: name(call), status, text });
+                }
+                Failure::NotSent(why) | Failure::NoAnswer { why, .. } => (None, why),
+            };
+            if let Some(after) = wait.filter(|&w| w > self.options.retry.patience) {
+                return Err(CloudError::Later { what: name(call), after });
+            }
+            if done >= self.options.retry.tries {
+                return Err(CloudError::NoAnswer { what: name(call), tries: done, why });
+            }
+            let wait = wait.unwrap_or_else(|| self.options.retry.backoff.wait(done));
+            self.say(1, || format!("{}: {why}; again in {} ms", name(call), wait.as_millis()));
+            std::thread::sleep(wait);
+        }
+    }
+
+    /// A call that must not be repeated blindly: one try.
+    pub fn submit(&self, call: &Request<'_>) -> Result<Value, SubmitError> {
+        let what = name(call);
+        match self.once(call) {
+            Ok(text) => self.json(&text).map_err(SubmitError::Unknown),
+            Err(Failure::NotSent(why)) => {
+                Err(SubmitError::NotSent(CloudError::NoAnswer { what, tries: 1, why }))
+            }
+            Err(Failure::NoAnswer { why, .. }) => {
+                Err(SubmitError::Unknown(CloudError::NoAnswer { what, tries: 1, why }))
+            }
+            Err(Failure::Status(429, text, after)) => {
+                let patience = self.options.retry.patience;
+                match after.filter(|&a| a > patience) {
+                    Some(after) => Err(SubmitError::Refused(CloudError::Later { what, after })),
+                    None => {
+                        let error = CloudError::Refused { what, status: 429, text };
+                        Err(SubmitError::Busy(error, after))
+                    }
+                }
+            }
+            // A server or a proxy may fail after the task was made.
+            Err(Failure::Status(status, text, _)) if status >= 500 => {
+                Err(SubmitError::Unknown(CloudError::Refused { what, status, text }))
+            }
+            Err(Failure::Status(status, text, _)) => {
+                Err(SubmitError::Refused(CloudError::Refused { what, status, text }))
+            }
+        }
+    }
+
+    fn once(&self, call: &Request<'_>) -> Result<String, Failure> {
+        self.keep_pace();
+        let start = Instant::now();
+        let result = self.client.send(call).map_err(|failure| match failure {
+            Failure::Status(status, text, after) => {
+                Failure::Status(status, self.short(&text), after)
+            }
+            other => other,
+        });
+        self.say(1, || {
+            let said = match &result {
+                Ok(text) => format!("200, {} bytes", text.len()),
+                Err(Failure::Status(status, ..)) => status.to_string(),
+                Err(Failure::NotSent(why) | Failure::NoAnswer { why, .. }) => why.clone(),
+            };
+            format!("{}: {said} ({} ms)", name(call), start.elapsed().as_millis())
+        });
+        if let Ok(text) = &result {
+            self.say(2, || format!("  {}", self.short(text)));
+        }
+        result
+    }
+
+    fn json(&self, text: &str) -> Result<Value, CloudError> {
+        serde_json::from_str(text).map_err(|_| CloudError::Protocol(self.short(text)))
+    }
+
+    /// One line of at most 300 characters, without the token.
+    pub fn short(&self, text: &str) -> String {
+        let line = self.client.short(text, SHOWN);
+        if line.is_empty() { "(no text)".into() } else { line }
+    }
+
+    fn keep_pace(&self) {
+        let Ok(mut last) = self.last.lock() else { return };
+        if let Some(wait) = last.and_then(|t| self.options.pause.checked_sub(t.elapsed())) {
+            std::thread::sleep(wait);
+        }
+        *last = Some(Instant::now());
+    }
+
+    fn say(&self, level: u8, text: impl FnOnce() -> String) {
+        if self.options.verbose >= level {
+            eprintln!("{}", self.client.clean(&text()));
+        }
+    }
+}
+
+/// The address without a trailing slash, and whether it is this machine. `http` is for this machine only.
+fn checked(text: &str) -> Result<(String, bool), CloudError> {
+    // What follows a user name may be a token; the address is not repeated then.
+    let bad = || CloudError::Url(if text.contains('@') { "(address)".into() } else { text.into() });
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let host = url.host_str().unwrap_or_default();
+    let local = is_local(&url);
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.path().trim_matches('/').is_empty();
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && local);
+    if host.is_empty() || !bare || !safe {
+        return Err(bad());
+    }
+    Ok((url.as_str().trim_end_matches('/').to_string(), local && url.scheme() == "http"))
+}
+
+/// What a call is called in messages: the method and the path, without the query.
+fn name(call: &Request<'_>) -> String {
+    let path = call.path.split('?').next().unwrap_or_default();
+    format!("{} {path}", if call.post { "POST" } else { "GET" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_to_https_or_to_this_machine_only() {
+        for (text, local) in [
+            ("https://quafu.com.cn", false),
+            ("https://quafu.com.cn/", false),
+            ("http://127.0.0.1:7700", true),
+            ("http://[::1]:7700", true),
+            ("http://localhost:7700/", true),
+        ] {
+            assert_eq!(checked(text).unwrap().1, local, "{text}");
+        }
+        for text in [
+            "http://quafu.com.cn",
+            "http://127.0.0.1.example.org",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+            "https://quafu.com.cn/api",
+            "https://host?x=1",
+            "quafu.com.cn",
+            "",
+        ] {
+            assert!(checked(text).is_err(), "{text}");
+        }
+        let error = checked("https://s3cret@host").unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
