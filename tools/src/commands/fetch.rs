@@ -1,12 +1,11 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
 use crate::commands::access::{Access, StoreArgs, states, states_text};
+use crate::commands::decisions;
 use crate::quafu::jobs::collect::{Patience, Refusal, collect};
 use crate::quafu::jobs::job::{Job, State};
-use crate::quafu::jobs::results::{Answers, Decision, answers};
+use crate::quafu::jobs::results::{Answers, Summary, answers};
 use crate::quafu::jobs::store::Open;
-use crate::readout::Answer;
-use crate::simulate::Share;
 use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_host::terminal::Progress;
@@ -80,7 +79,7 @@ pub fn run(args: &FetchArgs) -> Result<()> {
         }
         println!("{result:#}");
     } else {
-        print(&open, &found);
+        decisions::print(&open, &found);
     }
     for refusal in &refused {
         eprintln!("job {}: {}; its file was left as it was", refusal.number, refusal.why);
@@ -139,89 +138,4 @@ fn described(job: &Job) -> Value {
         _ => {}
     }
     row
-}
-
-#[derive(serde::Serialize)]
-struct Summary {
-    texts: usize,
-    decided: usize,
-    /// Decisions that are the label; absent if no text has one.
-    accuracy: Option<Share>,
-    /// Decisions that are those of exact simulation.
-    agreement: Share,
-    /// Decisions that differ from exact simulation although their margin is over three of its standard
-    /// errors: not explained by the scatter of the shots.
-    clear_disagreements: usize,
-}
-
-impl Summary {
-    fn of(all: &[Decision]) -> Self {
-        let decided = || all.iter().filter_map(|d| Some((d, d.answer.as_ref()?)));
-        let hits: Vec<bool> =
-            decided().filter_map(|(d, a)| Some(*d.text.label.as_ref()? == a.label)).collect();
-        let far = |a: &Answer| a.margin > 3.0 * a.margin_error;
-        Self {
-            texts: all.len(),
-            decided: decided().count(),
-            accuracy: (!hits.is_empty()).then(|| Share::of(hits.into_iter())),
-            agreement: Share::of(decided().map(|(d, a)| d.exact == a.label)),
-            clear_disagreements: decided().filter(|(d, a)| d.exact != a.label && far(a)).count(),
-        }
-    }
-}
-
-fn print(open: &Open, found: &Answers) {
-    let (batch, jobs) = (&open.batch, &open.jobs);
-    println!("batch {}: {}; {} shots on {}", batch.id, states_text(jobs), batch.shots, batch.chip);
-    match found {
-        Answers::Decisions(all) => {
-            for decision in all {
-                let text = &decision.text;
-                let line = if text.line > 0 { format!("{}: ", text.line) } else { String::new() };
-                let Some(answer) = &decision.answer else {
-                    println!("{line}no counts yet: {}", text.text);
-                    continue;
-                };
-                let mark = match &text.label {
-                    Some(label) if *label != answer.label => format!(", labelled {label}"),
-                    _ => String::new(),
-                };
-                let exact = if decision.exact == answer.label {
-                    String::new()
-                } else {
-                    format!(", by exact simulation {}", decision.exact)
-                };
-                let rejected = if answer.rejected { ", under the model's threshold" } else { "" };
-                println!(
-                    "{line}{}  {:.3} +- {:.3}, margin {:.2} +- {:.2}{rejected}{exact}{mark}: {}",
-                    answer.label,
-                    answer.probability,
-                    answer.probability_error,
-                    answer.margin,
-                    answer.margin_error,
-                    text.text
-                );
-            }
-            if all.len() == 1 {
-                return;
-            }
-            let s = Summary::of(all);
-            let share = |s: &Share| {
-                let percent = |x: f64| 100.0 * x;
-                let (low, high) = (percent(s.low), percent(s.high));
-                format!("{} of {} ({:.1} %; {low:.1} to {high:.1})", s.hits, s.of, percent(s.share))
-            };
-            if let Some(accuracy) = &s.accuracy {
-                println!("right: {}", share(accuracy));
-            }
-            println!("as decided by exact simulation: {}", share(&s.agreement));
-            println!("other class by over three standard errors: {}", s.clear_disagreements);
-        }
-        Answers::Outputs(None) => println!("no counts yet"),
-        Answers::Outputs(Some(outputs)) => {
-            for (k, (value, error)) in outputs.values.iter().zip(&outputs.errors).enumerate() {
-                println!("output {k}: {value:+.4} +- {error:.4}");
-            }
-        }
-    }
 }

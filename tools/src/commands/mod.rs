@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 pub mod access;
 pub mod backends;
-pub mod batch;
 pub mod board;
 pub mod cancel;
+mod decisions;
 pub mod draw;
 pub mod fetch;
 pub mod flash;

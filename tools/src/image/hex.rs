@@ -1,6 +1,6 @@
 //! Writes Intel HEX: lines of at most 16 bytes, addresses above 64 KiB by extended linear records.
 
-use super::Memory;
+use super::memory::Memory;
 use std::fmt::Write;
 
 const LINE: usize = 16;

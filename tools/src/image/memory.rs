@@ -1,6 +1,6 @@
 //! Pieces of a chip's memory, by address.
 
-use super::ImageError;
+use super::error::ImageError;
 use std::collections::BTreeMap;
 
 /// What erased flash reads as; fills gaps where a format has no addresses.

@@ -1,7 +1,6 @@
 //! Writes UF2: blocks of 512 bytes with 256 bytes of flash each, for boot loaders that show a drive.
 
-use super::Memory;
-use super::memory::ERASED;
+use super::memory::{ERASED, Memory};
 use std::collections::BTreeMap;
 
 /// Bytes of flash in a block; Raspberry Pi's boot loaders take exactly one page.

@@ -1,88 +1,22 @@
 //! `qdllm-hw board`: talks to a board over its serial port or TCP.
 
+mod args;
 mod console;
+mod output;
 mod replace;
 mod show;
 
-use crate::board::client::About;
 use crate::board::{BoardError, Client, Port};
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand};
+pub use args::{Action, BoardArgs};
 use console::console;
+use output::{Done, finish, json};
 use qdllm_host::files::read;
 use qdllm_link::Fault;
 use qdllm_link::message::Request;
 use replace::{send, switch, waiting};
-use serde::Serialize;
 use show::{classify, info, shown};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// Talk to a board: classify, replace its model, go back
-///
-/// Examples:
-///   qdllm-hw board --port /dev/ttyACM0 info
-///   qdllm-hw board --port /dev/ttyACM0 classify "turn on the light"
-///   qdllm-hw board --port tcp:127.0.0.1:4444 put model.qdm --activate
-#[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
-pub struct BoardArgs {
-    /// Serial device, such as /dev/ttyACM0 or COM3, or tcp:HOST:PORT
-    #[arg(long, global = true, default_value = "", value_name = "PORT")]
-    pub port: String,
-    /// Speed of a serial line; USB ignores it
-    #[arg(long, global = true, default_value_t = 115_200)]
-    pub baud: u32,
-    /// Print as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// What to do
-    #[command(subcommand)]
-    pub action: Action,
-}
-
-/// What to do with the board.
-#[derive(Subcommand, Debug)]
-pub enum Action {
-    /// Say what the board is and what its slots hold
-    Info,
-    /// Classify texts on the board
-    Classify {
-        /// The texts
-        #[arg(required = true)]
-        texts: Vec<String>,
-    },
-    /// Send a model into the slot that is not in use; goes on where an earlier transfer broke off
-    Put {
-        /// The model file (.qdm)
-        model: PathBuf,
-        /// Then use it
-        #[arg(long)]
-        activate: bool,
-    },
-    /// Use the model that was put; the board resets and tries it, and goes back if it fails
-    Activate,
-    /// Give up the model in use and go back to the one before
-    Rollback,
-    /// Say what a classification takes on the board
-    Bench {
-        /// Classifications to take the mean of
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        runs: u16,
-    },
-    /// Type sentences; end with Ctrl-D
-    Console,
-}
-
-/// What `put`, `activate` and `rollback` did.
-#[derive(Debug, Serialize)]
-struct Done {
-    bytes: Option<u32>,
-    seconds: Option<f64>,
-    bytes_per_second: Option<f64>,
-    active_slot: Option<u8>,
-    checksum: Option<String>,
-}
 
 /// How long the first answer may take; it is asked for several times.
 const FIRST: Duration = Duration::from_secs(1);
@@ -145,31 +79,4 @@ pub fn answer(args: &BoardArgs, out: &mut impl std::io::Write) -> Result<()> {
         }
         Action::Console => console(client.into_link(), out),
     }
-}
-
-fn json(value: &impl Serialize, out: &mut impl std::io::Write) -> Result<()> {
-    writeln!(out, "{}", serde_json::to_string_pretty(value)?)?;
-    Ok(())
-}
-
-impl Done {
-    fn of(about: &About) -> Self {
-        Self {
-            bytes: about.model.map(|model| model.length),
-            seconds: None,
-            bytes_per_second: None,
-            active_slot: about.active_slot,
-            checksum: about.model.map(|model| format!("{:08x}", model.checksum)),
-        }
-    }
-}
-
-fn finish(args: &BoardArgs, done: &Done, what: &str, out: &mut impl std::io::Write) -> Result<()> {
-    if args.json {
-        return json(done, out);
-    }
-    let slot = done.active_slot.map_or("none".to_owned(), |slot| slot.to_string());
-    let speed = done.seconds.map_or(String::new(), |seconds| format!(" in {seconds:.1} s"));
-    writeln!(out, "{what}{speed}; slot in use: {slot}")?;
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Another model on the board: sent over as many connections as it takes, then waited for.
 
-use super::BoardArgs;
+use super::args::BoardArgs;
 use crate::board::client::About;
 use crate::board::{BoardError, Client, Port, transfer};
 use anyhow::Result;

@@ -1,6 +1,7 @@
 //! What a board is, has and answers, for people and as JSON.
 
-use super::{BoardArgs, json};
+use super::args::BoardArgs;
+use super::output::json;
 use crate::board::client::{About, Answer};
 use crate::board::{BoardError, Client, Port};
 use anyhow::Result;

@@ -5,6 +5,7 @@ use super::job::{Batch, Job, State, Text, Work};
 use crate::readout::{
     Answer, AnswerError, Counts, CountsError, Estimate, LinearHead, Part, answer, expectations,
 };
+use crate::simulate::Share;
 use qdllm_host::hex;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
@@ -65,6 +66,35 @@ pub fn answers(batch: &Batch, jobs: &[Job], mitigate: bool) -> Result<Answers, R
         });
     }
     Ok(Answers::Decisions(decisions))
+}
+
+#[derive(Serialize)]
+pub struct Summary {
+    pub texts: usize,
+    pub decided: usize,
+    /// Decisions that are the label; absent if no text has one.
+    pub accuracy: Option<Share>,
+    /// Decisions that are those of exact simulation.
+    pub agreement: Share,
+    /// Decisions that differ from exact simulation although their margin is over three of its standard
+    /// errors: not explained by the scatter of the shots.
+    pub clear_disagreements: usize,
+}
+
+impl Summary {
+    pub fn of(all: &[Decision]) -> Self {
+        let decided = || all.iter().filter_map(|d| Some((d, d.answer.as_ref()?)));
+        let hits: Vec<bool> =
+            decided().filter_map(|(d, a)| Some(*d.text.label.as_ref()? == a.label)).collect();
+        let far = |a: &Answer| a.margin > 3.0 * a.margin_error;
+        Self {
+            texts: all.len(),
+            decided: decided().count(),
+            accuracy: (!hits.is_empty()).then(|| Share::of(hits.into_iter())),
+            agreement: Share::of(decided().map(|(d, a)| d.exact == a.label)),
+            clear_disagreements: decided().filter(|(d, a)| d.exact != a.label && far(a)).count(),
+        }
+    }
 }
 
 /// What `of` makes of the counts of item `wanted`, if they are all there.

@@ -1,18 +1,9 @@
-//! `qdllm-hw submit`: circuits or texts to a quantum cloud, each exactly once.
+//! What `qdllm-hw submit` takes.
 
-use crate::commands::access::{Access, StoreArgs, Where, states, states_text};
-use crate::commands::batch::{create, identity};
+use crate::commands::access::{Access, StoreArgs, Where};
 use crate::transpile::native::Basis;
-use crate::quafu::jobs::job::State;
-use crate::quafu::jobs::quota;
-use crate::quafu::jobs::send::{Sender, Today, set};
-use crate::quafu::jobs::store::{Open, Store};
-use anyhow::{Context, Result, bail};
 use clap::Args;
-use qdllm_host::terminal::Progress;
-use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Submit circuits or texts to a quantum cloud
 ///
@@ -110,98 +101,4 @@ pub struct SubmitArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-pub fn run(args: &SubmitArgs) -> Result<()> {
-    let store = args.store.open();
-    let id = match &args.resume {
-        Some(wanted) => store.find(Some(wanted))?,
-        None => {
-            let id = identity(args)?;
-            if store.has(&id) {
-                eprintln!("batch {id} exists; going on with it (--name makes another)");
-            } else {
-                create(args, &store, &id)?;
-            }
-            id
-        }
-    };
-    let mut open = store.open(&id)?;
-    settle_by_hand(args, &mut open)?;
-    if args.retry_failed {
-        for index in 0..open.jobs.len() {
-            if matches!(open.jobs[index].state, State::Failed { .. }) {
-                open.jobs[index].again();
-                open.save(index)?;
-            }
-        }
-    }
-    let sent = send(args, &store, &mut open);
-    let all = states_text(&open.jobs);
-    sent.with_context(|| format!("batch {id}: {all}; go on with `qdllm-hw submit --resume {id}`"))?;
-    if args.json {
-        let batch = &open.batch;
-        println!(
-            "{}",
-            json!({"batch": id, "store": store.root(), "platform": batch.platform,
-                   "chip": batch.chip, "shots": batch.shots, "jobs": batch.jobs,
-                   "states": states(&open.jobs)})
-        );
-    } else {
-        println!("batch {id}: {all}");
-        println!("fetch the results with `qdllm-hw fetch {id}`");
-    }
-    Ok(())
-}
-
-fn send(args: &SubmitArgs, store: &Store, open: &mut Open) -> Result<()> {
-    let unsent = |open: &Open| {
-        let jobs = open.jobs.iter();
-        jobs.filter(|j| matches!(j.state, State::Ready | State::Sending { .. })).count()
-    };
-    let total = unsent(open);
-    if total == 0 {
-        return Ok(());
-    }
-    let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
-    platform.ready(&open.batch.chip)?;
-    let daily = match args.daily {
-        Some(0) => None,
-        Some(n) => Some(n),
-        None => platform.limits(&open.batch.chip)?.daily_tasks,
-    };
-    let today = Today { used: quota::used_today(store, &open.batch)?, daily };
-    let sender = Sender {
-        platform: platform.as_ref(),
-        retry: args.access.retry(),
-        settle: Duration::from_secs(args.settle),
-    };
-    let mut progress = Progress::new(total < 10);
-    progress.stage("submitting", total as u64);
-    let sent = sender.send(open, today, |open| progress.at((total - unsent(open)) as u64));
-    progress.done();
-    Ok(sent?)
-}
-
-/// What the user found out in the platform's console.
-fn settle_by_hand(args: &SubmitArgs, open: &mut Open) -> Result<()> {
-    let received = args.received.iter().map(|pair| {
-        let (name, task) = pair.split_once('=').context("--received takes NAME=TASK")?;
-        Ok((name, Some(task)))
-    });
-    let lost = args.lost.iter().map(|name| Ok((name.as_str(), None)));
-    for entry in received.chain(lost).collect::<Result<Vec<_>>>()? {
-        let (name, task) = entry;
-        let index = open.jobs.iter().position(|j| j.name == name);
-        let index = index.with_context(|| format!("`{name}` is no job of {}", open.batch.id))?;
-        let State::Sending { since_s } = open.jobs[index].state else {
-            bail!("{name} is {}, not sending: there is no doubt", open.jobs[index].state.name());
-        };
-        let state = match task {
-            Some(task) => State::Submitted { task: task.into(), at_s: since_s },
-            None => State::Ready,
-        };
-        set(open, index, state)?;
-    }
-    Ok(())
 }

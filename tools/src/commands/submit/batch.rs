@@ -1,8 +1,8 @@
 //! What `submit` was asked for, as a batch in the store.
 
+use super::args::SubmitArgs;
 use crate::commands::access::{live_device, work_text};
 use crate::commands::processor;
-use crate::commands::submit::SubmitArgs;
 use crate::deploy::Deployment;
 use crate::processor::topology::Processor;
 use crate::quafu::jobs::JobError;
