@@ -115,7 +115,8 @@ mod tests {
         for board in emulated() {
             let slots = 2 * u64::from(board.flash.as_ref().unwrap().slot_bytes);
             match board.emulator.as_ref().unwrap() {
-                Emulator::Mapped { slots_bytes, .. } | Emulator::Semihosting { slots_bytes, .. } => {
+                Emulator::Mapped { slots_bytes, .. }
+                | Emulator::Semihosting { slots_bytes, .. } => {
                     assert_eq!(*slots_bytes, slots, "{}", board.name);
                 }
                 Emulator::Chip { bytes, slots: start } => {
