@@ -10,7 +10,6 @@ use qdllm_runtime::Model;
 /// The outcome of a start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Boot<'m> {
-    /// The model in use.
     pub(crate) active: Option<Found<'m>>,
     /// What stands against the model of each slot.
     pub(crate) faults: [Option<Fault>; 2],

@@ -11,10 +11,8 @@ use qdllm_link::Fault;
 use qdllm_link::message::Cost;
 use qdllm_runtime::{Model, Prediction};
 
-/// Classifications of one `:bench`.
 const BENCH_RUNS: u16 = 10;
 
-/// The answer to `:help`.
 const HELP: &str = "help\ttype a sentence to classify it, or a command: \
     :info (board and memory), :model (classes), :bench (time of a classification), :quit";
 

@@ -13,12 +13,10 @@ pub(crate) struct LineWriter<'p, P: Write> {
 }
 
 impl<'p, P: Write> LineWriter<'p, P> {
-    /// An empty answer on `port`.
     pub(crate) fn new(port: &'p mut P) -> Self {
         Self { port, done: Ok(()) }
     }
 
-    /// Adds text as it is.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.raw(text.as_bytes());
         self
@@ -36,7 +34,6 @@ impl<'p, P: Write> LineWriter<'p, P> {
         self
     }
 
-    /// Adds a whole number.
     pub(crate) fn number(self, value: u64) -> Self {
         self.digits(value, 1)
     }
@@ -55,7 +52,6 @@ impl<'p, P: Write> LineWriter<'p, P> {
         self
     }
 
-    /// Ends the line.
     pub(crate) fn end(self) -> Result<(), P::Error> {
         let Self { port, done } = self.text("\r\n");
         done?;

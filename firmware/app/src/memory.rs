@@ -4,9 +4,8 @@ use crate::input::Buffer;
 use crate::protocol::Table;
 use crate::transfer::Transfer;
 
-/// The engine's memory, room for one line or frame and for the
-/// probabilities of an answer, and the transfer under way; a board keeps one in
-/// a static.
+/// The engine's memory, room for one line or frame and for the probabilities of an answer, and the
+/// transfer under way; a board keeps one in a static.
 #[derive(Debug)]
 pub struct Memory<E> {
     pub(crate) engine: E,

@@ -63,7 +63,7 @@ fn refusal(fault: Fault, transfer: Option<&Transfer>) -> Response<'static> {
     Response::Fault { number: fault.number(), expected }
 }
 
-/// Sends a response. One that does not fit the buffer is none of this program's.
+/// Sends a response; every response of this program fits the buffer.
 fn send<P: Write>(
     number: u16,
     response: &Response<'_>,
@@ -84,7 +84,6 @@ where
     M: Counters,
     E: Engine,
 {
-    /// Does what a request asks.
     fn respond<'r>(
         &'r mut self,
         transfer: &mut Option<Transfer>,

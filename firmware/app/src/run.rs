@@ -33,7 +33,6 @@ pub enum End {
     Closed,
 }
 
-/// Everything that answers need.
 pub(crate) struct App<'f, 'm, F, M, E> {
     pub(crate) slots: Slots<'f, F>,
     pub(crate) boot: Boot<'m>,

@@ -49,7 +49,6 @@ impl Found<'_> {
     }
 }
 
-/// A flash with its slots.
 pub(crate) struct Slots<'f, F> {
     pub(crate) flash: &'f mut F,
     pub(crate) config: &'f BoardConfig,

@@ -31,7 +31,6 @@ impl Transfer {
     }
 }
 
-/// Which model a header means.
 pub(crate) fn id(header: &Header) -> ModelId {
     ModelId { length: header.length, checksum: header.checksum }
 }
@@ -39,7 +38,7 @@ pub(crate) fn id(header: &Header) -> ModelId {
 /// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
 ///
 /// # Errors
-/// [`Fault::TooLarge`], [`Fault::TooOld`]'s kin of [`Slots::usable`], or [`Fault::Flash`].
+/// [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
 pub(crate) fn begin<'m, F, E>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,

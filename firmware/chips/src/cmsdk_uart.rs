@@ -5,14 +5,12 @@ use crate::sleep;
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
-/// Offsets of the registers.
 const DATA: usize = 0x00;
 const STATE: usize = 0x04;
 const CONTROL: usize = 0x08;
 const INTERRUPTS: usize = 0x0c;
 const DIVIDER: usize = 0x10;
 
-/// Bits of `STATE`.
 const TRANSMIT_FULL: u32 = 1;
 const RECEIVE_FULL: u32 = 1 << 1;
 
@@ -29,7 +27,6 @@ const FASTEST: u32 = 16;
 pub struct Uart<const BASE: usize, const INTERRUPT: usize>;
 
 impl<const BASE: usize, const INTERRUPT: usize> Uart<BASE, INTERRUPT> {
-    /// Switches the port on.
     pub fn start() -> Self {
         write(BASE + DIVIDER, FASTEST);
         write(BASE + CONTROL, ENABLE);
@@ -48,7 +45,6 @@ impl<const BASE: usize, const INTERRUPT: usize> ReadReady for Uart<BASE, INTERRU
 }
 
 impl<const BASE: usize, const INTERRUPT: usize> Read for Uart<BASE, INTERRUPT> {
-    /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);

@@ -24,7 +24,6 @@ impl Counters for CycleCounter {
         self.counter.set_cycle_count(0);
     }
 
-    /// The core counts none.
     fn instructions(&mut self) -> u64 {
         0
     }

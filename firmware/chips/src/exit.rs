@@ -5,9 +5,7 @@ use core::panic::PanicInfo;
 use cortex_m_semihosting::syscall;
 use embedded_io::Write;
 
-/// Exit code after a panic.
 const EXIT_PANIC: u8 = 101;
-/// Exit code after a fault.
 const EXIT_FAULT: u8 = 102;
 /// Exit code where the start-up code handed out the core's peripherals before, which it never does.
 pub const EXIT_NO_PERIPHERALS: u8 = 120;

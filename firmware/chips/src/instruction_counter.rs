@@ -23,7 +23,6 @@ const MOST: u32 = 1000;
 /// How far one tick may be from a whole number of instructions, in 1/1000.
 const TOLERANCE: u32 = 2;
 
-/// Wraps since the last start.
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]

@@ -26,7 +26,6 @@ pub trait Driver {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind>;
 }
 
-/// The drivers of HAL crates.
 impl<F: NorFlash> Driver for F {
     const WRITE_SIZE: usize = <F as NorFlash>::WRITE_SIZE;
     const ERASE_SIZE: usize = <F as NorFlash>::ERASE_SIZE;

@@ -18,7 +18,6 @@ use qdllm_app::{BoardConfig, Engine, Layout, Memory};
 /// Bytes that the port keeps while the board erases flash.
 const RECEIVE_BYTES: usize = 2048;
 
-/// The core's clock.
 const CORE_MHZ: u32 = 64;
 
 bind_interrupts!(struct Interrupts {
@@ -28,7 +27,6 @@ bind_interrupts!(struct Interrupts {
 /// The port to the board's debugger, which shows it as a serial port.
 struct Port(BufferedUarte<'static>);
 
-/// The memory of the port.
 static mut RECEIVED: [u8; RECEIVE_BYTES] = [0; RECEIVE_BYTES];
 static mut TO_SEND: [u8; 64] = [0; 64];
 

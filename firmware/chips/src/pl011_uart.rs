@@ -5,7 +5,6 @@ use crate::sleep;
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
-/// Offsets of the registers.
 const DATA: usize = 0x00;
 const FLAGS: usize = 0x18;
 const LINE: usize = 0x2c;
@@ -13,7 +12,6 @@ const CONTROL: usize = 0x30;
 const FIFO_LEVEL: usize = 0x34;
 const INTERRUPTS: usize = 0x38;
 
-/// Bits of `FLAGS`.
 const RECEIVE_EMPTY: u32 = 1 << 4;
 const TRANSMIT_FULL: u32 = 1 << 5;
 const BUSY: u32 = 1 << 3;
@@ -57,7 +55,6 @@ impl<const BASE: usize, const INTERRUPT: usize> ReadReady for Uart<BASE, INTERRU
 }
 
 impl<const BASE: usize, const INTERRUPT: usize> Read for Uart<BASE, INTERRUPT> {
-    /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);

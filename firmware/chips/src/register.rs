@@ -8,7 +8,6 @@ pub(crate) fn read(address: usize) -> u32 {
     unsafe { (address as *const u32).read_volatile() }
 }
 
-/// Writes the register at `address`.
 pub(crate) fn write(address: usize, value: u32) {
     // SAFETY: as above; none of these peripherals writes memory either.
     unsafe { (address as *mut u32).write_volatile(value) }

@@ -7,7 +7,6 @@ use crate::ram_flash::RamFlash;
 use cortex_m_semihosting::syscall1;
 use embedded_storage::nor_flash::NorFlashErrorKind;
 
-/// Semihosting calls.
 const SYS_OPEN: usize = 0x01;
 const SYS_WRITE: usize = 0x05;
 const SYS_READ: usize = 0x06;

@@ -70,7 +70,6 @@ pub enum Fault {
     TooOld,
 }
 
-/// The runtime's errors, by number.
 const MODEL: [Error; 23] = [
     Error::TooShort,
     Error::BadMagic,

@@ -23,14 +23,14 @@ pub enum Request<'a> {
     Classify(&'a str),
     /// Begin or take up again the transfer of a model into the slot that is not in use.
     Begin(ModelId),
-    /// A part of it.
+    /// A part of the model file.
     Chunk {
         /// Where in the model file it lies; a multiple of 32.
         offset: u32,
         /// At most [`CHUNK_BYTES`](crate::frame::CHUNK_BYTES); a multiple of 32 except at the end.
         data: &'a [u8],
     },
-    /// Check what arrived.
+    /// Check the whole model that arrived.
     Finish(ModelId),
     /// Use the model from the reset on that follows the answer.
     Activate(ModelId),
@@ -73,7 +73,7 @@ pub enum Response<'a> {
     Bench(Cost),
 }
 
-/// A board.
+/// What a board is, its limits, and the model in use.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Info<'a> {
     /// Version of the firmware.
@@ -108,7 +108,7 @@ pub struct Info<'a> {
     pub version: u32,
 }
 
-/// A slot.
+/// What lies in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// What its header states, if that can be read; all zeros if not.
@@ -119,22 +119,22 @@ pub struct Slot {
     pub fault: u8,
 }
 
-/// A classification.
+/// The result of classifying a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Class<'a> {
-    /// Name of the class.
+    /// Name of the most probable class.
     pub label: &'a str,
-    /// The class.
+    /// Its index, from 0.
     pub class: u8,
-    /// Its probability.
+    /// Its probability, 0 to 1.
     pub probability: f32,
     /// Whether that is below the model's threshold.
     pub rejected: bool,
     /// N-grams of the text that the vocabulary knew.
     pub found: u32,
-    /// Every class's probability as little-endian `f32`.
+    /// Probabilities of all classes in their order: a little-endian `f32` each.
     pub probabilities: &'a [u8],
-    /// What it took.
+    /// What the classification took.
     pub cost: Cost,
 }
 

@@ -16,10 +16,8 @@ use qdllm_runtime::ScratchI16;
 /// Where the slots lie in flash: the upper half of 4 MiB, which no usual partition table gives away.
 const SLOTS: u32 = 2 << 20;
 
-/// Bytes of a slot.
 pub const SLOT_BYTES: u32 = 64 << 10;
 
-/// Bytes of both.
 pub const BYTES: usize = 2 * SLOT_BYTES as usize;
 
 /// The copy, aligned as the flash driver likes it.
@@ -30,7 +28,6 @@ static mut COPY: Copy = Copy([0; BYTES]);
 static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Flash with its copy.
 pub struct CopiedFlash {
     flash: FlashStorage<'static>,
 }
@@ -51,7 +48,6 @@ pub fn take(
 }
 
 impl CopiedFlash {
-    /// The copy's byte at `offset`.
     fn place(offset: u32) -> *mut u8 {
         (&raw mut COPY).cast::<u8>().wrapping_add(offset as usize)
     }

@@ -70,7 +70,6 @@ impl Counters for TimerCounter {
         self.0 = Instant::now();
     }
 
-    /// The core counts none.
     fn instructions(&mut self) -> u64 {
         0
     }
@@ -79,7 +78,6 @@ impl Counters for TimerCounter {
         self.0.elapsed().as_micros()
     }
 
-    /// Not measured here.
     fn stack_bytes(&self) -> usize {
         0
     }

@@ -15,14 +15,12 @@ const FIRST_SECTOR: u32 = 6;
 pub const SECTOR_BYTES: u32 = 128 << 10;
 pub const BYTES: usize = 2 * SECTOR_BYTES as usize;
 
-/// What unlocks the control register.
 const KEYS: [u32; 2] = [0x4567_0123, 0xcdef_89ab];
 
 /// Both sectors; offset 0 is the first one's first byte.
 pub struct Slots(FLASH);
 
 impl Slots {
-    /// Takes the peripheral.
     pub fn new(flash: FLASH) -> Self {
         Self(flash)
     }

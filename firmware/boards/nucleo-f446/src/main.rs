@@ -20,7 +20,6 @@ use stm32f4xx_hal::rcc::{self, Enable};
 use stm32f4xx_hal::serial::{Config, Serial};
 use uart::{AHEAD_BYTES, Port};
 
-/// The core's clock.
 const CORE_MHZ: u32 = 168;
 
 #[entry]

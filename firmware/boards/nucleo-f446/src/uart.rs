@@ -44,7 +44,6 @@ impl Port {
         Self { serial, dma, next: 0 }
     }
 
-    /// Where the controller writes next.
     fn written(&self) -> usize {
         let left = self.dma.st(STREAM).ndtr().read().ndt().bits();
         (RING_BYTES - usize::from(left)) % RING_BYTES
@@ -56,7 +55,6 @@ impl ErrorType for Port {
 }
 
 impl Read for Port {
-    /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         let Some(first) = buffer.first_mut() else { return Ok(0) };
         while self.written() == self.next {}

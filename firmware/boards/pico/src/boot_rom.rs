@@ -6,7 +6,6 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use qdllm_chips::memory::slots_region;
 use rp2040_hal::rom_data;
 
-/// Where flash is mapped.
 const FLASH_START: usize = 0x1000_0000;
 
 /// The boot ROM may erase 64 KiB at once with this command where that much is asked for.

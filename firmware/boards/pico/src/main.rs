@@ -21,7 +21,6 @@ use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDeviceBuilder, UsbVidPid};
 use usbd_serial::{SerialPort, USB_CLASS_CDC};
 
-/// Frequency of the board's crystal.
 const CRYSTAL_HZ: u32 = 12_000_000;
 
 /// The pair that V-USB's list shares for CDC devices told apart by their strings.

@@ -23,7 +23,6 @@ pub type Uart0 = UartPeripheral<
     (Pin<Gpio0, FunctionUart, PullDown>, Pin<Gpio1, FunctionUart, PullDown>),
 >;
 
-/// Both ports.
 pub struct SerialPorts<'b> {
     usb: UsbDevice<'b, UsbBus>,
     serial: SerialPort<'b, UsbBus>,
@@ -93,7 +92,6 @@ impl ReadReady for SerialPorts<'_> {
 }
 
 impl Read for SerialPorts<'_> {
-    /// Waits for one byte.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);

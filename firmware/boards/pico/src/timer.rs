@@ -4,7 +4,6 @@ use qdllm_app::Counters;
 use qdllm_chips::memory;
 use rp2040_hal::Timer;
 
-/// Microseconds since the last start.
 pub struct TimerCounter {
     timer: Timer,
     since_us: u64,

@@ -11,7 +11,6 @@ use qdllm_chips::instruction_counter::InstructionCounter;
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
 use qdllm_runtime::{Error, Model, Prediction};
 
-/// The sentence: twelve words.
 const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
 
 /// The board's first serial port, with its interrupt.
@@ -66,7 +65,6 @@ fn main() -> ! {
     }
 }
 
-/// Where results go.
 struct Bench {
     counters: InstructionCounter,
     uart: Uart,
