@@ -1,8 +1,7 @@
 //! What is built for boards: the runtime, each feature by itself, on every target; images; lints.
 
-use super::count::Counts;
+use super::count::{Counts, Outcome, done};
 use super::host::DENY;
-use super::{Outcome, done};
 use crate::boards::BOARDS;
 use crate::firmware;
 use crate::repo::Repo;

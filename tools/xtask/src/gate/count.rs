@@ -1,4 +1,4 @@
-//! Counts tests from what test runners print.
+//! How a step ended: counts of tests, from what test runners print.
 
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Read};
@@ -65,6 +65,19 @@ impl Counts {
             }
         }
     }
+}
+
+/// How a step that did not fail ended.
+pub enum Outcome {
+    /// It held; the tests that it ran, none for a plain check.
+    Done(Counts),
+    /// It could not run here, and why.
+    Skipped(String),
+}
+
+/// A check that held and has no single tests.
+pub fn done() -> Result<Outcome> {
+    Ok(Outcome::Done(Counts::default()))
 }
 
 /// Runs a test runner, shows what it says as it says it, and counts; the second value says whether

@@ -1,7 +1,6 @@
 //! What is checked on the host: formatting, lints, documentation, tests.
 
-use super::count::{Runner, watch};
-use super::{Options, Outcome, done};
+use super::count::{Outcome, Runner, done, watch};
 use crate::repo::Repo;
 use crate::shell::Run;
 use anyhow::{Result, bail};
@@ -11,9 +10,9 @@ pub const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// A Cargo command on the whole workspace. The language-model teachers are in it unless they were left
 /// out, so that the trainer and its tests are built once.
-fn workspace(repo: &Repo, options: &Options, command: &[&str]) -> Run {
+fn workspace(repo: &Repo, teacher: bool, command: &[&str]) -> Run {
     let run = repo.host("cargo").args(command).arg("--workspace");
-    if options.no_teacher { run } else { run.args(["--features", "qdllm-trainer/hub"]) }
+    if teacher { run.args(["--features", "qdllm-trainer/hub"]) } else { run }
 }
 
 pub fn fmt(repo: &Repo) -> Result<Outcome> {
@@ -27,8 +26,8 @@ pub fn fmt(repo: &Repo) -> Result<Outcome> {
 
 /// Lints of everything that builds for the host, and of the trainer as it comes, and without what talks
 /// to servers.
-pub fn clippy(repo: &Repo, options: &Options) -> Result<Outcome> {
-    workspace(repo, options, &["clippy", "--all-targets"]).args(DENY).go()?;
+pub fn clippy(repo: &Repo, teacher: bool) -> Result<Outcome> {
+    workspace(repo, teacher, &["clippy", "--all-targets"]).args(DENY).go()?;
     let trainer = || repo.host("cargo").args(["clippy", "--package", "qdllm-trainer"]);
     trainer().arg("--all-targets").args(DENY).go()?;
     trainer().args(["--all-targets", "--no-default-features"]).args(DENY).go()?;
@@ -37,10 +36,10 @@ pub fn clippy(repo: &Repo, options: &Options) -> Result<Outcome> {
     done()
 }
 
-pub fn docs(repo: &Repo, options: &Options) -> Result<Outcome> {
+pub fn docs(repo: &Repo, teacher: bool) -> Result<Outcome> {
     let runtime = ["doc", "--package", "qdllm-runtime", "--all-features"];
     for run in [
-        workspace(repo, options, &["doc"]),
+        workspace(repo, teacher, &["doc"]),
         repo.host("cargo").args(runtime),
         repo.firmware_on_host("doc").args(["--package", "qdllm-app"]),
     ] {
@@ -50,22 +49,22 @@ pub fn docs(repo: &Repo, options: &Options) -> Result<Outcome> {
 }
 
 /// Unit and integration tests: cargo-nextest where it is installed, else Cargo's own runner.
-pub fn tests(repo: &Repo, options: &Options) -> Result<Outcome> {
+pub fn tests(repo: &Repo, teacher: bool) -> Result<Outcome> {
     if nextest(repo) {
-        let run = workspace(repo, options, &["nextest", "run"]);
+        let run = workspace(repo, teacher, &["nextest", "run"]);
         return counted(Runner::Nextest, run.args(["--no-fail-fast", "--status-level", "fail"]));
     }
-    let run = workspace(repo, options, &["test", "--lib", "--bins", "--tests", "--examples"]);
+    let run = workspace(repo, teacher, &["test", "--lib", "--bins", "--tests", "--examples"]);
     counted(Runner::Libtest, run.args(["--no-fail-fast", "--", "--skip", "emulated::"]))
 }
 
 /// The tests that need images and an emulator, with the programs that [`tests`] built.
-pub fn emulated(repo: &Repo, options: &Options) -> Result<Outcome> {
+pub fn emulated(repo: &Repo, teacher: bool) -> Result<Outcome> {
     if nextest(repo) {
-        let run = workspace(repo, options, &["nextest", "run", "--profile", "emulated"]);
+        let run = workspace(repo, teacher, &["nextest", "run", "--profile", "emulated"]);
         return counted(Runner::Nextest, run.arg("--no-fail-fast"));
     }
-    let run = workspace(repo, options, &["test", "--bins", "--test", "all", "--no-fail-fast"]);
+    let run = workspace(repo, teacher, &["test", "--bins", "--test", "all", "--no-fail-fast"]);
     counted(Runner::Libtest, run.args(["emulated::", "--", "--nocapture", "--test-threads", "2"]))
 }
 
@@ -73,8 +72,8 @@ fn nextest(repo: &Repo) -> bool {
     repo.host("cargo").args(["nextest", "--version"]).works()
 }
 
-pub fn doc_tests(repo: &Repo, options: &Options) -> Result<Outcome> {
-    let run = workspace(repo, options, &["test", "--doc", "--no-fail-fast"]);
+pub fn doc_tests(repo: &Repo, teacher: bool) -> Result<Outcome> {
+    let run = workspace(repo, teacher, &["test", "--doc", "--no-fail-fast"]);
     counted(Runner::Libtest, run)
 }
 

@@ -13,7 +13,7 @@ use crate::setup;
 use crate::shell::say;
 use anyhow::{Result, bail};
 use clap::Args;
-use count::Counts;
+use count::{Counts, Outcome, done};
 use std::time::{Duration, Instant};
 
 const TOPIC: &str = "test";
@@ -26,19 +26,6 @@ pub struct Options {
     /// Runs only the steps whose name contains this
     #[arg(long)]
     only: Option<String>,
-}
-
-/// How a step that did not fail ended.
-enum Outcome {
-    /// It held; the tests that it ran, none for a plain check.
-    Done(Counts),
-    /// It could not run here, and why.
-    Skipped(String),
-}
-
-/// A check that held and has no single tests.
-fn done() -> Result<Outcome> {
-    Ok(Outcome::Done(Counts::default()))
 }
 
 struct Gate<'a> {
@@ -92,11 +79,12 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let mut gate = Gate { options, total: Counts::default(), report: Vec::new() };
     let started = Instant::now();
 
+    let teacher = !options.no_teacher;
     gate.step("fmt", || host::fmt(repo));
-    gate.step("clippy", || host::clippy(repo, options));
-    gate.step("unit and integration tests", || host::tests(repo, options));
-    gate.step("doc tests", || host::doc_tests(repo, options));
-    gate.step("docs", || host::docs(repo, options));
+    gate.step("clippy", || host::clippy(repo, teacher));
+    gate.step("unit and integration tests", || host::tests(repo, teacher));
+    gate.step("doc tests", || host::doc_tests(repo, teacher));
+    gate.step("docs", || host::docs(repo, teacher));
     gate.step("runtime with a compiled back end alone", || host::smallest_runtime(repo));
     gate.step("fuzz targets on their corpus", || host::fuzz_corpus(repo));
     gate.step("firmware app on the host", || host::firmware_app(repo));
@@ -122,7 +110,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     };
     gate.step("clippy for the boards", || bare(build::clippy));
     gate.step("firmware images", || bare(build::images));
-    gate.step("emulated boards", || host::emulated(repo, options));
+    gate.step("emulated boards", || host::emulated(repo, teacher));
     gate.step("budgets", || {
         bare(|repo| budgets::check(repo).map(|passed| Outcome::Done(Counts::passed(passed))))
     });

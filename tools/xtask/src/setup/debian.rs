@@ -1,7 +1,8 @@
 //! Debian's archive through apt, with package lists of our own: the system's sources stay as they
 //! are, and other suites than the installed one can be read from the same mirrors.
 
-use super::{TOPIC, cache, fresh, targets};
+use super::cache::{TOPIC, cache, fresh};
+use super::targets;
 use crate::repo::Repo;
 use crate::shell::{Run, retry, say, which};
 use anyhow::{Context, Result, bail};

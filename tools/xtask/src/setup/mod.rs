@@ -5,17 +5,18 @@
 //! this compiler's standard library is built once and put where rustup would put it; Debian's own
 //! compiler, with its own source, becomes a second toolchain for `firmware/` alone.
 
+mod cache;
 mod debian;
 mod qemu;
 mod second;
 mod targets;
 
 use crate::repo::Repo;
-use crate::shell::{Run, say};
+use crate::shell::say;
 use anyhow::{Context, Result, bail};
+use cache::{TOPIC, cache};
 use clap::{Args, ValueEnum};
 use std::fs::File;
-use std::path::PathBuf;
 use std::time::Instant;
 
 pub use qemu::PROGRAM as QEMU;
@@ -32,8 +33,6 @@ pub const ALL_TARGETS: [&str; 6] = [
     "thumbv8m.main-none-eabihf",
     "riscv32imac-unknown-none-elf",
 ];
-
-const TOPIC: &str = "setup";
 
 #[derive(Args)]
 pub struct Options {
@@ -173,17 +172,6 @@ fn remove(repo: &Repo, targets: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The work folder: archives, sources and the second toolchain.
-fn cache() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-    };
-    let dir = base.join("qdllm-setup");
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(dir)
-}
-
 /// Held while a set-up runs: two at once would build into the same places.
 fn lock() -> Result<File> {
     let path = cache()?.join("lock");
@@ -193,18 +181,4 @@ fn lock() -> Result<File> {
         file.lock()?;
     }
     Ok(file)
-}
-
-fn fresh(name: &str) -> Result<PathBuf> {
-    let dir = cache()?.join(name);
-    if dir.exists() {
-        std::fs::remove_dir_all(&dir)?;
-    }
-    std::fs::create_dir_all(&dir)?;
-    Ok(dir)
-}
-
-/// Unpacks the file tree of a Debian package.
-fn unpack(package: &std::path::Path, into: &std::path::Path) -> Result<()> {
-    Run::new("dpkg-deb").arg("-x").arg(package).arg(into).quiet()
 }

@@ -1,6 +1,6 @@
 //! QEMU for Arm boards: is it there, and installing it through the system's packages.
 
-use super::TOPIC;
+use super::cache::TOPIC;
 use super::debian::{Archive, codename};
 use crate::shell::{Run, as_root, retry, say, which};
 use anyhow::{Context, Result, bail};

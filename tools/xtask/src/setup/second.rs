@@ -1,8 +1,9 @@
 //! The last resort: Debian's compiler with its own library source, as a second toolchain that only
 //! the firmware's folder uses.
 
+use super::cache::{TOPIC, cache, fresh, unpack};
 use super::debian::{Archive, codename};
-use super::{TOPIC, cache, fresh, targets, unpack};
+use super::targets;
 use crate::repo::Repo;
 use crate::shell::{Run, say, which};
 use anyhow::{Context, Result, bail};

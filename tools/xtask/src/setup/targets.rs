@@ -1,6 +1,6 @@
 //! Bare-metal targets of the installed compiler: which are there, adding one, building one.
 
-use super::{TOPIC, fresh};
+use super::cache::{TOPIC, fresh};
 use crate::repo::Repo;
 use crate::shell::{Run, say, which};
 use anyhow::{Context, Result, bail};
