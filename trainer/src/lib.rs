@@ -4,6 +4,7 @@ pub mod batch_inference;
 pub mod cli;
 pub mod commands;
 pub mod compile;
+pub mod controls;
 pub mod data;
 pub mod explain;
 pub mod gradient;

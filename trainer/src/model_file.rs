@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use qdllm_runtime::Model;
 use qdllm_runtime::format::meta::FrontEnd;
+use qdllm_runtime::format::{ENTRY_BYTES, Kind};
 use std::path::Path;
 
 /// The bytes of a model file.
@@ -52,4 +53,12 @@ pub fn takes_vectors(model: &Model<'_>, path: &Path, width: usize) -> Result<()>
             bail!("{}: takes a text and no vector; leave --vectors out", path.display())
         }
     }
+}
+
+/// Bytes of a model file that its circuit takes: what a control of the same size does without.
+pub fn circuit_bytes(model: &Model<'_>) -> usize {
+    [Kind::Program, Kind::Source, Kind::Qasm]
+        .iter()
+        .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
+        .sum()
 }

@@ -1,7 +1,5 @@
 //! `qdllm controls`: trains the controls and says how good, big and slow they are.
 
-mod hearts;
-
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,11 +8,12 @@ use anyhow::{Result, bail, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 
+pub use crate::controls::Control;
+use crate::controls::{Measured, train_student};
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
 use crate::metrics::{Report, Scores};
 use crate::options::Config;
-use crate::options::HiddenLayer;
 use crate::regression::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 
@@ -47,42 +46,6 @@ pub struct ControlsArgs {
     pub bad_rows: BadRows,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Control {
-    /// TF-IDF of words and characters, logistic regression
-    Tfidf,
-    /// fastText, dimension 10, word pairs
-    Fasttext,
-    /// The student's rows, the head reading the pooled features
-    Linear,
-    /// The student's rows, the head reading `cos(pi tanh x)`: the encoder without an ansatz
-    Cosine,
-    /// The student's rows, the head reading 11 `tanh x`
-    Tanh,
-}
-
-impl Control {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tfidf => "tfidf",
-            Self::Fasttext => "fasttext",
-            Self::Linear => "linear",
-            Self::Cosine => "cosine",
-            Self::Tanh => "tanh",
-        }
-    }
-
-    /// The heart it puts in the circuit's place; `None` for one that is no student.
-    pub fn heart(self) -> Option<HiddenLayer> {
-        match self {
-            Self::Tfidf | Self::Fasttext => None,
-            Self::Linear => Some(HiddenLayer::Linear),
-            Self::Cosine => Some(HiddenLayer::Cosine),
-            Self::Tanh => Some(HiddenLayer::Tanh),
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// Its name: `tfidf`, `fasttext`, `linear`, `cosine` or `tanh`.
@@ -94,15 +57,6 @@ pub struct Outcome {
     pub weighted_avg: Scores,
     #[serde(flatten)]
     pub measured: Measured,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Measured {
-    pub bytes: usize,
-    pub parameters: usize,
-    pub train_seconds: f64,
-    /// Time of one text, one after another on one thread (linear, cosine and tanh: in batches on one thread).
-    pub microseconds_per_text: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -188,7 +142,7 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
         let (probabilities, measured) = match control.heart() {
             Some(heart) => {
                 let config = config.clone().unwrap_or_default();
-                hearts::train(heart, &config, &args.data, &classes, &texts)?
+                train_student(heart, &config, &args.data, &classes, &texts)?
             }
             None => classical(control, args, &rows, classes.len(), &texts)?,
         };

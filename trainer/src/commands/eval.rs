@@ -6,7 +6,7 @@ use crate::commands::print;
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::metrics::Report;
-use crate::model_file::{load, parse, takes_text};
+use crate::model_file::{circuit_bytes, load, parse, takes_text};
 use crate::options::{Config, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
@@ -14,8 +14,7 @@ use crate::student::train::Moment;
 use crate::student::words::Words;
 use anyhow::{Result, bail};
 use clap::Args;
-use qdllm_runtime::format::{ENTRY_BYTES, Kind};
-use qdllm_runtime::{Model, Scratch};
+use qdllm_runtime::Scratch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -114,14 +113,6 @@ pub fn evaluate(
         }),
         peak_memory_bytes: peak_memory_bytes(),
     })
-}
-
-/// Bytes of a model file that its circuit takes: what a control of the same size does without.
-pub fn circuit_bytes(model: &Model<'_>) -> usize {
-    [Kind::Program, Kind::Source, Kind::Qasm]
-        .iter()
-        .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
-        .sum()
 }
 
 fn control(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::figures::{Difference, Stat, differences};
 use super::journal::Run;
 use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
-use crate::commands::controls::Control;
+use crate::controls::Control;
 
 /// The comparisons, and a sentence on each; `None` without a comparison.
 #[derive(Clone, Debug, Serialize)]

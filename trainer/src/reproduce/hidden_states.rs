@@ -6,7 +6,6 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::options::ReproduceArgs;
-use super::plan::Plan;
 use super::process::{own, write_rows};
 use super::task::{Task, folder};
 use crate::data::vectors::table;
@@ -19,7 +18,8 @@ use crate::progress::Progress;
 /// When this build cannot run models, or a model fails.
 pub fn make(
     args: &ReproduceArgs,
-    plan: &Plan,
+    tasks: &[String],
+    shares: &[u32],
     data: &Path,
     out: &Path,
     progress: &Progress,
@@ -34,14 +34,14 @@ pub fn make(
     }
     let place = out.join("vectors");
     std::fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
-    for base in plan.tasks.iter().map(|name| folder(name)) {
+    for base in tasks.iter().map(|name| folder(name)) {
         for (i, model) in args.model.iter().enumerate() {
             let number = if i == 0 { String::new() } else { format!(".{i}") };
             let path = place.join(format!("{base}{number}.safetensors"));
             if !path.is_file() {
                 progress.say(&format!("hidden states of {base} by {}", model.display()));
                 let task = Task::read(data, base, None)?;
-                of_task(args.layer, &task, model, &plan.shares, &path)?;
+                of_task(args.layer, &task, model, shares, &path)?;
             }
         }
     }

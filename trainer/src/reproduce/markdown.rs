@@ -6,7 +6,7 @@ use super::figures::{Difference, Figures, Stat};
 use super::findings::points;
 use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
 use super::report::{Report, TaskReport};
-use crate::commands::controls::Control;
+use crate::controls::Control;
 use crate::options::Preset;
 use crate::options::{Config, Criterion};
 

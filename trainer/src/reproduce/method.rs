@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::task::{Task, folder, short};
 use super::teacher;
-use crate::commands::controls::Control;
+use crate::controls::Control;
 use crate::options::Preset;
 use crate::options::{Config, Criterion};
 

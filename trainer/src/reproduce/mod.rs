@@ -48,7 +48,7 @@ pub fn run_missing(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     folder(&out.join("soft"))?;
     let mut journal = Journal::open(&out.join("runs.jsonl"))?;
     let mut progress = Progress::new(args.quiet || args.json);
-    let made = hidden_states::make(args, &plan, data, out, &progress)?;
+    let made = hidden_states::make(args, &plan.tasks, &plan.shares, data, out, &progress)?;
     let vectors = args.vectors.as_deref().or(made.as_deref());
     let read = |name: &String| Task::read(data, name, vectors);
     let tasks: Vec<Task> = plan.tasks.iter().map(read).collect::<Result<_>>()?;

@@ -3,7 +3,7 @@
 use super::figures::Figures;
 use super::method::{MODEL, Method, Size, Supervision, TeacherKind};
 use super::report::{Report, TaskReport};
-use crate::commands::controls::Control;
+use crate::controls::Control;
 use crate::options::Preset;
 use crate::plots::{Axis, Panel, Point, Series, figure};
 

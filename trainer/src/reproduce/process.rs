@@ -11,7 +11,7 @@ use super::journal::Run;
 use super::method::{Method, TeacherKind};
 use super::task::{Row, Task};
 use super::teacher::Lesson;
-use crate::commands::controls::Control;
+use crate::controls::Control;
 use crate::data::corpus::Corpus;
 use crate::options::Config;
 use crate::progress::Progress;

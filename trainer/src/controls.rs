@@ -1,13 +1,14 @@
-//! Controls of the student's own size: the same rows, head and training, another heart than the circuit.
+//! Controls that stand beside a student; those of its own size have the same rows, head and training, and another layer
+//! than the circuit between them.
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use qdllm_runtime::Model;
+use serde::Serialize;
 
-use super::Measured;
-use crate::commands::eval::circuit_bytes;
+use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::microseconds_a_text;
@@ -16,11 +17,56 @@ use crate::student::export::export;
 use crate::student::shape::Shape;
 use crate::student::words::Words;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Control {
+    /// TF-IDF of words and characters, logistic regression
+    Tfidf,
+    /// fastText, dimension 10, word pairs
+    Fasttext,
+    /// The student's rows, the head reading the pooled features
+    Linear,
+    /// The student's rows, the head reading `cos(pi tanh x)`: the encoder without an ansatz
+    Cosine,
+    /// The student's rows, the head reading 11 `tanh x`
+    Tanh,
+}
+
+impl Control {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tfidf => "tfidf",
+            Self::Fasttext => "fasttext",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::Tanh => "tanh",
+        }
+    }
+
+    /// The heart it puts in the circuit's place; `None` for one that is no student.
+    pub fn heart(self) -> Option<HiddenLayer> {
+        match self {
+            Self::Tfidf | Self::Fasttext => None,
+            Self::Linear => Some(HiddenLayer::Linear),
+            Self::Cosine => Some(HiddenLayer::Cosine),
+            Self::Tanh => Some(HiddenLayer::Tanh),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measured {
+    pub bytes: usize,
+    pub parameters: usize,
+    pub train_seconds: f64,
+    /// Time of one text, one after another on one thread (linear, cosine and tanh: in batches on one thread).
+    pub microseconds_per_text: f64,
+}
+
 /// Trains the student of `config` on `data` with another heart; probabilities of `texts`, and what it cost.
 ///
 /// # Errors
 /// As `distill`, and when the classes are not those given.
-pub fn train(
+pub fn train_student(
     heart: HiddenLayer,
     config: &Config,
     data: &Path,
