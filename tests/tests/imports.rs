@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 const KNOWN: [(&str, usize); 8] = [
     ("runtime/src", 0),
     ("trainer/src", 13),
-    ("tools/src", 19),
+    ("tools/src", 0),
     ("tools/host/src", 0),
-    ("tools/xtask/src", 8),
+    ("tools/xtask/src", 0),
     ("firmware/link/src", 0),
     ("firmware/app/src", 6),
     ("firmware/chips/src", 0),
