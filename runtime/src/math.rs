@@ -32,37 +32,6 @@ pub trait Scalar:
     fn from_f32(x: f32) -> Self;
 }
 
-impl Scalar for f32 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const HALF: Self = 0.5;
-    fn sin_cos(self) -> (Self, Self) {
-        circle(self)
-    }
-    #[allow(clippy::cast_possible_truncation)]
-    fn from_f64(x: f64) -> Self {
-        x as Self
-    }
-    fn from_f32(x: f32) -> Self {
-        x
-    }
-}
-
-impl Scalar for f64 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const HALF: Self = 0.5;
-    fn sin_cos(self) -> (Self, Self) {
-        libm::sincos(self)
-    }
-    fn from_f64(x: f64) -> Self {
-        x
-    }
-    fn from_f32(x: f32) -> Self {
-        Self::from(x)
-    }
-}
-
 /// What one amplitude plane holds: a scalar, or several samples side by side.
 pub trait Value:
     Copy
@@ -82,27 +51,38 @@ pub trait Value:
     fn sin_cos(self) -> (Self, Self);
 }
 
-impl Value for f32 {
-    type Scalar = Self;
-    const ZERO: Self = 0.0;
-    fn splat(x: Self) -> Self {
-        x
-    }
-    fn sin_cos(self) -> (Self, Self) {
-        circle(self)
-    }
+macro_rules! real {
+    ($real:ident, $sin_cos:path) => {
+        impl Scalar for $real {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const HALF: Self = 0.5;
+            fn sin_cos(self) -> (Self, Self) {
+                $sin_cos(self)
+            }
+            fn from_f64(x: f64) -> Self {
+                x as Self
+            }
+            fn from_f32(x: f32) -> Self {
+                Self::from(x)
+            }
+        }
+
+        impl Value for $real {
+            type Scalar = Self;
+            const ZERO: Self = 0.0;
+            fn splat(x: Self) -> Self {
+                x
+            }
+            fn sin_cos(self) -> (Self, Self) {
+                $sin_cos(self)
+            }
+        }
+    };
 }
 
-impl Value for f64 {
-    type Scalar = Self;
-    const ZERO: Self = 0.0;
-    fn splat(x: Self) -> Self {
-        x
-    }
-    fn sin_cos(self) -> (Self, Self) {
-        libm::sincos(self)
-    }
-}
+real!(f32, circle);
+real!(f64, libm::sincos);
 
 /// Beyond this many radians the quick reduction would lose bits, and integers take over.
 const FAR: f32 = 1000.0;

@@ -20,9 +20,9 @@ use crate::circuit::gate::{Angle, Gate, GateKind};
 /// Qubits of the preset circuit, and the most that any circuit may have.
 pub const QUBITS: usize = 11;
 /// Layers of the preset `paper`.
-pub const PAPER_LAYERS: usize = 2;
+const PAPER_LAYERS: usize = 2;
 /// Angles of one layer of the preset `paper`.
-pub const PAPER_LAYER_ANGLES: usize = 72;
+const PAPER_LAYER_ANGLES: usize = 72;
 /// Trainable angles of the preset `paper`.
 pub const PAPER_ANGLES: usize = PAPER_LAYERS * PAPER_LAYER_ANGLES;
 
@@ -58,33 +58,6 @@ fn layer(index: usize) -> impl Iterator<Item = Gate> + Clone {
     let ladder = (1..9u8)
         .flat_map(|k| [Gate::fixed(GateKind::Cx, k, k + 1), Gate::fixed(GateKind::Cx, k, k - 1)]);
     rotations.chain(phases).chain(wrap).chain(ladder)
-}
-
-/// The name of an angle of the preset `paper`: layer, gate, qubits and Greek letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AngleName(u16);
-
-/// The name of trainable angle `index` (0..144) of the preset `paper`.
-pub fn paper_angle_name(index: u16) -> AngleName {
-    AngleName(index)
-}
-
-impl core::fmt::Display for AngleName {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (layer, i) =
-            (self.0 as usize / PAPER_LAYER_ANGLES, self.0 as usize % PAPER_LAYER_ANGLES);
-        let greek = ["alpha", "beta", "gamma", "delta"];
-        if i < 39 {
-            let (q, k) = (i / 4, i % 4);
-            if k == 3 {
-                write!(f, "layer{layer}.rzz{}_{}.delta", q + 1, q + 2)
-            } else {
-                write!(f, "layer{layer}.ry{q}.{}", greek[k])
-            }
-        } else {
-            write!(f, "layer{layer}.rz{}.{}", (i - 39) / 3, greek[(i - 39) % 3])
-        }
-    }
 }
 
 #[cfg(test)]

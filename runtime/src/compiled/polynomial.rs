@@ -103,11 +103,6 @@ impl<'a> Polynomial<'a> {
         &self.measured
     }
 
-    /// Fraction bits of a weight.
-    pub fn weight_bits(&self) -> u8 {
-        self.weight_bits
-    }
-
     /// The nodes in the order of the file: a parent stands before its children.
     pub fn nodes(&self) -> Nodes<'a> {
         Nodes { weights: self.constants.len() / 2, rest: self.nodes }

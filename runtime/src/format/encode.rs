@@ -147,7 +147,7 @@ fn front_sections(
 }
 
 /// Packs rows; entries must fit the bits ([`RowBits::Four`]: -8..=7), others are clamped.
-pub fn pack(rows: &[[i8; ROW]], bits: RowBits) -> Vec<u8> {
+fn pack(rows: &[[i8; ROW]], bits: RowBits) -> Vec<u8> {
     let entries = rows.iter().flatten();
     match bits {
         RowBits::Eight => entries.map(|&x| x as u8).collect(),
