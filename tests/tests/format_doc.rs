@@ -31,7 +31,9 @@ fn numbers_in_the_document_are_those_of_the_code() {
     assert!(TEXT.contains(&format!("| classes | `u8` | 2 to {MAX_CLASSES} |")));
     assert!(TEXT.contains(&format!("1 to {MAX_ROWS}")));
     assert!(TEXT.contains(&format!("| `u8` | 0 to {MAX_BUCKET_BITS} |")));
-    assert!(TEXT.contains(&format!("| `u8` | 1 or {TOKEN_RULES}: the rules of `token.rs` |")));
+    assert!(TEXT.contains(&format!(
+        "| `u8` | 1 or {TOKEN_RULES}: the rules of `text/token.rs` and `text/ngram.rs` |"
+    )));
     assert!(TEXT.contains(&format!("qubits `u8` (1 to {QUBITS})")));
     assert!(TEXT.contains(&format!("outputs `u8` (1 to {MAX_OUTPUTS})")));
     assert!(TEXT.contains(&format!("terms `u8` (at most {MAX_TERMS})")));
