@@ -9,7 +9,7 @@ use qdllm_runtime::{Error, MAX_CLASSES, Model, Prediction};
 use rayon::prelude::*;
 
 /// A model ready for many texts.
-pub struct Many<'m> {
+pub struct BatchClassifier<'m> {
     model: &'m Model<'m>,
     batch: Batch,
 }
@@ -22,7 +22,7 @@ pub struct Answer {
     pub found: u32,
 }
 
-impl<'m> Many<'m> {
+impl<'m> BatchClassifier<'m> {
     /// Takes the circuit out of the model and prepares it for this machine's registers.
     pub fn new(model: &'m Model<'m>) -> Self {
         Self { model, batch: Batch::new(&circuit_of(model.program()), &[]) }

@@ -1,7 +1,7 @@
 //! Files in batches: the answers of the runtime text by text, whatever the number of threads.
 
 use qdllm_runtime::{MAX_CLASSES, Model, Scratch};
-use qdllm_trainer::batch_inference::Many;
+use qdllm_trainer::batch_inference::BatchClassifier;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn batches_answer_as_the_runtime_does_text_by_text() {
     let mut texts: Vec<&str> =
         rows.lines().filter_map(|l| Some(l.split_once('\t')?.1)).step_by(3).collect();
     texts.push("");
-    let (many, mut scratch) = (Many::new(&model), Box::new(Scratch::new()));
+    let (many, mut scratch) = (BatchClassifier::new(&model), Box::new(Scratch::new()));
     let mut largest = 0.0_f32;
     for (text, answer) in texts.iter().zip(many.classify(&texts).unwrap()) {
         let alone = model.classify(text, &mut scratch).unwrap();

@@ -1,7 +1,7 @@
 //! `qdllm agreement`: every back end of a model file compared with the statevector.
 
 use crate::commands::print;
-use crate::compile::agreement::{Agreement, Seen};
+use crate::compile::agreement::{Agreement, CircuitInputs};
 use crate::compile::{circuit_of, evaluate};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
@@ -55,7 +55,7 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
     anyhow::ensure!(!texts.is_empty(), "{}: no texts to compare on", args.data.display());
     let batch = Batch::new(&circuit_of(model.program()), &[]);
-    let seen = Seen::new(&model, &batch, texts.iter())?;
+    let seen = CircuitInputs::new(&model, &batch, texts.iter())?;
     let row = |kind: Kind, agreement: Agreement| Row {
         backend: kind.name(),
         texts: seen.len(),

@@ -1,7 +1,7 @@
 //! `qdllm classify`: texts to classes, one by one through the runtime that devices run, a file in
 //! batches on all cores.
 
-use crate::batch_inference::Many;
+use crate::batch_inference::BatchClassifier;
 use crate::explain::explain;
 use crate::model_file::{load, parse, takes_text};
 use anyhow::{Context, Result, bail};
@@ -109,7 +109,7 @@ fn file(
 ) -> Result<()> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path).with_context(|| name.clone())?;
-    let many = Many::new(model);
+    let many = BatchClassifier::new(model);
     let mut memory = [0.0; MAX_CLASSES];
     let mut all = lines(&name, BufReader::new(file));
     loop {

@@ -1,6 +1,5 @@
 //! `qdllm demo`: the shipped smart-home commands, from a teacher's soft labels to a model file.
 
-use crate::commands::distill::{Keep, distill};
 use crate::commands::eval::evaluate;
 use crate::data::soft::SoftLabels;
 use crate::data::split::draw_labels;
@@ -8,6 +7,7 @@ use crate::data::{BadRows, Rows};
 use crate::numeric::argmax;
 use crate::options::Config;
 use crate::progress::Progress;
+use crate::student::run::{Keep, distill};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};

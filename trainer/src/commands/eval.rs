@@ -1,7 +1,6 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
-use crate::batch_inference::Many;
-use crate::commands::distill::beside;
+use crate::batch_inference::BatchClassifier;
 use crate::commands::print;
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
@@ -10,6 +9,7 @@ use crate::model_file::{circuit_bytes, load, parse, takes_text};
 use crate::options::{Config, HiddenLayer};
 use crate::progress::Progress;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
+use crate::student::run::beside;
 use crate::student::train::Moment;
 use crate::student::words::Words;
 use anyhow::{Result, bail};
@@ -99,7 +99,7 @@ pub fn evaluate(
     let (model, classes) = parse(&bytes, model_path)?;
     takes_text(&model, model_path)?;
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
-    let answers = Many::new(&model).classify(&texts)?;
+    let answers = BatchClassifier::new(&model).classify(&texts)?;
     let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
     let control = config.map(|config| control(config, &texts, quiet, &classes)).transpose()?;
     let mut scratch = Box::new(Scratch::new());

@@ -12,7 +12,7 @@ const ENLARGED: f32 = 16.0;
 const TRIALS: usize = 8;
 
 /// Texts as the circuit sees them.
-pub struct Seen {
+pub struct CircuitInputs {
     /// Encoder angles in radians.
     pub angles: Vec<[f32; QUBITS]>,
     /// Encoder phases from the front end in integers, 2^32 one turn.
@@ -32,7 +32,7 @@ pub struct Agreement {
     pub expected_loss: f64,
 }
 
-impl Seen {
+impl CircuitInputs {
     /// Runs the front end and the circuit on texts.
     ///
     /// # Errors

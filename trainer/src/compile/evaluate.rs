@@ -1,20 +1,20 @@
 //! What each back end of the runtime gives for a text.
 
-use super::agreement::Seen;
+use super::agreement::CircuitInputs;
 use qdllm_runtime::Model;
 use qdllm_runtime::compiled::polynomial::Polynomial;
 use qdllm_runtime::compiled::tensor_train::{Cores, TensorTrain, Work};
 use qdllm_runtime::state::StateI16;
 
 /// The polynomial's logits for text number `i`.
-pub fn polynomial(runtime: &Polynomial<'_>, seen: &Seen, i: usize) -> Vec<f32> {
+pub fn polynomial(runtime: &Polynomial<'_>, seen: &CircuitInputs, i: usize) -> Vec<f32> {
     let mut logits = vec![0; seen.logits[i].len()];
     runtime.logits(&seen.phases[i], &mut logits);
     from_q16(&logits)
 }
 
 /// The train's logits for text number `i`.
-pub fn train(runtime: &TensorTrain<'_>, seen: &Seen, i: usize) -> Vec<f32> {
+pub fn train(runtime: &TensorTrain<'_>, seen: &CircuitInputs, i: usize) -> Vec<f32> {
     let classes = seen.logits[i].len();
     let mut work = Work::new();
     let (mut floats, mut integers) = (vec![0.0; classes], vec![0; classes]);
@@ -28,7 +28,7 @@ pub fn train(runtime: &TensorTrain<'_>, seen: &Seen, i: usize) -> Vec<f32> {
 }
 
 /// The logits of the circuit in 16-bit integers for text number `i`.
-pub fn statevector_i16(model: &Model<'_>, seen: &Seen, i: usize) -> Vec<f32> {
+pub fn statevector_i16(model: &Model<'_>, seen: &CircuitInputs, i: usize) -> Vec<f32> {
     let mut state = Box::new(StateI16::new());
     let mut logits = vec![0; seen.logits[i].len()];
     model.logits_i16(&seen.phases[i], &mut state, &mut logits);

@@ -5,7 +5,7 @@
 //! statevector's logits unexplained on those texts, and weights come from least squares: they also take
 //! over what correlates with them among the monomials left out.
 
-use super::agreement::{Agreement, Seen};
+use super::agreement::{Agreement, CircuitInputs};
 use super::coefficients::Coefficients;
 use super::error::CompileError;
 use super::evaluate;
@@ -83,7 +83,7 @@ struct Weighted {
 }
 
 impl Fit {
-    fn new(coefficients: &Coefficients, texts: &Seen) -> Self {
+    fn new(coefficients: &Coefficients, texts: &CircuitInputs) -> Self {
         let (qubits, classes) = (coefficients.qubits, coefficients.classes);
         let used = &texts.angles[..texts.len().min(FITTED)];
         let candidates = candidates(coefficients, used);
@@ -173,7 +173,7 @@ impl Fit {
         constant
     }
 
-    fn logits(&self, weighted: &Weighted, texts: &Seen, i: usize) -> Vec<f32> {
+    fn logits(&self, weighted: &Weighted, texts: &CircuitInputs, i: usize) -> Vec<f32> {
         let circles = circles(&texts.angles[i]);
         let mut logits = weighted.constant.clone();
         for (&m, row) in weighted.monomials.iter().zip(&weighted.weights) {
@@ -298,7 +298,7 @@ fn finish(
     debug_assert!(nodes.len() <= MAX_NODES);
     let bytes = section(&measured, bits, &constants, &nodes);
     let runtime = Polynomial::parse(&bytes, fit.classes, fit.qubits)?;
-    let compare = |seen: &Seen| seen.compare(|i| evaluate::polynomial(&runtime, seen, i));
+    let compare = |seen: &CircuitInputs| seen.compare(|i| evaluate::polynomial(&runtime, seen, i));
     let (chosen, reported) = (compare(&task.choice), compare(&task.report));
     measured.agreement = reported.share as f32;
     measured.largest_logit_error = reported.largest_error;

@@ -1,6 +1,6 @@
 //! The exact circuit in 16-bit integers, measured: nothing is chosen, so every text is reported on.
 
-use super::agreement::Seen;
+use super::agreement::CircuitInputs;
 use super::error::{CompileError, LEAST_TEXTS};
 use super::evaluate;
 use super::task::{Compiled, check_share, circuit_of};
@@ -23,7 +23,7 @@ pub fn statevector_i16(
         return Err(CompileError::TooFewTexts(texts.len()));
     }
     let batch = Batch::new(&circuit_of(model.program()), &[]);
-    let seen = Seen::new(model, &batch, texts.iter())?;
+    let seen = CircuitInputs::new(model, &batch, texts.iter())?;
     let agreement = seen.compare(|i| evaluate::statevector_i16(model, &seen, i));
     if agreement.share < asked {
         return Err(CompileError::OutOfReach {

@@ -1,6 +1,6 @@
 //! What every compilation has in common: the texts, the result, the refusals.
 
-use super::agreement::{Agreement, Seen};
+use super::agreement::{Agreement, CircuitInputs};
 use super::error::{CompileError, LEAST_TEXTS};
 use crate::gradient::batch::Batch;
 use qdllm_runtime::Model;
@@ -22,11 +22,11 @@ pub struct Compiled {
 /// A model with texts to compile it by.
 pub struct Task<'m> {
     pub model: &'m Model<'m>,
-    pub calibration: Seen,
+    pub calibration: CircuitInputs,
     /// Texts that choose how much is kept: a quarter.
-    pub choice: Seen,
+    pub choice: CircuitInputs,
     /// Texts that are reported on: a quarter.
-    pub report: Seen,
+    pub report: CircuitInputs,
     /// Share of equal decisions asked for.
     pub asked: f64,
 }
@@ -42,9 +42,9 @@ impl<'m> Task<'m> {
             return Err(CompileError::TooFewTexts(texts.len()));
         }
         let batch = Batch::new(&circuit_of(model.program()), &[]);
-        let calibration = Seen::new(model, &batch, texts.iter().step_by(2))?;
-        let choice = Seen::new(model, &batch, texts.iter().skip(1).step_by(4))?;
-        let report = Seen::new(model, &batch, texts.iter().skip(3).step_by(4))?;
+        let calibration = CircuitInputs::new(model, &batch, texts.iter().step_by(2))?;
+        let choice = CircuitInputs::new(model, &batch, texts.iter().skip(1).step_by(4))?;
+        let report = CircuitInputs::new(model, &batch, texts.iter().skip(3).step_by(4))?;
         Ok(Self { model, calibration, choice, report, asked })
     }
 

@@ -3,6 +3,7 @@
 pub mod classes;
 pub mod corpus;
 pub mod labelled;
+pub mod review;
 pub mod rows;
 pub mod soft;
 pub mod split;

@@ -1,22 +1,14 @@
 //! `qdllm distill --teacher`: the teacher is asked first, its confidence reported, the least sure texts listed and, by
 //! `--review`, shown to a person.
 
-use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use super::{DistillArgs, beside, review};
-use crate::data::Rows;
+use crate::data::review::{doubts, list_least_sure, report, review};
 use crate::data::soft::SoftLabels;
-use crate::numeric::argmax;
-use crate::numeric::softmax;
 use crate::options::Config;
-use crate::student::checkpoint::write_whole;
-
-/// Least sure texts that are listed.
-const LISTED: usize = 50;
+use crate::student::run::beside;
 
 /// A teacher that is asked before the student learns.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,37 +37,31 @@ pub struct AskArgs {
 ///
 /// # Errors
 /// As `teach`; what was answered is kept.
-pub fn ask(args: &DistillArgs, teacher: &str, config: &mut Config) -> Result<()> {
+pub fn ask(ask: &AskArgs, out: &Path, teacher: &str, config: &mut Config) -> Result<()> {
     let lower = teacher.to_ascii_lowercase();
     if [".jsonl", ".safetensors"].iter().any(|end| lower.ends_with(end)) {
         config.sources.soft = Some(teacher.into());
         return Ok(());
     }
-    let soft = beside(&args.out, ".soft.jsonl");
-    take_up_labels(args, config);
-    teach(args, teacher, &lower, config, &soft)?;
+    let soft = beside(out, ".soft.jsonl");
+    take_up_labels(ask, out, config);
+    teach(ask, teacher, &lower, config, &soft)?;
     config.sources.soft = Some(soft);
     Ok(())
 }
 
 /// Labels of an earlier review count where no other data is given.
-fn take_up_labels(args: &DistillArgs, config: &mut Config) {
-    let own = beside(&args.out, ".labels.tsv");
+fn take_up_labels(ask: &AskArgs, out: &Path, config: &mut Config) {
+    let own = beside(out, ".labels.tsv");
     if config.sources.data.is_none() && own.is_file() {
         config.sources.data = Some(own);
     }
-    if args.ask.review.is_some() && config.sources.data.as_ref().is_some_and(|d| !d.exists()) {
+    if ask.review.is_some() && config.sources.data.as_ref().is_some_and(|d| !d.exists()) {
         config.sources.data = None;
     }
 }
 
-fn teach(
-    args: &DistillArgs,
-    teacher: &str,
-    lower: &str,
-    config: &Config,
-    soft: &Path,
-) -> Result<()> {
+fn teach(ask: &AskArgs, teacher: &str, lower: &str, config: &Config, soft: &Path) -> Result<()> {
     use crate::commands::teach::{self, TeachArgs};
     let endpoint = lower.starts_with("http://") || lower.starts_with("https://");
     let words = lower == "tfidf";
@@ -88,7 +74,7 @@ fn teach(
         );
     }
     let sources = &config.sources;
-    let path = args.ask.classes.as_ref().map(|path| path.display().to_string());
+    let path = ask.classes.as_ref().map(|path| path.display().to_string());
     let asked = TeachArgs {
         #[cfg(feature = "teacher")]
         local: teach::local::LocalArgs::of(
@@ -96,13 +82,13 @@ fn teach(
             sources.data.is_some(),
         ),
         #[cfg(feature = "endpoint")]
-        remote: args.ask.remote.clone(),
+        remote: ask.remote.clone(),
         #[cfg(feature = "endpoint")]
         endpoint: match endpoint {
             true => teacher.split(',').map(ToOwned::to_owned).collect(),
             false => Vec::new(),
         },
-        tfidf: args.ask.tfidf || words,
+        tfidf: ask.tfidf || words,
         data: sources.data.clone(),
         labels_per_class: sources.labels_per_class,
         label_draw: sources.label_draw,
@@ -123,111 +109,48 @@ fn teach(
 }
 
 /// Reports how sure the teacher is of the unlabelled texts, writes the least sure to `<out>.unsure.tsv`, and has them
-/// reviewed if asked. `None` when no teacher was named and no review is wanted.
+/// reviewed if asked. `None` when no teacher was named and no review is wanted. `named` is the file of labels that the
+/// command names, whether it is there yet or not.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn judge(args: &DistillArgs, config: &mut Config) -> Result<Option<String>> {
-    if args.ask.teacher.is_none() && args.ask.review.is_none() {
+pub fn judge(
+    ask: &AskArgs,
+    out: &Path,
+    named: Option<PathBuf>,
+    config: &mut Config,
+) -> Result<Option<String>> {
+    if ask.teacher.is_none() && ask.review.is_none() {
         return Ok(None);
     }
     let Some(path) = &config.sources.soft else {
         bail!("--review shows what a teacher is unsure of: give --teacher or --soft");
     };
     let Some(texts) = &config.sources.unlabelled else {
-        if args.ask.review.is_none() {
+        if ask.review.is_none() {
             return Ok(None);
         }
         bail!("the texts are missing: give --unlabelled");
     };
     let soft = SoftLabels::open(path, &config.sources)?;
-    let mut doubts = Vec::new();
-    let mut seen = HashSet::new();
-    for row in Rows::unlabelled(texts, config.sources.bad_rows)? {
-        let text = row?.text;
-        if let Some(logits) = soft.get(&text).filter(|_| !seen.contains(&text)) {
-            doubts.push(Doubt { probabilities: softmax(logits, 1.0), text: text.clone() });
-            seen.insert(text);
-        }
-    }
+    let mut doubts = doubts(&soft, texts, config.sources.bad_rows)?;
     if doubts.is_empty() {
         bail!("{}: holds no soft label of a text in {}", path.display(), texts.display());
     }
     let report = report(&soft.classes, &doubts);
     doubts.sort_by(|a, b| a.confidence().total_cmp(&b.confidence()));
-    let list = beside(&args.out, ".unsure.tsv");
-    let rows: String = doubts.iter().take(LISTED).fold(String::new(), |mut rows, d| {
-        let plain = d.text.replace(['\t', '\n', '\r'], " ");
-        let _ = writeln!(rows, "{}\t{:.3}\t{plain}", soft.classes[d.guess()], d.confidence());
-        rows
-    });
-    write_whole(&list, rows.as_bytes()).with_context(|| list.display().to_string())?;
-    if let Some(most) = args.ask.review {
-        let labels = config
-            .sources
-            .data
-            .clone()
-            .or_else(|| args.options.over(Config::default()).sources.data);
-        let labels = labels.unwrap_or_else(|| beside(&args.out, ".labels.tsv"));
+    let list = beside(out, ".unsure.tsv");
+    let listed = list_least_sure(&soft.classes, &doubts, &list)?;
+    if let Some(most) = ask.review {
+        let labels = config.sources.data.clone().or(named);
+        let labels = labels.unwrap_or_else(|| beside(out, ".labels.tsv"));
         let (mut input, mut output) = (std::io::stdin().lock(), std::io::stderr().lock());
-        review::review(&doubts, &soft.classes, most, &labels, &mut input, &mut output)?;
+        review(&doubts, &soft.classes, most, &labels, &mut input, &mut output)?;
         if labels.metadata().is_ok_and(|m| m.len() > 0) {
             config.sources.data = Some(labels);
         }
     } else {
-        take_up_labels(args, config);
+        take_up_labels(ask, out, config);
     }
-    Ok(Some(format!(
-        "{report}least sure   {} texts listed in {}\n",
-        doubts.len().min(LISTED),
-        list.display()
-    )))
-}
-
-/// What the teacher says of one text.
-#[derive(Debug, Clone)]
-pub struct Doubt {
-    /// The text.
-    pub text: String,
-    /// Probability of each class.
-    pub probabilities: Vec<f32>,
-}
-
-impl Doubt {
-    /// The class that the teacher takes.
-    pub fn guess(&self) -> usize {
-        argmax(&self.probabilities)
-    }
-
-    /// Its probability.
-    pub fn confidence(&self) -> f32 {
-        self.probabilities[self.guess()]
-    }
-}
-
-fn report(classes: &[String], doubts: &[Doubt]) -> String {
-    let n = doubts.len() as f64;
-    let mean = doubts.iter().map(|d| f64::from(d.confidence())).sum::<f64>() / n;
-    let even = 1.0 / classes.len() as f32;
-    let torn = doubts.iter().filter(|d| d.confidence() < 0.5).count();
-    let blind = doubts.iter().filter(|d| d.confidence() < even + 1e-4).count();
-    let mut out = format!(
-        "teacher      {} texts, mean confidence {mean:.3}, {torn} below 0.5{}\n",
-        doubts.len(),
-        if blind > 0 { format!(", {blind} without any leaning") } else { String::new() }
-    );
-    for (c, class) in classes.iter().enumerate() {
-        let of: Vec<f32> =
-            doubts.iter().filter(|d| d.guess() == c).map(Doubt::confidence).collect();
-        let mean = of.iter().sum::<f32>() / of.len().max(1) as f32;
-        let share = of.len() as f64 / n;
-        let note = if of.is_empty() { "  never taken: are its words clear?" } else { "" };
-        let _ = writeln!(
-            out,
-            "  {class:<20} {:>6} texts  {share:>6.1}%  confidence {mean:.3}{note}",
-            of.len(),
-            share = 100.0 * share
-        );
-    }
-    out
+    Ok(Some(format!("{report}least sure   {listed} texts listed in {}\n", list.display())))
 }

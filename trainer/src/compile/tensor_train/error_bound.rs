@@ -14,13 +14,13 @@ const PASSES: usize = 20;
 const GAIN: f64 = 1e-3;
 
 /// Differences to the first class of one tensor less those of another.
-pub struct Gap {
+pub struct ErrorBound {
     qubits: usize,
     /// One tensor a class but the first.
     values: Vec<Vec<f64>>,
 }
 
-impl Gap {
+impl ErrorBound {
     pub fn new(one: &Coefficients, two: &Coefficients) -> Self {
         let rows = || (0..one.len()).map(|m| (one.row(m), two.row(m)));
         let of = |c: usize| rows().map(|(a, b)| (a[c] - a[0]) - (b[c] - b[0])).collect();
@@ -123,7 +123,7 @@ mod tests {
     fn the_worst_input_is_found_under_the_bound() {
         let none = tensor(vec![0.0; 54]);
         let some = tensor((0..54).map(|i| (7.3 * f64::from(i)).sin()).collect());
-        let gap = Gap::new(&some, &none);
+        let gap = ErrorBound::new(&some, &none);
         let found = gap.largest_found(f64::INFINITY);
         assert!(found <= gap.bound() && found > 0.5 * gap.bound(), "{found} {}", gap.bound());
         // No input of a grid is worse, and a slightly finer one comes close.
@@ -145,7 +145,7 @@ mod tests {
     fn one_set_of_qubits_reaches_the_bound() {
         let mut values = vec![0.0; 54];
         (values[2 * 4 + 1], values[2 * 8 + 1]) = (3.0, 4.0);
-        let gap = Gap::new(&tensor(values), &tensor(vec![0.0; 54]));
+        let gap = ErrorBound::new(&tensor(values), &tensor(vec![0.0; 54]));
         assert!((gap.bound() - 5.0).abs() < 1e-12);
         // The two monomials are cos cos and sin sin: 4 at most, at right angles.
         assert!((gap.largest_found(f64::INFINITY) - 4.0).abs() < 1e-2);

@@ -54,7 +54,7 @@ impl Gauged {
         for k in (leg + 1..cores.len()).rev() {
             let Mode::Qubit(qubit) = cores[k].mode else { return None };
             let core = &cores[k];
-            // Seen from the right end: rows are (b, i), columns a.
+            // CircuitInputs from the right end: rows are (b, i), columns a.
             let seen = DMatrix::from_fn(core.right * core.dim, core.left, |row, a| {
                 core.data[(a * core.dim + row % core.dim) * core.right + row / core.dim]
             });

@@ -4,13 +4,13 @@
 //! the cores are fitted to the calibration texts ([`super::least_squares`]).
 
 use super::chain::Chain;
-use super::error_bound::Gap;
+use super::error_bound::ErrorBound;
 use super::gauge::Gauged;
 use super::least_squares::{self, Features, Texts};
 use super::mode_order;
 use super::quantise::quantise;
 use super::whitening::{Circles, Weighted, bases, circles, evenly};
-use crate::compile::agreement::{Agreement, Seen};
+use crate::compile::agreement::{Agreement, CircuitInputs};
 use crate::compile::coefficients::Coefficients;
 use crate::compile::error::CompileError;
 use crate::compile::evaluate;
@@ -56,7 +56,7 @@ pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
 /// values, the widest that a bond can be: a threshold of `allowed / (2 sqrt(3^n n w))` is always sharp
 /// enough. Larger ones make smaller trains; the first is taken with which the coefficients that the
 /// train then has are close enough to those asked for, which is proven or, where the proof would make
-/// the train twice as large, searched for an input that contradicts it ([`Gap::is_within`]).
+/// the train twice as large, searched for an input that contradicts it ([`ErrorBound::is_within`]).
 ///
 /// # Errors
 /// As [`exact`].
@@ -75,7 +75,9 @@ pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
     };
     let mut threshold = allowed;
     let mut chain = rounded(threshold);
-    while threshold > sharpest && !Gap::new(&wanted, &chain.coefficients()).is_within(allowed) {
+    while threshold > sharpest
+        && !ErrorBound::new(&wanted, &chain.coefficients()).is_within(allowed)
+    {
         threshold *= STEP;
         chain = rounded(threshold);
     }
@@ -173,7 +175,7 @@ fn finish(
     };
     let bytes = section(&measured, &chain);
     let runtime = TensorTrain::parse(&bytes, task.model.classes(), task.model.program().qubits())?;
-    let compare = |seen: &Seen| seen.compare(|i| evaluate::train(&runtime, seen, i));
+    let compare = |seen: &CircuitInputs| seen.compare(|i| evaluate::train(&runtime, seen, i));
     let (chosen, reported) = (compare(&task.choice), compare(&task.report));
     measured.agreement = reported.share as f32;
     measured.largest_logit_error = reported.largest_error;

@@ -1,14 +1,97 @@
-//! A person labels the texts of which the teacher is least sure, line by line on a terminal or through a pipe.
+//! Texts by how sure the teacher is of them: reported, and the least sure labelled by a person, line by line on a terminal
+//! or through a pipe.
 
+use super::rows::{BadRows, Rows};
+use super::soft::SoftLabels;
+use crate::numeric::{argmax, softmax};
+use crate::student::checkpoint::write_whole;
+use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+/// Least sure texts that are listed.
+const LISTED: usize = 50;
 
-use super::ask_teacher::Doubt;
-use crate::data::{BadRows, Rows};
+/// What the teacher says of one text.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    pub text: String,
+    pub probabilities: Vec<f32>,
+}
+
+impl Doubt {
+    /// The class that the teacher takes.
+    pub fn guess(&self) -> usize {
+        argmax(&self.probabilities)
+    }
+
+    pub fn confidence(&self) -> f32 {
+        self.probabilities[self.guess()]
+    }
+}
+
+/// What the teacher says of each different text of a file that it knows.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn doubts(soft: &SoftLabels, texts: &Path, bad_rows: BadRows) -> Result<Vec<Doubt>> {
+    let mut doubts = Vec::new();
+    let mut seen = HashSet::new();
+    for row in Rows::unlabelled(texts, bad_rows)? {
+        let text = row?.text;
+        if let Some(logits) = soft.get(&text).filter(|_| !seen.contains(&text)) {
+            doubts.push(Doubt { probabilities: softmax(logits, 1.0), text: text.clone() });
+            seen.insert(text);
+        }
+    }
+    Ok(doubts)
+}
+
+/// Writes the first 50 at most, with the class taken and its probability; says how many.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn list_least_sure(classes: &[String], doubts: &[Doubt], list: &Path) -> Result<usize> {
+    let listed = &doubts[..doubts.len().min(LISTED)];
+    let rows: String = listed.iter().fold(String::new(), |mut rows, d| {
+        let plain = d.text.replace(['\t', '\n', '\r'], " ");
+        let _ = writeln!(rows, "{}\t{:.3}\t{plain}", classes[d.guess()], d.confidence());
+        rows
+    });
+    write_whole(list, rows.as_bytes()).with_context(|| list.display().to_string())?;
+    Ok(listed.len())
+}
+
+/// How sure the teacher is, over all texts and class by class.
+pub fn report(classes: &[String], doubts: &[Doubt]) -> String {
+    let n = doubts.len() as f64;
+    let mean = doubts.iter().map(|d| f64::from(d.confidence())).sum::<f64>() / n;
+    let even = 1.0 / classes.len() as f32;
+    let torn = doubts.iter().filter(|d| d.confidence() < 0.5).count();
+    let blind = doubts.iter().filter(|d| d.confidence() < even + 1e-4).count();
+    let mut out = format!(
+        "teacher      {} texts, mean confidence {mean:.3}, {torn} below 0.5{}\n",
+        doubts.len(),
+        if blind > 0 { format!(", {blind} without any leaning") } else { String::new() }
+    );
+    for (c, class) in classes.iter().enumerate() {
+        let of: Vec<f32> =
+            doubts.iter().filter(|d| d.guess() == c).map(Doubt::confidence).collect();
+        let mean = of.iter().sum::<f32>() / of.len().max(1) as f32;
+        let share = of.len() as f64 / n;
+        let note = if of.is_empty() { "  never taken: are its words clear?" } else { "" };
+        let _ = writeln!(
+            out,
+            "  {class:<20} {:>6} texts  {share:>6.1}%  confidence {mean:.3}{note}",
+            of.len(),
+            share = 100.0 * share
+        );
+    }
+    out
+}
 
 /// Shows at most `most` texts that have no label yet and appends each answer to `labels` at once, so that a review can
 /// be left at any moment and taken up. Returns the labels written.
@@ -112,7 +195,6 @@ fn answer(
     }
 }
 
-/// The class after the best.
 fn second(doubt: &Doubt) -> Option<usize> {
     let p = &doubt.probabilities;
     (0..p.len()).filter(|&c| c != doubt.guess()).max_by(|&a, &b| p[a].total_cmp(&p[b]))

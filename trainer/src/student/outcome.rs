@@ -1,11 +1,11 @@
-//! What `distill` reports.
+//! What a run reports.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::student::distillation::Summary;
-use crate::student::train::Judgement;
+use super::distillation::Summary;
+use super::train::Judgement;
 
 /// What a run reports.
 #[derive(Debug, Serialize)]
