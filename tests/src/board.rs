@@ -38,7 +38,6 @@ impl Write for Connection {
     }
 }
 
-/// Counters that always say the same.
 pub struct Steady;
 
 impl Counters for Steady {
@@ -115,7 +114,6 @@ fn serve<P: Read + Write>(
 #[cfg(unix)]
 struct Line {
     tty: serialport::TTYPort,
-    /// Bytes until somebody pulls the cable.
     left: usize,
 }
 

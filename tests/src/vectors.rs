@@ -7,17 +7,12 @@ use serde::Deserialize;
 pub struct Case {
     /// What kind of angles: random, small, ...
     pub kind: String,
-    /// 144 angles in radians.
     pub ansatz_params: Vec<f64>,
-    /// 11 encoder angles in radians.
     pub encoder_angles: Vec<f64>,
     /// Weights of the 11 expectations in the differentiated scalar.
     pub cotangent: Vec<f64>,
-    /// `<Z_i>`, i = 0..10.
     pub expectations: Vec<f64>,
-    /// Derivative by each ansatz angle.
     pub grad_ansatz: Vec<f64>,
-    /// Derivative by each encoder angle.
     pub grad_encoder: Vec<f64>,
 }
 
@@ -26,7 +21,6 @@ struct File {
     cases: Vec<Case>,
 }
 
-/// All reference cases.
 pub fn mindquantum_cases() -> Vec<Case> {
     let text = include_str!("../vectors/mindquantum_circuit.json");
     let file: File = serde_json::from_str(text).expect("the vector file is valid");

@@ -39,7 +39,6 @@ pub struct Circuit {
     pub qubits: usize,
     pub bits: usize,
     pub ops: Vec<Op>,
-    /// (qubit, classical bit), after all gates.
     pub measures: Vec<(u8, u8)>,
 }
 

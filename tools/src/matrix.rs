@@ -149,7 +149,6 @@ impl Matrix4 {
         Self(from_fn(|i| from_fn(|j| first.0[i & 1][j & 1] * second.0[i >> 1][j >> 1])))
     }
 
-    /// This matrix, then `exp(-i t/2 ZZ)`.
     #[must_use]
     pub fn phased(&self, t: f64) -> Self {
         let mut m = *self;

@@ -35,7 +35,6 @@ pub fn read(text: &str) -> Result<Circuit, QasmError> {
     Ok(Circuit { qubits: read.qubits, bits: read.bits, ops, measures: read.measures })
 }
 
-/// The first name in an angle.
 fn name_in(circuit: &Named, angle: u16) -> String {
     let parameter = circuit.angles.get(angle as usize).and_then(|a| a.terms.first());
     parameter.and_then(|&(p, _)| circuit.names.get(p as usize)).cloned().unwrap_or_default()

@@ -207,7 +207,6 @@ impl Score {
 /// Tasks that one user may have in a day, as the service's documentation of July 2026 says.
 pub const TASKS_A_DAY: usize = 1000;
 
-/// What is printed with `--json`.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub target: String,

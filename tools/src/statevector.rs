@@ -13,7 +13,6 @@ use qdllm_runtime::circuit::gate::GateKind;
 /// Most qubits that a check simulates: 2^20 amplitudes are 16 MiB.
 pub const MAX_SIMULATED: usize = 20;
 
-/// Amplitudes, not necessarily of norm 1.
 #[derive(Clone, Debug)]
 pub struct StateVector {
     re: Vec<f64>,

@@ -8,7 +8,6 @@ use crate::gradient::batch::Batch;
 use qdllm_runtime::{Error, MAX_CLASSES, Model, Prediction};
 use rayon::prelude::*;
 
-/// A model ready for many texts.
 pub struct BatchClassifier<'m> {
     model: &'m Model<'m>,
     batch: Batch,

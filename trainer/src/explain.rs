@@ -5,7 +5,6 @@ use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::{Error, Model, Scratch};
 use serde::Serialize;
 
-/// An n-gram and what it did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moved {
     /// The n-gram as it stands in the text.

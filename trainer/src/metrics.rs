@@ -14,7 +14,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Bins of the expected calibration error.
 pub const ECE_BINS: usize = 15;
 
 /// Classes up to which the table prints the whole confusion matrix.
@@ -33,7 +32,6 @@ pub struct Scores {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassScores {
     pub class: String,
-    /// Its precision, recall and F1.
     #[serde(flatten)]
     pub scores: Scores,
     pub support: usize,
@@ -44,10 +42,8 @@ pub struct ClassScores {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub texts: usize,
-    /// Share of texts predicted right.
     pub accuracy: f64,
     pub standard_error: f64,
-    /// Mean over the classes that occur.
     pub macro_avg: Scores,
     /// Mean over the classes, weighted by support.
     pub weighted_avg: Scores,
@@ -149,7 +145,6 @@ fn mean(per_class: &[ClassScores], weight: impl Fn(&ClassScores) -> f64) -> Scor
     Scores { precision: over(|s| s.precision), recall: over(|s| s.recall), f1: over(|s| s.f1) }
 }
 
-/// Exact up to 2^53 texts.
 #[allow(clippy::cast_precision_loss)]
 fn count(n: usize) -> f64 {
     n as f64

@@ -15,7 +15,6 @@ pub fn softmax_in_place<T: RealField + Copy>(z: &mut [T], temperature: T) -> T {
     most + sum.ln()
 }
 
-/// Softmax of `logits / temperature`.
 pub fn softmax<T: RealField + Copy>(logits: &[T], temperature: T) -> Vec<T> {
     let mut z = logits.to_vec();
     softmax_in_place(&mut z, temperature);
@@ -28,7 +27,6 @@ pub fn log_sum_exp<T: RealField + Copy>(z: &[T]) -> T {
     most + z.iter().fold(T::zero(), |sum, &z| sum + (z - most).exp()).ln()
 }
 
-/// Zero for an empty row.
 fn largest<T: RealField + Copy>(z: &[T]) -> T {
     z.iter().copied().reduce(T::max).unwrap_or_else(T::zero)
 }

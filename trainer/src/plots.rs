@@ -30,11 +30,9 @@ pub struct Point {
 
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// Name in the legend.
     pub name: String,
     /// Number of its colour and sign, the same in every panel.
     pub style: usize,
-    /// Whether its points are joined.
     pub joined: bool,
     pub points: Vec<Point>,
 }
@@ -53,7 +51,6 @@ const LEFT: f64 = 56.0;
 const TOP: f64 = 34.0;
 const RIGHT: f64 = WIDTH - 28.0;
 const BOTTOM: f64 = HEIGHT - 46.0;
-/// Panels beside each other.
 const ACROSS: usize = 2;
 const LEGEND_LINE: f64 = 18.0;
 

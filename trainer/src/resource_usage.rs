@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Most texts that [`microseconds_a_text`] runs.
 const TIMED: usize = 1000;
 
 /// The most memory this process has held at once, in bytes; `None` where the system does not tell.

@@ -9,7 +9,6 @@ use thiserror::Error;
 /// Why a file cannot be added to.
 #[derive(Debug, Error)]
 pub enum WholeLinesError {
-    /// Another process holds it.
     #[error("in use")]
     Busy,
     /// It cannot be opened, read or cut.
@@ -37,7 +36,6 @@ pub fn open(path: &Path) -> Result<(File, String), WholeLinesError> {
     Ok((file, text))
 }
 
-/// The whole lines of a text.
 pub fn whole(text: &str) -> &str {
     &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }

@@ -42,7 +42,6 @@ pub struct InstructionCounter {
 }
 
 impl InstructionCounter {
-    /// Starts the timer and calibrates it.
     pub fn new(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(PERIOD - 1);
@@ -71,7 +70,6 @@ impl InstructionCounter {
         if off > instructions / 1000 * TOLERANCE { 0 } else { ratio }
     }
 
-    /// Ticks of a loop of `rounds`.
     fn time_loop(&mut self, rounds: u32) -> u32 {
         self.start();
         cortex_m::asm::delay(rounds);

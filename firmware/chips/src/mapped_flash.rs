@@ -12,9 +12,7 @@ use qdllm_app::{Layout, SlotFlash};
 /// How a chip's flash is erased and written. [`MappedFlash`] asks for whole units inside it; offset 0
 /// is the first byte that is mapped.
 pub trait Driver {
-    /// Bytes that are written at once.
     const WRITE_SIZE: usize;
-    /// Bytes that are erased at once.
     const ERASE_SIZE: usize;
 
     /// # Errors

@@ -18,10 +18,8 @@ pub static BOARDS: LazyLock<Vec<Board>> = LazyLock::new(|| {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
-    /// That of its folder under `firmware/boards`.
     pub name: String,
     pub core: String,
-    /// The compiler's target.
     pub target: String,
     pub engine: Engine,
     /// Where flash and slots lie, for boards whose flash is written from outside.
@@ -50,7 +48,6 @@ impl Engine {
     }
 }
 
-/// The addresses of a board's memory.x.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flash {
@@ -63,7 +60,6 @@ pub struct Flash {
 }
 
 impl Flash {
-    /// Where slot 0 or 1 begins.
     pub fn slot(&self, slot: u8) -> Option<u32> {
         (slot < 2).then(|| self.slots + u32::from(slot) * self.slot_bytes)
     }
@@ -77,7 +73,6 @@ pub struct Drive {
     pub family: u32,
     /// What `Board-ID` in the drive's `INFO_UF2.TXT` begins with.
     pub board_id: String,
-    /// How a person brings it up.
     pub how: String,
 }
 

@@ -13,12 +13,10 @@ pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64)
 }
 
-/// `2026-11-21 23:59:59` in UTC.
 pub fn utc(seconds: u64) -> String {
     shown(at(seconds, 0))
 }
 
-/// `2026-11-22 07:59:59` in Beijing.
 pub fn beijing(seconds: u64) -> String {
     shown(beijing_time(seconds))
 }

@@ -32,7 +32,6 @@ pub fn write_durable(path: &Path, bytes: &[u8], unfinished: &str) -> io::Result<
     sync_folder(folder_of(path))
 }
 
-/// Makes a rename in `folder` last.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     // Other systems cannot open a folder; there the rename itself is all there is.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }

@@ -16,7 +16,6 @@ use std::time::{Duration, SystemTime};
 
 pub use reqwest::Url;
 
-/// How a client is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The address that the paths of requests are added to.
@@ -27,36 +26,31 @@ pub struct Options {
     pub user_agent: &'static str,
     /// Longest time for a request's whole answer.
     pub timeout: Duration,
-    /// Longest answer that is read.
     pub most_bytes: u64,
 }
 
-/// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// `POST` instead of `GET`.
     pub post: bool,
-    /// Path and query, escaped.
     pub path: &'a str,
     pub body: Option<&'a str>,
     /// Whether the body is declared as JSON.
     pub declared: bool,
-    /// Whether the secret is sent.
     pub authorised: bool,
 }
 
 /// What came of a request that brought no whole, successful answer.
 #[derive(Debug)]
 pub enum Failure {
-    /// No connection: nothing was sent.
     NotSent(String),
-    /// Sent, perhaps received; no whole answer.
-    NoAnswer { why: String, timed_out: bool },
+    NoAnswer {
+        why: String,
+        timed_out: bool,
+    },
     /// A status that is no success, its text, and the wait that it asks for.
     Status(u16, String, Option<Duration>),
 }
 
-/// A connection to one address.
 pub struct Client {
     client: reqwest::blocking::Client,
     options: Options,
@@ -155,10 +149,8 @@ impl Client {
     }
 }
 
-/// When to try again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
-    /// Tries in all.
     pub tries: u32,
     pub backoff: Backoff,
     /// A `Retry-After` beyond this is not waited for.
@@ -177,9 +169,7 @@ impl Default for Retry {
 /// failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// Longest first wait.
     pub first: Duration,
-    /// Longest wait of all.
     pub longest: Duration,
 }
 

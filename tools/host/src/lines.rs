@@ -7,7 +7,6 @@ use std::path::Path;
 /// Why a file cannot be added to.
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
-    /// Another process holds it.
     #[error("in use")]
     Busy,
     #[error(transparent)]
@@ -31,7 +30,6 @@ pub fn open(path: &Path) -> Result<(File, String), LinesError> {
     Ok((file, text))
 }
 
-/// The whole lines of a text.
 pub fn whole(text: &str) -> &str {
     &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }

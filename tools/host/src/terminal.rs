@@ -21,14 +21,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// With `quiet` nothing is shown.
     pub fn new(quiet: bool) -> Self {
         let terminal = io::stderr().is_terminal() && !quiet;
         let bar = ProgressBar::hidden();
         Self { bar, terminal, quiet, stage: String::new(), total: 0, said: Instant::now() }
     }
 
-    /// Begins a stage of `total` steps.
     pub fn stage(&mut self, name: &str, total: u64) {
         self.bar.finish_and_clear();
         (self.total, self.said) = (total, Instant::now());
@@ -44,7 +42,6 @@ impl Progress {
         }
     }
 
-    /// Steps done of the stage.
     pub fn at(&mut self, done: u64) {
         self.bar.set_position(done);
         if !self.terminal && !self.quiet && self.said.elapsed() >= PLAIN_EVERY {
@@ -62,7 +59,6 @@ impl Progress {
         }
     }
 
-    /// Ends the stage.
     pub fn done(&self) {
         self.bar.finish_and_clear();
     }

@@ -51,7 +51,6 @@ pub struct About {
     #[serde(serialize_with = "shown")]
     pub model: Option<ModelId>,
     pub classes: u8,
-    /// Its signed version; 0 without signing.
     pub version: u32,
 }
 
@@ -73,7 +72,6 @@ pub struct Answer {
     pub probability: f32,
     /// Whether that is below the model's threshold.
     pub rejected: bool,
-    /// N-grams that the vocabulary knew.
     pub found: u32,
     pub probabilities: Vec<f32>,
     pub cost: Cost,

@@ -51,14 +51,12 @@ pub struct Compilation {
     pub circuits: Vec<CompiledCircuit>,
 }
 
-/// One circuit of a [`Compilation`].
 #[derive(Debug, Serialize)]
 pub struct CompiledCircuit {
     pub file: String,
     pub weight: f64,
     /// Output by output, the classical bits whose parity it is.
     pub readouts: Vec<Readout>,
-    /// (physical qubit, classical bit)
     pub measures: Vec<(u8, u8)>,
     pub report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,10 +10,8 @@ const FIRST: u32 = 0x0a32_4655;
 const SECOND: u32 = 0x9e5d_5157;
 const LAST: u32 = 0x0ab1_6f30;
 
-/// Flag: the block names its family.
 const HAS_FAMILY: u32 = 0x2000;
 
-/// Room for data in a block.
 const DATA: usize = 476;
 
 /// `memory` as the bytes of a `.uf2` file. Pages begin at multiples of 256; what a piece leaves of its

@@ -89,7 +89,6 @@ pub struct NoiseModel {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Relaxation {
-    /// Probability that |1> falls to |0>.
     pub decay: f64,
     /// Probability of a Z: what is lost of the coherence beyond the decay's share.
     pub flip: f64,

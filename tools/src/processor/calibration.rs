@@ -78,7 +78,6 @@ impl Calibration {
         self.qubits.get(&q).copied().unwrap_or_default().or(self.average.0)
     }
 
-    /// A coupler's figures, likewise.
     pub fn coupler(&self, a: u8, b: u8) -> CouplerFigures {
         self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or_default().or(self.average.1)
     }

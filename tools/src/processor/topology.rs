@@ -17,18 +17,13 @@ pub enum ProcessorError {
     #[error(
         "the circuit needs {needed} connected qubits; the largest connected part has {largest}"
     )]
-    TooSmall {
-        needed: usize,
-        /// Qubits of the largest connected part.
-        largest: usize,
-    },
+    TooSmall { needed: usize, largest: usize },
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
     pub name: String,
     pub qubits: usize,
-    /// Couplers, each once, lower qubit first.
     pub couplers: Vec<(u8, u8)>,
     pub neighbours: Vec<Vec<u8>>,
     /// Couplers between two qubits; `u8::MAX` where there is no way.

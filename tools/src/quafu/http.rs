@@ -15,7 +15,6 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Characters of a foreign text that are repeated.
 const SHOWN: usize = 300;
 
-/// All but letters, digits and `-_.~`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub fn escaped(text: &str) -> String {

@@ -56,7 +56,6 @@ pub struct Answer {
     pub logits: Vec<f64>,
     /// One standard error a logit, from the shots.
     pub logit_errors: Vec<f64>,
-    /// The largest logit less the next.
     pub margin: f64,
     /// One standard error of the margin; logits of one circuit share shots, so this is not the sum of
     /// their variances.

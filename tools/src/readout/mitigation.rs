@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BitError {
-    /// Probability of reading 1 from |0>.
     pub one_from_zero: f64,
-    /// Probability of reading 0 from |1>.
     pub zero_from_one: f64,
 }
 

@@ -19,7 +19,6 @@ pub fn expanded(steps: &[Step]) -> Vec<Step> {
     simplified(rest.collect())
 }
 
-/// A step that merges with nothing.
 fn plain(step: &Step) -> Vec<Step> {
     match step {
         Step::Zz(a, b, t) if step.cost() == 2 => {

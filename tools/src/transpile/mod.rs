@@ -185,7 +185,6 @@ fn tidied(mut branch: Branch) -> Branch {
     }
 }
 
-/// Clean-up that keeps the final state.
 fn cleaned(mut branch: Branch) -> Branch {
     while phase_folding::fold(&mut branch.steps) > 0 {
         branch.steps = simplified(branch.steps);

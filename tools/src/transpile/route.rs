@@ -11,7 +11,6 @@ use rand_chacha::ChaCha8Rng;
 /// Steps on physical qubits, and where each logical qubit ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routed {
-    /// The steps; every pair is coupled.
     pub steps: Vec<Step>,
     pub layout: Layout,
 }

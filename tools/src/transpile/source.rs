@@ -16,7 +16,6 @@ use qdllm_runtime::format::meta::Preset;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     pub qubits: u8,
-    /// Gates; no angle is a [`Angle::Param`].
     pub gates: Vec<Gate>,
     /// Z words read at the end: (mask of qubits, negated). Output `i` is bit `i` of a result.
     pub outputs: Vec<(u16, bool)>,

@@ -11,7 +11,6 @@ use std::process::{Child, Command, Output, Stdio};
 /// A token that occurs nowhere else, good for both platforms.
 pub const TOKEN: &str = "qf_Zx9Vb7Qm3TkLw8Rj";
 
-/// The binary.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_qdllm-hw");
 
 /// A server on a port of its own; it ends with the test.
@@ -46,7 +45,6 @@ impl Server {
         assert_eq!(self.ask("POST", &path, "", "").0, 200);
     }
 
-    /// All tasks that it ever had.
     pub fn tasks(&self) -> Vec<Value> {
         let (_, text) = self.ask("GET", "/admin/tasks", "", "");
         serde_json::from_str::<Value>(&text).unwrap().as_array().unwrap().clone()
@@ -66,7 +64,6 @@ impl Server {
         }
     }
 
-    /// One request; status and body.
     pub fn ask(&self, method: &str, path: &str, header: &str, body: &str) -> (u16, String) {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -115,7 +112,6 @@ impl Bench {
         path.display().to_string()
     }
 
-    /// Texts with labels.
     pub fn texts(&self, n: usize) -> String {
         let words =
             ["turn on the light", "play music", "set a timer", "what is the weather", "stop"];
@@ -154,7 +150,6 @@ impl Bench {
         out
     }
 
-    /// The same, as JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.good(arguments)).unwrap()
     }
@@ -174,7 +169,6 @@ impl Bench {
         all
     }
 
-    /// The job files of all batches.
     pub fn jobs(&self) -> Vec<Value> {
         let files = self.files();
         let jobs = files.iter().filter(|(path, _)| {
@@ -196,7 +190,6 @@ fn gather(folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-/// Standard output and standard error.
 pub fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))

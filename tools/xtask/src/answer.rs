@@ -98,7 +98,6 @@ impl Answer {
     }
 }
 
-/// Classifies `texts` with the host's `qdllm`.
 pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     let run = Run::new(qdllm).arg("classify").arg(model).arg("--json");
     let shown = run.shown().to_owned();

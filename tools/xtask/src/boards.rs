@@ -4,9 +4,7 @@ use anyhow::{Context, Result};
 
 #[derive(Debug)]
 pub struct Board {
-    /// That of its folder.
     pub name: &'static str,
-    /// The compiler's target.
     pub target: &'static str,
     pub core: &'static str,
     /// The back end that its image is built with.

@@ -127,7 +127,6 @@ fn counted(bench: &serde_json::Value) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// The board's own measurement, in words.
 pub fn cost(bench: &str) -> String {
     let counts = bench.split('\t').filter_map(|field| field.split_once('='));
     let counts: Vec<String> = counts

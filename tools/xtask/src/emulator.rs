@@ -26,7 +26,6 @@ const PORTS: u16 = 10_000;
 
 const ERASED: u8 = 0xff;
 
-/// How time passes for the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// One nanosecond an instruction, so that counts repeat.
@@ -38,7 +37,6 @@ pub enum Pace {
 /// Where a program of this machine finds the board's first port.
 #[derive(Clone, Copy, Debug)]
 pub enum Port {
-    /// On the emulator's standard streams.
     Streams,
     /// On a TCP port that the emulator listens on.
     Listen(u16),
@@ -200,7 +198,6 @@ pub struct Device {
     child: Child,
     port: ChildStdin,
     lines: Receiver<String>,
-    /// Where its flash is kept.
     _flash: TempDir,
 }
 
@@ -309,7 +306,6 @@ fn free_port() -> Result<u16> {
 /// A board that runs, its port on TCP, its flash in a file that outlives it. Dropping it is a power cut.
 pub struct Remote {
     child: Child,
-    /// Where it listens.
     pub port: u16,
 }
 
@@ -322,7 +318,6 @@ impl Remote {
         Ok(Self { child: start(board, &mut command)?, port })
     }
 
-    /// A connection to the board's port.
     pub fn connect(&mut self) -> Result<TcpStream> {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -5,11 +5,9 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// One program of a board's package.
 pub struct Program<'a> {
     pub package: &'a str,
     pub name: &'a str,
-    /// The compiler's target.
     pub target: &'a str,
     pub profile: &'a str,
     /// The package's features instead of its default ones.
@@ -23,7 +21,6 @@ pub fn build(repo: &Repo, board: &str, target: &str) -> Result<PathBuf> {
 }
 
 impl Program<'_> {
-    /// Builds it and returns its file.
     pub fn build(&self, repo: &Repo) -> Result<PathBuf> {
         let run = repo.bare("cargo").args(["build", "--quiet", "--package", self.package]);
         let run = run.args(["--bin", self.name, "--profile", self.profile]);
@@ -58,9 +55,7 @@ pub struct Info {
     pub model_bytes: u64,
     /// All RAM of the classifier beside the stack.
     pub classifier_ram_bytes: u64,
-    /// All statics of the image.
     pub static_ram_bytes: u64,
-    /// The deepest stack so far.
     pub stack_bytes: u64,
 }
 

@@ -24,7 +24,6 @@ impl<'a> Link<'a> {
         Ok(Self { program, port: format!("tcp:127.0.0.1:{}", remote.port), _remote: remote })
     }
 
-    /// What `qdllm-hw board ARGUMENTS --json` prints.
     fn say(&self, arguments: &[&str]) -> Result<String> {
         let run = Run::new(self.program).args(["board", "--port", &self.port, "--json"]);
         run.args(arguments).read()
@@ -76,7 +75,6 @@ impl<'a> Link<'a> {
 /// Both sides' answers to the same texts.
 pub struct Both {
     pub board: Vec<Answer>,
-    /// The exact circuit's.
     pub exact: Vec<Answer>,
     /// The largest difference of a probability that is allowed.
     pub tolerance: f64,

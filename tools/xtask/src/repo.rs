@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 pub struct Repo {
     /// The folder with the host workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// The firmware workspace, `ROOT/firmware`.
     pub firmware: PathBuf,
 }
 
@@ -27,7 +26,6 @@ impl Repo {
         Ok(Self { root, firmware })
     }
 
-    /// A command in the host workspace.
     pub fn host(&self, program: &str) -> Run {
         clean(Run::new(program).dir(&self.root))
     }

@@ -38,7 +38,6 @@ pub struct Options {
     of: Option<PathBuf>,
 }
 
-/// `cases.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cases {
@@ -57,7 +56,6 @@ struct Case {
     writes: Option<String>,
 }
 
-/// `permitted.toml`.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Permitted {

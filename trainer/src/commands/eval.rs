@@ -43,10 +43,8 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
-/// The student's figures beside the control's.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
-    /// The student, its circuit in batches.
     pub student: Report,
     pub student_bytes: usize,
     pub control: Option<Report>,

@@ -91,7 +91,6 @@ pub struct TeachArgs {
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;
 
-/// What can teach in this build.
 const SOURCES: &str = if cfg!(feature = "teacher") {
     "--model PATH, --endpoint URL or --tfidf"
 } else {
@@ -99,7 +98,6 @@ const SOURCES: &str = if cfg!(feature = "teacher") {
 };
 
 impl TeachArgs {
-    /// Whether a language model is named.
     fn has_model(&self) -> bool {
         #[cfg(feature = "endpoint")]
         if !self.endpoint.is_empty() {

@@ -11,9 +11,7 @@ const ENLARGED: f32 = 16.0;
 /// Texts whose errors are tried on each text.
 const TRIALS: usize = 8;
 
-/// Texts as the circuit sees them.
 pub struct CircuitInputs {
-    /// Encoder angles in radians.
     pub angles: Vec<[f32; QUBITS]>,
     /// Encoder phases from the front end in integers, 2^32 one turn.
     pub phases: Vec<[u32; QUBITS]>,
@@ -24,7 +22,6 @@ pub struct CircuitInputs {
 /// How a back end compares with the statevector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
-    /// The share decided alike.
     pub share: f64,
     /// The largest difference of a logit, less the mean over classes.
     pub largest_error: f32,

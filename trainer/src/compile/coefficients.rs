@@ -74,7 +74,6 @@ impl Coefficients {
         self.values.len() / self.classes
     }
 
-    /// Whether there are none: never.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -21,12 +21,10 @@ pub enum CompileError {
     OutOfReach {
         /// The kind of back end, with its limit.
         what: String,
-        /// Share asked for.
         asked: f64,
         best: String,
         /// Its share on the texts reported on.
         reached: f64,
-        /// What can be asked for instead.
         floor: f64,
         texts: usize,
     },

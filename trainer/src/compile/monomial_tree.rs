@@ -17,7 +17,6 @@ pub type Factor = (usize, bool);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
     pub depth: usize,
-    /// The factor that the node adds.
     pub factor: Factor,
     /// Which of the monomials it is; none if it is only a parent.
     pub monomial: Option<usize>,

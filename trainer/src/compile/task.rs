@@ -12,7 +12,6 @@ use qdllm_runtime::compiled::measured::Measured;
 /// A compiled back end: its section and what is stated in it.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// Bytes of the section.
     pub section: Vec<u8>,
     /// What it is made of, in words.
     pub made_of: String,
@@ -27,7 +26,6 @@ pub struct Task<'m> {
     pub choice: CircuitInputs,
     /// Texts that are reported on: a quarter.
     pub report: CircuitInputs,
-    /// Share of equal decisions asked for.
     pub asked: f64,
 }
 

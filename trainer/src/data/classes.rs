@@ -42,7 +42,6 @@ pub enum ClassesError {
     /// The file is not what it must be.
     #[error("{}: {what}", path.display())]
     Parse { path: PathBuf, what: String },
-    /// Classes that cannot be told apart.
     #[error("{0}")]
     Bad(String),
 }

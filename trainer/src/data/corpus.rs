@@ -34,7 +34,6 @@ pub struct Text<'t> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub labelled: u64,
-    /// Training texts with soft labels alone.
     pub soft_only: u64,
     pub valid: u64,
     /// Texts left out because the same text came before.
@@ -297,7 +296,6 @@ fn short(text: &str) -> [u8; 16] {
     out
 }
 
-/// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

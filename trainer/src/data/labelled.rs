@@ -35,7 +35,6 @@ impl Labelled {
     }
 }
 
-/// The labels that occur, sorted.
 pub fn classes(rows: &[Labelled]) -> Vec<String> {
     let labels: BTreeSet<&String> = rows.iter().map(|row| &row.label).collect();
     labels.into_iter().cloned().collect()

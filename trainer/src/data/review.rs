@@ -12,7 +12,6 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-/// Least sure texts that are listed.
 const LISTED: usize = 50;
 
 /// What the teacher says of one text.
@@ -23,7 +22,6 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// The class that the teacher takes.
     pub fn guess(&self) -> usize {
         argmax(&self.probabilities)
     }

@@ -31,7 +31,6 @@ use fields::{Cut, LineFormat, cut_line};
 pub use lines::MAX_ROW_BYTES;
 pub(crate) use lines::{Counted, Line, json_kind, read_line};
 
-/// One text of a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Line of the file the row starts on, counted from 1.

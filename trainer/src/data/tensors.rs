@@ -23,7 +23,6 @@ pub struct Table {
     pub values: Vec<f32>,
     /// SHA-256 of each row's text, where the file has them.
     pub digests: Option<Vec<[u8; 32]>>,
-    /// The file's own words about itself.
     pub metadata: HashMap<String, String>,
 }
 

@@ -17,11 +17,9 @@ pub enum VectorError {
     Tensors(#[from] TensorError),
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
-    /// A line of a JSON file.
     #[error("{}:{line}: {what}", path.display())]
     Line {
         path: PathBuf,
-        /// The line, counted from 1.
         line: usize,
         /// What is wrong and what to do.
         what: String,
@@ -134,7 +132,6 @@ impl Vectors {
         self.places.is_empty()
     }
 
-    /// SHA-256 (hexadecimal) of all numbers.
     pub fn digest(&self) -> &str {
         &self.digest
     }

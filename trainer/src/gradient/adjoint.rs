@@ -43,7 +43,6 @@ impl<V: Value> Default for Work<V> {
     }
 }
 
-/// What one call of [`Bound::gradient`] gives.
 #[derive(Clone, Debug)]
 pub struct Gradient<V> {
     pub inputs: Vec<V>,
@@ -52,7 +51,6 @@ pub struct Gradient<V> {
 }
 
 impl<S: Scalar> Bound<S> {
-    /// Fills in the parameters (radians).
     pub fn new(circuit: &Fused, parameters: &[f64]) -> Self {
         let angle = |a: &Affine| S::from_f64(a.value(parameters));
         let ops = circuit

@@ -9,16 +9,12 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Serialize)]
 pub struct Figure {
-    /// `inference` or `gradient`.
     pub work: &'static str,
     pub threads: usize,
-    /// Samples in a batch.
     pub batch: usize,
-    /// Microseconds a sample, the fastest batch.
     pub best_us: f64,
     /// Microseconds a sample, the batch in the middle.
     pub median_us: f64,
-    /// Arithmetic instructions a sample.
     pub operations: usize,
     /// Share of the multiply-add peak of the same threads, by the fastest batch.
     pub peak_fraction: f64,
@@ -30,7 +26,6 @@ pub struct Bench {
     pub lanes: usize,
     /// Multiply-adds a second of one thread, in 10^9.
     pub peak_one_giga: f64,
-    /// And of all threads together.
     pub peak_all_giga: f64,
     pub figures: Vec<Figure>,
 }

@@ -10,7 +10,6 @@ const ROWS_A_CHUNK: usize = 256;
 
 pub type SparseRow = Vec<(u32, f32)>;
 
-/// One row of features.
 pub trait Row {
     /// Sets `z` to intercepts plus weights times the row.
     fn outputs(&self, parameters: &[f64], z: &mut [f64]);
@@ -131,11 +130,9 @@ impl Features for Sparse {
     }
 }
 
-/// A dense matrix, row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dense {
     pub columns: usize,
-    /// rows x columns.
     pub values: Vec<f64>,
 }
 

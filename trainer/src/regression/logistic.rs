@@ -12,9 +12,7 @@ use crate::numeric::{log_sum_exp, softmax_in_place};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Objective {
-    /// Multiplies the sum of the losses.
     pub share: f64,
-    /// Twice what multiplies the squared weights.
     pub penalty: f64,
     /// Largest component of the gradient at which the minimum counts as found.
     pub tolerance: f64,
@@ -79,13 +77,11 @@ impl Logistic {
         z
     }
 
-    /// Numbers the classifier consists of.
     pub fn parameters(&self) -> usize {
         self.parameters.len()
     }
 }
 
-/// Value and gradient at `parameters`.
 fn at<X: Features>(
     x: &X,
     (truth, row_weights): (&[usize], &[f64]),
@@ -140,7 +136,6 @@ mod tests {
     use super::super::features::{Dense, Sparse};
     use super::*;
 
-    /// scikit-learn's `LogisticRegression(C)`.
     fn by_c(c: f64, n: usize) -> Objective {
         let share = 1.0 / n as f64;
         Objective { share, penalty: 1.0 / (c * n as f64), tolerance: 1e-9, iterations: 500 }

@@ -18,7 +18,6 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Of some values; `None` of none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let n = values.len();
@@ -94,7 +93,6 @@ pub struct Difference {
     pub task: String,
     /// Percentage of the labels that were known.
     pub share: u32,
-    /// The method whose accuracy counts positive.
     pub method: String,
     pub against: String,
     /// Difference of the accuracies of equal seeds.

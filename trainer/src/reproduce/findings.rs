@@ -63,7 +63,6 @@ impl Findings {
     }
 }
 
-/// Points of accuracy with a sign.
 pub fn points(share: f64) -> String {
     format!("{:+.1}", 100.0 * share)
 }

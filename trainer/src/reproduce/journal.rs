@@ -21,12 +21,10 @@ pub struct Run {
     pub seed: u64,
     pub method: String,
     pub inputs: Inputs,
-    /// Digest of the settings.
     pub settings: String,
     pub version: String,
     pub commit: Option<String>,
     pub machine: String,
-    /// Seconds since 1970 in UTC.
     pub finished: u64,
     pub labels: usize,
     pub unlabelled: usize,

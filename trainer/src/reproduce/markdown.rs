@@ -13,7 +13,6 @@ use crate::options::{Config, Criterion};
 /// What the columns of the tables mean.
 const COLUMNS: &str = include_str!("columns.md");
 
-/// The whole page.
 pub fn page(report: &Report) -> String {
     let mut out = String::from("# Students, teachers and controls of arXiv 2505.13205's tasks\n\n");
     out += &head(report);
@@ -42,7 +41,6 @@ pub fn page(report: &Report) -> String {
     out + COLUMNS + &settings(report)
 }
 
-/// A line of a table.
 fn row(cells: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     cells.into_iter().fold(String::from("|"), |line, cell| line + " " + cell.as_ref() + " |") + "\n"
 }

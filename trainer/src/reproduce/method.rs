@@ -79,13 +79,10 @@ impl Supervision {
     }
 }
 
-/// What is trained and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Teacher(TeacherKind),
-    /// A student on hidden states.
     Dense(Preset, Supervision),
-    /// A student on words.
     Edge(Size, Supervision),
     Control(Control, Supervision),
 }
@@ -131,7 +128,6 @@ impl Method {
         }
     }
 
-    /// Whether it needs hidden states.
     pub fn dense(self) -> bool {
         matches!(self, Self::Dense(..))
     }
@@ -146,7 +142,6 @@ impl Method {
         share < 100 || self != Self::Control(Control::Tfidf, Supervision::Labels)
     }
 
-    /// Name and title.
     fn words(self) -> (String, String) {
         let (name, title) = match self {
             Self::Teacher(TeacherKind::Model) => return ("teacher".into(), "teacher".into()),
@@ -173,7 +168,6 @@ impl Method {
         (name.to_owned() + ends.0, title.to_owned() + ends.1)
     }
 
-    /// What it is, for people.
     pub fn title(self) -> String {
         self.words().1
     }

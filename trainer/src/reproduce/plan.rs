@@ -13,15 +13,11 @@ use crate::options::Config;
 use crate::student::checkpoint::write_whole;
 use anyhow::Context as _;
 
-/// The settings of the table, resolved.
 pub struct Plan {
     pub tasks: Vec<String>,
     seeds: u64,
-    /// Percentages of known labels, falling.
     pub shares: Vec<u32>,
-    /// In the order of the report.
     methods: Vec<Method>,
-    /// Settings beneath every student's.
     pub base: Config,
 }
 

@@ -16,10 +16,8 @@ use super::{environment, task};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Settings {
     pub seeds: u64,
-    /// Percentages of known labels.
     pub shares: Vec<u32>,
     pub sizes: Vec<String>,
-    /// Settings beneath every student's, as TOML.
     pub base: String,
     pub tasks: Vec<TaskNote>,
 }
@@ -31,9 +29,7 @@ pub struct TaskNote {
     pub classes: Vec<String>,
     pub train_texts: usize,
     pub valid_texts: usize,
-    /// How the split came about.
     pub split: String,
-    /// Who teaches.
     pub teacher: String,
     /// Where hidden states come from; `None` without.
     pub hidden_states: Option<String>,
@@ -51,11 +47,9 @@ impl Settings {
     }
 }
 
-/// A task and its figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskReport {
     pub name: String,
-    /// What it is, for people.
     pub title: String,
     /// What is known of it, where the settings tell.
     pub about: Option<TaskNote>,
@@ -64,21 +58,18 @@ pub struct TaskReport {
 }
 
 impl TaskReport {
-    /// The shares that have figures, falling.
     pub fn shares(&self) -> Vec<u32> {
         let mut shares: Vec<u32> = self.figures.iter().map(|f| f.share).collect();
         shares.dedup();
         shares
     }
 
-    /// A method's figures on one share.
     pub fn of(&self, share: u32, method: Method) -> Option<&Figures> {
         let name = method.to_string();
         self.figures.iter().find(|f| f.share == share && f.method == name)
     }
 }
 
-/// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub versions: BTreeSet<String>,

@@ -20,7 +20,6 @@ const GROUPED: &str = "-groups";
 /// Kinds of file that are looked for, the first that is there counts.
 const KINDS: [&str; 3] = ["tsv", "csv", "jsonl"];
 
-/// A label and a text.
 pub type Row = (String, String);
 
 /// What the figures of a task were computed from: digests, cut to 16 hexadecimal digits.
@@ -37,7 +36,6 @@ pub struct Task {
     /// Its name: the folder's, with `-groups` for the split by near-duplicate group.
     pub name: String,
     pub classes: Vec<String>,
-    /// Training texts, each once.
     pub train: Vec<Row>,
     /// Validation texts, none of them trained on.
     pub valid: Vec<Row>,
@@ -48,7 +46,6 @@ pub struct Task {
     pub split: String,
 }
 
-/// A task's name for people.
 pub fn title(name: &str) -> String {
     let base = name.strip_suffix(GROUPED).unwrap_or(name);
     let known = match base {

@@ -22,7 +22,6 @@ use crate::teacher::probe::{Options, ProbeTeacher};
 use crate::teacher::vector_file::VectorFile;
 use crate::teacher::{Teacher, about};
 
-/// Rounds of self-training.
 const ROUNDS: usize = 2;
 
 /// The files that a teacher reads and writes.
@@ -30,20 +29,16 @@ const ROUNDS: usize = 2;
 pub struct Lesson {
     pub labelled: PathBuf,
     pub unlabelled: Option<PathBuf>,
-    /// Texts to judge the teacher on.
     pub valid: PathBuf,
-    /// Class names, sorted.
     pub classes: Vec<String>,
     pub seed: u64,
     /// Vectors of all texts, one file a model or layer; empty without hidden states.
     pub vectors: Vec<PathBuf>,
-    /// A folder for features.
     pub cache: PathBuf,
     /// The file of soft labels to write.
     pub soft: PathBuf,
 }
 
-/// What a teacher came to.
 #[derive(Debug, Serialize)]
 struct Outcome {
     #[serde(flatten)]

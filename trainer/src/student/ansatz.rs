@@ -23,7 +23,6 @@ pub enum AnsatzError {
     /// The text is no circuit that can be run.
     #[error("{path}:{}: {}", source.line, source.what)]
     Qasm { path: PathBuf, source: QasmError },
-    /// A model file cannot hold it.
     #[error(
         "{path}: the circuit fuses to {ops} steps with {phases} phases; a model file holds 255 steps of at most 64 phases each"
     )]

@@ -11,7 +11,6 @@ use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
 use std::f32::consts::PI;
 
-/// A student with its parameters bound.
 pub struct Batcher<'s, F> {
     shape: &'s Shape<F>,
     theta: &'s [f32],

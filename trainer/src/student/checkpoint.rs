@@ -18,9 +18,7 @@ pub struct Checkpoint {
     pub adam: Adam,
     /// Parameters of the best epoch so far.
     pub best: Vec<f32>,
-    /// Validation loss of the best epoch.
     pub best_loss: f64,
-    /// The best epoch, counted from 1.
     pub best_epoch: usize,
 }
 

@@ -199,7 +199,6 @@ impl FrontEnd for Dense {
         gradient.iter_mut().zip(group).for_each(|(sum, x)| *sum += x);
     }
 
-    /// The file holds f32.
     fn round(&self, _: &mut [f32]) {}
 
     fn parts(&self, (): &(), weights: &[f32], bias: &[f32]) -> FrontEndParts {

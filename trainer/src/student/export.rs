@@ -10,7 +10,6 @@ use qdllm_runtime::{Model, Scratch};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Why a student was not exported.
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// A control has no place in the format.

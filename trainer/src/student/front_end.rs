@@ -29,7 +29,6 @@ pub trait FrontEnd: Clone + Sync {
     /// What stands between its features and the head.
     fn hidden(config: &Config) -> HiddenLayer;
 
-    /// Weights, biases not counted.
     fn weights(&self) -> usize;
 
     /// Weights begin evenly between minus and plus this.
@@ -40,7 +39,6 @@ pub trait FrontEnd: Clone + Sync {
     /// Slopes by a sample's features, given those by its angles.
     fn through_squash(&self, features: &[f32], by_angle: &[f32]) -> Vec<f32>;
 
-    /// A sample's 11 features.
     fn features(&self, theta: &[f32], sample: &Sample<'_, Self::Item>, dropout: f32) -> Vec<f32>;
 
     /// What [`accumulate`](Self::accumulate) takes of a group of samples, given their slopes by features; called on many
@@ -76,7 +74,6 @@ pub trait FrontEnd: Clone + Sync {
         scratch: &'s mut Scratch,
     ) -> Result<Prediction<'s>, Error>;
 
-    /// Validation text `i` in an error.
     fn name(i: usize, probe: &Self::Probe) -> String;
 
     /// The design as the file's provenance states it.

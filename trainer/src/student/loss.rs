@@ -9,7 +9,6 @@ use crate::numeric::softmax;
 pub struct LossWeights {
     /// `a`: the teacher's share where there is a label too, 0 to 1.
     pub alpha: f32,
-    /// `T`: temperature of the KL term.
     pub temperature: f32,
     /// Share of a label's weight spread evenly over all classes, 0 to 1.
     pub smoothing: f32,

@@ -127,7 +127,6 @@ pub struct Regression {
     candidates: Candidates,
     occurrences: Vec<u32>,
     idf: Vec<f32>,
-    /// One a class, candidate by candidate.
     weights: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -149,7 +148,6 @@ impl Regression {
         )
     }
 
-    /// A text's logits, one a class.
     pub fn logits(&self, text: &str) -> Vec<f32> {
         let grams: Vec<u32> = self.candidates.of(text, &mut Vec::new()).collect();
         logits(&unit(&grams, &self.idf), &self.weights, &self.bias)

@@ -7,27 +7,20 @@ use serde::Serialize;
 use super::distillation::Summary;
 use super::train::Judgement;
 
-/// What a run reports.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
-    /// The model file.
     pub model: PathBuf,
-    /// Its size in bytes.
     pub bytes: usize,
-    /// Bytes of the runtime's scratch memory.
     pub ram_bytes: usize,
-    /// Numbers that were trained.
     pub parameters: usize,
     /// Wall-clock time from the first file read to the model's last byte written.
     pub train_seconds: f64,
     /// The most memory the process held at once; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
-    /// Figures of the training.
     #[serde(flatten)]
     pub summary: Summary,
     /// Largest difference of a probability between trainer and runtime.
     pub largest_gap: f32,
-    /// Texts over which it was measured.
     pub probes: usize,
 }
 

@@ -17,7 +17,6 @@ pub struct Recipe {
     /// Whether learning rates fall linearly to zero over the whole run.
     pub falls: bool,
     pub smoothing: f32,
-    /// The teacher's share of the loss.
     pub alpha: f32,
     pub temperature: f32,
 }

@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 pub struct Keep {
     /// Whether an earlier, unfinished run is forgotten.
     pub restart: bool,
-    /// Least time between two checkpoints.
     pub checkpoint_every: Duration,
 }
 

@@ -36,13 +36,11 @@ impl<F: FrontEnd> Shape<F> {
         0..self.front.weights()
     }
 
-    /// 11 numbers added to the features.
     pub fn bias_range(&self) -> Range<usize> {
         let start = self.weight_range().end;
         start..start + QUBITS
     }
 
-    /// The circuit's named angles in radians.
     pub fn angle_range(&self) -> Range<usize> {
         let start = self.bias_range().end;
         let circuit = self.hidden == HiddenLayer::Circuit;
@@ -80,7 +78,6 @@ impl<F: FrontEnd> Shape<F> {
         theta
     }
 
-    /// The circuit's angles in double precision.
     pub fn angles_rad(&self, theta: &[f32]) -> Vec<f64> {
         theta[self.angle_range()].iter().map(|&x| f64::from(x)).collect()
     }

@@ -18,7 +18,6 @@ use thiserror::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Counted from 1.
     pub epoch: usize,
     /// Mean loss over the training texts, with dropout.
     pub train_loss: f64,
@@ -43,7 +42,6 @@ pub struct Judgement {
     pub agreement: Option<f64>,
 }
 
-/// Why training ended without a result.
 #[derive(Debug, Error)]
 pub enum TrainError {
     /// The checkpoint cannot be used or written.
@@ -52,25 +50,18 @@ pub enum TrainError {
     #[error(
         "training diverged in epoch {epoch}: the loss is not finite; lower --lr or --circuit-lr"
     )]
-    Diverged {
-        /// The epoch, counted from 1.
-        epoch: usize,
-    },
+    Diverged { epoch: usize },
 }
 
-/// Where a run keeps its checkpoint.
 #[derive(Clone, Debug)]
 pub struct Resume {
     pub path: PathBuf,
     pub fingerprint: String,
-    /// Least time between two checkpoints.
     pub every: Duration,
 }
 
-/// The parameters of the best epoch.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// Parameters as [`Shape`] lays them out.
     pub theta: Vec<f32>,
     /// The epoch they are from, counted from 1.
     pub epoch: usize,
@@ -179,7 +170,6 @@ fn weights(recipe: &Recipe, smoothing: f32) -> LossWeights {
     LossWeights { alpha: recipe.alpha, temperature: recipe.temperature, smoothing }
 }
 
-/// Judges parameters on texts, nothing dropped.
 pub fn judge<F: FrontEnd>(
     shape: &Shape<F>,
     theta: &[f32],

@@ -48,7 +48,6 @@ impl HostVocab {
 
 #[derive(Clone, Debug)]
 pub struct Words {
-    /// Keys of the vocabulary, ascending.
     pub keys: Vec<u32>,
     pub kinds: GramKinds,
     pub pool: Pool,

@@ -9,7 +9,6 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The classes of some rows.
     pub fn select(&self, rows: &[usize]) -> Vec<usize> {
         rows.iter().map(|&i| self.of[i]).collect()
     }
@@ -29,7 +28,6 @@ pub fn judge(log_probabilities: &[f64], labels: &Labels) -> (f64, f64) {
     (right as f64 / n, loss / n)
 }
 
-/// A table at its best temperature.
 pub struct Calibrated {
     pub table: Vec<f64>,
     pub temperature: f64,

@@ -118,7 +118,6 @@ pub fn stratified(
     Ok(fold)
 }
 
-/// Number of folds.
 pub fn count(fold: &[usize]) -> usize {
     fold.iter().max().map_or(0, |f| f + 1)
 }

@@ -21,7 +21,6 @@ pub fn file(path: &Path) -> Result<String, TeacherError> {
     }
 }
 
-/// Lower-case hexadecimal of bytes.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -23,7 +23,6 @@ pub struct Candidate {
 pub struct Ensemble {
     pub members: Vec<usize>,
     pub accuracy: f64,
-    /// Held-out loss after the temperature, nats.
     pub loss: f64,
     pub temperature: f64,
 }

@@ -9,16 +9,10 @@ use std::path::{Path, PathBuf};
 pub enum TeacherError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A model file or folder is not one this program can run.
     #[error("{path}: {what}")]
     Model {
-        /// The model file or folder.
         path: PathBuf,
         /// What is wrong and what to do about it.
         what: String,
@@ -34,19 +28,10 @@ pub enum TeacherError {
     #[error(
         "the model gave a number that is not finite for the text `{text}`; its weights are damaged or it overflows"
     )]
-    NonFinite {
-        /// The start of the text.
-        text: String,
-    },
+    NonFinite { text: String },
     /// The cache file belongs to something else or is damaged.
     #[error("{path}: {what}; delete the file and run again")]
-    Cache {
-        /// The cache file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The endpoint failed.
+    Cache { path: PathBuf, what: String },
     #[cfg(feature = "endpoint")]
     #[error(transparent)]
     Endpoint(#[from] super::endpoint::error::EndpointError),
@@ -64,7 +49,6 @@ impl TeacherError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    /// A model error with its file.
     pub fn model(path: &Path, what: impl Into<String>) -> Self {
         Self::Model { path: path.to_owned(), what: what.into() }
     }

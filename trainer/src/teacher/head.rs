@@ -10,7 +10,6 @@ use super::llm::pretrained::Pretrained;
 use super::llm::tokenizer::TextTokenizer;
 use super::{Description, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError, Work};
 
-/// Padded tokens a batch.
 const TOKENS_A_BATCH: usize = 512;
 
 /// The head's logits of texts, one vector a text.

@@ -33,7 +33,6 @@ pub use pooling::{Cell, Pooling};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub name: String,
-    /// SHA-256 of its weight file, hexadecimal.
     pub digest: String,
     /// Prompt, token limit, cells: everything else that changes the numbers.
     pub settings: String,
@@ -46,7 +45,6 @@ pub struct Description {
     pub summary: String,
     /// The vectors of a text, in order.
     pub cells: Vec<Cell>,
-    /// Length of one vector.
     pub width: usize,
 }
 
@@ -63,7 +61,6 @@ impl Description {
     }
 }
 
-/// The vectors of one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooled {
     /// One vector a cell, in cell order: cells x width.
@@ -82,11 +79,9 @@ pub trait Extractor {
 /// What one call of [`Teacher::prepare`] did with one model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Work {
-    /// Different texts asked for.
     pub texts: usize,
     /// Texts run through the model; the others were in the cache.
     pub computed: usize,
-    /// Tokens run through the model.
     pub tokens: usize,
     /// Texts, cached ones included, that were longer than the limit and were cut.
     pub cut: usize,

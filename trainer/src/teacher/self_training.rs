@@ -54,7 +54,6 @@ pub fn fit(views: &[View], labels: &Labels, inside: &[usize], rounds: usize) -> 
     models
 }
 
-/// Averaged log-probabilities of some rows.
 fn predict(models: &[Logistic], views: &[View], rows: &[usize], classes: usize) -> Vec<f64> {
     let of = |(model, view): (&Logistic, &View)| table(model, &view.x.select(rows));
     average(&models.iter().zip(views).map(of).collect::<Vec<_>>(), classes)

@@ -14,7 +14,6 @@ use crate::regression::features::SparseRow;
 use crate::regression::logistic::Logistic;
 use crate::regression::tfidf::{Corpus, Fit};
 
-/// Inverse penalties tried.
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Texts in which an n-gram must occur.
 const LEAST_TEXTS: u32 = 2;
@@ -41,7 +40,6 @@ pub struct HeldOut {
     /// Log-probabilities of the labelled texts by regressions that did not see them, rows x classes, not yet cooled.
     pub table: Vec<f64>,
     pub temperature: f64,
-    /// Mean loss after the temperature, nats.
     pub loss: f64,
 }
 

@@ -21,7 +21,6 @@ static mut RING: [u8; RING_BYTES] = [0; RING_BYTES];
 pub struct Port {
     serial: Serial<USART2>,
     dma: DMA1,
-    /// Where the next byte is read.
     next: usize,
 }
 

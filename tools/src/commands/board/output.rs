@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
 
-/// What `put`, `activate` and `rollback` did.
 #[derive(Debug, Serialize)]
 pub struct Done {
     pub bytes: Option<u32>,

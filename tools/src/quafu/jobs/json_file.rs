@@ -5,7 +5,6 @@ use qdllm_host::files::write_durable;
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
 
-/// Names that begin so are unfinished.
 pub const UNFINISHED: &str = ".new-";
 
 /// Writes `value`. At any moment the file is the old one or the new one.

@@ -34,7 +34,6 @@ pub struct Run {
 pub struct Ran {
     pub counts: BTreeMap<String, u64>,
     pub executed: String,
-    /// (qubit of the chip, classical bit)
     pub measures: Vec<(u8, u8)>,
     pub bits: usize,
 }

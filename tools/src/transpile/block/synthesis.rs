@@ -40,7 +40,6 @@ pub fn fewest(unitary: &Matrix4) -> Option<Vec<Element>> {
     (matrix_of(&all).distance(unitary, &ALL) < 10.0 * NOTHING).then_some(all)
 }
 
-/// `exp(i pi/4 ZZ)`.
 fn one_cz() -> Vec<Element> {
     vec![Element::Cz(0, 1), one(0, GateKind::Rz, -FRAC_PI_2), one(1, GateKind::Rz, -FRAC_PI_2)]
 }

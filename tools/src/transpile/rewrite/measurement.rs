@@ -5,7 +5,6 @@
 use crate::transpile::ir::{Axis, Step};
 use crate::transpile::rewrite::Branch;
 
-/// Shortens the branch from its end.
 pub fn absorb(branch: &mut Branch) {
     // What later kept steps do on each qubit: nothing, or only things diagonal in Z.
     let (mut touched, mut turned) = (0_u16, 0_u16);

@@ -23,7 +23,6 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// The weight for given inputs (radians).
     pub fn weight(&self, inputs: &[f64]) -> f64 {
         let factor = |(angle, one): &(Affine, bool)| {
             let (sin, cos) = (angle.value(inputs) / 2.0).sin_cos();

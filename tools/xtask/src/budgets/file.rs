@@ -23,7 +23,6 @@ const HEAD: &str = "\
 pub struct Budgets {
     /// By how much a figure may grow unseen.
     pub headroom: Headroom,
-    /// The images.
     #[serde(rename = "image")]
     pub images: Vec<Image>,
 }
@@ -52,7 +51,6 @@ impl Headroom {
 pub struct Image {
     /// Features of the runtime: the back ends.
     pub backends: Vec<String>,
-    /// The compiler's target.
     pub target: String,
     /// Cargo's profile: `release` is made for speed, `small` for size.
     pub profile: String,
@@ -73,13 +71,10 @@ impl Image {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
-    /// Flash.
     #[serde(default)]
     pub text_bytes: u32,
-    /// Statics and the deepest stack.
     #[serde(default)]
     pub ram_bytes: u32,
-    /// Text to class.
     #[serde(default)]
     pub instructions: u32,
 }

@@ -10,7 +10,6 @@ use crate::shell::say;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The crate that must build anywhere.
 const RUNTIME: &str = "qdllm-runtime";
 
 /// A feature that needs an operating system.

@@ -5,7 +5,6 @@ use crate::repo::Repo;
 use crate::shell::Run;
 use anyhow::{Result, bail};
 
-/// Turns every lint into an error.
 pub const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// A Cargo command on the whole workspace. The language-model teachers are in it unless they were left

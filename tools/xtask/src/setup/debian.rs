@@ -70,7 +70,6 @@ impl Archive {
         run.args(&self.options)
     }
 
-    /// All versions of `package`, newest first.
     pub fn versions(&self, package: &str) -> Vec<String> {
         let text =
             self.apply(Run::new("apt-cache")).args(["madison", package]).read().unwrap_or_default();

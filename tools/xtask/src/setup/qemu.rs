@@ -5,10 +5,8 @@ use super::debian::{Archive, codename};
 use crate::shell::{Run, as_root, retry, say, which};
 use anyhow::{Context, Result, bail};
 
-/// The emulator of the firmware's board.
 pub const PROGRAM: &str = "qemu-system-arm";
 
-/// Whether the emulator is on PATH.
 pub fn present() -> bool {
     which(PROGRAM).is_some()
 }

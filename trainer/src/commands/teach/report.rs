@@ -20,7 +20,6 @@ pub struct Speed {
 #[derive(Debug, Serialize)]
 pub struct Outcome {
     pub info: TeacherInfo,
-    /// Texts that get a soft label.
     pub texts: usize,
     pub labels: usize,
     pub skipped_rows: u64,

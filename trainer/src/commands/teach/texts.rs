@@ -19,7 +19,6 @@ pub struct Texts {
     pub known: Vec<(String, usize)>,
     /// Texts of the data file whose label was set aside, with the class.
     pub hidden: Vec<(String, usize)>,
-    /// Texts that never had a label.
     pub unlabelled: Vec<String>,
     pub test: Vec<(String, usize)>,
     pub skipped: u64,

@@ -112,7 +112,6 @@ impl Chain {
         Coefficients { qubits, classes, values }
     }
 
-    /// The order of the modes.
     pub fn modes(&self) -> Vec<Mode> {
         self.cores.iter().map(|core| core.mode).collect()
     }
@@ -183,7 +182,6 @@ impl Chain {
         better
     }
 
-    /// Widths of the bonds between cores.
     pub fn bonds(&self) -> Vec<usize> {
         self.cores[1..].iter().map(|core| core.left).collect()
     }
@@ -206,7 +204,6 @@ impl Chain {
     }
 }
 
-/// How many values a mode takes.
 fn dim(mode: Mode, classes: usize) -> usize {
     match mode {
         Mode::Qubit(_) => 3,

@@ -6,9 +6,7 @@ use crate::seed::stream;
 use rand::Rng;
 use std::f64::consts::PI;
 
-/// Inputs from which the search ascends.
 const STARTS: usize = 24;
-/// Passes over the angles at most.
 const PASSES: usize = 20;
 /// A pass that gains less than this share is the last.
 const GAIN: f64 = 1e-3;

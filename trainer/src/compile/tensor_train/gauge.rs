@@ -9,7 +9,6 @@ use nalgebra::DMatrix;
 
 /// Entries that end the exchange of rows.
 const LARGEST: f64 = 1.01;
-/// Exchanges at most.
 const EXCHANGES: usize = 500;
 
 /// A site whose core has unit rows.
@@ -21,7 +20,6 @@ pub struct Site {
     /// Width of the bond that it writes.
     pub bond: usize,
     pub pivots: Vec<bool>,
-    /// The others, one after the other.
     pub rows: Vec<f64>,
 }
 
@@ -82,7 +80,6 @@ impl Gauged {
         [&self.left, &self.right].map(|side| side.last().map_or(1, |site| site.bond))
     }
 
-    /// Multiplications and multiply-adds of an evaluation.
     pub fn multiply_adds(&self) -> usize {
         let sites: usize = self.sites().map(|site| 2 * site.from + site.rows.len()).sum();
         sites + self.node.len() + self.outputs * self.at_node()[0]

@@ -23,7 +23,6 @@ type Side = DMatrix<f64>;
 pub struct Texts<'t> {
     /// Functions of the angles, as the chain takes them.
     pub features: &'t [Features],
-    /// The logits that should come out.
     pub logits: &'t [Vec<f64>],
 }
 
@@ -154,7 +153,6 @@ fn put(core: &mut Core, unknowns: &DMatrix<f64>) {
     }
 }
 
-/// One row a text and class.
 fn qubit_rows(
     core: &Core,
     q: usize,

@@ -9,9 +9,7 @@ use crate::seed::stream;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-/// Random beginnings beside the natural ones.
 const RANDOM: usize = 8;
-/// Passes there and back at most.
 const PASSES: usize = 12;
 
 /// The order that a search found cheapest with singular values under `threshold` dropped.
@@ -42,7 +40,6 @@ pub fn search(tensor: &Coefficients, threshold: f64) -> Vec<Mode> {
     found.into_iter().min_by_key(|(cost, _)| *cost).map_or(with_leg(&natural, n), |(_, m)| m)
 }
 
-/// Exchanges neighbours until no pass does.
 fn settle(mut chain: Chain, threshold: f64) -> Chain {
     let last = chain.cores.len() - 1;
     chain.centre_at_first();

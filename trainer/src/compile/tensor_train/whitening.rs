@@ -9,7 +9,6 @@ use crate::compile::coefficients::Coefficients;
 use nalgebra::{Matrix3, Vector3};
 use qdllm_runtime::QUBITS;
 
-/// (1, cosine, sine) by qubit.
 pub type Circles = [[f64; 3]; QUBITS];
 
 /// Triangles for angles evenly all round the circle.
@@ -81,7 +80,6 @@ pub fn bases(angles: &[[f32; QUBITS]]) -> [Matrix3<f64>; QUBITS] {
     })
 }
 
-/// (1, cosine, sine) by qubit.
 pub fn circles(angles: &[f32; QUBITS]) -> Circles {
     angles.map(|a| {
         let (sin, cos) = f64::from(a).sin_cos();

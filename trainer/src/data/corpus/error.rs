@@ -8,13 +8,10 @@ use thiserror::Error;
 /// Why the files cannot serve as a corpus.
 #[derive(Debug, Error)]
 pub enum CorpusError {
-    /// A data file cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The soft labels cannot be read.
     #[error(transparent)]
     Soft(#[from] SoftError),
-    /// Neither labelled data nor soft labels.
     #[error(
         "nothing to learn from: give labelled texts (--data) or soft labels (--soft) with --unlabelled"
     )]
@@ -22,12 +19,7 @@ pub enum CorpusError {
     #[error(
         "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
     )]
-    OneClass {
-        path: PathBuf,
-        /// Its only label.
-        label: String,
-    },
-    /// More classes than a model holds.
+    OneClass { path: PathBuf, label: String },
     #[error(
         "{path}: {found} different labels; a model has at most {most}. Is the label in the first column?"
     )]
@@ -37,7 +29,6 @@ pub enum CorpusError {
         "{path}:{line}: label `{label}` is unknown; the classes are {known} (from {origin}). Rename the label or leave the row out"
     )]
     UnknownLabel { path: PathBuf, line: u64, label: String, known: String, origin: String },
-    /// Soft labels made for other texts.
     #[error(
         "{soft}: holds no soft label for the text at {path}:{line} ({missing} texts have none). Soft labels belong to the texts that they were made for: run `qdllm teach` on these files"
     )]
@@ -52,7 +43,6 @@ pub enum CorpusError {
         "{path}: unlabelled texts teach nothing without a teacher; make soft labels with `qdllm teach` and give them as --soft"
     )]
     NoTeacher { path: PathBuf },
-    /// All texts fell to one part.
     #[error(
         "no text is left for {part}: {texts} different texts, holdout {holdout}. Give more texts, a --valid file, or another --holdout"
     )]

@@ -20,25 +20,14 @@ pub enum DataError {
     /// A `.txt` file where labels are needed.
     #[error("{}: a .txt file holds texts without labels; give a .tsv of `label<TAB>text`, a .csv or a .jsonl", path.display())]
     NoLabels { path: PathBuf },
-    /// The disk or the pipe failed.
     #[error("{}:{line}: reading failed: {reason}", path.display())]
     Read { path: PathBuf, line: u64, reason: io::Error },
     /// A CSV header that does not name a column that is needed, or names it twice.
     #[error("{}:{line}: the header must name one column `{field}`, it names {found}; add or rename the column", path.display())]
-    Header {
-        path: PathBuf,
-        line: u64,
-        field: &'static str,
-        /// The names the header does have.
-        found: String,
-    },
+    Header { path: PathBuf, line: u64, field: &'static str, found: String },
     /// A CSV record that never ends, so that no later row can be told apart.
     #[error("{}:{line}: the record that starts here does not end within the file or {} KiB; close its quote, or double the quotes inside the field", path.display(), MAX_ROW_BYTES >> 10)]
-    OpenQuote {
-        path: PathBuf,
-        /// The line the record starts on.
-        line: u64,
-    },
+    OpenQuote { path: PathBuf, line: u64 },
     /// A bad row, when bad rows are refused.
     #[error("{}:{line}: {fault}; or pass `--bad-rows skip` to leave bad rows out", path.display())]
     Row { path: PathBuf, line: u64, fault: Fault },
@@ -46,11 +35,9 @@ pub enum DataError {
     Empty { path: PathBuf, skipped: u64 },
 }
 
-/// What is wrong with one row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A TSV line without a tab.
     #[error("no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`")]
     NoTab,
     /// A field of nothing but white space.
@@ -58,7 +45,6 @@ pub enum Fault {
     Blank { field: &'static str },
     #[error("field `{field}` is missing; add it")]
     Missing { field: &'static str },
-    /// Bytes that are not UTF-8.
     #[error("field `{field}` is not UTF-8 from its byte {byte} on; save the file as UTF-8")]
     Utf8 {
         /// The field, or `line` when fields could not be told apart yet.
@@ -82,7 +68,6 @@ pub enum Fault {
         "{found} fields where the header has {expected}; put quotes around a field that contains a comma"
     )]
     Fields { found: usize, expected: usize },
-    /// A row longer than any sentence.
     #[error("the line is longer than {} KiB; a row is one short text, split it or check the line ends", MAX_ROW_BYTES >> 10)]
     TooLong,
 }

@@ -19,7 +19,6 @@ impl<R> Counted<R> {
         Self { inner, count: 0, limit: u64::MAX }
     }
 
-    /// Bytes read so far.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
@@ -43,7 +42,6 @@ impl<R: Read> Read for Counted<R> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// There was no line any more.
     End,
     /// The line is in the buffer, without its `\n`.
     Read {

@@ -20,16 +20,10 @@ pub enum SoftError {
     Write { path: PathBuf, reason: io::Error },
     /// A line that is not what it must be.
     #[error("{}:{line}: {fault}", path.display())]
-    Row {
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: u64,
-        fault: SoftFault,
-    },
+    Row { path: PathBuf, line: u64, fault: SoftFault },
     /// The file to be resumed was made by another teacher or for other classes.
     #[error("{}:1: header field `{field}` is {found}, this run has {wanted}; give another output file, or delete this one to start again", path.display())]
     OtherHeader { path: PathBuf, field: &'static str, found: String, wanted: String },
-    /// A safetensors file that cannot serve.
     #[error(transparent)]
     Tensors(#[from] crate::data::tensors::TensorError),
     /// The texts whose order a safetensors file follows.
@@ -40,7 +34,6 @@ pub enum SoftError {
     Append { path: PathBuf, fault: SoftFault },
 }
 
-/// What is wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoftFault {
@@ -49,7 +42,6 @@ pub enum SoftFault {
         "no header: line 1 must be {{\"qdllm_soft\":1,\"classes\":[..],\"teacher\":{{..}}}}; make the file with `qdllm teach`, or state the classes by --soft-classes"
     )]
     NoHeader,
-    /// A header of a later version.
     #[error(
         "header field `qdllm_soft` is {0}, this program reads 1; use the program that wrote it"
     )]
@@ -57,7 +49,6 @@ pub enum SoftFault {
     /// A header field that is absent or wrong.
     #[error("header field `{field}` {problem}; make the file again with `qdllm teach`")]
     Header { field: &'static str, problem: String },
-    /// Not UTF-8.
     #[error("the line is not UTF-8 from its byte {0} on; delete the line")]
     Utf8(usize),
     #[error("not valid JSON: {0}; delete the line and run `qdllm teach` again")]
@@ -68,10 +59,8 @@ pub enum SoftFault {
     Torn,
     #[error("field `{field}` is missing; add it or delete the line")]
     Missing { field: &'static str },
-    /// A field of the wrong kind.
     #[error("field `{field}` is {found}; it must be {expected}")]
     Kind { field: &'static str, found: &'static str, expected: &'static str },
-    /// `text_sha256` that is no digest.
     #[error(
         "field `text_sha256` is not 64 hex digits; write the SHA-256 of the text's UTF-8 bytes"
     )]
@@ -81,7 +70,6 @@ pub enum SoftFault {
         "field `logits` holds a number that is not finite at place {0}; teach this text again or delete the line"
     )]
     NotFinite(usize),
-    /// Another number of logits than classes.
     #[error(
         "field `logits` has {found} numbers, the header has {expected} classes; write one a class, in that order"
     )]
@@ -91,7 +79,6 @@ pub enum SoftFault {
         "field `text_sha256` names a text of an earlier line, with other logits; delete one of the two lines"
     )]
     Contradiction,
-    /// Classes stated differently in two places.
     #[error(
         "the file has the classes `{found}`, --soft-classes says `{stated}`; logits stand in the file's order"
     )]
@@ -104,17 +91,14 @@ pub enum SoftFault {
         "has no tensor `text_sha256`: give the file of texts whose order the rows follow as --soft-texts"
     )]
     NoTexts,
-    /// Another number of rows than texts.
     #[error(
         "{rows} rows for {texts} texts; give the file of texts whose order the rows follow, one row a text"
     )]
     Order { rows: usize, texts: usize },
     #[error("has both `text` and `text_sha256`; write one of them")]
     BothTexts,
-    /// More rows than can be numbered.
     #[error("more than 2^32 texts; split the file")]
     TooMany,
-    /// A line longer than any row.
     #[error("the line is longer than {} KiB; delete it", MAX_ROW_BYTES >> 10)]
     TooLong,
 }

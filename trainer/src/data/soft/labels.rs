@@ -73,7 +73,6 @@ impl SoftLabels {
         self.rows.is_empty()
     }
 
-    /// SHA-256 of the file's bytes.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.digest

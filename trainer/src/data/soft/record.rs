@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use super::error::SoftFault;
 use crate::data::{json_kind, text_digest};
 
-/// Who made the soft labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TeacherInfo {
     pub name: String,
@@ -24,7 +23,6 @@ pub struct TeacherInfo {
 /// The version of the format that is written and read.
 const VERSION: u64 = 1;
 
-/// A text's digest and its logits.
 pub(super) type SoftRow = ([u8; 32], Vec<f32>);
 
 #[derive(Debug, Clone, Serialize)]

@@ -19,12 +19,10 @@ use pulp::Simd;
 pub(crate) struct Back {
     /// `|l>` before the move that is being undone, on its source indices.
     carry: Planes,
-    /// One block of `|l>`.
     block: Planes,
     /// `|l>` contracted to each bond of each factor.
     low: Vec<Planes>,
     high: Vec<Planes>,
-    /// Slope by the encoder's product.
     slope: Planes,
 }
 
@@ -46,7 +44,6 @@ impl Back {
 /// Sums over samples from which the slopes by all angles follow ([`Sums::slopes`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
-    /// By slot: overlaps of rotations.
     turns: Vec<f64>,
     /// By move, then by source index: `Im(conj(l) p)`.
     moves: Vec<Vec<f64>>,
@@ -65,7 +62,6 @@ impl Sums {
         }
     }
 
-    /// Adds another group's sums.
     pub fn add(&mut self, other: &Self) {
         let pairs = [(&mut self.turns, &other.turns), (&mut self.low, &other.low)];
         let moves = self.moves.iter_mut().zip(&other.moves);

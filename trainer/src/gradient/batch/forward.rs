@@ -8,18 +8,14 @@ use crate::gradient::batch::rotations::{
 use crate::gradient::batch::trig::sin_cos;
 use pulp::Simd;
 
-/// Words read at most: [`qdllm_runtime::circuit::program::MAX_OUTPUTS`].
 pub(crate) const WORDS: usize = qdllm_runtime::circuit::program::MAX_OUTPUTS;
 /// Qubits on which a read-out transforms in registers.
 pub(crate) const LOW: usize = 4;
 
 /// What the forward pass leaves of one factor.
 pub(crate) struct FactorState {
-    /// The encoder's real product.
     pub product: Planes,
-    /// Each bond's vector before its rotations.
     pub before: Vec<Planes>,
-    /// And after them.
     pub after: Vec<Planes>,
 }
 

@@ -28,7 +28,6 @@ use rayon::prelude::*;
 pub struct Sums(backward::Sums);
 
 impl Sums {
-    /// Adds the sums of other samples.
     pub fn add(&mut self, other: &Self) {
         self.0.add(&other.0);
     }
@@ -48,7 +47,6 @@ pub struct Work {
 }
 
 impl Batch {
-    /// Fills in the parameters (radians).
     pub fn new(circuit: &Fused, parameters: &[f64]) -> Self {
         Self { arch: Arch::new(), plan: Plan::new(circuit, parameters) }
     }
@@ -76,12 +74,10 @@ impl Batch {
         self.plan.operations(gradients)
     }
 
-    /// Encoder angles a sample.
     pub fn inputs(&self) -> usize {
         self.plan.inputs
     }
 
-    /// Expectations a sample.
     pub fn outputs(&self) -> usize {
         self.plan.words.len()
     }
@@ -125,7 +121,6 @@ impl Batch {
         self.arch.dispatch(Backward { plan: &self.plan, tape, back, cotangent, inputs, sums });
     }
 
-    /// Sums over no samples.
     pub fn sums(&self) -> Sums {
         Sums(backward::Sums::new(&self.plan))
     }

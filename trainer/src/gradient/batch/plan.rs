@@ -17,21 +17,17 @@ const LEAST: usize = 4;
 
 /// A plan for one set of angles.
 pub(crate) struct Plan {
-    /// Encoder inputs.
     pub inputs: usize,
     /// Qubits of the state; those beyond the inputs stay |0>.
     pub qubits: usize,
-    /// Qubits of the low factor.
     pub cut: usize,
     pub low: Factor,
     pub high: Factor,
     /// The first takes its amplitudes from the outer product of the factors.
     pub moves: Vec<Move>,
-    /// Z words read at the end.
     pub words: Vec<(usize, bool)>,
     /// For each 16 indices the sign with which each word's part of their sum counts.
     pub signs: Vec<f32>,
-    /// Angles of the fused circuit.
     pub angles: usize,
     /// Phases that couple the factors: (word on the low side - always the same -, on the high side, slot).
     pub crossing: Vec<Term>,
@@ -45,7 +41,6 @@ pub(crate) struct Term {
     pub slot: usize,
 }
 
-/// One side of the outer product.
 pub(crate) struct Factor {
     pub qubits: usize,
     /// For each bond the factor (real, imaginary) of each index; 0 where the bond excludes it.
@@ -68,11 +63,8 @@ pub(crate) struct Turn {
 pub(crate) struct Move {
     /// Factor (real, imaginary) of each target index.
     pub factors: Vec<[f32; 2]>,
-    /// Source index of each target index.
     pub from: Vec<u16>,
-    /// Rotations by rising qubit.
     pub turns: Vec<Turn>,
-    /// Phases, on source indices.
     pub terms: Vec<Term>,
 }
 
@@ -226,7 +218,6 @@ fn diagonal(qubits: usize, phases: impl Iterator<Item = (usize, f64)>) -> Vec<[f
     sums.into_iter().map(circle).collect()
 }
 
-/// A factor in the making.
 struct Half {
     qubits: usize,
     phases: Vec<Phase>,

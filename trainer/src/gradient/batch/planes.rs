@@ -19,7 +19,6 @@ pub(crate) const fn line(x: usize) -> usize {
     x + (x >> 5)
 }
 
-/// Real and imaginary plane.
 pub(crate) struct Planes {
     lines: Vec<Line>,
     half: usize,
@@ -27,13 +26,11 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
-    /// Room for `qubits` qubits.
     pub fn new(qubits: usize) -> Self {
         let half = line((1 << qubits) - 1) + 1;
         Self { lines: vec![Line([0.0; WIDTH]); 2 * half], half, indices: 1 << qubits }
     }
 
-    /// Indices that it has room for.
     pub fn indices(&self) -> usize {
         self.indices
     }

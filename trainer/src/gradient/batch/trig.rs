@@ -5,7 +5,6 @@ use std::f64::consts::{FRAC_1_PI, PI};
 
 /// Adding and subtracting it rounds a smaller number to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
-/// The same in double precision.
 const ROUND_WIDE: f64 = 6_755_399_441_055_744.0;
 /// pi in two parts, the second what `f32` leaves of the first.
 const PI_HIGH: f32 = std::f32::consts::PI;

@@ -23,7 +23,6 @@ const LATE: &str = "the log-probabilities that it echoes stand one token late, s
 /// Why a request was not answered: an error, or `None` when the run has ended.
 type Stop = Option<EndpointError>;
 
-/// What one text's requests gave.
 pub struct Answered {
     pub logits: Vec<f32>,
     pub decided: bool,

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// An error of an endpoint teacher.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// An address that cannot be used.
     #[error("endpoint `{url}`: {what}")]
     Url {
         /// The address, without user name and password.
@@ -15,10 +13,8 @@ pub enum EndpointError {
         /// What is wrong and what to do.
         what: String,
     },
-    /// A key that cannot be used.
     #[error("API key from {place}: {what}")]
     Key {
-        /// The variable or file.
         place: String,
         /// What is wrong and what to do; the key itself is never repeated.
         what: String,
@@ -28,43 +24,20 @@ pub enum EndpointError {
     Client(String),
     /// A status that repetition does not mend.
     #[error("{url}: answered HTTP {status}: {text}; {remedy}")]
-    Refused {
-        /// The endpoint.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The start of the answer.
-        text: String,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// No usable answer after all tries.
+    Refused { url: String, status: u16, text: String, remedy: &'static str },
     #[error(
         "{url}: no usable answer after {tries} tries, the last: {why}; what was answered is kept, run the same command again when the endpoint is well"
     )]
-    NoAnswer {
-        /// The endpoint asked last.
-        url: String,
-        /// Tries.
-        tries: u32,
-        /// What was wrong the last time.
-        why: String,
-    },
+    NoAnswer { url: String, tries: u32, why: String },
     /// A rate limit that asks for a longer wait than is waited for.
     #[error(
         "{url}: asks to wait {} s; what was answered is kept, run the same command again after that time",
         after.as_secs()
     )]
-    Later {
-        /// The endpoint.
-        url: String,
-        /// The wait asked for.
-        after: Duration,
-    },
+    Later { url: String, after: Duration },
     /// An answer that is understood and cannot serve.
     #[error("{url}: {what}")]
     Answer {
-        /// The endpoint.
         url: String,
         /// What is wrong and what to do.
         what: String,
@@ -74,22 +47,18 @@ pub enum EndpointError {
         "the budget is used up: {requests} requests and {tokens} tokens so far, {left} texts are without an answer; the answers are kept, run again with a larger --budget-requests or --budget-tokens"
     )]
     Budget {
-        /// Requests sent, over all runs.
         requests: u64,
         /// Tokens used or reserved, over all runs.
         tokens: u64,
-        /// Texts without an answer.
         left: usize,
     },
     /// The file that keeps count cannot be used.
     #[error("{}: {what}", path.display())]
     Ledger {
-        /// The file.
         path: PathBuf,
         /// What is wrong and what to do.
         what: String,
     },
-    /// Classes that cannot be asked for.
     #[error("{0}")]
     Classes(String),
 }

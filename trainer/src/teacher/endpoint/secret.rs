@@ -9,7 +9,6 @@ use super::EndpointError;
 /// The environment variable that is read when no other is named.
 pub const KEY_VARIABLE: &str = "QDLLM_API_KEY";
 
-/// An API key.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

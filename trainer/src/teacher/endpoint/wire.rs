@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::{EndpointError, Secret};
 
-/// Longest answer that is read.
 const MOST_BYTES: u64 = 16 << 20;
 /// Characters of an answer that an error repeats.
 const SHOWN: usize = 200;
@@ -20,7 +19,6 @@ const SHOWN: usize = 200;
 /// What came of a request that gave no JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// No connection: nothing was sent.
     NotSent(String),
     /// A rate limit, with the wait it asks for.
     Limited(Option<Duration>, String),
@@ -30,7 +28,6 @@ pub enum Trouble {
     Refused(u16, String),
 }
 
-/// One endpoint.
 pub struct Server {
     url: String,
     client: Client,
@@ -74,7 +71,6 @@ impl Server {
         Ok(Self { url, client, authorisation, key })
     }
 
-    /// The address as it is used.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -150,7 +146,6 @@ impl Server {
         }
     }
 
-    /// One short line without the key.
     fn short(&self, text: &str) -> String {
         let text = self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text));
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

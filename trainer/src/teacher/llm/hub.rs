@@ -14,7 +14,6 @@ pub const SCHEME: &str = "hf:";
 /// The variable that holds the token, as other programs name it.
 pub const TOKEN_VARIABLE: &str = "HF_TOKEN";
 
-/// `hf:owner/name`, `hf:owner/name@revision`, `hf:owner/name@revision:file.gguf`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     pub repository: String,

@@ -7,9 +7,7 @@ use crate::teacher::TeacherError;
 /// Two thin matrices whose product is added to a matrix (Hu et al., 2021).
 #[derive(Debug, Clone)]
 pub struct Lora {
-    /// rank x inputs.
     pub down: Tensor,
-    /// outputs x rank.
     pub up: Tensor,
     pub scale: f64,
 }

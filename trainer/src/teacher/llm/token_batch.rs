@@ -5,7 +5,6 @@ use candle_core::{Device, Tensor};
 use crate::teacher::TeacherError;
 
 pub struct Tokens {
-    /// Token ids, [batch, length].
     pub ids: Tensor,
     /// Position of every token, row-major, batch x length; all rows count from 0.
     pub positions: Vec<u32>,

@@ -46,7 +46,6 @@ pub enum Stretch {
     Linear(f64),
     /// Llama 3: slow ones divided by the factor, quick ones left, a ramp between.
     Llama3 {
-        /// Divides the slow ones.
         factor: f64,
         /// Turns within the original context below which a frequency is slow.
         low: f64,
@@ -83,7 +82,6 @@ pub struct Spec {
     pub embedding_width: usize,
     pub depth: usize,
     pub heads: usize,
-    /// Key and value heads; divides [`Self::heads`].
     pub kv_heads: usize,
     pub head_width: usize,
     /// Length between the matrices of the feed-forward step.

@@ -104,7 +104,6 @@ impl JsonObject {
     }
 }
 
-/// The activation under a key.
 pub(super) fn activation(
     keys: &JsonObject,
     key: &str,

@@ -13,17 +13,13 @@ use json::JsonObject;
 
 use crate::teacher::TeacherError;
 
-/// What kind of model it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Tokens see what is before them.
     Decoder(Spec),
-    /// Tokens see each other.
     Encoder(EncoderSpec),
 }
 
 impl Kind {
-    /// Reads a `config.json`.
     pub fn read(config: &JsonObject) -> Result<Self, TeacherError> {
         let model_type = config.text("model_type")?.unwrap_or_default();
         let spec = match model_type {

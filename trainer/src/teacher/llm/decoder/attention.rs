@@ -76,7 +76,6 @@ impl Attention {
         })
     }
 
-    /// [batch, length, width] to the same.
     pub(super) fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor, TeacherError> {
         let (batch, length, _) = x.dims3()?;
         let size = self.head_width;

@@ -68,7 +68,6 @@ impl Adapter {
         Ok(Self { shards, scale: alpha / root, used: BTreeSet::new(), digest })
     }
 
-    /// SHA-256 of the weights, hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
     }

@@ -17,7 +17,6 @@ pub struct About {
     /// Classes in the order of the head's outputs.
     pub classes: Vec<String>,
     pub model: String,
-    /// SHA-256 of that model's weights, hexadecimal.
     pub digest: String,
     pub max_tokens: usize,
     /// Epochs trained; the one that was kept, where validation chose.

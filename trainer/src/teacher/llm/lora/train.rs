@@ -28,7 +28,6 @@ pub type Labelled<'a> = &'a [(String, usize)];
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Epoch {
-    /// From 1.
     pub epoch: u64,
     /// Mean cross-entropy of the training texts as they came, nats.
     pub train_loss: f64,
