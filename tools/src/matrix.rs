@@ -173,11 +173,11 @@ impl Matrix4 {
             if head.norm_sqr() == 0.0 {
                 return ZERO;
             }
-            product = product * head;
+            product *= head;
             for row in k + 1..4 {
                 let factor = m[row][k] * head.conj().scale(1.0 / head.norm_sqr());
                 let above = m[k];
-                m[row].iter_mut().zip(above).for_each(|(x, y)| *x = *x - factor * y);
+                m[row].iter_mut().zip(above).for_each(|(x, y)| *x -= factor * y);
             }
         }
         product
@@ -204,7 +204,8 @@ impl Matrix4 {
     pub fn split(&self) -> [Matrix; 2] {
         let block =
             |i: usize, j: usize| Matrix(from_fn(|k| from_fn(|l| self.0[2 * i + k][2 * j + l])));
-        let size = |m: &Matrix| m.0.iter().flatten().map(|x| x.norm_sqr()).sum::<f64>();
+        let size =
+            |m: &Matrix| m.0.iter().flatten().map(num_complex::Complex::norm_sqr).sum::<f64>();
         // The largest quarter says what the first qubit's matrix is.
         let places = [(0, 0), (0, 1), (1, 0), (1, 1)];
         let largest = places

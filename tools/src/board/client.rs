@@ -268,7 +268,7 @@ impl About {
             engine_ram_bytes: info.engine_ram_bytes,
             static_ram_bytes: info.static_ram_bytes,
             stack_bytes: info.stack_bytes,
-            key: info.key.map(|key| hex(&key)),
+            key: info.key.map(hex),
             lowest_version: info.floor,
             active_slot: info.active,
             model: info.model,

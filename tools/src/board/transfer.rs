@@ -44,7 +44,7 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
         let signed = ModelSignature::of(model.container());
         let signed = signed.map_err(|error| BoardError::Refused(error.into()))?;
         match signed {
-            Some(signed) if hex(&signed.key) != *key => {
+            Some(signed) if hex(signed.key) != *key => {
                 return Err(BoardError::Refused(Fault::OtherKey));
             }
             Some(signed) if signed.version < about.lowest_version => {

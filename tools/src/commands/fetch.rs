@@ -121,7 +121,7 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
     let mut progress = Progress::new(total < 10);
     progress.stage("fetching", total as u64);
     let result = collect(platform.as_ref(), open, patience, |open| {
-        progress.at((total - waiting(open)) as u64)
+        progress.at((total - waiting(open)) as u64);
     });
     progress.done();
     Ok(result?)
