@@ -54,9 +54,9 @@ impl Density {
             match (i & row != 0, i & column != 0) {
                 (true, true) => {
                     let fallen = self.entries[i].scale(1.0 - (-t1).exp());
-                    self.entries[i] = self.entries[i] - fallen;
+                    self.entries[i] -= fallen;
                     let zero = i & !row & !column;
-                    self.entries[zero] = self.entries[zero] + fallen;
+                    self.entries[zero] += fallen;
                 }
                 (false, false) => {}
                 _ => self.entries[i] = self.entries[i].scale((-t2).exp()),
@@ -77,7 +77,7 @@ impl Density {
                 }
             }
             let share = p / f64::from(words as u32 - 1);
-            self.entries.iter_mut().zip(part.entries).for_each(|(z, w)| *z = *z + w.scale(share));
+            self.entries.iter_mut().zip(part.entries).for_each(|(z, w)| *z += w.scale(share));
         }
     }
 }

@@ -119,7 +119,7 @@ impl Journal {
                     ("validation file", Some(&then.valid), Some(&now.valid)),
                     ("set of vectors", then.vectors.as_deref(), now.vectors.as_deref()),
                 ]);
-                let settings = settings.as_deref().map(|now| Some(now));
+                let settings = settings.as_deref().map(Some);
                 pairs.extend(settings.map(|now| ("set of settings", Some(&*run.settings), now)));
             }
             if let Some((what, then, now)) = pairs.into_iter().find(|(_, then, now)| then != now) {
