@@ -5,9 +5,9 @@ use bumpalo::Bump;
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
 use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
+use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
-use qdllm_link::frame;
 use qdllm_runtime::{Model, Scratch, format};
 use std::convert::Infallible;
 
