@@ -12,6 +12,7 @@ use qdllm_runtime::circuit::program::Op as Instruction;
 use qdllm_runtime::circuit::qasm::Circuit as Written;
 use qdllm_runtime::circuit::{QUBITS, encoder, paper};
 use qdllm_runtime::format::meta::Preset;
+use std::f64::consts::PI;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
@@ -135,6 +136,11 @@ impl Source {
             Angle::Param(_) => Affine::default(),
         };
         for gate in &self.gates {
+            if gate.kind == GateKind::Y {
+                // One RY in place of the table's Z and X: this order of steps needs no more CZ.
+                steps.push(Step::Ry(names[gate.qubits[0] as usize], Affine::constant(PI)));
+                continue;
+            }
             let renamed = Gate { qubits: gate.qubits.map(|q| names[q as usize]), ..*gate };
             lower(&renamed, angle, |step| {
                 steps.push(match step {
