@@ -50,7 +50,7 @@ struct Outcome {
     peak_memory_bytes: Option<u64>,
 }
 
-/// What [`teach`] does, in words; another text means other soft labels.
+/// What `teach` does, in words; another text means other soft labels.
 pub fn describe(vectors: bool) -> String {
     let probes = if vectors { "linear probes on hidden states averaged with " } else { "" };
     format!(
