@@ -162,7 +162,7 @@ pub(super) fn feed(hash: u32, byte: u8) -> u32 {
     (hash ^ u32::from(byte)).wrapping_mul(PRIME)
 }
 
-/// FNV-1a, 32 bits, of bytes: what [`grams`] computes for an already folded n-gram.
+/// FNV-1a, 32 bits, of bytes: what `ngram::grams` computes for an already folded n-gram.
 pub fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(BASIS, |hash, &byte| feed(hash, byte))
 }
