@@ -30,6 +30,7 @@ pub use engine::Polynomial;
 pub use engine::TensorTrain;
 pub use flash::{Layout, NotWritable, ReadOnly, SlotFlash};
 pub use memory::Memory;
+pub use qdllm_link::Fault;
 pub use run::{End, Ended, run};
 
 /// The longest typed line that is accepted, in bytes without its end.

@@ -5,7 +5,7 @@ use crate::instruction_counter::InstructionCounter;
 use core::convert::Infallible;
 use cortex_m::peripheral::{SCB, SYST};
 use embedded_io::{Read, Write};
-use qdllm_app::{BoardConfig, Counters, End, Engine, Memory, SlotFlash, run};
+use qdllm_app::{BoardConfig, Counters, End, Engine, Fault, Memory, SlotFlash, run};
 
 /// Answers what comes over `port` for ever and resets when another model was chosen. A port that
 /// reports an error, such as a wrong stop bit, is served again.
@@ -49,6 +49,6 @@ where
     let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, config);
     match ended.by {
         End::Reset => SCB::sys_reset(),
-        End::Quit | End::Closed => exit(ended.fault.map_or(0, |fault| fault.number())),
+        End::Quit | End::Closed => exit(ended.fault.map_or(0, Fault::number)),
     }
 }
