@@ -14,5 +14,6 @@ mod format_doc;
 mod gradients;
 mod imports;
 mod integers;
+mod peers;
 mod qasm;
 mod trains;
