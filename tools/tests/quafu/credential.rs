@@ -1,6 +1,6 @@
 //! A token is nowhere but in the request's header.
 
-use crate::kit::{BINARY, Bench, Server, TOKEN, model, texts};
+use super::{BINARY, Bench, Server, TOKEN, model, texts};
 use std::process::Stdio;
 
 /// Fails if the token is in a text.
