@@ -1,9 +1,10 @@
-//! The command line: types only.
+//! The command line: what there is to do.
 
 use crate::commands::{
     backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
     submit, token, transpile,
 };
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Compiles qdllm circuits for quantum processors and runs them there; talks to boards
@@ -21,7 +22,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Draw a circuit as text or SVG
@@ -54,4 +54,26 @@ pub enum Command {
     Keygen(keygen::KeygenArgs),
     /// Sign a model for boards with a public key
     Sign(sign::SignArgs),
+}
+
+impl Cli {
+    pub fn run(&self) -> Result<()> {
+        match &self.command {
+            Command::Draw(args) => draw::run(args),
+            Command::Simulate(args) => simulate::run(args),
+            Command::Image(args) => image::run(args),
+            Command::Flash(args) => flash::run(args),
+            Command::Transpile(args) => transpile::run(args),
+            Command::Submit(args) => submit::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Fetch(args) => fetch::run(args),
+            Command::Cancel(args) => cancel::run(args),
+            Command::Backends(args) => backends::run(args),
+            Command::Token(args) => token::run(args),
+            Command::Serve(args) => serve::run(args),
+            Command::Board(args) => board::run(args),
+            Command::Keygen(args) => keygen::run(args),
+            Command::Sign(args) => sign::run(args),
+        }
+    }
 }

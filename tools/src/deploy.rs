@@ -19,8 +19,8 @@ pub enum DeployError {
 /// A model whose circuit has been laid out once; each text only sets angles (under 5 ms a text).
 #[derive(Clone, Debug)]
 pub struct Deployment<'m> {
-    model: Model<'m>,
-    head: LinearHead,
+    pub model: Model<'m>,
+    pub head: LinearHead,
     plan: Plan,
 }
 
@@ -34,12 +34,8 @@ impl<'m> Deployment<'m> {
         Ok(Self { model: *model, head: LinearHead::of(model)?, plan })
     }
 
-    pub fn inputs(&self, text: &str) -> Result<Vec<f64>, DeployError> {
-        Ok(inputs_of(&self.model, text)?)
-    }
-
     pub fn compile(&self, text: &str) -> Result<Vec<Compiled>, DeployError> {
-        Ok(self.plan.compile(&self.inputs(text)?)?)
+        Ok(self.plan.compile(&inputs_of(&self.model, text)?)?)
     }
 
     /// The decision that the counts of a text's circuits give, in the order of its circuits; with
@@ -55,7 +51,7 @@ impl<'m> Deployment<'m> {
     ) -> Result<Answer, AnswerError> {
         let errors = circuits.iter().enumerate().map(|(i, c)| {
             let known = || {
-                bit_errors(c, |q| self.processor().bit_error(q))
+                bit_errors(c, |q| self.plan.processor.bit_error(q))
                     .map_err(|bit| AnswerError::Readout { part: i + 1, bit })
             };
             undo.then(known).transpose()
@@ -83,22 +79,6 @@ impl<'m> Deployment<'m> {
             })
             .collect();
         answer(&self.head, &parts)
-    }
-
-    pub fn model(&self) -> &Model<'m> {
-        &self.model
-    }
-
-    pub fn head(&self) -> &LinearHead {
-        &self.head
-    }
-
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    pub fn processor(&self) -> &Processor {
-        self.plan.processor()
     }
 }
 

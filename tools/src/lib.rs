@@ -6,6 +6,7 @@ pub mod cli;
 pub mod commands;
 pub mod deploy;
 pub mod draw;
+pub mod flash;
 pub mod image;
 pub mod keys;
 pub mod matrix;

@@ -2,11 +2,7 @@
 
 use clap::Parser;
 use qdllm_host::terminal::{end_quietly_on_closed_pipes, finish};
-use qdllm_tools::cli::{Cli, Command};
-use qdllm_tools::commands::{
-    backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
-    submit, token, transpile,
-};
+use qdllm_tools::cli::Cli;
 use qdllm_tools::quafu::credential::refuse_on_command_line;
 use std::process::ExitCode;
 
@@ -17,22 +13,5 @@ fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    let result = match Cli::parse().command {
-        Command::Draw(args) => draw::run(&args),
-        Command::Simulate(args) => simulate::run(&args),
-        Command::Image(args) => image::run(&args),
-        Command::Flash(args) => flash::run(&args),
-        Command::Transpile(args) => transpile::run(&args),
-        Command::Submit(args) => submit::run(&args),
-        Command::Status(args) => status::run(&args),
-        Command::Fetch(args) => fetch::run(&args),
-        Command::Cancel(args) => cancel::run(&args),
-        Command::Backends(args) => backends::run(&args),
-        Command::Token(args) => token::run(&args),
-        Command::Serve(args) => serve::run(&args),
-        Command::Board(args) => board::run(&args),
-        Command::Keygen(args) => keygen::run(&args),
-        Command::Sign(args) => sign::run(&args),
-    };
-    finish(result)
+    finish(Cli::parse().run())
 }

@@ -1,29 +1,14 @@
 //! The rehearsal of a data set: what shots and noise make of a model's decisions, beside the exact
 //! ones.
 
-use crate::deploy::{DeployError, Deployment, bit_errors};
-use crate::noise::{NoiseModel, Sampler, SamplerError};
-use crate::readout::{AnswerError, BitError, CountsError};
+use crate::deploy::{Deployment, bit_errors};
+use crate::noise::{NoiseModel, Sampler};
 use crate::texts::Text;
 use crate::transpile::Compiled;
+use anyhow::{Context as _, Result};
 use qdllm_runtime::Scratch;
 use rayon::prelude::*;
 use serde::Serialize;
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SimulateError {
-    #[error("text on line {line}")]
-    Deploy { line: usize, source: DeployError },
-    #[error("line {line}: label `{label}` is no class of the model; its classes are {classes}")]
-    Label { line: usize, label: String, classes: String },
-    #[error(transparent)]
-    Sampler(#[from] SamplerError),
-    #[error(transparent)]
-    Counts(#[from] CountsError),
-    #[error(transparent)]
-    Answer(#[from] AnswerError),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -61,16 +46,13 @@ pub fn rehearse(
     noise: &NoiseModel,
     settings: &Settings,
     progress: impl Fn() + Sync,
-) -> Result<Vec<Rehearsed>, SimulateError> {
-    texts
-        .par_iter()
-        .enumerate()
-        .map(|(i, text)| {
-            let one = one(deployment, text, noise, settings, i as u64);
-            progress();
-            one
-        })
-        .collect()
+) -> Result<Vec<Rehearsed>> {
+    let one = |(i, text)| {
+        let one = one(deployment, text, noise, settings, i as u64);
+        progress();
+        one
+    };
+    texts.par_iter().enumerate().map(one).collect()
 }
 
 fn one(
@@ -79,16 +61,14 @@ fn one(
     noise: &NoiseModel,
     settings: &Settings,
     number: u64,
-) -> Result<Rehearsed, SimulateError> {
-    let failed = |source| SimulateError::Deploy { line: text.line, source };
-    let circuits = deployment.compile(&text.text).map_err(failed)?;
+) -> Result<Rehearsed> {
+    let line = || format!("text on line {}", text.line);
+    let circuits = deployment.compile(&text.text).with_context(line)?;
     let wanted = text.label.as_ref().map(|l| class_of(deployment, l, text.line)).transpose()?;
     let mut scratch = Scratch::new();
-    let model = deployment.model();
-    let prediction =
-        model.classify(&text.text, &mut scratch).map_err(|e| failed(DeployError::Model(e)))?;
+    let prediction = deployment.model.classify(&text.text, &mut scratch).with_context(line)?;
     let truth: Vec<f64> = prediction.expectations().iter().map(|&e| f64::from(e)).collect();
-    let mut logits = deployment.head().logits(&truth);
+    let mut logits = deployment.head.logits(&truth);
     logits.sort_by(|a, b| b.total_cmp(a));
     let exact = Decision {
         class: prediction.class(),
@@ -120,15 +100,14 @@ fn decide(
     seed: u64,
     undo: bool,
     truth: &[f64],
-) -> Result<Decision, SimulateError> {
-    let mut counts = Vec::new();
+) -> Result<Decision> {
+    let (mut counts, mut errors) = (Vec::new(), Vec::new());
     for (i, compiled) in circuits.iter().enumerate() {
         let own = seed ^ (i as u64 + 1) << 48;
         counts.push(Sampler::new(&compiled.circuit, noise)?.sample(shots, own)?);
+        let known = || bit_errors(compiled, |q| Some(noise.qubit(q).readout)).ok();
+        errors.push(undo.then(known).flatten());
     }
-    let of = |c: &Compiled| bit_errors(c, |q| Some(noise.qubit(q).readout)).ok();
-    let errors: Vec<Option<Vec<BitError>>> =
-        circuits.iter().map(|c| undo.then(|| of(c)).flatten()).collect();
     let answer = deployment.answer_with(circuits, &counts, &errors)?;
     let far = answer.expectations.values.iter().zip(truth).map(|(a, b)| (a - b).abs());
     Ok(Decision {
@@ -139,12 +118,11 @@ fn decide(
     })
 }
 
-fn class_of(deployment: &Deployment<'_>, label: &str, line: usize) -> Result<usize, SimulateError> {
-    let labels = &deployment.head().labels;
-    labels.iter().position(|l| l == label).ok_or_else(|| SimulateError::Label {
-        line,
-        label: label.to_owned(),
-        classes: labels.join(", "),
+fn class_of(deployment: &Deployment<'_>, label: &str, line: usize) -> Result<usize> {
+    let labels = &deployment.head.labels;
+    labels.iter().position(|l| l == label).with_context(|| {
+        let classes = labels.join(", ");
+        format!("line {line}: label `{label}` is no class of the model; its classes are {classes}")
     })
 }
 

@@ -1,6 +1,8 @@
 //! Texts to classify, from a file: `label<TAB>text` (.tsv), JSON lines with `text` and perhaps
 //! `label` (.jsonl), or one text a line (anything else).
 
+use anyhow::{Result, anyhow, ensure};
+use qdllm_host::files::read_text;
 use serde_json::Value;
 use std::path::Path;
 
@@ -12,37 +14,21 @@ pub struct Text {
     pub text: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TextsError {
-    #[error("{file}: cannot be read")]
-    Unreadable { file: String, source: std::io::Error },
-    #[error("{file}:{line}: {what}")]
-    BadRow { file: String, line: usize, what: String },
-    #[error("{0}: holds no text")]
-    Empty(String),
-}
-
 /// The first `limit` texts of a file; blank lines are passed over.
-pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>, TextsError> {
-    let file = path.display().to_string();
-    let content = std::fs::read_to_string(path)
-        .map_err(|source| TextsError::Unreadable { file: file.clone(), source })?;
+pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>> {
+    let file = path.display();
+    let content = read_text(path)?;
     let kind = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
     let rows = content.lines().enumerate().filter(|(_, row)| !row.trim().is_empty());
-    let all: Result<Vec<Text>, TextsError> = rows
-        .take(limit.unwrap_or(usize::MAX))
-        .map(|(i, row)| {
-            let bad = |what| TextsError::BadRow { file: file.clone(), line: i + 1, what };
-            let (label, text) = parsed(kind, row).map_err(bad)?;
-            Ok(Text { line: i + 1, label, text })
-        })
-        .collect();
-    match all {
-        Ok(texts) if texts.is_empty() => Err(TextsError::Empty(file)),
-        other => other,
+    let mut texts = Vec::new();
+    for (i, row) in rows.take(limit.unwrap_or(usize::MAX)) {
+        let line = i + 1;
+        let (label, text) = parsed(kind, row).map_err(|what| anyhow!("{file}:{line}: {what}"))?;
+        texts.push(Text { line, label, text });
     }
+    ensure!(!texts.is_empty(), "{file}: holds no text");
+    Ok(texts)
 }
 
 fn parsed(kind: &str, row: &str) -> Result<(Option<String>, String), String> {
@@ -71,7 +57,7 @@ fn parsed(kind: &str, row: &str) -> Result<(Option<String>, String), String> {
 mod tests {
     use super::*;
 
-    fn file(name: &str, content: &str, limit: Option<usize>) -> Result<Vec<Text>, TextsError> {
+    fn file(name: &str, content: &str, limit: Option<usize>) -> Result<Vec<Text>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();

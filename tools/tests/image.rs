@@ -1,7 +1,7 @@
 //! Images of boards as a user makes them: every format byte for byte, read back, and every refusal.
 
 use qdllm_host::boards::with_flash;
-use qdllm_tools::image::{Memory, hex, named, uf2};
+use qdllm_tools::image::{Memory, named};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -109,12 +109,12 @@ fn hex_is_byte_for_byte_what_the_format_says() {
 :020000000304F7
 :00000001FF
 ";
-    assert_eq!(hex::write(&memory), expected);
+    assert_eq!(memory.hex(), expected);
 }
 
 #[test]
 fn uf2_is_byte_for_byte_what_the_format_says() {
-    let file = uf2::write(&pieces(&[(0x1000_0104, &[0xaa, 0xbb])]), 0xe48b_ff56);
+    let file = pieces(&[(0x1000_0104, &[0xaa, 0xbb])]).uf2(0xe48b_ff56);
     let mut expected = Vec::new();
     expected.extend(b"UF2\n\x57\x51\x5d\x9e\x00\x20\x00\x00\x00\x01\x00\x10");
     expected.extend(b"\x00\x01\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x56\xff\x8b\xe4");

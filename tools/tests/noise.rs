@@ -5,7 +5,7 @@ use qdllm_runtime::circuit::gate::GateKind;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::circuit::{Circuit, Op};
 use qdllm_tools::deploy::Deployment;
-use qdllm_tools::noise::{CouplerNoise, NoiseModel, Overrides, QubitNoise, Sampler};
+use qdllm_tools::noise::{CouplerNoise, Figures, NoiseModel, QubitNoise, Sampler};
 use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::readout::{BitError, Counts};
 use qdllm_tools::statevector::StateVector;
@@ -281,7 +281,7 @@ fn noise_shrinks_expectations_and_undone_read_out_errors_bring_some_back() {
     let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
     let processor = Processor::baihua().unwrap();
     let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
-    let noise = NoiseModel::of(&processor, &Overrides::default());
+    let noise = NoiseModel::of(&processor, &Figures::default());
     let mut scratch = Scratch::new();
     let (mut plain, mut undone) = (0.0, 0.0);
     for text in TEXTS {

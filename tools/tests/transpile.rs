@@ -5,7 +5,7 @@ use qdllm_tools::deploy::inputs_of;
 use qdllm_tools::processor::topology::Processor;
 use qdllm_tools::qasm;
 use qdllm_tools::statevector::StateVector;
-use qdllm_tools::transpile::cost::Report;
+use qdllm_tools::transpile::check::Report;
 use qdllm_tools::transpile::source::Source;
 use qdllm_tools::transpile::{Compiled, Options, Plan};
 

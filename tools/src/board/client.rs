@@ -1,10 +1,11 @@
 //! The host's end of the protocol: requests with numbers, answers, and asking again.
 
-use super::error::BoardError;
+use super::BoardError;
 use super::port::Link;
 use qdllm_host::hex::encode as hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
+use serde::ser::{SerializeStruct as _, Serializer};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,16 @@ const TRIES: u32 = 4;
 
 /// The longest that a board may take for an answer, the erasure of a large sector included.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Takes one kind of response and passes over the others.
+macro_rules! only {
+    ($kind:pat => $value:expr) => {
+        |response| match response {
+            $kind => Some($value),
+            _ => None,
+        }
+    };
+}
 
 #[derive(Debug)]
 pub struct Client<L> {
@@ -55,14 +66,12 @@ pub struct About {
 }
 
 /// A model's id as length and checksum in hex.
-fn shown<S: serde::Serializer>(id: &Option<ModelId>, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(serde::Serialize)]
-    struct Shown {
-        bytes: u32,
-        checksum: String,
-    }
-    let shown = id.map(|id| Shown { bytes: id.length, checksum: format!("{:08x}", id.checksum) });
-    serde::Serialize::serialize(&shown, to)
+fn shown<S: Serializer>(id: &Option<ModelId>, to: S) -> Result<S::Ok, S::Error> {
+    let Some(id) = id else { return to.serialize_none() };
+    let mut shown = to.serialize_struct("Shown", 2)?;
+    shown.serialize_field("bytes", &id.length)?;
+    shown.serialize_field("checksum", &format!("{:08x}", id.checksum))?;
+    shown.end()
 }
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -89,76 +98,50 @@ impl<L: Link> Client<L> {
         self.link
     }
 
-    /// What the board is and has.
-    ///
-    /// # Errors
-    /// [`BoardError::NotOurs`] when nothing that answers is a qdllm board.
+    /// What the board is and has; [`BoardError::NotOurs`] when nothing that answers is a qdllm board.
     pub fn info(&mut self) -> Result<About, BoardError> {
-        self.ask(&Request::Info, |response| match response {
-            Response::Info(info) => Some(About::of(&info)),
-            _ => None,
-        })
+        self.ask(&Request::Info, only!(Response::Info(info) => About::of(&info)))
     }
 
     pub fn slot(&mut self, slot: u8) -> Result<Slot, BoardError> {
-        self.ask(&Request::Slot(slot), |response| match response {
-            Response::Slot(slot) => Some(slot),
-            _ => None,
-        })
+        self.ask(&Request::Slot(slot), only!(Response::Slot(slot) => slot))
     }
 
-    /// Classifies a text on the board.
-    ///
-    /// # Errors
-    /// [`BoardError::Refused`] without a model; a text beyond a frame's length is
-    /// [`Fault::FrameTooLong`].
+    /// Classifies a text; [`BoardError::Refused`] without a model, or when the text is longer than a frame.
     pub fn classify(&mut self, text: &str) -> Result<Answer, BoardError> {
-        self.ask(&Request::Classify(text), |response| match response {
-            Response::Class(class) => Some(Answer {
+        let floats =
+            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        self.ask(
+            &Request::Classify(text),
+            only!(Response::Class(class) => Answer {
                 label: class.label.to_owned(),
                 class: class.class,
                 probability: class.probability,
                 rejected: class.rejected,
                 found: class.found,
-                probabilities: class
-                    .probabilities
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|bytes| f32::from_le_bytes(*bytes))
-                    .collect(),
+                probabilities: floats(class.probabilities),
                 cost: class.cost,
             }),
-            _ => None,
-        })
+        )
     }
 
     /// Time of one classification, the mean of `runs`.
     pub fn bench(&mut self, runs: u16) -> Result<Cost, BoardError> {
         let usual = self.patience;
         self.patience = usual + Duration::from_millis(500) * runs.into();
-        let cost = self.ask(&Request::Bench { runs }, |response| match response {
-            Response::Bench(cost) => Some(cost),
-            _ => None,
-        });
+        let cost = self.ask(&Request::Bench { runs }, only!(Response::Bench(cost) => cost));
         self.patience = usual;
         cost
     }
 
     /// Begins a transfer, finishes it, or does nothing else than say where it stands.
     pub(super) fn received(&mut self, request: &Request<'_>) -> Result<u32, BoardError> {
-        self.ask(request, |response| match response {
-            Response::Received(offset) => Some(offset),
-            _ => None,
-        })
+        self.ask(request, only!(Response::Received(offset) => offset))
     }
 
     /// Activates or rolls back; says whether a reset follows.
     pub fn switch(&mut self, request: &Request<'_>) -> Result<bool, BoardError> {
-        self.ask(request, |response| match response {
-            Response::Switched { reset } => Some(reset),
-            _ => None,
-        })
+        self.ask(request, only!(Response::Switched { reset } => reset))
     }
 
     fn ask<T>(
@@ -198,8 +181,10 @@ impl<L: Link> Client<L> {
     /// Sends a request with a number of its own.
     pub(super) fn send(&mut self, request: &Request<'_>) -> Result<u16, BoardError> {
         self.number = self.number.wrapping_add(1).max(1);
-        let bytes = framed(self.number, request)?;
-        self.link.send(&bytes).map_err(|_| self.lost(""))?;
+        let mut buffer = [0; frame::WIRE_BYTES];
+        let bytes =
+            frame::encode(self.number, request, &mut buffer).map_err(BoardError::Refused)?;
+        self.link.send(bytes).map_err(|_| self.lost(""))?;
         Ok(self.number)
     }
 
@@ -247,13 +232,6 @@ impl<L: Link> Client<L> {
     pub(super) fn lost(&self, during: &str) -> BoardError {
         BoardError::Lost { name: self.name.clone(), during: during.to_owned() }
     }
-}
-
-/// A request as it goes over the line.
-fn framed(number: u16, request: &Request<'_>) -> Result<Vec<u8>, BoardError> {
-    let mut buffer = [0; frame::WIRE_BYTES];
-    let bytes = frame::encode(number, request, &mut buffer).map_err(BoardError::Refused)?;
-    Ok(bytes.to_vec())
 }
 
 impl About {

@@ -1,6 +1,7 @@
 //! The port to a board: serial, or TCP as emulators offer it.
 
-use super::error::BoardError;
+use super::BoardError;
+use serialport::ErrorKind::{Io, NoDevice};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -40,11 +41,11 @@ impl Port {
 }
 
 fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
-    let (host, port) =
-        address.rsplit_once(':').ok_or_else(|| BoardError::BadName(name.to_owned()))?;
-    let port: u16 = port.parse().map_err(|_| BoardError::BadName(name.to_owned()))?;
+    let bad = || BoardError::BadName(name.into());
+    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+    let port: u16 = port.parse().map_err(|_| bad())?;
     let failed =
-        |error: io::Error| BoardError::NoServer { name: name.to_owned(), why: error.to_string() };
+        |error: io::Error| BoardError::NoServer { name: name.into(), why: error.to_string() };
     let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs().map_err(failed)? {
         match TcpStream::connect_timeout(&address, CONNECT) {
@@ -62,19 +63,13 @@ fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
 fn serial(name: &str, baud: u32) -> Result<Box<dyn serialport::SerialPort>, BoardError> {
     let opened = serialport::new(name, baud).timeout(Duration::from_millis(100)).open();
     opened.map_err(|error| match error.kind() {
-        serialport::ErrorKind::Io(ErrorKind::NotFound) => no_port(name),
-        serialport::ErrorKind::Io(ErrorKind::PermissionDenied) => {
-            BoardError::Denied(name.to_owned())
-        }
+        Io(ErrorKind::NotFound) => no_port(name),
+        Io(ErrorKind::PermissionDenied) => BoardError::Denied(name.into()),
+        Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => BoardError::Busy(name.into()),
         // On Unix this is also what a locked terminal gives.
-        serialport::ErrorKind::NoDevice if std::path::Path::new(name).exists() => {
-            BoardError::Busy(name.to_owned())
-        }
-        serialport::ErrorKind::NoDevice => no_port(name),
-        serialport::ErrorKind::Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => {
-            BoardError::Busy(name.to_owned())
-        }
-        _ => BoardError::BadName(name.to_owned()),
+        NoDevice if std::path::Path::new(name).exists() => BoardError::Busy(name.into()),
+        NoDevice => no_port(name),
+        _ => BoardError::BadName(name.into()),
     })
 }
 
@@ -82,9 +77,7 @@ fn no_port(name: &str) -> BoardError {
     let ports = serialport::available_ports().unwrap_or_default();
     let names: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
     let found = if names.is_empty() {
-        "this machine has no serial port now: plug the board in, and check that the cable carries \
-         data"
-            .to_owned()
+        "this machine has no serial port now: plug the board in, and check that the cable carries data".into()
     } else {
         format!("plug the board in, or choose one of {}", names.join(", "))
     };
@@ -118,15 +111,11 @@ impl Link for Port {
         };
         match read {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
-                ) =>
-            {
-                Ok(0)
-            }
-            other => other,
+            Err(error) => match error.kind() {
+                ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(0),
+                _ => Err(error),
+            },
+            read => read,
         }
     }
 }

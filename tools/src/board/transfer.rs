@@ -1,10 +1,11 @@
 //! Sends a model to a board: chunks ahead of their answers as far as the board allows, again where one
 //! was lost, and on from where the board stands after a broken link.
 
+use super::BoardError;
 use super::client::{About, Client};
-use super::error::BoardError;
 use super::port::Link;
 use qdllm_host::hex::encode as hex;
+use qdllm_host::terminal::Progress;
 use qdllm_link::message::{ModelId, Request, Response};
 use qdllm_link::{Fault, frame};
 use qdllm_runtime::Model;
@@ -28,7 +29,8 @@ pub fn id(file: &[u8]) -> Result<ModelId, qdllm_runtime::Error> {
 
 /// Refuses a model that this board cannot take, before anything is sent.
 pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
-    let model = Model::parse(file).map_err(|error| BoardError::Refused(error.into()))?;
+    let refused = |error: qdllm_runtime::Error| BoardError::Refused(error.into());
+    let model = Model::parse(file).map_err(refused)?;
     if about.capacity_bytes == 0 {
         return Err(BoardError::NotWritable);
     }
@@ -41,20 +43,16 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
         return Err(BoardError::TooManyClasses { classes, most });
     }
     if let Some(key) = &about.key {
-        let signed = ModelSignature::of(model.container());
-        let signed = signed.map_err(|error| BoardError::Refused(error.into()))?;
-        match signed {
-            Some(signed) if hex(signed.key) != *key => {
-                return Err(BoardError::Refused(Fault::OtherKey));
-            }
-            Some(signed) if signed.version < about.lowest_version => {
-                return Err(BoardError::Refused(Fault::TooOld));
-            }
-            Some(_) => {}
-            None => return Err(BoardError::MustBeSigned { key: key.clone() }),
+        let signed = ModelSignature::of(model.container()).map_err(refused)?;
+        let signed = signed.ok_or_else(|| BoardError::MustBeSigned { key: key.clone() })?;
+        if hex(signed.key) != *key {
+            return Err(BoardError::Refused(Fault::OtherKey));
+        }
+        if signed.version < about.lowest_version {
+            return Err(BoardError::Refused(Fault::TooOld));
         }
     }
-    id(file).map_err(|error| BoardError::Refused(error.into()))
+    id(file).map_err(refused)
 }
 
 /// Sends a model until the board has found it whole and usable. `progress` hears how many bytes the
@@ -74,13 +72,11 @@ pub fn send_model<L: Link>(
         sent = bytes;
         progress(bytes);
     });
-    let done = done.and_then(|()| client.received(&Request::Finish(model)));
-    match done {
-        Ok(_) => Ok(model),
+    match done.and_then(|()| client.received(&Request::Finish(model))) {
         Err(BoardError::Lost { .. }) => {
             Err(client.lost(&format!(" after {sent} of {} bytes", model.length)))
         }
-        Err(error) => Err(error),
+        done => done.map(|_| model),
     }
 }
 
@@ -210,5 +206,67 @@ pub fn restarted<L: Link>(
             Err(error) if Instant::now() >= until => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(250)),
         }
+    }
+}
+
+/// How often a broken transfer is taken up again by itself.
+const AGAIN: u32 = 3;
+
+/// Sends a model, over new connections where one breaks.
+pub fn send_again<L: Link>(
+    mut client: Client<L>,
+    about: &About,
+    file: &[u8],
+    quiet: bool,
+    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
+) -> Result<(Client<L>, ModelId), BoardError> {
+    let mut progress = Progress::new(quiet);
+    progress.stage("sending", file.len() as u64);
+    let mut again = 0;
+    loop {
+        let sent = send_model(&mut client, about, file, &mut |bytes| progress.at(bytes.into()));
+        let error = match sent {
+            Ok(id) => {
+                progress.done();
+                return Ok((client, id));
+            }
+            Err(error @ BoardError::Lost { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        let connected = (again..AGAIN).find_map(|_| {
+            again += 1;
+            std::thread::sleep(Duration::from_millis(500));
+            connect().ok()
+        });
+        // What this transfer came to is said, not what a dead connection gives after it.
+        client = connected.ok_or(error)?;
+    }
+}
+
+/// The model that was put and waits to be activated.
+pub fn waiting<L: Link>(client: &mut Client<L>, about: &About) -> Result<ModelId, BoardError> {
+    let spare = about.active_slot.map_or(0, |slot| 1 - slot.min(1));
+    let slot = client.slot(spare)?;
+    match Fault::from_number(slot.fault) {
+        Some(Fault::SlotInactive) => Ok(slot.id),
+        // Without a fault it is the model before the one in use.
+        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => {
+            Err(BoardError::NothingPut)
+        }
+        Some(fault) => Err(BoardError::Refused(fault)),
+    }
+}
+
+/// Asks for another model and waits for the board to come back with it.
+pub fn switch<L: Link>(
+    mut client: Client<L>,
+    request: &Request<'_>,
+    expected: Option<ModelId>,
+    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
+) -> Result<About, BoardError> {
+    match client.switch(request) {
+        // The answer may be lost in the reset: the board says below what it has.
+        Ok(_) | Err(BoardError::Lost { .. }) => Ok(restarted(client, connect, expected)?.1),
+        Err(error) => Err(error),
     }
 }

@@ -1,9 +1,8 @@
 //! `qdllm-hw draw`: a circuit as text or SVG, as it is or compiled.
 
 use crate::circuit::Circuit;
-use crate::commands::{From, How};
-use crate::draw::svg::svg;
-use crate::draw::text;
+use crate::commands::{From, How, print};
+use crate::draw::{svg, text};
 use crate::qasm;
 use crate::transpile::Plan;
 use anyhow::{Context, Result};
@@ -54,60 +53,50 @@ struct Drawing {
 pub fn run(args: &DrawArgs) -> Result<()> {
     let circuits = circuits(args)?;
     let mut drawings = Vec::new();
+    let mut words = String::new();
     for (i, (weight, circuit)) in circuits.iter().enumerate() {
-        let mut drawing = Drawing {
+        let numbered = |path: &PathBuf| match i {
+            0 => path.clone(),
+            _ => path.with_extension(format!("{}.svg", i + 1)),
+        };
+        let file = args.svg.as_ref().map(numbered);
+        let text = file.is_none().then(|| text(circuit));
+        if circuits.len() > 1 {
+            words += &format!("circuit {} of {}, weight {weight:.6}\n", i + 1, circuits.len());
+        }
+        if let Some(file) = &file {
+            files::write(file, svg(circuit))?;
+            words += &format!("{}\n", file.display());
+        }
+        words += text.as_deref().unwrap_or_default();
+        drawings.push(Drawing {
             qubits: circuit.used().len(),
             gates: circuit.ops.len(),
             two_qubit_gates: circuit.two_qubit_gates(),
             depth: circuit.depth(|_| true),
             weight: *weight,
-            text: None,
-            file: None,
-        };
-        match &args.svg {
-            Some(path) => {
-                let path = if i == 0 {
-                    path.clone()
-                } else {
-                    path.with_extension(format!("{}.svg", i + 1))
-                };
-                files::write(&path, svg(circuit))?;
-                drawing.file = Some(path);
-            }
-            None => drawing.text = Some(text(circuit)),
-        }
-        drawings.push(drawing);
+            text,
+            file,
+        });
     }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&drawings)?);
-        return Ok(());
-    }
-    for (i, drawing) in drawings.iter().enumerate() {
-        if drawings.len() > 1 {
-            println!("circuit {} of {}, weight {:.6}", i + 1, drawings.len(), drawing.weight);
-        }
-        match (&drawing.text, &drawing.file) {
-            (Some(text), _) => print!("{text}"),
-            (None, Some(file)) => println!("{}", file.display()),
-            _ => {}
-        }
-    }
-    Ok(())
+    print(args.json, &drawings, words.strip_suffix('\n').unwrap_or(&words))
 }
 
 fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
-    if !args.compiled {
-        // A file is drawn as it stands, with its own qubit numbers and measurements or without.
-        if let Some(path) = &args.from.qasm {
-            let name = path.display().to_string();
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
-            return Ok(vec![(1.0, qasm::read(&text).context(name)?)]);
-        }
+    if args.compiled {
         let (source, inputs) = args.from.read()?;
-        return Ok(vec![(1.0, source.with_inputs(&inputs))]);
+        let plan = Plan::new(source, &args.how.processor()?, args.how.options())?;
+        return Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect());
     }
-    let (source, inputs) = args.from.read()?;
-    let plan = Plan::new(source, &args.how.processor()?, args.how.options())?;
-    Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect())
+    let circuit = match &args.from.qasm {
+        // A file is drawn as it stands, with its own qubit numbers and measurements or without.
+        Some(path) => {
+            qasm::read(&files::read_text(path)?).with_context(|| path.display().to_string())?
+        }
+        None => {
+            let (source, inputs) = args.from.read()?;
+            source.with_inputs(&inputs)
+        }
+    };
+    Ok(vec![(1.0, circuit)])
 }

@@ -2,17 +2,12 @@
 //! debug probe.
 
 use crate::commands::image::Content;
-use crate::image::{Memory, drive, hex, uf2};
-use anyhow::{Context, Result, bail};
+use crate::commands::print;
+use crate::flash::{copy, find, probe};
+use anyhow::{Result, bail};
 use clap::Args;
-use qdllm_host::boards::{Board, Drive};
 use serde::Serialize;
-use std::fs;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-const PROBE_RS: &str = "probe-rs";
+use std::path::PathBuf;
 
 /// Write a model and a firmware to a board
 ///
@@ -45,7 +40,7 @@ struct Flashed {
     via: &'static str,
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
+    file: Option<PathBuf>,
 }
 
 pub fn run(args: &FlashArgs) -> Result<()> {
@@ -58,88 +53,18 @@ pub fn run(args: &FlashArgs) -> Result<()> {
             board.name
         );
     };
-    let place = match (&args.drive, &board.drive, args.probe) {
-        (Some(folder), Some(drive), _) => Some((named(folder, drive)?, drive)),
-        (Some(_), None, _) => bail!("{} has no drive; leave --drive out", board.name),
-        (None, Some(drive), false) => drive::find(&drive.board_id).map(|found| (found, drive)),
-        (None, _, _) => None,
+    let drive = match &board.drive {
+        None if args.drive.is_some() => bail!("{} has no drive; leave --drive out", board.name),
+        Some(drive) if !args.probe => find(drive, args.drive.as_deref())?.map(|at| (at, drive)),
+        _ => None,
     };
     let bytes = memory.pieces().map(|(_, piece)| piece.len()).sum();
-    let flashed = match place {
-        Some((folder, drive)) => {
-            let file = copy(&folder, &memory, drive)?;
-            let file = Some(file.display().to_string());
-            Flashed { board: &board.name, via: "drive", bytes, file }
-        }
-        None => {
-            probe(board, chip, &memory)?;
-            Flashed { board: &board.name, via: "probe", bytes, file: None }
-        }
-    };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&flashed)?);
+    let (via, file) = if let Some((folder, drive)) = drive {
+        ("drive", Some(copy(&folder, &memory, drive)?))
     } else {
-        println!("wrote {bytes} bytes to {} by its {}", board.name, flashed.via);
-    }
-    Ok(())
-}
-
-fn named(folder: &Path, drive: &Drive) -> Result<PathBuf> {
-    if drive::is_drive(folder, &drive.board_id) {
-        return Ok(folder.to_path_buf());
-    }
-    bail!(
-        "{}: no drive of this board (its INFO_UF2.TXT would name {}); {} and look where your system \
-         mounts it",
-        folder.display(),
-        drive.board_id,
-        drive.how
-    );
-}
-
-/// Writes the UF2 file; the boot loader starts the board when it has all of it.
-fn copy(folder: &Path, memory: &Memory, drive: &Drive) -> Result<PathBuf> {
-    let path = folder.join("qdllm.uf2");
-    let name = || format!("{}: cannot be written", path.display());
-    let mut file = fs::File::create(&path).with_context(name)?;
-    file.write_all(&uf2::write(memory, drive.family)).with_context(name)?;
-    // The drive goes away as soon as it has everything, which some systems report here.
-    let _ = file.sync_all();
-    Ok(path)
-}
-
-fn probe(board: &Board, chip: &str, memory: &Memory) -> Result<()> {
-    let mut file = tempfile::Builder::new().prefix("qdllm-").suffix(".hex").tempfile()?;
-    file.write_all(hex::write(memory).as_bytes())?;
-    let path = file.path().display().to_string();
-    let steps: [&[&str]; 2] = [
-        &["download", "--chip", chip, "--binary-format", "hex", &path],
-        &["reset", "--chip", chip],
-    ];
-    for arguments in steps {
-        let shown = format!("{PROBE_RS} {}", arguments.join(" "));
-        // Its progress and its complaints are for the person; standard output stays ours.
-        let status = Command::new(PROBE_RS).args(arguments).stdout(Stdio::null()).status();
-        match status {
-            Ok(status) if status.success() => {}
-            Ok(status) => bail!(
-                "`{shown}` failed: {status}; check that the probe is plugged in and wired to the board \
-                 (`{PROBE_RS} list` shows it), and that nothing else uses it{}",
-                or_drive(board)
-            ),
-            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "{PROBE_RS} is not on PATH; install it with `cargo install probe-rs-tools --locked` and \
-                 connect a debug probe{}",
-                or_drive(board)
-            ),
-            Err(error) => return Err(error).with_context(|| format!("cannot start `{shown}`")),
-        }
-    }
-    Ok(())
-}
-
-fn or_drive(board: &Board) -> String {
-    board.drive.as_ref().map_or_else(String::new, |drive| {
-        format!(", or {} so that the drive {} shows, and run this again", drive.how, drive.board_id)
-    })
+        probe(board, chip, &memory)?;
+        ("probe", None)
+    };
+    let flashed = Flashed { board: &board.name, via, bytes, file };
+    print(args.json, &flashed, format_args!("wrote {bytes} bytes to {} by its {via}", board.name))
 }

@@ -1,6 +1,7 @@
 //! `qdllm-hw image`: a model, a firmware, or both, as a file that a programmer takes.
 
-use crate::image::{self, ImageError, Memory, hex, uf2};
+use crate::commands::print;
+use crate::image::{self, ImageError, Memory};
 use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_host::boards::Board;
@@ -48,10 +49,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// The board, and its memory with all that was asked for.
-    ///
-    /// # Errors
-    /// With the name of the file that is the reason.
+    /// The board, and its memory with all that was asked for; an error names the file that is the reason.
     pub fn read(&self) -> Result<(&'static Board, Memory)> {
         let (board, flash) = image::named(&self.board)?;
         let model = self.model.as_deref().map(files::read).transpose()?;
@@ -96,10 +94,10 @@ pub fn run(args: &ImageArgs) -> Result<()> {
     let (address, flat) = memory.flat();
     let file = match format.as_str() {
         "bin" => flat,
-        "hex" => hex::write(&memory).into_bytes(),
+        "hex" => memory.hex().into_bytes(),
         "uf2" => {
             let drive = board.drive.as_ref().ok_or(ImageError::NoUf2 { board: &board.name })?;
-            uf2::write(&memory, drive.family)
+            memory.uf2(drive.family)
         }
         other => bail!(
             "{}: {other:?} is no known format; the file's name must end in .bin, .hex or .uf2",
@@ -116,13 +114,8 @@ pub fn run(args: &ImageArgs) -> Result<()> {
         file_bytes: file.len(),
         pieces: pieces.collect(),
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&written)?);
-        return Ok(());
-    }
-    for piece in &written.pieces {
-        println!("{:#010x}  {} bytes", piece.address, piece.bytes);
-    }
-    println!("wrote {} ({} bytes), from {address:#x} on", written.file, written.file_bytes);
-    Ok(())
+    let lines = written.pieces.iter().map(|p| format!("{:#010x}  {} bytes\n", p.address, p.bytes));
+    let end =
+        format!("wrote {} ({} bytes), from {address:#x} on", written.file, written.file_bytes);
+    print(args.json, &written, lines.chain([end]).collect::<String>())
 }

@@ -1,10 +1,12 @@
 //! `qdllm-hw keygen`: a key pair for model signatures.
 
+use crate::commands::print;
 use crate::keys;
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::hex;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Make a key pair for signing models
 ///
@@ -26,19 +28,21 @@ pub struct KeygenArgs {
 pub fn run(args: &KeygenArgs) -> Result<()> {
     #[derive(Serialize)]
     struct Pair<'a> {
-        secret_file: &'a PathBuf,
-        public_file: &'a PathBuf,
-        public: String,
+        secret_file: &'a Path,
+        public_file: &'a Path,
+        public: &'a str,
     }
-    let (public_file, public) = keys::generate(&args.file)?;
-    let public = qdllm_host::hex::encode(public);
-    if args.json {
-        let pair = Pair { secret_file: &args.file, public_file: &public_file, public };
-        println!("{}", serde_json::to_string_pretty(&pair)?);
-        return Ok(());
-    }
-    println!("secret key  {} (keep it where no one else reads it)", args.file.display());
-    println!("public key  {} (build it into the firmware)", public_file.display());
-    println!("            {public}");
-    Ok(())
+    let secret_file = &args.file;
+    let (public_file, public) = &keys::generate(secret_file)?;
+    let public = &hex::encode(public);
+    print(
+        args.json,
+        &Pair { secret_file, public_file, public },
+        format_args!(
+            "secret key  {} (keep it where no one else reads it)\n\
+             public key  {} (build it into the firmware)\n            {public}",
+            secret_file.display(),
+            public_file.display()
+        ),
+    )
 }

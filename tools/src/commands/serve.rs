@@ -1,7 +1,7 @@
 //! `qdllm-hw serve`: the stand-in for the clouds.
 
 use crate::commands::processor;
-use crate::noise::Overrides;
+use crate::noise::Figures;
 use crate::quafu::stand_in::chip_info::Chip;
 use crate::quafu::stand_in::cloud::Options;
 use crate::quafu::stand_in::fault::Fault;
@@ -64,7 +64,7 @@ pub struct ServeArgs {
     pub noiseless: bool,
     /// Noise figures that replace the chip's
     #[command(flatten)]
-    pub noise: Overrides,
+    pub noise: Figures,
     /// A fault, once, or *TIMES, or *always
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub fault: Vec<Fault>,

@@ -1,11 +1,12 @@
 //! `qdllm-hw sign`: signs a model file, or checks a signature.
 
+use crate::commands::print;
 use crate::keys;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::files;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sign a model for boards with a public key
 ///
@@ -41,10 +42,20 @@ pub struct SignArgs {
 }
 
 pub fn run(args: &SignArgs) -> Result<()> {
+    #[derive(Serialize)]
+    struct Signed<'a> {
+        file: &'a Path,
+        version: u32,
+        minimum: u32,
+    }
+    let print = |file: &Path, version, minimum, what: &str| {
+        let words = format!("{}: {what}, version {version}, lowest {minimum}", file.display());
+        print(args.json, &Signed { file, version, minimum }, words)
+    };
     let file = files::read(&args.model)?;
     if let Some(public) = &args.check {
         let (version, minimum) = keys::verify(&args.model, &file, &keys::read_public(public)?)?;
-        return print(args, &args.model, version, minimum, "the signature holds");
+        return print(&args.model, version, minimum, "the signature holds");
     }
     let (Some(key), Some(version)) = (&args.key, args.version) else {
         anyhow::bail!("give --key and --version, or --check");
@@ -57,20 +68,5 @@ pub fn run(args: &SignArgs) -> Result<()> {
     let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
     let output = args.output.as_ref().unwrap_or(&args.model);
     files::write(output, &signed)?;
-    print(args, output, version, minimum, "signed")
-}
-
-fn print(args: &SignArgs, file: &PathBuf, version: u32, minimum: u32, what: &str) -> Result<()> {
-    #[derive(Serialize)]
-    struct Signed<'a> {
-        file: &'a PathBuf,
-        version: u32,
-        minimum: u32,
-    }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&Signed { file, version, minimum })?);
-    } else {
-        println!("{}: {what}, version {version}, lowest {minimum}", file.display());
-    }
-    Ok(())
+    print(output, version, minimum, "signed")
 }

@@ -1,14 +1,16 @@
 //! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
 
-use crate::commands::How;
+use crate::commands::{How, print};
 use crate::deploy::Deployment;
 use crate::noise::model::assumed;
-use crate::noise::{NoiseModel, Overrides};
+use crate::noise::{Figures, NoiseModel};
 use crate::simulate::{Quota, Report, Score, Settings, Share, TASKS_A_DAY, rehearse};
 use crate::texts;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use qdllm_host::files;
 use qdllm_runtime::Model;
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +52,7 @@ pub struct SimulateArgs {
     pub how: How,
     /// The noise
     #[command(flatten)]
-    pub noise: Overrides,
+    pub noise: Figures,
     /// Print as JSON, every text's decisions included
     #[arg(long)]
     pub json: bool,
@@ -58,8 +60,7 @@ pub struct SimulateArgs {
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let name = || args.model.display().to_string();
-    let bytes =
-        std::fs::read(&args.model).with_context(|| format!("{}: cannot be read", name()))?;
+    let bytes = files::read(&args.model)?;
     let model = Model::parse(&bytes).with_context(name)?;
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
@@ -96,41 +97,48 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         noisy: Score::of(&decisions, |d| &d.noisy),
         quota: Quota { jobs, shots: jobs as u64 * args.shots, days: jobs.div_ceil(TASKS_A_DAY) },
         seconds: start.elapsed().as_secs_f64(),
-        labels: deployment.head().labels.clone(),
+        labels: deployment.head.labels.clone(),
         decisions,
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print(&report);
-    }
-    Ok(())
+    print(args.json, &report, Words(&report))
 }
 
-fn print(report: &Report) {
-    let date = report.calibrated.as_deref().unwrap_or("none");
-    println!("target {}, calibration: {date}", report.target);
-    if !report.assumed.is_empty() {
-        println!("assumed, for want of published figures: {}", report.assumed.join("; "));
+/// The report as a table.
+struct Words<'a>(&'a Report);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        let date = report.calibrated.as_deref().unwrap_or("none");
+        writeln!(f, "target {}, calibration: {date}", report.target)?;
+        if !report.assumed.is_empty() {
+            let assumed = report.assumed.join("; ");
+            writeln!(f, "assumed, for want of published figures: {assumed}")?;
+        }
+        writeln!(f, "{} texts, {} shots a circuit", report.texts, report.shots)?;
+        writeln!(
+            f,
+            "{:<18} {:>26} {:>26} {:>10}",
+            "", "accuracy", "same as statevector", "mean |dZ|"
+        )?;
+        let noisy = if report.mitigated { "noise, mitigated" } else { "noise" };
+        for (name, score) in
+            [("exact", &report.exact), ("shots alone", &report.noiseless), (noisy, &report.noisy)]
+        {
+            let share = |s: &Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
+            let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
+            let agreement = share(&score.agreement);
+            writeln!(f, "{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz)?;
+        }
+        writeln!(
+            f,
+            "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
+            report.noiseless.clear_disagreements, report.noisy.clear_disagreements
+        )?;
+        let Quota { jobs, shots, days } = &report.quota;
+        write!(
+            f,
+            "on the processor: {jobs} jobs, {shots} shots, {days} day(s) at {TASKS_A_DAY} tasks a day"
+        )
     }
-    println!("{} texts, {} shots a circuit", report.texts, report.shots);
-    println!("{:<18} {:>26} {:>26} {:>10}", "", "accuracy", "same as statevector", "mean |dZ|");
-    let noisy = if report.mitigated { "noise, mitigated" } else { "noise" };
-    for (name, score) in
-        [("exact", &report.exact), ("shots alone", &report.noiseless), (noisy, &report.noisy)]
-    {
-        let share = |s: &Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
-        let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
-        let agreement = share(&score.agreement);
-        println!("{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz);
-    }
-    println!(
-        "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
-        report.noiseless.clear_disagreements, report.noisy.clear_disagreements
-    );
-    let quota = &report.quota;
-    println!(
-        "on the processor: {} jobs, {} shots, {} day(s) at {TASKS_A_DAY} tasks a day",
-        quota.jobs, quota.shots, quota.days
-    );
 }

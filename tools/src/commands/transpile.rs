@@ -1,9 +1,10 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
-use crate::commands::{From, How};
+use crate::commands::{From, How, print};
+use crate::processor::topology::Processor;
 use crate::qasm;
-use crate::transpile::check::Readout;
-use crate::transpile::cost::Report;
+use crate::readout::Readout;
+use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -43,24 +44,24 @@ pub struct TranspileArgs {
 }
 
 /// What is printed with `--json`, and written as `readout.json` without the QASM texts.
-#[derive(Debug, Serialize)]
-pub struct Compilation {
-    pub target: String,
+#[derive(Serialize)]
+struct Compilation {
+    target: String,
     /// Its calibration's date; absent: errors are typical ones.
-    pub calibrated: Option<String>,
-    pub circuits: Vec<CompiledCircuit>,
+    calibrated: Option<String>,
+    circuits: Vec<CompiledCircuit>,
 }
 
-#[derive(Debug, Serialize)]
-pub struct CompiledCircuit {
-    pub file: String,
-    pub weight: f64,
+#[derive(Serialize)]
+struct CompiledCircuit {
+    file: String,
+    weight: f64,
     /// Output by output, the classical bits whose parity it is.
-    pub readouts: Vec<Readout>,
-    pub measures: Vec<(u8, u8)>,
-    pub report: Report,
+    readouts: Vec<Readout>,
+    measures: Vec<(u8, u8)>,
+    report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub qasm: Option<String>,
+    qasm: Option<String>,
 }
 
 pub fn run(args: &TranspileArgs) -> Result<()> {
@@ -82,52 +83,46 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
     }
     let mut result = Compilation {
-        target: plan.processor().name.clone(),
-        calibrated: plan.processor().calibrated.clone(),
-        circuits: compiled.iter().enumerate().map(|(i, c)| described(i, c, &plan)).collect(),
+        target: device.name.clone(),
+        calibrated: device.calibrated.clone(),
+        circuits: compiled.iter().enumerate().map(|(i, c)| described(i, c, &device)).collect(),
     };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{}: cannot be made", folder.display()))?;
-        let texts: Vec<Option<String>> =
-            result.circuits.iter_mut().map(|c| c.qasm.take()).collect();
+        let texts: Vec<_> = result.circuits.iter_mut().map(|c| c.qasm.take()).collect();
         for (circuit, text) in result.circuits.iter().zip(&texts) {
             files::write(&folder.join(&circuit.file), text.as_deref().unwrap_or(""))?;
         }
         files::write(&folder.join("readout.json"), &serde_json::to_string_pretty(&result)?)?;
         result.circuits.iter_mut().zip(texts).for_each(|(c, text)| c.qasm = text);
     }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
-    } else {
-        print(&result);
-    }
-    Ok(())
+    print(args.json, &result, words(&result))
 }
 
-fn described(i: usize, compiled: &Compiled, plan: &Plan) -> CompiledCircuit {
+fn described(i: usize, compiled: &Compiled, device: &Processor) -> CompiledCircuit {
     CompiledCircuit {
         file: format!("circuit-{}.qasm", i + 1),
         weight: compiled.weight,
         readouts: compiled.readouts.clone(),
         measures: compiled.circuit.measures.clone(),
-        report: Report::of(&compiled.circuit, plan.processor()),
+        report: Report::of(&compiled.circuit, device),
         qasm: Some(qasm::write(&compiled.circuit)),
     }
 }
 
-fn print(result: &Compilation) {
+fn words(result: &Compilation) -> String {
     let errors = result.calibrated.as_deref().unwrap_or("none; typical errors are assumed");
-    println!("target {}, calibration: {errors}", result.target);
+    let mut lines = vec![format!("target {}, calibration: {errors}", result.target)];
     for circuit in &result.circuits {
-        println!("{}  weight {:.6}", circuit.file, circuit.weight);
-        println!("  {}", circuit.report);
+        lines.push(format!("{}  weight {:.6}\n  {}", circuit.file, circuit.weight, circuit.report));
         for (k, readout) in circuit.readouts.iter().enumerate() {
             let bits: Vec<String> = readout.bits.iter().map(|b| format!("c[{b}]")).collect();
             let parity = if bits.is_empty() { "0".into() } else { bits.join(" ^ ") };
             let flip = if readout.negated { " ^ 1" } else { "" };
-            println!("  output {k} = {parity}{flip}");
+            lines.push(format!("  output {k} = {parity}{flip}"));
         }
     }
-    println!("equal to the source within {:e}, by simulation", crate::transpile::check::TOLERANCE);
+    lines.push(format!("equal to the source within {TOLERANCE:e}, by simulation"));
+    lines.join("\n")
 }

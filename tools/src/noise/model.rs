@@ -1,83 +1,9 @@
 //! The figures of a noise model, and the channels that they stand for.
 
-use crate::processor::calibration::{CouplerFigures, QubitFigures, TYPICAL};
+use crate::processor::calibration::{CouplerNoise, Figures, QubitNoise, TYPICAL};
 use crate::processor::topology::Processor;
 use crate::readout::BitError;
 use std::collections::BTreeMap;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct QubitNoise {
-    /// Average infidelity of a one-qubit gate, relaxation during it included.
-    pub one_error: f64,
-    /// Relaxation time in microseconds; infinite for none.
-    pub t1_us: f64,
-    /// Coherence time in microseconds; more than twice `t1_us` counts as twice.
-    pub t2_us: f64,
-    /// Length of a one-qubit gate in nanoseconds. Z rotations take no time and make no error.
-    pub one_ns: f64,
-    pub readout: BitError,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CouplerNoise {
-    /// Average infidelity of a two-qubit gate, relaxation during it included.
-    pub error: f64,
-    /// Length of a two-qubit gate in nanoseconds.
-    pub cz_ns: f64,
-}
-
-/// Noise figures that replace the target's on every qubit and coupler.
-#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq)]
-pub struct Overrides {
-    /// Average infidelity of a one-qubit gate (Z rotations are free)
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub one_error: Option<f64>,
-    /// Average infidelity of a CZ
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub cz_error: Option<f64>,
-    /// Relaxation time, microseconds
-    #[arg(long, value_name = "US", value_parser = positive)]
-    pub t1_us: Option<f64>,
-    /// Coherence time, microseconds
-    #[arg(long, value_name = "US", value_parser = positive)]
-    pub t2_us: Option<f64>,
-    /// Length of a one-qubit gate, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = positive)]
-    pub one_ns: Option<f64>,
-    /// Length of a CZ, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = positive)]
-    pub cz_ns: Option<f64>,
-    /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
-    #[arg(long = "readout-error", value_name = "ERROR", value_parser = readout)]
-    pub readout: Option<BitError>,
-}
-
-impl Overrides {
-    fn qubit(&self) -> QubitFigures {
-        let Self { one_error, t1_us, t2_us, one_ns, readout, .. } = *self;
-        QubitFigures { one_error, t1_us, t2_us, one_ns, readout }
-    }
-
-    fn coupler(&self) -> CouplerFigures {
-        CouplerFigures { error: self.cz_error, cz_ns: self.cz_ns }
-    }
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    // Infinity is meant: no relaxation.
-    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
-}
-
-fn readout(text: &str) -> Result<BitError, String> {
-    let (zero, one) = text.split_once(',').unwrap_or((text, text));
-    Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
-}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseModel {
@@ -156,35 +82,17 @@ fn depolarising(error: f64, kept: f64, d: f64) -> f64 {
 impl NoiseModel {
     /// No noise at all: what is left is the scatter of the shots.
     pub fn none() -> Self {
-        let elsewhere = (QubitNoise::NONE, CouplerNoise { error: 0.0, cz_ns: 0.0 });
-        Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere }
+        Self::uniform(QubitNoise::NONE, CouplerNoise { error: 0.0, cz_ns: 0.0 })
     }
 
     pub fn uniform(qubit: QubitNoise, coupler: CouplerNoise) -> Self {
         Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
     }
 
-    /// The noise of a processor: what `overrides` say, else what is published of it, else
-    /// [`TYPICAL`].
-    pub fn of(processor: &Processor, overrides: &Overrides) -> Self {
-        let o = overrides;
-        let one = |q: u8| {
-            let known = o.qubit().or(processor.calibration.qubit(q));
-            QubitNoise {
-                one_error: known.one_error.unwrap_or(TYPICAL.one_error),
-                t1_us: known.t1_us.unwrap_or(TYPICAL.t1_us),
-                t2_us: known.t2_us.unwrap_or(TYPICAL.t2_us),
-                one_ns: known.one_ns.unwrap_or(TYPICAL.one_ns),
-                readout: known.readout.unwrap_or(TYPICAL.readout),
-            }
-        };
-        let two = |(a, b): (u8, u8)| {
-            let known = o.coupler().or(processor.calibration.coupler(a, b));
-            CouplerNoise {
-                error: known.error.unwrap_or(TYPICAL.cz_error),
-                cz_ns: known.cz_ns.unwrap_or(TYPICAL.cz_ns),
-            }
-        };
+    /// The noise of a processor: what `overrides` say, else what is published of it, else [`TYPICAL`].
+    pub fn of(processor: &Processor, overrides: &Figures) -> Self {
+        let one = |q: u8| overrides.or(processor.calibration.qubit(q)).qubit();
+        let two = |(a, b): (u8, u8)| overrides.or(processor.calibration.coupler(a, b)).coupler();
         // No qubit has number 255 on a processor of at most 255: it gives averages or typical values.
         Self {
             qubits: (0..processor.qubits).map(|q| one(q as u8)).collect(),
@@ -203,24 +111,26 @@ impl NoiseModel {
 }
 
 /// Which of the figures that a circuit on `qubits` needs a processor does not publish, in words.
-pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Overrides) -> Vec<String> {
+pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Figures) -> Vec<String> {
     let on = |(a, b): &&(u8, u8)| qubits.contains(a) && qubits.contains(b);
-    let qubit = |q: &u8| overrides.qubit().or(processor.calibration.qubit(*q));
-    let coupler = |&(a, b): &(u8, u8)| overrides.coupler().or(processor.calibration.coupler(a, b));
-    let one: Vec<QubitFigures> = qubits.iter().map(qubit).collect();
-    let two: Vec<CouplerFigures> = processor.couplers.iter().filter(on).map(coupler).collect();
-    let t = TYPICAL;
-    let r = t.readout;
+    let qubit = |&q: &u8| overrides.or(processor.calibration.qubit(q));
+    let coupler = |&(a, b): &(u8, u8)| overrides.or(processor.calibration.coupler(a, b));
+    let one: Vec<Figures> = qubits.iter().map(qubit).collect();
+    let two: Vec<Figures> = processor.couplers.iter().filter(on).map(coupler).collect();
+    let lacks =
+        |all: &[Figures], of: fn(&Figures) -> Option<f64>| all.iter().any(|f| of(f).is_none());
+    let (t, c) = TYPICAL;
+    let BitError { one_from_zero, zero_from_one } = t.readout;
     [
-        (one.iter().any(|f| f.one_error.is_none()), format!("one-qubit error {}", t.one_error)),
-        (two.iter().any(|f| f.error.is_none()), format!("CZ error {}", t.cz_error)),
-        (one.iter().any(|f| f.t1_us.is_none()), format!("T1 {} us", t.t1_us)),
-        (one.iter().any(|f| f.t2_us.is_none()), format!("T2 {} us", t.t2_us)),
-        (one.iter().any(|f| f.one_ns.is_none()), format!("one-qubit gate {} ns", t.one_ns)),
-        (two.iter().any(|f| f.cz_ns.is_none()), format!("CZ {} ns", t.cz_ns)),
+        (lacks(&one, |f| f.one_error), format!("one-qubit error {}", t.one_error)),
+        (lacks(&two, |f| f.cz_error), format!("CZ error {}", c.error)),
+        (lacks(&one, |f| f.t1_us), format!("T1 {} us", t.t1_us)),
+        (lacks(&one, |f| f.t2_us), format!("T2 {} us", t.t2_us)),
+        (lacks(&one, |f| f.one_ns), format!("one-qubit gate {} ns", t.one_ns)),
+        (lacks(&two, |f| f.cz_ns), format!("CZ {} ns", c.cz_ns)),
         (
-            one.iter().any(|f| f.readout.is_none()),
-            format!("read-out 1|0 {}, 0|1 {}", r.one_from_zero, r.zero_from_one),
+            lacks(&one, |f| f.readout.map(|r| r.one_from_zero)),
+            format!("read-out 1|0 {one_from_zero}, 0|1 {zero_from_one}"),
         ),
     ]
     .into_iter()
@@ -265,9 +175,9 @@ mod tests {
                 "couplers_info": {"C0": {"qubits_index": [0, 1], "fidelity": 0.9}}}"#,
         )
         .unwrap();
-        let overrides = Overrides { t2_us: Some(5.0), ..Overrides::default() };
+        let overrides = Figures { t2_us: Some(5.0), ..Figures::default() };
         let noise = NoiseModel::of(&processor, &overrides);
-        assert_eq!((noise.qubit(0).t1_us, noise.qubit(1).t1_us), (30.0, TYPICAL.t1_us));
+        assert_eq!((noise.qubit(0).t1_us, noise.qubit(1).t1_us), (30.0, TYPICAL.0.t1_us));
         assert_eq!((noise.qubit(0).t2_us, noise.qubit(9).t2_us), (5.0, 5.0));
         assert!((noise.coupler(1, 0).error - 0.1).abs() < 1e-12);
         let words = assumed(&processor, &[0, 1], &overrides).join("; ");

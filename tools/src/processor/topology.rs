@@ -1,6 +1,6 @@
 //! A quantum processor: which qubits are coupled, and how well each works where that is known.
 
-use crate::processor::calibration::{Calibration, ChipInfo, TYPICAL};
+use crate::processor::calibration::{Calibration, ChipInfo};
 use crate::readout::BitError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,13 +34,6 @@ pub struct Processor {
     pub calibration: Calibration,
 }
 
-#[derive(Deserialize)]
-struct MapFile {
-    name: String,
-    n_qubits: usize,
-    coupling_map: Vec<(usize, usize)>,
-}
-
 impl Processor {
     /// A target by name: `baihua`, `line:N`, `ring:N`, `full:N`, `grid:RxC`.
     pub fn named(target: &str) -> Result<Self, ProcessorError> {
@@ -50,22 +43,20 @@ impl Processor {
         }
         let (shape, size) = target.split_once(':').ok_or_else(unknown)?;
         let number = |t: &str| t.parse::<usize>().ok().filter(|n| (1..=256).contains(n));
-        let (rows, n) = match (shape, size.split_once('x')) {
-            ("grid", Some((r, c))) => {
-                let (r, c) = (number(r).ok_or_else(unknown)?, number(c).ok_or_else(unknown)?);
-                (r, r * c)
-            }
-            ("line" | "ring" | "full", None) => (1, number(size).ok_or_else(unknown)?),
+        let number = |t: &str| number(t).ok_or_else(unknown);
+        let (rows, columns) = match (shape, size.split_once('x')) {
+            ("grid", Some((rows, columns))) => (number(rows)?, number(columns)?),
+            ("line" | "ring" | "full", None) => (1, number(size)?),
             _ => return Err(unknown()),
         };
+        let n = rows * columns;
         let couplers: Vec<(usize, usize)> = match shape {
-            "line" => (1..n).map(|q| (q - 1, q)).collect(),
             "ring" => (0..n).map(|q| (q, (q + 1) % n)).collect(),
             "full" => (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect(),
+            // A line is a grid of one row.
             _ => {
-                let c = n / rows;
-                let across = (0..n).filter(|q| q % c + 1 < c).map(|q| (q, q + 1));
-                across.chain((0..n - c).map(|q| (q, q + c))).collect()
+                let across = (0..n).filter(|q| q % columns + 1 < columns).map(|q| (q, q + 1));
+                across.chain((0..n - columns).map(|q| (q, q + columns))).collect()
             }
         };
         Self::new(target, n, &couplers)
@@ -89,17 +80,15 @@ impl Processor {
         qubits: usize,
         couplers: &[(usize, usize)],
     ) -> Result<Self, ProcessorError> {
+        let malformed = |what| Err(ProcessorError::Malformed(what));
         if qubits > 256 {
-            return Err(ProcessorError::Malformed(format!(
-                "{qubits} qubits; at most 256 are possible"
-            )));
+            return malformed(format!("{qubits} qubits; at most 256 are possible"));
         }
         let mut pairs = Vec::new();
         for &(a, b) in couplers {
             if a >= qubits || b >= qubits || a == b {
-                let what =
-                    format!("coupler [{a}, {b}] on a chip with qubits 0 to {}", qubits.max(1) - 1);
-                return Err(ProcessorError::Malformed(what));
+                let last = qubits.max(1) - 1;
+                return malformed(format!("coupler [{a}, {b}] on a chip with qubits 0 to {last}"));
             }
             pairs.push((a.min(b) as u8, a.max(b) as u8));
         }
@@ -128,23 +117,24 @@ impl Processor {
     /// A processor from JSON: either `{name, n_qubits, coupling_map}`, or a chip's own information
     /// with `qubits_info` and `couplers_info`, where fidelity 0 means dead.
     pub fn from_json(text: &str) -> Result<Self, ProcessorError> {
-        let malformed = |what: String| ProcessorError::Malformed(what);
+        #[derive(Deserialize)]
+        struct MapFile {
+            name: String,
+            n_qubits: usize,
+            coupling_map: Vec<(usize, usize)>,
+        }
+        let malformed = ProcessorError::Malformed;
         let value: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
         if value.get("couplers_info").is_some() {
-            return Self::from_chip_info(&value);
+            let chip = ChipInfo::read(&value).map_err(malformed)?;
+            let processor = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
+            let (calibrated, calibration) = (Some(chip.date), chip.calibration);
+            return Ok(Self { calibrated, calibration, ..processor });
         }
         let map: MapFile = serde_json::from_value(value).map_err(|e| {
             malformed(format!("{e}; a map has `name`, `n_qubits` and `coupling_map`"))
         })?;
         Self::new(&map.name, map.n_qubits, &map.coupling_map)
-    }
-
-    fn from_chip_info(value: &Value) -> Result<Self, ProcessorError> {
-        let chip = ChipInfo::read(value).map_err(ProcessorError::Malformed)?;
-        let mut processor = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
-        processor.calibrated = Some(chip.date);
-        processor.calibration = chip.calibration;
-        Ok(processor)
     }
 
     pub fn coupled(&self, a: u8, b: u8) -> bool {
@@ -153,12 +143,12 @@ impl Processor {
 
     /// Error of a CZ on a coupler; the typical one where none is published.
     pub fn cz_error(&self, a: u8, b: u8) -> f64 {
-        self.calibration.coupler(a, b).error.unwrap_or(TYPICAL.cz_error)
+        self.calibration.coupler(a, b).coupler().error
     }
 
     /// Error of a one-qubit gate; the typical one where none is published.
     pub fn one_error(&self, q: u8) -> f64 {
-        self.calibration.qubit(q).one_error.unwrap_or(TYPICAL.one_error)
+        self.calibration.qubit(q).qubit().one_error
     }
 
     /// Error of reading a qubit, mean of both outcomes, where published.

@@ -6,8 +6,16 @@
 //! one word. It removes the bias of the read-out and pays with a larger variance; a value is no
 //! longer within -1..=1.
 
-use crate::transpile::check::Readout;
 use serde::{Deserialize, Serialize};
+
+/// One output as a compiled circuit gives it: the parity of classical bits, negated or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readout {
+    /// Classical bits whose parity it is; none: it is constant.
+    pub bits: Vec<u8>,
+    /// Whether the outcome is inverted (the expectation's sign changed).
+    pub negated: bool,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BitError {

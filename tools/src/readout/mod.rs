@@ -5,14 +5,12 @@
 //! words have in common. The circuits of a mixture add up with their weights.
 //!
 //! [`counts`] holds what was measured and knows the order of the bits, [`mitigation`] undoes known
-//! read-out errors, [`head`] is the model's last layer, [`decision`] puts them together.
+//! read-out errors, [`decision`] takes the model's last layer to the expectations.
 
 pub mod counts;
 pub mod decision;
-pub mod head;
 pub mod mitigation;
 
 pub use counts::{Counts, CountsError};
-pub use decision::{Answer, AnswerError, Estimate, Part, answer, expectations};
-pub use head::LinearHead;
-pub use mitigation::BitError;
+pub use decision::{Answer, AnswerError, Estimate, LinearHead, Part, answer, expectations};
+pub use mitigation::{BitError, Readout};

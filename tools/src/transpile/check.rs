@@ -1,27 +1,23 @@
-//! Judges a compiled circuit against its source: the joint distribution of all outputs.
+//! Judges a compiled circuit against its source by the joint distribution of all outputs, and says what it
+//! costs.
 
 use crate::circuit::Circuit;
+use crate::processor::topology::Processor;
+use crate::readout::Readout;
 use crate::statevector::StateVector;
 use crate::transpile::source::Source;
+use serde::Serialize;
+use std::fmt;
 
 /// How far a compiled circuit may be from its source, in probability.
 pub const TOLERANCE: f64 = 1e-9;
 
-/// One output as a compiled circuit gives it: the parity of classical bits, negated or not.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Readout {
-    /// Classical bits whose parity it is; none: it is constant.
-    pub bits: Vec<u8>,
-    /// Whether the outcome is inverted (the expectation's sign changed).
-    pub negated: bool,
-}
-
 /// The largest difference in the joint probability of the outputs between the source and the
 /// weighted compiled circuits; `None` if a circuit is too large to simulate.
-pub fn outputs_differ(
+pub fn outputs_differ<'a>(
     source: &Source,
     inputs: &[f64],
-    parts: &[(f64, &Circuit, &[Readout])],
+    parts: impl Iterator<Item = (f64, &'a Circuit, &'a [Readout])>,
 ) -> Option<f64> {
     let reference = source.with_inputs(inputs);
     let all: Vec<u8> = (0..source.qubits).collect();
@@ -34,10 +30,8 @@ pub fn outputs_differ(
             let qubit = circuit.measures.iter().find(|m| m.1 == bit).map(|m| m.0);
             used.iter().position(|&u| Some(u) == qubit).map_or(0, |i| 1_usize << i)
         };
-        let words: Vec<(usize, bool)> = readouts
-            .iter()
-            .map(|r| (r.bits.iter().fold(0, |m, &b| m | bit_mask(b)), r.negated))
-            .collect();
+        let word = |r: &Readout| (r.bits.iter().fold(0, |m, &b| m | bit_mask(b)), r.negated);
+        let words: Vec<(usize, bool)> = readouts.iter().map(word).collect();
         let compiled = distribution(&StateVector::after(circuit, &used)?, &words);
         difference.iter_mut().zip(compiled).for_each(|(d, p)| *d -= weight * p);
     }
@@ -53,4 +47,55 @@ fn distribution(state: &StateVector, words: &[(usize, bool)]) -> Vec<f64> {
         all[outcome] += weight;
     }
     all
+}
+
+/// What a compiled circuit costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub cz: usize,
+    pub cz_depth: usize,
+    pub depth: usize,
+    pub one_qubit: usize,
+    pub physical: Vec<u8>,
+    /// Probability that no gate and no read-out errs: the product of all fidelities.
+    pub success: f64,
+    /// Whether read-out errors are in `success`: not every chip publishes them.
+    pub readout_known: bool,
+}
+
+impl Report {
+    pub fn of(circuit: &Circuit, processor: &Processor) -> Self {
+        let cz = circuit.two_qubit_gates();
+        let mut success: f64 = circuit
+            .ops
+            .iter()
+            .map(|op| match *op.on() {
+                [a, b] => 1.0 - processor.cz_error(a, b),
+                _ => 1.0 - processor.one_error(op.qubits[0]),
+            })
+            .product();
+        let readout: Vec<_> =
+            circuit.measures.iter().map(|m| processor.readout_error(m.0)).collect();
+        success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
+        Self {
+            cz,
+            cz_depth: circuit.depth(|op| op.on().len() == 2),
+            depth: circuit.depth(|_| true),
+            one_qubit: circuit.ops.len() - cz,
+            physical: circuit.used(),
+            success,
+            readout_known: readout.iter().all(Option::is_some),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let readout = if self.readout_known { "" } else { ", read-out errors unknown" };
+        write!(
+            f,
+            "{} CZ, CZ depth {}, depth {}, {} one-qubit gates, success about {:.3}{readout}, qubits {:?}",
+            self.cz, self.cz_depth, self.depth, self.one_qubit, self.success, self.physical
+        )
+    }
 }

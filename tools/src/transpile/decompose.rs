@@ -20,12 +20,12 @@ pub fn expanded(steps: &[Step]) -> Vec<Step> {
 }
 
 fn plain(step: &Step) -> Vec<Step> {
-    match step {
-        Step::Zz(a, b, t) if step.cost() == 2 => {
-            vec![Step::Cx(*a, *b), Step::Rz(*b, t.clone()), Step::Cx(*a, *b)]
+    match *step {
+        Step::Zz(a, b, ref t) if step.cost() == 2 => {
+            vec![Step::Cx(a, b), Step::Rz(b, t.clone()), Step::Cx(a, b)]
         }
-        Step::Swap(a, b) => vec![Step::Cx(*a, *b), Step::Cx(*b, *a), Step::Cx(*a, *b)],
-        other => vec![other.clone()],
+        Step::Swap(a, b) => vec![Step::Cx(a, b), Step::Cx(b, a), Step::Cx(a, b)],
+        _ => vec![step.clone()],
     }
 }
 
@@ -50,18 +50,14 @@ fn exchange(steps: &mut [Option<Step>], out: &mut [Vec<Step>], i: usize, a: u8, 
             if out[j].iter().any(touches) {
                 return None;
             }
-            match &steps[j] {
-                Some(s) if s.pair().is_some() && touches(s) => {
-                    let same = s.touches(a) && s.touches(b);
-                    return same.then(|| with_exchange(s, a, b)).flatten().map(|m| (j, m));
-                }
-                _ => {}
+            if let Some(s) = steps[j].as_ref().filter(|s| s.pair().is_some() && touches(s)) {
+                let same = s.touches(a) && s.touches(b);
+                return same.then(|| with_exchange(s, a, b)).flatten().map(|m| (j, m));
             }
         }
         None
     };
-    let back = partner(&mut (0..i).rev());
-    if let Some((j, merged)) = back {
+    if let Some((j, merged)) = partner(&mut (0..i).rev()) {
         // The exchange moves back to `j`: what it passes is renamed.
         for step in steps[j + 1..i].iter_mut().flatten() {
             *step = step.renamed(swapped);
@@ -83,11 +79,8 @@ fn exchange(steps: &mut [Option<Step>], out: &mut [Vec<Step>], i: usize, a: u8, 
         return;
     }
     // With a qubit that nothing has touched yet, still |0>, two CX move the other one.
-    let before = |q: u8| {
-        steps[..i].iter().flatten().any(|s| s.touches(q))
-            || out[..i].iter().flatten().any(|s| s.touches(q))
-    };
-    let (used_a, used_b) = (before(a), before(b));
+    let before = || steps[..i].iter().flatten().chain(out[..i].iter().flatten());
+    let [used_a, used_b] = [a, b].map(|q| before().any(|s| s.touches(q)));
     if used_a != used_b {
         let (from, to) = if used_a { (a, b) } else { (b, a) };
         steps[i] = None;

@@ -96,72 +96,60 @@ pub fn exchanged(q: u8, a: u8, b: u8) -> u8 {
 
 /// Two steps of one kind on the same qubits as one: `Some(None)` where they undo each other.
 pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
-    let kept = |t: Affine, make: &dyn Fn(Affine) -> Step| {
-        // A whole turn is only a global phase.
-        let nothing = t.terms.is_empty() && wrap(t.constant).abs() < 1e-13;
-        if nothing { None } else { Some(make(t)) }
-    };
-    match (a, b) {
-        (Step::Rz(p, x), Step::Rz(q, y)) if p == q => {
-            Some(kept(x.clone().plus(y), &|t| Step::Rz(*p, t)))
+    let mut sum = a.clone();
+    match (&mut sum, b) {
+        (Step::Rz(p, x), Step::Rz(q, y)) | (Step::Ry(p, x), Step::Ry(q, y)) if p == q => {
+            x.add(y.clone())
         }
-        (Step::Ry(p, x), Step::Ry(q, y)) if p == q => {
-            Some(kept(x.clone().plus(y), &|t| Step::Ry(*p, t)))
+        (Step::Zz(p, q, x), Step::Zz(r, s, y)) if (*p, *q) == (*r, *s) || (*p, *q) == (*s, *r) => {
+            x.add(y.clone());
         }
-        (Step::Zz(p, q, x), Step::Zz(r, s, y)) if (p, q) == (r, s) || (p, q) == (s, r) => {
-            Some(kept(x.clone().plus(y), &|t| Step::Zz(*p, *q, t)))
-        }
-        (Step::X(p), Step::X(q)) if p == q => Some(None),
-        (Step::Cx(..), Step::Cx(..)) if a == b => Some(None),
-        _ => None,
+        (Step::X(_), Step::X(_)) | (Step::Cx(..), Step::Cx(..)) if a == b => return Some(None),
+        _ => return None,
     }
+    // A whole turn is only a global phase.
+    let nothing = |t: &Affine| t.terms.is_empty() && wrap(t.constant).abs() < 1e-13;
+    let gone = matches!(&sum, Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if nothing(t));
+    Some((!gone).then_some(sum))
 }
 
 /// Merges and cancels steps that meet after commuting; keeps the order of the others.
 ///
 /// No ZZ phase by a multiple of pi is left: it is Z on each qubit, or nothing.
 pub fn simplified(steps: Vec<Step>) -> Vec<Step> {
-    let mut kept: Vec<Step> = Vec::with_capacity(steps.len());
-    for step in steps {
-        push(&mut kept, step);
-    }
+    let mut kept = Vec::with_capacity(steps.len());
+    steps.into_iter().for_each(|step| push(&mut kept, step));
     kept
 }
 
 /// The steps that stand for one: half a turn of ZZ is Z on each qubit up to phase, a whole turn of
 /// anything is nothing.
 fn reduced(step: Step) -> Vec<Step> {
-    match &step {
-        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => {
-            Vec::new()
-        }
+    match step {
+        Step::Rz(_, t) | Step::Ry(_, t) | Step::Zz(_, _, t) if t.is_multiple_of(2.0 * PI) => vec![],
         Step::Zz(a, b, t) if t.is_multiple_of(PI) => {
-            vec![Step::Rz(*a, Affine::constant(PI)), Step::Rz(*b, Affine::constant(PI))]
+            [a, b].map(|q| Step::Rz(q, Affine::constant(PI))).to_vec()
         }
-        _ => vec![step],
+        other => vec![other],
     }
 }
 
 fn push(kept: &mut Vec<Step>, step: Step) {
     for step in reduced(step) {
-        let mut at = kept.len();
-        let mut met = None;
-        while at > 0 {
-            at -= 1;
-            met = merged(&kept[at], &step);
-            if met.is_some() || !kept[at].commutes(&step) {
-                break;
-            }
-        }
-        match met {
-            Some(sum) => {
+        // The first step, from the end, that this one meets or cannot pass.
+        let first = kept.iter().enumerate().rev().find_map(|(at, earlier)| {
+            let met = merged(earlier, &step);
+            (met.is_some() || !earlier.commutes(&step)).then_some((at, met))
+        });
+        match first {
+            Some((at, Some(sum))) => {
                 // What the two became may meet something earlier still.
                 let tail = kept.split_off(at + 1);
                 kept.pop();
                 sum.into_iter().flat_map(reduced).for_each(|part| push(kept, part));
                 kept.extend(tail);
             }
-            None => kept.push(step),
+            _ => kept.push(step),
         }
     }
 }

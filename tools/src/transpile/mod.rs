@@ -2,7 +2,6 @@
 
 pub mod block;
 pub mod check;
-pub mod cost;
 pub mod decompose;
 pub mod ir;
 pub mod native;
@@ -15,8 +14,9 @@ pub mod source;
 
 use crate::circuit::Circuit;
 use crate::processor::topology::{Processor, ProcessorError};
-use crate::transpile::block::merge::merged;
-use crate::transpile::check::{Readout, TOLERANCE, outputs_differ};
+use crate::readout::Readout;
+use crate::transpile::block::merged;
+use crate::transpile::check::{TOLERANCE, outputs_differ};
 use crate::transpile::ir::{Step, simplified};
 use crate::transpile::native::{Basis, elements, written};
 use crate::transpile::place::Layout;
@@ -60,7 +60,7 @@ pub enum TranspileError {
 #[derive(Clone, Debug)]
 pub struct Plan {
     source: Source,
-    processor: Processor,
+    pub processor: Processor,
     options: Options,
     branches: Vec<PlannedBranch>,
 }
@@ -110,26 +110,18 @@ impl Plan {
     }
 
     /// The circuits for given inputs (radians), each checked against the source.
-    ///
-    /// # Errors
-    /// [`TranspileError`]; on [`TranspileError::Mismatch`] the result must not be used, so there is none.
     pub fn compile(&self, inputs: &[f64]) -> Result<Vec<Compiled>, TranspileError> {
         if let Some(i) = inputs.iter().position(|x| !x.is_finite()) {
             return Err(TranspileError::NotFinite(i));
         }
         let all: Vec<Compiled> = self.branches.iter().map(|b| self.bound(b, inputs)).collect();
-        let parts: Vec<(f64, &Circuit, &[Readout])> =
-            all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..])).collect();
-        match outputs_differ(&self.source, inputs, &parts) {
+        let parts = all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..]));
+        match outputs_differ(&self.source, inputs, parts) {
             None => Err(TranspileError::Uncheckable),
             // Written so that a NaN is a mismatch too.
             Some(d) if d <= TOLERANCE => Ok(all),
             Some(d) => Err(TranspileError::Mismatch(d)),
         }
-    }
-
-    pub fn processor(&self) -> &Processor {
-        &self.processor
     }
 
     pub fn circuits(&self) -> usize {
@@ -144,32 +136,20 @@ impl Plan {
             let named = (0..16).filter(|q| mask >> q & 1 == 1);
             measured.extend(named.filter(|q| !measured.contains(q)).collect::<Vec<u8>>());
         }
-        let measures: Vec<(u8, u8)> = measured
-            .iter()
-            .enumerate()
-            .map(|(bit, &q)| (planned.layout[q as usize], bit as u8))
-            .collect();
-        let qubits: Vec<u8> = measures.iter().map(|m| m.0).collect();
+        let qubits: Vec<u8> = measured.iter().map(|&q| planned.layout[q as usize]).collect();
         let all = merged(elements(&planned.steps, inputs), &qubits);
-        let ops = written(&all, self.options.basis);
-        let highest =
-            ops.iter().flat_map(|op| op.on().to_vec()).chain(measures.iter().map(|m| m.0)).max();
-        let readouts = planned.branch.outputs.iter().map(|&(mask, negated)| Readout {
-            bits: (0..measured.len() as u8)
-                .filter(|&b| mask >> measured[b as usize] & 1 == 1)
-                .collect(),
-            negated,
+        let readouts = planned.branch.outputs.iter().map(|&(mask, negated)| {
+            let read = |&b: &u8| mask >> measured[b as usize] & 1 == 1;
+            Readout { bits: (0..measured.len() as u8).filter(read).collect(), negated }
         });
-        Compiled {
-            weight: planned.branch.weight(inputs),
-            readouts: readouts.collect(),
-            circuit: Circuit {
-                qubits: highest.map_or(1, |q| q as usize + 1),
-                bits: measures.len(),
-                ops,
-                measures,
-            },
-        }
+        let mut circuit = Circuit {
+            qubits: 0,
+            bits: measured.len(),
+            ops: written(&all, self.options.basis),
+            measures: qubits.into_iter().zip(0..).collect(),
+        };
+        circuit.qubits = circuit.used().last().map_or(1, |&q| q as usize + 1);
+        Compiled { weight: planned.branch.weight(inputs), readouts: readouts.collect(), circuit }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::circuit::{Circuit, Op};
 use crate::matrix::{Matrix, wrap};
 use crate::processor::topology::Processor;
-use crate::transpile::block::Element;
+use crate::transpile::block::synthesis::Element;
 use crate::transpile::ir::Step;
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
@@ -13,12 +13,8 @@ use std::f64::consts::{FRAC_PI_2, PI};
 /// What `steps` (each two-qubit step worth one CZ) do for given inputs, in radians.
 pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {
     let mut binder = Binder { pending: [Matrix::IDENTITY; 256], elements: Vec::new() };
-    for step in steps {
-        binder.step(step, inputs);
-    }
-    for q in 0..=u8::MAX {
-        binder.flush(q);
-    }
+    steps.iter().for_each(|step| binder.step(step, inputs));
+    (0..=u8::MAX).for_each(|q| binder.flush(q));
     binder.elements
 }
 
@@ -29,9 +25,7 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
         Writer { basis, pending: [Matrix::IDENTITY; 256], started: [false; 256], ops: Vec::new() };
     for element in elements {
         match *element {
-            Element::One(q, m) => {
-                writer.pending[q as usize] = writer.pending[q as usize].then(&m);
-            }
+            Element::One(q, m) => writer.pending[q as usize] = writer.pending[q as usize].then(&m),
             Element::Cz(a, b) => {
                 for q in [a, b] {
                     writer.flush(q);
@@ -41,9 +35,7 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
             }
         }
     }
-    for q in 0..=u8::MAX {
-        writer.flush(q);
-    }
+    (0..=u8::MAX).for_each(|q| writer.flush(q));
     writer.ops
 }
 
@@ -133,10 +125,7 @@ impl Binder {
     /// other, and a CZ between basis changes is such a turn.
     fn fresh(&mut self, a: u8, b: u8, t: f64) {
         let before = self.pending[b as usize];
-        let (zero, one) = (
-            before.then(&Matrix::rotation(GateKind::Rz, t)),
-            before.then(&Matrix::rotation(GateKind::Rz, -t)),
-        );
+        let [zero, one] = [t, -t].map(|t| before.then(&Matrix::rotation(GateKind::Rz, t)));
         let bloch = |m: &Matrix| {
             let (p, q) = (m.0[0][0], m.0[1][0]);
             let cross = p.conj() * q;
@@ -150,12 +139,12 @@ impl Binder {
         let polar = (x * x + y * y).sqrt().atan2(z);
         let axis =
             Matrix::rotation(GateKind::Ry, polar).then(&Matrix::rotation(GateKind::Rz, y.atan2(x)));
-        self.pending[b as usize] = zero.then(&axis.dagger());
+        let inwards = zero.then(&axis.dagger());
+        self.pending[b as usize] = inwards;
         self.cz(a, b);
         self.then(b, &axis);
         // The half turn gives the wanted state times a phase, which belongs to `a`.
-        let turned =
-            zero.then(&axis.dagger()).then(&Matrix::rotation(GateKind::Z, 0.0)).then(&axis);
+        let turned = inwards.then(&Matrix::rotation(GateKind::Z, 0.0)).then(&axis);
         let overlap: C = (0..2).map(|i| one.0[i][0].conj() * turned.0[i][0]).sum();
         self.turn(a, GateKind::P, -overlap.arg());
     }
@@ -180,31 +169,17 @@ impl Basis {
         let (theta, phi, lambda) = matrix.zyz();
         let turn = |kind, t| (kind, [t, 0.0, 0.0]);
         let near = |a: f64, b: f64| wrap(a - b).abs() < NOTHING;
-        let mut gates = Vec::new();
-        let mut after = phi;
-        match self {
-            _ if near(theta, 0.0) => after = phi + lambda,
-            Self::U => gates.push((GateKind::U, [theta, 0.0, lambda])),
+        let (gates, after) = match self {
+            _ if near(theta, 0.0) => (vec![], phi + lambda),
+            Self::U => (vec![(GateKind::U, [theta, 0.0, lambda])], phi),
             // RZ(phi) RY(t) RZ(l) = RZ(phi + s pi/2) R(s t) RZ(l - s pi/2), so these need no RZ before.
-            Self::HRz if near(lambda, 0.0) => gates.push(turn(GateKind::Ry, theta)),
-            Self::HRz if near(lambda, PI) => {
-                if near(theta, FRAC_PI_2) {
-                    gates.push(turn(GateKind::H, 0.0));
-                } else {
-                    gates.push(turn(GateKind::Ry, -theta));
-                    after = phi + PI;
-                }
-            }
-            Self::HRz if near(lambda, FRAC_PI_2) => {
-                gates.push(turn(GateKind::Rx, theta));
-                after = phi + FRAC_PI_2;
-            }
-            Self::HRz if near(lambda, -FRAC_PI_2) => {
-                gates.push(turn(GateKind::Rx, -theta));
-                after = phi - FRAC_PI_2;
-            }
-            Self::HRz => gates.extend([turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)]),
-        }
+            _ if near(lambda, 0.0) => (vec![turn(GateKind::Ry, theta)], phi),
+            _ if near(lambda, PI) && near(theta, FRAC_PI_2) => (vec![turn(GateKind::H, 0.0)], phi),
+            _ if near(lambda, PI) => (vec![turn(GateKind::Ry, -theta)], phi + PI),
+            _ if near(lambda, FRAC_PI_2) => (vec![turn(GateKind::Rx, theta)], phi + FRAC_PI_2),
+            _ if near(lambda, -FRAC_PI_2) => (vec![turn(GateKind::Rx, -theta)], phi - FRAC_PI_2),
+            Self::HRz => (vec![turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)], phi),
+        };
         (gates, wrap(after))
     }
 }

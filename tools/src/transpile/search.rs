@@ -3,8 +3,8 @@
 
 use crate::circuit::longest_chain;
 use crate::processor::topology::Processor;
-use crate::transpile::block::merge::merged;
-use crate::transpile::block::{Element, cz_count};
+use crate::transpile::block::merged;
+use crate::transpile::block::synthesis::{Element, cz_count};
 use crate::transpile::decompose::expanded;
 use crate::transpile::ir::Step;
 use crate::transpile::native::elements;

@@ -60,22 +60,21 @@ impl Source {
     }
 
     fn from_named(model: &Model<'_>) -> Option<Self> {
-        let (given, fused, angles) = if let Some(named) = model.qasm() {
+        let gates: Vec<Gate>;
+        let readouts: Vec<u16>;
+        let (fused, angles, qubits): (_, Vec<f64>, _) = if let Some(named) = model.qasm() {
             let circuit = Written::read(named.text).ok()?;
-            let fused = circuit.fused().ok()?;
             let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
             let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
-            let given = (circuit.encoded().collect(), circuit.qubits as u8, circuit.readouts());
-            (given, fused, angles)
+            (gates, readouts) = (circuit.encoded().collect(), circuit.readouts());
+            (circuit.fused().ok()?, angles, circuit.qubits as u8)
         } else {
             let named = model.source()?;
             let Preset::Paper = named.preset;
-            let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
+            (gates, readouts) = (paper().collect(), (0..QUBITS).map(|q| 1 << q).collect());
             let fused = Fused::new(paper(), QUBITS as u8, &readouts).ok()?;
-            let angles = named.angles_rad().map(f64::from).collect();
-            ((paper().collect(), QUBITS as u8, readouts), fused, angles)
+            (fused, named.angles_rad().map(f64::from).collect(), QUBITS as u8)
         };
-        let (gates, qubits, readouts): (Vec<Gate>, u8, Vec<u16>) = given;
         if !fused.outputs.iter().copied().eq(model.program().words()) {
             return None;
         }
@@ -137,7 +136,7 @@ impl Source {
         };
         for gate in &self.gates {
             if gate.kind == GateKind::Y {
-                // One RY in place of the table's Z and X: this order of steps needs no more CZ.
+                // One RY in place of the table's Z and X: another order of steps would cost a CZ.
                 steps.push(Step::Ry(names[gate.qubits[0] as usize], Affine::constant(PI)));
                 continue;
             }
@@ -162,18 +161,17 @@ impl Source {
 /// `exp(-i t/2 Z_mask)` by a ladder of CX.
 fn word_phase(gates: &mut Vec<Gate>, mask: u16, angle: Angle) {
     let on: Vec<u8> = (0..QUBITS as u8).filter(|q| mask >> q & 1 == 1).collect();
-    let Some((&last, rest)) = on.split_last() else { return };
-    let Some((&first, middle)) = rest.split_first() else {
-        return gates.push(Gate::rotation(GateKind::Rz, last, angle));
-    };
-    let chain: Vec<Gate> = std::iter::once(first)
-        .chain(middle.iter().copied())
-        .zip(middle.iter().copied())
-        .map(|(a, b)| Gate::fixed(GateKind::Cx, a, b))
-        .collect();
-    gates.extend(&chain);
-    gates.push(Gate::coupling(GateKind::Rzz, *rest.last().unwrap_or(&first), last, angle));
-    gates.extend(chain.iter().rev());
+    match on[..] {
+        [] => {}
+        [only] => gates.push(Gate::rotation(GateKind::Rz, only, angle)),
+        [ref rest @ .., before, last] => {
+            let ladder: Vec<Gate> =
+                rest.iter().zip(&on[1..]).map(|(&a, &b)| Gate::fixed(GateKind::Cx, a, b)).collect();
+            gates.extend(&ladder);
+            gates.push(Gate::coupling(GateKind::Rzz, before, last, angle));
+            gates.extend(ladder.iter().rev());
+        }
+    }
 }
 
 /// An index map by Gaussian elimination: at most `qubits`^2 CX, then X.

@@ -1,7 +1,5 @@
-//! What a board is, has and answers, for people and as JSON.
+//! What a board is, has and answers, and what came of a change of models, for people and as JSON.
 
-use super::args::BoardArgs;
-use super::output::json;
 use crate::board::client::{About, Answer};
 use crate::board::{BoardError, Client, Port};
 use anyhow::Result;
@@ -9,6 +7,11 @@ use qdllm_link::Fault;
 use qdllm_link::message::Cost;
 use serde::Serialize;
 use std::io::Write;
+
+pub fn json(value: &impl Serialize, out: &mut impl Write) -> Result<()> {
+    writeln!(out, "{}", serde_json::to_string_pretty(value)?)?;
+    Ok(())
+}
 
 #[derive(Debug, Serialize)]
 struct SlotShown {
@@ -21,7 +24,7 @@ struct SlotShown {
 }
 
 pub fn info(
-    args: &BoardArgs,
+    as_json: bool,
     client: &mut Client<Port>,
     about: &About,
     out: &mut impl Write,
@@ -54,7 +57,7 @@ pub fn info(
             checksum: format!("{:08x}", slot.id.checksum),
         });
     }
-    if args.json {
+    if as_json {
         return json(&All { about, slots }, out);
     }
     writeln!(out, "board      {} (firmware {}, {})", about.board, about.firmware, about.engine)?;
@@ -87,7 +90,7 @@ pub fn info(
 }
 
 pub fn classify(
-    args: &BoardArgs,
+    as_json: bool,
     client: &mut Client<Port>,
     texts: &[String],
     out: &mut impl Write,
@@ -100,7 +103,7 @@ pub fn classify(
     }
     for text in texts {
         let answer = client.classify(text)?;
-        if args.json {
+        if as_json {
             writeln!(out, "{}", serde_json::to_string(&Line { text, answer: &answer })?)?;
             continue;
         }
@@ -117,4 +120,35 @@ pub fn shown(cost: &Cost) -> String {
     let parts = parts.iter().filter(|(value, _)| *value > 0);
     let parts: Vec<String> = parts.map(|(value, unit)| format!("{value} {unit}")).collect();
     if parts.is_empty() { "the board counts nothing".to_owned() } else { parts.join(", ") }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Done {
+    pub bytes: Option<u32>,
+    pub seconds: Option<f64>,
+    pub bytes_per_second: Option<f64>,
+    pub active_slot: Option<u8>,
+    pub checksum: Option<String>,
+}
+
+impl Done {
+    pub fn of(about: &About) -> Self {
+        Self {
+            bytes: about.model.map(|model| model.length),
+            seconds: None,
+            bytes_per_second: None,
+            active_slot: about.active_slot,
+            checksum: about.model.map(|model| format!("{:08x}", model.checksum)),
+        }
+    }
+
+    pub fn print(&self, as_json: bool, what: &str, out: &mut impl Write) -> Result<()> {
+        if as_json {
+            return json(self, out);
+        }
+        let slot = self.active_slot.map_or("none".to_owned(), |slot| slot.to_string());
+        let speed = self.seconds.map_or(String::new(), |seconds| format!(" in {seconds:.1} s"));
+        writeln!(out, "{what}{speed}; slot in use: {slot}")?;
+        Ok(())
+    }
 }

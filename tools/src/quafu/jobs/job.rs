@@ -3,8 +3,8 @@
 use crate::quafu::kind::Kind;
 use crate::quafu::platform::Order;
 use crate::readout::BitError;
+use crate::readout::Readout;
 use crate::texts;
-use crate::transpile::check::Readout;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,8 @@ use crate::deploy::{DeployError, Deployment, bit_errors};
 use crate::processor::topology::Processor;
 use crate::qasm::{self, QasmError};
 use crate::readout::BitError;
+use crate::readout::Readout;
 use crate::transpile::Compiled;
-use crate::transpile::check::Readout;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

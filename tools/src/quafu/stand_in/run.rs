@@ -2,7 +2,7 @@
 
 use super::chip_info::Chip;
 use crate::circuit::Circuit;
-use crate::noise::{NoiseModel, Overrides, Sampler};
+use crate::noise::{Figures, NoiseModel, Sampler};
 use crate::qasm;
 use crate::transpile::native;
 use crate::transpile::source::Source;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub enum Noise {
     None,
     /// The chip's own noise, with figures that replace it.
-    Chip(Overrides),
+    Chip(Figures),
 }
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! Blocks that begin with qubits in |0>: what they do to the other states does not matter.
 
 use crate::matrix::{Matrix, Matrix4};
-use crate::transpile::block::synthesis::{NOTHING, Side, across, columns, up_to_phase};
-use crate::transpile::block::{Element, matrix_of};
+use crate::transpile::block::synthesis::{
+    Element, NOTHING, Side, across, columns, matrix_of, up_to_phase,
+};
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 
@@ -19,9 +20,8 @@ pub fn prepared(unitary: &Matrix4) -> Option<Vec<Element>> {
     let partner =
         |k: usize| rows.map(|row| frame.0[0][k].conj() * row[0] + frame.0[1][k].conj() * row[1]);
     let (large, small) = (partner(0), partner(1));
-    let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
-    let (s0, s1) = (size(&large), size(&small));
-    let first = large.map(|x| x.scale(1.0 / s0));
+    let (s0, s1) = (norm(&large), norm(&small));
+    let first = unit(large);
     let other = aligned(across(first), small);
     let mut all = vec![Element::One(0, Matrix::rotation(GateKind::Ry, 2.0 * s1.atan2(s0)))];
     if s1 > NOTHING {
@@ -74,8 +74,7 @@ fn fanned(unitary: &Matrix4, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>
         let (q1, p1) = (q1.map(|x| x * turn), p1.map(|x| x * turn.conj()));
         let plus = [q0[0] + q1[0], q0[1] + q1[1]];
         let minus = [q0[0] - q1[0], q0[1] - q1[1]];
-        let size = |v: &[C; 2]| (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
-        let (cos, sin) = (size(&plus) / 2.0, size(&minus) / 2.0);
+        let (cos, sin) = (norm(&plus) / 2.0, norm(&minus) / 2.0);
         let middle = plus.map(|x| x.scale(0.5 / cos));
         let side = aligned(across(middle), minus);
         let inwards = columns(basis, other).dagger();
@@ -96,10 +95,6 @@ fn fanned(unitary: &Matrix4, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>
 /// Inputs `r` of norm 1 with `a r0^2 + b r0 r1 + d r1^2 = 0`; the basis state 0 where all vanish.
 fn product_inputs(a: C, b: C, d: C) -> Vec<[C; 2]> {
     let tiny = NOTHING * NOTHING;
-    let unit = |v: [C; 2]| {
-        let size = (v[0].norm_sqr() + v[1].norm_sqr()).sqrt();
-        v.map(|x| x.scale(1.0 / size))
-    };
     let zero = [C::new(1.0, 0.0), C::default()];
     if a.norm_sqr() < tiny && d.norm_sqr() < tiny {
         return vec![zero];
@@ -130,12 +125,18 @@ fn factors(m: &[[C; 2]; 2]) -> Option<([C; 2], [C; 2])> {
     if det.norm_sqr() > NOTHING * NOTHING {
         return None;
     }
-    let size = |row: &[C; 2]| (row[0].norm_sqr() + row[1].norm_sqr()).sqrt();
-    let row = if size(&m[0]) > size(&m[1]) { m[0] } else { m[1] };
-    let q = row.map(|x| x.scale(1.0 / size(&row)));
+    let q = unit(if norm(&m[0]) > norm(&m[1]) { m[0] } else { m[1] });
     let p = [0, 1].map(|i| dot(&q, &m[i]));
-    let length = size(&p);
-    (length > 0.5).then(|| (p.map(|x| x.scale(1.0 / length)), q))
+    (norm(&p) > 0.5).then(|| (unit(p), q))
+}
+
+fn norm(v: &[C; 2]) -> f64 {
+    (v[0].norm_sqr() + v[1].norm_sqr()).sqrt()
+}
+
+fn unit(v: [C; 2]) -> [C; 2] {
+    let norm = norm(&v);
+    v.map(|x| x.scale(1.0 / norm))
 }
 
 fn dot(a: &[C; 2], b: &[C; 2]) -> C {
@@ -151,7 +152,7 @@ fn aligned(v: [C; 2], with: [C; 2]) -> [C; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transpile::block::cz_count;
+    use crate::transpile::block::synthesis::cz_count;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

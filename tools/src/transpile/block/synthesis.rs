@@ -2,10 +2,33 @@
 
 use crate::matrix::{Matrix, Matrix4};
 use crate::transpile::block::kak::Kak;
-use crate::transpile::block::{Element, cz_count, matrix_of};
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
+
+/// A circuit of one-qubit matrices and CZ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Element {
+    One(u8, Matrix),
+    Cz(u8, u8),
+}
+
+pub fn cz_count(elements: &[Element]) -> usize {
+    elements.iter().filter(|e| matches!(e, Element::Cz(..))).count()
+}
+
+/// What elements on qubits 0 and 1 do together.
+pub fn matrix_of(elements: &[Element]) -> Matrix4 {
+    let identity = Matrix4::diagonal([C::new(1.0, 0.0); 4]);
+    elements.iter().fold(identity, |mut m, element| match element {
+        Element::One(0, one) => m.then(&Matrix4::pair(one, &Matrix::IDENTITY)),
+        Element::One(_, one) => m.then(&Matrix4::pair(&Matrix::IDENTITY, one)),
+        Element::Cz(..) => {
+            m.0[3].iter_mut().for_each(|x| *x = -*x);
+            m
+        }
+    })
+}
 
 /// Angles and amplitudes below this are nothing.
 pub const NOTHING: f64 = 1e-11;

@@ -1,8 +1,10 @@
-//! `qdllm-hw board console`: lines to the board and what it says back.
+//! The board's console: lines to the board and what it says back.
 
-use crate::board::{BoardError, Link as _, Port};
+use super::BoardError;
+use super::port::{Link as _, Port};
 use anyhow::Result;
 use std::io::{BufRead as _, IsTerminal as _, Write};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
@@ -10,7 +12,7 @@ pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     if std::io::stdin().is_terminal() {
         eprintln!("type a sentence; :help lists the commands; Ctrl-D ends");
     }
-    let (said, heard) = std::sync::mpsc::channel();
+    let (said, heard) = channel();
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count) = listening.receive(&mut buffer, Duration::from_millis(50)) {
@@ -19,7 +21,7 @@ pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
             }
         }
     });
-    let (typed, lines) = std::sync::mpsc::channel();
+    let (typed, lines) = channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
@@ -39,17 +41,16 @@ pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
                     ended = Some(Instant::now());
                 }
             }
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(
-                    BoardError::Lost { name: "the board".into(), during: String::new() }.into()
-                );
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let (name, during) = ("the board".into(), String::new());
+                return Err(BoardError::Lost { name, during }.into());
             }
         }
         match lines.try_recv() {
             Ok(line) => port.send(format!("{line}\n").as_bytes())?,
-            Err(std::sync::mpsc::TryRecvError::Empty) => {}
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
                 let since = *ended.get_or_insert_with(Instant::now);
                 if since.elapsed() > Duration::from_secs(1) {
                     return Ok(());

@@ -1,0 +1,250 @@
+//! A circuit as text or SVG: one line a qubit, one column a moment.
+
+use crate::circuit::{Circuit, Op};
+use qdllm_runtime::circuit::gate::{GateKind, Generator};
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+#[derive(Clone)]
+enum Mark {
+    Label(String),
+    /// A control, or one end of a symmetric phase.
+    Dot,
+    Plus,
+    Cross,
+}
+
+/// The marks of a gate, each with its row; rows count from the top.
+type Item = Vec<(usize, Mark)>;
+
+struct Layout {
+    rows: Vec<u8>,
+    columns: Vec<Vec<Item>>,
+}
+
+/// The rows that an item and its line take.
+fn span(item: &Item) -> RangeInclusive<usize> {
+    let rows = || item.iter().map(|(row, _)| *row);
+    rows().min().unwrap_or(0)..=rows().max().unwrap_or(0)
+}
+
+impl Layout {
+    /// Places every gate in the first column where its rows, and those that its line crosses, are free.
+    fn of(circuit: &Circuit) -> Self {
+        let rows = circuit.used();
+        let row = |q: u8| rows.iter().position(|&r| r == q).unwrap_or(0);
+        let mut free_from = vec![0; rows.len()];
+        let mut columns: Vec<Vec<Item>> = Vec::new();
+        let mut put = |item: Item| {
+            let free = &mut free_from[span(&item)];
+            let at = free.iter().copied().max().unwrap_or(0);
+            free.fill(at + 1);
+            if columns.len() <= at {
+                columns.resize(at + 1, Vec::new());
+            }
+            columns[at].push(item);
+        };
+        for op in &circuit.ops {
+            put(marks(op).into_iter().map(|(q, m)| (row(q), m)).collect());
+        }
+        for &(q, bit) in &circuit.measures {
+            put(vec![(row(q), Mark::Label(format!("M->c{bit}")))]);
+        }
+        Self { rows, columns }
+    }
+
+    /// Characters of the longest mark of each column.
+    fn widths(&self) -> impl Iterator<Item = usize> {
+        let longest =
+            |column: &Vec<Item>| column.iter().flatten().map(|(_, m)| m.text().len()).max();
+        self.columns.iter().map(move |column| longest(column).unwrap_or(1))
+    }
+}
+
+fn marks(op: &Op) -> Vec<(u8, Mark)> {
+    let [a, b] = op.qubits;
+    let name = op.kind.info().name;
+    let angles: Vec<String> = op.angles().iter().map(|x| format!("{x:.3}")).collect();
+    let label = |name: &str| {
+        let text =
+            if angles.is_empty() { name.into() } else { format!("{name}({})", angles.join(",")) };
+        Mark::Label(text)
+    };
+    match (op.on().len(), op.kind.info().generator) {
+        (1, _) => vec![(a, label(name))],
+        (_, Generator::None) if op.kind == GateKind::Swap => {
+            vec![(a, Mark::Cross), (b, Mark::Cross)]
+        }
+        (_, Generator::None) => vec![(a, Mark::Dot), (b, Mark::Plus)],
+        (_, Generator::Phase) if angles.is_empty() => vec![(a, Mark::Dot), (b, Mark::Dot)],
+        (_, Generator::Phase | Generator::Controlled(_)) => {
+            vec![(a, Mark::Dot), (b, label(&name[1..]))]
+        }
+        // The angle is written once, at the second qubit.
+        (_, Generator::Pauli(_)) => vec![(a, Mark::Label(name.into())), (b, label(name))],
+    }
+}
+
+impl Mark {
+    fn text(&self) -> &str {
+        match self {
+            Self::Label(text) => text,
+            Self::Dot => "@",
+            Self::Plus => "X",
+            Self::Cross => "x",
+        }
+    }
+}
+
+/// The circuit as plain ASCII: `@` is a control or an end of CZ, `X` the target of CX, `x--x` an
+/// exchange, `|` joins.
+pub fn text(circuit: &Circuit) -> String {
+    let layout = Layout::of(circuit);
+    let names: Vec<String> = layout.rows.iter().map(|q| format!("q{q}: ")).collect();
+    let margin = names.iter().map(String::len).max().unwrap_or(0);
+    // Row r of the picture is line 2r; odd lines hold only joins.
+    let mut lines: Vec<String> = Vec::new();
+    for name in &names {
+        lines.push(format!("{name:>margin$}"));
+        lines.push(" ".repeat(margin));
+    }
+    lines.pop();
+    for (column, width) in layout.columns.iter().zip(layout.widths()) {
+        let width = width + 2;
+        let mut cells = vec![""; lines.len()];
+        for item in column {
+            let (low, high) = span(item).into_inner();
+            cells[2 * low..=2 * high].fill("|");
+            for (row, mark) in item {
+                cells[2 * row] = mark.text();
+            }
+        }
+        for (i, (line, cell)) in lines.iter_mut().zip(cells).enumerate() {
+            let _ = match i % 2 {
+                0 => write!(line, "{cell:-^width$}"),
+                _ => write!(line, "{cell:^width$}"),
+            };
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+const ROW: usize = 36;
+/// Width of a character, in pixels, for the font size used.
+const LETTER: usize = 7;
+
+pub fn svg(circuit: &Circuit) -> String {
+    let layout = Layout::of(circuit);
+    let margin = 48;
+    let widths: Vec<usize> = layout.widths().map(|letters| letters * LETTER + 18).collect();
+    let (width, height) =
+        (margin + widths.iter().sum::<usize>() + 12, ROW * layout.rows.len() + 12);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"monospace\" font-size=\"11\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+    );
+    let y = |row: usize| ROW * row + ROW / 2 + 6;
+    for (row, q) in layout.rows.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            "<text x=\"6\" y=\"{}\">q{q}</text><path d=\"M{margin} {}H{}\" stroke=\"black\"/>",
+            y(row) + 4,
+            y(row),
+            width - 6
+        );
+    }
+    let mut left = margin;
+    for (column, wide) in layout.columns.iter().zip(&widths) {
+        let x = left + wide / 2;
+        for item in column {
+            if let [(a, _), (b, _)] = item[..] {
+                let _ = writeln!(out, "<path d=\"M{x} {}V{}\" stroke=\"black\"/>", y(a), y(b));
+            }
+            for (row, mark) in item {
+                draw_mark(&mut out, mark, x, y(*row));
+            }
+        }
+        left += wide;
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn draw_mark(out: &mut String, mark: &Mark, x: usize, y: usize) {
+    let _ = match mark {
+        Mark::Dot => writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"),
+        Mark::Plus => writeln!(
+            out,
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"8\" fill=\"white\" stroke=\"black\"/>\
+             <path d=\"M{} {y}h16M{x} {}v16\" stroke=\"black\"/>",
+            x - 8,
+            y - 8
+        ),
+        Mark::Cross => {
+            writeln!(out, "<path d=\"M{} {}l10 10m0 -10l-10 10\" stroke=\"black\"/>", x - 5, y - 5)
+        }
+        Mark::Label(text) => {
+            let wide = text.len() * LETTER + 8;
+            let shown = text.replace('>', "&gt;");
+            writeln!(
+                out,
+                "<rect x=\"{}\" y=\"{}\" width=\"{wide}\" height=\"22\" fill=\"white\" stroke=\"black\"/>\
+                 <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{shown}</text>",
+                x - wide / 2,
+                y - 11,
+                y + 4
+            )
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{svg, text};
+    use crate::qasm;
+
+    #[test]
+    fn gates_stand_in_columns_and_lines_join_them() {
+        let circuit = qasm::read(
+            "OPENQASM 2.0; qreg q[4]; creg c[1]; h q[0]; cx q[0],q[2]; rz(0.5) q[1]; swap q[1],q[2];
+             measure q[2] -> c[0];",
+        )
+        .unwrap();
+        let expected = "\
+q0: -h--@------------------
+        |
+q1: ----|--rz(0.500)--x----------
+        |             |
+q2: ----X-------------x--M->c0-
+";
+        let drawn = text(&circuit);
+        let marks = |t: &str| -> Vec<String> {
+            t.lines().map(|l| l.chars().filter(|c| !"- ".contains(*c)).collect()).collect()
+        };
+        assert_eq!(marks(&drawn), marks(expected), "{drawn}");
+        // The bar of the CX stands under its control, and over its target.
+        let lines: Vec<&str> = drawn.lines().collect();
+        let at = lines[0].find('@').unwrap();
+        for (line, mark) in [(1, b'|'), (2, b'|'), (3, b'|'), (4, b'X')] {
+            assert_eq!(lines[line].as_bytes()[at], mark, "{drawn}");
+        }
+        assert!(!drawn.contains("q3"), "unused qubits are left out");
+    }
+
+    #[test]
+    fn every_gate_is_drawn_once_and_tags_close() {
+        let circuit = qasm::read(
+            "OPENQASM 2.0; qreg q[2]; creg c[1]; h q[0]; cx q[0],q[1]; cz q[0],q[1]; measure q[0] -> c[0];",
+        )
+        .unwrap();
+        let drawn = svg(&circuit);
+        // One dot for the control, two for CZ, one ring for the target.
+        assert_eq!(drawn.matches("r=\"4\"").count(), 3);
+        assert_eq!(drawn.matches("r=\"8\"").count(), 1);
+        assert!(drawn.contains(">h</text>") && drawn.contains("M-&gt;c0"));
+        assert!(!drawn.contains("M->c0"));
+        assert_eq!(drawn.matches("<svg").count(), drawn.matches("</svg>").count());
+        assert_eq!(drawn.matches("<text").count(), drawn.matches("</text>").count());
+    }
+}
