@@ -99,7 +99,7 @@ pub fn merged(a: &Step, b: &Step) -> Option<Option<Step>> {
     let mut sum = a.clone();
     match (&mut sum, b) {
         (Step::Rz(p, x), Step::Rz(q, y)) | (Step::Ry(p, x), Step::Ry(q, y)) if p == q => {
-            x.add(y.clone())
+            x.add(y.clone());
         }
         (Step::Zz(p, q, x), Step::Zz(r, s, y)) if (*p, *q) == (*r, *s) || (*p, *q) == (*s, *r) => {
             x.add(y.clone());
