@@ -1,8 +1,8 @@
 //! The command line: what there is to do.
 
 use crate::commands::{
-    backends, board, cancel, draw, fetch, flash, image, keygen, serve, sign, simulate, status,
-    submit, token, transpile,
+    backends, board, cancel, draw, fetch, flash, image, serve, sign, simulate, status, submit,
+    token, transpile,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -51,7 +51,7 @@ pub enum Command {
     /// Talk to a board: classify, replace its model, go back
     Board(board::BoardArgs),
     /// Make a key pair for signing models
-    Keygen(keygen::KeygenArgs),
+    Keygen(sign::KeygenArgs),
     /// Sign a model for boards with a public key
     Sign(sign::SignArgs),
 }
@@ -72,7 +72,7 @@ impl Cli {
             Command::Token(args) => token::run(args),
             Command::Serve(args) => serve::run(args),
             Command::Board(args) => board::run(args),
-            Command::Keygen(args) => keygen::run(args),
+            Command::Keygen(args) => sign::keygen(args),
             Command::Sign(args) => sign::run(args),
         }
     }

@@ -40,9 +40,6 @@ impl<'m> Deployment<'m> {
 
     /// The decision that the counts of a text's circuits give, in the order of its circuits; with
     /// `undo`, read-out errors that the processor publishes are undone.
-    ///
-    /// # Errors
-    /// [`AnswerError`]; with `undo` also where a measured qubit's read-out error is unknown.
     pub fn answer(
         &self,
         circuits: &[Compiled],
@@ -82,20 +79,14 @@ impl<'m> Deployment<'m> {
     }
 }
 
-/// The encoder angles (radians) that a model gives to a text.
-///
-/// # Errors
-/// When the model takes vectors, not texts.
+/// The encoder angles (radians) that a model gives to a text; an error when it takes vectors.
 pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>, qdllm_runtime::Error> {
     let (mut features, _) = model.text_features(text)?;
     model.meta().squash.apply(&mut features);
     Ok(features.iter().map(|&x| f64::from(x)).collect())
 }
 
-/// The read-out error of each classical bit of a circuit, from that of each qubit.
-///
-/// # Errors
-/// The first classical bit whose qubit's error is unknown.
+/// The read-out error of each classical bit of a circuit, or the first bit whose qubit's error is unknown.
 pub fn bit_errors(
     compiled: &Compiled,
     of: impl Fn(u8) -> Option<BitError>,

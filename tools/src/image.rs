@@ -46,9 +46,8 @@ pub fn named(name: &str) -> Result<(&'static Board, &'static Flash), ImageError>
     })
 }
 
-/// The memory of a board with a model in one of its slots, a firmware in front of them, or both.
-///
-/// The model is marked as tried and confirmed: nothing is there to go back to.
+/// The memory of a board with a model in one of its slots, a firmware in front of them, or both. The model is
+/// marked as tried and confirmed: nothing is there to go back to.
 pub fn build(
     (board, flash): (&'static Board, &'static Flash),
     model: Option<(&[u8], u8)>,

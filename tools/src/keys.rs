@@ -110,7 +110,6 @@ pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32)>
     Ok((signed.version, signed.minimum))
 }
 
-/// The key of a file that begins with `first`.
 fn parse(text: &str, first: &str) -> Option<[u8; 32]> {
     let mut lines = text.lines();
     if lines.next()?.trim() != first {

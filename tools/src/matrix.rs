@@ -204,17 +204,13 @@ impl Matrix4 {
     pub fn split(&self) -> [Matrix; 2] {
         let block =
             |i: usize, j: usize| Matrix(from_fn(|k| from_fn(|l| self.0[2 * i + k][2 * j + l])));
-        let size =
-            |m: &Matrix| m.0.iter().flatten().map(num_complex::Complex::norm_sqr).sum::<f64>();
+        let size = |m: &Matrix| m.0.iter().flatten().map(C::norm_sqr).sum::<f64>();
         // The largest quarter says what the first qubit's matrix is.
-        let places = [(0, 0), (0, 1), (1, 0), (1, 1)];
-        let largest = places
-            .into_iter()
-            .map(|(i, j)| block(i, j))
-            .max_by(|a, b| size(a).total_cmp(&size(b)))
-            .unwrap_or(Matrix::IDENTITY);
+        let quarters = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(i, j)| block(i, j));
+        let largest = quarters.into_iter().max_by(|a, b| size(a).total_cmp(&size(b)));
+        let largest = largest.unwrap_or(Matrix::IDENTITY);
         let scale = (2.0 / size(&largest)).sqrt();
-        let first = Matrix(largest.0.map(|row| row.map(|x| x * scale)));
+        let first = largest.map(|x| x * scale);
         let share = |i: usize, j: usize| {
             let quarter = block(i, j);
             let cells = (0..2).flat_map(|k| (0..2).map(move |l| (k, l)));

@@ -3,31 +3,26 @@
 //! What a name stands for is known to a training run only: here every angle must be a number.
 
 use crate::circuit::{Circuit, Op};
-use qdllm_runtime::circuit::gate::Angle;
+use qdllm_runtime::circuit::gate::{Angle, Gate};
 use qdllm_runtime::circuit::qasm::Circuit as Named;
 pub use qdllm_runtime::circuit::qasm::{MAX_QUBITS, QasmError};
 
-/// Reads a circuit.
-///
-/// # Errors
-/// [`QasmError`] for the first statement that is not understood, else for the first gate with a name in
-/// an angle.
+/// Reads a circuit; refuses names in angles.
 pub fn read(text: &str) -> Result<Circuit, QasmError> {
     let read = Named::read(text)?;
-    let number = |angle: Angle| match angle {
-        Angle::Const(x) => Ok(x),
-        Angle::Input(i) => Err(format!("x{i}")),
-        Angle::Param(p) => Err(name_in(&read, p)),
-    };
-    let op = |(i, gate): (usize, &qdllm_runtime::circuit::gate::Gate)| {
+    let op = |(i, gate): (usize, &Gate)| {
         let mut angles_rad = [0.0; 3];
         for (to, &angle) in angles_rad.iter_mut().zip(&gate.angles) {
-            *to = number(angle).map_err(|name| QasmError {
-                line: read.line(i),
-                what: format!(
-                    "`{name}` is not a number; only `pi` has a name in circuits to compile"
-                ),
-            })?;
+            let name = match angle {
+                Angle::Const(x) => {
+                    *to = x;
+                    continue;
+                }
+                Angle::Input(i) => format!("x{i}"),
+                Angle::Param(p) => name_in(&read, p),
+            };
+            let what = "is not a number; only `pi` has a name in circuits to compile";
+            return Err(QasmError { line: read.line(i), what: format!("`{name}` {what}") });
         }
         Ok(Op { kind: gate.kind, qubits: gate.qubits, angles_rad })
     };
@@ -43,14 +38,9 @@ fn name_in(circuit: &Named, angle: u16) -> String {
 /// Writes a circuit; a `barrier` stands before the measurements (compilers that see none have been
 /// observed to move gates past them).
 pub fn write(circuit: &Circuit) -> String {
-    let named = Named {
-        qubits: circuit.qubits,
-        bits: circuit.bits,
-        gates: circuit.ops.iter().map(Op::gate).collect(),
-        measures: circuit.measures.clone(),
-        ..Named::default()
-    };
-    named.write()
+    let (gates, measures) = (circuit.ops.iter().map(Op::gate).collect(), circuit.measures.clone());
+    let (qubits, bits) = (circuit.qubits, circuit.bits);
+    Named { qubits, bits, gates, measures, ..Named::default() }.write()
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use serde::Serialize;
 pub struct Settings {
     pub shots: u64,
     pub seed: u64,
-    /// Whether the noise model's read-out errors are undone.
     pub mitigate: bool,
 }
 

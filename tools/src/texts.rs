@@ -8,7 +8,7 @@ use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// Its line in the file, from 1.
+    /// From 1.
     pub line: usize,
     pub label: Option<String>,
     pub text: String,

@@ -1,8 +1,9 @@
 //! Counts to a decision: the errors it states against the spread of many repetitions, read-out errors
 //! undone, and input that it refuses.
 
-use qdllm_tools::readout::Readout;
-use qdllm_tools::readout::{AnswerError, BitError, Counts, LinearHead, Part, answer, expectations};
+use qdllm_tools::readout::{
+    AnswerError, BitError, Counts, LinearHead, Part, Readout, answer, expectations,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

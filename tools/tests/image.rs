@@ -1,27 +1,16 @@
 //! Images of boards as a user makes them: every format byte for byte, read back, and every refusal.
 
+use crate::{BINARY, model, run};
 use qdllm_host::boards::with_flash;
 use qdllm_tools::image::{Memory, named};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn run(arguments: &[&str], path: Option<&Path>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_qdllm-hw"));
-    if let Some(path) = path {
-        command.env("PATH", path);
-    }
-    command.args(arguments).output().unwrap()
-}
+use std::process::Command;
 
 fn root() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), ".."].iter().collect()
-}
-
-fn model() -> String {
-    root().join("tests/vectors/words_v1.qdm").display().to_string()
 }
 
 /// A 32-bit ELF with one loadable segment, as small as it can be.
@@ -135,10 +124,17 @@ fn a_slot_and_a_firmware_come_back_out_of_every_format() {
     let file = |name: &str| folder.path().join(name).display().to_string();
     let (bin, hex, uf2) = (file("all.bin"), file("all.hex"), file("all.uf2"));
     for out in [&bin, &hex, &uf2] {
-        let output = run(
-            &["image", "--board", "pico", "--model", &model(), "--firmware", &firmware, "-o", out],
-            None,
-        );
+        let output = run(&[
+            "image",
+            "--board",
+            "pico",
+            "--model",
+            &model(),
+            "--firmware",
+            &firmware,
+            "-o",
+            out,
+        ]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     let model = fs::read(model()).unwrap();
@@ -162,21 +158,18 @@ fn the_second_slot_lies_behind_the_first() {
     let folder = tempfile::tempdir().unwrap();
     for (board, flash) in with_flash() {
         let out = folder.path().join("slot.bin").display().to_string();
-        let output = run(
-            &[
-                "image",
-                "--board",
-                &board.name,
-                "--model",
-                &model(),
-                "--slot",
-                "1",
-                "--json",
-                "-o",
-                &out,
-            ],
-            None,
-        );
+        let output = run(&[
+            "image",
+            "--board",
+            &board.name,
+            "--model",
+            &model(),
+            "--slot",
+            "1",
+            "--json",
+            "-o",
+            &out,
+        ]);
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["address"], flash.slots + flash.slot_bytes);
         assert!(fs::read(&out).unwrap().starts_with(b"QDSL"));
@@ -255,7 +248,7 @@ fn what_cannot_be_written_is_refused_with_a_remedy() {
         (vec!["--board", "pico", "--model", &model, "-o", &odd], "must end in .bin, .hex or .uf2"),
         (vec!["--board", "nucleo-f446", "--model", &model, "-o", &uf2], "no UF2 boot loader"),
     ] {
-        let output = run(&[&["image"], &arguments[..]].concat(), None);
+        let output = run(&[&["image"], &arguments[..]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
         assert!(stderr.contains(message), "{arguments:?}: {stderr}");
@@ -280,13 +273,13 @@ fn flash_copies_to_the_drive_and_nowhere_else() {
     let drive = tempfile::tempdir().unwrap();
     let folder = drive.path().display().to_string();
     let flash = ["flash", "--board", "pico", "--model", &model(), "--drive", &folder];
-    let refused = run(&flash, None);
+    let refused = run(&flash);
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert!(stderr.contains("hold BOOTSEL") && stderr.contains("RPI-RP2"), "{stderr}");
     assert_eq!(fs::read_dir(drive.path()).unwrap().count(), 0);
     let info = "UF2 Bootloader v3.0\r\nModel: Raspberry Pi RP2\r\nBoard-ID: RPI-RP2\r\n";
     fs::write(drive.path().join("INFO_UF2.TXT"), info).unwrap();
-    let output = run(&flash, None);
+    let output = run(&flash);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let written = read_uf2(&fs::read(drive.path().join("qdllm.uf2")).unwrap(), 0xe48b_ff56);
     let model = fs::read(model()).unwrap();
@@ -303,8 +296,9 @@ fn a_missing_tool_is_named_with_what_to_do() {
         ("pico", vec!["probe-rs is not on PATH", "hold BOOTSEL", "RPI-RP2"]),
         ("mps2-an386", vec!["is an emulator", "cargo run"]),
     ] {
+        let arguments = ["flash", "--board", board, "--probe", "--model", &model()];
         let output =
-            run(&["flash", "--board", board, "--probe", "--model", &model()], Some(empty.path()));
+            Command::new(BINARY).args(arguments).env("PATH", empty.path()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(expected.iter().all(|part| stderr.contains(part)), "{stderr}");
@@ -328,7 +322,7 @@ fn few_programs() -> tempfile::TempDir {
 fn run_probe(arguments: &[&str], path: &Path, model: Option<&str>) -> (bool, String) {
     let mut command = Command::new("/bin/sh");
     command.arg(root().join("firmware/boards/run-probe.sh")).args(arguments);
-    command.env_clear().env("PATH", path).env("QDLLM_HW", env!("CARGO_BIN_EXE_qdllm-hw"));
+    command.env_clear().env("PATH", path).env("QDLLM_HW", BINARY);
     command.envs(model.map(|model| ("QDLLM_MODEL", model)));
     let output = command.output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -1,5 +1,6 @@
 //! Trajectories against the exact evolution of the density matrix, and against the statevector.
 
+use crate::MODEL;
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use qdllm_runtime::{Model, Scratch};
@@ -245,7 +246,7 @@ const TEXTS: [&str; 8] = [
 
 #[test]
 fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
-    let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
+    let model = Model::parse(MODEL).unwrap();
     let processor = Processor::baihua().unwrap();
     let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
     let mut scratch = Scratch::new();
@@ -278,7 +279,7 @@ fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
 
 #[test]
 fn noise_shrinks_expectations_and_undone_read_out_errors_bring_some_back() {
-    let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
+    let model = Model::parse(MODEL).unwrap();
     let processor = Processor::baihua().unwrap();
     let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
     let noise = NoiseModel::of(&processor, &Figures::default());

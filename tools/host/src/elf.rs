@@ -7,9 +7,6 @@ use object::{LittleEndian, Object as _, ObjectSymbol as _};
 const CUT: &str = "the file is cut short";
 
 /// Physical address and bytes of every segment that has bytes in the file.
-///
-/// # Errors
-/// Says what is wrong with the file.
 pub fn segments(file: &[u8]) -> Result<Vec<(u32, &[u8])>, &'static str> {
     if !file.starts_with(b"\x7fELF\x01\x01") {
         return Err("it is no 32-bit little-endian ELF file");
@@ -30,17 +27,11 @@ pub fn segments(file: &[u8]) -> Result<Vec<(u32, &[u8])>, &'static str> {
 }
 
 /// Bytes that a chip's flash must hold.
-///
-/// # Errors
-/// As [`segments`].
 pub fn flash_bytes(file: &[u8]) -> Result<usize, &'static str> {
     Ok(segments(file)?.iter().map(|(_, bytes)| bytes.len()).sum())
 }
 
 /// The linker's (mangled) names of all symbols.
-///
-/// # Errors
-/// When the file is no such ELF, stripped or damaged.
 pub fn symbols(file: &[u8]) -> Result<Vec<&str>, &'static str> {
     let image = ElfFile32::<LittleEndian>::parse(file).map_err(|_| CUT)?;
     let names = image.symbols().map(|symbol| symbol.name()).collect::<Result<Vec<_>, _>>();

@@ -1,12 +1,10 @@
 //! The host's end of the protocol: requests with numbers, answers, and asking again.
 
-use super::BoardError;
-use super::port::Link;
+use super::{BoardError, Link};
 use qdllm_host::hex::encode as hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
 use serde::ser::{SerializeStruct as _, Serializer};
-use std::io;
 use std::time::{Duration, Instant};
 
 /// How often a request is sent before the link counts as lost.
@@ -79,7 +77,7 @@ pub struct Answer {
     pub label: String,
     pub class: u8,
     pub probability: f32,
-    /// Whether that is below the model's threshold.
+    /// Below the model's threshold.
     pub rejected: bool,
     pub found: u32,
     pub probabilities: Vec<f32>,
@@ -178,7 +176,6 @@ impl<L: Link> Client<L> {
         Err(self.silent())
     }
 
-    /// Sends a request with a number of its own.
     pub(super) fn send(&mut self, request: &Request<'_>) -> Result<u16, BoardError> {
         self.number = self.number.wrapping_add(1).max(1);
         let mut buffer = [0; frame::WIRE_BYTES];
@@ -253,15 +250,5 @@ impl About {
             classes: info.classes,
             version: info.version,
         }
-    }
-}
-
-impl<L: Link + ?Sized> Link for Box<L> {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        (**self).send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
-        (**self).receive(buffer, wait)
     }
 }

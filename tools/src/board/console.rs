@@ -1,7 +1,6 @@
 //! The board's console: lines to the board and what it says back.
 
-use super::BoardError;
-use super::port::{Link as _, Port};
+use super::{BoardError, Link as _, Port};
 use anyhow::Result;
 use std::io::{BufRead as _, IsTerminal as _, Write};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
@@ -15,20 +14,16 @@ pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     let (said, heard) = channel();
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(count) = listening.receive(&mut buffer, Duration::from_millis(50)) {
-            if said.send(buffer[..count].to_vec()).is_err() {
-                return;
-            }
-        }
+        while let Ok(count) = listening.receive(&mut buffer, Duration::from_millis(50))
+            && said.send(buffer[..count].to_vec()).is_ok()
+        {}
     });
     let (typed, lines) = channel();
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if typed.send(line).is_err() {
-                return;
-            }
-        }
+        let mut lines = std::io::stdin().lock().lines();
+        while let Some(Ok(line)) = lines.next()
+            && typed.send(line).is_ok()
+        {}
     });
     // After the last line the board has a moment to answer it.
     let mut ended: Option<Instant> = None;

@@ -2,13 +2,16 @@
 
 pub mod client;
 pub mod console;
-pub mod port;
 pub mod transfer;
 
 pub use client::Client;
-pub use port::{Link, Port};
 
 use qdllm_link::Fault;
+use serialport::ErrorKind::{Io, NoDevice};
+use serialport::SerialPort;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 /// What goes wrong between a host and a board, each with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -82,5 +85,130 @@ pub enum BoardError {
 impl BoardError {
     pub fn refused(number: u8) -> Self {
         Fault::from_number(number).map_or(Self::Unknown(number), Self::Refused)
+    }
+}
+
+pub trait Link {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// What has arrived, after waiting at most `wait` for the first byte; 0 is silence.
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize>;
+}
+
+/// The port to a board: serial, or TCP as emulators offer it.
+#[derive(Debug)]
+pub enum Port {
+    Serial(Box<dyn SerialPort>),
+    Tcp(TcpStream),
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl Port {
+    /// Opens `/dev/ttyACM0`, `COM3` or `tcp:HOST:PORT`; `baud` is for serial lines.
+    pub fn open(name: &str, baud: u32) -> Result<Self, BoardError> {
+        match name.strip_prefix("tcp:") {
+            Some(address) => connect(name, address).map(Self::Tcp),
+            None if name.is_empty() => Err(BoardError::BadName(name.to_owned())),
+            None => serial(name, baud).map(Self::Serial),
+        }
+    }
+
+    /// A second handle to the same port, to read while the first one writes.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Serial(port) => Ok(Self::Serial(port.try_clone()?)),
+            Self::Tcp(stream) => Ok(Self::Tcp(stream.try_clone()?)),
+        }
+    }
+}
+
+fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
+    let bad = || BoardError::BadName(name.into());
+    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+    let port: u16 = port.parse().map_err(|_| bad())?;
+    let failed =
+        |error: io::Error| BoardError::NoServer { name: name.into(), why: error.to_string() };
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs().map_err(failed)? {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => {
+                // Requests are small and each waits for its answer.
+                stream.set_nodelay(true).map_err(failed)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn serial(name: &str, baud: u32) -> Result<Box<dyn SerialPort>, BoardError> {
+    let opened = serialport::new(name, baud).timeout(Duration::from_millis(100)).open();
+    opened.map_err(|error| match error.kind() {
+        Io(ErrorKind::NotFound) => no_port(name),
+        Io(ErrorKind::PermissionDenied) => BoardError::Denied(name.into()),
+        Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => BoardError::Busy(name.into()),
+        // On Unix this is also what a locked terminal gives.
+        NoDevice if std::path::Path::new(name).exists() => BoardError::Busy(name.into()),
+        NoDevice => no_port(name),
+        _ => BoardError::BadName(name.into()),
+    })
+}
+
+fn no_port(name: &str) -> BoardError {
+    let ports = serialport::available_ports().unwrap_or_default();
+    let names: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
+    let found = if names.is_empty() {
+        "this machine has no serial port now: plug the board in, and check that the cable carries data".into()
+    } else {
+        format!("plug the board in, or choose one of {}", names.join(", "))
+    };
+    BoardError::NoPort { name: name.to_owned(), found }
+}
+
+impl Link for Port {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Serial(port) => {
+                // A write waits for the line, not for an answer: 1 kB takes a second at 9600 baud.
+                port.set_timeout(Duration::from_secs(10))?;
+                port.write_all(bytes)
+            }
+            Self::Tcp(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        // The systems take no wait of zero.
+        let wait = wait.max(Duration::from_millis(1));
+        let read = match self {
+            Self::Serial(port) => {
+                port.set_timeout(wait)?;
+                port.read(buffer)
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(wait))?;
+                stream.read(buffer)
+            }
+        };
+        match read {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) => match error.kind() {
+                ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(0),
+                _ => Err(error),
+            },
+            read => read,
+        }
+    }
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        (**self).receive(buffer, wait)
     }
 }

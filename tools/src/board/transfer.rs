@@ -1,9 +1,8 @@
 //! Sends a model to a board: chunks ahead of their answers as far as the board allows, again where one
 //! was lost, and on from where the board stands after a broken link.
 
-use super::BoardError;
 use super::client::{About, Client};
-use super::port::Link;
+use super::{BoardError, Link};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use qdllm_link::message::{ModelId, Request, Response};
@@ -56,10 +55,7 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
 }
 
 /// Sends a model until the board has found it whole and usable. `progress` hears how many bytes the
-/// board has.
-///
-/// # Errors
-/// [`BoardError::Lost`] when the link breaks; calling again goes on from there.
+/// board has. After [`BoardError::Lost`] calling again goes on from there.
 pub fn send_model<L: Link>(
     client: &mut Client<L>,
     about: &About,
@@ -169,13 +165,8 @@ fn answer<L: Link>(
     Ok(Step::Lost)
 }
 
-/// Waits for the board after its reset; gives what it then is.
-///
-/// `connect` opens the port anew: a board with USB disappears during its reset.
-///
-/// # Errors
-/// [`BoardError::WentBack`] when the board uses another model than `expected`; [`BoardError::Lost`]
-/// when it does not come back.
+/// Waits for the board after its reset; gives what it then is, or [`BoardError::WentBack`] when it uses another
+/// model than `expected`. `connect` opens the port anew: a board with USB disappears during its reset.
 pub fn restarted<L: Link>(
     client: Client<L>,
     connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
@@ -183,30 +174,23 @@ pub fn restarted<L: Link>(
 ) -> Result<(Client<L>, About), BoardError> {
     let until = Instant::now() + RESTART;
     let mut current = Some(client);
-    loop {
-        let mut client = match current.take().map_or_else(&mut *connect, Ok) {
-            Ok(client) => client,
-            Err(error) if Instant::now() >= until => return Err(error),
-            Err(_) => {
-                std::thread::sleep(Duration::from_millis(250));
-                continue;
-            }
-        };
-        client.patience = Duration::from_secs(2);
-        match client.info() {
-            Ok(about) if expected.is_none() || about.model == expected => {
-                return Ok((client, about));
-            }
-            Ok(about) => {
-                let tried = 1 - about.active_slot.unwrap_or(1).min(1);
-                let fault = client.slot(tried).map_or(0, |slot| slot.fault);
-                let fault = Fault::from_number(fault).unwrap_or(Fault::SlotRejected);
-                return Err(BoardError::WentBack(fault));
-            }
+    let (mut client, about) = loop {
+        let answer = current.take().map_or_else(&mut *connect, Ok).and_then(|mut client| {
+            client.patience = Duration::from_secs(2);
+            client.info().map(|about| (client, about))
+        });
+        match answer {
+            Ok(answer) => break answer,
             Err(error) if Instant::now() >= until => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(250)),
         }
+    };
+    if expected.is_none() || about.model == expected {
+        return Ok((client, about));
     }
+    let tried = 1 - about.active_slot.unwrap_or(1).min(1);
+    let fault = client.slot(tried).map_or(0, |slot| slot.fault);
+    Err(BoardError::WentBack(Fault::from_number(fault).unwrap_or(Fault::SlotRejected)))
 }
 
 /// How often a broken transfer is taken up again by itself.

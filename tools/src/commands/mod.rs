@@ -22,7 +22,6 @@ pub mod draw;
 pub mod fetch;
 pub mod flash;
 pub mod image;
-pub mod keygen;
 pub mod serve;
 pub mod sign;
 pub mod simulate;

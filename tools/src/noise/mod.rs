@@ -16,18 +16,10 @@ use crate::noise::trajectory::{Event, events};
 use crate::readout::BitError;
 use crate::readout::counts::{Counts, CountsError, MAX_BITS, key};
 use crate::statevector::{MAX_SIMULATED, StateVector};
+use anyhow::{Result, ensure};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SamplerError {
-    #[error("{0} qubits are in use; at most {MAX_SIMULATED} can be simulated")]
-    TooManyQubits(usize),
-    #[error("{0} measurements; at most {MAX_BITS} can be simulated")]
-    TooManyMeasurements(usize),
-}
 
 /// Shots of one circuit under a noise model.
 #[derive(Clone, Debug)]
@@ -40,19 +32,22 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self, SamplerError> {
+    pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self> {
         let used = circuit.used();
-        if used.len() > MAX_SIMULATED {
-            return Err(SamplerError::TooManyQubits(used.len()));
-        }
-        if circuit.measures.len() > MAX_BITS {
-            return Err(SamplerError::TooManyMeasurements(circuit.measures.len()));
-        }
+        let (qubits, measures) = (used.len(), circuit.measures.len());
+        ensure!(
+            qubits <= MAX_SIMULATED,
+            "{qubits} qubits are in use; at most {MAX_SIMULATED} can be simulated"
+        );
+        ensure!(
+            measures <= MAX_BITS,
+            "{measures} measurements; at most {MAX_BITS} can be simulated"
+        );
         let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
         let measures =
             circuit.measures.iter().map(|&(q, bit)| (place(q), bit, noise.qubit(q).readout));
         Ok(Self {
-            qubits: used.len(),
+            qubits,
             bits: circuit.bits,
             measures: measures.collect(),
             events: events(circuit, &used, noise),

@@ -30,12 +30,11 @@ pub struct Processor {
     pub distance: Vec<Vec<u8>>,
     /// When it was calibrated, as its file says; `None`: errors are typical ones.
     pub calibrated: Option<String>,
-    /// What is published of each qubit and coupler.
     pub calibration: Calibration,
 }
 
 impl Processor {
-    /// A target by name: `baihua`, `line:N`, `ring:N`, `full:N`, `grid:RxC`.
+    /// `baihua`, `line:N`, `ring:N`, `full:N` or `grid:RxC`.
     pub fn named(target: &str) -> Result<Self, ProcessorError> {
         let unknown = || ProcessorError::UnknownTarget(target.into());
         if target.eq_ignore_ascii_case("baihua") {
@@ -63,9 +62,7 @@ impl Processor {
     }
 
     /// Baihua: 12 rows of 13; every horizontal neighbour, verticals from even rows at columns 2, 6,
-    /// 10 and from odd rows at 0, 4, 8, 12.
-    ///
-    /// Rows 0 to 8 as the public chip page of 2026-07-06 shows them, rows 9 to 11 by the same
+    /// 10 and from odd rows at 0, 4, 8, 12. Rows 0 to 8 as the public chip page of 2026-07-06 shows them, rows 9 to 11 by the same
     /// pattern; the total of 182 couplers is the page's.
     pub fn baihua() -> Result<Self, ProcessorError> {
         let across = (0..156).filter(|q| q % 13 < 12).map(|q| (q, q + 1));

@@ -1,7 +1,7 @@
 //! Counts of the circuits of one text to a decision with its statistical error.
 
 use crate::readout::counts::Counts;
-use crate::readout::mitigation::{BitError, Readout, word_value};
+use crate::readout::{BitError, Readout, word_value};
 use qdllm_runtime::format::Kind;
 use qdllm_runtime::format::floats::Floats;
 use qdllm_runtime::{Error, Model};
@@ -69,14 +69,12 @@ pub struct Part<'a> {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// No circuit, or weights that do not sum to 1.
     #[error("the weights of the circuits sum to {0}, not to 1")]
     Weights(f64),
     #[error("circuit {part} gives {found} outputs; the model takes {expected}")]
     Outputs { part: usize, found: usize, expected: usize },
     #[error("circuit {part} reads c[{bit}]; its counts have {bits} bits")]
     NoSuchBit { part: usize, bit: u8, bits: usize },
-    /// Fewer than two shots: no error can be told.
     #[error("circuit {part} has {shots} shots; at least 2 are needed")]
     TooFewShots { part: usize, shots: u64 },
     #[error(
@@ -98,12 +96,9 @@ pub struct Answer {
     pub class: usize,
     pub label: String,
     pub probability: f64,
-    /// One standard error of that probability, from the shots.
     pub probability_error: f64,
-    /// Whether the probability is under the model's threshold.
     pub rejected: bool,
     pub logits: Vec<f64>,
-    /// One standard error a logit, from the shots.
     pub logit_errors: Vec<f64>,
     pub margin: f64,
     /// One standard error of the margin; logits of one circuit share shots, so this is not the sum of
@@ -204,10 +199,8 @@ fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<(), AnswerErr
     Ok(())
 }
 
-/// The mean of weighted vectors of one length and the covariance of the mean, row by row.
-///
-/// The covariance is the unbiased sample covariance divided by the number of shots; `samples` are
-/// (value, times seen), together at least two.
+/// The mean of `samples` (value, times seen; together at least two) and its covariance: the unbiased sample
+/// covariance divided by the number of shots.
 fn moments(samples: &[(Vec<f64>, u64)]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let length = samples.first().map_or(0, |s| s.0.len());
     let shots = samples.iter().map(|s| s.1 as f64).sum::<f64>();
@@ -226,7 +219,6 @@ fn moments(samples: &[(Vec<f64>, u64)]) -> (Vec<f64>, Vec<Vec<f64>>) {
     (mean, covariance)
 }
 
-/// Standard errors of a mean whose covariance is given: the square roots of its diagonal.
 fn standard_errors(covariance: &[Vec<f64>]) -> Vec<f64> {
     covariance.iter().enumerate().map(|(i, row)| row[i].max(0.0).sqrt()).collect()
 }

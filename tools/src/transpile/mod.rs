@@ -2,7 +2,6 @@
 
 pub mod block;
 pub mod check;
-pub mod decompose;
 pub mod ir;
 pub mod native;
 pub mod place;
@@ -20,7 +19,7 @@ use crate::transpile::check::{TOLERANCE, outputs_differ};
 use crate::transpile::ir::{Step, simplified};
 use crate::transpile::native::{Basis, elements, written};
 use crate::transpile::place::Layout;
-use crate::transpile::rewrite::{Branch, measurement, mixture, phase_folding};
+use crate::transpile::rewrite::{Branch, mixture, phase_folding};
 use crate::transpile::search::laid_out;
 use crate::transpile::source::Source;
 
@@ -157,7 +156,7 @@ impl Plan {
 fn tidied(mut branch: Branch) -> Branch {
     loop {
         let before = branch.steps.len();
-        measurement::trim(&mut branch);
+        branch.trim();
         branch = cleaned(branch);
         if branch.steps.len() == before {
             return branch;
@@ -174,13 +173,13 @@ fn cleaned(mut branch: Branch) -> Branch {
 
 /// All structural rewrites but the choice of fresh qubits.
 fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
-    measurement::absorb(&mut whole);
+    whole.absorb_measurement();
     let shortened = |mut branch: Branch| {
         // Each pass can open the way for the others; each lowers the number of steps or stops.
         loop {
             let before = (branch.steps.len(), branch.cost());
             branch = cleaned(branch);
-            measurement::absorb(&mut branch);
+            branch.absorb_measurement();
             branch.steps = simplified(branch.steps);
             if (branch.steps.len(), branch.cost()) == before {
                 return branch;

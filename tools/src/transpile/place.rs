@@ -3,6 +3,7 @@
 
 use crate::processor::topology::Processor;
 use crate::transpile::ir::Step;
+use std::cmp::Reverse;
 
 /// Which physical qubit each logical qubit has; [`NOWHERE`] for qubits that no step touches.
 pub type Layout = Vec<u8>;
@@ -41,10 +42,8 @@ pub fn place(
     keep: usize,
 ) -> Vec<Placement> {
     let order = visit_order(weights, used);
-    let starts: Vec<u8> = (0..processor.qubits)
-        .filter(|&p| processor.distance[p].iter().filter(|&&d| d < u8::MAX).count() >= order.len())
-        .map(|p| p as u8)
-        .collect();
+    let reach = |p: usize| processor.distance[p].iter().filter(|&&d| d < u8::MAX).count();
+    let starts: Vec<usize> = (0..processor.qubits).filter(|&p| reach(p) >= order.len()).collect();
     let mut search = Search {
         weights,
         processor,
@@ -60,7 +59,7 @@ pub fn place(
     }
     for &start in &starts {
         search.budget = BUDGET / starts.len().max(1);
-        search.put(0, start, 0, 0.0);
+        search.put(0, start as u8, 0, 0.0);
     }
     search.best
 }
@@ -70,12 +69,10 @@ fn visit_order(weights: &[Vec<usize>], used: u16) -> Vec<usize> {
     let mut left: Vec<usize> = (0..weights.len()).filter(|&q| used >> q & 1 == 1).collect();
     let mut order: Vec<usize> = Vec::new();
     while !left.is_empty() {
-        let key = |q: usize| {
-            let linked: usize = order.iter().map(|&o| weights[q][o]).sum();
-            let total: usize = weights[q].iter().sum();
-            (linked, total)
-        };
-        let at = (0..left.len()).max_by_key(|&i| (key(left[i]), std::cmp::Reverse(i))).unwrap_or(0);
+        let linked = |q: usize| order.iter().map(|&o| weights[q][o]).sum::<usize>();
+        let key =
+            |i: &usize| (linked(left[*i]), weights[left[*i]].iter().sum::<usize>(), Reverse(*i));
+        let at = (0..left.len()).max_by_key(key).unwrap_or(0);
         order.push(left.remove(at));
     }
     order
@@ -100,13 +97,16 @@ impl Search<'_> {
         self.budget -= 1;
         let (more, lost) = self.price(self.order[depth], p);
         let (missing, loss) = (missing + more, loss + lost);
-        if self.hopeless(missing, loss) {
+        // Where it would stand among the best.
+        let rank = self.best.partition_point(|b| (b.missing, b.loss) <= (missing, loss));
+        if rank == self.keep {
             return;
         }
         self.layout[self.order[depth]] = p;
         self.taken[p as usize] = true;
         if depth + 1 == self.order.len() {
-            self.found(missing, loss);
+            self.best.insert(rank, Placement { layout: self.layout.clone(), missing, loss });
+            self.best.truncate(self.keep);
         } else {
             for next in self.candidates(depth + 1) {
                 self.put(depth + 1, next, missing, loss);
@@ -136,11 +136,6 @@ impl Search<'_> {
         (missing, loss)
     }
 
-    fn hopeless(&self, missing: usize, loss: f64) -> bool {
-        self.best.len() == self.keep
-            && self.best.last().is_some_and(|worst| (worst.missing, worst.loss) <= (missing, loss))
-    }
-
     /// Free qubits next to a placed partner, else next to anything placed, cheapest first.
     fn candidates(&self, depth: usize) -> Vec<u8> {
         let q = self.order[depth];
@@ -162,11 +157,5 @@ impl Search<'_> {
         let key = |p: &u8| self.price(q, *p);
         all.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
         all
-    }
-
-    fn found(&mut self, missing: usize, loss: f64) {
-        let at = self.best.partition_point(|b| (b.missing, b.loss) <= (missing, loss));
-        self.best.insert(at, Placement { layout: self.layout.clone(), missing, loss });
-        self.best.truncate(self.keep);
     }
 }

@@ -7,6 +7,7 @@ use crate::transpile::place::{Layout, NOWHERE};
 use crate::transpile::schedule::Order;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use std::collections::{HashMap, VecDeque};
 
 /// Steps on physical qubits, and where each logical qubit ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,16 +53,12 @@ pub fn route(
             idle = 0;
             router.decay.fill(0.0);
         }
-        let front: Vec<usize> = router.ready.clone();
-        if front.is_empty() {
+        let Some(&first) = router.ready.first() else {
             return Routed { steps: router.result, layout: router.layout };
-        }
-        idle += 1;
-        let (a, b) = if idle > PATIENCE {
-            router.towards(front[0])
-        } else {
-            router.choose(&front, weights, rng)
         };
+        idle += 1;
+        let (a, b) =
+            if idle > PATIENCE { router.towards(first) } else { router.choose(weights, rng) };
         router.exchange(a, b);
     }
 }
@@ -93,8 +90,7 @@ impl Router<'_> {
             let step = self.steps[i].renamed(|q| self.layout[q as usize]);
             if let Some((a, b)) = step.pair() {
                 progress = true;
-                self.last_pair[a as usize] = b;
-                self.last_pair[b as usize] = a;
+                self.met(a, b);
             }
             self.result.push(step);
             for &j in &self.order.after[i] {
@@ -106,13 +102,15 @@ impl Router<'_> {
         }
     }
 
-    fn exchange(&mut self, a: u8, b: u8) {
-        for place in &mut self.layout {
-            *place = exchanged(*place, a, b);
-        }
-        self.result.push(Step::Swap(a, b));
+    fn met(&mut self, a: u8, b: u8) {
         self.last_pair[a as usize] = b;
         self.last_pair[b as usize] = a;
+    }
+
+    fn exchange(&mut self, a: u8, b: u8) {
+        self.layout.iter_mut().for_each(|place| *place = exchanged(*place, a, b));
+        self.result.push(Step::Swap(a, b));
+        self.met(a, b);
         self.decay[a as usize] += 0.01;
         self.decay[b as usize] += 0.01;
     }
@@ -131,10 +129,10 @@ impl Router<'_> {
         (self.layout[a as usize], self.layout[b as usize])
     }
 
-    fn choose(&self, front: &[usize], weights: Weights, rng: &mut ChaCha8Rng) -> (u8, u8) {
-        let now: Vec<(u8, u8)> = front.iter().map(|&i| self.places(i)).collect();
-        let later: Vec<(u8, u8)> =
-            self.upcoming(front, weights.horizon).into_iter().map(|i| self.places(i)).collect();
+    fn choose(&self, weights: Weights, rng: &mut ChaCha8Rng) -> (u8, u8) {
+        let places =
+            |steps: &[usize]| -> Vec<_> { steps.iter().map(|&i| self.places(i)).collect() };
+        let (now, later) = (places(&self.ready), places(&self.upcoming(weights.horizon)));
         let total = |pairs: &[(u8, u8)], a: u8, b: u8| -> f64 {
             let moved = |p| exchanged(p, a, b);
             let far = |&(p, q): &(u8, u8)| {
@@ -143,53 +141,48 @@ impl Router<'_> {
             pairs.iter().map(far).sum::<f64>() / pairs.len().max(1) as f64
         };
         let (mut best, mut ties) = ((f64::INFINITY, (0, 0)), 0_u32);
+        let around = |a: u8| self.processor.neighbours[a as usize].iter().map(move |&b| (a, b));
         let mut seen = Vec::new();
-        for &(p, q) in &now {
-            for a in [p, q] {
-                for &b in &self.processor.neighbours[a as usize] {
-                    let pair = (a.min(b), a.max(b));
-                    if seen.contains(&pair) {
-                        continue;
-                    }
-                    seen.push(pair);
-                    let slow = 1.0 + self.decay[a as usize].max(self.decay[b as usize]);
-                    let mut score =
-                        slow * (total(&now, a, b) + weights.later * total(&later, a, b));
-                    if self.last_pair[a as usize] == b && self.last_pair[b as usize] == a {
-                        score -= weights.merge / now.len() as f64;
-                    }
-                    if score < best.0 - 1e-9 {
-                        (best, ties) = ((score, pair), 1);
-                    } else if score < best.0 + 1e-9 {
-                        ties += 1;
-                        if rng.random_range(0..ties) == 0 {
-                            best = (score, pair);
-                        }
-                    }
+        for (a, b) in now.iter().flat_map(|&(p, q)| [p, q]).flat_map(around) {
+            let pair = (a.min(b), a.max(b));
+            if seen.contains(&pair) {
+                continue;
+            }
+            seen.push(pair);
+            let slow = 1.0 + self.decay[a as usize].max(self.decay[b as usize]);
+            let mut score = slow * (total(&now, a, b) + weights.later * total(&later, a, b));
+            if self.last_pair[a as usize] == b && self.last_pair[b as usize] == a {
+                score -= weights.merge / now.len() as f64;
+            }
+            if score < best.0 - 1e-9 {
+                (best, ties) = ((score, pair), 1);
+            } else if score < best.0 + 1e-9 {
+                ties += 1;
+                if rng.random_range(0..ties) == 0 {
+                    best = (score, pair);
                 }
             }
         }
         best.1
     }
 
-    /// Two-qubit steps that follow the front, nearest first.
-    fn upcoming(&self, front: &[usize], horizon: usize) -> Vec<usize> {
-        let mut waits: std::collections::HashMap<usize, usize> = std::collections::HashMap::new();
-        let mut queue: std::collections::VecDeque<usize> = front.iter().copied().collect();
+    /// Two-qubit steps that follow those that wait now, nearest first.
+    fn upcoming(&self, horizon: usize) -> Vec<usize> {
+        let mut waits = HashMap::new();
+        let mut queue = VecDeque::from(self.ready.clone());
         let mut found = Vec::new();
         while let Some(i) = queue.pop_front() {
             for &j in &self.order.after[i] {
                 let left = waits.entry(j).or_insert(self.waits[j]);
                 *left -= 1;
-                if *left == 0 {
-                    if self.steps[j].pair().is_some() {
-                        found.push(j);
-                        if found.len() == horizon {
-                            return found;
-                        }
-                    }
-                    queue.push_back(j);
+                if *left > 0 {
+                    continue;
                 }
+                found.extend(self.steps[j].pair().map(|_| j));
+                if found.len() == horizon {
+                    return found;
+                }
+                queue.push_back(j);
             }
         }
         found

@@ -5,8 +5,7 @@ use crate::circuit::longest_chain;
 use crate::processor::topology::Processor;
 use crate::transpile::block::merged;
 use crate::transpile::block::synthesis::{Element, cz_count};
-use crate::transpile::decompose::expanded;
-use crate::transpile::ir::Step;
+use crate::transpile::ir::{Step, expanded};
 use crate::transpile::native::elements;
 use crate::transpile::place::{Layout, NOWHERE, Placement, pairs, place};
 use crate::transpile::rewrite::{Branch, product_state};
@@ -34,28 +33,26 @@ pub fn laid_out(
     tries: usize,
 ) -> (Vec<Step>, Layout) {
     let orders = orders(branch, needed, qubits);
-    let Some(first) = orders.first() else {
-        // No qubit at all: every output is constant.
-        return (Vec::new(), vec![NOWHERE; 16]);
-    };
+    let nowhere = || (Vec::new(), vec![NOWHERE; 16]);
+    // Without any qubit every output is constant.
+    let Some(first) = orders.first() else { return nowhere() };
     let placements = place(&pairs(first, qubits as usize), needed, processor, 12);
-    let mut all = match placements.first() {
-        Some(fit) if fit.missing == 0 => orders
-            .iter()
-            .map(|steps| Routed {
-                steps: steps.iter().map(|s| s.renamed(|q| fit.layout[q as usize])).collect(),
-                layout: fit.layout.clone(),
-            })
-            .collect(),
+    let all: Vec<Routed> = match placements.first() {
+        Some(Placement { layout, missing: 0, .. }) => {
+            let put = |steps: &Vec<Step>| {
+                let steps = steps.iter().map(|s| s.renamed(|q| layout[q as usize])).collect();
+                Routed { steps, layout: layout.clone() }
+            };
+            orders.iter().map(put).collect()
+        }
         _ => routings(&orders, &placements, processor, seed, tries),
     };
-    let mut finished: Vec<Routed> = Vec::with_capacity(2 * all.len());
-    for routed in &mut all {
-        let steps = product_state::kept(std::mem::take(&mut routed.steps));
-        for steps in [scheduled(&expanded(&scheduled(&steps))), expanded(&steps)] {
-            finished.push(Routed { steps, layout: routed.layout.clone() });
-        }
-    }
+    let both_ways = |Routed { steps, layout }| {
+        let steps = product_state::kept(steps);
+        let ways = [scheduled(&expanded(&scheduled(&steps))), expanded(&steps)];
+        ways.map(|steps| Routed { steps, layout: layout.clone() })
+    };
+    let mut finished: Vec<Routed> = all.into_iter().flat_map(both_ways).collect();
     finished.sort_by_cached_key(|r| (cost(&r.steps), cz_depth(&r.steps)));
     finished.truncate(FINALISTS);
     let read = branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
@@ -66,7 +63,7 @@ pub fn laid_out(
         (cz_count(&all), depth(&all))
     };
     let best = finished.into_iter().min_by_key(key);
-    best.map_or_else(|| (Vec::new(), vec![NOWHERE; 16]), |r| (r.steps, r.layout))
+    best.map_or_else(nowhere, |r| (r.steps, r.layout))
 }
 
 fn cost(steps: &[Step]) -> usize {

@@ -2,6 +2,7 @@
 
 use crate::circuit::{Circuit, Op};
 use crate::transpile::ir::Step;
+use anyhow::{Result, ensure};
 use qdllm_runtime::Model;
 use qdllm_runtime::circuit::affine::Affine;
 use qdllm_runtime::circuit::fuse::Fused;
@@ -22,26 +23,17 @@ pub struct Source {
     pub outputs: Vec<(u16, bool)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    #[error("{0} qubits are in use; at most {QUBITS} can be compiled")]
-    TooManyQubits(usize),
-    #[error("the circuit measures nothing; add `measure q -> c;` for what is to be read")]
-    NoMeasurement,
-}
-
 impl Source {
     /// A circuit with its measurements; output `i` is the `i`-th measured bit in ascending order of
     /// classical bits. Unused qubits are left out.
-    pub fn from_circuit(circuit: &Circuit) -> Result<Self, SourceError> {
+    pub fn from_circuit(circuit: &Circuit) -> Result<Self> {
         let used = circuit.used();
-        if used.len() > QUBITS {
-            return Err(SourceError::TooManyQubits(used.len()));
-        }
-        if circuit.measures.is_empty() {
-            return Err(SourceError::NoMeasurement);
-        }
+        let many = used.len();
+        ensure!(many <= QUBITS, "{many} qubits are in use; at most {QUBITS} can be compiled");
+        ensure!(
+            !circuit.measures.is_empty(),
+            "the circuit measures nothing; add `measure q -> c;` for what is to be read"
+        );
         let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0) as u8;
         let gates = circuit.ops.iter().map(|op| {
             let gate = op.gate();

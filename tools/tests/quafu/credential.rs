@@ -1,6 +1,7 @@
 //! A token is nowhere but in the request's header.
 
-use super::{BINARY, Bench, Server, TOKEN, model, texts};
+use super::{Bench, Server, TOKEN, texts};
+use crate::{BINARY, model};
 use std::process::Stdio;
 
 /// Fails if the token is in a text.

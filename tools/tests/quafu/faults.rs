@@ -1,7 +1,8 @@
 //! Everything that a network and a server can do to a batch; and the program is ended without warning at many points of
 //! a batch of 50 jobs, and started again.
 
-use super::{Bench, Server, complete, model};
+use super::{Bench, Server, complete};
+use crate::model;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 

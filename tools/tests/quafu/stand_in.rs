@@ -1,6 +1,7 @@
 //! The stand-in itself, asked as the published clients ask, and by the published Python clients.
 
-use super::{BINARY, Server, TOKEN, texts};
+use super::{Server, TOKEN, texts};
+use crate::BINARY;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

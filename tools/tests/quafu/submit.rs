@@ -1,7 +1,8 @@
 //! The way through: submit, status, fetch, cancel, on both platforms; and what is refused, by name, with the store
 //! untouched.
 
-use super::{Bench, Server, complete, model};
+use super::{Bench, Server, complete};
+use crate::model;
 use std::fs;
 
 #[test]

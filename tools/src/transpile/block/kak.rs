@@ -32,7 +32,7 @@ impl Kak {
             phases[0] += std::f64::consts::PI;
             left = columns(&phases).then(&m);
         }
-        let left = Matrix(left.0.map(|row| row.map(|x| C::new(x.re, 0.0))));
+        let left = left.map(|x| C::new(x.re, 0.0));
         let right = Matrix(from_fn(|i| from_fn(|j| C::new(vectors[j][i], 0.0))));
         let local = |o: &Matrix4| magic.dagger().then(o).then(&magic).split();
         let [p0, p1, p2, p3] = phases;
@@ -90,7 +90,7 @@ fn magic() -> Matrix4 {
 }
 
 fn real_determinant(m: &Matrix4) -> f64 {
-    Matrix(m.0.map(|row| row.map(|x| C::new(x.re, 0.0)))).determinant().re
+    m.map(|x| C::new(x.re, 0.0)).determinant().re
 }
 
 /// Real eigenvectors (columns, determinant 1) and eigenvalues of a symmetric unitary matrix: its real

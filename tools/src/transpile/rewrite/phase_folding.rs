@@ -36,22 +36,14 @@ struct Place {
 fn put(steps: &mut Vec<Step>, from: usize, place: &Place, angle: Affine) {
     let a = place.mask.trailing_zeros() as u8;
     let b = 15 - place.mask.leading_zeros() as u8;
+    // Where it is once the phase has been taken out.
+    let at = if place.at > from { place.at - 1 } else { place.at };
     if a == b {
         steps.remove(from);
-        let at = if place.at > from { place.at - 1 } else { place.at };
         steps.insert(at, Step::Rz(a, angle));
     } else if let Some(sum) = merged(&steps[place.at], &Step::Zz(a, b, angle)) {
-        let (low, high) = (from.min(place.at), from.max(place.at));
-        match sum {
-            Some(one) => {
-                steps[place.at] = one;
-                steps.remove(from);
-            }
-            None => {
-                steps.remove(high);
-                steps.remove(low);
-            }
-        }
+        steps.remove(from);
+        steps.splice(at..=at, sum);
     }
 }
 
@@ -63,24 +55,22 @@ fn free_place(steps: &[Step], from: usize, mask: u16) -> Option<Place> {
     };
     let (mut m, mut negated) = (mask, false);
     for at in (0..from).rev() {
-        if !pass(&steps[at], &mut m, &mut negated) {
-            break;
-        }
-        if let Some(place) = found(at, m, negated) {
-            return Some(place);
+        let place = pass(&steps[at], &mut m, &mut negated).then(|| found(at, m, negated));
+        match place {
+            None => break,
+            Some(None) => {}
+            Some(place) => return place,
         }
     }
     let (mut m, mut negated) = (mask, false);
-    for (at, step) in steps.iter().enumerate().skip(from + 1) {
-        if let Some(place) = found(at, m, negated) {
-            return Some(place);
-        }
-        if !pass(step, &mut m, &mut negated) {
-            return None;
+    // The end of the circuit counts as a place too.
+    for at in from + 1..=steps.len() {
+        let place = found(at, m, negated);
+        if place.is_some() || !steps.get(at).is_some_and(|s| pass(s, &mut m, &mut negated)) {
+            return place;
         }
     }
-    // The end of the circuit counts as a place too.
-    (m.count_ones() == 1).then_some(Place { at: steps.len(), mask: m, negated })
+    None
 }
 
 /// Takes a word to the other side of a step, in either direction; false where it cannot go.

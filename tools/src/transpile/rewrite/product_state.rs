@@ -7,42 +7,36 @@ use crate::transpile::ir::Step;
 
 /// The steps with such phases first and marked, for a tree rooted at `root`.
 pub fn mark(steps: &[Step], root: u8) -> Vec<Step> {
-    let first = first_phases(steps);
+    let (phase, before) = first_phases(steps);
     // What the moved phases wait for: one-qubit steps only, in their order.
-    let mut order: Vec<usize> = (0..steps.len()).filter(|&i| first.before[i]).collect();
-    let mut left: Vec<usize> = (0..steps.len()).filter(|&i| first.phase[i]).collect();
+    let mut order: Vec<usize> = (0..steps.len()).filter(|&i| before[i]).collect();
+    let mut left: Vec<usize> = (0..steps.len()).filter(|&i| phase[i]).collect();
+    let on = |i: usize| steps[i].pair().map_or(0, |(a, b)| 1_u16 << a | 1 << b);
     let mut reached = 1_u16 << root;
     while !left.is_empty() {
-        let next = left
-            .iter()
-            .position(|&i| steps[i].pair().is_some_and(|(a, b)| reached & (1 << a | 1 << b) != 0));
+        let next = left.iter().position(|&i| reached & on(i) != 0);
         let i = left.remove(next.unwrap_or(0));
-        if let Some((a, b)) = steps[i].pair() {
-            reached |= 1 << a | 1 << b;
-        }
+        reached |= on(i);
         order.push(i);
     }
-    let rest = (0..steps.len()).filter(|&i| !first.phase[i] && !first.before[i]);
-    let ordered: Vec<Step> = order.iter().copied().chain(rest).map(|i| steps[i].clone()).collect();
+    order.extend((0..steps.len()).filter(|&i| !phase[i] && !before[i]));
     let mut used = 1_u16 << root;
-    ordered
-        .into_iter()
-        .map(|step| {
-            let Some((a, b)) = step.pair() else { return step };
-            let fresh = |q: u8| used >> q & 1 == 0;
-            let marked = match &step {
-                Step::Zz(_, _, t) if step.cost() == 2 && fresh(b) => {
-                    Step::ZzProduct(a, b, t.clone())
-                }
-                Step::Zz(_, _, t) if step.cost() == 2 && fresh(a) => {
-                    Step::ZzProduct(b, a, t.clone())
-                }
-                _ => step,
-            };
-            used |= 1 << a | 1 << b;
-            marked
-        })
-        .collect()
+    let marked = |i: usize| {
+        let step = &steps[i];
+        let fresh = |q: u8| used >> q & 1 == 0;
+        let marked = match *step {
+            Step::Zz(a, b, ref t) if step.cost() == 2 && fresh(b) => {
+                Step::ZzProduct(a, b, t.clone())
+            }
+            Step::Zz(a, b, ref t) if step.cost() == 2 && fresh(a) => {
+                Step::ZzProduct(b, a, t.clone())
+            }
+            _ => step.clone(),
+        };
+        used |= on(i);
+        marked
+    };
+    order.into_iter().map(marked).collect()
 }
 
 /// The routed steps with marks only where they still hold: an exchange entangles, as far as one can
@@ -51,9 +45,7 @@ pub fn kept(steps: Vec<Step>) -> Vec<Step> {
     let mut used = [false; 256];
     let still = |step: Step| {
         let Some((a, b)) = step.pair() else { return step };
-        let (used_a, used_b) = (used[a as usize], used[b as usize]);
-        used[a as usize] = true;
-        used[b as usize] = true;
+        let [used_a, used_b] = [a, b].map(|q| std::mem::replace(&mut used[q as usize], true));
         match step {
             Step::ZzProduct(_, _, t) if used_a && used_b => Step::Zz(a, b, t),
             Step::ZzProduct(_, _, t) if used_b => Step::ZzProduct(b, a, t),
@@ -63,14 +55,9 @@ pub fn kept(steps: Vec<Step>) -> Vec<Step> {
     steps.into_iter().map(still).collect()
 }
 
-struct First {
-    /// ZZ phases that can act before every other two-qubit step but their likes.
-    phase: Vec<bool>,
-    /// One-qubit steps that must stand before one of those.
-    before: Vec<bool>,
-}
-
-fn first_phases(steps: &[Step]) -> First {
+/// Which steps are ZZ phases that can act before every other two-qubit step but their likes, and which one-qubit
+/// steps must stand before one of those.
+fn first_phases(steps: &[Step]) -> (Vec<bool>, Vec<bool>) {
     let n = steps.len();
     let waits = |i: usize| (0..i).filter(move |&j| !steps[j].commutes(&steps[i]));
     let mut alone = vec![false; n];
@@ -86,7 +73,7 @@ fn first_phases(steps: &[Step]) -> First {
             waits(i).for_each(|j| before[j] = true);
         }
     }
-    First { phase, before }
+    (phase, before)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod faults;
 mod stand_in;
 mod submit;
 
+use crate::BINARY;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,8 +17,6 @@ use std::process::{Child, Command, Output, Stdio};
 
 /// A token that occurs nowhere else, good for both platforms.
 const TOKEN: &str = "qf_Zx9Vb7Qm3TkLw8Rj";
-
-const BINARY: &str = env!("CARGO_BIN_EXE_qdllm-hw");
 
 /// A server on a port of its own; it ends with the test.
 struct Server {
@@ -199,13 +198,6 @@ fn gather(folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
 fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
-}
-
-/// The frozen sample model of the format's tests.
-fn model() -> String {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "..", "tests", "vectors", "words_v1.qdm"].iter().collect();
-    path.display().to_string()
 }
 
 /// Every job has ended well, the server had each exactly once, and the counts on disk are the server's.
