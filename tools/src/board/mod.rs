@@ -202,13 +202,3 @@ impl Link for Port {
         }
     }
 }
-
-impl<L: Link + ?Sized> Link for Box<L> {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        (**self).send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
-        (**self).receive(buffer, wait)
-    }
-}

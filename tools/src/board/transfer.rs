@@ -102,14 +102,14 @@ fn send<L: Link>(
             next += data.len() as u32;
         }
         match answer(client, &mut open)? {
-            Step::Received(bytes) if Some(bytes) > acknowledged => {
+            Some(bytes) if Some(bytes) > acknowledged => {
                 acknowledged = Some(bytes);
                 next = next.max(bytes);
                 tries = 0;
                 progress(bytes);
             }
-            Step::Received(_) => {}
-            Step::Lost => {
+            Some(_) => {}
+            None => {
                 tries += 1;
                 if tries > TRIES {
                     return Err(client.silent());
@@ -128,21 +128,14 @@ fn send<L: Link>(
 const ENVELOPE: usize = frame::ENCODED_BYTES + 3 - frame::CHUNK_BYTES;
 
 fn chunk(file: &[u8], offset: u32) -> Option<&[u8]> {
-    let rest = file.get(offset as usize..)?;
-    let data = rest.get(..frame::CHUNK_BYTES).unwrap_or(rest);
-    (!data.is_empty()).then_some(data)
+    file.get(offset as usize..)?.chunks(frame::CHUNK_BYTES).next()
 }
 
-enum Step {
-    Received(u32),
-    /// A chunk or its answer was lost.
-    Lost,
-}
-
+/// How much the board has received; `None` when a chunk or its answer was lost.
 fn answer<L: Link>(
     client: &mut Client<L>,
     open: &mut VecDeque<(u16, usize)>,
-) -> Result<Step, BoardError> {
+) -> Result<Option<u32>, BoardError> {
     let until = Instant::now() + client.patience;
     while let Some(sealed) = client.frame(until)? {
         let Ok((number, response)) = frame::open::<Response<'_>>(&sealed) else { continue };
@@ -151,18 +144,18 @@ fn answer<L: Link>(
             (Some(place), Response::Received(bytes)) => {
                 // Answers come in order: one that is missing is not needed any more.
                 open.drain(..=place);
-                return Ok(Step::Received(bytes));
+                return Ok(Some(bytes));
             }
             (Some(_), Response::Fault { number, .. }) => match Fault::from_number(number) {
-                Some(Fault::OutOfOrder | Fault::NoTransfer) => return Ok(Step::Lost),
+                Some(Fault::OutOfOrder | Fault::NoTransfer) => return Ok(None),
                 _ => return Err(BoardError::refused(number)),
             },
             // A frame that came damaged: the board cannot say which.
-            (None, Response::Fault { number: 110 | 111, .. }) => return Ok(Step::Lost),
+            (None, Response::Fault { number: 110 | 111, .. }) => return Ok(None),
             _ => {}
         }
     }
-    Ok(Step::Lost)
+    Ok(None)
 }
 
 /// Waits for the board after its reset; gives what it then is, or [`BoardError::WentBack`] when it uses another

@@ -245,13 +245,10 @@ impl Walk<'_> {
         for (word, shots) in drawn {
             let mut other = state.clone();
             for (i, &bit) in bits.iter().enumerate() {
-                let kind = match word >> (2 * i) & 3 {
-                    0 => continue,
-                    1 => GateKind::X,
-                    2 => GateKind::Y,
-                    _ => GateKind::Z,
-                };
-                other.apply(bit, &Matrix::rotation(kind, 0.0));
+                if let Some(pauli) = (word >> (2 * i) & 3).checked_sub(1) {
+                    let kind = [GateKind::X, GateKind::Y, GateKind::Z][pauli];
+                    other.apply(bit, &Matrix::rotation(kind, 0.0));
+                }
             }
             self.rest(other, event + 1, Stage::Decay, shots);
         }

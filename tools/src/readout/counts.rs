@@ -49,7 +49,7 @@ impl Counts {
         if bits > MAX_BITS {
             return Err(CountsError::TooManyBits(bits));
         }
-        let outcome = |key: &String| {
+        for key in strings.keys() {
             if !key.bytes().all(|b| matches!(b, b'0' | b'1')) {
                 return Err(CountsError::NotBinary(key.clone()));
             }
@@ -57,11 +57,10 @@ impl Counts {
                 let (key, found) = (key.clone(), key.len());
                 return Err(CountsError::WrongLength { key, found, expected: bits });
             }
-            // The leftmost character is the highest bit.
-            Ok(key.bytes().fold(0, |x, b| x << 1 | u64::from(b == b'1')))
-        };
-        let all: Result<Vec<_>, _> = strings.iter().map(|(k, &n)| Ok((outcome(k)?, n))).collect();
-        Self::new(all?, bits)
+        }
+        // The leftmost character is the highest bit.
+        let outcome = |key: &String| key.bytes().fold(0, |x, b| x << 1 | u64::from(b == b'1'));
+        Self::new(strings.iter().map(|(key, &n)| (outcome(key), n)), bits)
     }
 
     pub fn to_strings(&self) -> BTreeMap<String, u64> {

@@ -6,10 +6,11 @@ use crate::transpile::block::synthesis::{
 };
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
+use std::array::from_fn;
 
 /// Elements that take |00> where `unitary` takes it: at most one CZ.
 pub fn prepared(unitary: &Matrix4) -> Option<Vec<Element>> {
-    let column: [C; 4] = std::array::from_fn(|i| unitary.0[i][0]);
+    let column: [C; 4] = from_fn(|i| unitary.0[i][0]);
     // rows[i]: the first qubit's vector where the second is i. Its density matrix gives the
     // Schmidt vectors.
     let rows = [[column[0], column[1]], [column[2], column[3]]];
@@ -53,16 +54,14 @@ pub fn begun(unitary: &Matrix4, fresh: u8) -> Option<Vec<Element>> {
 fn fanned(unitary: &Matrix4, fresh: u8, kept: [usize; 2]) -> Option<Vec<Element>> {
     let (f, o) = (usize::from(fresh), usize::from(1 - fresh));
     // What becomes of input k of the other qubit: [its bit][the fresh one's bit].
-    let image = |k: usize| -> [[C; 2]; 2] {
-        std::array::from_fn(|i| std::array::from_fn(|j| unitary.0[i << o | j << f][kept[k]]))
-    };
+    let image =
+        |k: usize| -> [[C; 2]; 2] { from_fn(|i| from_fn(|j| unitary.0[i << o | j << f][kept[k]])) };
     let (m, n) = (image(0), image(1));
-    let det = |a: &[[C; 2]; 2], b: &[[C; 2]; 2]| a[0][0] * b[1][1] - a[0][1] * b[1][0];
     let (a, b, d) = (det(&m, &m), det(&m, &n) + det(&n, &m), det(&n, &n));
+    let mixed = |r: [C; 2]| from_fn(|i| from_fn(|j| m[i][j] * r[0] + n[i][j] * r[1]));
     for basis in product_inputs(a, b, d) {
         let other = across(basis);
-        let (Some((p0, q0)), Some((p1, q1))) =
-            (factors(&mixed(&m, &n, basis)), factors(&mixed(&m, &n, other)))
+        let (Some((p0, q0)), Some((p1, q1))) = (factors(&mixed(basis)), factors(&mixed(other)))
         else {
             continue;
         };
@@ -115,19 +114,18 @@ fn product_inputs(a: C, b: C, d: C) -> Vec<[C; 2]> {
         .collect()
 }
 
-fn mixed(m: &[[C; 2]; 2], n: &[[C; 2]; 2], r: [C; 2]) -> [[C; 2]; 2] {
-    std::array::from_fn(|i| std::array::from_fn(|j| m[i][j] * r[0] + n[i][j] * r[1]))
-}
-
 /// `p` and `q` of norm 1 with `m[i][j] = p[i] q[j]`, if there are.
 fn factors(m: &[[C; 2]; 2]) -> Option<([C; 2], [C; 2])> {
-    let det = m[0][0] * m[1][1] - m[0][1] * m[1][0];
-    if det.norm_sqr() > NOTHING * NOTHING {
+    if det(m, m).norm_sqr() > NOTHING * NOTHING {
         return None;
     }
     let q = unit(if norm(&m[0]) > norm(&m[1]) { m[0] } else { m[1] });
     let p = [0, 1].map(|i| dot(&q, &m[i]));
     (norm(&p) > 0.5).then(|| (unit(p), q))
+}
+
+fn det(a: &[[C; 2]; 2], b: &[[C; 2]; 2]) -> C {
+    a[0][0] * b[1][1] - a[0][1] * b[1][0]
 }
 
 fn norm(v: &[C; 2]) -> f64 {

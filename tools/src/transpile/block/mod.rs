@@ -18,7 +18,7 @@ use synthesis::{Element, Side, cz_count, fewest, matrix_of, up_to_phase};
 pub fn merged(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
     let mut best = trimmed(elements, measured);
     loop {
-        let next = trimmed(remade(blocks(&best)), measured);
+        let next = trimmed(remade(&blocks(&best)), measured);
         if cz_count(&next) >= cz_count(&best) {
             return best;
         }
@@ -27,32 +27,27 @@ pub fn merged(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
 }
 
 /// Without what no measurement sees: diagonals before it, and gates on qubits that nothing reads.
-fn trimmed(elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
-    let mut seen = [false; 256];
+fn trimmed(mut elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
+    let (mut seen, mut turned) = ([false; 256], [false; 256]);
     measured.iter().for_each(|&q| seen[q as usize] = true);
-    let mut turned = [false; 256];
-    let mut kept: Vec<Element> = elements
-        .into_iter()
-        .rev()
-        .filter(|element| match *element {
-            Element::One(q, m) => {
-                let q = q as usize;
-                let keep = seen[q] && (turned[q] || !m.is_diagonal());
-                turned[q] |= keep && !m.is_diagonal();
-                keep
-            }
-            Element::Cz(a, b) => {
-                let (a, b) = (a as usize, b as usize);
-                let keep = (turned[a] || turned[b]) && (seen[a] || seen[b]);
-                if keep {
-                    (seen[a], seen[b]) = (true, true);
-                }
-                keep
-            }
-        })
-        .collect();
-    kept.reverse();
-    kept
+    elements.reverse();
+    elements.retain(|element| match *element {
+        Element::One(q, m) => {
+            let q = q as usize;
+            let keep = seen[q] && (turned[q] || !m.is_diagonal());
+            turned[q] |= keep && !m.is_diagonal();
+            keep
+        }
+        Element::Cz(a, b) => {
+            let (a, b) = (a as usize, b as usize);
+            let keep = (turned[a] || turned[b]) && (seen[a] || seen[b]);
+            seen[a] |= keep;
+            seen[b] |= keep;
+            keep
+        }
+    });
+    elements.reverse();
+    elements
 }
 
 struct Node {
@@ -72,9 +67,8 @@ impl Node {
 
     /// Whether it is diagonal on `q` whatever it is elsewhere.
     fn diagonal_on(&self, q: u8) -> bool {
-        self.elements
-            .iter()
-            .all(|e| !matches!(e, Element::One(p, m) if *p == q && !m.is_diagonal()))
+        let turns = |e: &Element| matches!(e, Element::One(p, m) if *p == q && !m.is_diagonal());
+        !self.elements.iter().any(turns)
     }
 
     fn push(&mut self, element: Element) {
@@ -131,7 +125,7 @@ fn blocks(elements: &[Element]) -> Vec<Node> {
 }
 
 /// The circuit again, each block with fewer CZ where that can be.
-fn remade(nodes: Vec<Node>) -> Vec<Element> {
+fn remade(nodes: &[Node]) -> Vec<Element> {
     let mut first = [true; 256];
     let mut out = Vec::new();
     for (i, node) in nodes.iter().enumerate() {
@@ -140,8 +134,7 @@ fn remade(nodes: Vec<Node>) -> Vec<Element> {
             continue;
         };
         let last = !nodes[i + 1..].iter().any(|n| n.touches(a) || n.touches(b));
-        let fresh = (first[a as usize], first[b as usize]);
-        (first[a as usize], first[b as usize]) = (false, false);
+        let fresh = [a, b].map(|q| std::mem::replace(&mut first[q as usize], false));
         let back = |element: Element| match element {
             Element::One(0, m) => Element::One(a, m),
             Element::One(_, m) => Element::One(b, m),
@@ -156,9 +149,9 @@ fn remade(nodes: Vec<Node>) -> Vec<Element> {
 }
 
 /// Elements on qubits 0 and 1 that replace a block on (`a`, the other), if they have fewer CZ.
-fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<Element>> {
+fn shorter(node: &Node, a: u8, fresh: [bool; 2], last: bool) -> Option<Vec<Element>> {
     let count = cz_count(&node.elements);
-    if count < 2 && !last && fresh == (false, false) {
+    if count < 2 && !last && fresh == [false, false] {
         return None;
     }
     let local = |e: &Element| match *e {
@@ -166,18 +159,16 @@ fn shorter(node: &Node, a: u8, fresh: (bool, bool), last: bool) -> Option<Vec<El
         Element::Cz(..) => Element::Cz(0, 1),
     };
     let unitary = matrix_of(&node.elements.iter().map(local).collect::<Vec<_>>());
-    let mut found: Vec<Vec<Element>> = Vec::new();
-    match fresh {
-        (true, true) => found.extend(prepared(&unitary)),
-        (true, false) => found.extend(begun(&unitary, 0)),
-        (false, true) => found.extend(begun(&unitary, 1)),
-        (false, false) => found.extend(fewest(&unitary)),
-    }
-    if last {
-        // Only measurements follow, and they see no phase.
-        found.extend(up_to_phase(&unitary, Side::After).map(|(elements, _)| elements));
-    }
-    let best = found.into_iter().min_by_key(|e| cz_count(e))?;
+    let found = match fresh {
+        [true, true] => prepared(&unitary),
+        [true, false] => begun(&unitary, 0),
+        [false, true] => begun(&unitary, 1),
+        [false, false] => fewest(&unitary),
+    };
+    // Only measurements follow the last, and they see no phase.
+    let last = last.then(|| up_to_phase(&unitary, Side::After)).flatten();
+    let both = found.into_iter().chain(last.map(|(elements, _)| elements));
+    let best = both.min_by_key(|e| cz_count(e))?;
     (cz_count(&best) < count).then_some(best)
 }
 

@@ -28,7 +28,6 @@ pub fn split(branch: Branch, qubits: u8) -> Vec<Branch> {
 
 /// The branches without `q`; the branch itself where `q` cannot be split off.
 fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
-    let whole = || vec![branch.clone()];
     // Before its RY the qubit is |0>, so phases there need no split; after it only Z is allowed.
     let mut prepared: Option<Affine> = None;
     let mut flipped = false;
@@ -45,45 +44,30 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
             // Between two RY a phase would count.
             Step::Rz(..) if prepared.is_none() => {}
             _ if axis == Some(Axis::Z) => used = true,
-            _ => return whole(),
+            _ => return vec![branch.clone()],
         }
     }
     let angle = prepared.unwrap_or_default();
-    let values: &[bool] = if !angle.is_multiple_of(PI) {
-        &[false, true]
-    } else if (angle.constant / PI).round().rem_euclid(2.0) == 1.0 {
-        &[true]
-    } else {
-        &[false]
+    let odd = (angle.constant / PI).round().rem_euclid(2.0) == 1.0;
+    let values = if angle.is_multiple_of(PI) { vec![odd] } else { vec![false, true] };
+    let with_bit = |&one: &bool| {
+        let bit = one ^ flipped;
+        let signed = |t: &Affine| t.clone().scaled(if bit { -1.0 } else { 1.0 });
+        let steps = branch.steps.iter().filter_map(|step| match step {
+            Step::Zz(a, b, t) if *a == q => Some(Step::Rz(*b, signed(t))),
+            Step::Zz(a, b, t) if *b == q => Some(Step::Rz(*a, signed(t))),
+            Step::Cx(c, t) if *c == q => bit.then_some(Step::X(*t)),
+            other => (!other.touches(q)).then(|| other.clone()),
+        });
+        let without = |&(mask, negated): &(u16, bool)| {
+            (mask & !(1 << q), negated ^ (bit && mask >> q & 1 == 1))
+        };
+        let outputs = branch.outputs.iter().map(without).collect();
+        let mut weight = branch.weight.clone();
+        weight.extend((values.len() == 2).then(|| (angle.clone(), one)));
+        Branch { weight, steps: steps.collect(), outputs }
     };
-    values.iter().map(|&one| with_bit(branch, q, one, flipped, &angle, values.len() == 2)).collect()
-}
-
-fn with_bit(
-    branch: &Branch,
-    q: u8,
-    one: bool,
-    flipped: bool,
-    angle: &Affine,
-    both: bool,
-) -> Branch {
-    let bit = one ^ flipped;
-    let signed = |t: &Affine| t.clone().scaled(if bit { -1.0 } else { 1.0 });
-    let steps = branch.steps.iter().filter_map(|step| match step {
-        Step::Zz(a, b, t) if *a == q => Some(Step::Rz(*b, signed(t))),
-        Step::Zz(a, b, t) if *b == q => Some(Step::Rz(*a, signed(t))),
-        Step::Cx(c, t) if *c == q => bit.then_some(Step::X(*t)),
-        other => (!other.touches(q)).then(|| other.clone()),
-    });
-    let outputs = branch
-        .outputs
-        .iter()
-        .map(|&(mask, negated)| (mask & !(1 << q), negated ^ (bit && mask >> q & 1 == 1)));
-    let mut weight = branch.weight.clone();
-    if both {
-        weight.push((angle.clone(), one));
-    }
-    Branch { weight, steps: steps.collect(), outputs: outputs.collect() }
+    values.iter().map(with_bit).collect()
 }
 
 #[cfg(test)]
