@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
-use crate::progress::Progress;
 use crate::resource_usage::microseconds_a_text;
 use crate::student::distillation::{Prepared, Student};
 use crate::student::export::export;
 use crate::student::shape::Shape;
 use crate::student::words::Words;
+use qdllm_host::terminal::Progress;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Control {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use qdllm_host::errors::FileError;
 use qdllm_trainer::data::soft::{SoftError, SoftFault, SoftLabels, SoftWriter, TeacherInfo};
 use qdllm_trainer::data::text_digest;
 use tempfile::TempDir;
@@ -27,6 +28,13 @@ fn hex(text: &str) -> String {
 const HEADER: &str =
     r#"{"qdllm_soft":1,"classes":["off","on"],"teacher":{"name":"n","digest":"d","method":"m"}}"#;
 
+fn what(error: &SoftError) -> &SoftFault {
+    match error {
+        SoftError::File(error) => &error.what,
+        other => panic!("{other}"),
+    }
+}
+
 /// Reads a file of these lines and returns the fault and its line.
 fn fault(lines: &[&str]) -> (u64, SoftFault) {
     let dir = TempDir::new().unwrap();
@@ -35,9 +43,9 @@ fn fault(lines: &[&str]) -> (u64, SoftFault) {
     let error = SoftLabels::read(&path).unwrap_err();
     let said = error.to_string();
     match error {
-        SoftError::Row { line, fault, .. } => {
+        SoftError::File(FileError { line: Some(line), what, .. }) => {
             assert!(said.starts_with(&format!("{}:{line}: ", path.display())), "{said}");
-            (line, fault)
+            (line, what)
         }
         other => panic!("{other}"),
     }
@@ -114,7 +122,7 @@ fn another_header_is_refused_and_the_file_left_alone() {
     assert!(said.contains("`teacher.digest` is `00ff`, this run has `11`"), "{said}");
     let swapped: Vec<String> = classes().into_iter().rev().collect();
     let error = SoftWriter::open(&path, &swapped, &teacher()).unwrap_err();
-    assert!(matches!(error, SoftError::OtherHeader { field: "classes", .. }), "{error}");
+    assert!(matches!(what(&error), SoftFault::OtherHeader { field: "classes", .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let mut command = teacher();
@@ -126,7 +134,7 @@ fn another_header_is_refused_and_the_file_left_alone() {
         fs::write(&path, foreign).unwrap();
         let error = SoftWriter::open(&path, &classes(), &teacher()).unwrap_err();
         assert!(
-            matches!(error, SoftError::Row { line: 1, fault: SoftFault::NoHeader, .. }),
+            matches!(what(&error), SoftFault::NoHeader) && error.to_string().contains(":1: "),
             "{error}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
@@ -139,7 +147,7 @@ fn the_writer_refuses_what_the_reader_would() {
     let path = dir.path().join("soft.jsonl");
     let mut writer = SoftWriter::open(&path, &classes(), &teacher()).unwrap();
     let fault = |result: Result<bool, SoftError>| match result {
-        Err(SoftError::Append { fault, .. }) => fault,
+        Err(SoftError::File(FileError { what: SoftFault::Append(fault), .. })) => *fault,
         other => panic!("{other:?}"),
     };
     assert_eq!(fault(writer.append("a", &[0.0, f32::NAN])), SoftFault::NotFinite(2));
@@ -223,10 +231,12 @@ fn a_torn_file_is_refused_by_the_reader_with_the_remedy() {
     let path = dir.path().join("soft.jsonl");
     fs::write(&path, format!("{HEADER}\n{{\"text_sha256\":\"12")).unwrap();
     let error = SoftLabels::read(&path).unwrap_err();
-    assert!(matches!(error, SoftError::Row { line: 2, fault: SoftFault::Torn, .. }), "{error}");
-    assert!(matches!(
-        SoftLabels::read(&dir.path().join("none.jsonl")),
-        Err(SoftError::Open { .. })
-    ));
-    assert!(matches!(SoftLabels::read(dir.path()), Err(SoftError::Directory { .. })));
+    assert!(
+        matches!(what(&error), SoftFault::Torn) && error.to_string().contains(":2: "),
+        "{error}"
+    );
+    let none = SoftLabels::read(&dir.path().join("none.jsonl")).unwrap_err();
+    assert!(matches!(what(&none), SoftFault::Open(_)), "{none}");
+    let folder = SoftLabels::read(dir.path()).unwrap_err();
+    assert!(matches!(what(&folder), SoftFault::Directory), "{folder}");
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn now_s() -> u64 {
     now_ms() / 1000
@@ -34,13 +34,6 @@ fn at(seconds: u64, ahead_hours: i8) -> DateTime {
 
 fn shown(time: DateTime) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// The wait until a date as HTTP headers write it; zero when it is past.
-pub fn until_http_date(text: &str, now: SystemTime) -> Option<Duration> {
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    let date = SystemTime::try_from(date.timestamp()).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use crate::errors::chain;
 use crate::secret::Secret;
-use crate::{dates, terminal};
+use crate::terminal;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::hash::{BuildHasher as _, RandomState};
@@ -191,10 +191,11 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_millis(ms));
     }
     let text = text(RETRY_AFTER.as_str())?;
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => dates::until_http_date(text, now),
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
     }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The IP address of a URL's host, if it is written as one.

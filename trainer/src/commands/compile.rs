@@ -5,9 +5,9 @@ use crate::compile::{CompileError, Compiled, Task, polynomial, statevector_i16, 
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::model_file::{load, parse};
-use crate::student::checkpoint::write_whole;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use qdllm_host::files::write_whole;
 use qdllm_runtime::Model;
 use qdllm_runtime::compiled::tensor_train::Cores;
 use qdllm_runtime::format::meta::FrontEnd;

@@ -6,10 +6,10 @@ use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
 use crate::numeric::argmax;
 use crate::options::Config;
-use crate::progress::Progress;
 use crate::student::run::{Keep, distill};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::terminal::Progress;
 use std::path::{Path, PathBuf};
 
 /// Distil the shipped smart-home commands and show what came out

@@ -3,10 +3,10 @@
 mod ask_teacher;
 
 use crate::options::{Config, Given};
-use crate::progress::Progress;
 use crate::student::run::{Keep, distill};
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::terminal::Progress;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -233,7 +233,7 @@ fn prepare(teacher: &mut dyn Teacher, texts: &Texts) -> Result<Vec<Speed>> {
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     let name = teacher.models().into_iter().map(|m| m.name).collect::<String>();
-    let mut progress = crate::progress::Progress::new(false);
+    let mut progress = qdllm_host::terminal::Progress::new(false);
     progress.stage(&name, every.len() as u64);
     let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64));
     progress.done();

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::commands::teach::place::resolve;
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
-use crate::progress::Progress;
 use crate::teacher::llm::load::device;
 use crate::teacher::llm::lora::peft::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use crate::teacher::llm::pretrained::Pretrained;
+use qdllm_host::terminal::Progress;
 
 /// What is worth knowing before a long run: printed by `--help`.
 const ADVICE: &str = "\

@@ -7,8 +7,9 @@ use crate::data::soft::SoftLabels;
 use crate::data::split::rank;
 use crate::data::{Rows, text_digest};
 use crate::options::Sources;
-use crate::progress::Progress;
 pub use error::CorpusError;
+use qdllm_host::hex::encode as hex;
+use qdllm_host::terminal::Progress;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -97,7 +98,7 @@ impl Corpus {
             None => counts.into_keys().collect(),
         };
         let kept = sources.labels_per_class.map(|_| draws.into_values().flatten().collect());
-        let digest = hex(&digest.finalize());
+        let digest = hex(digest.finalize());
         Ok(Self { sources: sources.clone(), classes, soft, kept, digest })
     }
 
@@ -294,8 +295,4 @@ fn short(text: &str) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&text_digest(text)[..16]);
     out
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

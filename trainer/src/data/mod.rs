@@ -10,5 +10,5 @@ pub mod split;
 pub mod tensors;
 pub mod vectors;
 
-pub use rows::{BadRows, DataError, Fault, MAX_ROW_BYTES, Row, Rows, text_digest};
+pub use rows::{BadRows, DataError, DataFault, Fault, MAX_ROW_BYTES, Row, Rows, text_digest};
 pub(crate) use rows::{Line, json_kind, read_line};

@@ -4,8 +4,8 @@
 use super::rows::{BadRows, Rows};
 use super::soft::SoftLabels;
 use crate::numeric::{argmax, softmax};
-use crate::student::checkpoint::write_whole;
 use anyhow::{Context, Result, bail};
+use qdllm_host::files::write_whole;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;

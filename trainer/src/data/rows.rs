@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use csv_table::Table;
-pub use error::{DataError, Fault};
+pub use error::{DataError, DataFault, Fault};
 use fields::{Cut, LineFormat, cut_line};
 pub use lines::MAX_ROW_BYTES;
 pub(crate) use lines::{Counted, Line, json_kind, read_line};
@@ -60,7 +60,7 @@ enum Source {
 /// The rows of one data file, read as the iterator is driven.
 ///
 /// After an error the iterator ends. A file without a single good row ends in
-/// [`DataError::Empty`], so a caller that sees no error has seen at least one row.
+/// [`DataFault::Empty`], so a caller that sees no error has seen at least one row.
 pub struct Rows {
     path: PathBuf,
     labelled: bool,
@@ -96,18 +96,16 @@ impl Rows {
         let format = match extension.as_str() {
             "tsv" => Some(LineFormat::Tsv),
             "jsonl" | "ndjson" => Some(LineFormat::Json),
-            "txt" if labelled => return Err(DataError::NoLabels { path: path.into() }),
+            "txt" if labelled => return Err(DataError::new(path, DataFault::NoLabels)),
             "txt" => Some(LineFormat::Text),
             "csv" => None,
             _ => {
-                return Err(DataError::Extension {
-                    path: path.into(),
-                    accepted: if labelled {
-                        ".tsv, .csv, .jsonl, .ndjson"
-                    } else {
-                        ".txt, .tsv, .csv, .jsonl, .ndjson"
-                    },
-                });
+                let accepted = if labelled {
+                    ".tsv, .csv, .jsonl, .ndjson"
+                } else {
+                    ".txt, .tsv, .csv, .jsonl, .ndjson"
+                };
+                return Err(DataError::new(path, DataFault::Extension { accepted }));
             }
         };
         let (file, bytes_total) = open_file(path)?;
@@ -161,11 +159,8 @@ impl Rows {
             Source::Table(table) => table.cut(&self.path),
             Source::Lines { format, reader, line, buffer } => loop {
                 *line += 1;
-                let read = read_line(reader, buffer).map_err(|reason| DataError::Read {
-                    path: self.path.clone(),
-                    line: *line,
-                    reason,
-                })?;
+                let read = read_line(reader, buffer)
+                    .map_err(|e| DataError::at(&self.path, *line, DataFault::Read(e)))?;
                 match read {
                     Line::End => return Ok(None),
                     Line::TooLong => return Ok(Some((*line, Err(Fault::TooLong)))),
@@ -198,16 +193,13 @@ impl Iterator for Rows {
                 Ok(Some((_, Err(_)))) if self.bad == BadRows::Skip => self.skipped += 1,
                 Ok(Some((line, Err(fault)))) => {
                     self.done = true;
-                    let path = self.path.clone();
-                    return Some(Err(DataError::Row { path, line, fault }));
+                    return Some(Err(DataError::at(&self.path, line, DataFault::Row(fault))));
                 }
                 Ok(None) => {
                     self.done = true;
                     if self.good == 0 {
-                        return Some(Err(DataError::Empty {
-                            path: self.path.clone(),
-                            skipped: self.skipped,
-                        }));
+                        let empty = DataFault::Empty { skipped: self.skipped };
+                        return Some(Err(DataError::new(&self.path, empty)));
                     }
                 }
                 Err(error) => {
@@ -228,11 +220,11 @@ pub fn text_digest(text: &str) -> [u8; 32] {
 
 /// Opens a regular file or pipe and tells its size.
 fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let open = |reason| DataError::Open { path: path.into(), reason };
+    let open = |e| DataError::new(path, DataFault::Open(e));
     let file = File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(open)?;
     if metadata.is_dir() {
-        return Err(DataError::Directory { path: path.into() });
+        return Err(DataError::new(path, DataFault::Directory));
     }
     Ok((file, metadata.len()))
 }

@@ -105,7 +105,7 @@ impl Table {
         let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone());
         let whole =
             safetensors::serialize(tensors, metadata).map_err(|e| fail(format!("{e:?}")))?;
-        crate::student::checkpoint::write_whole(path, &whole).map_err(|e| fail(e.to_string()))
+        qdllm_host::files::write_whole(path, &whole).map_err(|e| fail(e.to_string()))
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::data::corpus::hex;
 use crate::data::tensors::{Table, TensorError};
 use crate::data::{BadRows, Rows, text_digest};
+use qdllm_host::hex::encode as hex;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -84,7 +84,7 @@ impl Vectors {
             vectors.add(path, &table, &digests)?;
         }
         vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
-        vectors.digest = hex(&hasher.finalize());
+        vectors.digest = hex(hasher.finalize());
         Ok(vectors)
     }
 
@@ -179,7 +179,7 @@ fn read_lines(path: &Path) -> Result<Table, VectorError> {
         })?;
         let digest = match (&row.text, &row.text_sha256) {
             (Some(text), None) => text_digest(text),
-            (None, Some(digest)) => crate::data::soft::parse_hex(digest)
+            (None, Some(digest)) => qdllm_host::hex::decode(digest)
                 .ok_or_else(|| fail("field `text_sha256` is not 64 hex digits".into()))?,
             _ => return Err(fail("needs one of the fields `text` and `text_sha256`".into())),
         };

@@ -9,7 +9,7 @@ use super::options::ReproduceArgs;
 use super::process::{own, write_rows};
 use super::task::{Task, folder};
 use crate::data::vectors::table;
-use crate::progress::Progress;
+use qdllm_host::terminal::Progress;
 
 /// Makes `OUT/vectors/TASK.safetensors` (and `TASK.1.safetensors` for a second model) unless they are there; `None`
 /// without a model.

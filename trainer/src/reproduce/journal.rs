@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::task::Inputs;
-use crate::whole_lines::{self, WholeLinesError};
+use qdllm_host::lines::{self, LinesError};
 
 /// One run: its place in the table, what it was made from, and its figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,8 +74,8 @@ impl Journal {
     /// When another run holds the file, or a line of it is not a run.
     pub fn open(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
-        let (file, text) = match whole_lines::open(path) {
-            Err(WholeLinesError::Busy) => {
+        let (file, text) = match lines::open(path) {
+            Err(LinesError::Busy) => {
                 bail!("{}: another run writes here; wait for it, or give another --out", name())
             }
             opened => opened.with_context(name)?,
@@ -91,7 +91,7 @@ impl Journal {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{}: no runs to report; run without --report-only first", path.display())
         })?;
-        parse(path, whole_lines::whole(&text))
+        parse(path, lines::whole(&text))
     }
 
     /// Forgets every run.

@@ -27,8 +27,8 @@ use self::options::ReproduceArgs;
 use self::plan::Plan;
 use self::report::{Report, Settings};
 use self::task::Task;
-use crate::progress::Progress;
-use crate::student::checkpoint::write_whole;
+use qdllm_host::files::write_whole;
+use qdllm_host::terminal::Progress;
 
 /// Runs what is missing in the folder `out`; returns what failed.
 ///

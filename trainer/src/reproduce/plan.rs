@@ -10,8 +10,8 @@ use super::report::{Settings, TaskNote};
 use super::task::{TASKS, Task};
 use super::{hidden_states, teacher};
 use crate::options::Config;
-use crate::student::checkpoint::write_whole;
 use anyhow::Context as _;
+use qdllm_host::files::write_whole;
 
 pub struct Plan {
     pub tasks: Vec<String>,

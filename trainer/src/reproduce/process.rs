@@ -14,9 +14,9 @@ use super::teacher::Lesson;
 use crate::controls::Control;
 use crate::data::corpus::Corpus;
 use crate::options::Config;
-use crate::progress::Progress;
-use crate::student::checkpoint::write_whole;
 use crate::student::vocabulary::Counter;
+use qdllm_host::files::write_whole;
+use qdllm_host::terminal::Progress;
 
 /// The files of one task, share and seed, for all its methods.
 pub struct Group<'a> {

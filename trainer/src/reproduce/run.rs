@@ -11,7 +11,7 @@ use super::method::{Method, TeacherKind};
 use super::plan::Plan;
 use super::process::Group;
 use super::task::Task;
-use crate::progress::Progress;
+use qdllm_host::terminal::Progress;
 
 /// Runs what the journal has not; returns what failed. Every run is on disk before the next begins.
 ///

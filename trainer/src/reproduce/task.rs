@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::near_duplicates;
-use crate::data::corpus::hex;
 use crate::data::split::rank;
 use crate::data::vectors::Vectors;
 use crate::data::{BadRows, Rows};
+use qdllm_host::hex::encode as hex;
 
 /// The tasks of arXiv 2505.13205, and one of them split by near-duplicate group.
 pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];
@@ -189,7 +189,7 @@ fn rows(path: &Path) -> Result<(Vec<Row>, String)> {
 
 /// The first 16 hexadecimal digits of a digest.
 pub fn short(digest: Sha256) -> String {
-    let mut digits = hex(&digest.finalize());
+    let mut digits = hex(digest.finalize());
     digits.truncate(16);
     digits
 }

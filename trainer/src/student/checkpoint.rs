@@ -2,9 +2,9 @@
 //! ended at any moment goes on with exactly the bytes it would have reached.
 
 use crate::student::adam::Adam;
+use qdllm_host::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -88,26 +88,6 @@ impl Checkpoint {
         write_whole(path, &bytes)
             .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
     }
-}
-
-/// Writes a file so that its name never shows a part of it: temporary name in the same folder, sync,
-/// rename.
-///
-/// # Errors
-/// What the file system says; the old file, if any, is then unchanged.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".qdllm-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // A temporary file is private; a result is an ordinary file.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

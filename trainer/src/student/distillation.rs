@@ -7,12 +7,13 @@ use super::examples::{Examples, Sample};
 use super::front_end::FrontEnd;
 use super::shape::Shape;
 use super::train::{Judgement, Moment, Resume, TrainError, judge, train};
-use crate::data::corpus::{Corpus, CorpusError, Tally, hex};
+use crate::data::corpus::{Corpus, CorpusError, Tally};
 use crate::data::soft::TeacherInfo;
 use crate::data::vectors::VectorError;
 use crate::numeric::argmax;
 use crate::numeric::softmax;
 use crate::options::Config;
+use qdllm_host::hex::encode as hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -88,7 +89,7 @@ impl<F: FrontEnd> Prepared<F> {
         probes: Vec<F::Probe>,
     ) -> Self {
         let classes = corpus.classes().to_vec();
-        let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(&soft.digest())));
+        let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(soft.digest())));
         let data_digest = corpus.digest().to_owned();
         Self { front, classes, ansatz, texts, valid, probes, tally, data_digest, teacher }
     }
@@ -102,7 +103,7 @@ impl<F: FrontEnd> Prepared<F> {
         self.front.fingerprint(&mut digest);
         digest.update((self.texts.len() as u64).to_le_bytes());
         digest.update((self.valid.len() as u64).to_le_bytes());
-        hex(&digest.finalize())
+        hex(digest.finalize())
     }
 
     /// Texts that training passes over, repeats counted.

@@ -2,8 +2,8 @@
 
 use super::distillation::{Prepared, Student};
 use super::front_end::FrontEnd;
-use crate::data::corpus::hex;
 use crate::options::{Config, HiddenLayer};
+use qdllm_host::hex::encode as hex;
 use qdllm_runtime::format::encode::{Parts, encode};
 use qdllm_runtime::format::meta::Preset;
 use qdllm_runtime::{Model, Scratch};
@@ -67,7 +67,7 @@ pub fn export<F: FrontEnd>(
 
 fn provenance<F: FrontEnd>(prepared: &Prepared<F>, config: &Config) -> Vec<(String, String)> {
     let design = F::design(config);
-    let settings = hex(&Sha256::digest(config.recipe()));
+    let settings = hex(Sha256::digest(config.recipe()));
     let seed = config.training.seed.to_string();
     let mut pairs = vec![("qdllm", env!("CARGO_PKG_VERSION"))];
     pairs.extend(design.map(|design| ("design", design)));

@@ -1,6 +1,5 @@
 //! A training run on disk: checkpoint and metrics while it lasts, then settings and model beside them.
 
-use super::checkpoint::write_whole;
 use super::dense::Dense;
 use super::distillation::Prepared;
 use super::export::export;
@@ -9,9 +8,10 @@ use super::outcome::{Outcome, shares};
 use super::train::{Event, Moment, Resume, epochs_done};
 use super::words::Words;
 use crate::options::{Config, HiddenLayer};
-use crate::progress::Progress;
 use crate::resource_usage::peak_memory_bytes;
 use anyhow::{Context, Result, bail};
+use qdllm_host::files::write_whole;
+use qdllm_host::terminal::Progress;
 use qdllm_runtime::Scratch;
 use std::io::Write;
 use std::path::{Path, PathBuf};

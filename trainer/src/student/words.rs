@@ -10,7 +10,7 @@ use super::recipe::Recipe;
 use super::vocabulary::Counter;
 use crate::data::corpus::{Corpus, Part};
 use crate::options::{Config, Criterion, HiddenLayer};
-use crate::progress::Progress;
+use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
 use qdllm_runtime::text::ngram::{GramKinds, grams};

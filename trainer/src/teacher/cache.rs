@@ -13,9 +13,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crc::{CRC_32_ISO_HDLC, Crc};
+use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
-use crate::teacher::{Identity, Pooled, TeacherError, digest};
+use crate::teacher::{Identity, Pooled, TeacherError};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
 const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
@@ -57,7 +58,7 @@ impl Cache {
     ) -> Result<Self, TeacherError> {
         std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
         let seed = seed_of(identity);
-        let path = folder.join(format!("{}.features", &digest::hex(&seed)[..16]));
+        let path = folder.join(format!("{}.features", &hex::encode(seed)[..16]));
         let io = |e| TeacherError::io(&path)(e);
         let mut file = OpenOptions::new()
             .read(true)

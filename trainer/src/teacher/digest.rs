@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
 use crate::teacher::TeacherError;
@@ -15,16 +16,12 @@ pub fn file(path: &Path) -> Result<String, TeacherError> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match reader.read(&mut buffer).map_err(TeacherError::io(path))? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hex::encode(hash.finalize())),
             n => hash.update(&buffer[..n]),
         }
     }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 pub fn bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }

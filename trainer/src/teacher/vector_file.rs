@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Cell, Description, Extractor, Pooled, Pooling, TeacherError};
-use crate::data::corpus::hex;
 use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::data::vectors::table;
+use qdllm_host::hex::encode as hex;
 
 pub struct VectorFile {
     path: PathBuf,
@@ -34,7 +34,7 @@ impl VectorFile {
         let cell = cell(table.metadata.get("cell").map_or("", String::as_str));
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let name = table.metadata.get("model").cloned().unwrap_or(stem);
-        let about = [name, hex(&digest.finalize()), format!("exported vectors, {cell}")];
+        let about = [name, hex(digest.finalize()), format!("exported vectors, {cell}")];
         let about = Description::single(about, (cell.layer, cell.pooling), table.width);
         Ok(Self { path: path.into(), rows, about, table })
     }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use qdllm_trainer::teacher::endpoint::Secret;
+use qdllm_trainer::teacher::endpoint::key;
 use qdllm_trainer::teacher::llm::hub::{Address, Hub};
 use qdllm_trainer::teacher::llm::load::{Reading, extractor};
 
@@ -68,7 +68,7 @@ fn answer(mut stream: TcpStream, folder: &Path, notes: &Mutex<Vec<String>>) {
 }
 
 fn hub(endpoint: &str, cache: &Path, token: Option<&str>) -> Hub {
-    let token = token.and_then(|t| Secret::new(t.into(), "test").ok());
+    let token = token.and_then(|t| key(t.into(), "test").ok());
     Hub { endpoint: Some(endpoint.into()), cache: Some(cache.into()), token }
 }
 

@@ -10,12 +10,12 @@ use super::{Speed, Taught, TeachArgs, cache, prepare};
 use crate::data::classes::{Class, Classes};
 use crate::data::tensors::Table;
 use crate::data::text_digest;
-use crate::progress::Progress;
 use crate::teacher::features::Features;
 use crate::teacher::head::HeadTeacher;
 use crate::teacher::llm::load::{self, Reading};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{ClassScores, Several, ZeroShot};
+use qdllm_host::terminal::Progress;
 
 /// Where models come from: printed by `--help`.
 pub(super) const MODELS: &str = "\

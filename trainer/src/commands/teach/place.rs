@@ -19,14 +19,14 @@ pub fn resolve(model: &Path, token_file: Option<&Path>) -> Result<PathBuf> {
 
 #[cfg(feature = "hub")]
 fn fetch(text: &str, token_file: Option<&Path>) -> Result<PathBuf> {
-    use crate::teacher::endpoint::Secret;
+    use crate::teacher::endpoint::{key_from_file, key_from_variable};
     use crate::teacher::llm::hub::{Address, Hub, TOKEN_VARIABLE};
     let Some(address) = Address::parse(text) else {
         return Ok(PathBuf::from(text));
     };
     let token = match token_file {
-        Some(path) => Some(Secret::from_file(path)?),
-        None => Secret::from_variable(TOKEN_VARIABLE)?,
+        Some(path) => Some(key_from_file(path)?),
+        None => key_from_variable(TOKEN_VARIABLE)?,
     };
     Ok(Hub { endpoint: None, cache: None, token }.fetch(&address?)?)
 }

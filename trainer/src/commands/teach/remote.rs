@@ -10,6 +10,7 @@ use super::{Taught, TeachArgs, cache, prepare};
 use crate::data::classes::Classes;
 use crate::teacher::endpoint::{
     Backoff, Budget, Constrain, EndpointTeacher, KEY_VARIABLE, Secret, Settings, Way,
+    key_from_file, key_from_variable,
 };
 
 /// How an endpoint is asked.
@@ -109,12 +110,12 @@ impl EndpointArgs {
 
     fn key(&self) -> Result<Option<Secret>> {
         if let Some(path) = &self.key_file {
-            return Ok(Some(Secret::from_file(path)?));
+            return Ok(Some(key_from_file(path)?));
         }
         let Some(name) = &self.key_env else {
-            return Ok(Secret::from_variable(KEY_VARIABLE)?);
+            return Ok(key_from_variable(KEY_VARIABLE)?);
         };
-        match Secret::from_variable(name)? {
+        match key_from_variable(name)? {
             Some(key) => Ok(Some(key)),
             None => bail!("--key-env names {name}, which is not set"),
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
-use super::error::{DataError, Fault};
+use super::error::{DataError, DataFault, Fault};
 use super::fields::{Cut, checked_label, checked_text, utf8};
 use super::lines::{Counted, MAX_ROW_BYTES};
 
@@ -53,12 +53,10 @@ impl Table {
                 let mut found = names.iter().enumerate().filter(|(_, name)| *name == field);
                 match (found.next(), found.next()) {
                     (Some((index, _)), None) => Ok(index),
-                    _ => Err(DataError::Header {
-                        path: path.into(),
-                        line,
-                        field,
-                        found: format!("`{}`", names.join("`, `")),
-                    }),
+                    _ => {
+                        let found = format!("`{}`", names.join("`, `"));
+                        Err(DataError::at(path, line, DataFault::Header { field, found }))
+                    }
                 }
             };
             table.fields = names.len();
@@ -115,8 +113,7 @@ impl Table {
             // A closed record's own line feed has been counted, an open one's is a field's.
             let first = end.line().saturating_sub(inside + u64::from(closed));
             if !closed {
-                let path = path.into();
-                return Err(DataError::OpenQuote { path, line: first });
+                return Err(DataError::at(path, first, DataFault::OpenQuote));
             }
             self.drop_carriage_return();
             let blank = self.record.len() == 1 && self.record.as_slice().iter().all(|&b| b == b' ');
@@ -143,12 +140,10 @@ impl Table {
 }
 
 fn failure(path: &Path, line: u64, error: csv::Error) -> DataError {
-    let path = path.into();
-    match error.into_kind() {
-        ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => {
-            DataError::OpenQuote { path, line }
-        }
-        ErrorKind::Io(reason) => DataError::Read { path, line, reason },
-        other => DataError::Read { path, line, reason: io::Error::other(format!("{other:?}")) },
-    }
+    let what = match error.into_kind() {
+        ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => DataFault::OpenQuote,
+        ErrorKind::Io(e) => DataFault::Read(e),
+        other => DataFault::Read(io::Error::other(format!("{other:?}"))),
+    };
+    DataError::at(path, line, what)
 }

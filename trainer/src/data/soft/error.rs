@@ -1,43 +1,44 @@
 //! What can be wrong with a soft label file, said with file, line, field and remedy.
 
-use std::io;
-use std::path::PathBuf;
+use qdllm_host::errors::FileError;
 
 use crate::data::MAX_ROW_BYTES;
+
+pub(super) type SoftFile = FileError<SoftFault>;
 
 /// A soft label file that cannot be read or added to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoftError {
-    /// The file is missing, or may not be read or written.
-    #[error("{}: cannot open the soft label file: {reason}; check the path and its permissions", path.display())]
-    Open { path: PathBuf, reason: io::Error },
-    #[error("{}: is a directory; name a soft label file", path.display())]
-    Directory { path: PathBuf },
-    #[error("{}:{line}: reading failed: {reason}", path.display())]
-    Read { path: PathBuf, line: u64, reason: io::Error },
-    #[error("{}: writing failed: {reason}; make room and run the same command again, it goes on where it stopped", path.display())]
-    Write { path: PathBuf, reason: io::Error },
-    /// A line that is not what it must be.
-    #[error("{}:{line}: {fault}", path.display())]
-    Row { path: PathBuf, line: u64, fault: SoftFault },
-    /// The file to be resumed was made by another teacher or for other classes.
-    #[error("{}:1: header field `{field}` is {found}, this run has {wanted}; give another output file, or delete this one to start again", path.display())]
-    OtherHeader { path: PathBuf, field: &'static str, found: String, wanted: String },
+    #[error(transparent)]
+    File(#[from] FileError<SoftFault>),
     #[error(transparent)]
     Tensors(#[from] crate::data::tensors::TensorError),
     /// The texts whose order a safetensors file follows.
     #[error(transparent)]
     Texts(#[from] crate::data::DataError),
-    /// Classes or logits that may not be written.
-    #[error("{}: cannot be written: {fault}", path.display())]
-    Append { path: PathBuf, fault: SoftFault },
 }
 
+/// What is wrong with the file, or with the line that the error names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoftFault {
-    /// The file is empty, or does not start with a header.
+    #[error("cannot open the soft label file: {0}; check the path and its permissions")]
+    Open(String),
+    #[error("is a directory; name a soft label file")]
+    Directory,
+    #[error("reading failed: {0}")]
+    Read(String),
+    #[error(
+        "writing failed: {0}; make room and run the same command again, it goes on where it stopped"
+    )]
+    Write(String),
+    #[error("cannot be written: {0}")]
+    Append(Box<Self>),
+    #[error(
+        "header field `{field}` is {found}, this run has {wanted}; give another output file, or delete this one to start again"
+    )]
+    OtherHeader { field: &'static str, found: String, wanted: String },
     #[error(
         "no header: line 1 must be {{\"qdllm_soft\":1,\"classes\":[..],\"teacher\":{{..}}}}; make the file with `qdllm teach`, or state the classes by --soft-classes"
     )]
@@ -46,7 +47,6 @@ pub enum SoftFault {
         "header field `qdllm_soft` is {0}, this program reads 1; use the program that wrote it"
     )]
     Version(u64),
-    /// A header field that is absent or wrong.
     #[error("header field `{field}` {problem}; make the file again with `qdllm teach`")]
     Header { field: &'static str, problem: String },
     #[error("the line is not UTF-8 from its byte {0} on; delete the line")]
@@ -65,7 +65,6 @@ pub enum SoftFault {
         "field `text_sha256` is not 64 hex digits; write the SHA-256 of the text's UTF-8 bytes"
     )]
     Hex,
-    /// A logit that is NaN or infinite.
     #[error(
         "field `logits` holds a number that is not finite at place {0}; teach this text again or delete the line"
     )]
@@ -74,7 +73,6 @@ pub enum SoftFault {
         "field `logits` has {found} numbers, the header has {expected} classes; write one a class, in that order"
     )]
     Count { found: usize, expected: usize },
-    /// A text seen before with other logits.
     #[error(
         "field `text_sha256` names a text of an earlier line, with other logits; delete one of the two lines"
     )]

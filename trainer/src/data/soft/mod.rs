@@ -24,5 +24,4 @@ mod writer;
 pub use error::{SoftError, SoftFault};
 pub use labels::SoftLabels;
 pub use record::TeacherInfo;
-pub(crate) use record::parse_hex;
 pub use writer::SoftWriter;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::error::{SoftError, SoftFault};
+use super::error::{SoftError, SoftFault, SoftFile};
 use super::labels::SoftLabels;
 use super::reader::SoftReader;
 use super::record::{Header, TeacherInfo, parse_row};
@@ -46,7 +46,7 @@ impl SoftLabels {
         if !stated.is_empty() && *stated != labels.classes {
             let fault =
                 SoftFault::Classes { found: labels.classes.join(","), stated: stated.join(",") };
-            return Err(SoftError::Row { path: path.into(), line: 1, fault });
+            return Err(SoftFile::at(path, 1, fault).into());
         }
         Ok(labels)
     }
@@ -86,7 +86,7 @@ impl SoftLabels {
     ) -> Result<Self, SoftError> {
         let table = Table::read(path, "logits")?;
         let at =
-            |line: usize, fault| SoftError::Row { path: path.into(), line: line as u64, fault };
+            |line: usize, fault: SoftFault| SoftError::from(SoftFile::at(path, line as u64, fault));
         let named = |name: &str| table.metadata.get(name).cloned();
         let classes: Vec<String> = match named("classes") {
             Some(list) => serde_json::from_str(&list).map_err(|e| {

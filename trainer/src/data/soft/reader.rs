@@ -1,6 +1,6 @@
 //! A soft label file line by line.
 
-use super::error::{SoftError, SoftFault};
+use super::error::{SoftError, SoftFault, SoftFile};
 use super::record::{Header, SoftRow, parse_row};
 use crate::data::{Line, read_line};
 use sha2::{Digest, Sha256};
@@ -21,10 +21,10 @@ pub(super) struct SoftReader<'a> {
 
 impl<'a> SoftReader<'a> {
     pub(super) fn open(path: &'a Path) -> Result<Self, SoftError> {
-        let open = |reason| SoftError::Open { path: path.into(), reason };
+        let open = |e: io::Error| SoftFile::new(path, SoftFault::Open(e.to_string()));
         let file = File::open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
-            return Err(SoftError::Directory { path: path.into() });
+            return Err(SoftFile::new(path, SoftFault::Directory).into());
         }
         Ok(Self {
             path,
@@ -40,9 +40,8 @@ impl<'a> SoftReader<'a> {
     pub(super) fn next_line(&mut self) -> Result<bool, SoftError> {
         loop {
             self.line += 1;
-            let read = read_line(&mut self.reader, &mut self.buffer).map_err(|reason| {
-                SoftError::Read { path: self.path.into(), line: self.line, reason }
-            })?;
+            let read = read_line(&mut self.reader, &mut self.buffer)
+                .map_err(|e| self.fault(SoftFault::Read(e.to_string())))?;
             match read {
                 Line::End => return Ok(false),
                 Line::TooLong => return Err(self.fault(SoftFault::TooLong)),
@@ -81,7 +80,7 @@ impl<'a> SoftReader<'a> {
     }
 
     pub(super) fn fault(&self, fault: SoftFault) -> SoftError {
-        SoftError::Row { path: self.path.into(), line: self.line, fault }
+        SoftFile::at(self.path, self.line, fault).into()
     }
 
     pub(super) fn finish(self) -> [u8; 32] {

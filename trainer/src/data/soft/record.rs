@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use qdllm_host::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -104,7 +105,7 @@ pub(super) fn parse_row(line: &[u8], classes: usize) -> Result<SoftRow, SoftFaul
     let line = std::str::from_utf8(line).map_err(|e| SoftFault::Utf8(e.valid_up_to() + 1))?;
     let row: RowJson<'_> = serde_json::from_str(line).map_err(|e| explain(line, &e.to_string()))?;
     let digest = match (&row.text_sha256, &row.text) {
-        (Some(hex), None) => parse_hex(hex).ok_or(SoftFault::Hex)?,
+        (Some(digits), None) => hex::decode(digits).ok_or(SoftFault::Hex)?,
         (None, Some(text)) => text_digest(text),
         (None, None) => return Err(SoftFault::Missing { field: "text_sha256" }),
         (Some(_), Some(_)) => return Err(SoftFault::BothTexts),
@@ -170,21 +171,9 @@ fn explain(line: &str, error: &str) -> SoftFault {
     }
 }
 
-pub(crate) fn parse_hex(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(digest)
-}
-
 /// A row as it is written, with its line end.
 pub(super) fn format_row(digest: &[u8; 32], logits: &[f32]) -> String {
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(digest);
     let logits: Vec<String> = logits.iter().map(|&x| decimal(x)).collect();
     format!("{{\"text_sha256\":\"{hex}\",\"logits\":[{}]}}\n", logits.join(","))
 }

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::{SoftError, SoftFault};
+use super::error::{SoftError, SoftFault, SoftFile};
 use super::reader::SoftReader;
 use super::record::{Header, TeacherInfo, check_logits, format_row};
 use crate::data::text_digest;
@@ -35,7 +35,7 @@ impl SoftWriter {
     /// or has another header. An existing file is then left as it was.
     pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self, SoftError> {
         let header = Header::new(classes, teacher);
-        let refuse = |fault| SoftError::Append { path: path.into(), fault };
+        let refuse = |fault| SoftFile::new(path, SoftFault::Append(Box::new(fault)));
         header.check().map_err(refuse)?;
         let mut first =
             serde_json::to_string(&header).map_err(|e| refuse(SoftFault::Json(e.to_string())))?;
@@ -47,7 +47,7 @@ impl SoftWriter {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(|reason| SoftError::Open { path: path.into(), reason })?;
+            .map_err(|e| SoftFile::new(path, SoftFault::Open(e.to_string())))?;
         let mut writer =
             Self { path: path.into(), file, classes: classes.len(), done: HashSet::new() };
         let whole = writer.take_up(&header, &first)?;
@@ -96,12 +96,8 @@ impl SoftWriter {
             ("teacher.method", quote(&old.method), quote(&new.method)),
         ] {
             if found != wanted {
-                return Err(SoftError::OtherHeader {
-                    path: self.path.clone(),
-                    field,
-                    found,
-                    wanted,
-                });
+                let other = SoftFault::OtherHeader { field, found, wanted };
+                return Err(SoftFile::at(&self.path, 1, other).into());
             }
         }
         Ok(())
@@ -126,7 +122,7 @@ impl SoftWriter {
     /// When a logit is not finite, when there is not one logit a class, or when writing fails.
     pub fn append(&mut self, text: &str, logits: &[f32]) -> Result<bool, SoftError> {
         check_logits(logits, self.classes)
-            .map_err(|fault| SoftError::Append { path: self.path.clone(), fault })?;
+            .map_err(|fault| SoftFile::new(&self.path, SoftFault::Append(Box::new(fault))))?;
         let digest = text_digest(text);
         if self.done.contains(&digest) {
             return Ok(false);
@@ -149,6 +145,6 @@ impl SoftWriter {
     }
 
     fn failed(&self, reason: io::Error) -> SoftError {
-        SoftError::Write { path: self.path.clone(), reason }
+        SoftFile::new(&self.path, SoftFault::Write(reason.to_string())).into()
     }
 }

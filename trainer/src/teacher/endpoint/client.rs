@@ -8,8 +8,8 @@ use super::error::EndpointError;
 use super::fleet::Fleet;
 use super::ledger::{Leave, Ledger};
 use super::request::{Names, NoScores, Request, RequestBuilder, tokens};
+use super::server::{Server, Trouble};
 use super::settings::{Constrain, Settings, Way};
-use super::wire::{Server, Trouble};
 use super::{chat, completions, votes};
 use crate::teacher::log_mean_exp;
 

@@ -1,34 +1,16 @@
 //! The list of endpoints: who is asked next, who rests and for how long.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::teacher::endpoint::wire::{Server, Trouble};
+use qdllm_host::http::Backoff;
+
+use super::server::{Server, Trouble};
 
 /// Failures in a row after which an endpoint that still accepts connections is left out for a while.
 const PATIENCE: u32 = 3;
 /// How often a waiting thread looks whether the run has ended.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Waits between tries: exponential up to a bound, between half and all of it by chance, so that clients that
-/// failed together do not come back together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    pub first: Duration,
-    pub longest: Duration,
-}
-
-impl Backoff {
-    /// The wait after failure number `failures`, counted from 1.
-    pub fn wait(&self, failures: u32) -> Duration {
-        let doubled = 1u32 << failures.saturating_sub(1).min(20);
-        let full = self.first.saturating_mul(doubled).min(self.longest);
-        // A fresh `RandomState` is seeded by the system.
-        let chance = RandomState::new().hash_one(failures) as f64 / u64::MAX as f64;
-        full.mul_f64(chance.mul_add(0.5, 0.5))
-    }
-}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Standing {

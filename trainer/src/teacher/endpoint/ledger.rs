@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::EndpointError;
 use super::settings::Way;
-use crate::whole_lines::{self, WholeLinesError};
+use qdllm_host::lines::{self, LinesError};
 
 /// The most that may be spent on a question over all runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,12 +60,12 @@ impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
     pub fn open(path: &Path, budget: Budget) -> Result<Self, EndpointError> {
         let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
-        let (file, text) = whole_lines::open(path).map_err(|e| match e {
-            WholeLinesError::Busy => fail(
+        let (file, text) = lines::open(path).map_err(|e| match e {
+            LinesError::Busy => fail(
                 "another run asks the same question now; wait for it, or give another --cache"
                     .into(),
             ),
-            WholeLinesError::Io(e) => fail(format!("{e}; check the cache folder")),
+            LinesError::Io(e) => fail(format!("{e}; check the cache folder")),
         })?;
         let mut ledger = Self {
             file,

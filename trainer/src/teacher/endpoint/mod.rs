@@ -12,9 +12,9 @@ mod fleet;
 mod ledger;
 mod request;
 mod secret;
+mod server;
 mod settings;
 mod votes;
-mod wire;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,19 +22,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
+pub use qdllm_host::http::Backoff;
+pub use qdllm_host::secret::Secret;
+
+use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
 use super::{Identity, Teacher, TeacherError, Work};
 use crate::data::classes::Classes;
-use crate::data::corpus::hex;
 use crate::data::soft::{SoftLabels, SoftWriter, TeacherInfo};
 use client::Client;
 pub use error::EndpointError;
-pub use fleet::Backoff;
 pub use ledger::Budget;
 use ledger::Ledger;
 use request::RequestBuilder;
-pub use secret::{KEY_VARIABLE, Secret};
+pub use secret::{KEY_VARIABLE, key, key_from_file, key_from_variable};
 pub use settings::{Constrain, Settings, Way};
 
 pub struct EndpointTeacher {
@@ -73,7 +75,8 @@ impl EndpointTeacher {
                 classes
             )
         );
-        let digest = hex(&Sha256::digest(format!("{}\n{asked}", settings.model)))[..16].to_owned();
+        let digest =
+            hex::encode(Sha256::digest(format!("{}\n{asked}", settings.model)))[..16].to_owned();
         std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
         let tame = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
         let name: String = settings.model.chars().map(tame).take(60).collect();

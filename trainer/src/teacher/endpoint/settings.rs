@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fleet::Backoff;
 use super::ledger::Budget;
-use super::secret::Secret;
+use qdllm_host::http::Backoff;
+use qdllm_host::secret::Secret;
 
 /// How class scores are drawn from an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

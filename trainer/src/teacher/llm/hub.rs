@@ -159,7 +159,7 @@ mod tests {
         let hub = Hub {
             endpoint: Some("http://hub.example".into()),
             cache: None,
-            token: Secret::new("hf-abc".into(), "test").ok(),
+            token: crate::teacher::endpoint::key("hf-abc".into(), "test").ok(),
         };
         let address = Address::parse("hf:a/b").unwrap().unwrap();
         let message = hub.fetch(&address).unwrap_err().to_string();
