@@ -3,13 +3,15 @@
 
 use anyhow::{Result, anyhow, ensure};
 use qdllm_host::files::read_text;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// From 1.
     pub line: usize,
+    /// What it should be classified as, where known.
     pub label: Option<String>,
     pub text: String,
 }

@@ -165,6 +165,17 @@ impl Default for Retry {
     }
 }
 
+impl Retry {
+    /// Waits after failure number `failures`, as long as the answer asked for; whether there is a further try.
+    pub fn pause(&self, failures: u32, asked: Option<Duration>) -> bool {
+        let more = failures < self.tries;
+        if more {
+            std::thread::sleep(asked.unwrap_or_else(|| self.backoff.wait(failures)));
+        }
+        more
+    }
+}
+
 /// Waits between tries: exponential up to a bound, between half and all of it by chance, so that clients that
 /// failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,15 @@
 
 use crate::processor::topology::Processor;
 use crate::quafu::http::Options;
-use crate::quafu::jobs::job::{Job, Work};
+use crate::quafu::jobs::run::Sender;
 use crate::quafu::jobs::store::Store;
-use crate::quafu::kind::Kind;
-use crate::quafu::platform::Platform;
-use crate::quafu::{connect, credential};
+use crate::quafu::jobs::{Batch, Job, State, Work};
+use crate::quafu::{Kind, Platform, connect, credential};
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args};
 use qdllm_host::http::{Backoff, Retry};
-use serde_json::{Map, Value, json};
+use qdllm_host::terminal::Progress;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct StoreArgs {
 
 impl StoreArgs {
     pub fn open(&self) -> Store {
-        Store::new(&self.store)
+        Store(self.store.clone())
     }
 }
 
@@ -40,8 +40,8 @@ pub struct Where {
 }
 
 impl Where {
-    pub fn url(&self) -> String {
-        self.url.clone().unwrap_or_else(|| self.platform.url().into())
+    pub fn url(&self) -> &str {
+        self.url.as_deref().unwrap_or(self.platform.url())
     }
 }
 
@@ -72,16 +72,17 @@ pub struct Access {
 }
 
 impl Access {
-    pub fn retry(&self) -> Retry {
+    fn retry(&self) -> Retry {
         let usual = Retry::default();
         let backoff = Backoff { first: Duration::from_millis(self.backoff), ..usual.backoff };
         Retry { tries: self.tries.max(1), backoff, ..usual }
     }
 
+    pub fn sender<'a>(&self, platform: &'a dyn Platform, settle_s: u64) -> Sender<'a> {
+        Sender { platform, retry: self.retry(), settle: Duration::from_secs(settle_s) }
+    }
+
     /// A client of a platform.
-    ///
-    /// # Errors
-    /// When the address is refused or there is no token.
     pub fn connect(&self, platform: Kind, url: &str) -> Result<Box<dyn Platform>> {
         let seconds = self.timeout.clamp(0.05, 3600.0);
         let options = Options {
@@ -94,12 +95,14 @@ impl Access {
         let token = credential::find(platform, self.token_file.as_deref())?;
         Ok(connect(platform, options, token)?)
     }
+
+    /// The platform of a batch.
+    pub fn connect_for(&self, batch: &Batch) -> Result<Box<dyn Platform>> {
+        self.connect(batch.platform, &batch.url)
+    }
 }
 
 /// A chip's couplings and calibration, live. A simulator without couplings couples all its qubits.
-///
-/// # Errors
-/// When the platform does not give them, or they are of no use.
 pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
     let info = platform.chip(chip)?;
     let map = info.get("coupling_map").and_then(Value::as_array);
@@ -112,15 +115,11 @@ pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
         .with_context(|| format!("{chip}: its published information cannot be used"))
 }
 
+/// How many jobs are in each state that there is.
 pub fn states(jobs: &[Job]) -> Map<String, Value> {
-    let mut all = Map::new();
-    for name in ["ready", "sending", "submitted", "finished", "failed", "cancelled"] {
-        let n = jobs.iter().filter(|j| j.state.name() == name).count();
-        if n > 0 {
-            all.insert(name.into(), json!(n));
-        }
-    }
-    all
+    let count = |name| jobs.iter().filter(|j| j.state.name() == name).count();
+    let all = State::NAMES.iter().map(|name| (name.to_string(), count(*name).into()));
+    all.filter(|(_, n)| *n != 0).collect()
 }
 
 /// The same in words: `3 finished, 2 submitted`.
@@ -137,4 +136,17 @@ pub fn work_text(work: &Work) -> String {
             format!("{}, {} text{s}", model.display(), texts.len())
         }
     }
+}
+
+/// Shows how far a stage of many steps is; `work` is given what it calls with the number of steps done.
+pub fn with_progress<T>(
+    stage: &str,
+    total: usize,
+    work: impl FnOnce(&mut dyn FnMut(usize)) -> T,
+) -> T {
+    let mut progress = Progress::new(total < 10);
+    progress.stage(stage, total as u64);
+    let result = work(&mut |done| progress.at(done as u64));
+    progress.done();
+    result
 }

@@ -1,6 +1,8 @@
 //! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
 
 use crate::commands::access::{Access, Where};
+use crate::commands::line;
+use crate::quafu::Backend;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::files;
@@ -35,21 +37,15 @@ pub struct BackendsArgs {
 }
 
 pub fn run(args: &BackendsArgs) -> Result<()> {
-    let platform = args.access.connect(args.place.platform, &args.place.url())?;
+    let platform = args.access.connect(args.place.platform, args.place.url())?;
     if let Some(chip) = &args.chip {
         let info = platform.chip(chip)?;
-        let text = format!("{info:#}\n");
-        match &args.output {
-            Some(path) => {
-                files::write(path, &text)?;
-                if args.json {
-                    println!("{}", json!({"chip": chip, "file": path}));
-                } else {
-                    println!("{}", path.display());
-                }
-            }
-            None => print!("{text}"),
-        }
+        let Some(path) = &args.output else {
+            println!("{info:#}");
+            return Ok(());
+        };
+        files::write(path, format!("{info:#}\n"))?;
+        line(args.json, &json!({"chip": chip, "file": path}), path.display());
         return Ok(());
     }
     let all = platform.backends()?;
@@ -57,10 +53,10 @@ pub fn run(args: &BackendsArgs) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
-    for backend in &all {
-        let queue = backend.queue.map_or(String::new(), |n| format!("  {n} in the queue"));
-        let qubits = backend.qubits.map_or(String::new(), |n| format!("  {n} qubits"));
-        println!("{:20}  {}{queue}{qubits}", backend.name, backend.status);
+    for Backend { name, status, queue, qubits, .. } in all {
+        let queue = queue.map_or(String::new(), |n| format!("  {n} in the queue"));
+        let qubits = qubits.map_or(String::new(), |n| format!("  {n} qubits"));
+        println!("{name:20}  {status}{queue}{qubits}");
     }
     Ok(())
 }

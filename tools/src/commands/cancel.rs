@@ -1,13 +1,10 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
 use crate::commands::access::{Access, StoreArgs, states, states_text};
-use crate::quafu::jobs::collect::cancel;
-use crate::quafu::jobs::job::State;
-use crate::quafu::jobs::send::Sender;
+use crate::commands::line;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use std::time::Duration;
 
 /// Cancel the jobs of a batch that have not ended
 ///
@@ -39,26 +36,18 @@ pub fn run(args: &CancelArgs) -> Result<()> {
     let store = args.store.open();
     let id = store.find(Some(&args.batch))?;
     let mut open = store.open(&id)?;
-    let live =
-        |s: &State| matches!(s, State::Ready | State::Sending { .. } | State::Submitted { .. });
     let (mut cancelled, mut kept) = (0, 0);
-    if open.jobs.iter().any(|j| live(&j.state)) {
-        let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
-        let sender = Sender {
-            platform: platform.as_ref(),
-            retry: args.access.retry(),
-            settle: Duration::from_secs(args.settle),
-        };
-        (cancelled, kept) = cancel(&sender, &mut open)?;
+    if open.count(|s| s.unsent() || s.submitted()) > 0 {
+        let platform = args.access.connect_for(&open.batch)?;
+        let sender = args.access.sender(platform.as_ref(), args.settle);
+        (cancelled, kept) = sender.cancel(&mut open)?;
     }
-    if args.json {
-        let all = states(&open.jobs);
-        println!("{}", json!({"batch": id, "cancelled": cancelled, "kept": kept, "states": all}));
-    } else {
-        println!("batch {id}: {cancelled} cancelled; now {}", states_text(&open.jobs));
-        if kept > 0 {
-            println!("{kept} had gone too far to be cancelled; `qdllm-hw fetch {id}` brings them");
-        }
+    let all = states(&open.jobs);
+    let value = json!({"batch": id, "cancelled": cancelled, "kept": kept, "states": all});
+    let now = states_text(&open.jobs);
+    line(args.json, &value, format_args!("batch {id}: {cancelled} cancelled; now {now}"));
+    if kept > 0 && !args.json {
+        println!("{kept} had gone too far to be cancelled; `qdllm-hw fetch {id}` brings them");
     }
     Ok(())
 }

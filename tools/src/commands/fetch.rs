@@ -1,14 +1,12 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::access::{Access, StoreArgs, states, states_text};
-use crate::commands::decisions;
-use crate::quafu::jobs::collect::{Patience, Refusal, collect};
-use crate::quafu::jobs::job::{Job, State};
+use crate::commands::access::{Access, StoreArgs, states, states_text, with_progress};
 use crate::quafu::jobs::results::{Answers, Summary, answers};
+use crate::quafu::jobs::run::{Refusal, collect};
 use crate::quafu::jobs::store::Open;
+use crate::quafu::jobs::{Job, State};
 use anyhow::{Result, bail};
 use clap::Args;
-use qdllm_host::terminal::Progress;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -62,13 +60,14 @@ pub fn run(args: &FetchArgs) -> Result<()> {
     let mut open = store.open(&id)?;
     let refused = fetch(args, &mut open)?;
     let found = answers(&open.batch, &open.jobs, args.mitigate)?;
+    let (batch, jobs) = (&open.batch, &open.jobs);
+    let all = states_text(jobs);
     if args.json {
-        let jobs: Vec<Value> = open.jobs.iter().map(described).collect();
-        let refused: Vec<Value> =
-            refused.iter().map(|r| json!({"job": r.number, "why": r.why.to_string()})).collect();
+        let why = |(number, why): &Refusal| json!({"job": number, "why": why.to_string()});
         let mut result = json!({
-            "batch": id, "chip": open.batch.chip, "shots": open.batch.shots,
-            "states": states(&open.jobs), "refused": refused, "jobs": jobs,
+            "batch": id, "chip": batch.chip, "shots": batch.shots, "states": states(jobs),
+            "refused": refused.iter().map(why).collect::<Value>(),
+            "jobs": jobs.iter().map(described).collect::<Value>(),
         });
         match &found {
             Answers::Decisions(all) => {
@@ -79,52 +78,44 @@ pub fn run(args: &FetchArgs) -> Result<()> {
         }
         println!("{result:#}");
     } else {
-        decisions::print(&open, &found);
+        println!("batch {id}: {all}; {} shots on {}", batch.shots, batch.chip);
+        print!("{found}");
     }
-    for refusal in &refused {
-        eprintln!("job {}: {}; its file was left as it was", refusal.number, refusal.why);
+    for (number, why) in &refused {
+        eprintln!("job {number}: {why}; its file was left as it was");
     }
-    let all = states_text(&open.jobs);
-    let unsent = |j: &Job| matches!(j.state, State::Ready | State::Sending { .. });
-    if open.jobs.iter().any(unsent) {
-        bail!("batch {id}: {all}; send the rest with `qdllm-hw submit --resume {id}`");
-    }
-    if open.jobs.iter().any(|j| matches!(j.state, State::Failed { .. })) {
-        bail!(
-            "batch {id}: {all}; send those once more with `qdllm-hw submit --resume {id} --retry-failed`"
-        );
-    }
-    if !refused.is_empty() || open.jobs.iter().any(|j| matches!(j.state, State::Cancelled { .. })) {
-        bail!("batch {id}: {all}");
-    }
-    let waiting = open.jobs.iter().any(|j| matches!(j.state, State::Submitted { .. }));
-    if waiting && !args.no_wait {
-        bail!("batch {id}: {all}; fetch again later");
-    }
-    Ok(())
+    let any = |of: fn(&State) -> bool| open.count(of) > 0;
+    let remedy = if any(State::unsent) {
+        format!("; send the rest with `qdllm-hw submit --resume {id}`")
+    } else if any(|s| matches!(s, State::Failed { .. })) {
+        format!("; send those once more with `qdllm-hw submit --resume {id} --retry-failed`")
+    } else if !refused.is_empty() || any(|s| matches!(s, State::Cancelled { .. })) {
+        String::new()
+    } else if any(State::submitted) && !args.no_wait {
+        "; fetch again later".into()
+    } else {
+        return Ok(());
+    };
+    bail!("batch {id}: {all}{remedy}")
 }
 
 fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
-    let waiting = |open: &Open| {
-        open.jobs.iter().filter(|j| matches!(j.state, State::Submitted { .. })).count()
-    };
-    let total = waiting(open);
+    let total = open.count(State::submitted);
     if total == 0 {
         return Ok(Vec::new());
     }
-    let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
-    let most = if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) };
-    let patience = Patience {
-        most: Duration::from_secs_f64(most),
-        poll: Duration::from_millis(args.poll.max(1)),
-    };
-    let mut progress = Progress::new(total < 10);
-    progress.stage("fetching", total as u64);
-    let result = collect(platform.as_ref(), open, patience, |open| {
-        progress.at((total - waiting(open)) as u64);
-    });
-    progress.done();
-    Ok(result?)
+    let platform = args.access.connect_for(&open.batch)?;
+    let most = Duration::from_secs_f64(if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) });
+    let poll = Duration::from_millis(args.poll.max(1));
+    Ok(with_progress("fetching", total, |at| {
+        collect(
+            platform.as_ref(),
+            open,
+            most,
+            poll,
+            |open| at(total - open.count(State::submitted)),
+        )
+    })?)
 }
 
 fn described(job: &Job) -> Value {

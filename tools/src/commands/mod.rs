@@ -11,13 +11,14 @@ use clap::Args;
 use qdllm_host::files::{read, read_text};
 use qdllm_runtime::Model;
 use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 pub mod access;
 pub mod backends;
 pub mod board;
 pub mod cancel;
-mod decisions;
 pub mod draw;
 pub mod fetch;
 pub mod flash;
@@ -108,8 +109,17 @@ pub fn processor(target: &str) -> Result<Processor> {
     Ok(Processor::named(target)?)
 }
 
+/// Prints a small result in one line: as JSON where that was asked for, else in words.
+pub fn line(json: bool, value: &Value, words: impl Display) {
+    if json {
+        println!("{value}");
+    } else {
+        println!("{words}");
+    }
+}
+
 /// Prints a result: as JSON where that was asked for, else in words.
-pub fn print(json: bool, value: &impl Serialize, words: impl std::fmt::Display) -> Result<()> {
+pub fn print(json: bool, value: &impl Serialize, words: impl Display) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(value)?);
     } else {

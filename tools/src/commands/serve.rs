@@ -2,10 +2,8 @@
 
 use crate::commands::processor;
 use crate::noise::Figures;
-use crate::quafu::stand_in::chip_info::Chip;
-use crate::quafu::stand_in::cloud::Options;
+use crate::quafu::stand_in::cloud::{Chip, Options};
 use crate::quafu::stand_in::fault::Fault;
-use crate::quafu::stand_in::run::Noise;
 use crate::quafu::stand_in::serve;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -77,13 +75,10 @@ pub struct ServeArgs {
 }
 
 pub fn run(args: &ServeArgs) -> Result<()> {
-    let info: Option<Value> = match std::fs::read_to_string(&args.target) {
-        Ok(text) => {
-            let info: Value = serde_json::from_str(&text).with_context(|| args.target.clone())?;
-            info.get("couplers_info").is_some().then_some(info)
-        }
-        Err(_) => None,
-    };
+    let text = std::fs::read_to_string(&args.target).ok();
+    let info = text.map(|t| serde_json::from_str::<Value>(&t)).transpose();
+    let info = info.with_context(|| args.target.clone())?;
+    let info = info.filter(|info| info.get("couplers_info").is_some());
     let status = if args.offline { "Offline" } else { "Online" };
     let mut chip = processor(&args.target)?;
     chip.name = "Baihua".into();
@@ -93,7 +88,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         delay: Duration::from_millis(args.delay),
         queue: args.queue,
         chips: vec![Chip { name: "Baihua".into(), device: chip, info, status: status.into() }],
-        noise: if args.noiseless { Noise::None } else { Noise::Chip(args.noise) },
+        noise: (!args.noiseless).then_some(args.noise),
         faults: args.fault.clone(),
         verbose: args.verbose,
     };
@@ -103,6 +98,5 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         let line =
             if args.json { json!({"url": url}).to_string() } else { format!("serving at {url}") };
         let _ = writeln!(std::io::stdout().lock(), "{line}");
-    })?;
-    Ok(())
+    })
 }

@@ -1,8 +1,8 @@
 //! `qdllm-hw status`: batches and jobs in the store, and what the platform says of them.
 
 use crate::commands::access::{Access, StoreArgs, states, states_text, work_text};
-use crate::quafu::jobs::job::{Batch, Job, State};
-use crate::quafu::platform::Progress;
+use crate::quafu::Progress;
+use crate::quafu::jobs::{Batch, Job, State};
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::dates;
@@ -39,15 +39,12 @@ pub struct StatusArgs {
 pub fn run(args: &StatusArgs) -> Result<()> {
     let store = args.store.open();
     let Some(wanted) = &args.batch else {
-        let mut rows = Vec::new();
-        for batch in store.batches()? {
-            let (batch, jobs) = store.read(&batch.id)?;
-            rows.push((batch, jobs));
-        }
+        let ids = store.batches()?.into_iter().map(|b| b.id);
+        let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>, _>>()?;
         if args.json {
-            println!("{:#}", Value::Array(rows.iter().map(|(b, j)| summary(b, j)).collect()));
+            println!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>());
         } else if rows.is_empty() {
-            println!("{} holds no batch", store.root().display());
+            println!("{} holds no batch", store.0.display());
         } else {
             for (batch, jobs) in &rows {
                 let made = dates::utc(batch.created_ms / 1000);
@@ -58,20 +55,19 @@ pub fn run(args: &StatusArgs) -> Result<()> {
         return Ok(());
     };
     let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
-    let mut said = vec![None; jobs.len()];
-    if args.live {
-        let platform = args.access.connect(batch.platform, &batch.url)?;
-        for (job, said) in jobs.iter().zip(&mut said) {
-            if let State::Submitted { task, .. } = &job.state {
-                *said = Some(match platform.status(task)? {
-                    Progress::Waiting(word) => word,
-                    Progress::Finished => "Finished; fetch it".into(),
-                    Progress::Failed => "Failed; fetch it".into(),
-                    Progress::Cancelled => "Cancelled".into(),
-                });
-            }
-        }
-    }
+    let platform = args.live.then(|| args.access.connect_for(&batch)).transpose()?;
+    let said = |job: &Job| -> Result<Option<String>> {
+        let (Some(platform), State::Submitted { task, .. }) = (&platform, &job.state) else {
+            return Ok(None);
+        };
+        Ok(Some(match platform.status(task)? {
+            Progress::Waiting(word) => word,
+            Progress::Finished => "Finished; fetch it".into(),
+            Progress::Failed => "Failed; fetch it".into(),
+            Progress::Cancelled => "Cancelled".into(),
+        }))
+    };
+    let said = jobs.iter().map(said).collect::<Result<Vec<_>>>()?;
     if args.json {
         let mut result = summary(&batch, &jobs);
         let row = |(job, said): (&Job, &Option<String>)| {
@@ -98,7 +94,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
 
 fn summary(batch: &Batch, jobs: &[Job]) -> Value {
     json!({
-        "batch": batch.id, "created": dates::utc(batch.created_ms / 1000).to_string(),
+        "batch": batch.id, "created": dates::utc(batch.created_ms / 1000),
         "platform": batch.platform, "url": batch.url, "chip": batch.chip, "shots": batch.shots,
         "jobs": batch.jobs, "states": states(jobs),
     })

@@ -1,7 +1,8 @@
 //! `qdllm-hw token`: a token into the system's keyring, or out of it.
 
+use crate::commands::line;
+use crate::quafu::Kind;
 use crate::quafu::credential::{MASK, forget, store};
-use crate::quafu::kind::Kind;
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::secret::Secret;
@@ -45,10 +46,7 @@ pub fn run(args: &TokenArgs) -> Result<()> {
         store(args.platform, &token)?;
         "stored"
     };
-    if args.json {
-        println!("{}", json!({"platform": name, "token": done}));
-    } else {
-        println!("token for {name}: {done}");
-    }
+    let value = json!({"platform": name, "token": done});
+    line(args.json, &value, format_args!("token for {name}: {done}"));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Where the token comes from: a file, the environment, or the system's keyring. Never the command line.
 
-use super::kind::Kind;
+use super::Kind;
+use clap::ValueEnum as _;
 use qdllm_host::secret::{NotASecret, NotPrivate, Secret, read_private};
 use std::io;
 use std::path::Path;
@@ -35,28 +36,22 @@ pub enum TokenError {
 }
 
 /// The token for a platform: `file` if given, else the environment, else the keyring.
-///
-/// # Errors
-/// [`TokenError`]; none repeats a token or the file's name, which may be a token given by mistake.
+/// No error repeats a token or the file's name, which may be a token given by mistake.
 pub fn find(platform: Kind, file: Option<&Path>) -> Result<Secret, TokenError> {
     if let Some(path) = file {
         return from_file(path);
     }
     let variable = platform.variable();
-    // A variable that is not UTF-8 is as good as malformed.
     match std::env::var(variable) {
-        Ok(text) if text.trim().is_empty() => {}
-        Ok(text) => return of(text, variable),
-        Err(std::env::VarError::NotPresent) => {}
+        Ok(text) if !text.trim().is_empty() => return of(text, variable),
         Err(std::env::VarError::NotUnicode(_)) => {
             return Err(TokenError::Malformed(variable, NotASecret::Characters));
         }
+        _ => {}
     }
     // A machine without a keyring is a machine without a stored token.
-    match entry(platform).and_then(|e| e.get_password()) {
-        Ok(text) => of(text, "the keyring"),
-        Err(_) => Err(TokenError::Missing(variable)),
-    }
+    let stored = entry(platform).and_then(|e| e.get_password());
+    of(stored.map_err(|_| TokenError::Missing(variable))?, "the keyring")
 }
 
 /// A token from a text; `place` names its source in errors.
@@ -65,14 +60,14 @@ fn of(text: String, place: &'static str) -> Result<Secret, TokenError> {
 }
 
 fn from_file(path: &Path) -> Result<Secret, TokenError> {
-    const PLACE: &str = "--token-file";
+    let place = "--token-file";
     let text = read_private(path).map_err(|e| match e {
         NotPrivate::Io(e) => TokenError::File(e.kind()),
         NotPrivate::Exposed(mode) => TokenError::Exposed(mode),
         // No token is so long.
-        NotPrivate::TooLong => TokenError::Malformed(PLACE, NotASecret::Characters),
+        NotPrivate::TooLong => TokenError::Malformed(place, NotASecret::Characters),
     })?;
-    of(text.to_string(), PLACE)
+    of(text.to_string(), place)
 }
 
 pub fn store(platform: Kind, token: &Secret) -> Result<(), TokenError> {
@@ -109,23 +104,23 @@ const REFUSED: [&str; 7] =
 /// Refuses a command line on which a token stands: by such an option, or because an argument contains
 /// the value of one of the token variables.
 pub fn refuse_on_command_line(
-    arguments: impl Iterator<Item = std::ffi::OsString>,
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<(), TokenError> {
-    let known: Vec<Zeroizing<String>> = Kind::ALL
+    let known: Vec<Zeroizing<String>> = Kind::value_variants()
         .iter()
         .filter_map(|k| std::env::var(k.variable()).ok())
         .map(|t| Zeroizing::new(t.trim().to_string()))
         // Shorter ones would match common words.
         .filter(|t| t.len() >= 12)
         .collect();
-    for argument in arguments {
-        let Some(text) = argument.to_str() else { continue };
+    let shown = |text: &str| {
         let option = text.split('=').next().unwrap_or(text);
-        if REFUSED.contains(&option) || known.iter().any(|t| text.contains(t.as_str())) {
-            return Err(TokenError::OnCommandLine(Kind::Sqc.variable()));
-        }
+        REFUSED.contains(&option) || known.iter().any(|t| text.contains(t.as_str()))
+    };
+    match arguments.into_iter().any(|a| a.to_str().is_some_and(shown)) {
+        true => Err(TokenError::OnCommandLine(Kind::Sqc.variable())),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

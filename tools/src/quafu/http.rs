@@ -1,10 +1,11 @@
 //! HTTP to one platform: which addresses a token may go to, the pace of requests, and their repetition.
 
-use super::error::{CloudError, SubmitError};
+use super::{CloudError, Delivery, Progress, SubmitError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdllm_host::http::{self, Client, Failure, Retry, Url, is_local};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,16 @@ pub struct Options {
 
 pub const fn get(path: &str) -> Request<'_> {
     Request { post: false, path, body: None, declared: false, authorised: true }
+}
+
+pub fn counts_of(value: &Value) -> Result<BTreeMap<String, u64>, CloudError> {
+    let object =
+        value.as_object().ok_or_else(|| CloudError::Protocol("counts are no object".into()))?;
+    let count = |(bits, n): (&String, &Value)| match n.as_u64() {
+        Some(n) => Ok((bits.clone(), n)),
+        None => Err(CloudError::Protocol(format!("the count of `{bits}` is no whole number"))),
+    };
+    object.iter().map(count).collect()
 }
 
 pub struct Http {
@@ -68,34 +79,28 @@ impl Http {
         self.options.retry
     }
 
-    /// A call that only reads, or whose repetition does no harm.
-    ///
-    /// # Errors
-    /// [`CloudError`], after as many tries as the connection allows.
+    /// A call that only reads, or whose repetition does no harm: tried as often as the options say.
     pub fn call(&self, call: &Request<'_>) -> Result<Value, CloudError> {
-        let mut done = 0;
+        let (what, retry) = (name(call), self.options.retry);
+        let mut tries = 0;
         loop {
-            done += 1;
-            let trouble = match self.once(call) {
+            tries += 1;
+            let (why, wait) = match self.once(call) {
                 Ok(text) => return self.json(&text),
-                Err(trouble) => trouble,
-            };
-            let (wait, why) = match trouble {
-                Failure::Status(429, text, after) => (after, text),
-                Failure::Status(status, text, after) if status >= 500 => (after, text),
-                Failure::Status(status, text, _) => {
-                    return Err(CloudError::Refused { what: name(call), status, text });
+                Err(Failure::NotSent(why) | Failure::NoAnswer { why, .. }) => (why, None),
+                Err(Failure::Status(429 | 500.., text, after)) => (text, after),
+                Err(Failure::Status(status, text, _)) => {
+                    return Err(CloudError::Refused { what, status, text });
                 }
-                Failure::NotSent(why) | Failure::NoAnswer { why, .. } => (None, why),
             };
-            if let Some(after) = wait.filter(|&w| w > self.options.retry.patience) {
-                return Err(CloudError::Later { what: name(call), after });
+            if let Some(after) = wait.filter(|&w| w > retry.patience) {
+                return Err(CloudError::Later { what, after });
             }
-            if done >= self.options.retry.tries {
-                return Err(CloudError::NoAnswer { what: name(call), tries: done, why });
+            if tries >= retry.tries {
+                return Err(CloudError::NoAnswer { what, tries, why });
             }
-            let wait = wait.unwrap_or_else(|| self.options.retry.backoff.wait(done));
-            self.say(1, || format!("{}: {why}; again in {} ms", name(call), wait.as_millis()));
+            let wait = wait.unwrap_or_else(|| retry.backoff.wait(tries));
+            self.say(1, || format!("{what}: {why}; again in {} ms", wait.as_millis()));
             std::thread::sleep(wait);
         }
     }
@@ -103,43 +108,37 @@ impl Http {
     /// A call that must not be repeated blindly: one try.
     pub fn submit(&self, call: &Request<'_>) -> Result<Value, SubmitError> {
         let what = name(call);
-        match self.once(call) {
-            Ok(text) => self.json(&text).map_err(SubmitError::Unknown),
+        let failed = |delivery, why| SubmitError { delivery, why, wait: None };
+        Err(match self.once(call) {
+            Ok(text) => return self.json(&text).map_err(|why| failed(Delivery::Unknown, why)),
             Err(Failure::NotSent(why)) => {
-                Err(SubmitError::NotSent(CloudError::NoAnswer { what, tries: 1, why }))
+                failed(Delivery::NotReceived, CloudError::NoAnswer { what, tries: 1, why })
             }
             Err(Failure::NoAnswer { why, .. }) => {
-                Err(SubmitError::Unknown(CloudError::NoAnswer { what, tries: 1, why }))
+                failed(Delivery::Unknown, CloudError::NoAnswer { what, tries: 1, why })
             }
-            Err(Failure::Status(429, text, after)) => {
-                let patience = self.options.retry.patience;
-                match after.filter(|&a| a > patience) {
-                    Some(after) => Err(SubmitError::Refused(CloudError::Later { what, after })),
-                    None => {
-                        let error = CloudError::Refused { what, status: 429, text };
-                        Err(SubmitError::Busy(error, after))
-                    }
-                }
+            Err(Failure::Status(429, _, Some(after))) if after > self.options.retry.patience => {
+                failed(Delivery::Refused, CloudError::Later { what, after })
             }
-            // A server or a proxy may fail after the task was made.
-            Err(Failure::Status(status, text, _)) if status >= 500 => {
-                Err(SubmitError::Unknown(CloudError::Refused { what, status, text }))
+            Err(Failure::Status(status, text, after)) => {
+                let (delivery, wait) = match status {
+                    429 => (Delivery::NotReceived, after),
+                    // A server or a proxy may fail after the task was made.
+                    500.. => (Delivery::Unknown, None),
+                    _ => (Delivery::Refused, None),
+                };
+                SubmitError { delivery, why: CloudError::Refused { what, status, text }, wait }
             }
-            Err(Failure::Status(status, text, _)) => {
-                Err(SubmitError::Refused(CloudError::Refused { what, status, text }))
-            }
-        }
+        })
     }
 
     fn once(&self, call: &Request<'_>) -> Result<String, Failure> {
         self.keep_pace();
         let start = Instant::now();
-        let result = self.client.send(call).map_err(|failure| match failure {
-            Failure::Status(status, text, after) => {
-                Failure::Status(status, self.short(&text), after)
-            }
-            other => other,
-        });
+        let mut result = self.client.send(call);
+        if let Err(Failure::Status(_, text, _)) = &mut result {
+            *text = self.short(text);
+        }
         self.say(1, || {
             let said = match &result {
                 Ok(text) => format!("200, {} bytes", text.len()),
@@ -156,6 +155,21 @@ impl Http {
 
     fn json(&self, text: &str) -> Result<Value, CloudError> {
         serde_json::from_str(text).map_err(|_| CloudError::Protocol(self.short(text)))
+    }
+
+    pub fn not_understood(&self, answer: &Value) -> CloudError {
+        CloudError::Protocol(self.short(&answer.to_string()))
+    }
+
+    /// How far a task is by a platform's word for it, which `answer` holds.
+    pub fn progress(&self, answer: &Value, word: Option<&str>) -> Result<Progress, CloudError> {
+        match word {
+            None => Err(self.not_understood(answer)),
+            Some("Finished") => Ok(Progress::Finished),
+            Some("Failed") => Ok(Progress::Failed),
+            Some("Canceled" | "Cancelled") => Ok(Progress::Cancelled),
+            Some(word) => Ok(Progress::Waiting(self.short(word))),
+        }
     }
 
     /// One line of at most 300 characters, without the token.
@@ -184,18 +198,16 @@ fn checked(text: &str) -> Result<(String, bool), CloudError> {
     // What follows a user name may be a token; the address is not repeated then.
     let bad = || CloudError::Url(if text.contains('@') { "(address)".into() } else { text.into() });
     let url = Url::parse(text).map_err(|_| bad())?;
-    let host = url.host_str().unwrap_or_default();
-    let local = is_local(&url);
+    let local = is_local(&url) && url.scheme() == "http";
     let bare = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none()
         && url.path().trim_matches('/').is_empty();
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && local);
-    if host.is_empty() || !bare || !safe {
+    if url.host_str().is_none_or(str::is_empty) || !bare || !(local || url.scheme() == "https") {
         return Err(bad());
     }
-    Ok((url.as_str().trim_end_matches('/').to_string(), local && url.scheme() == "http"))
+    Ok((url.as_str().trim_end_matches('/').to_string(), local))
 }
 
 /// What a call is called in messages: the method and the path, without the query.

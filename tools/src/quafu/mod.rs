@@ -2,28 +2,228 @@
 //!
 //! A submission whose answer is lost is the one thing that must not simply be tried again: it may have
 //! been received. `Platform::submit` therefore tries once and says which of three things happened
-//! ([`error::SubmitError`]), and `Platform::recover` finds out about the third.
+//! ([`Delivery`]), and `Platform::recover` finds out about the third.
 
 pub mod credential;
-pub mod error;
 pub mod http;
 pub mod jobs;
-pub mod kind;
-pub mod platform;
 mod portal;
 mod sqc;
 pub mod stand_in;
 
+use clap::ValueEnum;
+use credential::TokenError;
+use qdllm_host::secret::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Which platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Quafu-SQC, the platform of the `quarkstudio` client
+    Sqc,
+    /// The portal's task API, the platform of the `quafu-sdk` client
+    Portal,
+}
+
+impl Kind {
+    /// Its name, its address, and the environment variable that its token is in.
+    const fn facts(self) -> [&'static str; 3] {
+        match self {
+            Self::Sqc => ["sqc", "https://quafu-sqc.baqis.ac.cn", "QPU_API_TOKEN"],
+            Self::Portal => ["portal", "https://quafu.com.cn", "QUAFU_API_KEY"],
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        self.facts()[0]
+    }
+
+    pub const fn url(self) -> &'static str {
+        self.facts()[1]
+    }
+
+    pub const fn variable(self) -> &'static str {
+        self.facts()[2]
+    }
+}
+
 pub fn connect(
-    kind: kind::Kind,
+    kind: Kind,
     options: http::Options,
-    token: qdllm_host::secret::Secret,
-) -> Result<Box<dyn platform::Platform>, error::CloudError> {
+    token: Secret,
+) -> Result<Box<dyn Platform>, CloudError> {
     Ok(match kind {
-        kind::Kind::Sqc => Box::new(sqc::Sqc::new(http::Http::new(options, token, "token", "")?)),
-        kind::Kind::Portal => {
-            let http = http::Http::new(options, token, "authorization", "Bearer ")?;
-            Box::new(portal::Portal::new(http))
+        Kind::Sqc => Box::new(sqc::Sqc(http::Http::new(options, token, "token", "")?)),
+        Kind::Portal => {
+            Box::new(portal::Portal(http::Http::new(options, token, "authorization", "Bearer ")?))
         }
     })
+}
+
+/// A quantum cloud. Calls that only read are repeated as [`qdllm_host::http::Retry`] says; `submit` is not.
+pub trait Platform {
+    /// Submits one circuit, once; the task's id. The error says whether the order may have been received.
+    fn submit(&self, order: &Order<'_>) -> Result<String, SubmitError>;
+
+    /// The task of an order sent at or after `since_s` (seconds since 1970), if it was received. After an
+    /// error nothing is known, and the order must not be sent again.
+    fn recover(&self, order: &Order<'_>, since_s: u64) -> Result<Option<String>, CloudError>;
+
+    fn status(&self, task: &str) -> Result<Progress, CloudError>;
+
+    fn result(&self, task: &str) -> Result<Fetched, CloudError>;
+
+    fn cancel(&self, task: &str) -> Result<(), CloudError>;
+
+    fn backends(&self) -> Result<Vec<Backend>, CloudError>;
+
+    /// A chip's couplings and calibration, in a form that [`crate::processor::topology::Processor::from_json`] reads.
+    fn chip(&self, name: &str) -> Result<Value, CloudError>;
+
+    fn limits(&self, chip: &str) -> Result<Limits, CloudError>;
+
+    /// An error when a chip takes no tasks now.
+    fn ready(&self, chip: &str) -> Result<(), CloudError> {
+        let all = self.backends()?;
+        match all.iter().find(|b| b.name == chip) {
+            Some(found) if found.online => Ok(()),
+            Some(Backend { status, .. }) => {
+                Err(CloudError::Offline { chip: chip.into(), status: status.clone() })
+            }
+            None => {
+                let known = all.into_iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
+                Err(CloudError::UnknownChip { chip: chip.into(), known })
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// A name that no other task of the account has.
+    pub name: &'a str,
+    /// A UUID that no other order has; the portal knows an order by it.
+    pub client_ref: &'a str,
+    pub chip: &'a str,
+    pub shots: u32,
+    pub qasm: &'a str,
+    /// The qubits are the chip's own and nothing is to be compiled.
+    pub physical: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Not done yet; the platform's own word.
+    Waiting(String),
+    Finished,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fetched {
+    Waiting,
+    Done(Outcome),
+    Failed(String),
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub task: Option<String>,
+    pub chip: Option<String>,
+    pub circuit: Option<String>,
+    /// How often each bit string was seen; its rightmost character is `c[0]`.
+    pub counts: BTreeMap<String, u64>,
+    pub shots: Option<u64>,
+    pub details: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Backend {
+    pub name: String,
+    pub online: bool,
+    pub status: String,
+    pub queue: Option<u64>,
+    pub qubits: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub min_shots: u32,
+    pub max_shots: u32,
+    pub step: u32,
+    pub daily_tasks: Option<u32>,
+}
+
+impl Limits {
+    pub fn check(&self, chip: &str, shots: u32) -> Result<(), CloudError> {
+        let inside = (self.min_shots..=self.max_shots).contains(&shots);
+        if inside && shots.is_multiple_of(self.step.max(1)) {
+            return Ok(());
+        }
+        Err(CloudError::Shots { chip: chip.into(), shots, limits: *self })
+    }
+}
+
+/// Why a call failed. Texts from the platform are shortened, and the token is blotted out of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloudError {
+    #[error(
+        "`{0}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
+    )]
+    Url(String),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("{what}: no answer after {tries} tries: {why}")]
+    NoAnswer { what: String, tries: u32, why: String },
+    #[error("{what}: refused with HTTP {status}: {text}{}", remedy(*.status))]
+    Refused { what: String, status: u16, text: String },
+    #[error("{what}: the platform asks to come back in {} s; run the same command again then", .after.as_secs())]
+    Later { what: String, after: Duration },
+    #[error("the answer is not understood: {0}")]
+    Protocol(String),
+    #[error("`{chip}` is no chip of the platform; it has {known}")]
+    UnknownChip { chip: String, known: String },
+    #[error("{chip} takes no tasks now: {status}; nothing was submitted (see `qdllm-hw backends`)")]
+    Offline { chip: String, status: String },
+    #[error(
+        "{shots} shots; {chip} takes {} to {} in steps of {}",
+        .limits.min_shots, .limits.max_shots, .limits.step
+    )]
+    Shots { chip: String, shots: u32, limits: Limits },
+    #[error("HTTPS cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// What a status means that says little by itself.
+fn remedy(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "; is the token right, and not expired?",
+        422 => "; a missing or malformed token is answered so, too",
+        300..=399 => "; redirections are not followed, so that no token goes elsewhere",
+        _ => "",
+    }
+}
+
+/// What became of an order that brought no task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It never left, or was turned away for now: it may be sent again.
+    NotReceived,
+    Refused,
+    Unknown,
+}
+
+#[derive(Debug)]
+pub struct SubmitError {
+    pub delivery: Delivery,
+    pub why: CloudError,
+    /// The wait that the platform asks for.
+    pub wait: Option<Duration>,
 }

@@ -1,12 +1,12 @@
 //! Quafu-SQC: tasks by name, header `token`. It does not recognise a repeated submission, so a lost
 //! answer is resolved by looking for the task's name in the account's list.
 
-use super::error::{CloudError, SubmitError};
-use super::http::{Http, Request, escaped, get};
-use super::kind::Limits;
-use super::platform::{Backend, Fetched, Order, Outcome, Platform, Progress, Recovery, counts_of};
+use super::http::{Http, Request, counts_of, escaped, get};
+use super::{
+    Backend, CloudError, Delivery, Fetched, Limits, Order, Outcome, Platform, Progress, SubmitError,
+};
 use qdllm_host::dates;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Every status word that clients of the platform have seen; the list is asked for all of them.
 const WORDS: &str =
@@ -22,23 +22,7 @@ const DAILY: u32 = 1000;
 /// How far the clocks here and there may differ.
 const CLOCKS_S: u64 = 600;
 
-pub struct Sqc {
-    http: Http,
-}
-
-impl Sqc {
-    pub fn new(http: Http) -> Self {
-        Self { http }
-    }
-
-    fn get(&self, path: &str) -> Result<Value, CloudError> {
-        self.http.call(&get(path))
-    }
-
-    fn not_understood(&self, value: &Value) -> CloudError {
-        CloudError::Protocol(self.http.short(&value.to_string()))
-    }
-}
+pub struct Sqc(pub Http);
 
 impl Platform for Sqc {
     fn submit(&self, order: &Order<'_>) -> Result<String, SubmitError> {
@@ -56,122 +40,102 @@ impl Platform for Sqc {
                 {"compiler": compiler, "correct": false, "open_dd": null, "target_qubits": []},
         })
         .to_string();
-        let call = Request {
-            post: true,
-            path: &path,
-            body: Some(&text),
-            declared: false,
-            authorised: true,
-        };
-        let answer = self.http.submit(&call)?;
+        let answer = self.0.submit(&Request { post: true, body: Some(&text), ..get(&path) })?;
         // A bare whole number is the task's id; whatever else comes with HTTP 200 says why not.
         if let Some(id) = answer.as_u64() {
             return Ok(id.to_string());
         }
-        Err(SubmitError::Refused(CloudError::Refused {
-            what: "POST /task/run/".into(),
-            status: 200,
-            text: self.http.short(answer.as_str().unwrap_or(&answer.to_string())),
-        }))
+        let text = self.0.short(answer.as_str().unwrap_or(&answer.to_string()));
+        let why = CloudError::Refused { what: "POST /task/run/".into(), status: 200, text };
+        Err(SubmitError { delivery: Delivery::Refused, why, wait: None })
     }
 
-    fn recover(&self, order: &Order<'_>, since_s: u64) -> Result<Recovery, CloudError> {
+    fn recover(&self, order: &Order<'_>, since_s: u64) -> Result<Option<String>, CloudError> {
         let date = |seconds| dates::beijing(seconds).replace([' ', ':'], "-");
         let (start, end) =
             (date(since_s.saturating_sub(CLOCKS_S)), date(dates::now_s() + CLOCKS_S));
         for page in 0..PAGES {
-            let list = self.get(&format!(
+            let list = self.0.call(&get(&format!(
                 "/task/query/?tid=2&chips={}&status={WORDS}&start={start}&end={end}&offset={}\
                  &limit={PAGE}&sort=submitTime&order=desc",
                 escaped(order.chip),
                 page * PAGE
-            ))?;
-            let rows = rows(&list).ok_or_else(|| self.not_understood(&list))?;
+            )))?;
+            let rows = rows(&list).ok_or_else(|| self.0.not_understood(&list))?;
             for row in rows {
                 let field = |names: [&str; 3]| names.iter().find_map(|n| row.get(*n));
                 // A row of another form may be the very task that is looked for.
                 let Some(name) = field(["taskName", "name", "task_name"]) else {
-                    return Err(self.not_understood(row));
+                    return Err(self.0.not_understood(row));
                 };
                 if name.as_str() == Some(order.name) {
                     let id = field(["taskId", "tid", "task_id"]).and_then(id_of);
-                    return id.map(Recovery::Found).ok_or_else(|| self.not_understood(row));
+                    return id.map(Some).ok_or_else(|| self.0.not_understood(row));
                 }
             }
             if rows.len() < PAGE {
-                return Ok(Recovery::Absent);
+                return Ok(None);
             }
         }
         Err(CloudError::Protocol(format!("the list of tasks does not end after {PAGES} pages")))
     }
 
     fn status(&self, task: &str) -> Result<Progress, CloudError> {
-        let answer = self.get(&format!("/task/status/{}", escaped(task)))?;
-        let word = answer.as_str().or_else(|| answer.get("status")?.as_str());
-        let word = word.ok_or_else(|| self.not_understood(&answer))?;
-        Ok(match word {
-            "Finished" => Progress::Finished,
-            "Failed" => Progress::Failed,
-            "Canceled" | "Cancelled" => Progress::Cancelled,
-            _ => Progress::Waiting(self.http.short(word)),
-        })
+        let answer = self.0.call(&get(&format!("/task/status/{}", escaped(task))))?;
+        self.0.progress(&answer, answer.as_str().or_else(|| answer["status"].as_str()))
     }
 
     fn result(&self, task: &str) -> Result<Fetched, CloudError> {
-        let answer = self.get(&format!("/task/result/{}", escaped(task)))?;
-        let empty = answer.is_null() || answer.as_object().is_some_and(serde_json::Map::is_empty);
-        let status = answer.get("status").and_then(Value::as_str);
-        let said = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
+        let answer = self.0.call(&get(&format!("/task/result/{}", escaped(task))))?;
+        let text = |key: &str| answer[key].as_str().map(String::from);
+        let failed = || Fetched::Failed(self.0.short(&text("error").unwrap_or_default()));
+        let status = answer["status"].as_str();
         match status {
-            Some("Failed") => return Ok(Fetched::Failed(self.http.short(said("error")))),
+            Some("Failed") => return Ok(failed()),
             Some("Canceled" | "Cancelled") => return Ok(Fetched::Cancelled),
             _ => {}
         }
-        let counts = answer.get("count").filter(|c| c.as_object().is_some_and(|o| !o.is_empty()));
-        let Some(counts) = counts else {
+        let counts = &answer["count"];
+        if counts.as_object().is_none_or(Map::is_empty) {
             // Nothing yet, or it ended without a result; only the status tells.
+            let empty = answer.is_null() || answer.as_object().is_some_and(Map::is_empty);
             if !empty && status.is_none() {
-                return Err(self.not_understood(&answer));
+                return Err(self.0.not_understood(&answer));
             }
             return Ok(match self.status(task)? {
-                Progress::Waiting(word) => Fetched::Waiting(word),
-                Progress::Finished => Fetched::Waiting("Finished, without a result yet".into()),
-                Progress::Failed => Fetched::Failed(self.http.short(said("error"))),
+                // Finished, but without a result yet.
+                Progress::Waiting(_) | Progress::Finished => Fetched::Waiting,
+                Progress::Failed => failed(),
                 Progress::Cancelled => Fetched::Cancelled,
             });
-        };
+        }
         let kept = ["corrected", "transpiled", "created", "finished"];
         let details = kept.iter().filter_map(|k| Some(((*k).to_string(), answer.get(*k)?.clone())));
         Ok(Fetched::Done(Outcome {
-            task: answer.get("tid").and_then(id_of),
-            chip: answer.get("chip").and_then(Value::as_str).map(String::from),
-            circuit: answer.get("circuit").and_then(Value::as_str).map(String::from),
+            task: id_of(&answer["tid"]),
+            chip: text("chip"),
+            circuit: text("circuit"),
             counts: counts_of(counts)?,
-            shots: answer.get("shots").and_then(Value::as_u64),
+            shots: answer["shots"].as_u64(),
             details: Value::Object(details.collect()),
         }))
     }
 
     fn cancel(&self, task: &str) -> Result<(), CloudError> {
         // What it answers is not specified; the status tells what came of it.
-        self.get(&format!("/task/cancel/{}", escaped(task))).map(|_| ())
+        self.0.call(&get(&format!("/task/cancel/{}", escaped(task)))).map(drop)
     }
 
     fn backends(&self) -> Result<Vec<Backend>, CloudError> {
-        let answer = self.get("/task/status/0")?;
-        let chips = answer.as_object().ok_or_else(|| self.not_understood(&answer))?;
+        let answer = self.0.call(&get("/task/status/0"))?;
+        let chips = answer.as_object().ok_or_else(|| self.0.not_understood(&answer))?;
         let backend = |(name, state): (&String, &Value)| {
-            let queue = state.as_u64();
-            Backend {
-                name: name.clone(),
-                online: queue.is_some(),
-                status: queue.map_or_else(
-                    || self.http.short(state.as_str().unwrap_or("unknown")),
-                    |_| "Online".into(),
-                ),
-                queue,
-                qubits: None,
-            }
+            let (name, queue) = (name.clone(), state.as_u64());
+            let status = match queue {
+                Some(_) => "Online".into(),
+                None => self.0.short(state.as_str().unwrap_or("unknown")),
+            };
+            Backend { name, online: queue.is_some(), status, queue, qubits: None }
         };
         Ok(chips.iter().map(backend).collect())
     }
@@ -179,15 +143,14 @@ impl Platform for Sqc {
     fn chip(&self, name: &str) -> Result<Value, CloudError> {
         // The digit 1 after the name belongs to the path; no token is sent, as by the official client.
         let path = format!("/task/backendtest/{}1", escaped(name));
-        let mut info = self.http.call(&Request { authorised: false, ..get(&path) })?;
-        let understood = info.get("couplers_info").is_some();
-        match info.as_object_mut().filter(|_| understood) {
-            Some(object) => {
-                object.entry("name").or_insert_with(|| name.into());
-                Ok(info)
-            }
-            None => Err(self.not_understood(&info)),
+        let mut info = self.0.call(&Request { authorised: false, ..get(&path) })?;
+        if info.get("couplers_info").is_none() {
+            return Err(self.0.not_understood(&info));
         }
+        if info.get("name").is_none() {
+            info["name"] = name.into();
+        }
+        Ok(info)
     }
 
     fn limits(&self, _chip: &str) -> Result<Limits, CloudError> {

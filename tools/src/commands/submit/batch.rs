@@ -1,30 +1,22 @@
 //! What `submit` was asked for, as a batch in the store.
 
-use super::args::SubmitArgs;
-use crate::commands::access::{live_device, work_text};
+use super::SubmitArgs;
+use crate::commands::access::{live_device, with_progress, work_text};
 use crate::commands::processor;
 use crate::deploy::Deployment;
-use crate::processor::topology::Processor;
-use crate::quafu::jobs::JobError;
-use crate::quafu::jobs::job::{Batch, Text, VERSION, Work};
-use crate::quafu::jobs::planned_circuit::{self as planned, PlannedCircuit};
 use crate::quafu::jobs::store::Store;
-use crate::texts;
-use crate::transpile::native;
+use crate::quafu::jobs::{Batch, VERSION, Work, plan};
+use crate::texts::{self, Text};
 use crate::transpile::source::Source;
-use crate::transpile::{Options, Plan};
+use crate::transpile::{Compiled, Options, Plan, native};
 use anyhow::{Context, Result, bail};
 use qdllm_host::files::read;
-use qdllm_host::terminal::Progress;
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The batch's name, from all that was asked for: asked again, it is the same.
-///
-/// # Errors
-/// For a file that cannot be read.
 pub fn identity(args: &SubmitArgs) -> Result<String> {
     let mut hash = Sha256::new();
     let mut add = |field: &str, bytes: &[u8]| {
@@ -55,8 +47,8 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     }
     if let Some(folder) = &args.compiled {
         add("table", &read(&folder.join("readout.json"))?);
-        for draft in planned::folder(folder)? {
-            add("circuit", crate::qasm::write(&draft.circuit).as_bytes());
+        for compiled in plan::folder(folder)? {
+            add("circuit", crate::qasm::write(&compiled.circuit).as_bytes());
         }
         stem = folder.file_stem();
     }
@@ -67,22 +59,19 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     Ok(format!("{stem}-{digest}"))
 }
 
-/// Makes the batch, after everything that can be wrong with it was looked for.
-///
-/// # Errors
-/// For whatever is wrong with it; then nothing is kept.
+/// Makes the batch, after everything that can be wrong with it was looked for; else nothing is kept.
 pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
     // What needs no network comes first.
-    let (mut work, model_bytes) = work(args)?;
-    let mut fixed = match (&args.qasm, &args.compiled) {
-        (Some(path), _) => Some(vec![planned::circuit(path)?]),
-        (_, Some(folder)) => Some(planned::folder(folder)?),
+    let (work, bytes) = work(args)?;
+    let fixed = match (&args.qasm, &args.compiled) {
+        (Some(path), _) => Some(vec![plan::circuit(path)?]),
+        (_, Some(folder)) => Some(plan::folder(folder)?),
         _ => None,
     };
-    let model = model_bytes.as_ref().map(|bytes| Model::parse(bytes)).transpose();
-    let model = model
-        .with_context(|| args.model.as_deref().unwrap_or(Path::new("")).display().to_string())?;
-    let platform = args.access.connect(args.place.platform, &args.place.url())?;
+    let name = |path: &Option<PathBuf>| path.as_deref().map(|p| p.display().to_string());
+    let model = bytes.as_deref().map(Model::parse).transpose();
+    let model = model.with_context(|| name(&args.model).unwrap_or_default())?;
+    let platform = args.access.connect(args.place.platform, args.place.url())?;
     platform.ready(&args.chip)?;
     platform.limits(&args.chip)?.check(&args.chip, args.shots)?;
     let chip = live_device(platform.as_ref(), &args.chip)?;
@@ -94,34 +83,38 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         seed: args.seed,
         ..Options::default()
     };
-    if let (Some(path), false, false) = (&args.qasm, args.as_is, args.compile_there) {
-        fixed = fixed.map(|all| compiled(&all, path, target, options)).transpose()?;
-    }
-    let drafts = match (fixed, &model, &mut work) {
-        (Some(drafts), ..) => drafts,
+    let circuits: Vec<(usize, Compiled)> = match (fixed, &model, &work) {
+        (Some(mut all), ..) => {
+            if args.qasm.is_some() && !args.as_is && !args.compile_there {
+                let source = Source::from_circuit(&all[0].circuit);
+                let source = source.with_context(|| name(&args.qasm).unwrap_or_default())?;
+                all = Plan::new(source, target, options)?.compile(&[])?;
+            }
+            all.into_iter().map(|circuit| (0, circuit)).collect()
+        }
         (None, Some(model), Work::Model { texts, .. }) => {
             let deployment = Deployment::new(model, target, options)?;
-            let mut progress = Progress::new(texts.len() < 10);
-            progress.stage("compiling", texts.len() as u64);
-            let mut done = 0;
-            let drafts = planned::texts(&deployment, texts, || {
-                done += 1;
-                progress.at(done);
+            let compiled = with_progress("compiling", texts.len(), |at| {
+                let mut all = Vec::new();
+                for (item, text) in texts.iter().enumerate() {
+                    let circuits = deployment.compile(&text.text);
+                    let circuits = circuits.with_context(|| format!("line {}", text.line))?;
+                    all.extend(circuits.into_iter().map(|circuit| (item, circuit)));
+                    at(item + 1);
+                }
+                anyhow::Ok(all)
             });
-            progress.done();
-            drafts.with_context(|| {
-                args.data.as_deref().unwrap_or(Path::new("text")).display().to_string()
-            })?
+            compiled.with_context(|| name(&args.data).unwrap_or_else(|| "text".into()))?
         }
         _ => bail!("give a model and a text, or --data, --qasm, --compiled or --resume"),
     };
     if !args.compile_there {
-        for draft in &drafts {
-            native::check(&draft.circuit, &chip).with_context(|| work_text(&work))?;
+        for (_, compiled) in &circuits {
+            native::check(&compiled.circuit, &chip).with_context(|| work_text(&work))?;
         }
     }
     // Read-out errors belong to the chip's own qubits.
-    let jobs = planned::jobs(drafts, (!args.compile_there).then_some(&chip));
+    let jobs = plan::jobs(circuits, (!args.compile_there).then_some(&chip));
     let batch = Batch {
         version: VERSION,
         id: id.into(),
@@ -134,11 +127,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         jobs: jobs.len(),
         work,
     };
-    match store.create(&batch, &jobs) {
-        // Another process made the same one meanwhile; going on with it is what was asked for.
-        Err(JobError::File { .. }) if store.has(id) => Ok(()),
-        other => Ok(other?),
-    }
+    Ok(store.create(&batch, &jobs)?)
 }
 
 fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
@@ -149,27 +138,11 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
     let bytes = read(model)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     let texts = match (&args.data, &args.text) {
-        (Some(path), _) => texts::read(path, args.first)?.into_iter().map(Text::from).collect(),
+        (Some(path), _) => texts::read(path, args.first)?,
         (None, Some(text)) => vec![Text { line: 0, label: None, text: text.clone() }],
         (None, None) => bail!("give a text, or --data FILE"),
     };
     // Fetched from anywhere, the model is still found.
     let model = std::path::absolute(model).unwrap_or_else(|_| model.clone());
     Ok((Work::Model { model, sha256, texts }, Some(bytes)))
-}
-
-fn compiled(
-    all: &[PlannedCircuit],
-    path: &Path,
-    target: &Processor,
-    options: Options,
-) -> Result<Vec<PlannedCircuit>> {
-    let mut drafts = Vec::new();
-    for draft in all {
-        let source =
-            Source::from_circuit(&draft.circuit).with_context(|| path.display().to_string())?;
-        let plan = Plan::new(source, target, options)?;
-        drafts.extend(plan.compile(&[])?.into_iter().map(|c| planned::of(0, c)));
-    }
-    Ok(drafts)
 }

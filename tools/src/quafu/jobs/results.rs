@@ -1,31 +1,18 @@
 //! From the counts of a batch to decisions, or to expectations for a circuit without a model.
 
-use super::JobError;
-use super::job::{Batch, Job, State, Text, Work};
+use super::{Batch, Job, JobError, State, Work};
 use crate::readout::{
-    Answer, AnswerError, Counts, CountsError, Estimate, LinearHead, Part, answer, expectations,
+    Answer, AnswerError, Counts, Estimate, LinearHead, Part, answer, expectations,
 };
 use crate::simulate::Share;
+use crate::texts::Text;
+use anyhow::{Context as _, Result, bail};
 use qdllm_host::hex;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use std::path::Path;
-
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResultsError {
-    #[error(transparent)]
-    Model(#[from] JobError),
-    #[error("the model: {0}")]
-    Parse(#[from] qdllm_runtime::Error),
-    #[error("job {number}: {source}")]
-    Counts { number: usize, source: CountsError },
-    #[error("{0}")]
-    Answer(#[from] AnswerError),
-    #[error("the chip published no read-out errors when this batch was made; leave out --mitigate")]
-    NoReadoutErrors,
-}
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision {
@@ -35,30 +22,26 @@ pub struct Decision {
     pub exact: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub enum Answers {
     Decisions(Vec<Decision>),
     Outputs(Option<Estimate>),
 }
 
 /// The answers that a batch's counts give so far; with `mitigate`, read-out errors are undone.
-pub fn answers(batch: &Batch, jobs: &[Job], mitigate: bool) -> Result<Answers, ResultsError> {
-    let (path, sha256, texts) = match &batch.work {
-        Work::Circuit { .. } => {
-            let outputs = jobs.first().map_or(0, |j| j.readouts.len());
-            let estimate = item(jobs, 0, mitigate, |parts| expectations(parts, outputs))?;
-            return Ok(Answers::Outputs(estimate));
-        }
-        Work::Model { model, sha256, texts } => (model, sha256, texts),
+pub fn answers(batch: &Batch, jobs: &[Job], mitigate: bool) -> Result<Answers> {
+    let Work::Model { model: path, sha256, texts } = &batch.work else {
+        let outputs = jobs.first().map_or(0, |j| j.readouts.len());
+        let estimate = item(jobs, 0, mitigate, |parts| expectations(parts, outputs))?;
+        return Ok(Answers::Outputs(estimate));
     };
     let bytes = unchanged(path, sha256)?;
-    let model = Model::parse(&bytes)?;
-    let head = LinearHead::of(&model)?;
+    let model = Model::parse(&bytes).context("the model")?;
+    let head = LinearHead::of(&model).context("the model")?;
     let mut scratch = Scratch::new();
     let mut decisions = Vec::new();
     for (i, text) in texts.iter().enumerate() {
-        let exact = model.classify(&text.text, &mut scratch)?;
+        let exact = model.classify(&text.text, &mut scratch).context("the model")?;
         decisions.push(Decision {
             text: text.clone(),
             answer: item(jobs, i, mitigate, |parts| answer(&head, parts))?,
@@ -97,25 +80,79 @@ impl Summary {
     }
 }
 
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outputs(None) => writeln!(f, "no counts yet"),
+            Self::Outputs(Some(outputs)) => {
+                outputs.values.iter().zip(&outputs.errors).enumerate().try_for_each(
+                    |(k, (value, error))| writeln!(f, "output {k}: {value:+.4} +- {error:.4}"),
+                )
+            }
+            Self::Decisions(all) => {
+                all.iter().try_for_each(|decision| writeln!(f, "{decision}"))?;
+                if all.len() == 1 { Ok(()) } else { write!(f, "{}", Summary::of(all)) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Text { line, label, text } = &self.text;
+        if *line > 0 {
+            write!(f, "{line}: ")?;
+        }
+        let Some(a) = &self.answer else { return write!(f, "no counts yet: {text}") };
+        write!(f, "{}  {:.3} +- {:.3}, ", a.label, a.probability, a.probability_error)?;
+        write!(f, "margin {:.2} +- {:.2}", a.margin, a.margin_error)?;
+        if a.rejected {
+            write!(f, ", under the model's threshold")?;
+        }
+        if self.exact != a.label {
+            write!(f, ", by exact simulation {}", self.exact)?;
+        }
+        if let Some(label) = label.as_ref().filter(|l| **l != a.label) {
+            write!(f, ", labelled {label}")?;
+        }
+        write!(f, ": {text}")
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |s: &Share| {
+            let [share, low, high] = [s.share, s.low, s.high].map(|x| 100.0 * x);
+            format!("{} of {} ({share:.1} %; {low:.1} to {high:.1})", s.hits, s.of)
+        };
+        if let Some(accuracy) = &self.accuracy {
+            writeln!(f, "right: {}", share(accuracy))?;
+        }
+        writeln!(f, "as decided by exact simulation: {}", share(&self.agreement))?;
+        writeln!(f, "other class by over three standard errors: {}", self.clear_disagreements)
+    }
+}
+
 /// What `of` makes of the counts of item `wanted`, if they are all there.
 fn item<T>(
     jobs: &[Job],
     wanted: usize,
     mitigate: bool,
     of: impl Fn(&[Part<'_>]) -> Result<T, AnswerError>,
-) -> Result<Option<T>, ResultsError> {
+) -> Result<Option<T>> {
     let mut counts = Vec::new();
     for job in jobs.iter().filter(|j| j.item == wanted) {
         let State::Finished { counts: strings, .. } = &job.state else { return Ok(None) };
-        let read = Counts::from_strings(strings, job.bits)
-            .map_err(|source| ResultsError::Counts { number: job.number, source })?;
-        counts.push((job, read));
+        let read = Counts::from_strings(strings, job.bits);
+        counts.push((job, read.with_context(|| format!("job {}", job.number))?));
     }
     let mut parts = Vec::new();
     for (job, counts) in &counts {
         let errors = job.bit_errors.as_deref().filter(|_| mitigate);
         if mitigate && errors.is_none() {
-            return Err(ResultsError::NoReadoutErrors);
+            bail!(
+                "the chip published no read-out errors when this batch was made; leave out --mitigate"
+            );
         }
         parts.push(Part { weight: job.weight, readouts: &job.readouts, counts, errors });
     }
@@ -124,13 +161,11 @@ fn item<T>(
 
 /// The model file, if it is the one that the circuits were made of.
 fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>, JobError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| JobError::File { path: path.into(), source })?;
-    let now = hex::encode(Sha256::digest(&bytes));
-    if now == sha256 {
+    let bytes = std::fs::read(path).map_err(JobError::of(path))?;
+    if hex::encode(Sha256::digest(&bytes)) == sha256 {
         return Ok(bytes);
     }
     let what =
         "is another file than when the batch was made; put the old one back to read the counts";
-    Err(JobError::Content { path: path.into(), what: what.into() })
+    Err(JobError::content(path, what))
 }

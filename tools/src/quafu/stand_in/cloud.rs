@@ -1,9 +1,18 @@
-//! What the server knows: chips, tasks, faults; and the thread that runs one task after another.
+//! What the server knows: chips, tasks, faults; and the thread that runs one task after another: compiled where
+//! that is asked for, simulated, and sampled.
 
-use super::chip_info::Chip;
 use super::fault::{Fault, Route, Wrong, take};
-use super::run::{Noise, Ran, Run, execute};
+use crate::circuit::Circuit;
+use crate::noise::{Figures, NoiseModel, Sampler};
+use crate::processor::topology::Processor;
+use crate::qasm;
+use crate::transpile::source::Source;
+use crate::transpile::{self, Plan, native};
 use qdllm_host::dates;
+use qdllm_runtime::circuit::QUBITS;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,15 +27,32 @@ pub struct Options {
     /// Tasks of others that stand in the queue at the start.
     pub queue: usize,
     pub chips: Vec<Chip>,
-    /// Noise of real chips; simulators of the portal have none.
-    pub noise: Noise,
+    /// Figures that replace those of real chips' noise; `None`: no noise. Simulators of the portal have none.
+    pub noise: Option<Figures>,
     pub faults: Vec<Fault>,
     pub verbose: bool,
 }
 
-/// How far a task is, in words that both platforms use but for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+pub struct Chip {
+    pub name: String,
+    pub device: Processor,
+    /// The information that it was read from, served as it is.
+    pub info: Option<Value>,
+    /// `Online`, or the word that is shown instead of the queue.
+    pub status: String,
+}
+
+impl Chip {
+    pub fn online(&self) -> bool {
+        self.status == "Online"
+    }
+}
+
+/// How far a task is, in the portal's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum TaskStatus {
+    #[default]
     Queued,
     Running,
     Finished,
@@ -34,20 +60,36 @@ pub enum TaskStatus {
     Cancelled,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Task {
     /// 19 digits: date and time, then a number.
     pub id: u64,
     pub name: String,
     pub chip: String,
-    pub run: Run,
+    pub circuit: String,
+    pub shots: u32,
+    /// Compile for the chip; else the qubits are the chip's own.
+    pub compile: bool,
+    /// The chip's qubit of each qubit of the circuit, where given.
+    pub target_qubits: Vec<u8>,
+    /// Numbers equal circuits, so that they get shots of their own.
+    pub occurrence: u64,
     pub status: TaskStatus,
     pub doomed: bool,
+    /// When it came, and when it ended.
     pub times: (u64, Option<u64>),
     pub ran: Option<Ran>,
     pub error: String,
     /// It is somebody else's, and only takes time.
     pub foreign: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Ran {
+    pub counts: BTreeMap<String, u64>,
+    pub executed: String,
+    pub measures: Vec<(u8, u8)>,
+    pub bits: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -63,38 +105,25 @@ pub struct State {
     pub groups: Vec<Group>,
     pub faults: Vec<Fault>,
     pub chips: Vec<Chip>,
-    pub received: BTreeMap<&'static str, u64>,
+    pub received: BTreeMap<Route, u64>,
 }
 
 pub struct Cloud {
     state: Mutex<State>,
     work: Condvar,
-    seed: u64,
-    delay: Duration,
-    noise: Noise,
+    options: Options,
 }
 
 impl Cloud {
-    pub fn start(options: Options) -> Arc<Self> {
-        let state = State { faults: options.faults, chips: options.chips, ..State::default() };
-        let cloud = Arc::new(Self {
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            seed: options.seed,
-            delay: options.delay,
-            noise: options.noise,
-        });
+    pub fn start(mut options: Options) -> Arc<Self> {
+        let (faults, chips) =
+            (std::mem::take(&mut options.faults), std::mem::take(&mut options.chips));
+        let mut state = State { faults, chips, ..State::default() };
         for _ in 0..options.queue {
-            let run = Run {
-                circuit: String::new(),
-                shots: 0,
-                compile: false,
-                target_qubits: Vec::new(),
-                occurrence: 0,
-            };
-            cloud.state().add("someone else's", "", run, false);
+            state.add(Task { foreign: true, ..Task::default() });
         }
-        cloud.state().tasks.iter_mut().for_each(|t| t.foreign = true);
+        let (state, work) = (Mutex::new(state), Condvar::new());
+        let cloud = Arc::new(Self { state, work, options });
         let worker = Arc::clone(&cloud);
         std::thread::spawn(move || worker.work());
         cloud
@@ -105,6 +134,7 @@ impl Cloud {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the worker look for a task.
     pub fn wake(&self) {
         self.work.notify_one();
     }
@@ -112,36 +142,30 @@ impl Cloud {
     /// Notes a request; the fault that happens to it.
     pub fn received(&self, route: Route) -> Option<Wrong> {
         let mut state = self.state();
-        *state.received.entry(route.name()).or_default() += 1;
+        *state.received.entry(route).or_default() += 1;
         take(&mut state.faults, route)
     }
 
     fn work(&self) {
+        let queued = |t: &Task| t.status == TaskStatus::Queued;
         loop {
-            let mut state = self.state();
-            let next = loop {
-                match state.tasks.iter().position(|t| t.status == TaskStatus::Queued) {
-                    Some(next) => break next,
-                    None => {
-                        state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    }
-                }
-            };
+            let none = |s: &mut State| !s.tasks.iter().any(queued);
+            let state = self.work.wait_while(self.state(), none);
+            let mut state = state.unwrap_or_else(PoisonError::into_inner);
+            let Some(next) = state.tasks.iter().position(queued) else { continue };
             state.tasks[next].status = TaskStatus::Running;
             let task = state.tasks[next].clone();
             let chip = state.chip_of(&task.chip).cloned();
             drop(state);
-            std::thread::sleep(self.delay);
+            std::thread::sleep(self.options.delay);
             let result = if task.foreign {
                 Err(String::new())
             } else if task.doomed {
                 Err("the control electronics lost synchronisation".into())
             } else {
-                let noise = self.noise;
-                execute(&task.run, chip.as_ref(), noise, self.seed)
+                execute(&task, chip.as_ref(), self.options.noise, self.options.seed)
             };
-            let mut state = self.state();
-            let task = &mut state.tasks[next];
+            let task = &mut self.state().tasks[next];
             // Cancelled meanwhile: what it measured is thrown away.
             if task.status == TaskStatus::Running {
                 task.times.1 = Some(dates::now_s());
@@ -155,50 +179,135 @@ impl Cloud {
 }
 
 impl State {
-    pub fn add(&mut self, name: &str, chip: &str, mut run: Run, doomed: bool) -> usize {
-        let now = dates::now_s();
+    /// Adds a task to the queue; its index.
+    pub fn add(&mut self, task: Task) -> usize {
+        let (now, index) = (dates::now_s(), self.tasks.len());
         let stamp = dates::beijing_time(now).strftime("%y%m%d%H%M%S").to_string();
         let stamp: u64 = stamp.parse().unwrap_or(0);
-        run.occurrence = self.tasks.iter().filter(|t| t.run.circuit == run.circuit).count() as u64;
+        let equal = self.tasks.iter().filter(|t| t.circuit == task.circuit).count();
         self.tasks.push(Task {
-            id: stamp * 10_000_000 + self.tasks.len() as u64 + 1,
-            name: name.into(),
-            chip: chip.into(),
-            run,
-            status: TaskStatus::Queued,
-            doomed,
+            id: stamp * 10_000_000 + index as u64 + 1,
+            occurrence: equal as u64,
             times: (now, None),
-            ran: None,
-            error: String::new(),
-            foreign: false,
+            ..task
         });
-        self.tasks.len() - 1
+        index
+    }
+
+    pub fn chip(&self, name: &str) -> Option<&Chip> {
+        self.chips.iter().find(|c| c.name == name)
     }
 
     /// The chip of that name, or that the simulator of that name stands for.
     pub fn chip_of(&self, target: &str) -> Option<&Chip> {
-        self.chips.iter().find(|c| c.name == target || format!("{}-sim", c.name) == target)
-    }
-
-    pub fn task(&self, id: u64) -> Option<&Task> {
-        self.tasks.iter().find(|t| t.id == id && !t.foreign)
+        self.chip(target).or_else(|| self.chip(target.strip_suffix("-sim")?))
     }
 
     pub fn queue(&self) -> usize {
-        self.tasks
-            .iter()
-            .filter(|t| matches!(t.status, TaskStatus::Queued | TaskStatus::Running))
-            .count()
+        self.tasks.iter().filter(|t| t.waits()).count()
     }
 }
 
 impl Task {
+    /// Whether it is queued or running.
+    pub fn waits(&self) -> bool {
+        matches!(self.status, TaskStatus::Queued | TaskStatus::Running)
+    }
+
     /// Cancels it if it has not ended; whether it is cancelled now.
     pub fn cancel(&mut self) -> bool {
-        if matches!(self.status, TaskStatus::Queued | TaskStatus::Running) {
+        if self.waits() {
             self.status = TaskStatus::Cancelled;
             self.times.1 = Some(dates::now_s());
         }
         self.status == TaskStatus::Cancelled
     }
+
+    /// What was counted; too long bit strings where that was asked for.
+    pub fn counts(&self, wrong: Option<Wrong>) -> BTreeMap<String, u64> {
+        let counts = self.ran.as_ref().map(|r| r.counts.clone()).unwrap_or_default();
+        if wrong == Some(Wrong::Long) {
+            return counts.into_iter().map(|(k, n)| (format!("0{k}"), n)).collect();
+        }
+        counts
+    }
+}
+
+/// Runs a circuit on a chip, or on a simulator without couplings; else says why the task failed.
+fn execute(
+    task: &Task,
+    chip: Option<&Chip>,
+    noise: Option<Figures>,
+    seed: u64,
+) -> Result<Ran, String> {
+    let mut circuit = qasm::read(&task.circuit).map_err(|e| e.to_string())?;
+    if circuit.measures.is_empty() {
+        return Err("the circuit measures nothing".into());
+    }
+    let mut model = NoiseModel::none();
+    if let Some(chip) = chip {
+        if task.compile {
+            circuit = compiled(circuit, chip)?;
+        } else {
+            circuit = moved(circuit, &task.target_qubits)?;
+            native::check(&circuit, &chip.device).map_err(|e| e.to_string())?;
+        }
+        if let Some(overrides) = noise {
+            model = NoiseModel::of(&chip.device, &overrides);
+        }
+    }
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(task.occurrence.to_le_bytes());
+    hash.update(task.shots.to_le_bytes());
+    hash.update(task.circuit.as_bytes());
+    let seed = hash.finalize().iter().take(8).fold(0, |n, &byte| n << 8 | u64::from(byte));
+    let sampler = Sampler::new(&circuit, &model).map_err(|e| e.to_string())?;
+    Ok(Ran {
+        counts: sampler.counts(task.shots.into(), seed),
+        executed: qasm::write(&circuit),
+        measures: circuit.measures,
+        bits: circuit.bits,
+    })
+}
+
+/// The circuit laid out on the chip, one circuit whose every bit is read as it was.
+fn compiled(circuit: Circuit, chip: &Chip) -> Result<Circuit, String> {
+    if circuit.used().len() > QUBITS {
+        return Err(format!("{} qubits; {QUBITS} can be compiled here", circuit.used().len()));
+    }
+    let mut bits: Vec<u8> = circuit.measures.iter().map(|m| m.1).collect();
+    bits.sort_unstable();
+    let source = Source::from_circuit(&circuit).map_err(|e| e.to_string())?;
+    let options = transpile::Options { rewrite: false, tries: 20, ..transpile::Options::default() };
+    let plan = Plan::new(source, &chip.device, options).map_err(|e| e.to_string())?;
+    let mut all = plan.compile(&[]).map_err(|e| e.to_string())?;
+    let Some(first) = all.pop() else { return Err("nothing was compiled".into()) };
+    // Output `i` of the source is its `i`-th bit; here each is one measured bit.
+    let qubit = |bit: u8| first.circuit.measures.iter().find(|m| m.1 == bit).map(|m| m.0);
+    let mut measures = Vec::new();
+    for (readout, &bit) in first.readouts.iter().zip(&bits) {
+        match (readout.bits.as_slice(), readout.negated) {
+            (&[only], false) => measures.extend(qubit(only).map(|q| (q, bit))),
+            _ => return Err("a bit would be read from several qubits".into()),
+        }
+    }
+    Ok(Circuit { bits: circuit.bits, measures, ..first.circuit })
+}
+
+/// The circuit on the chip's qubits that `targets` gives; without any, its own numbers are the chip's.
+fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit, String> {
+    if targets.is_empty() {
+        return Ok(circuit);
+    }
+    let to = |q: u8| targets.get(q as usize).copied().ok_or("target_qubits are too few");
+    for op in &mut circuit.ops {
+        let [a, b] = op.qubits;
+        op.qubits = [to(a)?, to(b)?];
+    }
+    for measure in &mut circuit.measures {
+        measure.0 = to(measure.0)?;
+    }
+    circuit.qubits = targets.iter().max().map_or(0, |&q| q as usize + 1);
+    Ok(circuit)
 }

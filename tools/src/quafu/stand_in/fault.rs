@@ -1,9 +1,11 @@
 //! Faults on demand: which request, what goes wrong, how often.
 
-use serde::{Deserialize, Serialize};
+use clap::ValueEnum;
+use serde::Serialize;
 use std::str::FromStr;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a request is for, on either platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Route {
     Verify,
@@ -17,24 +19,26 @@ pub enum Route {
 }
 
 impl Route {
-    pub const ALL: [(&'static str, Self); 8] = [
-        ("verify", Self::Verify),
-        ("backends", Self::Backends),
-        ("run", Self::Run),
-        ("status", Self::Status),
-        ("result", Self::Result),
-        ("cancel", Self::Cancel),
-        ("list", Self::List),
-        ("chip", Self::Chip),
-    ];
-
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|r| r.1 == self).map_or("", |r| r.0)
-    }
-
-    /// Whether a request of this kind must carry a token on the portal.
-    pub fn private(self) -> bool {
-        !matches!(self, Self::Backends | Self::Chip)
+    /// The portal's paths begin with `api/v1`, those of Quafu-SQC with `task`.
+    pub fn of(post: bool, path: &[&str]) -> Option<Self> {
+        Some(match (post, path) {
+            (false, ["task", "verify"] | ["api", "v1", "auth" | "stats", "me"]) => Self::Verify,
+            (false, ["task", "status", "0"] | ["api", "v1", "healthz" | "devices"]) => {
+                Self::Backends
+            }
+            (true, ["task", "run"] | ["api", "v1", "jobs"]) => Self::Run,
+            (false, ["task", "status", _] | ["api", "v1", "jobs", _, "status"]) => Self::Status,
+            (false, ["task", "result", _] | ["api", "v1", "jobs", _, "tasks", _])
+            | (false, ["api", "v1", "jobs", _, "results"]) => Self::Result,
+            (false, ["task", "cancel" | "delete", _])
+            | (true, ["api", "v1", "jobs", _, "cancel"]) => Self::Cancel,
+            (false, ["task", "query"]) => Self::List,
+            (false, ["task", "backendtest" | "backend", _])
+            | (false, ["api", "v1", "devices" | "calibrations", _])
+            | (false, ["api", "v1", "devices", _, "calibration"])
+            | (false, ["api", "v1", "backends", _, "metadata"]) => Self::Chip,
+            _ => return None,
+        })
     }
 }
 
@@ -87,7 +91,7 @@ impl FromStr for Fault {
         };
         let on = match on {
             "any" => None,
-            name => Some(Route::ALL.iter().find(|r| r.0 == name).ok_or_else(bad)?.1),
+            name => Some(<Route as ValueEnum>::from_str(name, false).map_err(|_| bad())?),
         };
         let status = |t: &str| t.parse::<u16>().ok().filter(|s| (300..600).contains(s));
         let wrong = match what.split_once(':') {

@@ -4,41 +4,237 @@
 //! It speaks the protocols of Quafu-SQC and of the portal's task API as far as their published clients
 //! use them. `/admin` scripts faults and tells what was received.
 
-mod admin;
-pub mod chip_info;
 pub mod cloud;
 pub mod fault;
-mod message;
 mod portal;
-pub mod run;
-mod server;
 mod sqc;
 
+use anyhow::{Context as _, Result, anyhow};
 use cloud::{Cloud, Options};
-use std::net::SocketAddr;
+use fault::{Fault, Route, Wrong};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    #[error("127.0.0.1:{port}: {source}; is another one running? --port 0 takes any free port")]
-    Port { port: u16, source: std::io::Error },
-    #[error("the server cannot be started: {0}")]
-    System(#[from] std::io::Error),
-}
+const MOST_BYTES: usize = 16 << 20;
 
 /// Serves until the process ends; `ready` is told the address once requests are accepted.
-pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     let (port, verbose) = (options.port, options.verbose);
     let cloud = Cloud::start(options);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(async move {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    runtime.context("the server cannot be started")?.block_on(async move {
         // Never another address: there is no protection beyond this machine.
-        let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))
-            .await
-            .map_err(|source| ServeError::Port { port, source })?;
-        ready(listener.local_addr()?);
-        server::accept(listener, cloud, verbose).await;
-        Ok(())
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        let listener = listener.map_err(|e| {
+            anyhow!("127.0.0.1:{port}: {e}; is another one running? --port 0 takes any free port")
+        })?;
+        ready(listener.local_addr().context("the server cannot be started")?);
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of file handles, most likely; they come back.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let cloud = Arc::clone(&cloud);
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(move |request| {
+                    respond(Arc::clone(&cloud), request, verbose)
+                });
+                // A client that goes away, or a connection that is cut on purpose, is no failure here.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
     })
+}
+
+struct Request {
+    post: bool,
+    path: Vec<String>,
+    query: BTreeMap<String, String>,
+    /// The token, from whichever header the platform uses; empty without one.
+    token: String,
+    body: Bytes,
+}
+
+impl Request {
+    fn parts(&self) -> Vec<&str> {
+        self.path.iter().map(String::as_str).collect()
+    }
+
+    fn get(&self, key: &str) -> &str {
+        self.query.get(key).map_or("", String::as_str)
+    }
+
+    fn number(&self, key: &str, otherwise: usize) -> usize {
+        self.get(key).parse().unwrap_or(otherwise)
+    }
+}
+
+/// Status and body of an answer.
+type Reply = (u16, Value);
+
+fn ok(body: impl Into<Value>) -> Reply {
+    (200, body.into())
+}
+
+/// Another status, with a text in the field where the portal has it.
+fn refused(status: u16, code: &str, text: &str) -> Reply {
+    (status, json!({"error": text, "code": code, "error_category": null, "vars": {}}))
+}
+
+/// An error ends the connection without an answer.
+async fn respond(
+    cloud: Arc<Cloud>,
+    request: hyper::Request<Incoming>,
+    verbose: bool,
+) -> io::Result<Response<BoxBody<Bytes, Infallible>>> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MOST_BYTES).collect().await.map_err(io::Error::other)?;
+    let query = head.uri.query().unwrap_or_default().split('&').filter_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((decoded(key), decoded(value)))
+    });
+    let ask = Request {
+        post: head.method == hyper::Method::POST,
+        path: head.uri.path().split('/').filter(|p| !p.is_empty()).map(decoded).collect(),
+        query: query.collect(),
+        token: token(&head.headers),
+        body: body.to_bytes(),
+    };
+    let parts = ask.parts();
+    if parts.first() == Some(&"admin") {
+        return Ok(response(admin(&cloud, &ask)));
+    }
+    let route = Route::of(ask.post, &parts);
+    let wrong = route.and_then(|route| cloud.received(route));
+    if verbose {
+        let said = wrong.map_or(String::new(), |w| format!(", {w:?}"));
+        eprintln!("{} {}{said}", head.method, head.uri.path());
+    }
+    let Some(route) = route else {
+        return Ok(response(refused(404, "not_found", "there is nothing at this path")));
+    };
+    let fault = |status| refused(status, "fault", "a fault that was asked for");
+    let reply = match wrong {
+        // The work is not done.
+        Some(Wrong::CutBefore | Wrong::Status(..)) => fault(500),
+        Some(Wrong::Echo) => {
+            refused(401, "invalid_api_key", &format!("the token {} is not known", ask.token))
+        }
+        _ => {
+            let answer = if parts[0] == "api" { portal::reply } else { sqc::reply };
+            let reply = answer(&mut cloud.state(), &ask, route, wrong);
+            cloud.wake();
+            reply
+        }
+    };
+    Ok(match wrong {
+        Some(Wrong::CutBefore | Wrong::Cut) => {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Some(Wrong::Status(status, after)) => {
+            let mut response = response(fault(status));
+            if let Some(seconds) = after {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
+        Some(Wrong::StatusAfter(status)) => response(fault(status)),
+        Some(Wrong::Slow(ms)) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            response(reply)
+        }
+        Some(Wrong::Truncate) => {
+            // More is announced than comes.
+            let whole = Bytes::from(reply.1.to_string());
+            let mut response = response(reply);
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(whole.len() + 1));
+            let half = Full::new(whole.slice(..whole.len().div_ceil(2)));
+            *response.body_mut() = half.map_frame(|frame| frame).boxed();
+            response
+        }
+        _ => response(reply),
+    })
+}
+
+fn token(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let bearer = text("authorization").strip_prefix("Bearer ").unwrap_or_default();
+    if bearer.is_empty() { text("token").into() } else { bearer.into() }
+}
+
+fn response((status, body): Reply) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())).boxed());
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `%XX` undone. Text that is not UTF-8 afterwards is kept as far as it is.
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// What no cloud has: `POST /admin/faults` (a JSON list of texts), `POST /admin/chips/NAME?status=WORD`,
+/// `GET /admin/tasks`, `GET /admin/received`.
+fn admin(cloud: &Cloud, ask: &Request) -> Reply {
+    let bad = |text: &str| refused(400, "bad_request", text);
+    let mut state = cloud.state();
+    match (ask.post, ask.parts().as_slice()) {
+        (true, ["admin", "faults"]) => {
+            let Ok(texts) = serde_json::from_slice::<Vec<String>>(&ask.body) else {
+                return bad("the body is no list of texts");
+            };
+            match texts.iter().map(|t| t.parse()).collect::<Result<Vec<Fault>, _>>() {
+                Ok(faults) => state.faults = faults,
+                Err(e) => return bad(&e.to_string()),
+            }
+            ok(state.faults.len())
+        }
+        (true, ["admin", "chips", name]) => {
+            match state.chips.iter_mut().find(|c| c.name == *name) {
+                Some(chip) => chip.status = ask.get("status").into(),
+                None => return bad("no such chip"),
+            }
+            ok(1)
+        }
+        (false, ["admin", "tasks"]) => {
+            let tasks = state.tasks.iter().filter(|t| !t.foreign).map(|t| {
+                let counts = t.ran.as_ref().map(|r| &r.counts);
+                json!({"id": t.id, "name": t.name, "chip": t.chip, "status": t.status,
+                       "error": t.error, "shots": t.shots, "counts": counts})
+            });
+            ok(tasks.collect::<Value>())
+        }
+        (false, ["admin", "received"]) => ok(json!(state.received)),
+        _ => refused(404, "not_found", "there is nothing at this path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn escapes_are_undone_and_broken_ones_kept() {
+        assert_eq!(decoded("a%20b%2Fc"), "a b/c");
+        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(decoded("%zz%4"), "%zz%4");
+        assert_eq!(decoded("%E7%99%BD"), "\u{767d}");
+    }
 }

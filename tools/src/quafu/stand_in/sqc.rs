@@ -1,77 +1,51 @@
 //! Quafu-SQC's side of the protocol.
 
-use super::cloud::{Cloud, State, Task, TaskStatus};
+use super::cloud::{Chip, State, Task, TaskStatus};
 use super::fault::{Route, Wrong};
-use super::message::{Reply, Request};
-use super::run::Run;
+use super::{Reply, Request, ok, refused};
 use qdllm_host::dates;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const STEP: u32 = 1024;
 
-pub fn route(ask: &Request) -> Option<Route> {
-    match (ask.post, ask.parts().as_slice()) {
-        (false, ["task", "verify"]) => Some(Route::Verify),
-        (false, ["task", "status", "0"]) => Some(Route::Backends),
-        (false, ["task", "status", _]) => Some(Route::Status),
-        (true, ["task", "run"]) => Some(Route::Run),
-        (false, ["task", "result", _]) => Some(Route::Result),
-        (false, ["task", "cancel" | "delete", _]) => Some(Route::Cancel),
-        (false, ["task", "query"]) => Some(Route::List),
-        (false, ["task", "backendtest" | "backend", _]) => Some(Route::Chip),
-        _ => None,
-    }
-}
-
-pub fn reply(cloud: &Cloud, ask: &Request, route: Route, wrong: Option<Wrong>) -> Reply {
+pub fn reply(state: &mut State, ask: &Request, route: Route, wrong: Option<Wrong>) -> Reply {
     // The chip's information is asked for without a token.
     if ask.token.is_empty() && route != Route::Chip {
-        return Reply { status: 422, body: json!({"detail": "token: field required"}) };
+        return (422, json!({"detail": "token: field required"}));
     }
     let parts = ask.parts();
     let last = parts.last().copied().unwrap_or_default();
-    let mut state = cloud.state();
-    let task = |state: &State| state.task(last.parse().ok()?).cloned();
+    let id = last.parse().unwrap_or(0);
+    let task = state.tasks.iter_mut().find(|t| t.id == id && !t.foreign);
     match route {
-        Route::Verify => Reply::ok(1),
+        Route::Verify => ok(1),
+        Route::Status => ok(task.map_or("task not found", |t| word(t.status))),
+        Route::Result => ok(task.map_or(json!({}), |t| result(t, wrong))),
+        Route::Cancel => {
+            ok(if task.is_some_and(Task::cancel) { "Canceled" } else { "not cancelled" })
+        }
         Route::Backends => {
             let queue = state.queue();
-            let row = |c: &super::chip_info::Chip| {
+            let row = |c: &Chip| {
                 let shown = if c.online() { json!(queue) } else { json!(c.status) };
                 (c.name.clone(), shown)
             };
-            Reply::ok(Value::Object(state.chips.iter().map(row).collect()))
+            ok(state.chips.iter().map(row).collect::<Map<_, _>>())
         }
-        Route::Run => {
-            let reply = run(&mut state, ask, wrong);
-            drop(state);
-            cloud.wake();
-            reply
-        }
-        Route::Status => match task(&state) {
-            Some(task) => Reply::ok(word(task.status)),
-            None => Reply::ok("task not found"),
-        },
-        Route::Result => Reply::ok(task(&state).map_or(json!({}), |t| result(&t, wrong))),
-        Route::Cancel => {
-            let id: u64 = last.parse().unwrap_or(0);
-            let found = state.tasks.iter_mut().find(|t| t.id == id && !t.foreign);
-            Reply::ok(if found.is_some_and(Task::cancel) { "Canceled" } else { "not cancelled" })
-        }
-        Route::List if wrong == Some(Wrong::Stale) => Reply::ok(json!([])),
-        Route::List => Reply::ok(list(&state, ask)),
+        Route::Run => run(state, ask, wrong),
+        Route::List if wrong == Some(Wrong::Stale) => ok(json!([])),
+        Route::List => ok(list(state, ask)),
         Route::Chip => {
             // `backendtest` has the digit 1 after the name.
             let new = parts.get(1) == Some(&"backendtest");
             let name = if new { last.strip_suffix('1').unwrap_or_default() } else { last };
-            let chip = state.chips.iter().find(|c| c.name == name);
-            chip.map_or(Reply::error(404, "not_found", "no such chip"), |c| Reply::ok(c.info()))
+            state.chip(name).map_or(refused(404, "not_found", "no such chip"), |c| ok(info(c)))
         }
     }
 }
 
-fn word(word: TaskStatus) -> &'static str {
-    match word {
+fn word(status: TaskStatus) -> &'static str {
+    match status {
         TaskStatus::Queued => "InQueue",
         TaskStatus::Running => "Running",
         TaskStatus::Finished => "Finished",
@@ -80,76 +54,91 @@ fn word(word: TaskStatus) -> &'static str {
     }
 }
 
+/// A chip's couplings and calibration.
+fn info(chip: &Chip) -> Value {
+    if let Some(info) = &chip.info {
+        return info.clone();
+    }
+    let device = &chip.device;
+    let qubit = |q: usize| {
+        let fidelity = 1.0 - device.one_error(q as u8);
+        let info = json!({"index": q, "fidelity": fidelity, "coordinate": [q % 13, q / 13]});
+        (format!("Q{q}"), info)
+    };
+    let coupler = |(i, &(a, b)): (usize, &(u8, u8))| {
+        let fidelity = 1.0 - device.cz_error(a, b);
+        (format!("C{i}"), json!({"index": i, "qubits_index": [a, b], "fidelity": fidelity}))
+    };
+    json!({
+        "size": device.qubits,
+        "priority_qubits": [],
+        "calibration_time": device.calibrated.as_deref().unwrap_or("never"),
+        "basis_gates": ["h", "rx", "ry", "rz", "cz"],
+        "global_info": {"two_qubit_gate_basis": "CZ", "nqubits_available": device.qubits},
+        "qubits_info": (0..device.qubits).map(qubit).collect::<Map<_, _>>(),
+        "couplers_info": device.couplers.iter().enumerate().map(coupler).collect::<Map<_, _>>(),
+    })
+}
+
 /// A refusal comes with HTTP 200, as a text where the task's number would be.
 fn run(state: &mut State, ask: &Request, wrong: Option<Wrong>) -> Reply {
-    let body: Value = match serde_json::from_slice(&ask.body) {
-        Ok(body) => body,
-        Err(_) => return Reply { status: 422, body: json!({"detail": "the body is not JSON"}) },
+    let Ok(body) = serde_json::from_slice::<Value>(&ask.body) else {
+        return (422, json!({"detail": "the body is not JSON"}));
     };
-    let no = |text: String| Reply::ok(text);
     let name = ask.get("chip");
-    let Some(chip) = state.chips.iter().find(|c| c.name == name) else {
-        return no(format!("no chip `{name}`"));
-    };
+    let Some(chip) = state.chip(name) else { return ok(format!("no chip `{name}`")) };
     if !chip.online() {
-        return no(format!("{name} is {}", chip.status));
+        return ok(format!("{name} is {}", chip.status));
     }
     let shots = ask.get("shots").parse::<u32>().unwrap_or(0);
     if shots == 0 || !shots.is_multiple_of(STEP) {
-        return no(format!("shots must be a multiple of {STEP}"));
+        return ok(format!("shots must be a multiple of {STEP}"));
     }
-    let Some(circuit) = body.get("circuit").and_then(Value::as_str) else {
-        return Reply { status: 422, body: json!({"detail": "circuit: field required"}) };
+    let Some(circuit) = body["circuit"].as_str() else {
+        return (422, json!({"detail": "circuit: field required"}));
     };
-    let options = body.get("options").unwrap_or(&Value::Null);
-    let targets = options.get("target_qubits").and_then(Value::as_array);
-    let run = Run {
+    let targets = body["options"]["target_qubits"].as_array().into_iter().flatten();
+    let index = state.add(Task {
+        name: ask.get("name").into(),
+        chip: name.into(),
         circuit: circuit.into(),
         shots,
-        compile: body.get("compile").and_then(Value::as_bool).unwrap_or(true),
-        target_qubits: targets
-            .map(|all| all.iter().filter_map(|q| u8::try_from(q.as_u64()?).ok()).collect())
-            .unwrap_or_default(),
-        occurrence: 0,
-    };
-    let name = (name.to_string(), ask.get("name").to_string());
-    let index = state.add(&name.1, &name.0, run, wrong == Some(Wrong::Fail));
-    Reply::ok(state.tasks[index].id)
+        compile: body["compile"].as_bool().unwrap_or(true),
+        target_qubits: targets.filter_map(|q| u8::try_from(q.as_u64()?).ok()).collect(),
+        doomed: wrong == Some(Wrong::Fail),
+        ..Task::default()
+    });
+    ok(state.tasks[index].id)
 }
 
 fn result(task: &Task, wrong: Option<Wrong>) -> Value {
-    if matches!(task.status, TaskStatus::Queued | TaskStatus::Running) {
+    if task.waits() {
         return json!({});
     }
-    let ran = task.ran.as_ref();
-    let mut count = ran.map(|r| r.counts.clone()).unwrap_or_default();
-    if wrong == Some(Wrong::Long) {
-        count = count.into_iter().map(|(k, n)| (format!("0{k}"), n)).collect();
-    }
-    let mut circuit = task.run.circuit.clone();
+    let mut circuit = task.circuit.clone();
     if wrong == Some(Wrong::Other) {
         circuit =
             circuit.replacen("cz ", "h q[0];\ncz ", 1).replacen("measure", "x q[0];\nmeasure", 1);
     }
+    let date = |seconds| format!("{}.000000", dates::beijing(seconds));
     json!({
-        "count": count,
+        "count": task.counts(wrong),
         "corrected": {},
         "chip": task.chip,
-        "shots": task.run.shots,
+        "shots": task.shots,
         "circuit": circuit,
-        "transpiled": ran.map(|r| r.executed.clone()).unwrap_or_default(),
+        "transpiled": task.ran.as_ref().map_or("", |r| &r.executed),
         "qlisp": "",
         "tid": task.id,
         "error": task.error,
         "status": word(task.status),
-        "created": format!("{}.000000", dates::beijing(task.times.0)),
-        "finished": task.times.1.map(|s| format!("{}.000000", dates::beijing(s))),
+        "created": date(task.times.0),
+        "finished": task.times.1.map(date),
     })
 }
 
 /// The account's tasks. Its real form is not published; this one is an array of objects.
 fn list(state: &State, ask: &Request) -> Value {
-    let number = |key: &str, otherwise: usize| ask.get(key).parse().unwrap_or(otherwise);
     let among = |key: &str, value: &str| {
         let wanted = ask.get(key);
         wanted.is_empty() || wanted.split(',').any(|w| w == value)
@@ -174,7 +163,7 @@ fn list(state: &State, ask: &Request) -> Value {
     if ask.get("order") != "asc" {
         rows.reverse();
     }
-    let page = rows.into_iter().skip(number("offset", 0)).take(number("limit", 10));
+    let page = rows.into_iter().skip(ask.number("offset", 0)).take(ask.number("limit", 10));
     let row = |t: &Task| {
         json!({
             "taskId": t.id,
@@ -184,5 +173,5 @@ fn list(state: &State, ask: &Request) -> Value {
             "submitTime": dates::beijing(t.times.0),
         })
     };
-    Value::Array(page.map(row).collect())
+    page.map(row).collect()
 }

@@ -1,0 +1,286 @@
+//! Sends a batch's jobs, each exactly once, whatever happens on the way; fetches their results, each checked to be
+//! the one of its job; and cancels them.
+
+use super::store::Open;
+use super::{Batch, Job, JobError, State};
+use crate::circuit::Circuit;
+use crate::qasm;
+use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
+use crate::readout::{Counts, CountsError};
+use qdllm_host::dates;
+use qdllm_host::http::Retry;
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    pub platform: &'a dyn Platform,
+    pub retry: Retry,
+    /// How long after a submission without an answer the platform's list is taken to be complete.
+    pub settle: Duration,
+}
+
+impl Sender<'_> {
+    /// Sends every job that was not sent, after finding out about those that may have been; at most
+    /// `daily` this day, of which `used` are used. `step` is called after each job. After an error, everything up
+    /// to then is on disk; sending again goes on from there.
+    pub fn send(
+        &self,
+        open: &mut Open,
+        mut used: u32,
+        daily: Option<u32>,
+        mut step: impl FnMut(&Open),
+    ) -> Result<(), JobError> {
+        for index in 0..open.jobs.len() {
+            if !open.jobs[index].state.unsent() {
+                continue;
+            }
+            self.resolve(open, index)?;
+            if open.jobs[index].state == State::Ready {
+                if let Some(daily) = daily.filter(|&d| used >= d) {
+                    let left = open.count(|s| *s == State::Ready);
+                    let batch = open.batch.id.clone();
+                    return Err(JobError::Quota { used, daily, left, batch });
+                }
+                self.post(open, index)?;
+            }
+            used += 1;
+            step(open);
+        }
+        Ok(())
+    }
+
+    fn post(&self, open: &mut Open, index: usize) -> Result<(), JobError> {
+        let mut done = 0;
+        loop {
+            done += 1;
+            // On disk before anything leaves: whoever finds it knows that it may have left.
+            open.set(index, State::Sending { since_s: dates::now_s() })?;
+            let error = match self.platform.submit(&open.jobs[index].order(&open.batch)) {
+                Ok(task) => {
+                    return open.set(index, State::Submitted { task, at_s: dates::now_s() });
+                }
+                Err(error) => error,
+            };
+            if error.delivery == Delivery::Unknown {
+                self.resolve(open, index)?;
+                if open.jobs[index].state != State::Ready {
+                    return Ok(());
+                }
+            } else {
+                open.set(index, State::Ready)?;
+            }
+            let refused = error.delivery == Delivery::Refused;
+            if refused || !self.retry.pause(done, error.wait) {
+                return Err(error.why.into());
+            }
+        }
+    }
+
+    /// Finds out about a job that may have been received: afterwards it is submitted, or ready. Any error leaves
+    /// it as it was, so that it is not sent again.
+    fn resolve(&self, open: &mut Open, index: usize) -> Result<(), JobError> {
+        let State::Sending { since_s } = open.jobs[index].state else { return Ok(()) };
+        let due_s = since_s + self.settle.as_secs();
+        loop {
+            let asked_s = dates::now_s();
+            match self.platform.recover(&open.jobs[index].order(&open.batch), since_s) {
+                Ok(Some(task)) => return open.set(index, State::Submitted { task, at_s: since_s }),
+                Ok(None) if asked_s > due_s || self.settle.is_zero() => {
+                    return open.set(index, State::Ready);
+                }
+                Ok(None) => std::thread::sleep(Duration::from_secs(1)),
+                Err(why @ CloudError::Protocol(_)) => {
+                    let name = open.jobs[index].name.clone();
+                    return Err(JobError::Doubtful { name, batch: open.batch.id.clone(), why });
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// Cancels every job that has not ended; how many were cancelled and how many could not be.
+    pub fn cancel(&self, open: &mut Open) -> Result<(usize, usize), JobError> {
+        let (mut cancelled, mut kept) = (0, 0);
+        for index in 0..open.jobs.len() {
+            self.resolve(open, index)?;
+            let task = match open.jobs[index].state.clone() {
+                State::Ready => None,
+                State::Submitted { task, .. } => Some(task),
+                _ => continue,
+            };
+            if let Some(task) = &task {
+                self.platform.cancel(task)?;
+                // Too late for some; those are fetched.
+                if self.platform.status(task)? != Progress::Cancelled {
+                    kept += 1;
+                    continue;
+                }
+            }
+            open.set(index, State::Cancelled { task })?;
+            cancelled += 1;
+        }
+        Ok((cancelled, kept))
+    }
+}
+
+/// Jobs in a row that are still waiting after which a round ends: the rest stands behind them.
+const IN_A_ROW: usize = 4;
+
+/// Angles that were written and read back may differ by this, in radians.
+const ANGLE: f64 = 1e-6;
+
+/// Why the result of the job of this number was refused.
+pub type Refusal = (usize, Mismatch);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    #[error("the result is of {found}, not of {wanted}")]
+    Other { found: String, wanted: String },
+    #[error("the result is of another circuit than the one that was sent")]
+    Circuit,
+    #[error(transparent)]
+    Bits(#[from] CountsError),
+    #[error("the counts add up to {found} shots, not to {wanted}")]
+    Shots { wanted: u64, found: u64 },
+}
+
+/// Fetches the results of all submitted jobs. A result is on disk before the next is asked for.
+/// `step` is called after each that came. Refused ones are returned; their jobs stay as they were. Gives up after
+/// `most`, zero: asks once; `poll` is the first wait between rounds, later ones are up to thirty times as long.
+pub fn collect(
+    platform: &dyn Platform,
+    open: &mut Open,
+    most: Duration,
+    poll: Duration,
+    mut step: impl FnMut(&Open),
+) -> Result<Vec<Refusal>, JobError> {
+    let start = Instant::now();
+    let mut refused: Vec<Refusal> = Vec::new();
+    let mut from = 0;
+    loop {
+        let waiting: Vec<usize> = (0..open.jobs.len())
+            .filter(|&i| open.jobs[i].state.submitted())
+            .filter(|&i| refused.iter().all(|r| r.0 != open.jobs[i].number))
+            .collect();
+        if waiting.is_empty() {
+            return Ok(refused);
+        }
+        // Each round begins where the last ended, so that no stuck job hides those behind it.
+        let turn = waiting.iter().position(|&i| i >= from).unwrap_or(0);
+        let mut in_a_row = 0;
+        let mut brought = false;
+        for &index in waiting[turn..].iter().chain(&waiting[..turn]) {
+            from = index + 1;
+            match fetch(platform, open, index)? {
+                Ok(true) => {
+                    (brought, in_a_row) = (true, 0);
+                    step(open);
+                }
+                Ok(false) => in_a_row += 1,
+                Err(why) => refused.push((open.jobs[index].number, why)),
+            }
+            if in_a_row >= IN_A_ROW && !most.is_zero() {
+                break;
+            }
+        }
+        let elapsed = start.elapsed();
+        if elapsed >= most {
+            return Ok(refused);
+        }
+        if !brought {
+            let factor = match elapsed.as_secs() {
+                0..60 => 1,
+                60..600 => 5,
+                _ => 30,
+            };
+            std::thread::sleep((poll * factor).min(most - elapsed));
+        }
+    }
+}
+
+/// Whether a job has ended, or why its result is refused.
+fn fetch(
+    platform: &dyn Platform,
+    open: &mut Open,
+    index: usize,
+) -> Result<Result<bool, Mismatch>, JobError> {
+    let State::Submitted { task, at_s } = open.jobs[index].state.clone() else {
+        return Ok(Ok(false));
+    };
+    let state = match platform.result(&task)? {
+        Fetched::Waiting => return Ok(Ok(false)),
+        Fetched::Failed(error) => State::Failed { task, at_s, error },
+        Fetched::Cancelled => State::Cancelled { task: Some(task) },
+        Fetched::Done(outcome) => {
+            if let Err(why) = verify(&open.batch, &open.jobs[index], &task, &outcome) {
+                return Ok(Err(why));
+            }
+            let Outcome { counts, details, .. } = outcome;
+            State::Finished { task, at_s, counts, details }
+        }
+    };
+    open.set(index, state)?;
+    Ok(Ok(true))
+}
+
+fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> Result<(), Mismatch> {
+    for (what, found, wanted) in
+        [("task ", &outcome.task, task), ("", &outcome.chip, batch.chip.as_str())]
+    {
+        if let Some(found) = found.as_ref().filter(|found| *found != wanted) {
+            return Err(Mismatch::Other { found: format!("{what}{found}"), wanted: wanted.into() });
+        }
+    }
+    if outcome.circuit.as_ref().is_some_and(|text| !same(text, &job.qasm)) {
+        return Err(Mismatch::Circuit);
+    }
+    let found = Counts::from_strings(&outcome.counts, job.bits)?.shots();
+    // A platform may leave out shots, but then says so.
+    let wanted = outcome.shots.unwrap_or_else(|| batch.shots.into());
+    if found != wanted || found == 0 || found > batch.shots.into() {
+        return Err(Mismatch::Shots { wanted: batch.shots.into(), found });
+    }
+    Ok(())
+}
+
+/// Whether two texts are one circuit, however they are laid out.
+fn same(a: &str, b: &str) -> bool {
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    if bare(a) == bare(b) {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (qasm::read(a), qasm::read(b)) else { return false };
+    let measures = |c: &Circuit| {
+        let mut all = c.measures.clone();
+        all.sort_unstable();
+        all
+    };
+    measures(&a) == measures(&b)
+        && a.ops.len() == b.ops.len()
+        && a.ops.iter().zip(&b.ops).all(|(p, q)| {
+            let near = |(x, y): (&f64, &f64)| (x - y).abs() < ANGLE;
+            p.kind == q.kind && p.on() == q.on() && p.angles().iter().zip(q.angles()).all(near)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circuits_are_compared_by_what_they_do() {
+        let text = |angle: &str, order: &str| {
+            format!(
+                "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];creg c[2];\nrx({angle}) q[0];\n{order}"
+            )
+        };
+        let (up, down) = (
+            "measure q[0] -> c[0];measure q[1] -> c[1];",
+            "measure q[1]->c[1]; measure q[0]->c[0];",
+        );
+        assert!(same(&text("0.25", up), &text("0.2500000001", down)));
+        assert!(!same(&text("0.25", up), &text("0.26", up)));
+        assert!(!same(&text("0.25", up), "nonsense"));
+    }
+}
