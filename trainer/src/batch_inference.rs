@@ -3,7 +3,7 @@
 //! Answers are those of [`Model::classify`] up to rounding (probabilities within 2e-6), and the same
 //! whatever the number of threads.
 
-use crate::compile::circuit_of;
+use crate::compile::agreement::circuit_of;
 use crate::gradient::batch::Batch;
 use qdllm_runtime::{Error, MAX_CLASSES, Model, Prediction};
 use rayon::prelude::*;

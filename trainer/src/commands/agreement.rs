@@ -2,10 +2,8 @@
 
 use crate::commands::print;
 use crate::compile::agreement::{Agreement, CircuitInputs};
-use crate::compile::{circuit_of, evaluate};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
-use crate::gradient::batch::Batch;
 use crate::model_file::{load, parse, takes_text};
 use anyhow::Result;
 use clap::Args;
@@ -54,8 +52,7 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
     takes_text(&model, &args.model)?;
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
     anyhow::ensure!(!texts.is_empty(), "{}: no texts to compare on", args.data.display());
-    let batch = Batch::new(&circuit_of(model.program()), &[]);
-    let seen = CircuitInputs::new(&model, &batch, texts.iter())?;
+    let seen = CircuitInputs::new(&model, texts.iter())?;
     let row = |kind: Kind, agreement: Agreement| Row {
         backend: kind.name(),
         texts: seen.len(),
@@ -63,15 +60,12 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
         agreement: agreement.share,
         largest_logit_error: agreement.largest_error,
     };
-    let integers = seen.compare(|i| evaluate::statevector_i16(&model, &seen, i));
-    let mut rows = vec![row(Kind::StatevectorI16, integers)];
+    let mut rows = vec![row(Kind::StatevectorI16, seen.statevector_i16(&model))];
     if let Some(train) = model.tensor_train() {
-        let agreement = seen.compare(|i| evaluate::train(&train, &seen, i));
-        rows.push(row(Kind::TensorTrain, agreement));
+        rows.push(row(Kind::TensorTrain, seen.tensor_train(&train)));
     }
     if let Some(polynomial) = model.polynomial() {
-        let agreement = seen.compare(|i| evaluate::polynomial(&polynomial, &seen, i));
-        rows.push(row(Kind::Polynomial, agreement));
+        rows.push(row(Kind::Polynomial, seen.polynomial(&polynomial)));
     }
     print(&Rows(rows), args.json)
 }

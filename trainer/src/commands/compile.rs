@@ -132,7 +132,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
             BackEnd::Polynomial => polynomial::polynomial(&task()?),
             BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
             BackEnd::TensorTrain => tensor_train::truncated(&task()?, args.cores.allowed()),
-            BackEnd::StatevectorI16 => statevector_i16::statevector_i16(&model, &texts, asked),
+            BackEnd::StatevectorI16 => statevector_i16(&model, &texts, asked),
         }
     };
     let compiled = compile().with_context(|| args.data.display().to_string())?;

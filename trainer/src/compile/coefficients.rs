@@ -5,7 +5,7 @@
 //! with Pauli word `P`: Z where it has a cosine, -Y where a sine. A column of `M` is the circuit run
 //! forwards and back on a basis state; all words with the same Ys come from one Walsh transform.
 
-use super::task::circuit_of;
+use super::agreement::circuit_of;
 use crate::gradient::adjoint::Bound;
 use qdllm_runtime::Model;
 use qdllm_runtime::circuit::fuse::Fused;
@@ -55,15 +55,24 @@ impl Coefficients {
             let column = values.iter_mut().skip(class).step_by(classes);
             column.zip(of).for_each(|(to, x)| *to += weight * x);
         };
+        // A combination of Z words as its values on the diagonal, carried back.
+        let carried = |weight: &dyn Fn(usize) -> f64| {
+            let mut diagonal = vec![0.0; 1 << qubits];
+            for (o, &(mask, negated)) in circuit.outputs.iter().enumerate() {
+                diagonal[mask as usize] += if negated { -weight(o) } else { weight(o) };
+            }
+            walsh(&mut diagonal);
+            carried_back(&bound, &diagonal)
+        };
         // Whichever are fewer: the functions or the expectations.
         if classes <= circuit.outputs.len() {
             for (class, function) in functions.iter().enumerate() {
-                add(class, 1.0, &carried_back(&bound, &weights(circuit, &function.weights)));
+                add(class, 1.0, &carried(&|o| function.weights[o]));
             }
         } else {
-            for (o, &output) in circuit.outputs.iter().enumerate() {
-                let of = carried_back(&bound, &weights_of(qubits, &[(output, 1.0)]));
-                functions.iter().enumerate().for_each(|(c, f)| add(c, f.weights[o], &of));
+            for output in 0..circuit.outputs.len() {
+                let of = carried(&|o| f64::from(u8::from(o == output)));
+                functions.iter().enumerate().for_each(|(c, f)| add(c, f.weights[output], &of));
             }
         }
         values.iter_mut().zip(functions).for_each(|(x, function)| *x += function.bias);
@@ -103,21 +112,6 @@ pub fn digit(monomial: usize, q: usize) -> usize {
     monomial / 3_usize.pow(q as u32) % 3
 }
 
-/// A combination of Z words as its values on the diagonal.
-fn weights(circuit: &Fused, by_output: &[f64]) -> Vec<f64> {
-    let terms = circuit.outputs.iter().copied().zip(by_output.iter().copied());
-    weights_of(circuit.qubits as usize, &terms.collect::<Vec<_>>())
-}
-
-fn weights_of(qubits: usize, terms: &[((u16, bool), f64)]) -> Vec<f64> {
-    let mut diagonal = vec![0.0; 1 << qubits];
-    for &((mask, negated), weight) in terms {
-        diagonal[mask as usize] += if negated { -weight } else { weight };
-    }
-    walsh(&mut diagonal);
-    diagonal
-}
-
 /// The coefficients of a diagonal observable's expectation.
 fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
     let size = diagonal.len();
@@ -147,11 +141,11 @@ fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
             }
         },
     );
-    let threes: Vec<usize> = (0..size)
-        .map(|set| {
-            (0..bound.qubits()).filter(|q| set >> q & 1 == 1).map(|q| 3_usize.pow(q as u32)).sum()
-        })
-        .collect();
+    // A set of qubits as the monomial of their cosines.
+    let cosines = |set: usize| -> usize {
+        (0..bound.qubits()).filter(|q| set >> q & 1 == 1).map(|q| 3_usize.pow(q as u32)).sum()
+    };
+    let threes: Vec<usize> = (0..size).map(cosines).collect();
     let mut values = vec![0.0; 3_usize.pow(bound.qubits() as u32)];
     for y in 0..size {
         let mut by_set: Vec<f64> = parts.iter().skip(y).step_by(size).copied().collect();

@@ -5,74 +5,63 @@
 //! statevector's logits unexplained on those texts, and weights come from least squares: they also take
 //! over what correlates with them among the monomials left out.
 
-use super::agreement::{Agreement, CircuitInputs};
+use super::agreement::{Circles, CircuitInputs, circles};
 use super::coefficients::Coefficients;
-use super::error::CompileError;
-use super::evaluate;
 use super::monomial_tree::tree;
-use super::task::{Compiled, Task};
-use super::tensor_train::whitening::{Circles, circles};
+use super::{CompileError, Compiled, Task, Tried};
 use nalgebra::DMatrix;
-use qdllm_runtime::compiled::measured::Measured;
 use qdllm_runtime::compiled::polynomial::{
     MAX_NODES, OwnedNode, Polynomial, VALUE_BITS, WEIGHT_BITS, section,
 };
+use qdllm_runtime::{Probabilities, QUBITS};
 use rayon::prelude::*;
 
 /// Calibration texts from which deviations are estimated and weights fitted, at most.
 const FITTED: usize = 4000;
 const CANDIDATES: usize = 600;
 const SELECTED: usize = 400;
-/// Bytes of an evaluation's memory: one number a class that a model may have.
-const RAM_BYTES: u32 = size_of::<qdllm_runtime::Probabilities>() as u32;
+/// Memory of an evaluation: one number a class that a model may have.
+const RAM_BYTES: usize = size_of::<Probabilities>();
 
 /// The smallest polynomial that decides at least a share `task.asked` as the statevector does.
 ///
-/// # Errors
-/// [`CompileError`]; with nothing good enough it names the best found.
+/// With nothing good enough the error names the best found.
 pub fn polynomial(task: &Task<'_>) -> Result<Compiled, CompileError> {
     let coefficients = Coefficients::of(task.model);
     let fit = Fit::new(&coefficients, &task.calibration);
-    let mut best: Option<(String, Agreement)> = None;
-    let mut count = 1;
+    let (most, mut count, mut best) = (fit.chosen.len(), 1, None);
     loop {
-        count = count.min(fit.chosen.len());
+        count = count.min(most);
         let candidate = fit.take(count);
-        if task.is_enough(&task.choice.compare(|i| fit.logits(&candidate, &task.choice, i)))
-            || count == fit.chosen.len()
-        {
-            let (compiled, chosen, reported) = finish(task, &fit, &candidate)?;
-            if task.is_enough(&chosen) && reported.share >= task.asked {
-                return Ok(compiled);
-            }
-            if best.as_ref().is_none_or(|(_, b)| reported.share > b.share) {
-                best = Some((format!("{count} monomials"), reported));
+        let agreement = task.choice.compare(|i| fit.logits(&candidate, &task.choice.angles[i]));
+        if task.is_enough(&agreement) || count == most {
+            let tried = finish(task, &fit, &candidate)?;
+            if let Some(done) = task.accept(tried, &format!("{count} monomials"), &mut best) {
+                return Ok(done);
             }
         }
-        if count == fit.chosen.len() {
-            break;
+        if count == most {
+            return Err(task.out_of_reach(&format!("polynomial of up to {most} monomials"), best));
         }
         count = (count * 21 / 20).max(count + 1);
     }
-    let nothing =
-        || ("none".to_owned(), Agreement { share: 0.0, largest_error: 0.0, expected_loss: 0.0 });
-    Err(task.out_of_reach(
-        &format!("polynomial of up to {} monomials", fit.chosen.len()),
-        best.unwrap_or_else(nothing),
-    ))
 }
 
 /// Monomials in the order of selection, and what fits them.
 struct Fit {
     qubits: usize,
-    classes: usize,
-    chosen: Vec<u32>,
-    /// Means of the chosen monomials, and of the logits.
-    means: Vec<f64>,
+    /// Means of the logits, one a class.
     centre: Vec<f64>,
-    /// Lower triangle of the chosen monomials' covariance, row by row, and the fit in its terms.
-    lower: Vec<Vec<f64>>,
-    steps: Vec<Vec<f64>>,
+    chosen: Vec<Chosen>,
+}
+
+struct Chosen {
+    monomial: u32,
+    mean: f64,
+    /// Its row of the lower triangle of the chosen monomials' covariance.
+    lower: Vec<f64>,
+    /// The fit in terms of that triangle, one number a class.
+    step: Vec<f64>,
 }
 
 /// Monomials with their weights: for each one a row of a number a class; the constant apart.
@@ -93,41 +82,31 @@ impl Fit {
             .map(|&m| circles.iter().map(|c| value(m, qubits, c)).collect())
             .collect();
         let n = used.len() as f64;
-        let all_means: Vec<f64> = columns.iter().map(|c| c.iter().sum::<f64>() / n).collect();
-        let x = DMatrix::from_fn(used.len(), candidates.len(), |i, j| columns[j][i] - all_means[j]);
+        let means: Vec<f64> = columns.iter().map(|c| c.iter().sum::<f64>() / n).collect();
+        let x = DMatrix::from_fn(used.len(), candidates.len(), |i, j| columns[j][i] - means[j]);
         let centre: Vec<f64> = (0..classes)
             .map(|c| texts.logits[..used.len()].iter().map(|l| f64::from(l[c])).sum::<f64>() / n)
             .collect();
         let y =
             DMatrix::from_fn(used.len(), classes, |i, c| f64::from(texts.logits[i][c]) - centre[c]);
         let (gram, mut slopes) = (x.tr_mul(&x), x.tr_mul(&y));
-        // What of each candidate the chosen ones do not explain.
+        // What of each candidate the chosen ones do not explain: next to nothing of themselves.
         let mut left: Vec<f64> =
             (0..candidates.len()).map(|j| gram[(j, j)] * (1.0 + 1e-9)).collect();
         let floor: Vec<f64> = left.iter().map(|l| l * 1e-6 + f64::MIN_POSITIVE).collect();
-        let mut fit = Self {
-            qubits,
-            classes,
-            chosen: Vec::new(),
-            means: Vec::new(),
-            centre,
-            lower: Vec::new(),
-            steps: Vec::new(),
-        };
-        // columns_of[j]: entries of candidate j in the triangle so far.
+        let mut fit = Self { qubits, centre, chosen: Vec::new() };
+        // Entries of each candidate in the triangle so far.
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
-        let mut open: Vec<bool> = vec![true; candidates.len()];
         // No more weights than a fifth of the texts can tell.
         let most = SELECTED.min(used.len() / 5).max(1);
         while fit.chosen.len() < most {
             let gain = |j: usize| slopes.row(j).norm_squared() / left[j];
             let Some(p) = (0..candidates.len())
-                .filter(|&j| open[j] && left[j] > floor[j])
+                .filter(|&j| left[j] > floor[j])
                 .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
             else {
                 break;
             };
-            open[p] = false;
             let root = left[p].sqrt();
             let step: Vec<f64> = (0..classes).map(|c| slopes[(p, c)] / root).collect();
             let pivot = rows[p].clone();
@@ -140,41 +119,33 @@ impl Fit {
                     slopes[(j, c)] -= entry * s;
                 }
             }
-            fit.chosen.push(candidates[p]);
-            fit.means.push(all_means[p]);
-            fit.lower.push(rows[p].clone());
-            fit.steps.push(step);
+            let (monomial, mean, lower) = (candidates[p], means[p], rows[p].clone());
+            fit.chosen.push(Chosen { monomial, mean, lower, step });
         }
         fit
     }
 
-    /// The first `count` chosen monomials with the weights that fit best.
+    /// The first `count` chosen monomials with the weights that fit best, and the constant that makes the mean
+    /// logits right.
     fn take(&self, count: usize) -> Weighted {
-        let mut weights = vec![vec![0.0; self.classes]; count];
+        let chosen = &self.chosen[..count];
+        let mut weights: Vec<Vec<f64>> = vec![Vec::new(); count];
         for k in (0..count).rev() {
-            let mut row = self.steps[k].clone();
-            for (later, lower) in weights.iter().zip(&self.lower).skip(k + 1) {
-                row.iter_mut().zip(later).for_each(|(x, w)| *x -= lower[k] * w);
+            let mut row = chosen[k].step.clone();
+            for (later, chosen) in weights.iter().zip(chosen).skip(k + 1) {
+                row.iter_mut().zip(later).for_each(|(x, w)| *x -= chosen.lower[k] * w);
             }
-            weights[k] = row.into_iter().map(|x| x / self.lower[k][k]).collect();
+            weights[k] = row.into_iter().map(|x| x / chosen[k].lower[k]).collect();
         }
-        let mut weighted =
-            Weighted { monomials: self.chosen[..count].to_vec(), weights, constant: Vec::new() };
-        weighted.constant = self.constant(&weighted.weights);
-        weighted
-    }
-
-    /// The constant that makes the mean logits right.
-    fn constant(&self, weights: &[Vec<f64>]) -> Vec<f64> {
         let mut constant = self.centre.clone();
-        for (row, mean) in weights.iter().zip(&self.means) {
-            constant.iter_mut().zip(row).for_each(|(c, w)| *c -= w * mean);
+        for (row, chosen) in weights.iter().zip(chosen) {
+            constant.iter_mut().zip(row).for_each(|(c, w)| *c -= w * chosen.mean);
         }
-        constant
+        Weighted { monomials: chosen.iter().map(|c| c.monomial).collect(), weights, constant }
     }
 
-    fn logits(&self, weighted: &Weighted, texts: &CircuitInputs, i: usize) -> Vec<f32> {
-        let circles = circles(&texts.angles[i]);
+    fn logits(&self, weighted: &Weighted, angles: &[f32; QUBITS]) -> Vec<f32> {
+        let circles = circles(angles);
         let mut logits = weighted.constant.clone();
         for (&m, row) in weighted.monomials.iter().zip(&weighted.weights) {
             let value = value(m, self.qubits, &circles);
@@ -194,7 +165,7 @@ fn value(monomial: u32, qubits: usize, circles: &Circles) -> f64 {
 }
 
 /// The monomials of the largest coefficient times standard deviation.
-fn candidates(coefficients: &Coefficients, angles: &[[f32; qdllm_runtime::QUBITS]]) -> Vec<u32> {
+fn candidates(coefficients: &Coefficients, angles: &[[f32; QUBITS]]) -> Vec<u32> {
     let size = coefficients.len();
     let (sums, squares) = angles
         .par_chunks(64)
@@ -238,17 +209,12 @@ fn candidates(coefficients: &Coefficients, angles: &[[f32; qdllm_runtime::QUBITS
     scores.into_iter().map(|(_, m)| m).collect()
 }
 
-/// Rounds the weights, builds the tree and measures what the runtime makes of it: the section, its
-/// agreement on the texts that choose and on those that are reported on.
-fn finish(
-    task: &Task<'_>,
-    fit: &Fit,
-    weighted: &Weighted,
-) -> Result<(Compiled, Agreement, Agreement), CompileError> {
-    let others = fit.classes - 1;
+/// Rounds the weights, builds the tree and measures what the runtime makes of it.
+fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried, CompileError> {
+    let (classes, others) = (fit.centre.len(), fit.centre.len() - 1);
     // Differences to the first class.
-    let less = |row: &[f64]| -> Vec<f64> { row[1..].iter().map(|x| x - row[0]).collect() };
-    let weights: Vec<Vec<f64>> = weighted.weights.iter().map(|row| less(row)).collect();
+    let less = |row: &Vec<f64>| -> Vec<f64> { row[1..].iter().map(|x| x - row[0]).collect() };
+    let weights: Vec<Vec<f64>> = weighted.weights.iter().map(less).collect();
     let constant = less(&weighted.constant);
     let largest = weights.iter().flatten().fold(0.0_f64, |most, w| most.max(w.abs()));
     let sum = (0..others)
@@ -256,56 +222,41 @@ fn finish(
         .fold(0.0, f64::max);
     // No weight leaves 16 bits, and no sum 32, whatever the angles; values of nodes exceed 1 by less
     // than a thousandth.
+    let of_value = f64::from(1_u32 << VALUE_BITS);
     let fits = |bits: u8| {
         let unit = f64::from(1_u32 << bits);
-        largest * unit <= 32_767.0
-            && sum * 1.001 * unit * f64::from(1_u32 << VALUE_BITS) < f64::from(i32::MAX)
+        largest * unit <= 32_767.0 && sum * 1.001 * unit * of_value < f64::from(i32::MAX)
     };
     let bits = WEIGHT_BITS.rev().find(|&bits| fits(bits)).unwrap_or(*WEIGHT_BITS.start());
     let unit = f64::from(1_u32 << bits);
-    let rounded: Vec<Vec<f64>> = weights
-        .iter()
-        .map(|row| row.iter().map(|w| (w * unit).round().clamp(-32_768.0, 32_767.0)).collect())
-        .collect();
+    let round = |w: &f64| (w * unit).round().clamp(-32_768.0, 32_767.0);
+    let rounded: Vec<Vec<f64>> =
+        weights.iter().map(|row| row.iter().map(round).collect()).collect();
     let constants: Vec<i32> = (0..others)
         .map(|c| {
             // The constant makes good what rounding did to the mean.
-            let moved: f64 = (rounded.iter().zip(&weights).zip(&fit.means))
-                .map(|((r, w), mean)| (w[c] - r[c] / unit) * mean)
+            let moved: f64 = (rounded.iter().zip(&weights).zip(&fit.chosen))
+                .map(|((r, w), chosen)| (w[c] - r[c] / unit) * chosen.mean)
                 .sum();
-            ((constant[c] + moved) * unit * f64::from(1_u32 << VALUE_BITS)).round() as i32
+            ((constant[c] + moved) * unit * of_value).round() as i32
         })
         .collect();
+    let weights_of = |m: usize| rounded[m].iter().map(|&w| w as i16).collect();
     let nodes: Vec<OwnedNode> = tree(&weighted.monomials, fit.qubits)
         .into_iter()
         .map(|branch| OwnedNode {
             depth: branch.depth,
             qubit: branch.factor.0,
             sine: branch.factor.1,
-            weights: branch
-                .monomial
-                .map_or(Vec::new(), |m| rounded[m].iter().map(|&w| w as i16).collect()),
+            weights: branch.monomial.map_or(Vec::new(), weights_of),
         })
         .collect();
-    let mut measured = Measured {
-        asked: task.asked as f32,
-        agreement: 0.0,
-        texts: task.report.len() as u32,
-        largest_logit_error: 0.0,
-        multiply_adds: (nodes.len() + weighted.monomials.len() * others) as u32,
-        ram_bytes: RAM_BYTES,
-    };
     debug_assert!(nodes.len() <= MAX_NODES);
-    let bytes = section(&measured, bits, &constants, &nodes);
-    let runtime = Polynomial::parse(&bytes, fit.classes, fit.qubits)?;
-    let compare = |seen: &CircuitInputs| seen.compare(|i| evaluate::polynomial(&runtime, seen, i));
-    let (chosen, reported) = (compare(&task.choice), compare(&task.report));
-    measured.agreement = reported.share as f32;
-    measured.largest_logit_error = reported.largest_error;
-    let compiled = Compiled {
-        section: section(&measured, bits, &constants, &nodes),
-        made_of: format!("{} monomials on {} products", weighted.monomials.len(), nodes.len()),
-        measured,
-    };
-    Ok((compiled, chosen, reported))
+    let monomials = weighted.monomials.len();
+    task.measure(
+        format!("{monomials} monomials on {} products", nodes.len()),
+        (nodes.len() + monomials * others, RAM_BYTES),
+        |measured| section(measured, bits, &constants, &nodes),
+        |bytes, texts| Ok(texts.polynomial(&Polynomial::parse(bytes, classes, fit.qubits)?)),
+    )
 }

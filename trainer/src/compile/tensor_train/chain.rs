@@ -35,31 +35,29 @@ impl Core {
         DMatrix::from_row_slice(self.left, self.dim * self.right, &self.data)
     }
 
+    pub fn entry(&self, a: usize, i: usize, b: usize) -> f64 {
+        self.data[(a * self.dim + i) * self.right + b]
+    }
+
     fn set_tall(&mut self, matrix: &DMatrix<f64>) {
         self.right = matrix.ncols();
-        self.data = by_rows(matrix);
+        self.data = matrix.transpose().data.into();
     }
 
     fn set_wide(&mut self, matrix: &DMatrix<f64>) {
         self.left = matrix.nrows();
-        self.data = by_rows(matrix);
+        self.data = matrix.transpose().data.into();
     }
 
     /// The core whose row (a) is a mixture of this one's rows by `matrix`.
     pub fn mix_left(&mut self, matrix: &DMatrix<f64>) {
-        let mixed = matrix * self.wide();
-        self.set_wide(&mixed);
+        self.set_wide(&(matrix * self.wide()));
     }
 
     /// The core times `matrix` on its right bond.
     pub fn mix_right(&mut self, matrix: &DMatrix<f64>) {
-        let mixed = self.tall() * matrix;
-        self.set_tall(&mixed);
+        self.set_tall(&(self.tall() * matrix));
     }
-}
-
-fn by_rows(matrix: &DMatrix<f64>) -> Vec<f64> {
-    matrix.transpose().as_slice().to_vec()
 }
 
 /// A chain of cores; both outer bonds have width 1.
@@ -100,7 +98,7 @@ impl Chain {
     /// The coefficients of a chain in (1, cosine, sine) of all its qubits, with its leg.
     pub fn coefficients(&self) -> Coefficients {
         let (qubits, modes) = (self.cores.len() - 1, self.modes());
-        let classes = self.cores.iter().find(|core| core.mode == Mode::Leg).map_or(1, |c| c.dim);
+        let classes = self.cores[self.leg()].dim;
         // Columns run over the values of all modes so far, rows over the bond.
         let mut done = DMatrix::from_element(1, 1, 1.0);
         for core in &self.cores {
@@ -126,8 +124,7 @@ impl Chain {
     /// Makes every core but the leg's orthonormal, seen from the nearer end.
     pub fn centre_at_leg(&mut self) {
         self.centre_at_first();
-        let leg = self.cores.iter().position(|core| core.mode == Mode::Leg).unwrap_or(0);
-        for k in 0..leg {
+        for k in 0..self.leg() {
             self.step_right(k);
         }
     }
@@ -168,10 +165,9 @@ impl Chain {
             let (a, j, i, b) = (row / e, row % e, column / right, column % right);
             joint[(a * d + i, j * right + b)]
         });
-        let (basis, rest) = split(&joint, threshold, usize::MAX);
-        let (other_basis, other_rest) = split(&crossed, threshold, usize::MAX);
-        let better = other_basis.ncols() < basis.ncols();
-        let (basis, rest) = if better { (other_basis, other_rest) } else { (basis, rest) };
+        let (straight, other) = [&joint, &crossed].map(|m| split(m, threshold, usize::MAX)).into();
+        let better = other.0.ncols() < straight.0.ncols();
+        let (basis, rest) = if better { other } else { straight };
         if better {
             self.cores.swap(k, k + 1);
         }
@@ -188,19 +184,21 @@ impl Chain {
 
     /// Multiply-adds of a contraction with unit rows left out, `outputs` numbers coming out.
     pub fn multiply_adds(&self, outputs: usize) -> usize {
-        let mut sum = 0;
-        let mut before = true;
-        for core in &self.cores {
-            let (from, to) = if before { (core.left, core.right) } else { (core.right, core.left) };
+        let leg = self.leg();
+        let cores = self.cores.iter().enumerate().map(|(k, core)| {
+            let (from, to) =
+                if k < leg { (core.left, core.right) } else { (core.right, core.left) };
             match core.mode {
-                Mode::Leg => {
-                    before = false;
-                    sum += outputs * core.left * (core.right + 1);
-                }
-                Mode::Qubit(_) => sum += 2 * from + (3 * from).saturating_sub(to) * to,
+                Mode::Leg => outputs * core.left * (core.right + 1),
+                Mode::Qubit(_) => 2 * from + (3 * from).saturating_sub(to) * to,
             }
-        }
-        sum
+        });
+        cores.sum()
+    }
+
+    /// The place of the classes' core.
+    pub fn leg(&self) -> usize {
+        self.cores.iter().position(|core| core.mode == Mode::Leg).unwrap_or(0)
     }
 }
 

@@ -40,7 +40,7 @@ impl Gauged {
     /// Chooses the bases of a chain in (1, cosine, sine); none if a bond is wider than its core has
     /// independent rows.
     pub fn new(chain: &Chain) -> Option<Self> {
-        let leg = chain.cores.iter().position(|core| core.mode == Mode::Leg)?;
+        let leg = chain.leg();
         let mut cores = chain.cores.clone();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for k in 0..leg {
@@ -52,20 +52,19 @@ impl Gauged {
         for k in (leg + 1..cores.len()).rev() {
             let Mode::Qubit(qubit) = cores[k].mode else { return None };
             let core = &cores[k];
-            // CircuitInputs from the right end: rows are (b, i), columns a.
+            // Seen from the right end: rows are (b, i), columns a.
             let seen = DMatrix::from_fn(core.right * core.dim, core.left, |row, a| {
-                core.data[(a * core.dim + row % core.dim) * core.right + row / core.dim]
+                core.entry(a, row % core.dim, row / core.dim)
             });
             let (site, passed) = site(qubit, core.right, &seen)?;
             cores[k - 1].mix_right(&passed.transpose());
             right.push(site);
         }
         let core = &cores[leg];
-        let entry = |a: usize, c: usize, b: usize| core.data[(a * core.dim + c) * core.right + b];
         let mut node = Vec::new();
         for c in 1..core.dim {
             for a in 0..core.left {
-                node.extend((0..core.right).map(|b| entry(a, c, b) - entry(a, 0, b)));
+                node.extend((0..core.right).map(|b| core.entry(a, c, b) - core.entry(a, 0, b)));
             }
         }
         Some(Self { left, right, node, outputs: core.dim - 1 })

@@ -31,20 +31,16 @@ pub fn fit(chain: &mut Chain, texts: &Texts<'_>, sweeps: usize) {
     let last = chain.cores.len() - 1;
     chain.centre_at_first();
     let one = || vec![DMatrix::from_element(1, 1, 1.0); texts.features.len()];
-    let mut lefts = vec![one()];
-    let mut rights = vec![one()];
+    let (mut lefts, mut rights) = (vec![one()], vec![one()]);
     for k in (1..=last).rev() {
-        let next = carry_left(&chain.cores[k], texts, &rights[last - k]);
-        rights.push(next);
+        rights.push(carry(&chain.cores[k], texts, &rights[last - k], left_of));
     }
     for _ in 0..sweeps {
         for k in 0..=last {
             solve(&mut chain.cores[k], texts, &lefts[k], &rights[last - k]);
             if k < last {
                 chain.step_right(k);
-                let next = carry_right(&chain.cores[k], texts, &lefts[k]);
-                lefts.truncate(k + 1);
-                lefts.push(next);
+                lefts.push(carry(&chain.cores[k], texts, &lefts[k], right_of));
             }
         }
         rights.truncate(1);
@@ -53,33 +49,32 @@ pub fn fit(chain: &mut Chain, texts: &Texts<'_>, sweeps: usize) {
                 solve(&mut chain.cores[k], texts, &lefts[k], &rights[last - k]);
             }
             chain.step_left(k);
-            let next = carry_left(&chain.cores[k], texts, &rights[last - k]);
-            rights.push(next);
+            rights.push(carry(&chain.cores[k], texts, &rights[last - k], left_of));
         }
         lefts.truncate(1);
     }
 }
 
 pub fn logits(chain: &Chain, features: &Features) -> Vec<f64> {
-    let mut side = DMatrix::from_element(1, 1, 1.0);
-    for core in &chain.cores {
-        side = right_of(core, features, &side);
-    }
-    side.iter().copied().collect()
+    let one = DMatrix::from_element(1, 1, 1.0);
+    let side = chain.cores.iter().fold(one, |side, core| right_of(core, features, &side));
+    side.data.into()
 }
 
-fn carry_right(core: &Core, texts: &Texts<'_>, sides: &[Side]) -> Vec<Side> {
-    sides.par_iter().zip(texts.features).map(|(side, f)| right_of(core, f, side)).collect()
-}
-
-fn carry_left(core: &Core, texts: &Texts<'_>, sides: &[Side]) -> Vec<Side> {
-    sides.par_iter().zip(texts.features).map(|(side, f)| left_of(core, f, side)).collect()
+/// Every text's side of the next core.
+fn carry(
+    core: &Core,
+    texts: &Texts<'_>,
+    sides: &[Side],
+    next: fn(&Core, &Features, &Side) -> Side,
+) -> Vec<Side> {
+    sides.par_iter().zip(texts.features).map(|(side, f)| next(core, f, side)).collect()
 }
 
 /// A core with its qubit's functions put in: a by b.
 fn slice(core: &Core, features: &[f64; 3]) -> DMatrix<f64> {
     DMatrix::from_fn(core.left, core.right, |a, b| {
-        (0..3).map(|i| features[i] * core.data[(a * 3 + i) * core.right + b]).sum()
+        (0..3).map(|i| features[i] * core.entry(a, i, b)).sum()
     })
 }
 
@@ -87,7 +82,7 @@ fn right_of(core: &Core, features: &Features, side: &Side) -> Side {
     match core.mode {
         Mode::Qubit(q) => slice(core, &features[q]).tr_mul(side),
         Mode::Leg => DMatrix::from_fn(core.right, core.dim, |b, c| {
-            (0..core.left).map(|a| side[a] * core.data[(a * core.dim + c) * core.right + b]).sum()
+            (0..core.left).map(|a| side[a] * core.entry(a, c, b)).sum()
         }),
     }
 }
@@ -96,63 +91,50 @@ fn left_of(core: &Core, features: &Features, side: &Side) -> Side {
     match core.mode {
         Mode::Qubit(q) => slice(core, &features[q]) * side,
         Mode::Leg => DMatrix::from_fn(core.left, core.dim, |a, c| {
-            let row = &core.data[(a * core.dim + c) * core.right..][..core.right];
-            row.iter().zip(side.iter()).map(|(x, r)| x * r).sum()
+            (0..core.right).map(|b| core.entry(a, c, b) * side[b]).sum()
         }),
     }
 }
 
 /// The core that fits best, the others held.
 fn solve(core: &mut Core, texts: &Texts<'_>, lefts: &[Side], rights: &[Side]) {
-    let numbers: Vec<usize> = (0..texts.features.len()).collect();
-    let rows = |chunk: &[usize]| match core.mode {
-        Mode::Qubit(q) => qubit_rows(core, q, texts, lefts, rights, chunk),
-        Mode::Leg => leg_rows(core, texts, lefts, rights, chunk),
+    // A core's entries as unknowns: one column, or one a class for the leg.
+    let (dim, right) = (core.dim, core.right);
+    let (rows, columns) = match core.mode {
+        Mode::Qubit(_) => (core.data.len(), 1),
+        Mode::Leg => (core.left * right, dim),
     };
-    let old = unknowns(core);
+    let place = |row: usize, column: usize| match columns {
+        1 => row,
+        _ => (row / right * dim + column) * right + row % right,
+    };
+    let old = DMatrix::from_fn(rows, columns, |row, c| core.data[place(row, c)]);
+    let numbers: Vec<usize> = (0..texts.features.len()).collect();
     let (normal, slopes) = numbers
         .par_chunks(CHUNK)
         .map(|chunk| {
-            let (design, targets) = rows(chunk);
+            let (design, targets) = match core.mode {
+                Mode::Qubit(q) => qubit_rows(core, q, texts, lefts, rights, chunk),
+                Mode::Leg => leg_rows(core, texts, lefts, rights, chunk),
+            };
             let missing = targets - &design * &old;
             (design.tr_mul(&design), design.tr_mul(&missing))
         })
         .collect::<Vec<_>>()
         .into_iter()
         .reduce(|(a, b), (c, d)| (a + c, b + d))
-        .unwrap_or_else(|| (DMatrix::zeros(old.nrows(), old.nrows()), old.clone() * 0.0));
+        .unwrap_or_else(|| (DMatrix::zeros(rows, rows), DMatrix::zeros(rows, columns)));
     let ridge = RIDGE * texts.features.len() as f64 + 1e-9;
-    let normal = normal + DMatrix::from_diagonal(&DVector::from_element(old.nrows(), ridge));
+    let normal = normal + DMatrix::from_diagonal(&DVector::from_element(rows, ridge));
     if let Some(cholesky) = Cholesky::new(normal) {
         let new = old + cholesky.solve(&slopes);
-        put(core, &new);
-    }
-}
-
-/// A core's entries as unknowns: one column, or one a class for the leg.
-fn unknowns(core: &Core) -> DMatrix<f64> {
-    match core.mode {
-        Mode::Qubit(_) => DMatrix::from_column_slice(core.data.len(), 1, &core.data),
-        Mode::Leg => DMatrix::from_fn(core.left * core.right, core.dim, |row, c| {
-            core.data[(row / core.right * core.dim + c) * core.right + row % core.right]
-        }),
-    }
-}
-
-fn put(core: &mut Core, unknowns: &DMatrix<f64>) {
-    match core.mode {
-        Mode::Qubit(_) => core.data.copy_from_slice(unknowns.as_slice()),
-        Mode::Leg => {
-            for row in 0..core.left * core.right {
-                for c in 0..core.dim {
-                    let at = (row / core.right * core.dim + c) * core.right + row % core.right;
-                    core.data[at] = unknowns[(row, c)];
-                }
-            }
+        for (i, x) in new.iter().enumerate() {
+            core.data[place(i % rows, i / rows)] = *x;
         }
     }
 }
 
+/// A row a text and class, for a core of qubit `q`.
 fn qubit_rows(
     core: &Core,
     q: usize,

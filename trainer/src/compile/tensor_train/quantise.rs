@@ -1,7 +1,7 @@
 //! A train's entries as a device stores them: `f32`, or integers with scales that cannot overflow.
 
 use super::gauge::{Gauged, Site};
-use super::whitening::Circles;
+use crate::compile::agreement::Circles;
 use qdllm_runtime::compiled::tensor_train::{Chain, Cores, Link};
 
 /// What a vector's largest entry on the calibration texts may grow by on others before it is held.

@@ -5,11 +5,10 @@
 
 use super::chain::{Chain, Mode};
 use super::least_squares::Features;
+use crate::compile::agreement::{Circles, circles};
 use crate::compile::coefficients::Coefficients;
 use nalgebra::{Matrix3, Vector3};
 use qdllm_runtime::QUBITS;
-
-pub type Circles = [[f64; 3]; QUBITS];
 
 /// Triangles for angles evenly all round the circle.
 pub fn evenly() -> [Matrix3<f64>; QUBITS] {
@@ -77,12 +76,5 @@ pub fn bases(angles: &[[f32; QUBITS]]) -> [Matrix3<f64>; QUBITS] {
         let round = Matrix3::from_diagonal(&Vector3::new(1.0, 0.5, 0.5));
         let moments = sum / angles.len() as f64 * 0.99 + round * 0.01;
         moments.cholesky().map_or_else(Matrix3::identity, |c| c.l())
-    })
-}
-
-pub fn circles(angles: &[f32; QUBITS]) -> Circles {
-    angles.map(|a| {
-        let (sin, cos) = f64::from(a).sin_cos();
-        [1.0, cos, sin]
     })
 }
