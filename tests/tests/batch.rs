@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::circuit::{encoder, paper};
+use qdllm_tests::adjoint::{Work, expectations, gradient};
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
-use qdllm_trainer::gradient::adjoint::{Bound, Work, to_parameters};
 use qdllm_trainer::gradient::batch::Batch;
+use qdllm_trainer::gradient::{Bound, to_parameters};
 
 fn gap(a: &[f32], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
@@ -56,7 +57,7 @@ fn each_sample_of_a_batch_gets_what_it_would_get_alone() {
     let inputs: Vec<f64> = (0..37 * 11).map(|i| f64::from(i) * 0.37 % 9.0 - 4.5).collect();
     let out = batch.run(&narrow(&inputs));
     for (row, angles) in out.chunks_exact(11).zip(inputs.chunks_exact(11)) {
-        assert!(gap(row, &bound.expectations(&mut alone, angles)) < 2e-6);
+        assert!(gap(row, &expectations(&bound, &mut alone, angles)) < 2e-6);
     }
 }
 
@@ -141,9 +142,9 @@ proptest! {
         let mut by_angle = vec![0.0; circuit.angles()];
         for (lane, angles) in angles.chunks_exact(n).enumerate() {
             let rows = lane * words.len()..(lane + 1) * words.len();
-            let e = bound.expectations(&mut alone, angles);
+            let e = expectations(&bound, &mut alone, angles);
             prop_assert!(gap(&out[rows.clone()], &e) < 1e-5);
-            let g = bound.gradient(&mut alone, &cotangent[rows]);
+            let g = gradient(&bound, &mut alone, &cotangent[rows]);
             prop_assert!(gap(&inputs[lane * n..(lane + 1) * n], &g.inputs) < 1e-4);
             by_angle.iter_mut().zip(&g.angles).for_each(|(a, b)| *a += b);
         }

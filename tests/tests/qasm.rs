@@ -8,10 +8,11 @@ use qdllm_runtime::circuit::{PAPER_ANGLES, paper, paper_ansatz};
 use qdllm_runtime::format::encode::{Parts, encode};
 use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{Model, Scratch};
+use qdllm_tests::adjoint::{Work, expectations};
 use qdllm_tests::plain;
 use qdllm_tests::sample::words_parts;
 use qdllm_tests::vectors::{mindquantum_cases, single_z};
-use qdllm_trainer::gradient::adjoint::{Bound, Work};
+use qdllm_trainer::gradient::Bound;
 use std::fmt::Write as _;
 
 const HEAD: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n";
@@ -104,7 +105,7 @@ fn reference_expectations_come_from_the_text_too() {
     let fused = Circuit::read(&paper_text(paper_ansatz())).unwrap().fused().unwrap();
     for case in mindquantum_cases() {
         let bound = Bound::<f64>::new(&fused, &case.ansatz_params);
-        let out = bound.expectations(&mut Work::<f64>::default(), &case.encoder_angles);
+        let out = expectations(&bound, &mut Work::<f64>::default(), &case.encoder_angles);
         let gap = out.iter().zip(&case.expectations).map(|(a, b)| (a - b).abs());
         assert!(gap.fold(0.0, f64::max) < 1e-12);
     }
@@ -177,7 +178,7 @@ proptest! {
         let state =
             plain::simulate(circuit.encoded(), circuit.qubits, &inputs, &circuit.bound(named));
         let bound = Bound::<f64>::new(&circuit.fused().unwrap(), named);
-        let found = bound.expectations(&mut Work::<f64>::default(), &inputs);
+        let found = expectations(&bound, &mut Work::<f64>::default(), &inputs);
         let readouts = circuit.readouts();
         prop_assert_eq!(found.len(), readouts.len());
         for (mask, e) in readouts.into_iter().zip(found) {

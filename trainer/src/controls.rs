@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::microseconds_a_text;
-use crate::student::distillation::{Prepared, Student};
 use crate::student::export::export;
 use crate::student::shape::Shape;
 use crate::student::words::Words;
+use crate::student::{Prepared, Student};
 use qdllm_host::terminal::Progress;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -122,7 +122,6 @@ fn bytes(student: &Student<Words>, prepared: &Prepared<Words>, config: &Config) 
         shape,
         theta,
         rounded: student.rounded.clone(),
-        temperature: student.temperature,
         summary: student.summary.clone(),
     };
     let file = export(&whole, prepared, &config)?.bytes;

@@ -37,6 +37,56 @@ pub fn argmax<T: PartialOrd>(row: &[T]) -> usize {
     (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
+/// Where a function of one minimum between `low` and `high` is least, by golden section; `left_is_less` compares its
+/// values at two points, the left one first.
+pub fn golden_section(
+    mut low: f64,
+    mut high: f64,
+    rounds: usize,
+    left_is_less: impl Fn(f64, f64) -> bool,
+) -> f64 {
+    let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
+    for _ in 0..rounds {
+        let (a, b) = (high - golden * (high - low), low + golden * (high - low));
+        if left_is_less(a, b) { high = b } else { low = a }
+    }
+    f64::midpoint(low, high)
+}
+
+/// Rows of different lengths, one after the other in memory.
+#[derive(Clone, Debug)]
+pub struct Ragged<T> {
+    ends: Vec<usize>,
+    pub values: Vec<T>,
+}
+
+impl<T> Default for Ragged<T> {
+    fn default() -> Self {
+        Self { ends: Vec::new(), values: Vec::new() }
+    }
+}
+
+impl<T> Ragged<T> {
+    pub fn push(&mut self, row: impl IntoIterator<Item = T>) {
+        self.values.extend(row);
+        self.ends.push(self.values.len());
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where row `i` stands among the values.
+    pub fn range(&self, i: usize) -> std::ops::Range<usize> {
+        i.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[i]
+    }
+
+    pub fn row(&self, i: usize) -> &[T] {
+        &self.values[self.range(i)]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 //! forwards and back on a basis state; all words with the same Ys come from one Walsh transform.
 
 use super::agreement::circuit_of;
-use crate::gradient::adjoint::Bound;
+use crate::gradient::Bound;
 use qdllm_runtime::Model;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::state::StateVector;
@@ -49,7 +49,7 @@ impl Coefficients {
     /// Of linear functions of a circuit's expectations, its parameters (radians) filled in.
     pub fn new(circuit: &Fused, parameters: &[f64], functions: &[Combined]) -> Self {
         let bound = Bound::<f64>::new(circuit, parameters);
-        let (qubits, classes) = (bound.qubits(), functions.len());
+        let (qubits, classes) = (bound.qubits, functions.len());
         let mut values = vec![0.0; 3_usize.pow(qubits as u32) * classes];
         let mut add = |class: usize, weight: f64, of: &[f64]| {
             let column = values.iter_mut().skip(class).step_by(classes);
@@ -120,7 +120,7 @@ fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
     parts.par_chunks_mut(size).enumerate().for_each_init(
         || Box::new(StateVector::<f64>::new()),
         |state, (b, row)| {
-            state.start(&vec![0.0; bound.qubits()]);
+            state.start(&vec![0.0; bound.qubits]);
             let (re, _) = state.planes_mut();
             re.swap(0, b);
             bound.apply(state);
@@ -143,10 +143,10 @@ fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
     );
     // A set of qubits as the monomial of their cosines.
     let cosines = |set: usize| -> usize {
-        (0..bound.qubits()).filter(|q| set >> q & 1 == 1).map(|q| 3_usize.pow(q as u32)).sum()
+        (0..bound.qubits).filter(|q| set >> q & 1 == 1).map(|q| 3_usize.pow(q as u32)).sum()
     };
     let threes: Vec<usize> = (0..size).map(cosines).collect();
-    let mut values = vec![0.0; 3_usize.pow(bound.qubits() as u32)];
+    let mut values = vec![0.0; 3_usize.pow(bound.qubits as u32)];
     for y in 0..size {
         let mut by_set: Vec<f64> = parts.iter().skip(y).step_by(size).copied().collect();
         walsh(&mut by_set);
@@ -160,7 +160,6 @@ fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::adjoint::Work;
     use qdllm_runtime::circuit::encoder;
     use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 
@@ -198,7 +197,11 @@ mod tests {
         for functions in [&all[..2], &all[..]] {
             let found = Coefficients::new(&fused, &[], functions);
             for angles in inputs() {
-                let z = bound.expectations(&mut Work::default(), &angles);
+                let mut state = Box::new(StateVector::<f64>::new());
+                state.start(&angles);
+                bound.apply(&mut state);
+                state.measure();
+                let z = [0b001, 0b110].map(|word| state.expectation(word));
                 for (logit, f) in logits(&found, &angles).iter().zip(functions) {
                     let exact = f.weights[0] * z[0] + f.weights[1] * z[1] + f.bias;
                     assert!((logit - exact).abs() < 1e-14, "{logit} {exact}");

@@ -7,7 +7,6 @@
 
 pub(crate) mod agreement;
 pub mod coefficients;
-mod monomial_tree;
 pub mod polynomial;
 pub mod tensor_train;
 

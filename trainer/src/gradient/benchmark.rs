@@ -1,8 +1,9 @@
 //! Microseconds a sample of the `paper` circuit on this machine, beside what its arithmetic could do at best.
 
-use crate::gradient::batch::{Batch, fma_per_second};
-use qdllm_runtime::circuit::fuse::Fused;
-use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};
+use super::batch::Batch;
+use super::paper_circuit;
+use pulp::{Arch, Simd, WithSimd};
+use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -33,9 +34,6 @@ pub struct Bench {
 impl Bench {
     /// Measures inference in batches of `batches[0]` and gradients in batches of `batches[1]`, on one thread and on
     /// `threads` (0: all cores), each figure for `seconds`.
-    ///
-    /// # Errors
-    /// When the threads cannot be started.
     pub fn measure(
         batches: [usize; 2],
         seconds: f64,
@@ -44,7 +42,7 @@ impl Bench {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
         let mut bench = Self {
-            lanes: Batch::new(&circuit(), &parameters()).lanes(),
+            lanes: Batch::new(&paper_circuit(), &parameters()).lanes(),
             peak_one_giga: peak(&one),
             peak_all_giga: peak(&pool),
             figures: Vec::new(),
@@ -56,12 +54,6 @@ impl Bench {
         }
         Ok(bench)
     }
-}
-
-fn circuit() -> Fused {
-    let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
-    // The preset names only its own qubits and begins with its encoder.
-    Fused::new(paper(), QUBITS as u8, &readouts).expect("the preset fuses")
 }
 
 /// Angles from a fixed sequence (Weyl, golden ratio) in -3..3.
@@ -85,9 +77,8 @@ fn measure(
     peak: f64,
     gradients: bool,
 ) -> Figure {
-    let circuit = circuit();
+    let circuit = paper_circuit();
     let mut parameters = parameters();
-    #[allow(clippy::cast_possible_truncation)]
     let angles: Vec<f32> = sequence(batch * QUBITS).map(|x| x as f32).collect();
     let mut times = Vec::new();
     let until = Instant::now() + Duration::from_secs_f64(seconds);
@@ -142,4 +133,42 @@ fn gradient(batch: &Batch, angles: &[f32]) -> (Vec<f64>, Vec<f32>) {
         by_input.extend(rows);
     }
     (batch.slopes(total), by_input)
+}
+
+/// Enough independent sums to fill the pipelines: 2 a cycle with a latency of 4 or 5.
+const CHAINS: usize = 12;
+const ROUNDS: usize = 20_000;
+
+struct Spin(f32);
+
+impl WithSimd for Spin {
+    type Output = (f32, usize);
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f32, usize) {
+        let factor = simd.splat_f32s(self.0);
+        let mut sums = [factor; CHAINS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = simd.mul_add_e_f32s(*sum, factor, factor);
+            }
+        }
+        let mut total = 0.0;
+        for sum in sums {
+            total += simd.reduce_sum_f32s(sum);
+        }
+        (total, ROUNDS * CHAINS * S::F32_LANES)
+    }
+}
+
+/// Multiply-adds of `f32` a second on this thread: the best of `tries` short runs.
+fn fma_per_second(tries: usize) -> f64 {
+    let arch = Arch::new();
+    let mut best = 0.0_f64;
+    for _ in 0..tries {
+        let start = Instant::now();
+        let (value, count) = arch.dispatch(Spin(std::hint::black_box(0.5)));
+        std::hint::black_box(value);
+        best = best.max(count as f64 / start.elapsed().as_secs_f64());
+    }
+    best
 }

@@ -26,7 +26,7 @@ pub struct FastTextOptions {
     pub buckets: usize,
     pub rate: f32,
     pub epochs: usize,
-    /// Seed of the first rows, of the order of the texts and of the word pairs' hash.
+    /// Of the first rows, of the order of the texts and of the word pairs' hash.
     pub seed: u64,
 }
 
@@ -115,29 +115,24 @@ impl FastText {
 
     fn step(&mut self, class: usize, rows: &[usize], rate: f32) {
         let hidden = self.mean(rows);
-        let probabilities = self.softmax(&hidden);
         let mut change = vec![0.0; self.dim];
-        for (c, p) in probabilities.into_iter().enumerate() {
+        let probabilities = probabilities(&self.output, &hidden);
+        let outputs = self.output.chunks_exact_mut(self.dim);
+        for (c, (p, output)) in probabilities.into_iter().zip(outputs).enumerate() {
             let alpha = rate * (if c == class { 1.0 - p } else { -p });
-            let output = &mut self.output[c * self.dim..(c + 1) * self.dim];
-            for ((change, output), hidden) in change.iter_mut().zip(output).zip(&hidden) {
-                *change += alpha * *output;
-                *output += alpha * hidden;
-            }
+            add(&mut change, alpha, output);
+            add(output, alpha, &hidden);
         }
         // The slope against one row of a mean is the mean's slope divided by the number of rows.
         let share = 1.0 / rows.len() as f32;
         change.iter_mut().for_each(|change| *change *= share);
         for &row in rows {
-            let input = &mut self.input[row * self.dim..(row + 1) * self.dim];
-            for (input, change) in input.iter_mut().zip(&change) {
-                *input += change;
-            }
+            add(&mut self.input[row * self.dim..(row + 1) * self.dim], 1.0, &change);
         }
     }
 
     pub fn predict(&self, text: &str) -> Vec<f32> {
-        self.softmax(&self.mean(&self.rows(text)))
+        probabilities(&self.output, &self.mean(&self.rows(text)))
     }
 
     pub fn parameters(&self) -> usize {
@@ -170,20 +165,21 @@ impl FastText {
     fn mean(&self, rows: &[usize]) -> Vec<f32> {
         let mut sum = vec![0.0; self.dim];
         for &row in rows {
-            let input = &self.input[row * self.dim..(row + 1) * self.dim];
-            for (sum, input) in sum.iter_mut().zip(input) {
-                *sum += input;
-            }
+            add(&mut sum, 1.0, &self.input[row * self.dim..(row + 1) * self.dim]);
         }
         let share = 1.0 / rows.len() as f32;
         sum.iter_mut().for_each(|sum| *sum *= share);
         sum
     }
+}
 
-    fn softmax(&self, hidden: &[f32]) -> Vec<f32> {
-        let row = |row: &[f32]| row.iter().zip(hidden).map(|(w, h)| w * h).sum();
-        softmax(&self.output.chunks(self.dim).map(row).collect::<Vec<f32>>(), 1.0)
-    }
+fn add(to: &mut [f32], factor: f32, from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
+}
+
+fn probabilities(output: &[f32], hidden: &[f32]) -> Vec<f32> {
+    let row = |row: &[f32]| row.iter().zip(hidden).map(|(w, h)| w * h).sum();
+    softmax(&output.chunks_exact(hidden.len()).map(row).collect::<Vec<f32>>(), 1.0)
 }
 
 /// Runs of word characters and single other marks of a lower-cased text, and [`END`].

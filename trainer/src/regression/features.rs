@@ -3,6 +3,7 @@
 //! Parameters are weights and behind them one intercept an output. The weights lie as each kind of row reads them best:
 //! column by column for sparse rows, output by output for dense ones.
 
+use crate::numeric::Ragged;
 use rayon::prelude::*;
 
 /// Dense rows of one parallel piece of work.
@@ -57,53 +58,30 @@ impl Row for [f64] {
     }
 }
 
-/// `(column, value)` pairs of every row, one row after the other.
-struct Compressed {
-    starts: Vec<usize>,
-    entries: Vec<(u32, f32)>,
-}
-
-impl Compressed {
-    fn row(&self, i: usize) -> &[(u32, f32)] {
-        &self.entries[self.starts[i]..self.starts[i + 1]]
-    }
-
-    /// The same matrix by columns: row `j` of the result holds column `j`, in order of the rows.
-    fn transposed(&self, columns: usize) -> Self {
-        let mut starts = vec![0; columns + 1];
-        for &(column, _) in &self.entries {
-            starts[column as usize + 1] += 1;
-        }
-        for j in 0..columns {
-            starts[j + 1] += starts[j];
-        }
-        let mut next = starts.clone();
-        let mut entries = vec![(0, 0.0); self.entries.len()];
-        for i in 0..self.starts.len() - 1 {
-            for &(column, value) in self.row(i) {
-                let slot = &mut next[column as usize];
-                entries[*slot] = (i as u32, value);
-                *slot += 1;
-            }
-        }
-        Self { starts, entries }
-    }
-}
-
+/// `(column, value)` pairs by row, and `(row, value)` pairs by column, in order of the rows.
 pub struct Sparse {
-    by_row: Compressed,
-    by_column: Compressed,
+    by_row: Ragged<(u32, f32)>,
+    by_column: Ragged<(u32, f32)>,
 }
 
 impl Sparse {
     /// Joins rows; every column must be below `width`.
     pub fn new<'a>(rows: impl Iterator<Item = &'a SparseRow>, width: usize) -> Self {
-        let mut by_row = Compressed { starts: vec![0], entries: Vec::new() };
-        for row in rows {
-            by_row.entries.extend_from_slice(row);
-            by_row.starts.push(by_row.entries.len());
+        let mut by_row = Ragged::default();
+        rows.for_each(|row| by_row.push(row.iter().copied()));
+        let mut counts = vec![0; width];
+        by_row.values.iter().for_each(|&(column, _)| counts[column as usize] += 1);
+        let mut by_column = Ragged::default();
+        counts.iter().for_each(|&count| by_column.push(vec![(0, 0.0); count]));
+        let mut next: Vec<usize> = (0..width).map(|j| by_column.range(j).start).collect();
+        for i in 0..by_row.rows() {
+            for &(column, value) in by_row.row(i) {
+                let place = &mut next[column as usize];
+                by_column.values[*place] = (i as u32, value);
+                *place += 1;
+            }
         }
-        Self { by_column: by_row.transposed(width), by_row }
+        Self { by_row, by_column }
     }
 }
 
@@ -111,7 +89,7 @@ impl Features for Sparse {
     type Row = [(u32, f32)];
 
     fn rows(&self) -> usize {
-        self.by_row.starts.len() - 1
+        self.by_row.rows()
     }
 
     fn row(&self, i: usize) -> &[(u32, f32)] {
@@ -184,7 +162,7 @@ mod tests {
     fn transposing_swaps_rows_and_columns() {
         let rows = [vec![(0, 1.0), (2, 2.0)], vec![], vec![(2, 3.0)]];
         let matrix = Sparse::new(rows.iter(), 4);
-        assert_eq!((matrix.rows(), matrix.by_column.starts.len()), (3, 4 + 1));
+        assert_eq!((matrix.rows(), matrix.by_column.rows()), (3, 4));
         let columns = &matrix.by_column;
         assert_eq!(columns.row(0), [(0, 1.0)]);
         assert_eq!(columns.row(1), []);

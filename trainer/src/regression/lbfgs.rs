@@ -6,32 +6,24 @@ const MEMORY: usize = 10;
 const DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
-    pub value: f64,
-    /// Largest absolute gradient entry at the end.
-    pub gradient: f64,
-    pub iterations: usize,
-}
-
 /// Minimises `f` from `x` in place. `f(x, g)` writes the gradient into `g` and returns the value. Stops when no
 /// gradient entry exceeds `tolerance` or after `limit` iterations, or when the line search cannot go lower, which in
-/// exact arithmetic means the minimum.
+/// exact arithmetic means the minimum. Returns the largest gradient entry at the end.
 pub fn minimise(
     x: &mut [f64],
     tolerance: f64,
     limit: usize,
     mut f: impl FnMut(&[f64], &mut [f64]) -> f64,
-) -> Outcome {
+) -> f64 {
     let n = x.len();
     let mut gradient = vec![0.0; n];
     let mut value = f(x, &mut gradient);
     let mut history: Vec<Pair> = Vec::with_capacity(MEMORY);
     let (mut next, mut next_gradient) = (vec![0.0; n], vec![0.0; n]);
-    for iteration in 0..limit {
+    for _ in 0..limit {
         let largest = largest(&gradient);
         if largest <= tolerance {
-            return Outcome { value, gradient: largest, iterations: iteration };
+            return largest;
         }
         let direction = descent(&gradient, &history);
         let slope = dot(&direction, &gradient);
@@ -68,7 +60,7 @@ pub fn minimise(
                 candidate = trial(low, &mut next_gradient);
             }
             if !no_worse(candidate) {
-                return Outcome { value, gradient: largest, iterations: iteration };
+                return largest;
             }
         }
         let moved: Vec<f64> = next.iter().zip(x.iter()).map(|(a, b)| a - b).collect();
@@ -84,7 +76,7 @@ pub fn minimise(
         gradient.copy_from_slice(&next_gradient);
         value = candidate;
     }
-    Outcome { value, gradient: largest(&gradient), iterations: limit }
+    largest(&gradient)
 }
 
 struct Pair {
@@ -146,7 +138,7 @@ mod tests {
             }
             value
         });
-        assert!(end.gradient <= 1e-9, "{end:?}");
+        assert!(end <= 1e-9, "{end:e}");
         for (x, at) in x.iter().zip(at) {
             assert!((x - at).abs() < 1e-6, "{x} is not {at}");
         }
@@ -162,6 +154,6 @@ mod tests {
             g[1] = 200.0 * b;
             a * a + 100.0 * b * b
         });
-        assert!((x[0] - 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6, "{x:?} {end:?}");
+        assert!((x[0] - 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6, "{x:?} {end:e}");
     }
 }

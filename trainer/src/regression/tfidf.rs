@@ -48,18 +48,9 @@ pub struct Corpus {
     pub rows: Vec<SparseRow>,
 }
 
-#[derive(Clone, Copy)]
-pub struct Fit {
-    pub classes: usize,
-    /// Inverse strength of the L2 penalty, scikit-learn's `C`.
-    pub c: f64,
-    pub tolerance: f64,
-    pub iterations: usize,
-}
-
 impl Corpus {
-    /// Counts the n-grams of all texts; those in at least `min_texts` of them become features.
-    pub fn over(texts: &[&str], min_texts: u32) -> Self {
+    /// Counts the n-grams of all texts; those in enough of them become features.
+    pub fn over(texts: &[&str], TfidfOptions { min_texts, .. }: TfidfOptions) -> Self {
         let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
         let features = Features::choose(&counts, min_texts);
         let rows = counts.par_iter().map(|counts| features.weigh(counts)).collect();
@@ -71,7 +62,8 @@ impl Corpus {
         &self,
         rows: &[usize],
         (truth, weights): (&[usize], &[f64]),
-        Fit { classes, c, tolerance, iterations }: Fit,
+        classes: usize,
+        TfidfOptions { c, tolerance, iterations, .. }: TfidfOptions,
     ) -> (Logistic, bool) {
         let width = self.features.width();
         let matrix = Sparse::new(rows.iter().map(|&i| &self.rows[i]), width);
@@ -79,7 +71,7 @@ impl Corpus {
         let n = rows.len() as f64;
         let objective = Objective { share: 1.0 / n, penalty: 1.0 / (c * n), tolerance, iterations };
         let end = model.fit(&matrix, (truth, weights), objective);
-        (model.rounded(), end.gradient <= tolerance)
+        (model.rounded(), end <= tolerance)
     }
 }
 
@@ -92,12 +84,10 @@ impl Corpus {
 pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
     check(rows, classes);
     let (truth, texts): (Vec<usize>, Vec<&str>) = rows.iter().copied().unzip();
-    let corpus = Corpus::over(&texts, options.min_texts);
-    let TfidfOptions { c, tolerance, iterations, .. } = options;
+    let corpus = Corpus::over(&texts, options);
     let everyone: Vec<usize> = (0..truth.len()).collect();
     let weights = vec![1.0; truth.len()];
-    let fit = Fit { classes, c, tolerance, iterations };
-    let (classifier, converged) = corpus.fit(&everyone, (&truth, &weights), fit);
+    let (classifier, converged) = corpus.fit(&everyone, (&truth, &weights), classes, options);
     Tfidf { features: corpus.features, classifier, converged }
 }
 

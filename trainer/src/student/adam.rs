@@ -9,7 +9,6 @@ const EPSILON: f32 = 1e-8;
 /// Parameters that one task updates; a fixed number, so that results do not depend on threads.
 const CHUNK: usize = 8192;
 
-/// First and second moments of every parameter, and the steps taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adam {
     mean: Vec<f32>,
@@ -18,7 +17,6 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// State for `count` parameters before the first step.
     pub fn new(count: usize) -> Self {
         Self { mean: vec![0.0; count], square: vec![0.0; count], steps: 0 }
     }

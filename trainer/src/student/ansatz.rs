@@ -1,18 +1,20 @@
 //! The circuit that a student trains: the preset `paper`, or any circuit from an OpenQASM 2 file.
 
+use crate::gradient::paper_circuit;
+use qdllm_runtime::circuit::PAPER_ANGLES;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::program::Program;
 use qdllm_runtime::circuit::qasm::{Circuit, QasmError};
-use qdllm_runtime::circuit::{PAPER_ANGLES, QUBITS, paper};
 use qdllm_runtime::format::encode::program_section;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 #[derive(Clone, Debug)]
 pub struct Ansatz {
-    fused: Fused,
-    parameters: usize,
-    qasm: Option<String>,
+    pub fused: Fused,
+    pub parameters: usize,
+    /// In the writer's own spelling; `None` for the preset.
+    pub qasm: Option<String>,
 }
 
 /// Why a file is no circuit to train.
@@ -20,7 +22,6 @@ pub struct Ansatz {
 pub enum AnsatzError {
     #[error("{path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    /// The text is no circuit that can be run.
     #[error("{path}:{}: {}", source.line, source.what)]
     Qasm { path: PathBuf, source: QasmError },
     #[error(
@@ -31,16 +32,10 @@ pub enum AnsatzError {
 
 impl Ansatz {
     pub fn paper() -> Self {
-        let readouts: Vec<u16> = (0..QUBITS).map(|q| 1 << q).collect();
-        // The preset names only its own qubits and begins with its encoder.
-        let fused = Fused::new(paper(), QUBITS as u8, &readouts).expect("the preset fuses");
-        Self { fused, parameters: PAPER_ANGLES, qasm: None }
+        Self { fused: paper_circuit(), parameters: PAPER_ANGLES, qasm: None }
     }
 
     /// The circuit of a QASM file, read by Z of each measured qubit, or of all if it measures none.
-    ///
-    /// # Errors
-    /// [`AnsatzError`] names file and line.
     pub fn read(path: &Path) -> Result<Self, AnsatzError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| AnsatzError::Read { path: path.to_owned(), source })?;
@@ -48,9 +43,6 @@ impl Ansatz {
     }
 
     /// The circuit of a QASM text; errors call it `path`.
-    ///
-    /// # Errors
-    /// [`AnsatzError`] names file and line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, AnsatzError> {
         let refuse = |source| AnsatzError::Qasm { path: path.to_owned(), source };
         let circuit = Circuit::read(text).map_err(refuse)?;
@@ -63,19 +55,6 @@ impl Ansatz {
             return Err(AnsatzError::TooLong { path: path.to_owned(), ops, phases });
         }
         Ok(Self { fused, parameters, qasm: Some(circuit.write()) })
-    }
-
-    pub fn fused(&self) -> &Fused {
-        &self.fused
-    }
-
-    pub fn parameters(&self) -> usize {
-        self.parameters
-    }
-
-    /// The circuit as QASM in the writer's own spelling; `None` for the preset.
-    pub fn qasm(&self) -> Option<&str> {
-        self.qasm.as_deref()
     }
 }
 

@@ -1,11 +1,10 @@
 //! A student's logits and the gradient of its parameters, a batch of samples at once: front end, circuit, head, and back.
 
-use super::examples::Sample;
-use super::front_end::FrontEnd;
+use super::front_end::{FrontEnd, Sample, turn_slope};
 use super::loss::{LossWeights, loss};
 use super::shape::Shape;
-use crate::gradient::adjoint::to_parameters;
 use crate::gradient::batch::{Batch, Sums, Work};
+use crate::gradient::to_parameters;
 use crate::options::HiddenLayer;
 use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
@@ -82,7 +81,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
             self.shape.front.accumulate(group, &part.front, self.dropout, &mut gradient[front]);
         }
         if self.shape.hidden == HiddenLayer::Circuit {
-            let mut by_parameter = vec![0.0; self.shape.ansatz.parameters()];
+            let mut by_parameter = vec![0.0; self.shape.ansatz.parameters];
             to_parameters(self.shape.circuit(), &self.circuit.slopes(angles), &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
             angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
@@ -136,18 +135,13 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
 
     /// Rows of outputs for rows of features.
     fn outputs(&self, work: &mut Work, features: &[f32]) -> Vec<f32> {
-        let each = |f: fn(f32) -> f32| features.iter().map(|&x| f(x)).collect::<Vec<_>>();
-        match self.shape.hidden {
-            HiddenLayer::Circuit => {
-                let samples = features.len() / QUBITS;
-                let mut out = vec![0.0; samples * self.shape.outputs()];
-                self.circuit.expectations(work, &self.angles(features), &mut out);
-                out
-            }
-            HiddenLayer::Linear => features.to_vec(),
-            HiddenLayer::Cosine => each(|x| turn(x).cos()),
-            HiddenLayer::Tanh => each(f32::tanh),
+        if let Some((of, _)) = control(self.shape.hidden) {
+            return features.iter().map(|&x| of(x)).collect();
         }
+        let samples = features.len() / QUBITS;
+        let mut out = vec![0.0; samples * self.shape.outputs()];
+        self.circuit.expectations(work, &self.angles(features), &mut out);
+        out
     }
 
     /// Slopes by the features, given those by the outputs; adds what the circuit's angles need.
@@ -158,27 +152,20 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         cotangent: &[f32],
         angles: &mut Sums,
     ) -> Vec<f32> {
-        let through = |slopes: &[f32], f: fn(f32) -> f32| -> Vec<f32> {
-            slopes.iter().zip(features).map(|(s, &x)| s * f(x)).collect()
-        };
-        match self.shape.hidden {
-            HiddenLayer::Circuit => {
-                let inputs = self.circuit.inputs();
-                let mut by_turn = vec![0.0; features.len() / QUBITS * inputs];
-                self.circuit.gradient(work, cotangent, &mut by_turn, angles);
-                // Features beyond the circuit's qubits reach nothing.
-                let mut all = vec![0.0; features.len()];
-                for (all, own) in all.chunks_exact_mut(QUBITS).zip(by_turn.chunks_exact(inputs)) {
-                    all[..inputs].copy_from_slice(own);
-                }
-                let rows = features.chunks_exact(QUBITS).zip(all.chunks_exact(QUBITS));
-                let front = &self.shape.front;
-                rows.flat_map(|(row, slopes)| front.through_squash(row, slopes)).collect()
-            }
-            HiddenLayer::Linear => cotangent.to_vec(),
-            HiddenLayer::Cosine => through(cotangent, |x| -turn(x).sin() * turn_slope(x)),
-            HiddenLayer::Tanh => through(cotangent, |x| 1.0 - x.tanh().powi(2)),
+        if let Some((_, slope)) = control(self.shape.hidden) {
+            return cotangent.iter().zip(features).map(|(s, &x)| s * slope(x)).collect();
         }
+        let inputs = self.circuit.inputs();
+        let mut by_turn = vec![0.0; features.len() / QUBITS * inputs];
+        self.circuit.gradient(work, cotangent, &mut by_turn, angles);
+        let rows = features.chunks_exact(QUBITS).zip(by_turn.chunks_exact(inputs));
+        let slopes = rows.flat_map(|(row, own)| {
+            // Features beyond the circuit's qubits reach nothing.
+            let mut all = [0.0; QUBITS];
+            all[..inputs].copy_from_slice(own);
+            self.shape.front.through_squash(row, &all)
+        });
+        slopes.collect()
     }
 
     /// Encoder angles of rows of features: as many a row as the circuit has qubits.
@@ -209,8 +196,16 @@ fn turn(x: f32) -> f32 {
     PI * libm::tanhf(x)
 }
 
-fn turn_slope(x: f32) -> f32 {
-    PI * (1.0 - libm::tanhf(x).powi(2))
+type Function = fn(f32) -> f32;
+
+/// What a control computes of a feature in the circuit's place, and its slope.
+fn control(hidden: HiddenLayer) -> Option<(Function, Function)> {
+    match hidden {
+        HiddenLayer::Circuit => None,
+        HiddenLayer::Linear => Some((|x| x, |_| 1.0)),
+        HiddenLayer::Cosine => Some((|x| turn(x).cos(), |x| -turn(x).sin() * turn_slope(x))),
+        HiddenLayer::Tanh => Some((f32::tanh, |x| 1.0 - x.tanh().powi(2))),
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +238,7 @@ mod tests {
     #[test]
     fn gradients_of_a_circuit_from_qasm_are_finite_differences() {
         let ansatz = Ansatz::parse(CUSTOM, std::path::Path::new("custom.qasm")).unwrap();
-        assert_eq!((ansatz.parameters(), ansatz.fused().outputs.len()), (4, 3));
+        assert_eq!((ansatz.parameters, ansatz.fused.outputs.len()), (4, 3));
         gradients_are_finite_differences(HiddenLayer::Circuit, ansatz);
     }
 

@@ -1,7 +1,7 @@
 //! Where training stood: written whole after every epoch by temporary name and rename, so that a run
 //! ended at any moment goes on with exactly the bytes it would have reached.
 
-use crate::student::adam::Adam;
+use super::adam::Adam;
 use qdllm_host::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,6 @@ pub enum CheckpointError {
         "{path}: not a whole checkpoint; delete it, or give --restart, to train from the beginning"
     )]
     Damaged { path: PathBuf },
-    /// The file belongs to a run with other settings or data.
     #[error(
         "{path}: belongs to a run with other settings or data; give --restart to train from the beginning, or the settings of that run to go on with it"
     )]
@@ -53,17 +52,11 @@ impl Checkpoint {
     }
 
     /// Reads a checkpoint; `None` if there is no file.
-    ///
-    /// # Errors
-    /// [`CheckpointError`].
     pub fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>, CheckpointError> {
         let damaged = || CheckpointError::Damaged { path: path.to_owned() };
         let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                return Err(CheckpointError::Io { path: path.to_owned(), source });
-            }
+            read => read.map_err(io(path))?,
         };
         let (digest, body) = bytes.split_at_checked(32).ok_or_else(damaged)?;
         if Sha256::digest(body).as_slice() != digest {
@@ -76,18 +69,18 @@ impl Checkpoint {
         Ok(Some(found))
     }
 
-    /// Writes the checkpoint.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Io`]; the earlier checkpoint is then still whole.
+    /// On an error the earlier checkpoint is still whole.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         let body = postcard::to_allocvec(self)
             .map_err(|_| CheckpointError::Damaged { path: path.to_owned() })?;
         let mut bytes = Sha256::digest(&body).to_vec();
         bytes.extend_from_slice(&body);
-        write_whole(path, &bytes)
-            .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+        write_whole(path, &bytes).map_err(io(path))
     }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> CheckpointError {
+    |source| CheckpointError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

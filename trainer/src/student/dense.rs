@@ -1,15 +1,14 @@
 //! The front end `dense`: vectors of texts (hidden states, embeddings), standardised or as they are, through a Dense layer
 //! of 11 outputs.
 
+use super::Prepared;
 use super::ansatz::Ansatz;
-use super::distillation::{DistillError, PROBES, Prepared};
-use super::examples::{Examples, Sample};
-use super::front_end::FrontEnd;
-use super::recipe::Recipe;
-use crate::data::corpus::{Corpus, Part};
+use super::front_end::{Examples, FrontEnd, Sample};
+use crate::data::corpus::Corpus;
 use crate::data::vectors::Vectors;
-use crate::options::{Config, HiddenLayer, Preset, SquashKind};
+use crate::options::{Config, HiddenLayer, Preset, SquashKind, TrainingConfig};
 use crate::seed::stream;
+use anyhow::{Result, ensure};
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
@@ -18,7 +17,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::f32::consts::PI;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug)]
 pub struct Dense {
@@ -31,62 +30,48 @@ pub struct Dense {
 
 impl Dense {
     /// Joins vectors with labels and soft labels, and standardises them where the preset does.
-    ///
-    /// # Errors
-    /// [`DistillError::Corpus`], [`DistillError::Vectors`] or [`DistillError::MissingVectors`].
-    pub fn prepare(
-        config: &Config,
-        progress: &mut Progress,
-    ) -> Result<Prepared<Self>, DistillError> {
+    pub fn prepare(config: &Config, progress: &mut Progress) -> Result<Prepared<Self>> {
         let sources = &config.sources;
         let corpus = Corpus::open(sources, progress)?;
-        let files: Vec<&Path> = [&sources.data, &sources.unlabelled, &sources.valid]
-            .into_iter()
-            .flatten()
-            .map(std::path::PathBuf::as_path)
-            .collect();
+        let files = [&sources.data, &sources.unlabelled, &sources.valid];
+        let files: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         let vectors = Vectors::read(&sources.vectors, &files, sources.bad_rows)?;
-        let classes = corpus.classes().len();
-        let (mut texts, mut valid) = (Examples::new(classes), Examples::new(classes));
-        let mut probes: Vec<Vec<f32>> = Vec::new();
+        let preset = config.dense.preset;
+        let squash = match (config.dense.squash, preset) {
+            (Some(SquashKind::PiTanh), _) | (None, Preset::Product) => Squash::PiTanh,
+            (Some(SquashKind::MinMax), _) | (None, Preset::Paper) => Squash::MinMax10,
+        };
+        let as_they_are = vec![(0.0, 1.0); vectors.width()];
+        let front = Self { scale: as_they_are, squash, digest: vectors.digest().to_owned() };
+        let mut prepared = Prepared::new(front, Ansatz::paper(), &corpus);
         let (mut missing, mut first) = (0, String::new());
         let tally = corpus.each("finding vectors", progress, |text| {
-            let Some(place) = vectors.place(text.text) else {
+            let Some(vector) = vectors.place(text.text).map(|place| vectors.at(place)) else {
                 if missing == 0 {
                     first = text.text.chars().take(40).collect();
                 }
                 missing += 1;
                 return;
             };
-            let vector = vectors.at(place);
-            let part = if text.part == Part::Train { &mut texts } else { &mut valid };
-            part.push(vector.iter().copied(), text.label, text.teacher);
-            if text.part == Part::Valid && probes.len() < PROBES {
-                probes.push(vector.to_vec());
-            }
+            prepared.add(&text, vector.iter().copied(), || vector.to_vec());
         });
-        if missing > 0 {
-            return Err(DistillError::MissingVectors { missing, first });
-        }
-        let tally = tally?;
-        let (width, preset) = (vectors.width(), config.dense.preset);
-        let scale = match preset {
-            Preset::Product => scale(width, &texts),
-            Preset::Paper => vec![(0.0, 1.0); width],
-        };
-        for part in [&mut texts, &mut valid] {
-            for vector in part.inputs_mut().chunks_exact_mut(width) {
-                for (x, (mean, deviation)) in vector.iter_mut().zip(&scale) {
-                    *x = (*x - mean) / deviation;
+        ensure!(
+            missing == 0,
+            "{missing} texts have no vector, the first is `{first}`; make vectors of every text of --data, --unlabelled and --valid"
+        );
+        prepared.tally = tally?;
+        if preset == Preset::Product {
+            let scale = scale(vectors.width(), &prepared.texts);
+            for part in [&mut prepared.texts, &mut prepared.valid] {
+                for vector in part.inputs.values.chunks_exact_mut(scale.len()) {
+                    for (x, (mean, deviation)) in vector.iter_mut().zip(&scale) {
+                        *x = (*x - mean) / deviation;
+                    }
                 }
             }
+            prepared.front.scale = scale;
         }
-        let squash = match (config.dense.squash, preset) {
-            (Some(SquashKind::PiTanh), _) | (None, Preset::Product) => Squash::PiTanh,
-            (Some(SquashKind::MinMax), _) | (None, Preset::Paper) => Squash::MinMax10,
-        };
-        let front = Self { scale, squash, digest: vectors.digest().to_owned() };
-        Ok(Prepared::new(front, Ansatz::paper(), &corpus, tally, texts, valid, probes))
+        Ok(prepared)
     }
 
     fn inputs(&self) -> usize {
@@ -115,35 +100,30 @@ impl FrontEnd for Dense {
     /// Folding the inputs' scale into the weights rounds differently, and min-max multiplies that by ten over the span.
     const TOLERANCE: f32 = 2e-3;
 
-    fn recipe(config: &Config) -> Recipe {
-        let (dense, training) = (&config.dense, &config.training);
-        let product = Recipe {
-            seed: training.seed,
-            batch_size: training.batch_size,
-            patience: training.patience,
-            dropout: dense.dropout,
-            weight_decay: dense.decay,
-            lr: dense.rate,
-            circuit_lr: training.circuit_lr,
-            falls: true,
-            smoothing: training.smoothing,
-            alpha: training.alpha,
-            temperature: training.temperature,
-        };
+    fn training(config: &Config) -> TrainingConfig {
+        let (dense, training) = (&config.dense, config.training.clone());
         match dense.preset {
-            Preset::Product => product,
-            Preset::Paper => Recipe {
+            Preset::Product => TrainingConfig {
+                dropout: dense.dropout,
+                weight_decay: dense.decay,
+                lr: dense.rate,
+                ..training
+            },
+            Preset::Paper => TrainingConfig {
                 dropout: 0.0,
                 weight_decay: 0.0,
                 lr: dense.paper_rate,
                 circuit_lr: dense.paper_rate,
-                falls: false,
                 smoothing: 0.0,
                 alpha: 0.5,
                 temperature: 2.0,
-                ..product
+                ..training
             },
         }
+    }
+
+    fn lr_falls(config: &Config) -> bool {
+        config.dense.preset == Preset::Product
     }
 
     fn hidden(_: &Config) -> HiddenLayer {
@@ -231,8 +211,6 @@ impl FrontEnd for Dense {
     }
 }
 
-/// Slopes by a sample's features, given those by its angles.
-///
 /// Min-max: with `u = (x - low) / span`, an angle is `10 u`; the largest and the least feature move every angle, and
 /// where several are largest or least the first of them does.
 fn through_squash(squash: Squash, features: &[f32], by_angle: &[f32]) -> Vec<f32> {
@@ -284,7 +262,7 @@ fn fold(weights: &[f32], bias: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
 
 /// Mean and deviation of each input over the training vectors; an input that never changes keeps the deviation 1.
 fn scale(width: usize, texts: &Examples<f32>) -> Vec<(f32, f32)> {
-    let n = texts.len().max(1) as f64;
+    let n = texts.count().max(1) as f64;
     let mut sums = vec![(0.0_f64, 0.0_f64); width];
     for sample in texts.samples() {
         for (sum, &x) in sums.iter_mut().zip(sample.input) {

@@ -1,7 +1,7 @@
 //! A trained student to a model file, read back through the runtime and compared before it counts.
 
-use super::distillation::{Prepared, Student};
 use super::front_end::FrontEnd;
+use super::{Prepared, Student};
 use crate::options::{Config, HiddenLayer};
 use qdllm_host::hex::encode as hex;
 use qdllm_runtime::format::encode::{Parts, encode};
@@ -12,7 +12,6 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// A control has no place in the format.
     #[error("only the heart `circuit` can be exported; `{0:?}` is a control for comparison")]
     Control(HiddenLayer),
     #[error("the model file would be refused: {0}")]
@@ -34,9 +33,6 @@ pub struct Exported {
 }
 
 /// Encodes a student and compares the result with it on the probe texts.
-///
-/// # Errors
-/// [`ExportError`].
 pub fn export<F: FrontEnd>(
     student: &Student<F>,
     prepared: &Prepared<F>,
@@ -53,10 +49,10 @@ pub fn export<F: FrontEnd>(
         squash: shape.front.squash(),
         circuit: shape.circuit().clone(),
         parameters: shape.angles_rad(theta),
-        preset: shape.ansatz.qasm().is_none().then_some(Preset::Paper),
-        qasm: shape.ansatz.qasm().map(str::to_owned),
+        preset: shape.ansatz.qasm.is_none().then_some(Preset::Paper),
+        qasm: shape.ansatz.qasm.clone(),
         head: theta[shape.head_range()].to_vec(),
-        temperature: student.temperature,
+        temperature: student.summary.temperature,
         reject_below: config.student.reject_below,
         provenance: provenance(prepared, config),
     };

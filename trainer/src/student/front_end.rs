@@ -1,12 +1,12 @@
 //! What stands before the circuit: a text or a vector to 11 features, and back again in training.
 
-use super::examples::Sample;
-use super::recipe::Recipe;
-use crate::options::{Config, HiddenLayer};
+use crate::numeric::Ragged;
+use crate::options::{Config, HiddenLayer, TrainingConfig};
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
 use qdllm_runtime::{Error, Model, Prediction, Scratch};
 use sha2::Sha256;
+use std::f32::consts::PI;
 
 /// A front end: [`Words`](super::words::Words) or [`Dense`](super::dense::Dense).
 ///
@@ -24,7 +24,12 @@ pub trait FrontEnd: Clone + Sync {
     const TOLERANCE: f32;
 
     /// How it is trained by these settings.
-    fn recipe(config: &Config) -> Recipe;
+    fn training(config: &Config) -> TrainingConfig;
+
+    /// Whether learning rates fall linearly to zero over the whole run.
+    fn lr_falls(_: &Config) -> bool {
+        true
+    }
 
     /// What stands between its features and the head.
     fn hidden(config: &Config) -> HiddenLayer;
@@ -45,10 +50,12 @@ pub trait FrontEnd: Clone + Sync {
     /// threads at once.
     fn group_gradient(
         &self,
-        samples: &[Sample<'_, Self::Item>],
+        _: &[Sample<'_, Self::Item>],
         slopes: Vec<f32>,
-        dropout: f32,
-    ) -> Vec<f32>;
+        _dropout: f32,
+    ) -> Vec<f32> {
+        slopes
+    }
 
     /// Adds a group's part to the gradient by weights and biases; called group by group in order, so that results do not
     /// depend on threads.
@@ -66,8 +73,6 @@ pub trait FrontEnd: Clone + Sync {
     /// The front end as the encoder of the format takes it.
     fn parts(&self, rounded: &Self::Rounded, weights: &[f32], bias: &[f32]) -> FrontEndParts;
 
-    /// # Errors
-    /// What the runtime says.
     fn classify<'s>(
         model: &Model<'_>,
         probe: &Self::Probe,
@@ -77,8 +82,71 @@ pub trait FrontEnd: Clone + Sync {
     fn name(i: usize, probe: &Self::Probe) -> String;
 
     /// The design as the file's provenance states it.
-    fn design(config: &Config) -> Option<&'static str>;
+    fn design(_: &Config) -> Option<&'static str> {
+        None
+    }
 
     /// Adds what a checkpoint depends on beside settings, labels and teacher.
     fn fingerprint(&self, digest: &mut Sha256);
+}
+
+/// The slope of `pi tanh x`. The order of its factors, too, decides the last bit, and so the bytes of a model.
+pub(super) fn turn_slope(x: f32) -> f32 {
+    PI * (1.0 - libm::tanhf(x).powi(2))
+}
+
+/// One text as the student sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a, T> {
+    /// What the front end reads of it: vocabulary rows in order and with repeats, or a vector.
+    pub input: &'a [T],
+    pub label: Option<usize>,
+    /// The teacher's logits, if it was asked.
+    pub teacher: Option<&'a [f32]>,
+    /// Drives what is dropped in this pass; `None` drops nothing.
+    pub dropout_key: Option<u64>,
+}
+
+/// Texts as a front end reads them, with labels and soft labels, one after the other in memory: about 40 bytes a short
+/// text for `words`.
+#[derive(Debug)]
+pub struct Examples<T> {
+    pub inputs: Ragged<T>,
+    labels: Vec<Option<u8>>,
+    /// Empty where the teacher was not asked.
+    teacher: Ragged<f32>,
+}
+
+impl<T> Default for Examples<T> {
+    fn default() -> Self {
+        Self { inputs: Ragged::default(), labels: Vec::new(), teacher: Ragged::default() }
+    }
+}
+
+impl<T> Examples<T> {
+    pub fn push(
+        &mut self,
+        input: impl IntoIterator<Item = T>,
+        label: Option<usize>,
+        teacher: Option<&[f32]>,
+    ) {
+        self.inputs.push(input);
+        self.labels.push(label.map(|l| l as u8));
+        self.teacher.push(teacher.unwrap_or_default().iter().copied());
+    }
+
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Text `i` for a batch; `dropout_key` as in [`Sample`].
+    pub fn sample(&self, i: usize, dropout_key: Option<u64>) -> Sample<'_, T> {
+        let teacher = Some(self.teacher.row(i)).filter(|logits| !logits.is_empty());
+        let label = self.labels[i].map(usize::from);
+        Sample { input: self.inputs.row(i), label, teacher, dropout_key }
+    }
+
+    pub fn samples(&self) -> Vec<Sample<'_, T>> {
+        (0..self.count()).map(|i| self.sample(i, None)).collect()
+    }
 }

@@ -4,6 +4,7 @@
 //! With a label alone: `CE`. With a teacher alone: `T^2 KL + JS`, the same weight as a label has.
 
 use crate::numeric::softmax;
+use crate::options::TrainingConfig;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
@@ -12,6 +13,13 @@ pub struct LossWeights {
     pub temperature: f32,
     /// Share of a label's weight spread evenly over all classes, 0 to 1.
     pub smoothing: f32,
+}
+
+impl LossWeights {
+    pub fn of(settings: &TrainingConfig) -> Self {
+        let &TrainingConfig { alpha, temperature, smoothing, .. } = settings;
+        Self { alpha, temperature, smoothing }
+    }
 }
 
 /// The loss of one sample; its gradient by each student logit is added to `slope`.

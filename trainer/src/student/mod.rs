@@ -1,25 +1,192 @@
 //! The student: front end, circuit and head, how they are trained, and how they become a model file.
 //!
-//! A front end ([`words`], [`dense`]) reads texts; [`distillation`] trains ([`train`](mod@train)), rounds and calibrates;
-//! [`export`](mod@export) writes the file.
+//! A front end ([`words`], [`dense`]) reads texts ([`Prepared`]); [`Prepared::distill`] trains ([`train`](mod@train)),
+//! rounds and calibrates a [`Student`]; [`export`](mod@export) writes the file.
 
 pub mod adam;
 pub mod ansatz;
 pub mod backprop;
-pub mod calibrate;
 pub mod checkpoint;
 pub mod dense;
-pub mod distillation;
-pub mod examples;
 pub mod export;
 pub mod front_end;
 pub mod loss;
 pub mod ngram_regression;
-pub mod outcome;
-pub mod quantise;
-pub mod recipe;
 pub mod run;
 pub mod shape;
 pub mod train;
 pub mod vocabulary;
 pub mod words;
+
+use crate::data::corpus::{Corpus, Part, Tally, Text};
+use crate::data::soft::TeacherInfo;
+use crate::numeric::{argmax, golden_section, log_sum_exp, softmax};
+use crate::options::{Config, TrainingConfig};
+use ansatz::Ansatz;
+use anyhow::Result;
+use backprop::Batcher;
+use front_end::{Examples, FrontEnd, Sample};
+use qdllm_host::hex::encode as hex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shape::Shape;
+use train::{Judgement, Moment, Resume, judge, train};
+
+/// Validation texts kept as they are, to compare the exported model with the trained one.
+const PROBES: usize = 256;
+
+/// The texts of a run, as a front end reads them.
+#[derive(Debug)]
+pub struct Prepared<F: FrontEnd> {
+    pub front: F,
+    pub classes: Vec<String>,
+    pub ansatz: Ansatz,
+    pub texts: Examples<F::Item>,
+    pub valid: Examples<F::Item>,
+    /// The first of the validation texts, as the model file takes them.
+    pub probes: Vec<F::Probe>,
+    pub tally: Tally,
+    pub data_digest: String,
+    /// Who made the soft labels, and the digest of their file.
+    pub teacher: Option<(TeacherInfo, String)>,
+}
+
+/// A trained and rounded student on the host.
+#[derive(Debug)]
+pub struct Student<F: FrontEnd> {
+    pub shape: Shape<F>,
+    /// Parameters, the front end's weights already at their rounded values.
+    pub theta: Vec<f32>,
+    pub rounded: F::Rounded,
+    pub summary: Summary,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    pub tally: Tally,
+    pub epoch: usize,
+    pub before: Judgement,
+    pub after: Judgement,
+    pub temperature: f32,
+}
+
+impl<F: FrontEnd> Prepared<F> {
+    /// A run over a corpus, its texts still to be added.
+    fn new(front: F, ansatz: Ansatz, corpus: &Corpus) -> Self {
+        let classes = corpus.classes().to_vec();
+        let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(soft.digest())));
+        let data_digest = corpus.digest().to_owned();
+        let (texts, valid) = (Examples::default(), Examples::default());
+        let (probes, tally) = (Vec::new(), Tally::default());
+        Self { front, classes, ansatz, texts, valid, probes, tally, data_digest, teacher }
+    }
+
+    fn add(
+        &mut self,
+        text: &Text<'_>,
+        input: impl IntoIterator<Item = F::Item>,
+        probe: impl FnOnce() -> F::Probe,
+    ) {
+        let part = if text.part == Part::Train { &mut self.texts } else { &mut self.valid };
+        part.push(input, text.label, text.teacher);
+        if text.part == Part::Valid && self.probes.len() < PROBES {
+            self.probes.push(probe());
+        }
+    }
+
+    /// Digest of the settings and of everything read: what a checkpoint belongs to.
+    pub fn fingerprint(&self, config: &Config) -> String {
+        let mut digest = Sha256::new_with_prefix(config.recipe());
+        digest.update(&self.data_digest);
+        digest.update(self.ansatz.qasm.as_deref().unwrap_or_default());
+        digest.update(self.teacher.as_ref().map_or("", |(_, digest)| digest));
+        self.front.fingerprint(&mut digest);
+        digest.update((self.texts.count() as u64).to_le_bytes());
+        digest.update((self.valid.count() as u64).to_le_bytes());
+        hex(digest.finalize())
+    }
+
+    /// Texts that training passes over, repeats counted.
+    pub fn passes(&self, config: &Config) -> u64 {
+        (config.epochs_for(self.texts.count()) * self.texts.count()) as u64
+    }
+
+    /// Trains, rounds and calibrates a student on the prepared texts.
+    pub fn distill(
+        &self,
+        config: &Config,
+        resume: Option<&Resume>,
+        observe: impl FnMut(Moment<'_>),
+    ) -> Result<Student<F>> {
+        let shape = Shape {
+            front: self.front.clone(),
+            classes: self.classes.len(),
+            hidden: F::hidden(config),
+            ansatz: self.ansatz.clone(),
+        };
+        let epochs = config.epochs_for(self.texts.count());
+        let settings = TrainingConfig { epochs, ..F::training(config) };
+        let lr_falls = F::lr_falls(config);
+        let (mut theta, epoch) =
+            train(&shape, &settings, lr_falls, &self.texts, &self.valid, resume, observe)?;
+        let before = judge(&shape, &theta, &settings, &self.valid);
+        let rounded = shape.front.round(&mut theta[shape.weight_range()]);
+        let after = judge(&shape, &theta, &settings, &self.valid);
+        // Validation logits with the class to believe: the label, else the teacher's.
+        let samples = self.valid.samples();
+        let logits = Batcher::new(&shape, &theta, 0.0).logits(&samples);
+        let class = |s: &Sample<'_, F::Item>| s.label.or_else(|| s.teacher.map(argmax));
+        let pairs: Vec<(Vec<f32>, usize)> =
+            logits.into_iter().zip(&samples).filter_map(|(z, s)| Some((z, class(s)?))).collect();
+        let temperature = temperature(&pairs);
+        let summary = Summary { tally: self.tally, epoch, before, after, temperature };
+        Ok(Student { shape, theta, rounded, summary })
+    }
+}
+
+impl<F: FrontEnd> Student<F> {
+    /// Calibrated probabilities, one row an input, computed on the host.
+    pub fn probabilities<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a [F::Item]>,
+    ) -> Vec<Vec<f32>>
+    where
+        F::Item: 'a,
+    {
+        let unlabelled = |input| Sample { input, label: None, teacher: None, dropout_key: None };
+        let samples: Vec<Sample<'_, F::Item>> = inputs.into_iter().map(unlabelled).collect();
+        let logits = Batcher::new(&self.shape, &self.theta, 0.0).logits(&samples);
+        logits.iter().map(|z| softmax(z, self.summary.temperature)).collect()
+    }
+}
+
+/// The temperature of the softmax in 0.05..=20 that makes `(logits, class)` pairs most probable (arXiv 1706.04599):
+/// the loss is convex in 1/T, so it has one minimum. 1 without pairs.
+fn temperature(pairs: &[(Vec<f32>, usize)]) -> f32 {
+    if pairs.is_empty() {
+        return 1.0;
+    }
+    let loss = |log: f64| {
+        let temperature = log.exp();
+        let one = |(logits, class): &(Vec<f32>, usize)| {
+            let scaled: Vec<f64> = logits.iter().map(|&x| f64::from(x) / temperature).collect();
+            log_sum_exp(&scaled) - scaled[*class]
+        };
+        pairs.iter().map(one).sum::<f64>() / pairs.len() as f64
+    };
+    golden_section(0.05_f64.ln(), 20.0_f64.ln(), 60, |a, b| loss(a) < loss(b)).exp() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_temperature_that_fits() {
+        // Logits of +-2 in 100 texts of which 73 are right: p = sigmoid(4/T) = 0.73.
+        let pairs: Vec<_> = (0..100).map(|i| (vec![2.0, -2.0], usize::from(i >= 73))).collect();
+        let expected = 4.0 / (0.73_f64 / 0.27).ln();
+        assert!((f64::from(temperature(&pairs)) - expected).abs() < 1e-3);
+        assert_eq!(temperature(&[]), 1.0);
+    }
+}

@@ -1,94 +1,61 @@
 //! A logistic regression on all n-grams of the training texts. It chooses a vocabulary by weight: kept are the
 //! n-grams that carry most of its decisions. And it teaches a student where nobody else does.
+//! It is none of `regression::logistic`: its few passes decide which n-grams are chosen, a minimum would choose others.
 //!
 //! Where n-grams overlap (a word, its prefix, its pairs) chi-squared picks the same evidence several
 //! times; a regression shares it out. Texts are unit vectors of `idf = 1 + ln(texts / occurring)`;
 //! the objective is `|w|^2 / 2 + sum of cross-entropies`, descended by `AdaGrad` on the n-grams that
 //! occur, so that the cost grows with the texts and not with the vocabulary.
 
-use crate::data::corpus::{Part, Text};
-use crate::numeric::softmax;
-use crate::student::vocabulary::{best, shares, unique_keys};
+use super::vocabulary::{HostVocab, best, shares};
+use crate::data::corpus::Text;
+use crate::numeric::{Ragged, softmax};
 use qdllm_runtime::text::ngram::GramKinds;
-use qdllm_runtime::text::vocabulary::bucket_bits_for;
-use std::collections::HashMap;
 
 /// Passes over the texts: the ranking no longer moves after these.
 const EPOCHS: usize = 12;
 const RATE: f32 = 0.5;
 
-#[derive(Debug)]
-struct Candidates {
-    kinds: GramKinds,
-    bucket_bits: u8,
-    keys: Vec<u32>,
-    places: HashMap<u32, u32>,
-}
-
-impl Candidates {
-    /// The places of a text's n-grams, by ascending key; `buffer` holds the keys.
-    fn of<'a>(&'a self, text: &str, buffer: &'a mut Vec<u32>) -> impl Iterator<Item = u32> + 'a {
-        unique_keys(text, self.kinds, self.bucket_bits, buffer);
-        buffer.iter().filter_map(|key| self.places.get(key).copied())
-    }
-}
-
 /// The candidates of every training text, and what each text counts for.
 #[derive(Debug)]
 pub struct Weigher {
     classes: usize,
-    candidates: Candidates,
+    keys: Vec<u32>,
+    candidates: HostVocab,
     occurrences: Vec<u32>,
-    ends: Vec<usize>,
-    grams: Vec<u32>,
+    texts: Ragged<u32>,
     shares: Vec<f32>,
-    buffer: Vec<u32>,
 }
 
 impl Weigher {
-    /// Weighs `candidates` (ascending keys) for a vocabulary of `rows` rows.
-    pub fn new(classes: usize, rows: usize, kinds: GramKinds, candidates: Vec<u32>) -> Self {
-        let occurrences = vec![0; candidates.len()];
-        let candidates = Candidates {
-            kinds,
-            bucket_bits: bucket_bits_for(rows),
-            places: candidates.iter().zip(0..).map(|(&key, place)| (key, place)).collect(),
-            keys: candidates,
-        };
+    /// Weighs `keys` (ascending) for a vocabulary of `rows` rows.
+    pub fn new(classes: usize, rows: usize, kinds: GramKinds, keys: Vec<u32>) -> Self {
         Self {
             classes,
-            candidates,
-            occurrences,
-            ends: Vec::new(),
-            grams: Vec::new(),
+            candidates: HostVocab::new(&keys, rows, kinds),
+            occurrences: vec![0; keys.len()],
+            keys,
+            texts: Ragged::default(),
             shares: Vec::new(),
-            buffer: Vec::new(),
         }
     }
 
     /// Adds a text if it belongs to training.
     pub fn add(&mut self, text: &Text<'_>) {
-        let Some(shares) = shares(text, self.classes).filter(|_| text.part == Part::Train) else {
-            return;
-        };
-        for place in self.candidates.of(text.text, &mut self.buffer) {
-            self.grams.push(place);
-            self.occurrences[place as usize] += 1;
-        }
-        self.ends.push(self.grams.len());
+        let Some(shares) = shares(text, self.classes) else { return };
+        let places = self.candidates.different(text.text);
+        self.texts.push(places.inspect(|&place| self.occurrences[place as usize] += 1));
         self.shares.extend(shares);
     }
 
     /// Fits the regression to the texts added.
     pub fn fit(self) -> Regression {
-        let idf: Vec<f32> = self
-            .occurrences
-            .iter()
-            .map(|&n| 1.0 + (self.ends.len() as f32 / n.max(1) as f32).ln())
-            .collect();
+        let texts = self.texts.rows() as f32;
+        let idf = |&n: &u32| 1.0 + (texts / n.max(1) as f32).ln();
+        let idf: Vec<f32> = self.occurrences.iter().map(idf).collect();
         let (weights, bias) = self.descend(&idf);
-        let Self { candidates, occurrences, .. } = self;
-        Regression { candidates, occurrences, idf, weights, bias }
+        let Self { keys, candidates, occurrences, .. } = self;
+        Regression { keys, candidates, occurrences, idf, weights, bias }
     }
 
     fn descend(&self, idf: &[f32]) -> (Vec<f32>, Vec<f32>) {
@@ -98,10 +65,8 @@ impl Weigher {
         let mut bias = vec![0.0_f32; classes];
         for epoch in 0..EPOCHS {
             // A fixed stride visits every text once in a scattered order.
-            for text in scattered(self.ends.len(), epoch) {
-                let start = if text == 0 { 0 } else { self.ends[text - 1] };
-                let grams = &self.grams[start..self.ends[text]];
-                let text_vector = unit(grams, idf);
+            for text in scattered(self.texts.rows(), epoch) {
+                let text_vector = unit(self.texts.row(text), idf);
                 let mut slope = softmax(&logits(&text_vector, &weights, &bias), 1.0);
                 let shares = &self.shares[text * classes..];
                 slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
@@ -124,7 +89,8 @@ impl Weigher {
 
 #[derive(Debug)]
 pub struct Regression {
-    candidates: Candidates,
+    keys: Vec<u32>,
+    candidates: HostVocab,
     occurrences: Vec<u32>,
     idf: Vec<f32>,
     weights: Vec<f32>,
@@ -142,14 +108,11 @@ impl Regression {
             let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
             f64::from(length * self.idf[place] * (self.occurrences[place] as f32).sqrt())
         };
-        best(
-            self.candidates.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(),
-            rows,
-        )
+        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
     }
 
     pub fn logits(&self, text: &str) -> Vec<f32> {
-        let grams: Vec<u32> = self.candidates.of(text, &mut Vec::new()).collect();
+        let grams: Vec<u32> = self.candidates.different(text).collect();
         logits(&unit(&grams, &self.idf), &self.weights, &self.bias)
     }
 }
@@ -186,8 +149,9 @@ fn scattered(count: usize, epoch: usize) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::corpus::Part;
     use qdllm_runtime::text::ngram::grams;
-    use qdllm_runtime::text::vocabulary::key;
+    use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 
     #[test]
     fn every_text_is_visited_once() {

@@ -1,18 +1,19 @@
 //! A training run on disk: checkpoint and metrics while it lasts, then settings and model beside them.
 
+use super::checkpoint::Checkpoint;
 use super::dense::Dense;
-use super::distillation::Prepared;
 use super::export::export;
 use super::front_end::FrontEnd;
-use super::outcome::{Outcome, shares};
-use super::train::{Event, Moment, Resume, epochs_done};
+use super::train::{Judgement, Moment, Resume};
 use super::words::Words;
+use super::{Prepared, Summary};
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::peak_memory_bytes;
 use anyhow::{Context, Result, bail};
 use qdllm_host::files::write_whole;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Scratch;
+use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,10 +39,7 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Distils and writes the model, its settings and its metrics.
-///
-/// # Errors
-/// With file, line and remedy; the model file is written only when it is complete.
+/// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete.
 pub fn distill(
     config: &Config,
     out: &Path,
@@ -86,7 +84,8 @@ fn train_and_write<F: FrontEnd>(
         fingerprint: prepared.fingerprint(config),
         every: keep.checkpoint_every,
     };
-    let done = epochs_done(&checkpoint, &resume.fingerprint)?;
+    let earlier = Checkpoint::read(&checkpoint, &resume.fingerprint)?;
+    let done = earlier.map_or(0, |state| state.epochs);
     if done > 0 {
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
@@ -98,7 +97,8 @@ fn train_and_write<F: FrontEnd>(
             Moment::Texts(done) => return progress.at(done),
             Moment::Epoch(event) => event,
         };
-        progress.say(&line(event));
+        let (epoch, loss) = (event.epoch, event.train_loss);
+        progress.say(&format!("epoch {epoch:>3}  train loss {loss:.4}  valid {}", event.valid));
         let written = serde_json::to_string(event).map_err(std::io::Error::other);
         if let Err(e) = written.and_then(|json| writeln!(log, "{json}")) {
             failed.get_or_insert(e);
@@ -137,12 +137,69 @@ fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().append(true).open(path)
 }
 
-fn line(event: &Event) -> String {
-    format!(
-        "epoch {:>3}  train loss {:.4}  valid loss {:.4}{}",
-        event.epoch,
-        event.train_loss,
-        event.valid.loss,
-        shares(&event.valid),
-    )
+impl std::fmt::Display for Judgement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "loss {:.4}", self.loss)?;
+        for (name, share) in [("accuracy", self.accuracy), ("as the teacher", self.agreement)] {
+            share.map_or(Ok(()), |x| write!(f, "  {name} {x:.4}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a run reports.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    pub model: PathBuf,
+    pub bytes: usize,
+    pub ram_bytes: usize,
+    pub parameters: usize,
+    /// Wall-clock time from the first file read to the model's last byte written.
+    pub train_seconds: f64,
+    /// The most memory the process held at once; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Largest difference of a probability between trainer and runtime.
+    pub largest_gap: f32,
+    pub probes: usize,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut line = |name: &str, what: String| writeln!(f, "{name:13}{what}");
+        let (s, tally) = (&self.summary, &self.summary.tally);
+        let (labelled, soft_only, valid) = (tally.labelled, tally.soft_only, tally.valid);
+        line(
+            "texts",
+            format!(
+                "{labelled} with labels, {soft_only} with soft labels alone, {valid} for validation"
+            ),
+        )?;
+        for (count, what) in [
+            (tally.duplicates, "left out as duplicates"),
+            (tally.leaked, "left out since validation holds them"),
+            (tally.unused, "unused: label hidden and no teacher"),
+            (tally.skipped, "bad rows skipped"),
+        ] {
+            if count > 0 {
+                line("", format!("{count} {what}"))?;
+            }
+        }
+        line("best epoch", s.epoch.to_string())?;
+        if s.before == s.after {
+            line("validation", s.after.to_string())?;
+        } else {
+            line("validation", format!("before quantisation: {}", s.before))?;
+            line("", format!("after quantisation:  {}", s.after))?;
+        }
+        line("temperature", format!("{:.3}", s.temperature))?;
+        let (probes, gap) = (self.probes, self.largest_gap);
+        line(
+            "checked",
+            format!("the runtime agrees on {probes} texts, probabilities within {gap:.1e}"),
+        )?;
+        line("model", format!("{} ({} bytes)", self.model.display(), self.bytes))?;
+        line("RAM", format!("{} bytes beside the stack", self.ram_bytes))
+    }
 }

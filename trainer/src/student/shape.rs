@@ -10,7 +10,6 @@ use qdllm_runtime::circuit::fuse::Fused;
 use rand::Rng;
 use std::ops::Range;
 
-/// Sizes of a student and where its parameters lie in the flat vector.
 #[derive(Clone, Debug)]
 pub struct Shape<F> {
     pub front: F,
@@ -21,7 +20,7 @@ pub struct Shape<F> {
 
 impl<F: FrontEnd> Shape<F> {
     pub fn circuit(&self) -> &Fused {
-        self.ansatz.fused()
+        &self.ansatz.fused
     }
 
     /// Numbers that the head reads: the circuit's expectations, else the features.
@@ -44,7 +43,7 @@ impl<F: FrontEnd> Shape<F> {
     pub fn angle_range(&self) -> Range<usize> {
         let start = self.bias_range().end;
         let circuit = self.hidden == HiddenLayer::Circuit;
-        start..start + if circuit { self.ansatz.parameters() } else { 0 }
+        start..start + if circuit { self.ansatz.parameters } else { 0 }
     }
 
     /// Weights by class, then one bias a class.

@@ -6,6 +6,46 @@ use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;
 
+/// Keys of n-grams and the rows that they stand for.
+#[derive(Clone, Debug)]
+pub struct HostVocab {
+    rows: HashMap<u32, u32>,
+    kinds: GramKinds,
+    bucket_bits: u8,
+}
+
+impl HostVocab {
+    /// Of ascending keys as a vocabulary of `size` rows has them; row `i` belongs to `keys[i]`.
+    pub fn new(keys: &[u32], size: usize, kinds: GramKinds) -> Self {
+        let rows = keys.iter().zip(0..).map(|(&key, row)| (key, row)).collect();
+        Self { rows, kinds, bucket_bits: bucket_bits_for(size) }
+    }
+
+    /// The rows of a text's n-grams, in order and with repeats.
+    pub fn rows<'t>(&'t self, text: &'t str) -> impl Iterator<Item = u16> + 't {
+        let keys = keys(text, self.kinds, self.bucket_bits);
+        keys.filter_map(|key| self.rows.get(&key).map(|&row| row as u16))
+    }
+
+    /// The rows of a text's different n-grams, by ascending key.
+    pub fn different(&self, text: &str) -> impl Iterator<Item = u32> {
+        let keys = different_keys(text, self.kinds, self.bucket_bits);
+        keys.into_iter().filter_map(|key| self.rows.get(&key).copied())
+    }
+}
+
+fn keys(text: &str, kinds: GramKinds, bucket_bits: u8) -> impl Iterator<Item = u32> {
+    grams(text, kinds).map(move |g| key(g.hash, bucket_bits))
+}
+
+/// The different keys of a text's n-grams, ascending.
+fn different_keys(text: &str, kinds: GramKinds, bucket_bits: u8) -> Vec<u32> {
+    let mut keys: Vec<u32> = keys(text, kinds, bucket_bits).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
 /// Training texts in which an n-gram must occur to be selected.
 const LEAST_TEXTS: f32 = 2.0;
 /// Different n-grams counted before those seen once are dropped: bounds the memory on large files.
@@ -20,7 +60,6 @@ pub struct Counter {
     places: HashMap<u32, u32>,
     counts: Vec<f32>,
     texts: Vec<f64>,
-    keys: Vec<u32>,
 }
 
 impl Counter {
@@ -33,20 +72,13 @@ impl Counter {
             places: HashMap::new(),
             counts: Vec::new(),
             texts: vec![0.0; classes],
-            keys: Vec::new(),
         }
     }
 
     /// Counts a text if it belongs to training: by its label, else by the teacher's probabilities.
     pub fn add(&mut self, text: &Text<'_>) {
-        if text.part == Part::Valid {
-            return;
-        }
-        let Some(shares) = shares(text, self.classes) else {
-            return;
-        };
-        unique_keys(text.text, self.kinds, self.bucket_bits, &mut self.keys);
-        for &k in &self.keys {
+        let Some(shares) = shares(text, self.classes) else { return };
+        for k in different_keys(text.text, self.kinds, self.bucket_bits) {
             let next = (self.counts.len() / self.classes) as u32;
             let place = *self.places.entry(k).or_insert(next) as usize * self.classes;
             if place == self.counts.len() {
@@ -70,14 +102,12 @@ impl Counter {
     }
 
     fn frequent(&self) -> impl Iterator<Item = (u32, &[f32])> {
-        let counts = |place: u32| {
-            let at = place as usize * self.classes;
-            &self.counts[at..at + self.classes]
-        };
-        self.places
-            .iter()
-            .map(move |(&key, &place)| (key, counts(place)))
-            .filter(|(_, counts)| counts.iter().sum::<f32>() > LEAST_TEXTS - 0.5)
+        let counts = |(&key, &place): (&u32, &u32)| (key, self.row(place));
+        self.places.iter().map(counts).filter(|(_, counts)| is_frequent(counts))
+    }
+
+    fn row(&self, place: u32) -> &[f32] {
+        &self.counts[place as usize * self.classes..][..self.classes]
     }
 
     /// The keys of the `rows` n-grams with the largest chi-squared statistic, ascending.
@@ -111,36 +141,28 @@ impl Counter {
         kept.sort_unstable_by_key(|&(_, place)| place);
         let mut counts = Vec::new();
         for (k, place) in kept {
-            let at = place as usize * self.classes;
-            let row = &self.counts[at..at + self.classes];
-            if row.iter().sum::<f32>() > LEAST_TEXTS - 0.5 {
+            if is_frequent(self.row(place)) {
                 self.places.insert(k, (counts.len() / self.classes) as u32);
-                counts.extend_from_slice(row);
+                counts.extend_from_slice(self.row(place));
             }
         }
         self.counts = counts;
     }
 }
 
-/// How much of a text counts for each class: its label, else the teacher's probabilities.
-pub(crate) fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
-    match (text.label, text.teacher) {
-        (Some(label), _) => {
-            let mut one = vec![0.0; classes];
-            one[label] = 1.0;
-            Some(one)
-        }
-        (None, Some(logits)) => Some(softmax(logits, 1.0)),
-        (None, None) => None,
-    }
+fn is_frequent(counts: &[f32]) -> bool {
+    counts.iter().sum::<f32>() > LEAST_TEXTS - 0.5
 }
 
-/// The different keys of a text's n-grams, ascending.
-pub(crate) fn unique_keys(text: &str, kinds: GramKinds, bucket_bits: u8, keys: &mut Vec<u32>) {
-    keys.clear();
-    keys.extend(grams(text, kinds).map(|g| key(g.hash, bucket_bits)));
-    keys.sort_unstable();
-    keys.dedup();
+/// How much of a training text counts for each class: its label, else the teacher's probabilities.
+pub(crate) fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
+    match (text.part, text.label, text.teacher) {
+        (Part::Train, Some(label), _) => {
+            Some((0..classes).map(|c| f32::from(u8::from(c == label))).collect())
+        }
+        (Part::Train, None, Some(logits)) => Some(softmax(logits, 1.0)),
+        _ => None,
+    }
 }
 
 /// The `rows` keys with the largest scores, ascending.

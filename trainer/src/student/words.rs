@@ -1,50 +1,21 @@
 //! The front end `words`: n-grams of the selected vocabulary, each a row of 11 numbers; rows pooled, plus a bias.
 
 use super::ansatz::Ansatz;
-use super::distillation::{DistillError, PROBES, Prepared, Student};
-use super::examples::{Examples, Sample};
-use super::front_end::FrontEnd;
+use super::front_end::{FrontEnd, Sample, turn_slope};
 use super::ngram_regression::Weigher;
-use super::quantise::{Quantised, quantise};
-use super::recipe::Recipe;
-use super::vocabulary::Counter;
-use crate::data::corpus::{Corpus, Part};
-use crate::options::{Config, Criterion, HiddenLayer};
+use super::vocabulary::{Counter, HostVocab};
+use super::{Prepared, Student};
+use crate::data::corpus::{Corpus, Part, Text};
+use crate::options::{Config, Criterion, HiddenLayer, TrainingConfig};
+use anyhow::{Result, ensure};
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
-use qdllm_runtime::text::ngram::{GramKinds, grams};
-use qdllm_runtime::text::pool::{Pool, RowBits};
-use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
+use qdllm_runtime::text::ngram::GramKinds;
+use qdllm_runtime::text::pool::{Pool, ROW, RowBits};
 use qdllm_runtime::{Error, Model, Prediction, QUBITS, Scratch};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::f32::consts::PI;
-
-/// The selected vocabulary on the host: key to row.
-#[derive(Clone, Debug)]
-pub struct HostVocab {
-    rows: HashMap<u32, u16>,
-    kinds: GramKinds,
-    bucket_bits: u8,
-}
-
-impl HostVocab {
-    /// A vocabulary of ascending keys; row `i` belongs to `keys[i]`.
-    pub fn new(keys: &[u32], kinds: GramKinds) -> Self {
-        Self {
-            rows: keys.iter().zip(0..).map(|(&k, row)| (k, row)).collect(),
-            kinds,
-            bucket_bits: bucket_bits_for(keys.len()),
-        }
-    }
-
-    /// The rows of a text's n-grams, in order and with repeats.
-    pub fn rows<'t>(&'t self, text: &'t str) -> impl Iterator<Item = u16> + 't {
-        grams(text, self.kinds)
-            .filter_map(|g| self.rows.get(&key(g.hash, self.bucket_bits)).copied())
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct Words {
@@ -58,13 +29,7 @@ pub struct Words {
 
 impl Words {
     /// Reads the files twice: to select the vocabulary, then to encode the texts.
-    ///
-    /// # Errors
-    /// [`DistillError::Ansatz`], [`DistillError::Corpus`] or [`DistillError::VocabularyTooLarge`].
-    pub fn prepare(
-        config: &Config,
-        progress: &mut Progress,
-    ) -> Result<Prepared<Self>, DistillError> {
+    pub fn prepare(config: &Config, progress: &mut Progress) -> Result<Prepared<Self>> {
         let ansatz = match (&config.student.circuit, config.student.heart) {
             (Some(path), HiddenLayer::Circuit) => Ansatz::read(path)?,
             _ => Ansatz::paper(),
@@ -75,44 +40,24 @@ impl Words {
         let mut counter = Counter::new(classes, rows, kinds);
         let tally = corpus.each("counting n-grams", progress, |text| counter.add(&text))?;
         let candidates = counter.candidates();
-        if candidates.len() < rows {
-            return Err(DistillError::VocabularyTooLarge {
-                rows,
-                texts: tally.labelled + tally.soft_only,
-                found: candidates.len(),
-            });
-        }
+        let (texts, found) = (tally.labelled + tally.soft_only, candidates.len());
+        ensure!(
+            found >= rows,
+            "--rows {rows} is larger than the data: the {texts} training texts hold {found} n-grams that occur at least twice. Give --rows {found} or fewer, or more texts"
+        );
         let by_weight = config.student.select == Criterion::Weight;
-        let regression = if by_weight || config.training.regression {
+        let mut regression = None;
+        if by_weight || config.training.regression {
             let mut weigher = Weigher::new(classes, rows, kinds, candidates);
             corpus.each("weighing n-grams", progress, |text| weigher.add(&text))?;
-            Some(weigher.fit())
-        } else {
-            None
-        };
+            regression = Some(weigher.fit());
+        }
         let keys = match &regression {
             Some(regression) if by_weight => regression.select(rows),
             _ => counter.select(rows),
         };
         drop(counter);
         let own_teacher = regression.filter(|_| config.training.regression);
-        let vocab = HostVocab::new(&keys, kinds);
-        let (mut texts, mut valid) = (Examples::new(classes), Examples::new(classes));
-        let mut probes = Vec::new();
-        corpus.each("encoding the texts", progress, |text| match text.part {
-            Part::Train => match own_teacher.as_ref().filter(|_| text.teacher.is_none()) {
-                Some(regression) => {
-                    texts.push(vocab.rows(text.text), None, Some(&regression.logits(text.text)));
-                }
-                None => texts.push(vocab.rows(text.text), text.label, text.teacher),
-            },
-            Part::Valid => {
-                valid.push(vocab.rows(text.text), text.label, text.teacher);
-                if probes.len() < PROBES {
-                    probes.push(text.text.to_owned());
-                }
-            }
-        })?;
         let front = Self {
             keys,
             kinds,
@@ -120,11 +65,23 @@ impl Words {
             row_bits: config.student.row_bits(),
             row_spread: config.training.row_spread,
         };
-        Ok(Prepared::new(front, ansatz, &corpus, tally, texts, valid, probes))
+        let vocab = front.vocabulary();
+        let mut prepared = Prepared::new(front, ansatz, &corpus);
+        corpus.each("encoding the texts", progress, |text| {
+            let own = own_teacher.as_ref().filter(|_| text.part == Part::Train);
+            let logits = own.filter(|_| text.teacher.is_none()).map(|own| own.logits(text.text));
+            let text = match &logits {
+                Some(logits) => Text { label: None, teacher: Some(logits), ..text },
+                None => text,
+            };
+            prepared.add(&text, vocab.rows(text.text), || text.text.to_owned());
+        })?;
+        prepared.tally = tally;
+        Ok(prepared)
     }
 
     pub fn vocabulary(&self) -> HostVocab {
-        HostVocab::new(&self.keys, self.kinds)
+        HostVocab::new(&self.keys, self.keys.len(), self.kinds)
     }
 
     /// The rows of a sample that this pass keeps.
@@ -148,21 +105,8 @@ impl FrontEnd for Words {
     /// f32 rounding in another order gives about 1e-6.
     const TOLERANCE: f32 = 1e-4;
 
-    fn recipe(config: &Config) -> Recipe {
-        let training = &config.training;
-        Recipe {
-            seed: training.seed,
-            batch_size: training.batch_size,
-            patience: training.patience,
-            dropout: training.dropout,
-            weight_decay: training.weight_decay,
-            lr: training.lr,
-            circuit_lr: training.circuit_lr,
-            falls: true,
-            smoothing: training.smoothing,
-            alpha: training.alpha,
-            temperature: training.temperature,
-        }
+    fn training(config: &Config) -> TrainingConfig {
+        config.training.clone()
     }
 
     fn hidden(config: &Config) -> HiddenLayer {
@@ -183,9 +127,7 @@ impl FrontEnd for Words {
     }
 
     fn through_squash(&self, features: &[f32], by_angle: &[f32]) -> Vec<f32> {
-        // The order of the factors decides the last bit, and so the bytes of the model.
-        let slope = |x: f32| PI * (1.0 - libm::tanhf(x).powi(2));
-        by_angle.iter().zip(features).map(|(s, &x)| s * slope(x)).collect()
+        by_angle.iter().zip(features).map(|(s, &x)| s * turn_slope(x)).collect()
     }
 
     fn features(&self, theta: &[f32], sample: &Sample<'_, u16>, dropout: f32) -> Vec<f32> {
@@ -198,10 +140,6 @@ impl FrontEnd for Words {
         }
         let divisor = self.pool.divisor(count);
         sums.iter().zip(bias).map(|(sum, bias)| sum / divisor + bias).collect()
-    }
-
-    fn group_gradient(&self, _: &[Sample<'_, u16>], slopes: Vec<f32>, _: f32) -> Vec<f32> {
-        slopes
     }
 
     /// Adds each sample's feature slope to its rows and to the bias.
@@ -224,8 +162,8 @@ impl FrontEnd for Words {
     }
 
     fn round(&self, weights: &mut [f32]) -> Quantised {
-        let rounded = quantise(weights, self.row_bits);
-        weights.copy_from_slice(&rounded.values());
+        let rounded = Quantised::new(weights, self.row_bits);
+        weights.iter_mut().zip(rounded.values()).for_each(|(w, x)| *w = x);
         rounded
     }
 
@@ -253,10 +191,6 @@ impl FrontEnd for Words {
         text.clone()
     }
 
-    fn design(_: &Config) -> Option<&'static str> {
-        None
-    }
-
     fn fingerprint(&self, digest: &mut Sha256) {
         self.keys.iter().for_each(|key| digest.update(key.to_le_bytes()));
     }
@@ -280,4 +214,94 @@ fn chance(key: u64, index: u64) -> f32 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+}
+
+/// Rows as integers of 4 or 8 bits: `value = integer * scale[dimension]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantised {
+    pub rows: Vec<[i8; ROW]>,
+    pub scale: [f32; ROW],
+}
+
+/// Fractions of the largest value that are tried as clipping bounds.
+const CLIPS: [f32; 17] =
+    [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2];
+
+impl Quantised {
+    /// Of `rows`, 11 numbers each, one after the other, with the scales that make the squared error least.
+    fn new(rows: &[f32], bits: RowBits) -> Self {
+        let largest = match bits {
+            RowBits::Four => 7.0,
+            RowBits::Eight => 127.0,
+        };
+        let scales: Vec<f32> =
+            (0..ROW).into_par_iter().map(|d| best_scale(rows, d, largest)).collect();
+        let scale: [f32; ROW] = std::array::from_fn(|d| scales[d]);
+        let integer =
+            |row: &[f32]| std::array::from_fn(|d| nearest(row[d], scale[d], largest) as i8);
+        Self { rows: rows.chunks_exact(ROW).map(integer).collect(), scale }
+    }
+
+    /// The numbers that the integers stand for.
+    fn values(&self) -> impl Iterator<Item = f32> + '_ {
+        let value = |(&x, s): (&i8, f32)| f32::from(x) * s;
+        self.rows.iter().flat_map(move |row| row.iter().zip(self.scale).map(value))
+    }
+}
+
+fn nearest(x: f32, scale: f32, largest: f32) -> f32 {
+    (x / scale).round().clamp(-largest, largest)
+}
+
+fn best_scale(rows: &[f32], dimension: usize, largest: f32) -> f32 {
+    let values = || rows.iter().skip(dimension).step_by(ROW);
+    let most = values().fold(0.0_f32, |m, x| m.max(x.abs()));
+    if most == 0.0 {
+        return 1.0;
+    }
+    let error = |scale: f32| -> f64 {
+        values().map(|&x| f64::from(x - nearest(x, scale, largest) * scale).powi(2)).sum()
+    };
+    CLIPS
+        .iter()
+        .map(|clip| clip * most / largest)
+        .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+        .unwrap_or(most / largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(rows: &[f32], q: &Quantised) -> f64 {
+        rows.iter().zip(q.values()).map(|(x, y)| f64::from(x - y).powi(2)).sum()
+    }
+
+    #[test]
+    fn eight_bits_are_within_half_a_step_and_clipping_beats_the_full_range() {
+        // A long tail: most values small, few large.
+        let rows: Vec<f32> = (0..11 * 500).map(|i| ((i as f32 * 0.37).sin()).powi(9)).collect();
+        let eight = Quantised::new(&rows, RowBits::Eight);
+        for (i, (x, y)) in rows.iter().zip(eight.values()).enumerate() {
+            let bound = 127.0 * eight.scale[i % 11];
+            assert!((x.clamp(-bound, bound) - y).abs() <= 0.5001 * eight.scale[i % 11]);
+        }
+        let four = Quantised::new(&rows, RowBits::Four);
+        assert!(four.rows.iter().flatten().all(|x| (-7..=7).contains(x)));
+        let most = rows.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        let full = Quantised {
+            rows: rows
+                .chunks_exact(11)
+                .map(|r| std::array::from_fn(|d| nearest(r[d], most / 7.0, 7.0) as i8))
+                .collect(),
+            scale: [most / 7.0; 11],
+        };
+        assert!(error(&rows, &four) < error(&rows, &full));
+    }
+
+    #[test]
+    fn a_dimension_of_zeros_keeps_a_finite_scale() {
+        let q = Quantised::new(&[0.0; 22], RowBits::Four);
+        assert_eq!((q.rows.len(), q.scale[3]), (2, 1.0));
+    }
 }

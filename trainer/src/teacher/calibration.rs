@@ -1,6 +1,6 @@
 //! Judging and calibrating tables of log-probabilities: accuracy, loss, temperature.
 
-use crate::numeric::{argmax, log_sum_exp};
+use crate::numeric::{argmax, golden_section, log_sum_exp};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
@@ -76,17 +76,7 @@ pub fn cool(table: &[f64], classes: usize, temperature: f64) -> Vec<f64> {
 /// inverse temperature, so there is one minimum).
 pub fn temperature(table: &[f64], labels: &Labels) -> f64 {
     let loss = |t: f64| judge(&cool(table, labels.classes, t.exp()), labels).1;
-    let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (-(8f64.ln()), 8f64.ln());
-    for _ in 0..40 {
-        let (a, b) = (high - golden * (high - low), low + golden * (high - low));
-        if loss(a) <= loss(b) {
-            high = b;
-        } else {
-            low = a;
-        }
-    }
-    f64::midpoint(low, high).exp()
+    golden_section(-(8f64.ln()), 8f64.ln(), 40, |a, b| loss(a) <= loss(b)).exp()
 }
 
 #[cfg(test)]

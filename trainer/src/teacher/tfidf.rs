@@ -12,11 +12,9 @@ use super::{Identity, Teacher, TeacherError, Work};
 use crate::numeric::argmax;
 use crate::regression::features::SparseRow;
 use crate::regression::logistic::Logistic;
-use crate::regression::tfidf::{Corpus, Fit};
+use crate::regression::tfidf::{Corpus, TfidfOptions};
 
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
-/// Texts in which an n-gram must occur.
-const LEAST_TEXTS: u32 = 2;
 /// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
 const ENOUGH: usize = 1000;
 /// Weight of a labelled row beside pool rows, as for probes.
@@ -24,12 +22,12 @@ const LABELLED_WEIGHT: f64 = 3.0;
 
 /// Counts the n-grams of all texts: the labelled ones first, then the pool.
 pub fn corpus(texts: &[&str]) -> Corpus {
-    Corpus::over(texts, LEAST_TEXTS)
+    Corpus::over(texts, TfidfOptions::default())
 }
 
 /// Log-probabilities have settled to two digits at this tolerance.
-fn fit(classes: usize, c: f64) -> Fit {
-    Fit { classes, c, tolerance: 5e-4, iterations: 300 }
+fn options(c: f64) -> TfidfOptions {
+    TfidfOptions { c, tolerance: 5e-4, iterations: 300, ..TfidfOptions::default() }
 }
 
 /// What cross-validation on the labelled texts says.
@@ -53,8 +51,8 @@ impl HeldOut {
             for held in folds {
                 let (inside, outside) = split(fold, held);
                 let (truth, weights) = (labels.select(&inside), vec![1.0; inside.len()]);
-                let fit = fit(labels.classes, strength);
-                let model = corpus.fit(&inside, (&truth, &weights), fit).0;
+                let (truth, options) = ((&truth[..], &weights[..]), options(strength));
+                let model = corpus.fit(&inside, truth, labels.classes, options).0;
                 let row = |&i: &usize| logarithms(&model, &corpus.rows[i]);
                 let values: Vec<f64> = outside.iter().flat_map(row).collect();
                 put(table, labels.classes, &outside, &values);
@@ -96,8 +94,8 @@ impl TfidfTeacher {
     pub fn fit(corpus: Corpus, labels: Labels, classes: &[String], held_out: &HeldOut) -> Self {
         let rows: Vec<usize> = (0..labels.of.len()).collect();
         let weights = vec![1.0; rows.len()];
-        let by = fit(labels.classes, held_out.strength);
-        let model = corpus.fit(&rows, (&labels.of, &weights), by).0;
+        let options = options(held_out.strength);
+        let model = corpus.fit(&rows, (&labels.of, &weights), labels.classes, options).0;
         Self {
             corpus,
             model,
@@ -120,8 +118,8 @@ impl TfidfTeacher {
             weights.push((2.0 * row[top]).exp());
         }
         let rows: Vec<usize> = (0..truth.len()).collect();
-        let by = fit(self.labels.classes, self.strength);
-        self.model = self.corpus.fit(&rows, (&truth, &weights), by).0;
+        let (truth_and_weights, classes) = ((&truth[..], &weights[..]), self.labels.classes);
+        self.model = self.corpus.fit(&rows, truth_and_weights, classes, options(self.strength)).0;
         self.taught = truth.len() - labelled;
     }
 

@@ -5,8 +5,8 @@
 //! stay those of the circuit.
 
 use super::chain::{Chain, Core, Mode};
+use crate::compile::agreement::Circles;
 use nalgebra::{Cholesky, DMatrix, DVector};
-use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
 
 /// Weight of the ridge: what a text counts for.
@@ -14,15 +14,12 @@ const RIDGE: f64 = 0.02;
 /// Texts whose rows are multiplied at a time.
 const CHUNK: usize = 128;
 
-/// The three functions of each qubit's angle.
-pub type Features = [[f64; 3]; QUBITS];
-
 /// What is left or right of a core, for one text: a row a bond entry, one number or one a class.
 type Side = DMatrix<f64>;
 
 pub struct Texts<'t> {
-    /// Functions of the angles, as the chain takes them.
-    pub features: &'t [Features],
+    /// Three functions of each qubit's angle, as the chain takes them.
+    pub features: &'t [Circles],
     pub logits: &'t [Vec<f64>],
 }
 
@@ -55,7 +52,7 @@ pub fn fit(chain: &mut Chain, texts: &Texts<'_>, sweeps: usize) {
     }
 }
 
-pub fn logits(chain: &Chain, features: &Features) -> Vec<f64> {
+pub fn logits(chain: &Chain, features: &Circles) -> Vec<f64> {
     let one = DMatrix::from_element(1, 1, 1.0);
     let side = chain.cores.iter().fold(one, |side, core| right_of(core, features, &side));
     side.data.into()
@@ -66,7 +63,7 @@ fn carry(
     core: &Core,
     texts: &Texts<'_>,
     sides: &[Side],
-    next: fn(&Core, &Features, &Side) -> Side,
+    next: fn(&Core, &Circles, &Side) -> Side,
 ) -> Vec<Side> {
     sides.par_iter().zip(texts.features).map(|(side, f)| next(core, f, side)).collect()
 }
@@ -78,7 +75,7 @@ fn slice(core: &Core, features: &[f64; 3]) -> DMatrix<f64> {
     })
 }
 
-fn right_of(core: &Core, features: &Features, side: &Side) -> Side {
+fn right_of(core: &Core, features: &Circles, side: &Side) -> Side {
     match core.mode {
         Mode::Qubit(q) => slice(core, &features[q]).tr_mul(side),
         Mode::Leg => DMatrix::from_fn(core.right, core.dim, |b, c| {
@@ -87,7 +84,7 @@ fn right_of(core: &Core, features: &Features, side: &Side) -> Side {
     }
 }
 
-fn left_of(core: &Core, features: &Features, side: &Side) -> Side {
+fn left_of(core: &Core, features: &Circles, side: &Side) -> Side {
     match core.mode {
         Mode::Qubit(q) => slice(core, &features[q]) * side,
         Mode::Leg => DMatrix::from_fn(core.left, core.dim, |a, c| {

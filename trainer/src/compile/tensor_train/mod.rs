@@ -19,7 +19,7 @@ use crate::seed::stream;
 use chain::{Chain, Mode};
 use error_bound::ErrorBound;
 use gauge::{Gauged, Site};
-use least_squares::{Features, Texts};
+use least_squares::Texts;
 use qdllm_runtime::compiled::tensor_train::{Cores, MAX_BOND, TensorTrain, Work, section};
 use qdllm_runtime::{Error, Probabilities};
 use quantise::quantise;
@@ -108,14 +108,14 @@ pub fn truncated(task: &Task<'_>, allowed: &[&[Cores]]) -> Result<Compiled, Comp
 fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Compiled, CompileError> {
     let used = &task.calibration.angles[..task.calibration.len().min(FITTED)];
     let weighted = Weighted::new(Coefficients::of(task.model), bases(used));
-    let features: Vec<Features> = used.iter().map(|a| weighted.features(a)).collect();
+    let features: Vec<Circles> = used.iter().map(|a| weighted.features(a)).collect();
     let targets: Vec<Vec<f64>> = task.calibration.logits[..used.len()]
         .iter()
         .map(|row| row.iter().map(|&x| f64::from(x)).collect())
         .collect();
     let texts = Texts { features: &features, logits: &targets };
     let circles: Vec<Circles> = used.iter().map(circles).collect();
-    let chosen: Vec<Features> = task.choice.angles.iter().map(|a| weighted.features(a)).collect();
+    let chosen: Vec<Circles> = task.choice.angles.iter().map(|a| weighted.features(a)).collect();
 
     let order = order_of(&weighted.tensor, 0.02 * weighted.size);
     let whole = Chain::new(&weighted.tensor, &order, 1e-4 * weighted.size);

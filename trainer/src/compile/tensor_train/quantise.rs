@@ -33,7 +33,7 @@ pub fn quantise(train: &Gauged, cores: Cores, texts: &[Circles]) -> Option<Chain
         Cores::I16 => 32_767.0,
         Cores::I8 => 127.0,
     };
-    let largest = Largest::on(train, texts);
+    let ([left, right], node) = largest(train, texts);
     let side = |sites: &[Site], largest: &[f64]| -> Option<(Vec<Link>, i32)> {
         // The runtime begins with 1 in 14 fraction bits.
         let mut bits = 14;
@@ -47,8 +47,8 @@ pub fn quantise(train: &Gauged, cores: Cores, texts: &[Circles]) -> Option<Chain
         });
         Some((links.collect::<Option<_>>()?, bits))
     };
-    let (left, left_bits) = side(&train.left, &largest.left)?;
-    let (right, right_bits) = side(&train.right, &largest.right)?;
+    let (left, left_bits) = side(&train.left, &left)?;
+    let (right, right_bits) = side(&train.right, &right)?;
     // Rows of the node are summed along the right bond: each is a column of its own.
     let turned: Vec<f64> = {
         let width = train.at_node()[1];
@@ -56,8 +56,8 @@ pub fn quantise(train: &Gauged, cores: Cores, texts: &[Circles]) -> Option<Chain
     };
     let bits = fraction(&turned, train.node.len() / train.at_node()[1], 0.0, limit)?;
     let unit = f64::from(1_u32 << bits);
+    let (inner, sum_bits) = shift(right_bits + i32::from(bits), node)?;
     let node = train.node.iter().map(|x| (x * unit).round() as f32).collect();
-    let (inner, sum_bits) = shift(right_bits + i32::from(bits), largest.node)?;
     let outer = u8::try_from(left_bits + sum_bits - 16).ok().filter(|&s| s <= 31)?;
     Some(Chain { cores, left, right, shifts: [inner, outer], node })
 }
@@ -83,31 +83,19 @@ fn shift(bits: i32, largest: f64) -> Option<(u8, i32)> {
     u8::try_from(shift).ok().map(|s| (s, bits - shift))
 }
 
-/// The largest entries of vectors on texts.
-struct Largest {
-    left: Vec<f64>,
-    right: Vec<f64>,
-    node: f64,
-}
-
-impl Largest {
-    fn on(train: &Gauged, texts: &[Circles]) -> Self {
-        let mut largest = Self {
-            left: vec![0.0; train.left.len()],
-            right: vec![0.0; train.right.len()],
-            node: 0.0,
-        };
-        let width = train.at_node()[1];
-        for circles in texts {
-            carried(&train.left, circles, &mut largest.left);
-            let right = carried(&train.right, circles, &mut largest.right);
-            for row in train.node.chunks_exact(width) {
-                let sum: f64 = row.iter().zip(&right).map(|(x, r)| x * r).sum();
-                largest.node = largest.node.max(sum.abs());
-            }
+/// The largest entries of vectors on texts: after each site of either side, and at the node.
+fn largest(train: &Gauged, texts: &[Circles]) -> ([Vec<f64>; 2], f64) {
+    let mut sides = [&train.left, &train.right].map(|sites| vec![0.0; sites.len()]);
+    let (mut node, width) = (0.0_f64, train.at_node()[1]);
+    for circles in texts {
+        carried(&train.left, circles, &mut sides[0]);
+        let right = carried(&train.right, circles, &mut sides[1]);
+        for row in train.node.chunks_exact(width) {
+            let sum: f64 = row.iter().zip(&right).map(|(x, r)| x * r).sum();
+            node = node.max(sum.abs());
         }
-        largest
     }
+    (sides, node)
 }
 
 fn carried(sites: &[Site], circles: &Circles, largest: &mut [f64]) -> Vec<f64> {

@@ -4,7 +4,6 @@
 //! independent), so a truncation by singular values drops what matters least there.
 
 use super::chain::{Chain, Mode};
-use super::least_squares::Features;
 use crate::compile::agreement::{Circles, circles};
 use crate::compile::coefficients::Coefficients;
 use nalgebra::{Matrix3, Vector3};
@@ -38,7 +37,7 @@ impl Weighted {
         Self { tensor, inverses, size }
     }
 
-    pub fn features(&self, angles: &[f32; QUBITS]) -> Features {
+    pub fn features(&self, angles: &[f32; QUBITS]) -> Circles {
         let circles = circles(angles);
         std::array::from_fn(|q| {
             let turned = self.inverses[q] * Vector3::from(circles[q]);

@@ -7,11 +7,10 @@
 //! that one Walsh transform a diagonal and batch gives all its phases. The factors' slopes come from
 //! contracting `|l>` with the other factor.
 
-use crate::gradient::batch::forward::{FactorState, LOW, Tape, WORDS, split, walsh16};
-use crate::gradient::batch::plan::{Factor, Move, Plan, Turn};
-use crate::gradient::batch::planes::{Planes, line};
-use crate::gradient::batch::rotations::{
-    offsets, overlap, overlap_all, spread, tangents, turn, turn_all, unroll,
+use super::forward::{FactorState, LOW, Tape, WORDS, split, walsh16};
+use super::plan::{Factor, Move, Plan, Turn};
+use super::rotations::{
+    Planes, line, offsets, overlap, overlap_all, spread, tangents, turn, turn_all, unroll,
 };
 use pulp::Simd;
 
@@ -41,39 +40,39 @@ impl Back {
     }
 }
 
-/// Sums over samples from which the slopes by all angles follow ([`Sums::slopes`]).
+/// What [`Batch::gradient`](super::Batch::gradient) adds up over samples;
+/// [`Batch::slopes`](super::Batch::slopes) turns it into slopes.
 #[derive(Clone, Debug)]
-pub(crate) struct Sums {
+pub struct Sums {
     turns: Vec<f64>,
     /// By move, then by source index: `Im(conj(l) p)`.
     moves: Vec<Vec<f64>>,
-    /// The same on the low factor's indices, and on the high factor's for each bond.
-    low: Vec<f64>,
+    /// The same on the low factor's indices (one list: its phases do not tell the bonds apart), and on the high
+    /// factor's for each bond.
+    low: [Vec<f64>; 1],
     high: Vec<Vec<f64>>,
 }
 
 impl Sums {
-    pub fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         Self {
             turns: vec![0.0; plan.angles],
             moves: plan.moves.iter().map(|m| vec![0.0; m.from.len()]).collect(),
-            low: vec![0.0; 1 << plan.low.qubits],
+            low: [vec![0.0; 1 << plan.low.qubits]],
             high: plan.high.tables.iter().map(|t| vec![0.0; t.len()]).collect(),
         }
     }
 
     pub fn add(&mut self, other: &Self) {
-        let pairs = [(&mut self.turns, &other.turns), (&mut self.low, &other.low)];
-        let moves = self.moves.iter_mut().zip(&other.moves);
-        for (to, from) in
-            pairs.into_iter().chain(moves).chain(self.high.iter_mut().zip(&other.high))
-        {
-            to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
-        }
+        let (low, high) =
+            (self.low.iter_mut().zip(&other.low), self.high.iter_mut().zip(&other.high));
+        let turns = std::iter::once((&mut self.turns, &other.turns));
+        let all = turns.chain(self.moves.iter_mut().zip(&other.moves)).chain(low).chain(high);
+        all.flat_map(|(to, from)| to.iter_mut().zip(from)).for_each(|(a, b)| *a += b);
     }
 
     /// Slopes by every angle of the fused circuit.
-    pub fn slopes(mut self, plan: &Plan) -> Vec<f64> {
+    pub(super) fn slopes(mut self, plan: &Plan) -> Vec<f64> {
         use qdllm_runtime::state::kernels::walsh;
         let mut out = self.turns;
         for (step, sums) in plan.moves.iter().zip(&mut self.moves) {
@@ -84,8 +83,9 @@ impl Sums {
                 out[t.slot] += if t.negated { -sums[t.mask] } else { sums[t.mask] };
             }
         }
-        walsh(&mut self.low);
-        plan.low.terms.iter().for_each(|t| out[t.slot] += self.low[t.mask]);
+        let [low] = &mut self.low;
+        walsh(low);
+        plan.low.terms.iter().for_each(|t| out[t.slot] += low[t.mask]);
         for (bond, sums) in self.high.iter_mut().enumerate() {
             walsh(sums);
             plan.high.terms.iter().for_each(|t| out[t.slot] += sums[t.mask]);
@@ -156,35 +156,18 @@ pub(crate) fn gradient<S: Simd>(
     }
     contract(simd, plan, tape, back);
     let Back { low, high, slope, .. } = back;
-    let mut by_bond = [&mut sums.low[..], &mut []];
+    let Sums { turns, low: low_sums, high: high_sums, .. } = sums;
+    factor(simd, plan, (&plan.low, 0), &mut tape.low, low, slope, low_sums, turns, inputs);
     factor(
         simd,
-        &plan.low,
-        &mut tape.low,
-        low,
-        slope,
-        &mut by_bond,
-        &mut sums.turns,
-        inputs,
-        0,
         plan,
-    );
-    let mut by_bond = match &mut sums.high[..] {
-        [a, b] => [&mut a[..], &mut b[..]],
-        [a] => [&mut a[..], &mut []],
-        _ => return,
-    };
-    factor(
-        simd,
-        &plan.high,
+        (&plan.high, plan.cut),
         &mut tape.high,
         high,
         slope,
-        &mut by_bond,
-        &mut sums.turns,
+        high_sums,
+        turns,
         inputs,
-        plan.cut,
-        plan,
     );
 }
 
@@ -307,20 +290,19 @@ fn contract<S: Simd>(simd: S, plan: &Plan, tape: &mut Tape, back: &mut Back) {
     }
 }
 
-/// Slopes of one factor: rotations, phases, and the encoder angles of its qubits.
+/// Slopes of one factor: rotations, phases, and the encoder angles of its qubits, which begin at `first`.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn factor<S: Simd>(
     simd: S,
-    factor: &Factor,
+    plan: &Plan,
+    (factor, first): (&Factor, usize),
     state: &mut FactorState,
     bonds: &mut [Planes],
     slope: &mut Planes,
-    by_bond: &mut [&mut [f64]; 2],
+    by_bond: &mut [Vec<f64>],
     by_slot: &mut [f64],
     inputs: &mut [f32],
-    first: usize,
-    plan: &Plan,
 ) {
     let (slope, _) = slope.parts(simd);
     slope.fill(simd.splat_f32s(0.0));
@@ -333,8 +315,7 @@ fn factor<S: Simd>(
         turn_all::<S, true>(simd, lr, factor.qubits, &factor.turns);
         turn_all::<S, true>(simd, li, factor.qubits, &factor.turns);
         let (br, bi) = state.before[bond].parts(simd);
-        // The low factor's phases do not tell the bonds apart; its one list takes both.
-        let list = if by_bond[bond].is_empty() { 0 } else { bond };
+        let list = bond.min(by_bond.len() - 1);
         for (y, f) in table.iter().enumerate() {
             let at = line(y);
             let product = simd.negate_mul_add_e_f32s(li[at], br[at], simd.mul_f32s(lr[at], bi[at]));

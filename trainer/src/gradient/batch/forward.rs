@@ -1,11 +1,10 @@
 //! From encoder angles to expectations, a sample a lane.
 
-use crate::gradient::batch::plan::{Factor, Move, Plan, Turn};
-use crate::gradient::batch::planes::{Planes, line};
-use crate::gradient::batch::rotations::{
-    offsets, spread, tangents, turn, turn_all, turn_all_into, unroll,
+use super::plan::{Factor, Move, Plan, Turn};
+use super::rotations::{
+    Planes, line, offsets, spread, tangents, turn, turn_all, turn_all_into, unroll,
 };
-use crate::gradient::batch::trig::sin_cos;
+use super::trig::sin_cos;
 use pulp::Simd;
 
 pub(crate) const WORDS: usize = qdllm_runtime::circuit::program::MAX_OUTPUTS;

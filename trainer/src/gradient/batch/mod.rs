@@ -7,31 +7,17 @@
 
 mod backward;
 mod forward;
-mod peak;
 mod plan;
-mod planes;
 mod rotations;
 mod trig;
 
-pub use peak::fma_per_second;
-pub use planes::WIDTH;
-
 use backward::Back;
+pub use backward::Sums;
 use forward::Tape;
 use plan::Plan;
 use pulp::{Arch, Simd, WithSimd};
 use qdllm_runtime::circuit::fuse::Fused;
 use rayon::prelude::*;
-
-/// What [`Batch::gradient`] adds up over samples; [`Batch::slopes`] turns it into slopes.
-#[derive(Clone, Debug)]
-pub struct Sums(backward::Sums);
-
-impl Sums {
-    pub fn add(&mut self, other: &Self) {
-        self.0.add(&other.0);
-    }
-}
 
 /// A circuit with its angles filled in, ready for batches.
 pub struct Batch {
@@ -66,6 +52,13 @@ impl Batch {
 
     /// Samples that one call takes: 16 with AVX-512, 8 with AVX2, else 1.
     pub fn lanes(&self) -> usize {
+        struct Lanes;
+        impl WithSimd for Lanes {
+            type Output = usize;
+            fn with_simd<S: Simd>(self, _: S) -> usize {
+                S::F32_LANES
+            }
+        }
         self.arch.dispatch(Lanes)
     }
 
@@ -95,13 +88,8 @@ impl Batch {
     /// error is under 2e-6.
     pub fn expectations(&self, work: &mut Work, angles_rad: &[f32], out: &mut [f32]) {
         let Work { tape, back } = work;
-        self.arch.dispatch(Forward {
-            plan: &self.plan,
-            tape,
-            keep: back.is_some(),
-            angles_rad,
-            out,
-        });
+        let (plan, keep) = (&self.plan, back.is_some());
+        self.arch.dispatch(Forward { plan, tape, keep, angles_rad, out });
     }
 
     /// Carries back the slopes `cotangent` (rows of one number an expectation) of the samples that
@@ -117,17 +105,16 @@ impl Batch {
         sums: &mut Sums,
     ) {
         let Work { tape, back: Some(back) } = work else { return };
-        let sums = &mut sums.0;
         self.arch.dispatch(Backward { plan: &self.plan, tape, back, cotangent, inputs, sums });
     }
 
     pub fn sums(&self) -> Sums {
-        Sums(backward::Sums::new(&self.plan))
+        Sums::new(&self.plan)
     }
 
     /// Slopes by each angle of the fused circuit, in the order of its steps and terms.
     pub fn slopes(&self, sums: Sums) -> Vec<f64> {
-        sums.0.slopes(&self.plan)
+        sums.slopes(&self.plan)
     }
 
     /// Expectations of any number of samples on all cores; rows as for
@@ -142,15 +129,6 @@ impl Batch {
                 |work, (out, angles)| self.expectations(work, angles, out),
             );
         out
-    }
-}
-
-struct Lanes;
-
-impl WithSimd for Lanes {
-    type Output = usize;
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
     }
 }
 
@@ -181,7 +159,7 @@ struct Backward<'a> {
     back: &'a mut Back,
     cotangent: &'a [f32],
     inputs: &'a mut [f32],
-    sums: &'a mut backward::Sums,
+    sums: &'a mut Sums,
 }
 
 impl WithSimd for Backward<'_> {

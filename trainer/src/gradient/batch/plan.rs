@@ -6,7 +6,8 @@
 //! low side, the state is `sum_b L_b (x) R_b` over the two parities `b` of that word. Everything that
 //! is shared by the samples - factors of diagonals, index maps, tangents - is tabulated here once.
 
-use crate::gradient::batch::trig::circle;
+use super::trig::circle;
+use qdllm_runtime::circuit::affine::Affine;
 use qdllm_runtime::circuit::fuse::{Fused, FusedOp};
 use qdllm_runtime::circuit::index_map::{IndexMap, parity};
 use qdllm_runtime::state::kernels::walsh;
@@ -86,7 +87,6 @@ impl Turned {
                 all.flip |= 1 << qubit;
             }
             all.scale *= rest.cos();
-            #[allow(clippy::cast_possible_truncation)]
             all.turns.push(Turn { qubit, tangent: rest.tan() as f32, slot });
         }
         all.turns.sort_by_key(|t| t.qubit);
@@ -109,22 +109,17 @@ impl Plan {
         let below = (1 << cut) - 1;
         let (mut low, mut high, mut across) = (Vec::new(), Vec::new(), Vec::new());
         for phase in phases {
-            match (phase.mask & below, phase.mask >> cut) {
+            match (phase.term.mask & below, phase.term.mask >> cut) {
                 (_, 0) => low.push(phase),
-                (0, mask) => high.push(Phase { mask, ..phase }),
+                (0, _) => high.push(phase),
                 _ => across.push(phase),
             }
         }
-        let word = across.first().map(|p| p.mask & below);
-        across.iter_mut().for_each(|p| p.mask >>= cut);
-        let (mut below_turns, mut above_turns) = (Vec::new(), Vec::new());
-        for turn in rotations {
-            if turn.0 < cut {
-                below_turns.push(turn);
-            } else {
-                above_turns.push((turn.0 - cut, turn.1, turn.2));
-            }
-        }
+        let word = across.first().map(|p: &Phase| p.term.mask & below);
+        high.iter_mut().chain(&mut across).for_each(|p| p.term.mask >>= cut);
+        let (below_turns, mut above_turns): (Vec<_>, Vec<_>) =
+            rotations.into_iter().partition(|&(qubit, ..)| qubit < cut);
+        above_turns.iter_mut().for_each(|turn| turn.0 -= cut);
         let (low, high) = (
             Half { qubits: cut, phases: low, turned: Turned::new(&below_turns) },
             Half { qubits: qubits - cut, phases: high, turned: Turned::new(&above_turns) },
@@ -161,12 +156,10 @@ impl Plan {
             moves,
             words: circuit.outputs.iter().map(|&(m, negated)| (m as usize, negated)).collect(),
             angles: circuit.angles(),
-            crossing: across.iter().map(Phase::term).collect(),
+            crossing: across.iter().map(|p| p.term).collect(),
         }
     }
-}
 
-impl Plan {
     /// Arithmetic a sample, counted by the loops of the two passes.
     pub fn operations(&self, gradients: bool) -> usize {
         let (dim, bonds, words) = (1 << self.qubits, self.low.tables.len(), self.words.len());
@@ -196,16 +189,8 @@ impl Plan {
 /// A phase with its angle filled in.
 #[derive(Clone, Copy)]
 struct Phase {
-    mask: usize,
-    negated: bool,
+    term: Term,
     angle: f64,
-    slot: usize,
-}
-
-impl Phase {
-    fn term(&self) -> Term {
-        Term { mask: self.mask, negated: self.negated, slot: self.slot }
-    }
 }
 
 /// `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))` for every `x`.
@@ -228,9 +213,9 @@ impl Half {
     /// The table of a bond: own phases, those across with a sign, the encoder's powers of -i, and what
     /// the rotations ask for.
     fn table(&self, across: &[Phase], sign: f64, kept: impl Fn(usize) -> bool) -> Vec<[f32; 2]> {
-        let own = self.phases.iter().map(|p| (p.mask, p.angle));
+        let own = self.phases.iter().map(|p| (p.term.mask, p.angle));
         let phases =
-            diagonal(self.qubits, own.chain(across.iter().map(|p| (p.mask, sign * p.angle))));
+            diagonal(self.qubits, own.chain(across.iter().map(|p| (p.term.mask, sign * p.angle))));
         (0..1 << self.qubits)
             .map(|y| {
                 let x = y ^ self.turned.flip;
@@ -255,7 +240,7 @@ impl Half {
             tables,
             flip: self.turned.flip,
             turns: self.turned.turns,
-            terms: self.phases.iter().map(Phase::term).collect(),
+            terms: self.phases.iter().map(|p| p.term).collect(),
         }
     }
 }
@@ -273,22 +258,30 @@ impl Steps<'_> {
     fn opening(&mut self, cut: usize) -> (Vec<Phase>, Vec<(usize, f64, usize)>) {
         let before = *self;
         let mut phases = Vec::new();
-        if let [FusedOp::Phases(terms), ..] = self.ops {
-            for (mask, angle) in terms {
-                let angle = angle.value(self.parameters);
-                phases.push(Phase { mask: *mask as usize, negated: false, angle, slot: self.slot });
-                self.slot += 1;
-            }
-            self.ops = &self.ops[1..];
+        if let [FusedOp::Phases(terms), rest @ ..] = self.ops {
+            phases.extend(self.phases(terms, &IndexMap::IDENTITY));
+            self.ops = rest;
         }
         let below = (1 << cut) - 1;
-        let mut across = phases.iter().map(|p| p.mask).filter(|m| m & below != 0 && m >> cut != 0);
+        let mut across =
+            phases.iter().map(|p| p.term.mask).filter(|m| m & below != 0 && m >> cut != 0);
         let first = across.next();
         if across.any(|m| first.is_some_and(|f| f & below != m & below)) {
             *self = before;
             return (Vec::new(), Vec::new());
         }
         (phases, self.rotations())
+    }
+
+    /// Phases by their words before `map`.
+    fn phases(&mut self, terms: &[(u16, Affine)], map: &IndexMap) -> Vec<Phase> {
+        let mut phase = |(mask, angle): &(u16, Affine)| {
+            let (mask, negated) = map.pull_mask(*mask);
+            self.slot += 1;
+            let (angle, slot) = (angle.value(self.parameters), self.slot - 1);
+            Phase { term: Term { mask: mask as usize, negated, slot }, angle }
+        };
+        terms.iter().map(&mut phase).collect()
     }
 
     /// Takes rotations as (qubit, angle, slot), each qubit once.
@@ -312,12 +305,7 @@ impl Steps<'_> {
         loop {
             match self.ops {
                 [FusedOp::Phases(terms), rest @ ..] => {
-                    for (mask, angle) in terms {
-                        let (mask, negated) = map.pull_mask(*mask);
-                        let angle = angle.value(self.parameters);
-                        phases.push(Phase { mask: mask as usize, negated, angle, slot: self.slot });
-                        self.slot += 1;
-                    }
+                    phases.extend(self.phases(terms, &map));
                     self.ops = rest;
                 }
                 [FusedOp::IndexMap(next), rest @ ..] => {
@@ -328,13 +316,14 @@ impl Steps<'_> {
             }
         }
         let turned = Turned::new(&self.rotations());
-        let signed = phases.iter().map(|p| (p.mask, if p.negated { -p.angle } else { p.angle }));
+        let signed =
+            phases.iter().map(|p| (p.term.mask, if p.term.negated { -p.angle } else { p.angle }));
         let diagonal = diagonal(qubits, signed);
         let mut target = Move {
             factors: vec![[0.0; 2]; 1 << qubits],
             from: vec![0; 1 << qubits],
             turns: turned.turns.clone(),
-            terms: phases.iter().map(Phase::term).collect(),
+            terms: phases.iter().map(|p| p.term).collect(),
         };
         for (x, [re, im]) in diagonal.into_iter().enumerate() {
             let y = map.apply(x as u16) as usize ^ turned.flip;

@@ -1,9 +1,50 @@
-//! Rotations in tangent form, several qubits at a time while the amplitudes are in registers, and the
-//! overlaps that are their derivatives.
+//! Planes of amplitudes, one cache line of samples an index, and what turns them: rotations in tangent form, several
+//! qubits at a time while the amplitudes are in registers, and the overlaps that are their derivatives.
 
-use crate::gradient::batch::plan::Turn;
-use crate::gradient::batch::planes::line;
+use super::plan::Turn;
 use pulp::Simd;
+
+/// Samples in the widest register, and in one line of memory.
+const WIDTH: usize = 16;
+
+/// One index of one plane: a sample a lane.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub(crate) struct Line([f32; WIDTH]);
+
+/// Where index `x` lies. Every 32nd index is followed by a spare line: otherwise indices that differ
+/// in a high bit would compete for the same few places of the cache.
+///
+/// `line(a | b) = line(a) + line(b)` where `a` and `b` share no bit.
+#[inline(always)]
+pub(crate) const fn line(x: usize) -> usize {
+    x + (x >> 5)
+}
+
+pub(crate) struct Planes {
+    lines: Vec<Line>,
+    half: usize,
+    indices: usize,
+}
+
+impl Planes {
+    pub fn new(qubits: usize) -> Self {
+        let half = line((1 << qubits) - 1) + 1;
+        Self { lines: vec![Line([0.0; WIDTH]); 2 * half], half, indices: 1 << qubits }
+    }
+
+    pub fn indices(&self) -> usize {
+        self.indices
+    }
+
+    /// (real, imaginary). Narrow registers use the front of the memory only.
+    #[inline(always)]
+    pub fn parts<S: Simd>(&mut self, _: S) -> (&mut [S::f32s], &mut [S::f32s]) {
+        let all: &mut [S::f32s] = bytemuck::cast_slice_mut(&mut self.lines);
+        let (re, rest) = all.split_at_mut(self.half);
+        (re, &mut rest[..self.half])
+    }
+}
 
 /// Repeats a block for `$k` in `0..$n`, `$n` at most 8, as straight code: arrays indexed by `$k` then
 /// live in registers, which a loop with a long body does not achieve.
@@ -102,33 +143,11 @@ pub(crate) fn offsets<const N: usize>(turns: &[Turn]) -> [usize; N] {
     out
 }
 
+/// Turns a plane, from another one where it is given.
 #[inline(always)]
 fn turn_pass<S: Simd, const R: usize, const N: usize, const BACK: bool>(
     simd: S,
-    plane: &mut [S::f32s],
-    qubits: usize,
-    turns: &[Turn],
-) {
-    let offsets = offsets::<N>(turns).map(line);
-    let tangents = tangents::<S, R>(simd, turns);
-    for group in 0..1 << (qubits - R) {
-        let lines = &mut plane[line(spread(group, turns))..];
-        let mut v = [simd.splat_f32s(0.0); N];
-        for k in 0..N {
-            v[k] = lines[offsets[k]];
-        }
-        turn::<S, R, N, BACK>(simd, &mut v, &tangents);
-        for k in 0..N {
-            lines[offsets[k]] = v[k];
-        }
-    }
-}
-
-/// As [`turn_pass`], from one plane into another.
-#[inline(always)]
-fn turn_into<S: Simd, const R: usize, const N: usize>(
-    simd: S,
-    from: &[S::f32s],
+    from: Option<&[S::f32s]>,
     to: &mut [S::f32s],
     qubits: usize,
     turns: &[Turn],
@@ -137,15 +156,42 @@ fn turn_into<S: Simd, const R: usize, const N: usize>(
     let tangents = tangents::<S, R>(simd, turns);
     for group in 0..1 << (qubits - R) {
         let start = line(spread(group, turns));
-        let (from, to) = (&from[start..], &mut to[start..]);
+        let to = &mut to[start..];
         let mut v = [simd.splat_f32s(0.0); N];
-        for k in 0..N {
-            v[k] = from[offsets[k]];
+        match from {
+            Some(from) => {
+                let from = &from[start..];
+                for k in 0..N {
+                    v[k] = from[offsets[k]];
+                }
+            }
+            None => {
+                for k in 0..N {
+                    v[k] = to[offsets[k]];
+                }
+            }
         }
-        turn::<S, R, N, false>(simd, &mut v, &tangents);
+        turn::<S, R, N, BACK>(simd, &mut v, &tangents);
         for k in 0..N {
             to[offsets[k]] = v[k];
         }
+    }
+}
+
+/// One to four turns in one pass.
+#[inline(always)]
+fn turn_some<S: Simd, const BACK: bool>(
+    simd: S,
+    from: Option<&[S::f32s]>,
+    to: &mut [S::f32s],
+    qubits: usize,
+    turns: &[Turn],
+) {
+    match turns.len() {
+        1 => turn_pass::<S, 1, 2, BACK>(simd, from, to, qubits, turns),
+        2 => turn_pass::<S, 2, 4, BACK>(simd, from, to, qubits, turns),
+        3 => turn_pass::<S, 3, 8, BACK>(simd, from, to, qubits, turns),
+        _ => turn_pass::<S, 4, 16, BACK>(simd, from, to, qubits, turns),
     }
 }
 
@@ -192,12 +238,7 @@ pub(crate) fn turn_all<S: Simd, const BACK: bool>(
     let most = if S::REGISTER_COUNT >= 32 { 4 } else { 3 };
     while !turns.is_empty() {
         let (now, rest) = turns.split_at(share(turns.len(), most));
-        match now.len() {
-            1 => turn_pass::<S, 1, 2, BACK>(simd, plane, qubits, now),
-            2 => turn_pass::<S, 2, 4, BACK>(simd, plane, qubits, now),
-            3 => turn_pass::<S, 3, 8, BACK>(simd, plane, qubits, now),
-            _ => turn_pass::<S, 4, 16, BACK>(simd, plane, qubits, now),
-        }
+        turn_some::<S, BACK>(simd, None, plane, qubits, now);
         turns = rest;
     }
 }
@@ -214,12 +255,10 @@ pub(crate) fn turn_all_into<S: Simd>(
 ) {
     let most = if S::REGISTER_COUNT >= 32 { 4 } else { 3 };
     let (now, rest) = turns.split_at(share(turns.len(), most));
-    match now.len() {
-        0 => to.copy_from_slice(from),
-        1 => turn_into::<S, 1, 2>(simd, from, to, qubits, now),
-        2 => turn_into::<S, 2, 4>(simd, from, to, qubits, now),
-        3 => turn_into::<S, 3, 8>(simd, from, to, qubits, now),
-        _ => turn_into::<S, 4, 16>(simd, from, to, qubits, now),
+    if now.is_empty() {
+        to.copy_from_slice(from);
+    } else {
+        turn_some::<S, false>(simd, Some(from), to, qubits, now);
     }
     turn_all::<S, false>(simd, to, qubits, rest);
 }
