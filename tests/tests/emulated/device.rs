@@ -1,16 +1,13 @@
 //! The firmware on the emulated board: does it answer as specified, whatever it is sent.
 
-use super::image;
-use super::line::answer;
+use super::{answer, image};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::PathBuf;
 use xtask::answer::TOLERANCE;
 use xtask::boards::BOARDS;
-use xtask::elf::no_panics;
-use xtask::emulator::Device;
-use xtask::firmware::Info;
-use xtask::repo::Repo;
+use xtask::emulator::{Device, Info};
+use xtask::repo::{Repo, no_panics};
 
 /// The most RAM that the classifier may take beside the stack.
 const CLASSIFIER_RAM_BYTES: u64 = 17 * 1024;

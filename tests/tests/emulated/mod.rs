@@ -6,25 +6,23 @@
 
 mod boards;
 mod device;
-mod line;
 mod power_cut;
-mod run;
-mod same;
 mod storm;
-mod update;
 mod wire;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
+use xtask::answer::Answer;
 use xtask::boards::Board;
+use xtask::emulator::Device;
 use xtask::repo::Repo;
-use xtask::{firmware, setup, shell};
+use xtask::{setup, shell};
 
 /// The image of `board`, built when it is not, or `None` where it cannot be built or run.
 fn image(board: &Board) -> Result<Option<PathBuf>> {
     let repo = Repo::find()?;
     let mut missing = None;
-    if setup::installed(&repo, &[board.target])?.is_empty() {
+    if setup::installed(&repo, &[&board.target])?.is_empty() {
         missing = Some(format!("the target {}", board.target));
     }
     for program in if board.is_qemu() { &[setup::QEMU][..] } else { &["node", "npm"] } {
@@ -36,7 +34,7 @@ fn image(board: &Board) -> Result<Option<PathBuf>> {
         println!("\nSKIPPED {}: {missing} is missing; run: cargo xtask setup", board.name);
         return Ok(None);
     }
-    firmware::build(&repo, board.name, board.target).map(Some)
+    repo.build(&board.name, &board.target).map(Some)
 }
 
 /// A program of the workspace, from the folder that this one was built in.
@@ -51,6 +49,47 @@ fn program(name: &str) -> Result<PathBuf> {
 /// The number in an environment variable.
 fn number(name: &str) -> Result<Option<u32>> {
     std::env::var(name).ok().map(|text| text.parse().with_context(|| name.to_owned())).transpose()
+}
+
+/// Reads the board's answer line, as its console gives it.
+///
+/// # Errors
+/// When the line is a refusal or has another form.
+fn answer(line: &str) -> Result<Answer> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [label, probability, instructions, class, all] = fields.get(..5).unwrap_or_default() else {
+        bail!("the board answered {line:?}");
+    };
+    let parse = || -> Result<Answer> {
+        let probabilities = all.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Answer {
+            label: (*label).to_owned(),
+            class: class.parse()?,
+            probability: probability.parse()?,
+            probabilities,
+            instructions: instructions.parse()?,
+        })
+    };
+    parse().with_context(|| format!("the board answered {line:?}"))
+}
+
+/// Classifies `texts` on a running board.
+///
+/// # Errors
+/// When the board refuses one or is gone.
+fn answers(device: &mut Device, texts: &[String]) -> Result<Vec<Answer>> {
+    texts.iter().map(|text| answer(&device.ask(text)?)).collect()
+}
+
+#[test]
+fn the_boards_line_is_read_and_refusals_are_not_answers() {
+    let line = "timer\t0.512300\t1600120\t1\t0.400000,0.512300,0.087700\trejected";
+    let read = answer(line).expect("a line of the protocol");
+    assert_eq!((read.label.as_str(), read.class, read.instructions), ("timer", 1, 1_600_120));
+    assert_eq!(read.probabilities, [0.4, 0.5123, 0.0877]);
+    for line in ["!100\tline longer than 1024 bytes", "", "timer\t0.5\tmany\t1\t0.5,0.5"] {
+        assert!(answer(line).is_err(), "{line:?}");
+    }
 }
 
 /// Runs `$test(board)` for each emulated board, as tests of the board's name.
@@ -69,7 +108,7 @@ macro_rules! for_each_board {
         }
         #[test]
         fn every_board_is_tested() {
-            assert_eq!(xtask::boards::BOARDS.len(), [$($index),*].len());
+            assert_eq!(xtask::boards::emulated().count(), [$($index),*].len());
         }
     };
 }

@@ -31,6 +31,13 @@ pub struct Board {
     pub emulator: Option<Emulator>,
 }
 
+impl Board {
+    /// Whether it takes QEMU to run it.
+    pub fn is_qemu(&self) -> bool {
+        matches!(self.emulator, Some(Emulator::Mapped { .. } | Emulator::Semihosting { .. }))
+    }
+}
+
 /// The back end that an image is built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 //! their controls, or (`--agreement`) each back end beside the exact circuit.
 
 use crate::repo::Repo;
-use crate::shell::say;
+use crate::shell::{Run, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
@@ -44,11 +44,8 @@ impl Task {
         };
         let train = folder.join("train.tsv");
         if !train.is_file() {
-            bail!(
-                "{}: not found; --data names a folder with {}/train.tsv",
-                train.display(),
-                self.name
-            );
+            let (file, name) = (train.display(), self.name);
+            bail!("{file}: not found; --data names a folder with {name}/train.tsv");
         }
         Ok(Some((train, folder.join(test))))
     }
@@ -143,10 +140,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             continue;
         }
         let Some((train, test)) = task.files(repo, options.data.as_deref())? else {
-            say(
-                TOPIC,
-                format!("SKIPPED {}: its data is not shipped; give --data FOLDER", task.name),
-            );
+            let why = "its data is not shipped; give --data FOLDER";
+            say(TOPIC, format!("SKIPPED {}: {why}", task.name));
             continue;
         };
         let [train, test] = [train, test].map(|path| path.display().to_string());

@@ -1,12 +1,16 @@
-//! The same text on the device and on the host: reads the answers and compares them.
+//! The same text on the device and on the host: asks both, and compares the answers.
 
+use crate::emulator::{Pace, Remote};
 use crate::shell::Run;
 use anyhow::{Context, Result, ensure};
+use qdllm_host::boards::{Board, Engine};
+use qdllm_host::files;
 use qdllm_runtime::{Model, ScratchI16};
+use serde::Deserialize;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// One sentence a class, in words of a person and not of the training templates.
 pub const SENTENCES: [&str; 8] = [
@@ -26,33 +30,30 @@ pub const TOLERANCE: f64 = 1e-4;
 /// The same for the circuit in 16-bit integers against the one in `f32`.
 pub const TOLERANCE_I16: f64 = 1e-3;
 
+/// How far the shortest decimal of an `f32` may be from the number itself.
+const DECIMALS: f64 = 1e-7;
+
 /// One classified text, as either side gives it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub struct Answer {
     pub label: String,
     pub class: usize,
     pub probability: f64,
     pub probabilities: Vec<f64>,
     /// Instructions that the classification took; 0 on the host.
+    #[serde(skip)]
     pub instructions: u64,
 }
 
 impl Answer {
-    /// Reads one JSON line of `qdllm classify --json` or `qdllm-hw board classify --json`.
-    pub fn from_host(line: &str) -> Result<Self> {
-        let value: Value =
-            serde_json::from_str(line).with_context(|| format!("the host answered {line:?}"))?;
-        let parse = || {
-            let all = value["probabilities"].as_array()?;
-            Some(Self {
-                label: value["label"].as_str()?.to_owned(),
-                class: usize::try_from(value["class"].as_u64()?).ok()?,
-                probability: value["probability"].as_f64()?,
-                probabilities: all.iter().map(Value::as_f64).collect::<Option<_>>()?,
-                instructions: 0,
-            })
+    /// Reads the lines of `qdllm classify --json` or `qdllm-hw board classify --json`, one a text.
+    fn from_host(said: &str, texts: &[String]) -> Result<Vec<Self>> {
+        let read = |line| {
+            serde_json::from_str(line).with_context(|| format!("the host answered {line:?}"))
         };
-        parse().with_context(|| format!("the host answered {line:?}"))
+        let answers = said.lines().map(read).collect::<Result<Vec<Self>>>()?;
+        ensure!(answers.len() == texts.len(), "{} answers to {}", answers.len(), texts.len());
+        Ok(answers)
     }
 
     /// Classes by falling probability; equal ones by rising index.
@@ -62,18 +63,11 @@ impl Answer {
         order
     }
 
-    /// What differs between the board's answer and the host's, or nothing.
-    pub fn difference(&self, host: &Self) -> Option<String> {
-        self.difference_within(host, TOLERANCE)
-    }
-
-    /// Likewise, with another largest difference of a probability.
-    pub fn difference_within(&self, host: &Self, tolerance: f64) -> Option<String> {
+    /// What differs between the board's answer and the host's, probabilities by more than `tolerance`.
+    pub fn difference(&self, host: &Self, tolerance: f64) -> Option<String> {
         if (self.class, &self.label) != (host.class, &host.label) {
-            return Some(format!(
-                "class {} ({}) against {} ({})",
-                self.class, self.label, host.class, host.label
-            ));
+            let [board, host] = [self, host].map(|a| format!("class {} ({})", a.class, a.label));
+            return Some(format!("{board} against {host}"));
         }
         if self.probabilities.len() != host.probabilities.len() {
             return Some("another number of classes".to_owned());
@@ -98,37 +92,22 @@ impl Answer {
     }
 }
 
+/// Classifies `texts` with the program `qdllm`.
 pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
-    let run = Run::new(qdllm).arg("classify").arg(model).arg("--json");
-    let shown = run.shown().to_owned();
-    let mut child = run
-        .into_command()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
-    let mut input = child.stdin.take().context("the input is a pipe")?;
-    let lines: String = texts.iter().flat_map(|text| [text.as_str(), "\n"]).collect();
-    // In a thread: the program answers while it still reads, and both pipes have an end.
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-    let output = child.wait_with_output()?;
-    let written = writer.join();
+    let mut input = tempfile::tempfile()?;
+    texts.iter().try_for_each(|text| writeln!(input, "{text}"))?;
+    input.rewind()?;
+    let mut command = Command::new(qdllm);
+    command.arg("classify").arg(model).arg("--json").stdin(input).stderr(Stdio::inherit());
+    let shown = command.shown();
+    let output = command.output().with_context(|| format!("cannot start `{shown}`"))?;
     ensure!(output.status.success(), "`{shown}` failed: {}", output.status);
-    written.map_err(|_| anyhow::anyhow!("the writer stopped"))??;
-    let text = String::from_utf8(output.stdout)?;
-    let answers = text.lines().map(Answer::from_host).collect::<Result<Vec<_>>>()?;
-    ensure!(
-        answers.len() == texts.len(),
-        "`{shown}` answered {} of {} texts",
-        answers.len(),
-        texts.len()
-    );
-    Ok(answers)
+    Answer::from_host(&String::from_utf8(output.stdout)?, texts).context(shown)
 }
 
 /// Classifies `texts` with the circuit in 16-bit integers, here and now.
-pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
-    let bytes = std::fs::read(model).with_context(|| format!("cannot read {}", model.display()))?;
+fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
+    let bytes = files::read(model)?;
     let model = Model::parse(&bytes).with_context(|| model.display().to_string())?;
     let mut scratch = ScratchI16::new();
     let mut answer = |text: &String| -> Result<Answer> {
@@ -144,9 +123,109 @@ pub fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     texts.iter().map(&mut answer).collect()
 }
 
+/// An emulated board and the program that talks to it.
+pub struct Link<'a> {
+    program: &'a Path,
+    engine: Engine,
+    port: String,
+    _remote: Remote,
+}
+
+impl<'a> Link<'a> {
+    /// Boots `image` with the flash in `flash`; instructions are counted where the emulator can.
+    pub fn boot(program: &'a Path, board: &Board, image: &Path, flash: &Path) -> Result<Self> {
+        let remote = Remote::boot(board, image, flash, Pace::Counted)?;
+        let port = format!("tcp:127.0.0.1:{}", remote.port);
+        Ok(Self { program, engine: board.engine, port, _remote: remote })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(["board", "--port", &self.port, "--json"]).args(arguments);
+        command
+    }
+
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self.command(arguments).read()?;
+        serde_json::from_str(&text).with_context(|| format!("{arguments:?} printed {text:?}"))
+    }
+
+    pub fn info(&self) -> Result<Value> {
+        self.json(&["info"])
+    }
+
+    pub fn bench(&self) -> Result<Value> {
+        self.json(&["bench", "--runs", "3"])
+    }
+
+    fn classify(&self, texts: &[String]) -> Result<Vec<Answer>> {
+        Answer::from_host(&self.command(&["classify", "--"]).args(texts).read()?, texts)
+    }
+
+    /// Puts a model, in a step of its own or in one with the activation, and lets the board use it.
+    pub fn replace(&self, model: &Path, at_once: bool) -> Result<()> {
+        let bytes = std::fs::metadata(model).with_context(|| model.display().to_string())?.len();
+        let file = model.display().to_string();
+        if at_once {
+            self.json(&["put", &file, "--activate"])?;
+        } else {
+            let before = self.info()?;
+            let put = self.json(&["put", &file])?;
+            let kept = put["active_slot"] == before["active_slot"];
+            ensure!(kept, "put alone changed the slot in use");
+            self.json(&["activate"])?;
+        }
+        let info = self.info()?;
+        ensure!(info["model"]["bytes"] == bytes, "the {bytes} bytes put are not in use: {info}");
+        Ok(())
+    }
+}
+
+/// Both sides' answers to the same texts.
+pub struct Both {
+    pub board: Vec<Answer>,
+    pub exact: Vec<Answer>,
+    /// The largest difference of a probability that is allowed.
+    pub tolerance: f64,
+    /// Texts that the two sides answer differently, and how.
+    pub differences: Vec<String>,
+}
+
+impl Both {
+    /// Classifies `texts` on the board and here.
+    ///
+    /// A board that computes in 16-bit integers is held to both: the exact circuit within
+    /// [`TOLERANCE_I16`], and the same integers here to the last bit.
+    pub fn ask(link: &Link<'_>, qdllm: &Path, model: &Path, texts: &[String]) -> Result<Self> {
+        let (board, exact) = (link.classify(texts)?, on_host(qdllm, model, texts)?);
+        let (twin, tolerance, digits) = match link.engine {
+            Engine::F32 => (None, TOLERANCE, TOLERANCE),
+            Engine::I16 => (Some(on_host_i16(model, texts)?), TOLERANCE_I16, DECIMALS),
+        };
+        let twin = twin.as_ref().unwrap_or(&exact);
+        let mut differences = Vec::new();
+        for (i, text) in texts.iter().enumerate() {
+            let (board, exact) = (&board[i], &exact[i]);
+            if board.class != exact.class || board.largest_gap(exact) > tolerance {
+                let [board, exact] = [board, exact].map(|answer| answer.probability);
+                let found = format!("{text:?}: {board} against {exact} of the exact circuit");
+                differences.push(found);
+            } else if let Some(difference) = board.difference(&twin[i], digits) {
+                differences.push(format!("{text:?}: {difference}"));
+            }
+        }
+        Ok(Self { board, exact, tolerance, differences })
+    }
+
+    pub fn gap(&self) -> f64 {
+        let gaps = self.board.iter().zip(&self.exact).map(|(a, b)| a.largest_gap(b));
+        gaps.fold(0.0, f64::max)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Answer;
+    use super::{Answer, TOLERANCE};
 
     fn answer(probabilities: &[f64]) -> Answer {
         let class = (0..probabilities.len()).max_by(|&a, &b| {
@@ -164,7 +243,7 @@ mod tests {
     }
 
     fn differ(board: &[f64], host: &[f64]) -> bool {
-        answer(board).difference(&answer(host)).is_some()
+        answer(board).difference(&answer(host), TOLERANCE).is_some()
     }
 
     #[test]
@@ -180,7 +259,7 @@ mod tests {
         assert!(differ(&[0.3, 0.7], &[0.2, 0.7, 0.1]));
         let mut nan = answer(&[0.2, 0.7, 0.1]);
         nan.probabilities[2] = f64::NAN;
-        assert!(nan.difference(&answer(&[0.2, 0.7, 0.1])).is_some());
+        assert!(nan.difference(&answer(&[0.2, 0.7, 0.1]), TOLERANCE).is_some());
     }
 
     #[test]

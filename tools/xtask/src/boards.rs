@@ -1,96 +1,116 @@
-//! The boards that run under an emulator: how each is built, started, and where its flash is kept.
+//! `boards`: builds every board's firmware, runs those that an emulator runs, and prints the table of
+//! firmware/README.md.
 
-use anyhow::{Context, Result};
+use crate::emulator::{Device, Info, field};
+use crate::repo::{Repo, flash_bytes};
+use crate::setup;
+use crate::shell::say;
+use anyhow::{Result, ensure};
+use clap::Args;
+use qdllm_host::boards::{BOARDS, Board};
+use std::path::{Path, PathBuf};
 
-#[derive(Debug)]
-pub struct Board {
-    pub name: &'static str,
-    pub target: &'static str,
-    pub core: &'static str,
-    /// The back end that its image is built with.
-    pub engine: Engine,
-    pub emulator: Emulator,
+const TOPIC: &str = "boards";
+
+#[derive(Args)]
+pub struct Options {
+    /// The model whose classification is measured [default: the tests' with every back end]
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Leaves out the boards that no emulator runs, whose HAL crates take minutes to build
+    #[arg(long)]
+    emulated: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    F32,
-    I16,
-}
-
-/// How an emulator keeps a board's flash in a file.
-#[derive(Debug)]
-pub enum Emulator {
-    /// QEMU maps the file as the board's whole memory of so many bytes; slots come first in it.
-    Mapped { machine: &'static str, memory_bytes: u64, slots_bytes: u64 },
-    /// The program reads and writes the file by semihosting.
-    Semihosting { machine: &'static str, slots_bytes: u64 },
-    /// The Pico's emulator: the file is the whole flash chip; slots begin at `slots`.
-    Chip { bytes: u64, slots: u64 },
-}
-
-/// All of them. The first is the one that tests of the firmware itself use.
-pub const BOARDS: [Board; 4] = [
-    Board {
-        name: "mps2-an386",
-        target: "thumbv7em-none-eabihf",
-        core: "Cortex-M4F",
-        engine: Engine::F32,
-        emulator: Emulator::Mapped {
-            machine: "mps2-an386",
-            memory_bytes: 16 << 20,
-            slots_bytes: 256 << 10,
-        },
-    },
-    Board {
-        name: "mps2-an505",
-        target: "thumbv8m.main-none-eabihf",
-        core: "Cortex-M33",
-        engine: Engine::F32,
-        emulator: Emulator::Mapped {
-            machine: "mps2-an505",
-            memory_bytes: 16 << 20,
-            slots_bytes: 256 << 10,
-        },
-    },
-    Board {
-        name: "lm3s6965evb",
-        target: "thumbv7m-none-eabi",
-        core: "Cortex-M3",
-        engine: Engine::I16,
-        emulator: Emulator::Semihosting { machine: "lm3s6965evb", slots_bytes: 32 << 10 },
-    },
-    Board {
-        name: "pico",
-        target: "thumbv6m-none-eabi",
-        core: "Cortex-M0+",
-        engine: Engine::I16,
-        emulator: Emulator::Chip { bytes: 2 << 20, slots: 1 << 20 },
-    },
-];
-
-impl Board {
-    /// Whether it takes QEMU to run it.
-    pub fn is_qemu(&self) -> bool {
-        !matches!(self.emulator, Emulator::Chip { .. })
+/// Runs the command. A board that fails does not stop the others.
+pub fn run(repo: &Repo, options: &Options) -> Result<()> {
+    let [_, commands] = repo.models();
+    let model = options.model.as_ref().unwrap_or(&commands);
+    println!(
+        "| board | status | back end | program in flash | RAM: statics, deepest stack | one classification |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let mut failed = Vec::new();
+    for board in in_order().into_iter().filter(|b| b.emulator.is_some() || !options.emulated) {
+        say(TOPIC, &board.name);
+        match row(repo, board, model) {
+            Ok(row) => println!("{row}"),
+            Err(error) => {
+                say(TOPIC, format!("FAILED: {}: {error:#}", board.name));
+                failed.push(board.name.as_str());
+            }
+        }
     }
+    ensure!(failed.is_empty(), "without a row: {}", failed.join(", "));
+    Ok(())
 }
 
-pub fn named(name: &str) -> Result<&'static Board> {
-    let found = BOARDS.iter().find(|board| board.name == name);
-    let names: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
-    found.with_context(|| {
-        format!("no emulated board is called {name:?}; there are {}", names.join(", "))
-    })
+/// Emulated boards as the tests take them, then the others by name.
+fn in_order() -> Vec<&'static Board> {
+    let mut boards: Vec<&Board> = BOARDS.iter().collect();
+    boards.sort_by_key(|board| match board.emulator {
+        Some(_) => "",
+        None => board.name.as_str(),
+    });
+    boards
+}
+
+fn row(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
+    setup::ensure(repo, &[&board.target])?;
+    let image = repo.build(&board.name, &board.target)?;
+    let flash = flash_bytes(&image)?;
+    let head = format!("| `{}` ({})", board.name, board.core);
+    if board.emulator.is_none() {
+        let engine = board.engine.name();
+        return Ok(format!(
+            "{head} | builds only | {engine} | {flash} bytes | not run | not run |"
+        ));
+    }
+    let mut device = Device::boot(board, &image, Some(model))?;
+    device.greeting(board)?;
+    let bench = device.ask(":bench")?;
+    let said = device.ask(":info")?;
+    let info = Info::parse("info", &said)?;
+    device.finish(board)?;
+    Ok(format!(
+        "{head} | run under an emulator: {} | {} | {flash} bytes | {}, {} bytes | {} |",
+        if board.is_qemu() { "QEMU" } else { "rp2040js" },
+        field(&said, "engine")?,
+        info.static_ram_bytes,
+        info.stack_bytes,
+        cost(&bench)
+    ))
+}
+
+/// What the board counted of a classification.
+fn cost(bench: &str) -> String {
+    let counts = bench.split('\t').filter_map(|field| field.split_once('='));
+    let counts = counts.filter(|(name, _)| *name != "runs");
+    counts.map(|(name, value)| format!("{value} {name}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::*;
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = named("pica").expect_err("no board");
-        assert!(error.to_string().contains("mps2-an386, mps2-an505, lm3s6965evb, pico"));
+    fn every_folder_of_a_board_has_a_row() {
+        let repo = Repo::find().expect("a checkout");
+        let folder = repo.firmware.join("boards");
+        let entries = std::fs::read_dir(folder).expect("the boards").flatten();
+        let mut folders: Vec<String> = entries
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        folders.sort();
+        let readme = std::fs::read_to_string(repo.firmware.join("README.md")).expect("the table");
+        let mut rest = readme.as_str();
+        for board in in_order() {
+            let found = rest.split_once(&format!("| `{}` (", board.name));
+            (_, rest) = found.unwrap_or_else(|| panic!("{} has no row in its place", board.name));
+        }
+        let mut rows: Vec<&str> = BOARDS.iter().map(|board| board.name.as_str()).collect();
+        rows.sort_unstable();
+        assert_eq!(folders, rows);
     }
 }

@@ -1,16 +1,13 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
-use crate::answer::{Answer, SENTENCES};
-use crate::boards::{self, Board};
-use crate::elf::flash_bytes;
-use crate::emulator::format;
-use crate::firmware;
-use crate::hw::{Both, Link};
-use crate::repo::Repo;
+use crate::answer::{Answer, Both, Link, SENTENCES};
+use crate::emulator::{format, named};
+use crate::repo::{Repo, flash_bytes};
 use crate::setup;
-use crate::shell::say;
-use anyhow::{Result, bail};
+use crate::shell::{Run, say};
+use anyhow::{Result, ensure};
 use clap::Args;
+use qdllm_host::boards::Board;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -31,17 +28,16 @@ pub struct Options {
 
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let started = Instant::now();
-    let board = boards::named(&options.board)?;
+    let board = named(&options.board)?;
     let target = repo.target_dir()?;
-    let out = options.out.clone().unwrap_or_else(|| target.join("demo"));
-    let out = std::path::absolute(out)?;
+    let out = std::path::absolute(options.out.as_ref().unwrap_or(&target.join("demo")))?;
 
     // The set-up waits for the network much of the time, so the host's build runs beside it.
     let image = std::thread::scope(|scope| -> Result<PathBuf> {
         let bare = scope.spawn(|| {
-            setup::ensure(repo, &[board.target])?;
+            setup::ensure(repo, &[&board.target])?;
             say(TOPIC, "building the firmware");
-            firmware::build(repo, board.name, board.target)
+            repo.build(&board.name, &board.target)
         });
         say(TOPIC, "building qdllm and qdllm-hw");
         let programs = ["--package", "qdllm-trainer", "--package", "qdllm-tools"];
@@ -51,41 +47,33 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     })?;
     say(TOPIC, format!("built after {:.0} s", started.elapsed().as_secs_f32()));
 
-    let qdllm = target.join("release/qdllm");
+    let bin = target.join("release");
     let model = match &options.model {
         Some(model) => std::path::absolute(model)?,
         None => {
-            let qdllm = qdllm.display().to_string();
-            repo.host(&qdllm).args(["demo", "--out"]).arg(&out).go()?;
+            repo.host(bin.join("qdllm")).args(["demo", "--out"]).arg(&out).go()?;
             out.join("model.qdm")
         }
     };
-    let program = target.join("release/qdllm-hw");
-    let same = side_by_side(board, &image, [&program, &qdllm], &model)?;
+    let same = side_by_side(board, &image, &bin, &model)?;
     say(TOPIC, format!("done in {:.0} s", started.elapsed().as_secs_f32()));
-    if !same {
-        bail!("the device and the host do not agree");
-    }
+    ensure!(same, "the device and the host do not agree");
     Ok(())
 }
 
 /// Puts the model on an erased board with `qdllm-hw board`, prints both sides' answers and what the
 /// device needed; says whether they agree.
-fn side_by_side(
-    board: &Board,
-    image: &Path,
-    [program, qdllm]: [&Path; 2],
-    model: &Path,
-) -> Result<bool> {
+fn side_by_side(board: &Board, image: &Path, bin: &Path, model: &Path) -> Result<bool> {
     let texts = SENTENCES.map(str::to_owned);
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
     format(board, &flash, None)?;
-    let link = Link::boot(program, board, image, &flash)?;
+    let program = bin.join("qdllm-hw");
+    let link = Link::boot(&program, board, image, &flash)?;
     let since = Instant::now();
     link.replace(model, true)?;
     let put = since.elapsed();
-    let both = Both::ask(&link, board.engine, qdllm, model, &texts)?;
+    let both = Both::ask(&link, &bin.join("qdllm"), model, &texts)?;
     let (info, bench) = (link.info()?, link.bench()?);
 
     println!(
@@ -96,15 +84,10 @@ fn side_by_side(
     for ((text, answer), exact) in texts.iter().zip(&both.board).zip(&both.exact) {
         println!("{text:<44} {:<24} {:<24}", shown(answer), shown(exact));
     }
-    println!(
-        "\nlargest difference of a probability  {:.1e} (allowed: {:.0e})",
-        both.gap(),
-        both.tolerance
-    );
-    println!(
-        "model in flash                       {} bytes, {} classes",
-        info["model"]["bytes"], info["classes"]
-    );
+    let (gap, allowed) = (both.gap(), both.tolerance);
+    println!("\nlargest difference of a probability  {gap:.1e} (allowed: {allowed:.0e})");
+    let bytes = &info["model"]["bytes"];
+    println!("model in flash                       {bytes} bytes, {} classes", info["classes"]);
     println!("program in flash                     {} bytes", flash_bytes(image)?);
     println!("RAM of the classifier                {} bytes", info["engine_ram_bytes"]);
     println!("RAM of the whole program             {} bytes of statics", info["static_ram_bytes"]);
@@ -125,15 +108,6 @@ fn counted(bench: &serde_json::Value) -> String {
         Some(format!("{count} {unit}"))
     });
     counts.collect::<Vec<_>>().join(", ")
-}
-
-pub fn cost(bench: &str) -> String {
-    let counts = bench.split('\t').filter_map(|field| field.split_once('='));
-    let counts: Vec<String> = counts
-        .filter(|(name, _)| *name != "runs")
-        .map(|(name, value)| format!("{value} {name}"))
-        .collect();
-    counts.join(", ")
 }
 
 fn shown(answer: &Answer) -> String {

@@ -5,10 +5,9 @@
 //! build folder; the corpus in the repository is kept small by hand.
 
 use crate::repo::Repo;
-use crate::shell::say;
+use crate::shell::{Run, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::path::PathBuf;
 
 const TOPIC: &str = "fuzz";
 
@@ -36,15 +35,16 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     }
     let folder = repo.root.join("runtime/fuzz");
     let out = repo.target_dir()?.join("fuzz");
-    let host = host(repo)?;
+    let host = repo.host("rustc").args(["--print", "host-tuple"]).read()?;
+    let host = host.trim();
     // With a target named, the flags reach neither build scripts nor procedural macros.
     repo.host("cargo")
-        .args(["build", "--release", "--features", "fuzzing", "--target", &host])
+        .args(["build", "--release", "--features", "fuzzing", "--target", host])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", &out)
         .env("RUSTFLAGS", COVERAGE)
-        .unset("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .go()?;
     for target in TARGETS.iter().filter(|t| options.target.as_deref().is_none_or(|o| o == **t)) {
         let (found, crashes) = (out.join("found").join(target), folder.join("artifacts"));
@@ -52,9 +52,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
         say(TOPIC, format!("{target}, {} minutes", options.minutes));
-        let program: PathBuf = out.join(&host).join("release").join(target);
         let seconds = (options.minutes * 60.0).ceil();
-        repo.host(&program.to_string_lossy())
+        repo.host(out.join(host).join("release").join(target))
             .arg(format!("-max_total_time={seconds}"))
             .args(["-max_len=8192", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"])
             .arg(format!("-artifact_prefix={}/{target}-", crashes.display()))
@@ -64,10 +63,4 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
             .with_context(|| format!("see {}", crashes.display()))?;
     }
     Ok(())
-}
-
-fn host(repo: &Repo) -> Result<String> {
-    let text = repo.host("rustc").arg("-vV").read()?;
-    let found = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(found.context("rustc -vV names no host")?.to_owned())
 }

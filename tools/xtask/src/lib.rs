@@ -2,11 +2,9 @@
 //! firmware is built, booted and asked.
 
 pub mod answer;
-pub mod boards;
-pub mod elf;
 pub mod emulator;
-pub mod firmware;
-pub mod hw;
 pub mod repo;
 pub mod setup;
 pub mod shell;
+
+pub use qdllm_host::boards;

@@ -1,8 +1,9 @@
 //! The project's own commands: `cargo xtask setup | demo | test | fuzz | ...`.
 
 mod accuracy;
+mod boards;
 mod budgets;
-mod census;
+mod counts;
 mod demo;
 mod fuzz;
 mod gate;
@@ -10,7 +11,7 @@ mod same;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::{answer, boards, elf, emulator, firmware, hw, repo, setup, shell};
+use xtask::{answer, emulator, repo, setup, shell};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -37,7 +38,7 @@ enum Command {
     /// Runs the fuzz targets of the runtime and of the boards' app on the stable compiler
     Fuzz(fuzz::Options),
     /// Builds the firmware of every board, runs the emulated ones and prints their table
-    Boards(census::Options),
+    Boards(boards::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(emulator::Options),
 }
@@ -52,7 +53,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Test(options) => gate::run(&repo, options),
         Command::Same(options) => same::run(&repo, options),
         Command::Fuzz(options) => fuzz::run(&repo, options),
-        Command::Boards(options) => census::run(&repo, options),
+        Command::Boards(options) => boards::run(&repo, options),
         Command::QemuRun(options) => return emulator::run(options).map(ExitCode::from),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -1,8 +1,12 @@
-//! Where things are: the repository's root, its firmware workspace, the build folder.
+//! The checkout: where things are, programs that run in it, and images of firmware that it builds.
 
 use crate::shell::Run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use qdllm_host::{elf, files};
+use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 pub struct Repo {
     /// The folder with the host workspace's `Cargo.toml`.
@@ -17,30 +21,23 @@ impl Repo {
             Some(dir) => PathBuf::from(dir),
             None => std::env::current_dir()?,
         };
-        let root = start
-            .ancestors()
-            .find(|dir| dir.join("tools/xtask/Cargo.toml").is_file())
-            .with_context(|| format!("{} is not inside a checkout of qdllm", start.display()))?
-            .to_path_buf();
-        let firmware = root.join("firmware");
-        Ok(Self { root, firmware })
+        let root = start.ancestors().find(|dir| dir.join("tools/xtask/Cargo.toml").is_file());
+        let root =
+            root.with_context(|| format!("{} is not inside a checkout of qdllm", start.display()))?;
+        Ok(Self { root: root.to_path_buf(), firmware: root.join("firmware") })
     }
 
-    pub fn host(&self, program: &str) -> Run {
-        clean(Run::new(program).dir(&self.root))
-    }
-
-    /// A Cargo command on the firmware workspace with the host's toolchain, for what is no board's.
-    pub fn firmware_on_host(&self, command: &str) -> Run {
-        let manifest = self.firmware.join("Cargo.toml");
-        self.host("cargo").arg(command).arg("--manifest-path").arg(manifest)
+    pub fn host(&self, program: impl AsRef<OsStr>) -> Command {
+        clean(program, &self.root)
     }
 
     /// A command in the firmware workspace, with the toolchain that is set for that folder: `cargo
     /// xtask` runs under rustup, which hands its own choice of toolchain down to every child, and a
     /// second toolchain for the firmware would never be asked.
-    pub fn bare(&self, program: &str) -> Run {
-        clean(Run::new(program).dir(&self.firmware)).unset("RUSTUP_TOOLCHAIN")
+    pub fn bare(&self, program: &str) -> Command {
+        let mut command = clean(program, &self.firmware);
+        command.env_remove("RUSTUP_TOOLCHAIN");
+        command
     }
 
     /// The two models of the tests, of different length: a frozen one and one with every back end.
@@ -48,21 +45,72 @@ impl Repo {
         ["tests/vectors/words_v1.qdm", "tests/models/commands.qdm"].map(|file| self.root.join(file))
     }
 
+    /// What Cargo knows of the host workspace.
+    pub fn metadata(&self) -> Result<Value> {
+        let words = ["metadata", "--no-deps", "--format-version", "1"];
+        Ok(serde_json::from_str(&self.host("cargo").args(words).read()?)?)
+    }
+
     /// The folder that the host workspace is built in.
     pub fn target_dir(&self) -> Result<PathBuf> {
-        let text =
-            self.host("cargo").args(["metadata", "--no-deps", "--format-version", "1"]).read()?;
-        let metadata: serde_json::Value = serde_json::from_str(&text)?;
-        let dir = metadata["target_directory"]
-            .as_str()
-            .context("cargo metadata names no target folder")?;
-        Ok(Path::new(dir).to_path_buf())
+        let metadata = self.metadata()?;
+        let dir = metadata["target_directory"].as_str();
+        Ok(PathBuf::from(dir.context("cargo metadata names no target folder")?))
+    }
+
+    /// Builds a board's image and returns its file.
+    pub fn build(&self, board: &str, target: &str) -> Result<PathBuf> {
+        let name = format!("qdllm-{board}");
+        let words = ["--package", &name, "--bin", &name, "--profile", "release"];
+        self.build_image(&[&words[..], &["--target", target]].concat(), &name)
+    }
+
+    /// Builds the program `name` of the firmware with these options of Cargo and returns its file.
+    pub fn build_image(&self, options: &[&str], name: &str) -> Result<PathBuf> {
+        let mut command = self.bare("cargo");
+        command.args(["build", "--quiet"]).args(options);
+        command.args(["--message-format", "json-render-diagnostics"]);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let shown = command.shown();
+        let output = output.with_context(|| format!("cannot start `{shown}`"))?;
+        if !output.status.success() {
+            bail!("`{shown}` failed in {}: {}", self.firmware.display(), output.status);
+        }
+        // Cargo says where it put the program: the folder depends on the person's configuration.
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: Value = serde_json::from_str(line)?;
+            if message["target"]["name"] == name
+                && let Some(file) = message["executable"].as_str()
+            {
+                return Ok(PathBuf::from(file));
+            }
+        }
+        bail!("`{shown}` built no program")
     }
 }
 
-/// Takes away what `cargo run` set for this program and what would mislead a build of another one.
-fn clean(run: Run) -> Run {
-    ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_BUILD_TARGET", "CARGO_PKG_NAME"]
-        .iter()
-        .fold(run, |run, name| run.unset(name))
+/// A command without what `cargo run` set for this program and what would mislead a build of another.
+fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder);
+    for name in
+        ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_BUILD_TARGET", "CARGO_PKG_NAME"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Bytes of an image that a chip's flash must hold.
+pub fn flash_bytes(image: &Path) -> Result<usize> {
+    elf::flash_bytes(&files::read(image)?).map_err(|what| anyhow!("{}: {what}", image.display()))
+}
+
+/// Code that can panic links the panic machinery; an image of ours links none of it.
+pub fn no_panics(image: &Path) -> Result<()> {
+    let bytes = files::read(image)?;
+    let names = elf::symbols(&bytes).map_err(|what| anyhow!("{}: {what}", image.display()))?;
+    let found: Vec<&str> = names.into_iter().filter(|name| name.contains("panicking")).collect();
+    ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
+    Ok(())
 }

@@ -7,8 +7,9 @@
 use crate::budgets;
 use crate::repo::Repo;
 use crate::shell::{Run, say};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
+use qdllm_host::{files, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -76,16 +77,9 @@ struct Difference {
 type Record = BTreeMap<String, String>;
 
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    let folder = repo.root.join(FOLDER);
-    let other;
-    let tree = match &options.of {
-        Some(root) => {
-            let root = std::path::absolute(root)?;
-            other = Repo { firmware: root.join("firmware"), root };
-            &other
-        }
-        None => repo,
-    };
+    let other = options.of.as_ref().map(std::path::absolute).transpose()?;
+    let other = other.map(|root| Repo { firmware: root.join("firmware"), root });
+    let tree = other.as_ref().unwrap_or(repo);
     let mut now = Record::new();
     programs(repo, tree, &mut now)?;
     tests(tree, &mut now)?;
@@ -95,26 +89,20 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         }
     }
     now.values_mut().for_each(|value| value.truncate(value.trim_end().len()));
-    let file = folder.join("record.txt");
+    let file = repo.root.join(FOLDER).join("record.txt");
     if options.record {
         return std::fs::write(&file, written(&now)).context("the record");
     }
-    let mut then = read(&std::fs::read_to_string(&file).context("the record")?);
+    let mut then = read(&files::read_text(&file)?);
     if options.no_images {
         then.retain(|name, _| !name.starts_with("image "));
     }
-    compare(repo, &folder, &then, &now, options.permit.as_deref())
+    compare(repo, [&then, &now], options.permit.as_deref())
 }
 
 /// Says what differs from the record beyond what is permitted.
-fn compare(
-    repo: &Repo,
-    folder: &Path,
-    then: &Record,
-    now: &Record,
-    permit: Option<&str>,
-) -> Result<()> {
-    let path = folder.join("permitted.toml");
+fn compare(repo: &Repo, [then, now]: [&Record; 2], permit: Option<&str>) -> Result<()> {
+    let path = repo.root.join(FOLDER).join("permitted.toml");
     let mut permitted: Permitted = match std::fs::read_to_string(&path) {
         Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string())?,
         Err(_) => Permitted::default(),
@@ -122,8 +110,7 @@ fn compare(
     let mut found = Vec::new();
     let names: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
     for name in names.into_iter().filter(|name| then.get(*name) != now.get(*name)) {
-        let hash =
-            now.get(name).map_or_else(|| "gone".to_owned(), |value| digest(value.as_bytes()));
+        let hash = now.get(name).map_or("gone".to_owned(), |value| digest(value.as_bytes()));
         if permitted.difference.iter().any(|d| d.what == *name && d.now == hash) {
             continue;
         }
@@ -139,11 +126,9 @@ fn compare(
     let commit = repo.host("git").args(["rev-parse", "--short=12", "HEAD"]).read()?;
     let commit = commit.trim();
     permitted.difference.retain(|d| found.iter().all(|(name, _)| *name != d.what));
-    permitted.difference.extend(found.into_iter().map(|(what, now)| Difference {
-        what,
-        now,
-        commit: commit.to_owned(),
-        reason: reason.to_owned(),
+    permitted.difference.extend(found.into_iter().map(|(what, now)| {
+        let (commit, reason) = (commit.to_owned(), reason.to_owned());
+        Difference { what, now, commit, reason }
     }));
     std::fs::write(&path, toml::to_string(&permitted)?).context("permitted.toml")
 }
@@ -173,7 +158,7 @@ fn programs(repo: &Repo, tree: &Repo, record: &mut Record) -> Result<()> {
     std::fs::create_dir_all(&work)?;
     inputs(repo, &work)?;
     for program in ["qdllm", "qdllm-hw"] {
-        help(&bin, &work, program, &[], record)?;
+        help(&bin, &work, &[program.to_owned()], record)?;
     }
     let cases = std::fs::read_to_string(repo.root.join(FOLDER).join("cases.toml"))?;
     for case in toml::from_str::<Cases>(&cases)?.case {
@@ -197,7 +182,7 @@ fn inputs(repo: &Repo, work: &Path) -> Result<()> {
     let mut vectors = String::new();
     for (name, count) in [("train", 800), ("test", 200)] {
         let from = repo.root.join(format!("trainer/data/commands/{name}.tsv"));
-        let rows = std::fs::read_to_string(from)?;
+        let rows = files::read_text(&from)?;
         let rows: Vec<&str> = rows.lines().take(count).collect();
         std::fs::write(work.join(format!("{name}.tsv")), rows.join("\n") + "\n")?;
         for row in rows {
@@ -222,17 +207,10 @@ fn inputs(repo: &Repo, work: &Path) -> Result<()> {
 }
 
 /// The help of a command and of those below it.
-fn help(
-    bin: &Path,
-    work: &Path,
-    program: &str,
-    path: &[String],
-    record: &mut Record,
-) -> Result<()> {
-    let mut arguments = path.to_vec();
-    arguments.push("--help".to_owned());
-    let (code, text) = call(&bin.join(program), &arguments, work)?;
-    ensure!(code == 0, "{program} {arguments:?}: exit code {code}");
+fn help(bin: &Path, work: &Path, path: &[String], record: &mut Record) -> Result<()> {
+    let words = [path, &["--help".to_owned()]].concat();
+    let (code, text) = call(&bin.join(&words[0]), &words[1..], work)?;
+    ensure!(code == 0, "{words:?}: exit code {code}");
     let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
     let below = below.take_while(|line| line.starts_with("  "));
     let names: Vec<String> = below
@@ -240,12 +218,8 @@ fn help(
         .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
         .filter(|name| name != "help")
         .collect();
-    record.insert(format!("help {program} {}", path.join(" ")).trim_end().to_owned(), text);
-    for name in names {
-        let path = [path, &[name]].concat();
-        help(bin, work, program, &path, record)?;
-    }
-    Ok(())
+    record.insert(format!("help {}", path.join(" ")), text);
+    names.into_iter().try_for_each(|name| help(bin, work, &[path, &[name]].concat(), record))
 }
 
 /// Exit code and what was printed on both streams.
@@ -259,9 +233,8 @@ fn call(program: &Path, arguments: &[String], work: &Path) -> Result<(i32, Strin
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", program.display()))?;
-    let Some(code) = output.status.code() else {
-        bail!("{}: ended by a signal", program.display())
-    };
+    let code = output.status.code();
+    let code = code.with_context(|| format!("{}: ended by a signal", program.display()))?;
     let text = [output.stdout, output.stderr].concat();
     Ok((code, String::from_utf8_lossy(&text).into_owned()))
 }
@@ -279,7 +252,7 @@ fn steady(text: &str) -> String {
 
 /// Names of test functions with how often each occurs, wherever they stand.
 fn tests(tree: &Repo, record: &mut Record) -> Result<()> {
-    let files = Run::new("git").dir(&tree.root).args(["ls-files", "*.rs"]).read()?;
+    let files = tree.host("git").args(["ls-files", "*.rs"]).read()?;
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
     for file in files.lines() {
         let text = std::fs::read_to_string(tree.root.join(file)).unwrap_or_default();
@@ -309,7 +282,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes)[..12])
 }
 
 /// Blocks of a line `=== name` and the value under it.
