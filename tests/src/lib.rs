@@ -4,4 +4,3 @@ pub mod adjoint;
 pub mod board;
 pub mod plain;
 pub mod sample;
-pub mod vectors;

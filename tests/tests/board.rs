@@ -1,10 +1,15 @@
-//! The host's client and the firmware's app, real code at both ends, over TCP on this machine.
+//! The host's client and the command `qdllm-hw board` against the firmware's app, real code at both ends, over
+//! TCP on this machine and at serial devices: good use and bad.
 
+use clap::Parser as _;
 use qdllm_link::Fault;
 use qdllm_link::message::Request;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::board::{MICROSECONDS, SLOT_BYTES, long_model, start};
 use qdllm_tools::board::{BoardError, Client, Link, Port, transfer};
+use qdllm_tools::cli::{Cli, Command};
+use qdllm_tools::commands::board;
+use serde_json::Value;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -192,4 +197,171 @@ fn what_is_no_qdllm_board_is_found_out() {
     let error = client.info().unwrap_err();
     assert!(matches!(error, BoardError::NotOurs { .. }), "{error}");
     assert!(error.to_string().contains("flash the firmware"), "{error}");
+}
+
+/// What the command prints, or the error's words.
+fn say(port: &str, arguments: &[&str]) -> Result<String, String> {
+    let line = ["qdllm-hw", "board", "--port", port].into_iter().chain(arguments.iter().copied());
+    let Command::Board(args) = Cli::try_parse_from(line).map_err(|e| e.to_string())?.command else {
+        return Err("another command".to_owned());
+    };
+    let mut out = Vec::new();
+    board::answer(&args, &mut out).map_err(|error| format!("{error:#}"))?;
+    String::from_utf8(out).map_err(|error| error.to_string())
+}
+
+fn json(port: &str, arguments: &[&str]) -> Value {
+    let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&say(port, &all).unwrap()).unwrap()
+}
+
+fn port(address: SocketAddr) -> String {
+    format!("tcp:{address}")
+}
+
+#[test]
+fn a_model_is_put_activated_and_given_up() {
+    let port = port(start(Some(MODEL.to_vec()), |about| about.with_ahead_bytes(4096)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new.qdm");
+    let new = long_model(MODEL, 30_000);
+    std::fs::write(&file, &new).unwrap();
+    let file = file.display().to_string();
+
+    let before = json(&port, &["info"]);
+    assert_eq!((&before["active_slot"], &before["classes"]), (&0.into(), &3.into()));
+    assert_eq!(before["slots"][1]["fault"], 120);
+    // Nothing to activate yet.
+    let refused = say(&port, &["activate"]).unwrap_err();
+    assert!(refused.contains("put one first"), "{refused}");
+
+    let put = json(&port, &["put", &file]);
+    assert_eq!((&put["bytes"], &put["active_slot"]), (&new.len().into(), &0.into()));
+    assert_eq!(json(&port, &["info"])["slots"][1]["fault"], 124);
+    let activated = json(&port, &["activate"]);
+    assert_eq!((&activated["bytes"], &activated["active_slot"]), (&new.len().into(), &1.into()));
+    let back = json(&port, &["rollback"]);
+    assert_eq!((&back["bytes"], &back["active_slot"]), (&MODEL.len().into(), &0.into()));
+    let none = say(&port, &["rollback"]).unwrap_err();
+    assert!(none.contains("no earlier model") && none.contains("145"), "{none}");
+    // Both steps in one.
+    assert_eq!(json(&port, &["put", &file, "--activate"])["active_slot"], 1);
+}
+
+#[test]
+fn people_and_programs_read_the_answers() {
+    let port = port(start(Some(MODEL.to_vec()), |about| about));
+    let lines = say(&port, &["classify", "turn on the porch light", "play", "--json"]).unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["label"], &first["class"]), (&"light".into(), &0.into()));
+    assert_eq!(first["probabilities"].as_array().unwrap().len(), 3);
+    assert_eq!(lines.lines().count(), 2);
+    let line = say(&port, &["classify", "turn on the porch light"]).unwrap();
+    assert!(line.starts_with("0.7071  light"), "{line}");
+    assert!(say(&port, &["info"]).unwrap().contains("takes      models up to 65280 bytes"));
+    assert_eq!(say(&port, &["bench", "--runs", "2"]).unwrap(), "host: 1234 us a classification\n");
+}
+
+#[test]
+fn bad_use_says_what_to_do() {
+    let port = port(start(Some(MODEL.to_vec()), |about| about));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.qdm");
+    std::fs::write(&file, long_model(MODEL, 70_000)).unwrap();
+    let large = say(&port, &["put", &file.display().to_string()]).unwrap_err();
+    assert!(large.contains("takes 65280: train one with fewer rows"), "{large}");
+    std::fs::write(&file, b"nothing").unwrap();
+    let nothing = say(&port, &["put", &file.display().to_string()]).unwrap_err();
+    assert!(nothing.contains("large.qdm") && nothing.contains("too short"), "{nothing}");
+    let absent = say(&port, &["put", "no-such.qdm"]).unwrap_err();
+    assert!(absent.contains("no-such.qdm: cannot be read"), "{absent}");
+    let unnamed = say("", &["info"]).unwrap_err();
+    assert!(unnamed.contains("tcp:HOST:PORT"), "{unnamed}");
+    assert!(say(&port, &["bench", "--runs", "0"]).is_err());
+}
+
+/// Pairs of pseudo terminals.
+#[cfg(unix)]
+mod serial {
+    use super::{MODEL, say};
+    use qdllm_tests::board::{line, long_model, start_serial};
+    use qdllm_tools::board::Port;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn a_serial_line_carries_everything() {
+        let port = start_serial(MODEL.to_vec(), usize::MAX);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.qdm");
+        std::fs::write(&file, long_model(MODEL, 30_000)).unwrap();
+        assert!(say(&port, &["info"]).unwrap().contains("slot 0     in use (1532 bytes)"));
+        let put = say(&port, &["put", &file.display().to_string(), "--activate"]).unwrap();
+        assert!(put.contains("sent and in use") && put.contains("slot in use: 1"), "{put}");
+        assert!(say(&port, &["classify", "turn on the porch light"]).unwrap().contains("light"));
+        assert!(say(&port, &["rollback"]).unwrap().contains("slot in use: 0"));
+        // The one before is in use again: there is nothing new to activate.
+        let nothing = say(&port, &["activate"]).unwrap_err();
+        assert!(nothing.contains("given up"), "{nothing}");
+        // The same file again: it is sent anew, not taken for the one that was given up.
+        let put = say(&port, &["put", &file.display().to_string(), "--activate"]).unwrap();
+        assert!(put.contains("slot in use: 1"), "{put}");
+        let nothing = say(&port, &["activate"]).unwrap_err();
+        assert!(nothing.contains("rollback"), "{nothing}");
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_named_as_busy() {
+        let port = start_serial(MODEL.to_vec(), usize::MAX);
+        let monitor = Port::open(&port, 115_200).unwrap();
+        let busy = say(&port, &["info"]).unwrap_err();
+        assert!(busy.contains("in use by another program: close"), "{busy}");
+        drop(monitor);
+        assert!(say(&port, &["info"]).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_port_is_said_so() {
+        let absent = say("/dev/ttyNOSUCH9", &["info"]).unwrap_err();
+        assert!(absent.contains("there is no port /dev/ttyNOSUCH9; "), "{absent}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = say(&file.path().display().to_string(), &["info"]).unwrap_err();
+        assert!(file.contains("names no port: give a device such as"), "{file}");
+    }
+
+    #[test]
+    fn a_line_with_nobody_at_its_end_is_found_out() {
+        let (_silent, port) = line();
+        let silent = say(&port, &["info"]).unwrap_err();
+        assert!(silent.contains("is open, but nothing answers: check"), "{silent}");
+        assert!(silent.contains("flash the firmware"), "{silent}");
+    }
+
+    #[test]
+    fn a_line_that_sends_everything_back_is_found_out() {
+        let (mut echo, port) = line();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 256];
+            loop {
+                match echo.read(&mut buffer) {
+                    Ok(count) => echo.write_all(&buffer[..count]).unwrap(),
+                    Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+                }
+            }
+        });
+        let echo = say(&port, &["info"]).unwrap_err();
+        assert!(echo.contains("only sends back what it is sent"), "{echo}");
+    }
+
+    #[test]
+    fn a_cable_pulled_in_the_middle_of_put_says_how_to_go_on() {
+        let port = start_serial(MODEL.to_vec(), 12_000);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.qdm");
+        let model = long_model(MODEL, 30_000);
+        std::fs::write(&file, &model).unwrap();
+        let lost = say(&port, &["put", &file.display().to_string(), "--activate"]).unwrap_err();
+        assert!(lost.contains(&format!(" of {} bytes; ", model.len())), "{lost}");
+        assert!(lost.contains("was lost after ") && !lost.contains("after 0 of"), "{lost}");
+        assert!(lost.contains("keeps the model that it has: check the cable"), "{lost}");
+    }
 }

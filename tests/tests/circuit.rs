@@ -12,7 +12,7 @@ use qdllm_runtime::state::StateI16;
 use qdllm_runtime::state::StateVector;
 use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_tests::plain;
-use qdllm_tests::vectors::{mindquantum_cases, single_z};
+use qdllm_tests::sample::{mindquantum_cases, single_z};
 
 /// Runs a fused circuit with the runtime's kernels in f64.
 fn run_f64(fused: &Fused, inputs: &[f64], parameters: &[f64]) -> Vec<f64> {

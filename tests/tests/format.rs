@@ -1,10 +1,18 @@
-//! The model file: frozen samples still read, every damage is an error.
+//! The model file: frozen samples still read, every damage is an error, and `FORMAT.md` says what the code does.
 
+use qdllm_runtime::circuit::program::MAX_OUTPUTS;
+use qdllm_runtime::circuit::program::MAX_TERMS;
+use qdllm_runtime::compiled::polynomial::{MAX_NODES, VALUE_BITS, WEIGHT_BITS};
+use qdllm_runtime::compiled::tensor_train::{MAX_BOND, Work};
 use qdllm_runtime::format::encode::{FrontEndParts, encode};
 use qdllm_runtime::format::meta::FrontEnd;
-use qdllm_runtime::format::{CHECKSUM_BYTES, checksum};
+use qdllm_runtime::format::meta::TOKEN_RULES;
+use qdllm_runtime::format::{
+    CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, MAGIC, VERSION, checksum,
+};
 use qdllm_runtime::text::pool::RowBits;
-use qdllm_runtime::{Error, MAX_CLASSES, Model, Scratch};
+use qdllm_runtime::text::vocabulary::{MAX_BUCKET_BITS, MAX_ROWS};
+use qdllm_runtime::{Error, MAX_CLASSES, Model, Probabilities, QUBITS, Scratch};
 use qdllm_tests::sample::{dense_parts, words_parts};
 use std::path::Path;
 
@@ -205,4 +213,46 @@ fn top_k_falls_and_scratch_has_its_stated_size() {
     // 16 KiB of amplitudes, 16 expectations, 64 probabilities, alignment.
     assert_eq!(size_of::<Scratch>(), 16384 + 64 + 256 + 64);
     assert!(size_of::<Scratch>() <= 17 * 1024);
+}
+
+const DOCUMENT: &str = include_str!("../../runtime/FORMAT.md");
+
+#[test]
+fn every_section_is_in_the_document() {
+    for kind in Kind::ALL {
+        let row = format!("| {:#06x} | {} |", kind as u16, kind.name());
+        assert!(DOCUMENT.contains(&row), "FORMAT.md has no row {row}");
+    }
+    let rows = DOCUMENT.lines().filter(|l| l.starts_with("| 0x")).count();
+    assert_eq!(rows, Kind::ALL.len(), "the document lists a section that the code does not have");
+}
+
+#[test]
+fn numbers_in_the_document_are_those_of_the_code() {
+    let magic = std::str::from_utf8(&MAGIC).unwrap();
+    assert!(DOCUMENT.contains(&format!("magic `{magic}`")));
+    assert!(DOCUMENT.contains(&format!("format version {VERSION}")));
+    assert!(DOCUMENT.contains(&format!("fewer than {} bytes", HEADER_BYTES + CHECKSUM_BYTES)));
+    assert!(DOCUMENT.contains(&format!("| 12 | {ENTRY_BYTES} a section |")) && HEADER_BYTES == 12);
+    assert!(DOCUMENT.contains(&format!("| classes | `u8` | 2 to {MAX_CLASSES} |")));
+    assert!(DOCUMENT.contains(&format!("1 to {MAX_ROWS}")));
+    assert!(DOCUMENT.contains(&format!("| `u8` | 0 to {MAX_BUCKET_BITS} |")));
+    assert!(DOCUMENT.contains(&format!(
+        "| `u8` | 1 or {TOKEN_RULES}: the rules of `text/token.rs` and `text/ngram.rs` |"
+    )));
+    assert!(DOCUMENT.contains(&format!("qubits `u8` (1 to {QUBITS})")));
+    assert!(DOCUMENT.contains(&format!("outputs `u8` (1 to {MAX_OUTPUTS})")));
+    assert!(DOCUMENT.contains(&format!("terms `u8` (at most {MAX_TERMS})")));
+    assert!(DOCUMENT.contains(&format!("number of nodes, `u16` (at most\n{MAX_NODES})")));
+    let [least, most] = [WEIGHT_BITS.start(), WEIGHT_BITS.end()];
+    assert!(DOCUMENT.contains(&format!("fraction bits of a weight `f`, `u8` ({least} to {most})")));
+    assert!(DOCUMENT.contains(&format!("in units of `2^-({VALUE_BITS} + f)`")));
+    assert!(DOCUMENT.contains(&format!("the site writes (1 to {MAX_BOND}, and")));
+    assert_eq!(
+        (size_of::<Work>() + size_of::<Probabilities>(), size_of::<Probabilities>()),
+        (1024, 256)
+    );
+    assert!(DOCUMENT.contains("A train takes 1024 bytes, a polynomial 256."));
+    assert_eq!(size_of::<Scratch>() - 16 * 1024, 384);
+    assert!(DOCUMENT.contains("16 KiB of amplitudes and 384 bytes"));
 }

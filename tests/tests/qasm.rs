@@ -11,7 +11,7 @@ use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::adjoint::{Work, expectations};
 use qdllm_tests::plain;
 use qdllm_tests::sample::words_parts;
-use qdllm_tests::vectors::{mindquantum_cases, single_z};
+use qdllm_tests::sample::{mindquantum_cases, single_z};
 use qdllm_trainer::gradient::Bound;
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@ use qdllm_runtime::compiled::tensor_train::{self, Cores, TensorTrain, Work};
 use qdllm_runtime::format::encode::program_section;
 use qdllm_runtime::state::StateVector;
 use qdllm_tests::sample::numbers;
-use qdllm_tests::vectors::single_z;
+use qdllm_tests::sample::single_z;
 use qdllm_trainer::compile::coefficients::{Coefficients, Combined};
 use qdllm_trainer::compile::tensor_train::exact_train;
 use qdllm_trainer::compile::tensor_train::quantise::quantise;

@@ -10,6 +10,13 @@ use std::path::{Path, PathBuf};
 
 const TOPIC: &str = "accuracy";
 
+const ACCURACY: &str = "\
+| task | student (circuit) | linear control | TF-IDF | fastText |
+| --- | --- | --- | --- | --- |";
+const AGREEMENT: &str = "\
+| task | back end | equal decisions | largest logit error | bytes more | RAM | multiply-adds |
+| --- | --- | --- | --- | --- | --- | --- |";
+
 #[derive(Args)]
 pub struct Options {
     /// A folder with TASK/train.tsv and TASK/valid.tsv for the tasks topic, senti and stega; without
@@ -123,17 +130,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let qdllm = target.join("release/qdllm").display().to_string();
     let work = target.join(TOPIC);
     std::fs::create_dir_all(&work)?;
-    println!(
-        "{}",
-        match options.agreement {
-            None =>
-                "| task | student (circuit) | linear control | TF-IDF | fastText |\n\
-                 | --- | --- | --- | --- | --- |",
-            Some(_) =>
-                "| task | back end | equal decisions | largest logit error | bytes more | RAM | multiply-adds |\n\
-                 | --- | --- | --- | --- | --- | --- | --- |",
-        }
-    );
+    println!("{}", if options.agreement.is_some() { AGREEMENT } else { ACCURACY });
     let mut short = Vec::new();
     for task in &TASKS {
         if !options.tasks.is_empty() && !options.tasks.iter().any(|t| t == task.name) {

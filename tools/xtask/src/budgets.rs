@@ -24,18 +24,6 @@ const MODEL: &str = "tests/models/commands.qdm";
 
 const FILE: &str = "tests/budgets.toml";
 
-const HEAD: &str = "\
-# What each back end may take on a chip, for the model tests/models/commands.qdm and the sentence
-# \"please turn on the lamp in the hallway and the kitchen now\".
-#
-# text_bytes: flash without the model (code, constants, the program that measures).
-# ram_bytes: statics and the stack at its deepest.
-# instructions: text to class, under QEMU's -icount; 0 where the image has several back ends.
-# An image fails at a figure plus its headroom, or above a limit (0: none).
-# `cargo xtask budgets --accept` writes this file and the README's table.
-
-";
-
 /// Lines between which the README carries the table.
 const BEGIN: &str = "<!-- budgets: made by `cargo xtask budgets --accept` -->\n";
 const END: &str = "<!-- budgets end -->\n";
@@ -119,7 +107,11 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     for (image, figures) in budgets.images.iter_mut().zip(measured) {
         image.figures = figures;
     }
-    files::write(&repo.root.join(FILE), format!("{HEAD}{}", toml::to_string(&budgets)?))?;
+    // The comment at its head stays.
+    let file = repo.root.join(FILE);
+    let text = files::read_text(&file)?;
+    let head = text.split_inclusive('\n').take_while(|line| !line.starts_with('['));
+    files::write(&file, head.collect::<String>() + &toml::to_string(&budgets)?)?;
     files::write(&repo.root.join("README.md"), with_table(repo, &budgets.images)?)
 }
 

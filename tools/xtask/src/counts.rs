@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
+const IGNORED: &str = "marked with `ignore`";
+
 #[derive(Debug, Default)]
 pub struct Counts {
     pub passed: u32,
@@ -56,8 +58,9 @@ impl Counts {
         // One of the two streams carries the counts, depending on the runner.
         let other = std::thread::spawn(move || Self::relay(runner, errors));
         let mut counts = Self::relay(runner, output).add(other.join().unwrap_or_default());
-        // A test that could not run has passed as far as its runner knows.
-        counts.passed -= counts.skipped().min(counts.passed);
+        // A test that says that it could not run has passed as far as its runner knows.
+        let ignored = counts.skipped.get(IGNORED).copied().unwrap_or_default();
+        counts.passed = counts.passed.saturating_sub(counts.skipped() - ignored);
         if !child.wait()?.success() && counts.failed == 0 {
             bail!("`{}` failed", command.shown());
         }
@@ -95,7 +98,7 @@ impl Counts {
                 Some("passed") => self.passed += count,
                 // Nextest counts what took too long, or did not start, apart.
                 Some("failed" | "timed" | "exec") => self.failed += count,
-                Some("ignored") if count > 0 => self = self.skip(count, "marked with `ignore`"),
+                Some("ignored") if count > 0 => self = self.skip(count, IGNORED),
                 _ => {}
             }
         }

@@ -146,10 +146,8 @@ fn lines(then: &str, now: &str) -> String {
 
 /// Every call of `cases.toml` and every page of help.
 fn programs(repo: &Repo, tree: &Repo, record: &mut Record) -> Result<()> {
-    tree.host("cargo")
-        .args(["build", "--release", "--quiet", "--package", "qdllm-trainer", "--package"])
-        .arg("qdllm-tools")
-        .go()?;
+    let programs = ["--package", "qdllm-trainer", "--package", "qdllm-tools"];
+    tree.host("cargo").args(["build", "--release", "--quiet"]).args(programs).go()?;
     let bin = tree.target_dir()?.join("release");
     let work = repo.target_dir()?.join("same");
     if work.exists() {
@@ -160,7 +158,7 @@ fn programs(repo: &Repo, tree: &Repo, record: &mut Record) -> Result<()> {
     for program in ["qdllm", "qdllm-hw"] {
         help(&bin, &work, &[program.to_owned()], record)?;
     }
-    let cases = std::fs::read_to_string(repo.root.join(FOLDER).join("cases.toml"))?;
+    let cases = files::read_text(&repo.root.join(FOLDER).join("cases.toml"))?;
     for case in toml::from_str::<Cases>(&cases)?.case {
         say(TOPIC, &case.name);
         let words = words(&case.run);
@@ -212,12 +210,10 @@ fn help(bin: &Path, work: &Path, path: &[String], record: &mut Record) -> Result
     let (code, text) = call(&bin.join(&words[0]), &words[1..], work)?;
     ensure!(code == 0, "{words:?}: exit code {code}");
     let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let below = below.take_while(|line| line.starts_with("  "));
-    let names: Vec<String> = below
-        .filter(|line| line.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic))
-        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
-        .filter(|name| name != "help")
-        .collect();
+    let below = below.map_while(|line| line.strip_prefix("  "));
+    let names = below.filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<String> = names.filter(|&name| name != "help").map(str::to_owned).collect();
     record.insert(format!("help {}", path.join(" ")), text);
     names.into_iter().try_for_each(|name| help(bin, work, &[path, &[name]].concat(), record))
 }

@@ -1,0 +1,109 @@
+//! What manifests and folders must agree on: `cargo run --release` in a board's folder has one program and
+//! something to run it with, and every file of tests is compiled.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use xtask::repo::Repo;
+use xtask::shell::Run;
+
+/// The packages of a workspace.
+fn packages(repo: &Repo, manifest: &str) -> Vec<Value> {
+    let words = ["metadata", "--no-deps", "--format-version", "1", "--manifest-path", manifest];
+    let read = repo.host("cargo").args(words).read().unwrap();
+    let metadata: Value = serde_json::from_str(&read).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+#[test]
+fn cargo_run_in_a_boards_folder_has_one_program_and_a_runner() {
+    let repo = Repo::find().unwrap();
+    let mut boards = 0;
+    for package in packages(&repo, "firmware/Cargo.toml") {
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+        if folder.parent() != Some(&repo.firmware.join("boards")) {
+            continue;
+        }
+        boards += 1;
+        let board = folder.file_name().unwrap().to_string_lossy();
+        let targets = package["targets"].as_array().unwrap().iter();
+        let programs: Vec<&Value> =
+            targets.filter(|t| t["kind"][0] == "bin").map(|t| &t["name"]).collect();
+        let runs = match &programs[..] {
+            [one] => one,
+            _ => &package["default_run"],
+        };
+        assert_eq!(*runs, format!("qdllm-{board}"), "{board} has {programs:?}");
+        let config = fs::read_to_string(folder.join(".cargo/config.toml")).unwrap();
+        let runner = config.lines().find_map(|line| line.strip_prefix("runner = \"")).unwrap();
+        let program = runner.split([' ', '"']).next().unwrap();
+        if program.contains('/') {
+            assert!(folder.join(program).is_file(), "{board}: {program}");
+        } else {
+            assert_eq!(program, "espflash", "{board}");
+        }
+    }
+    assert_eq!(
+        boards,
+        fs::read_dir(repo.firmware.join("boards"))
+            .unwrap()
+            .flatten()
+            .filter(|e| e.path().is_dir())
+            .count()
+    );
+}
+
+/// Adds `file` and the files of the modules that it declares.
+fn compiled(file: PathBuf, root: bool, found: &mut BTreeSet<PathBuf>) {
+    let text = fs::read_to_string(&file).unwrap();
+    let folder = match file.file_stem().unwrap() {
+        _ if root => file.parent().unwrap().to_path_buf(),
+        stem if stem == "mod" => file.parent().unwrap().to_path_buf(),
+        _ => file.with_extension(""),
+    };
+    for line in text.lines() {
+        let line = line.trim_start_matches("pub ");
+        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+            let files = [folder.join(name).join("mod.rs"), folder.join(format!("{name}.rs"))];
+            compiled(files.into_iter().find(|f| f.is_file()).unwrap(), false, found);
+        }
+    }
+    found.insert(file);
+}
+
+fn rust_files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.insert(path);
+        }
+    }
+}
+
+/// Of every crate: where `autotests` is off, a file without its `mod` would be left out without a word, and
+/// everywhere one in a folder below.
+#[test]
+fn every_file_is_declared() {
+    let repo = Repo::find().unwrap();
+    let mut crates = 0;
+    for package in ["Cargo.toml", "firmware/Cargo.toml"].map(|m| packages(&repo, m)).concat() {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let tests = manifest.with_file_name("tests");
+        if !tests.is_dir() {
+            continue;
+        }
+        crates += 1;
+        let (mut there, mut reached) = (BTreeSet::new(), BTreeSet::new());
+        rust_files(&tests, &mut there);
+        let targets = package["targets"].as_array().unwrap().iter();
+        for target in targets.filter(|target| target["kind"][0] == "test") {
+            compiled(PathBuf::from(target["src_path"].as_str().unwrap()), true, &mut reached);
+        }
+        let lost: Vec<_> = there.difference(&reached).collect();
+        assert!(lost.is_empty(), "no program of tests has {lost:?}");
+    }
+    assert!(crates >= 5, "{crates} crates have tests");
+}
