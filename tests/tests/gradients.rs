@@ -8,6 +8,7 @@ use qdllm_runtime::circuit::{encoder, paper};
 use qdllm_tests::adjoint::{Work, expectations, gradient};
 use qdllm_tests::sample::{mindquantum_cases, single_z};
 use qdllm_trainer::gradient::batch::Batch;
+use qdllm_trainer::gradient::{Bound, to_parameters};
 
 fn circuit() -> Fused {
     Fused::new(paper(), 11, &single_z()).unwrap()
