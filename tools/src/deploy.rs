@@ -1,20 +1,11 @@
 //! A model laid out on a processor: text to circuits, counts to an answer.
 
 use crate::processor::topology::Processor;
-use crate::readout::{Answer, AnswerError, BitError, Counts, LinearHead, Part, answer};
+use crate::readout::{Answer, BitError, Counts, LinearHead, Part, answer, not_undone};
 use crate::transpile::source::Source;
-use crate::transpile::{Compiled, Options, Plan, TranspileError};
+use crate::transpile::{Compiled, Options, Plan};
+use anyhow::Result;
 use qdllm_runtime::Model;
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeployError {
-    /// The model is not for texts, or not for this.
-    #[error(transparent)]
-    Model(#[from] qdllm_runtime::Error),
-    #[error(transparent)]
-    Transpile(#[from] TranspileError),
-}
 
 /// A model whose circuit has been laid out once; each text only sets angles (under 5 ms a text).
 #[derive(Clone, Debug)]
@@ -25,31 +16,22 @@ pub struct Deployment<'m> {
 }
 
 impl<'m> Deployment<'m> {
-    pub fn new(
-        model: &Model<'m>,
-        processor: &Processor,
-        options: Options,
-    ) -> Result<Self, DeployError> {
+    pub fn new(model: &Model<'m>, processor: &Processor, options: Options) -> Result<Self> {
         let plan = Plan::new(Source::from_model(model), processor, options)?;
         Ok(Self { model: *model, head: LinearHead::of(model)?, plan })
     }
 
-    pub fn compile(&self, text: &str) -> Result<Vec<Compiled>, DeployError> {
-        Ok(self.plan.compile(&inputs_of(&self.model, text)?)?)
+    pub fn compile(&self, text: &str) -> Result<Vec<Compiled>> {
+        self.plan.compile(&inputs_of(&self.model, text)?)
     }
 
     /// The decision that the counts of a text's circuits give, in the order of its circuits; with
     /// `undo`, read-out errors that the processor publishes are undone.
-    pub fn answer(
-        &self,
-        circuits: &[Compiled],
-        counts: &[Counts],
-        undo: bool,
-    ) -> Result<Answer, AnswerError> {
+    pub fn answer(&self, circuits: &[Compiled], counts: &[Counts], undo: bool) -> Result<Answer> {
         let errors = circuits.iter().enumerate().map(|(i, c)| {
             let known = || {
                 bit_errors(c, |q| self.plan.processor.bit_error(q))
-                    .map_err(|bit| AnswerError::Readout { part: i + 1, bit })
+                    .map_err(|bit| not_undone(i + 1, bit))
             };
             undo.then(known).transpose()
         });
@@ -63,7 +45,7 @@ impl<'m> Deployment<'m> {
         circuits: &[Compiled],
         counts: &[Counts],
         errors: &[Option<Vec<BitError>>],
-    ) -> Result<Answer, AnswerError> {
+    ) -> Result<Answer> {
         let parts: Vec<Part<'_>> = circuits
             .iter()
             .zip(counts)

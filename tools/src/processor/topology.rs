@@ -2,23 +2,9 @@
 
 use crate::processor::calibration::{Calibration, ChipInfo};
 use crate::readout::BitError;
+use anyhow::{Error, Result, anyhow, ensure};
 use serde::Deserialize;
 use serde_json::Value;
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProcessorError {
-    #[error("`{0}` is no target; give baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file")]
-    UnknownTarget(String),
-    #[error("{0}")]
-    Malformed(String),
-    #[error("the map has no coupler; `coupling_map` must list pairs of qubits")]
-    Empty,
-    #[error(
-        "the circuit needs {needed} connected qubits; the largest connected part has {largest}"
-    )]
-    TooSmall { needed: usize, largest: usize },
-}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
@@ -35,8 +21,9 @@ pub struct Processor {
 
 impl Processor {
     /// `baihua`, `line:N`, `ring:N`, `full:N` or `grid:RxC`.
-    pub fn named(target: &str) -> Result<Self, ProcessorError> {
-        let unknown = || ProcessorError::UnknownTarget(target.into());
+    pub fn named(target: &str) -> Result<Self> {
+        let all = "baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file";
+        let unknown = || anyhow!("`{target}` is no target; give {all}");
         if target.eq_ignore_ascii_case("baihua") {
             return Self::baihua();
         }
@@ -64,7 +51,7 @@ impl Processor {
     /// Baihua: 12 rows of 13; every horizontal neighbour, verticals from even rows at columns 2, 6,
     /// 10 and from odd rows at 0, 4, 8, 12. Rows 0 to 8 as the public chip page of 2026-07-06 shows them, rows 9 to 11 by the same
     /// pattern; the total of 182 couplers is the page's.
-    pub fn baihua() -> Result<Self, ProcessorError> {
+    pub fn baihua() -> Result<Self> {
         let across = (0..156).filter(|q| q % 13 < 12).map(|q| (q, q + 1));
         let down = (0..143).filter(|q| q % 13 % 4 == if q / 13 % 2 == 0 { 2 } else { 0 });
         let couplers: Vec<_> = across.chain(down.map(|q| (q, q + 13))).collect();
@@ -72,28 +59,21 @@ impl Processor {
     }
 
     /// A processor whose errors are all typical.
-    pub fn new(
-        name: &str,
-        qubits: usize,
-        couplers: &[(usize, usize)],
-    ) -> Result<Self, ProcessorError> {
-        let malformed = |what| Err(ProcessorError::Malformed(what));
-        if qubits > 256 {
-            return malformed(format!("{qubits} qubits; at most 256 are possible"));
-        }
+    pub fn new(name: &str, qubits: usize, couplers: &[(usize, usize)]) -> Result<Self> {
+        ensure!(qubits <= 256, "{qubits} qubits; at most 256 are possible");
         let mut pairs = Vec::new();
         for &(a, b) in couplers {
-            if a >= qubits || b >= qubits || a == b {
-                let last = qubits.max(1) - 1;
-                return malformed(format!("coupler [{a}, {b}] on a chip with qubits 0 to {last}"));
-            }
+            let last = qubits.max(1) - 1;
+            ensure!(
+                a < qubits && b < qubits && a != b,
+                "coupler [{a}, {b}] on a chip with qubits 0 to {last}"
+            );
             pairs.push((a.min(b) as u8, a.max(b) as u8));
         }
         pairs.sort_unstable();
         pairs.dedup();
-        if pairs.is_empty() {
-            return Err(ProcessorError::Empty);
-        }
+        let remedy = "`coupling_map` must list pairs of qubits";
+        ensure!(!pairs.is_empty(), "the map has no coupler; {remedy}");
         let mut neighbours = vec![Vec::new(); qubits];
         for &(a, b) in &pairs {
             neighbours[a as usize].push(b);
@@ -113,24 +93,22 @@ impl Processor {
 
     /// A processor from JSON: either `{name, n_qubits, coupling_map}`, or a chip's own information
     /// with `qubits_info` and `couplers_info`, where fidelity 0 means dead.
-    pub fn from_json(text: &str) -> Result<Self, ProcessorError> {
+    pub fn from_json(text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct MapFile {
             name: String,
             n_qubits: usize,
             coupling_map: Vec<(usize, usize)>,
         }
-        let malformed = ProcessorError::Malformed;
-        let value: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let value: Value = serde_json::from_str(text)?;
         if value.get("couplers_info").is_some() {
-            let chip = ChipInfo::read(&value).map_err(malformed)?;
+            let chip = ChipInfo::read(&value).map_err(Error::msg)?;
             let processor = Self::new(&chip.name, chip.qubits, &chip.couplers)?;
             let (calibrated, calibration) = (Some(chip.date), chip.calibration);
             return Ok(Self { calibrated, calibration, ..processor });
         }
-        let map: MapFile = serde_json::from_value(value).map_err(|e| {
-            malformed(format!("{e}; a map has `name`, `n_qubits` and `coupling_map`"))
-        })?;
+        let map: MapFile = serde_json::from_value(value)
+            .map_err(|e| anyhow!("{e}; a map has `name`, `n_qubits` and `coupling_map`"))?;
         Self::new(&map.name, map.n_qubits, &map.coupling_map)
     }
 
@@ -159,10 +137,14 @@ impl Processor {
     }
 
     /// Refuses a circuit that no connected part can hold.
-    pub fn holds(&self, needed: usize) -> Result<(), ProcessorError> {
+    pub fn holds(&self, needed: usize) -> Result<()> {
         let reach = |row: &Vec<u8>| row.iter().filter(|&&d| d < u8::MAX).count();
         let largest = self.distance.iter().map(reach).max().unwrap_or(0);
-        if largest < needed { Err(ProcessorError::TooSmall { needed, largest }) } else { Ok(()) }
+        ensure!(
+            needed <= largest,
+            "the circuit needs {needed} connected qubits; the largest connected part has {largest}"
+        );
+        Ok(())
     }
 }
 
@@ -202,11 +184,12 @@ mod tests {
         let map = |m: &str| {
             Processor::from_json(&format!(r#"{{"name":"x","n_qubits":3,"coupling_map":{m}}}"#))
         };
-        assert_eq!(map("[]").unwrap_err(), ProcessorError::Empty);
+        assert!(map("[]").unwrap_err().to_string().contains("no coupler"));
         assert!(map("[[0,3]]").unwrap_err().to_string().contains("[0, 3]"));
         assert!(Processor::from_json("{}").unwrap_err().to_string().contains("name"));
         let parted = map("[[0,1]]").unwrap();
-        assert_eq!(parted.holds(3), Err(ProcessorError::TooSmall { needed: 3, largest: 2 }));
+        let error = parted.holds(3).unwrap_err().to_string();
+        assert!(error.contains("needs 3") && error.contains("part has 2"), "{error}");
         for name in ["grid:3", "line:0", "line:x", "tree:3", "elsewhere", "full:300"] {
             assert!(Processor::named(name).is_err(), "{name}");
         }

@@ -2,9 +2,10 @@
 
 use crate::readout::counts::Counts;
 use crate::readout::{BitError, Readout, word_value};
+use anyhow::{Error, Result, anyhow, ensure};
 use qdllm_runtime::format::Kind;
 use qdllm_runtime::format::floats::Floats;
-use qdllm_runtime::{Error, Model};
+use qdllm_runtime::{Error as ModelError, Model};
 use serde::Serialize;
 
 /// The model's last layer in f64, with its labels: what turns expectations into logits.
@@ -19,10 +20,10 @@ pub struct LinearHead {
 }
 
 impl LinearHead {
-    pub fn of(model: &Model<'_>) -> Result<Self, Error> {
+    pub fn of(model: &Model<'_>) -> Result<Self> {
         let (classes, outputs) = (model.classes(), model.program().outputs());
         let section = model.container().need(Kind::Head)?;
-        let table = Floats::parse(section, classes * (outputs + 1), Error::BadHead)?;
+        let table = Floats::parse(section, classes * (outputs + 1), ModelError::BadHead)?;
         let number = |i: usize| f64::from(table.get(i));
         let row = |class: usize| (0..outputs).map(|k| number(class * outputs + k)).collect();
         Ok(Self {
@@ -66,21 +67,8 @@ pub struct Part<'a> {
     pub errors: Option<&'a [BitError]>,
 }
 
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerError {
-    #[error("the weights of the circuits sum to {0}, not to 1")]
-    Weights(f64),
-    #[error("circuit {part} gives {found} outputs; the model takes {expected}")]
-    Outputs { part: usize, found: usize, expected: usize },
-    #[error("circuit {part} reads c[{bit}]; its counts have {bits} bits")]
-    NoSuchBit { part: usize, bit: u8, bits: usize },
-    #[error("circuit {part} has {shots} shots; at least 2 are needed")]
-    TooFewShots { part: usize, shots: u64 },
-    #[error(
-        "circuit {part}: the read-out errors of c[{bit}] are unknown or too large to be undone"
-    )]
-    Readout { part: usize, bit: usize },
+pub(crate) fn not_undone(part: usize, bit: usize) -> Error {
+    anyhow!("circuit {part}: the read-out errors of c[{bit}] are unknown or too large to be undone")
 }
 
 /// Means over shots and their standard errors.
@@ -108,12 +96,12 @@ pub struct Answer {
     pub expectations: Estimate,
 }
 
-pub fn expectations(parts: &[Part<'_>], outputs: usize) -> Result<Estimate, AnswerError> {
+pub fn expectations(parts: &[Part<'_>], outputs: usize) -> Result<Estimate> {
     let (values, covariance) = combined(parts, outputs, |words| words)?;
     Ok(Estimate { values, errors: standard_errors(&covariance) })
 }
 
-pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer, AnswerError> {
+pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer> {
     let expectations = expectations(parts, head.outputs())?;
     // Each shot's own logits: their sample covariance knows what the words have in common.
     let (logits, covariance) = combined(parts, head.outputs(), |words| head.logits(&words))?;
@@ -155,47 +143,42 @@ fn combined(
     parts: &[Part<'_>],
     outputs: usize,
     of: impl Fn(Vec<f64>) -> Vec<f64>,
-) -> Result<(Vec<f64>, Vec<Vec<f64>>), AnswerError> {
+) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let total: f64 = parts.iter().map(|p| p.weight).sum();
-    if total.is_nan() || (total - 1.0).abs() > 1e-6 {
-        return Err(AnswerError::Weights(total));
-    }
-    let mut sum: Option<(Vec<f64>, Vec<Vec<f64>>)> = None;
+    ensure!((total - 1.0).abs() <= 1e-6, "the weights of the circuits sum to {total}, not to 1");
+    let (mut means, mut covariances) = (Vec::new(), Vec::new());
     for (i, part) in parts.iter().enumerate() {
         check(i + 1, part, outputs)?;
         let words = |x| part.readouts.iter().map(|r| word_value(r, x, part.errors)).collect();
         let samples: Vec<_> = part.counts.iter().map(|(x, n)| (of(words(x)), n)).collect();
         let (mean, covariance) = moments(&samples);
-        let (all_means, all_covariances) = sum.get_or_insert_with(|| {
-            (vec![0.0; mean.len()], vec![vec![0.0; mean.len()]; mean.len()])
-        });
         let w = part.weight;
-        all_means.iter_mut().zip(mean).for_each(|(s, m)| *s += w * m);
-        for (row, added) in all_covariances.iter_mut().zip(covariance) {
+        means.resize(mean.len(), 0.0);
+        covariances.resize(mean.len(), vec![0.0; mean.len()]);
+        means.iter_mut().zip(mean).for_each(|(s, m)| *s += w * m);
+        for (row, added) in covariances.iter_mut().zip(covariance) {
             row.iter_mut().zip(added).for_each(|(s, c)| *s += w * w * c);
         }
     }
-    sum.ok_or(AnswerError::Weights(total))
+    Ok((means, covariances))
 }
 
-fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<(), AnswerError> {
-    if part.readouts.len() != outputs {
-        let found = part.readouts.len();
-        return Err(AnswerError::Outputs { part: number, found, expected: outputs });
-    }
+fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<()> {
+    let found = part.readouts.len();
+    ensure!(found == outputs, "circuit {number} gives {found} outputs; the model takes {outputs}");
     let bits = part.counts.bits();
     for &bit in part.readouts.iter().flat_map(|r| &r.bits) {
-        if bit as usize >= bits {
-            return Err(AnswerError::NoSuchBit { part: number, bit, bits });
-        }
+        ensure!(
+            usize::from(bit) < bits,
+            "circuit {number} reads c[{bit}]; its counts have {bits} bits"
+        );
         let undone = |all: &[BitError]| all.get(bit as usize).is_some_and(BitError::can_be_undone);
         if !part.errors.is_none_or(undone) {
-            return Err(AnswerError::Readout { part: number, bit: bit.into() });
+            return Err(not_undone(number, bit.into()));
         }
     }
-    if part.counts.shots() < 2 {
-        return Err(AnswerError::TooFewShots { part: number, shots: part.counts.shots() });
-    }
+    let shots = part.counts.shots();
+    ensure!(shots >= 2, "circuit {number} has {shots} shots; at least 2 are needed");
     Ok(())
 }
 

@@ -17,7 +17,8 @@ pub mod counts;
 pub mod decision;
 
 pub use counts::{Counts, CountsError};
-pub use decision::{Answer, AnswerError, Estimate, LinearHead, Part, answer, expectations};
+pub(crate) use decision::not_undone;
+pub use decision::{Answer, Estimate, LinearHead, Part, answer, expectations};
 
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,7 @@ pub mod search;
 pub mod source;
 
 use crate::circuit::Circuit;
-use crate::processor::topology::{Processor, ProcessorError};
+use crate::processor::topology::Processor;
 use crate::readout::Readout;
 use crate::transpile::block::merged;
 use crate::transpile::check::{TOLERANCE, outputs_differ};
@@ -22,6 +22,7 @@ use crate::transpile::place::Layout;
 use crate::transpile::rewrite::{Branch, mixture, phase_folding};
 use crate::transpile::search::laid_out;
 use crate::transpile::source::Source;
+use anyhow::{Context as _, Result, ensure};
 
 /// What the compiler may do, and how long it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,22 +38,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { rewrite: true, basis: Basis::HRz, seed: 1, tries: 160 }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TranspileError {
-    #[error(transparent)]
-    Processor(#[from] ProcessorError),
-    #[error("input {0} is not a finite angle")]
-    NotFinite(usize),
-    /// The compiled circuit is not the source: a fault of this program.
-    #[error(
-        "internal error: the compiled circuit differs from its source by {0:e}; nothing was written"
-    )]
-    Mismatch(f64),
-    #[error("the compiled circuit passes through too many qubits to be checked by simulation")]
-    Uncheckable,
 }
 
 /// A source laid out on a processor; every set of inputs shares it.
@@ -83,11 +68,7 @@ pub struct Compiled {
 }
 
 impl Plan {
-    pub fn new(
-        source: Source,
-        processor: &Processor,
-        options: Options,
-    ) -> Result<Self, TranspileError> {
+    pub fn new(source: Source, processor: &Processor, options: Options) -> Result<Self> {
         let (steps, names) = source.steps();
         let renamed = |mask: u16| {
             let bit = |q: usize| (mask >> q & 1) << names[q];
@@ -109,18 +90,21 @@ impl Plan {
     }
 
     /// The circuits for given inputs (radians), each checked against the source.
-    pub fn compile(&self, inputs: &[f64]) -> Result<Vec<Compiled>, TranspileError> {
-        if let Some(i) = inputs.iter().position(|x| !x.is_finite()) {
-            return Err(TranspileError::NotFinite(i));
+    pub fn compile(&self, inputs: &[f64]) -> Result<Vec<Compiled>> {
+        for (i, x) in inputs.iter().enumerate() {
+            ensure!(x.is_finite(), "input {i} is not a finite angle");
         }
         let all: Vec<Compiled> = self.branches.iter().map(|b| self.bound(b, inputs)).collect();
         let parts = all.iter().map(|c| (c.weight, &c.circuit, &c.readouts[..]));
-        match outputs_differ(&self.source, inputs, parts) {
-            None => Err(TranspileError::Uncheckable),
-            // Written so that a NaN is a mismatch too.
-            Some(d) if d <= TOLERANCE => Ok(all),
-            Some(d) => Err(TranspileError::Mismatch(d)),
-        }
+        let difference = outputs_differ(&self.source, inputs, parts).context(
+            "the compiled circuit passes through too many qubits to be checked by simulation",
+        )?;
+        // Written so that a NaN is a mismatch too.
+        ensure!(
+            difference <= TOLERANCE,
+            "internal error: the compiled circuit differs from its source by {difference:e}; nothing was written"
+        );
+        Ok(all)
     }
 
     pub fn circuits(&self) -> usize {

@@ -1,9 +1,7 @@
 //! From the counts of a batch to decisions, or to expectations for a circuit without a model.
 
 use super::{Batch, Job, JobError, State, Work};
-use crate::readout::{
-    Answer, AnswerError, Counts, Estimate, LinearHead, Part, answer, expectations,
-};
+use crate::readout::{Answer, Counts, Estimate, LinearHead, Part, answer, expectations};
 use crate::simulate::Share;
 use crate::texts::Text;
 use anyhow::{Context as _, Result, bail};
@@ -138,7 +136,7 @@ fn item<T>(
     jobs: &[Job],
     wanted: usize,
     mitigate: bool,
-    of: impl Fn(&[Part<'_>]) -> Result<T, AnswerError>,
+    of: impl Fn(&[Part<'_>]) -> Result<T>,
 ) -> Result<Option<T>> {
     let mut counts = Vec::new();
     for job in jobs.iter().filter(|j| j.item == wanted) {
