@@ -21,9 +21,9 @@ use crate::data::classes::Classes;
 use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
 use crate::numeric::softmax;
+use crate::teacher::Teacher;
 use crate::teacher::committee::{Committee, Member, Options};
 use crate::teacher::probe::Findings;
-use crate::teacher::{Teacher, about};
 
 /// Runs a language model over texts and writes soft labels.
 ///
@@ -156,14 +156,14 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         let truth: Vec<usize> = rows.iter().map(|(_, class)| *class).collect();
         let probabilities: Vec<Vec<f32>> =
             teacher.logits(&of)?.iter().map(|row| softmax(row, 1.0)).collect();
-        Ok(Some(Report::from(teacher.classes(), &truth, &probabilities)))
+        Ok(Some(Report::from(&teacher.about().classes, &truth, &probabilities)))
     };
     let unfitted = if findings.is_some() { &[][..] } else { &texts.known };
     let outcome = Outcome {
         test: judged(&texts.test, teacher.as_mut())?,
         set_aside: judged(&texts.hidden, teacher.as_mut())?,
         labelled: judged(unfitted, teacher.as_mut())?,
-        info: about(teacher.as_ref(), command()),
+        info: teacher.about().info(command()),
         texts: texts.to_label().len(),
         labels: texts.known.len(),
         skipped_rows: texts.skipped,
@@ -232,7 +232,7 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
 fn prepare(teacher: &mut dyn Teacher, texts: &Texts) -> Result<Vec<Speed>> {
     let every: Vec<&str> =
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
-    let name = teacher.models().into_iter().map(|m| m.name).collect::<String>();
+    let name = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
     let mut progress = qdllm_host::terminal::Progress::new(false);
     progress.stage(&name, every.len() as u64);
     let work = teacher.prepare(&every, &mut |done, _| progress.at(done as u64));
@@ -251,11 +251,11 @@ fn write(
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     // What an earlier run of other labels or models left behind is of no use.
-    let mut writer = match SoftWriter::open(&partial, teacher.classes(), &outcome.info) {
+    let mut writer = match SoftWriter::open(&partial, &teacher.about().classes, &outcome.info) {
         Ok(writer) => writer,
         Err(_) if partial.is_file() => {
             std::fs::remove_file(&partial).with_context(|| partial.display().to_string())?;
-            SoftWriter::open(&partial, teacher.classes(), &outcome.info)?
+            SoftWriter::open(&partial, &teacher.about().classes, &outcome.info)?
         }
         Err(e) => return Err(e.into()),
     };

@@ -16,11 +16,11 @@ use crate::data::{BadRows, Rows};
 use crate::metrics::Report;
 use crate::numeric::softmax;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
+use crate::teacher::Teacher;
 use crate::teacher::committee::{self, Committee, Member};
 use crate::teacher::features::Features;
+use crate::teacher::features::VectorFile;
 use crate::teacher::probe::{Options, ProbeTeacher};
-use crate::teacher::vector_file::VectorFile;
-use crate::teacher::{Teacher, about};
 
 const ROUNDS: usize = 2;
 
@@ -91,7 +91,7 @@ pub fn run(path: &Path) -> Result<String> {
     let folder = lesson.soft.parent().unwrap_or(Path::new("."));
     let partial = tempfile::Builder::new().prefix(".soft-").tempdir_in(folder)?;
     let file = partial.path().join("soft.jsonl");
-    let info = about(&teacher, String::new());
+    let info = teacher.about().info(String::new());
     let mut writer = SoftWriter::open(&file, &lesson.classes, &info)?;
     for (text, logits) in texts.iter().zip(&held_out) {
         writer.append(text, logits)?;

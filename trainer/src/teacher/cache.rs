@@ -16,7 +16,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
-use crate::teacher::{Identity, Pooled, TeacherError};
+use crate::teacher::{Identity, Pooled, Result, TeacherError};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
 const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
@@ -50,12 +50,7 @@ pub struct Entry {
 
 impl Cache {
     /// Opens or creates the file for `identity` in `folder`; a torn tail is cut off.
-    pub fn open(
-        folder: &Path,
-        identity: &Identity,
-        cells: usize,
-        width: usize,
-    ) -> Result<Self, TeacherError> {
+    pub fn open(folder: &Path, identity: &Identity, cells: usize, width: usize) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
         let seed = seed_of(identity);
         let path = folder.join(format!("{}.features", &hex::encode(seed)[..16]));
@@ -80,10 +75,7 @@ impl Cache {
             let mut found = vec![0; header.len()];
             file.read_exact(&mut found).map_err(io)?;
             if found != header {
-                return Err(TeacherError::Cache {
-                    path,
-                    what: "is not the feature file its name says".into(),
-                });
+                return Err(TeacherError::cache(&path, "is not the feature file its name says"));
             }
         }
         let mut cache = Self { path, file, seed, cells, width, index: HashMap::new(), records: 0 };
@@ -114,13 +106,13 @@ impl Cache {
     }
 
     /// Appends one chunk of features and hands it to the system; keys already held are left as they are.
-    pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<(), TeacherError> {
+    pub fn append(&mut self, rows: &[(Key, Pooled)]) -> Result<()> {
         let mut fresh: Vec<&(Key, Pooled)> = Vec::new();
         for row in rows {
             let (expected, got) = (self.cells * self.width, row.1.values.len());
             if got != expected {
                 let what = format!("holds records of {expected} numbers, got {got}");
-                return Err(TeacherError::Cache { path: self.path.clone(), what });
+                return Err(TeacherError::cache(&self.path, what));
             }
             if !self.index.contains_key(&row.0) && !fresh.iter().any(|held| held.0 == row.0) {
                 fresh.push(row);
@@ -150,7 +142,7 @@ impl Cache {
     }
 
     /// One cell's vector of a text; `None` when it is not held.
-    pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>, TeacherError> {
+    pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>> {
         let Some(&Entry { record, .. }) = self.index.get(key) else {
             return Ok(None);
         };
@@ -159,13 +151,13 @@ impl Cache {
         self.read_at(start, &mut bytes)?;
         let Some(values) = self.values(&bytes) else {
             let what = format!("record {record} does not match its checksum");
-            return Err(TeacherError::Cache { path: self.path.clone(), what });
+            return Err(TeacherError::cache(&self.path, what));
         };
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
 
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), TeacherError> {
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
         self.file.seek(SeekFrom::Start(offset)).map_err(TeacherError::io(&self.path))?;
         self.file.read_exact(into).map_err(TeacherError::io(&self.path))
     }
@@ -189,7 +181,7 @@ impl Cache {
     }
 
     /// Reads the keys of all whole chunks and cuts off what follows the last good one.
-    fn rebuild(&mut self, bytes: u64) -> Result<(), TeacherError> {
+    fn rebuild(&mut self, bytes: u64) -> Result<()> {
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
         // How many records there are at the end of each chunk.
@@ -220,7 +212,7 @@ impl Cache {
     }
 
     /// Whether all vectors of these records are what was written.
-    fn sound(&mut self, records: Range<u64>) -> Result<bool, TeacherError> {
+    fn sound(&mut self, records: Range<u64>) -> Result<bool> {
         let mut bytes = vec![0; self.cells * self.cell_bytes()];
         for record in records {
             self.read_at(self.offset(record) + RECORD_HEAD_BYTES as u64, &mut bytes)?;

@@ -79,6 +79,21 @@ pub fn temperature(table: &[f64], labels: &Labels) -> f64 {
     golden_section(-(8f64.ln()), 8f64.ln(), 40, |a, b| loss(a) <= loss(b)).exp()
 }
 
+/// Weight of a labelled row beside rows of the pool.
+const LABELLED_WEIGHT: f64 = 3.0;
+
+/// Classes and weights of labelled rows, then of a pool's: its rows count for the class that their log-probabilities
+/// take them for, by the square of its probability.
+pub fn with_pool(labelled: &[usize], pool: &[f64], classes: usize) -> (Vec<usize>, Vec<f64>) {
+    let (mut truth, mut weights) = (labelled.to_vec(), vec![LABELLED_WEIGHT; labelled.len()]);
+    for row in pool.chunks_exact(classes) {
+        let top = argmax(row);
+        truth.push(top);
+        weights.push((2.0 * row[top]).exp());
+    }
+    (truth, weights)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Labels, argmax, as_good_as, cool, judge, temperature};

@@ -1,12 +1,12 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
-use super::calibration::{Calibrated, Labels, as_good_as, cool, losses, rows};
-use super::cross_validation::stratified;
-use super::ensemble::average;
-use super::probe::Findings;
-use super::tfidf::{HeldOut, TfidfTeacher, corpus};
-use super::{Identity, Teacher, TeacherError, Work};
+use crate::teacher::calibration::{Calibrated, Labels, as_good_as, cool, losses, rows};
+use crate::teacher::cross_validation::stratified;
+use crate::teacher::ensemble::average;
+use crate::teacher::probe::Findings;
+use crate::teacher::tfidf::{HeldOut, TfidfTeacher, corpus};
+use crate::teacher::{About, Result, Teacher, Work};
 
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;
@@ -27,7 +27,7 @@ pub struct Member {
 pub struct Committee {
     model: Option<Box<dyn Teacher>>,
     tfidf: Option<TfidfTeacher>,
-    classes: Vec<String>,
+    about: About,
     temperature: f64,
 }
 
@@ -40,7 +40,7 @@ impl Committee {
         unlabelled: &[&str],
         classes: &[String],
         options: Options,
-    ) -> Result<(Self, Findings), TeacherError> {
+    ) -> Result<(Self, Findings)> {
         let fold = stratified(texts, labels, classes, options.seed)?;
         let labels = Labels { of: labels.to_vec(), classes: classes.len() };
         let pool = &unlabelled[..unlabelled.len().min(POOL_TEXTS)];
@@ -62,13 +62,23 @@ impl Committee {
         };
         let tfidf = with_words.then(|| TfidfTeacher::fit(corpus, labels.clone(), classes, &words));
         let model = model.filter(|_| with_model).map(|member| member.teacher);
-        let mut committee = Self { model, tfidf, classes: classes.to_vec(), temperature };
+        let about = About { classes: classes.to_vec(), ..About::default() };
+        let mut committee = Self { model, tfidf, about, temperature };
         committee.learn(pool, options.rounds)?;
+        let model = committee.model.iter().map(|m| m.about());
+        let members: Vec<&About> =
+            model.chain(committee.tfidf.iter().map(Teacher::about)).collect();
+        let methods: Vec<&str> = members.iter().map(|m| m.method.as_str()).collect();
+        let (models, method) = (
+            members.iter().flat_map(|m| m.models.clone()).collect(),
+            methods.join("; averaged with "),
+        );
+        committee.about = About { models, method, ..committee.about };
         Ok((committee, findings))
     }
 
     /// The pool as the average labels it teaches the regression.
-    fn learn(&mut self, pool: &[&str], rounds: usize) -> Result<(), TeacherError> {
+    fn learn(&mut self, pool: &[&str], rounds: usize) -> Result<()> {
         if pool.is_empty() {
             return Ok(());
         }
@@ -85,14 +95,14 @@ impl Committee {
         self.tfidf.as_ref().filter(|_| self.model.is_none()).map(TfidfTeacher::size)
     }
 
-    fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>, TeacherError> {
+    fn table(&mut self, texts: &[&str]) -> Result<Vec<f64>> {
+        let classes = self.about.classes.len();
         let mut tables = Vec::new();
         if let Some(model) = &mut self.model {
-            let logits = model.logits(texts)?;
-            tables.push(cool(&flat(&logits), self.classes.len(), 1.0));
+            tables.push(cool(&flat(&model.logits(texts)?), classes, 1.0));
         }
         tables.extend(self.tfidf.as_ref().map(|tfidf| tfidf.table(texts)));
-        Ok(cool(&average(&tables, self.classes.len()), self.classes.len(), self.temperature))
+        Ok(cool(&average(&tables, classes), classes, self.temperature))
     }
 }
 
@@ -114,31 +124,20 @@ fn members(model: Option<&[f64]>, words: &[f64], labels: &Labels) -> (bool, bool
 }
 
 impl Teacher for Committee {
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn models(&self) -> Vec<Identity> {
-        let model = self.model.iter().flat_map(|m| m.models());
-        model.chain(self.tfidf.iter().flat_map(Teacher::models)).collect()
-    }
-
-    fn method(&self) -> String {
-        let model = self.model.iter().map(|m| m.method());
-        let all: Vec<String> = model.chain(self.tfidf.iter().map(Teacher::method)).collect();
-        all.join("; averaged with ")
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn prepare(
         &mut self,
         texts: &[&str],
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>, TeacherError> {
+    ) -> Result<Vec<Work>> {
         self.model.as_mut().map_or_else(|| Ok(Vec::new()), |m| m.prepare(texts, progress))
     }
 
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        Ok(rows(&self.table(texts)?, self.classes.len()))
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        Ok(rows(&self.table(texts)?, self.about.classes.len()))
     }
 }
 
@@ -168,7 +167,7 @@ mod tests {
         assert!(findings.accuracy > 0.9, "{}", findings.accuracy);
         let logits = teacher.logits(&["switch it on", "turn it off"]).unwrap();
         assert!(logits[0][0] > logits[0][1] && logits[1][1] > logits[1][0], "{logits:?}");
-        assert_eq!(teacher.models().len(), 1);
+        assert_eq!(teacher.about().models.len(), 1);
     }
 
     #[test]

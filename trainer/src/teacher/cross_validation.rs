@@ -4,10 +4,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::TeacherError;
-use super::calibration::{Calibrated, Labels, as_good_as, losses};
 use crate::regression::features::{Dense, Features};
 use crate::regression::logistic::{Logistic, Objective};
+use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
+use crate::teacher::{Result, TeacherError};
 
 /// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
 /// length, which gives the same range a meaning for every width.
@@ -80,7 +80,7 @@ pub fn stratified(
     labels: &[usize],
     classes: &[String],
     seed: u64,
-) -> Result<Vec<usize>, TeacherError> {
+) -> Result<Vec<usize>> {
     if classes.len() < 2 {
         return Err(TeacherError::Labels(format!(
             "a probe needs at least 2 classes, the labels name {}",

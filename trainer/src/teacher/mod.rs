@@ -7,27 +7,50 @@ pub mod cache;
 pub mod calibration;
 pub mod committee;
 pub mod cross_validation;
-pub mod digest;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
 pub mod ensemble;
-mod error;
 pub mod features;
 #[cfg(feature = "teacher")]
-pub mod head;
-#[cfg(feature = "teacher")]
 pub mod llm;
-pub mod pooling;
 pub mod probe;
-pub mod self_training;
 pub mod tfidf;
-pub mod vector_file;
 #[cfg(feature = "teacher")]
 pub mod zero_shot;
 
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
+
 use crate::data::soft::TeacherInfo;
-pub use error::TeacherError;
-pub use pooling::{Cell, Pooling};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The average over the text's own tokens, without the prompt's.
+    Mean,
+    /// The state at the last token of prompt and text: where a causal model has read everything.
+    Last,
+}
+
+/// One candidate feature vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cell {
+    /// Layer number, 0 being the token embedding.
+    pub layer: usize,
+    pub pooling: Pooling,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pooling = match self.pooling {
+            Pooling::Mean => "mean",
+            Pooling::Last => "last",
+        };
+        write!(f, "layer {} {pooling}", self.layer)
+    }
+}
 
 /// What decides a model's answer to a text; features of equal identity are interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +96,11 @@ pub struct Pooled {
 pub trait Extractor {
     fn description(&self) -> &Description;
     /// Features of a batch of texts, in their order. Equal batches give equal numbers.
-    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError>;
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>>;
 }
 
 /// What one call of [`Teacher::prepare`] did with one model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Work {
     pub texts: usize,
     /// Texts run through the model; the others were in the cache.
@@ -90,42 +113,102 @@ pub struct Work {
     pub seconds: f64,
 }
 
-/// A teacher as soft labels name it: its models' names and digests, joined; `command` is how it was asked.
-pub fn about(teacher: &dyn Teacher, command: String) -> TeacherInfo {
-    let models = teacher.models();
-    let join =
-        |part: fn(&Identity) -> &str| models.iter().map(part).collect::<Vec<_>>().join(" + ");
-    TeacherInfo {
-        name: join(|m| &m.name),
-        digest: join(|m| &m.digest),
-        method: teacher.method(),
-        command,
+/// What soft labels say of their teacher, and the classes in the order of the logits.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    pub classes: Vec<String>,
+    pub models: Vec<Identity>,
+    /// Everything beside the models that decides the logits, in words.
+    pub method: String,
+}
+
+impl About {
+    /// Names and digests of the models, joined; `command` is how the teacher was asked.
+    pub fn info(&self, command: String) -> TeacherInfo {
+        let join = |part: fn(&Identity) -> &str| {
+            self.models.iter().map(part).collect::<Vec<_>>().join(" + ")
+        };
+        let (name, digest) = (join(|m| &m.name), join(|m| &m.digest));
+        TeacherInfo { name, digest, method: self.method.clone(), command }
     }
 }
 
 /// Texts in, class logits out: what every way to a soft label comes down to.
 pub trait Teacher {
-    /// The classes, in the order of the logits.
-    fn classes(&self) -> &[String];
-    fn models(&self) -> Vec<Identity>;
-    /// Everything beside the models that decides the logits, in words.
-    fn method(&self) -> String;
-    /// Runs the models over texts that are not in their caches; `progress(done, of)` follows each model.
-    ///
-    /// # Errors
-    /// When a model or a cache fails; what was computed before is kept.
+    fn about(&self) -> &About;
+    /// Runs the models over texts that are not in their caches; `progress(done, of)` follows each model. What was
+    /// computed before an error is kept.
     fn prepare(
         &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>, TeacherError>;
+        _texts: &[&str],
+        _progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Work>> {
+        Ok(Vec::new())
+    }
     /// One logit a class for each prepared text, in their order.
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError>;
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>>;
 }
 
 pub fn log_mean_exp(log_p: &[f32]) -> f32 {
     let top = log_p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     top + (log_p.iter().map(|s| (s - top).exp()).sum::<f32>() / log_p.len().max(1) as f32).ln()
+}
+
+pub type Result<T, E = TeacherError> = std::result::Result<T, E>;
+
+/// An error of the teacher: names the file or text and, where there is one, the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TeacherError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    /// A model file or folder is not one this program can run.
+    #[error("{path}: {what}")]
+    Model {
+        path: PathBuf,
+        /// What is wrong and what to do about it.
+        what: String,
+    },
+    /// The tokenizer refused a text or a prompt.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// A tensor operation failed; on the CPU this is a shape mismatch in the checkpoint.
+    #[cfg(feature = "teacher")]
+    #[error("running the model failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The model answered with NaN or infinity.
+    #[error(
+        "the model gave a number that is not finite for the text `{text}`; its weights are damaged or it overflows"
+    )]
+    NonFinite { text: String },
+    /// The cache file belongs to something else or is damaged.
+    #[error("{path}: {what}; delete the file and run again")]
+    Cache { path: PathBuf, what: String },
+    #[cfg(feature = "endpoint")]
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::error::EndpointError),
+    /// A soft label file that keeps answers cannot be used.
+    #[error(transparent)]
+    Soft(#[from] crate::data::soft::SoftError),
+    /// The labels cannot support the fit that was asked for.
+    #[error("{0}")]
+    Labels(String),
+}
+
+impl TeacherError {
+    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub fn model(path: &Path, what: impl Into<String>) -> Self {
+        Self::Model { path: path.to_owned(), what: what.into() }
+    }
+
+    /// Of a cache that is damaged or belongs to something else.
+    pub fn cache(path: &Path, what: impl Into<String>) -> Self {
+        Self::Cache { path: path.to_owned(), what: what.into() }
+    }
 }
 
 #[cfg(test)]

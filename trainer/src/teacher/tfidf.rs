@@ -6,19 +6,16 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{Calibrated, Labels, cool, rows};
-use super::cross_validation::{count, put, split};
-use super::{Identity, Teacher, TeacherError, Work};
-use crate::numeric::argmax;
 use crate::regression::features::SparseRow;
 use crate::regression::logistic::Logistic;
 use crate::regression::tfidf::{Corpus, TfidfOptions};
+use crate::teacher::calibration::{Calibrated, Labels, cool, rows, with_pool};
+use crate::teacher::cross_validation::{count, put, split};
+use crate::teacher::{About, Identity, Result, Teacher};
 
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
 const ENOUGH: usize = 1000;
-/// Weight of a labelled row beside pool rows, as for probes.
-const LABELLED_WEIGHT: f64 = 3.0;
 
 /// Counts the n-grams of all texts: the labelled ones first, then the pool.
 pub fn corpus(texts: &[&str]) -> Corpus {
@@ -83,10 +80,9 @@ pub struct TfidfTeacher {
     corpus: Corpus,
     model: Logistic,
     labels: Labels,
-    classes: Vec<String>,
     strength: f64,
     temperature: f64,
-    taught: usize,
+    about: About,
 }
 
 impl TfidfTeacher {
@@ -96,31 +92,25 @@ impl TfidfTeacher {
         let weights = vec![1.0; rows.len()];
         let options = options(held_out.strength);
         let model = corpus.fit(&rows, (&labels.of, &weights), labels.classes, options).0;
-        Self {
-            corpus,
-            model,
-            labels,
+        let HeldOut { strength, temperature, .. } = *held_out;
+        let settings = format!("inverse penalty {strength}, {} columns", corpus.features.width());
+        let about = About {
             classes: classes.to_vec(),
-            strength: held_out.strength,
-            temperature: held_out.temperature,
-            taught: 0,
-        }
+            models: vec![Identity { name: "tfidf".into(), digest: "none".into(), settings }],
+            method: method(strength, 0),
+        };
+        Self { corpus, model, labels, strength, temperature, about }
     }
 
     /// Fits again on the labelled texts and the pool, whose rows count for the class that others take them for, by the
     /// square of their confidence; `pool` is log-probabilities, rows x classes.
     pub fn learn(&mut self, pool: &[f64]) {
         let labelled = self.labels.of.len();
-        let (mut truth, mut weights) = (self.labels.of.clone(), vec![LABELLED_WEIGHT; labelled]);
-        for row in pool.chunks_exact(self.labels.classes) {
-            let top = argmax(row);
-            truth.push(top);
-            weights.push((2.0 * row[top]).exp());
-        }
+        let (truth, weights) = with_pool(&self.labels.of, pool, self.labels.classes);
         let rows: Vec<usize> = (0..truth.len()).collect();
         let (truth_and_weights, classes) = ((&truth[..], &weights[..]), self.labels.classes);
         self.model = self.corpus.fit(&rows, truth_and_weights, classes, options(self.strength)).0;
-        self.taught = truth.len() - labelled;
+        self.about.method = method(self.strength, truth.len() - labelled);
     }
 
     /// Trained numbers, and bytes with the n-grams' keys and weights.
@@ -135,7 +125,7 @@ impl TfidfTeacher {
             .par_iter()
             .map(|text| logarithms(&self.model, &self.corpus.features.of(text)))
             .collect();
-        cool(&rows.concat(), self.classes.len(), self.temperature)
+        cool(&rows.concat(), self.labels.classes, self.temperature)
     }
 }
 
@@ -144,37 +134,23 @@ fn logarithms(model: &Logistic, row: &SparseRow) -> Vec<f64> {
     model.probabilities(&row[..]).into_iter().map(log).collect()
 }
 
+/// How the logits come about after a fit on so many texts of the pool.
+fn method(strength: f64, pool: usize) -> String {
+    let pool = match pool {
+        0 => String::new(),
+        n => format!(", fitted again on {n} texts as the others label them"),
+    };
+    format!(
+        "logistic regression on TF-IDF of words and characters, inverse penalty {strength}{pool}; labelled texts by held-out regressions"
+    )
+}
+
 impl Teacher for TfidfTeacher {
-    fn classes(&self) -> &[String] {
-        &self.classes
+    fn about(&self) -> &About {
+        &self.about
     }
 
-    fn models(&self) -> Vec<Identity> {
-        let settings =
-            format!("inverse penalty {}, {} columns", self.strength, self.corpus.features.width());
-        vec![Identity { name: "tfidf".into(), digest: "none".into(), settings }]
-    }
-
-    fn method(&self) -> String {
-        let pool = match self.taught {
-            0 => String::new(),
-            n => format!(", fitted again on {n} texts as the others label them"),
-        };
-        format!(
-            "logistic regression on TF-IDF of words and characters, inverse penalty {}{pool}; labelled texts by held-out regressions",
-            self.strength
-        )
-    }
-
-    fn prepare(
-        &mut self,
-        _: &[&str],
-        _: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>, TeacherError> {
-        Ok(Vec::new())
-    }
-
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        Ok(rows(&self.table(texts), self.classes.len()))
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        Ok(rows(&self.table(texts), self.labels.classes))
     }
 }

@@ -8,12 +8,11 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use super::features::Features;
-use super::llm::batching::by_length;
-use super::llm::causal_lm::{Causal, TOKENS_A_BATCH};
-use super::llm::token_batch::Tokens;
-use super::{
-    Description, Extractor, Identity, Pooled, Pooling, Teacher, TeacherError, Work, log_mean_exp,
+use crate::teacher::features::ScoreTeacher;
+use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
+use crate::teacher::llm::token_batch::{Row, Tokens, in_batches};
+use crate::teacher::{
+    Description, Extractor, Identity, Pooled, Pooling, Result, TeacherError, log_mean_exp,
 };
 
 /// How the scores of a class's phrases become one.
@@ -44,7 +43,7 @@ pub struct ClassScores {
 
 impl ClassScores {
     /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
-    pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self, TeacherError> {
+    pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self> {
         if words.len() < 2 {
             return Err(TeacherError::Labels(format!(
                 "zero-shot needs at least 2 classes, got {}",
@@ -56,7 +55,7 @@ impl ClassScores {
                 "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head".into(),
             ));
         }
-        let tail = causal.prompt().after().trim_end();
+        let tail = causal.prompt.after().trim_end();
         let before = causal.tokenizer.piece(tail)?;
         let mut tokens: Vec<Vec<u32>> = Vec::new();
         for word in words.iter().flatten() {
@@ -79,13 +78,13 @@ impl ClassScores {
         let words = words.concat();
         let Identity { name, digest, settings } = causal.description().identity.clone();
         let settings = format!("{settings}; mean log-probability of {words:?}");
-        let cell = (causal.depth(), Pooling::Last);
+        let cell = (causal.model.depth(), Pooling::Last);
         let about = Description::single([name, digest, settings], cell, words.len());
         Ok(Self { causal, phrases, tokens, about })
     }
 
     /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
-    fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError> {
+    fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let rows: Vec<Branches> = prompts.iter().map(|p| Branches::new(p, &self.tokens)).collect();
         let tokens = Branches::stack(&rows, &self.causal.device)?;
         let states = self.causal.model.last(&tokens)?;
@@ -98,7 +97,7 @@ impl ClassScores {
         rows.iter().enumerate().map(row).collect()
     }
 
-    fn read(&self, log_p: &Tensor, branches: &Branches) -> Result<Vec<f32>, TeacherError> {
+    fn read(&self, log_p: &Tensor, branches: &Branches) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(self.tokens.len());
         for (class, start) in self.tokens.iter().zip(&branches.starts) {
             let mut sum = 0.0;
@@ -118,98 +117,38 @@ impl Extractor for ClassScores {
         &self.about
     }
 
-    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
-        let rows = self.causal.fill(texts)?;
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>> {
+        let texts = self.causal.fill(texts)?;
         let extra: usize = self.tokens.iter().map(|t| t.len() - 1).sum();
-        let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len() + extra).collect();
-        let empty = |i: usize| Pooled { values: Vec::new(), tokens: lengths[i], cut: rows[i].cut };
-        let mut out: Vec<Pooled> = (0..rows.len()).map(empty).collect();
-        for group in by_length(&lengths, TOKENS_A_BATCH) {
-            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
-            for (&i, scores) in group.iter().zip(self.score(&ids)?) {
-                out[i].values = scores;
-            }
-        }
-        Ok(out)
+        let rows: Vec<Row<'_>> = texts
+            .iter()
+            .map(|text| (text.ids.as_slice(), text.ids.len() + extra, text.cut))
+            .collect();
+        in_batches(&rows, TOKENS_A_BATCH, |ids| self.score(ids))
     }
 }
 
-/// A zero-shot teacher: cached phrase scores, calibrated against an empty text and combined into classes.
-pub struct ZeroShot {
-    features: Features,
-    classes: Vec<String>,
-    phrases: Vec<usize>,
-    several: Several,
-    calibrate: bool,
-}
-
-impl ZeroShot {
-    /// Opens the cache of `scores` in `folder`; `classes` are the class names in the order of the words. Without
-    /// `calibrate` an empty text's scores are not taken off.
-    pub fn open(
-        scores: ClassScores,
-        classes: &[String],
-        (several, calibrate): (Several, bool),
-        folder: &Path,
-    ) -> Result<Self, TeacherError> {
-        let phrases = scores.phrases.clone();
-        let features = Features::open(Box::new(scores), folder)?;
-        Ok(Self { features, classes: classes.to_vec(), phrases, several, calibrate })
-    }
-}
-
-impl Teacher for ZeroShot {
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn models(&self) -> Vec<Identity> {
-        vec![self.features.description().identity.clone()]
-    }
-
-    fn method(&self) -> String {
-        let calibrated = if self.calibrate { "; minus the score of an empty text" } else { "" };
-        let combined = match self.several {
-            _ if self.phrases.iter().all(|&n| n == 1) => "",
-            Several::Any => "; log of the mean over a class's phrases",
-            Several::Mean => "; mean over a class's phrases",
-        };
-        format!(
-            "zero-shot; {}{calibrated}{combined}",
-            self.features.description().identity.settings
-        )
-    }
-
-    fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>, TeacherError> {
-        if self.calibrate {
-            self.features.prepare(&[""], &mut |_, _| {})?;
-        }
-        Ok(vec![self.features.prepare(texts, progress)?])
-    }
-
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
-        let width = self.features.description().width;
-        let empty = match self.calibrate {
-            true => self.features.vectors(&[""], 0)?,
-            false => vec![0.0; width],
-        };
-        let scores = self.features.vectors(texts, 0)?;
-        let classes = |row: &[f32]| {
-            let calibrated: Vec<f32> = row.iter().zip(&empty).map(|(s, e)| s - e).collect();
-            let mut rest = calibrated.as_slice();
-            let class = |&n: &usize| {
-                let (own, others) = rest.split_at(n);
-                rest = others;
-                self.several.combine(own)
-            };
-            self.phrases.iter().map(class).collect()
-        };
-        Ok(scores.chunks_exact(width).map(classes).collect())
-    }
+/// A teacher of cached phrase scores, combined into classes; `classes` are their names in the order of the words.
+/// Without `calibrate` an empty text's scores are not taken off.
+pub fn teacher(
+    scores: ClassScores,
+    classes: &[String],
+    (several, calibrate): (Several, bool),
+    folder: &Path,
+) -> Result<ScoreTeacher> {
+    let phrases = scores.phrases.clone();
+    let calibrated = if calibrate { "; minus the score of an empty text" } else { "" };
+    let combined = match several {
+        _ if phrases.iter().all(|&n| n == 1) => "",
+        Several::Any => "; log of the mean over a class's phrases",
+        Several::Mean => "; mean over a class's phrases",
+    };
+    let method = |settings: &str| format!("zero-shot; {settings}{calibrated}{combined}");
+    let read = move |mut row: &[f32]| {
+        let class = |&n: &usize| several.combine(row.split_off(..n).unwrap_or_default());
+        phrases.iter().map(class).collect()
+    };
+    ScoreTeacher::open(Box::new(scores), (folder, calibrate), classes.to_vec(), method, read)
 }
 
 /// One text's prompt followed by the words of every class except their last token, which predicts nothing.
@@ -243,7 +182,7 @@ impl Branches {
                 && (to < self.prompt || self.branch(from) == self.branch(to)))
     }
 
-    fn stack(rows: &[Self], device: &Device) -> Result<Tokens, TeacherError> {
+    fn stack(rows: &[Self], device: &Device) -> Result<Tokens> {
         let length = rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
         let (mut ids, mut positions, mut mask) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {

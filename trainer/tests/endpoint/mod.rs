@@ -2,11 +2,7 @@
 //! fails by script: rate limits, server errors, time-outs, cut answers, web pages, numbers that are none.
 #![cfg(feature = "endpoint")]
 
-mod distill;
-mod killed;
 mod labels;
-mod refusals;
 mod run;
 mod server;
-mod student;
 mod trouble;

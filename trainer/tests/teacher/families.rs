@@ -1,6 +1,10 @@
-//! Every family against Hugging Face: hidden states of all layers, logits, classification heads.
+//! Every family against Hugging Face: hidden states of all layers, logits, classification heads, on the frozen
+//! checkpoints of `tests/peers/teachers.py`.
 
-use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
 use qdllm_trainer::teacher::TeacherError;
 use qdllm_trainer::teacher::llm::classifier::Classifier;
 use qdllm_trainer::teacher::llm::config::Kind;
@@ -8,8 +12,6 @@ use qdllm_trainer::teacher::llm::decoder::Decoder;
 use qdllm_trainer::teacher::llm::encoder::Encoder;
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;
-
-use super::vectors::{Expected, copy, largest};
 
 const DECODERS: [&str; 8] =
     ["llama", "llama3", "qwen2", "qwen3", "gemma3", "opt", "opt-post", "bloom"];
@@ -20,7 +22,7 @@ fn refs(rows: &[Vec<u32>]) -> Vec<&[u32]> {
 }
 
 fn open(folder: &std::path::Path) -> Result<Pretrained, TeacherError> {
-    super::vectors::tokenizer(folder);
+    tokenizer(folder);
     Pretrained::open(folder, None)
 }
 
@@ -102,4 +104,73 @@ fn classification_heads_agree_with_hugging_face() {
         eprintln!("{name}: head within {worst:.1e}");
         assert!(worst <= TOLERANCE, "{name}: the head's logits differ by {worst}");
     }
+}
+
+/// The folder of a case.
+pub fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/teacher/vectors").join(name)
+}
+
+/// What Hugging Face found.
+pub struct Expected {
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Expected {
+    pub fn read(name: &str) -> Self {
+        let path = case(name).join("expected.safetensors");
+        Self { tensors: candle_core::safetensors::load(path, &Device::Cpu).unwrap() }
+    }
+
+    pub fn get(&self, name: &str) -> &Tensor {
+        &self.tensors[name]
+    }
+
+    /// The token rows without their padding.
+    pub fn rows(&self) -> Vec<Vec<u32>> {
+        let whole = |name: &str| self.tensors[name].to_dtype(DType::F64).unwrap();
+        let lengths: Vec<f64> = whole("lengths").to_vec1().unwrap();
+        let ids: Vec<Vec<f64>> = whole("ids").to_vec2().unwrap();
+        let row =
+            |(row, n): (Vec<f64>, f64)| row.iter().take(n as usize).map(|&id| id as u32).collect();
+        ids.into_iter().zip(lengths).map(row).collect()
+    }
+}
+
+/// The largest difference at the places that are not padding; `a` and `b` are [rows, length, n].
+pub fn largest(a: &Tensor, b: &Tensor, rows: &[Vec<u32>]) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let difference = (a - b).unwrap().abs().unwrap().to_vec3::<f32>().unwrap();
+    let own = difference.iter().zip(rows).flat_map(|(row, ids)| row.iter().take(ids.len()));
+    let worst = own.flatten().fold(0.0, |a: f32, &b| if b > a || b.is_nan() { b } else { a });
+    assert!(!worst.is_nan());
+    worst
+}
+
+/// A copy of a case that a test may damage.
+pub fn copy(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_to(name, folder.path());
+    folder
+}
+
+/// Copies a case into a folder.
+pub fn copy_to(name: &str, folder: &Path) {
+    for entry in std::fs::read_dir(case(name)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Writes a tokenizer of the cases' 64 tokens: `w4` to `w63` by their ids, marks before.
+pub fn tokenizer(folder: &Path) {
+    let marks = ["<pad>", "<s>", "</s>", "<unk>"];
+    let words = marks.iter().map(ToString::to_string).chain((4..64).map(|id| format!("w{id}")));
+    let vocabulary: HashMap<String, usize> = words.zip(0..).collect();
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+    });
+    std::fs::write(folder.join("tokenizer.json"), json.to_string()).unwrap();
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::Device;
-use qdllm_trainer::teacher::llm::load::{Reading, causal, extractor, head};
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
+use qdllm_trainer::teacher::llm::{Reading, causal, extractor, head};
 
-use super::vectors::{copy, tokenizer};
+use super::families::{copy, tokenizer};
 
 fn reading() -> Reading {
     Reading { prompt: "w4 {text} w5".into(), limit: 32, layers: Vec::new(), adapter: None }
@@ -178,7 +178,7 @@ fn a_tokenizer_of_another_model_is_refused() {
 
 #[test]
 fn a_prompt_is_read_as_the_model_reads_whole_texts() {
-    use qdllm_trainer::teacher::llm::prompt::Prompt;
+    use qdllm_trainer::teacher::llm::causal_lm::Prompt;
     use qdllm_trainer::teacher::llm::tokenizer::TextTokenizer;
     let folder = tempfile::tempdir().unwrap();
     // Both ways in which such tokenizers think a space before a text, and a mark of the beginning.
@@ -302,7 +302,7 @@ fn a_gguf_file_of_the_same_weights_gives_the_same_states() {
         let quantised: Vec<(&str, &QTensor)> =
             quantised.iter().map(|(k, v)| (k.as_str(), v)).collect();
         gguf_file::write(&mut fs::File::create(&path).unwrap(), &metadata, &quantised).unwrap();
-        let expected = super::vectors::Expected::read(name);
+        let expected = super::families::Expected::read(name);
         let mut checkpoint = Pretrained::open(&path, None).unwrap();
         let model = super::families::decoder(&mut checkpoint).unwrap();
         let rows = expected.rows();
@@ -310,7 +310,7 @@ fn a_gguf_file_of_the_same_weights_gives_the_same_states() {
         let tokens =
             qdllm_trainer::teacher::llm::token_batch::Tokens::causal(&refs, &Device::Cpu).unwrap();
         let logits = model.logits(&model.last(&tokens).unwrap()).unwrap();
-        let worst = super::vectors::largest(&logits, expected.get("logits"), &rows);
+        let worst = super::families::largest(&logits, expected.get("logits"), &rows);
         assert!(worst <= 1e-4, "{name}: {worst}");
     }
 }

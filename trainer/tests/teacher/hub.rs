@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use qdllm_trainer::teacher::endpoint::key;
 use qdllm_trainer::teacher::llm::hub::{Address, Hub};
-use qdllm_trainer::teacher::llm::load::{Reading, extractor};
+use qdllm_trainer::teacher::llm::{Reading, extractor};
 
-use super::vectors::{copy, tokenizer};
+use super::families::{copy, tokenizer};
 
 const TOKEN: &str = "hf_quite_secret";
 

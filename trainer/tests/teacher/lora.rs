@@ -9,8 +9,7 @@ use qdllm_trainer::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
-use super::families::head;
-use super::vectors::{Expected, case, copy, copy_to, largest, tokenizer};
+use super::families::{Expected, case, copy, copy_to, head, largest, tokenizer};
 
 fn merged(base: &str, adapter: &Path) -> (tempfile::TempDir, Pretrained) {
     let folder = copy(base);

@@ -1,7 +1,6 @@
 //! Teachers on tiny random checkpoints that the tests write themselves, and on real weights where there are any.
 #![cfg(feature = "teacher")]
 
-mod cache;
 mod families;
 mod features;
 mod folders;
@@ -9,9 +8,5 @@ mod folders;
 mod hub;
 mod llama;
 mod lora;
-mod real;
-mod reference;
-mod sentence;
 mod teach;
 mod tiny;
-mod vectors;

@@ -195,7 +195,7 @@ fn several_phrases_a_class_are_combined_and_calibrated() {
 
 #[test]
 fn a_classification_head_teaches_with_and_without_an_adapter() {
-    use super::vectors::{case, copy, tokenizer};
+    use super::families::{case, copy, tokenizer};
     let bench = Bench::new();
     let folder = copy("llama");
     tokenizer(folder.path());
@@ -231,7 +231,7 @@ fn a_classification_head_teaches_with_and_without_an_adapter() {
 
 #[test]
 fn a_head_of_one_output_or_none_is_refused() {
-    use super::vectors::{copy, tokenizer};
+    use super::families::{copy, tokenizer};
     let bench = Bench::new();
     std::fs::write(bench.path("plain.txt"), "w5 w9\nw6\n").unwrap();
     let folder = copy("bert");

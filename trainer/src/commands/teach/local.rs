@@ -11,10 +11,9 @@ use crate::data::classes::{Class, Classes};
 use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::teacher::features::Features;
-use crate::teacher::head::HeadTeacher;
-use crate::teacher::llm::load::{self, Reading};
+use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
-use crate::teacher::zero_shot::{ClassScores, Several, ZeroShot};
+use crate::teacher::zero_shot::{self, ClassScores, Several};
 use qdllm_host::terminal::Progress;
 
 /// Where models come from: printed by `--help`.
@@ -145,7 +144,7 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
     for path in &args.local.model {
         let mut features =
-            Features::open(load::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
+            Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
         let name = features.description().identity.name.clone();
         let mut progress = Progress::new(false);
         progress.stage(&name, every.len() as u64);
@@ -209,9 +208,9 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         None => Classes::named(&texts.classes, &args.class_words)?,
     };
     let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
-    let scores = ClassScores::new(load::causal(&path, &reading(args))?, &words)?;
+    let scores = ClassScores::new(llm::causal(&path, &reading(args))?, &words)?;
     let how = (args.local.several, !args.local.no_calibration);
-    let mut teacher = ZeroShot::open(scores, &classes.names(), how, &cache(args))?;
+    let mut teacher = zero_shot::teacher(scores, &classes.names(), how, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
     Ok((Box::new(teacher), None, speeds))
 }
@@ -223,8 +222,8 @@ fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
             "--prompt: a classification head was trained on texts as they are; leave the prompt away"
         );
     }
-    let scores = load::head(&path, &reading(args))?;
-    let mut teacher = HeadTeacher::open(scores, &texts.classes, &cache(args))?;
+    let scores = llm::head(&path, &reading(args))?;
+    let mut teacher = classifier::teacher(scores, &texts.classes, &cache(args))?;
     let speeds = prepare(&mut teacher, texts)?;
     Ok((Box::new(teacher), None, speeds))
 }

@@ -1,16 +1,15 @@
 //! Asking: one text's requests, repeated where that helps, each within the budget.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::error::EndpointError;
-use super::fleet::Fleet;
-use super::ledger::{Leave, Ledger};
-use super::request::{Names, NoScores, Request, RequestBuilder, tokens};
-use super::server::{Server, Trouble};
-use super::settings::{Constrain, Settings, Way};
-use super::{chat, completions, votes};
+use crate::teacher::endpoint::answers;
+use crate::teacher::endpoint::error::{EndpointError, Result};
+use crate::teacher::endpoint::ledger::{Entry, Leave, Ledger};
+use crate::teacher::endpoint::request::{Names, NoScores, Request, RequestBuilder, tokens};
+use crate::teacher::endpoint::server::{Fleet, Server, Trouble};
+use crate::teacher::endpoint::settings::{Constrain, Settings, Way};
 use crate::teacher::log_mean_exp;
 
 /// Times that a rate limit is waited for in one request before it is given up.
@@ -49,7 +48,7 @@ impl Client {
         builder: RequestBuilder,
         ledger: Ledger,
         sample: &str,
-    ) -> Result<Self, EndpointError> {
+    ) -> Result<Self> {
         let key = settings.key.map(Arc::new);
         let servers: Vec<Server> = settings
             .urls
@@ -59,7 +58,7 @@ impl Client {
         if servers.is_empty() {
             return Err(EndpointError::Url { url: String::new(), what: "give an address".into() });
         }
-        let known = settings.ask.or(ledger.way());
+        let known = settings.ask.or(ledger.way);
         let mut client = Self {
             fleet: Fleet::new(servers, settings.backoff),
             ledger: Mutex::new(ledger),
@@ -73,25 +72,21 @@ impl Client {
         };
         if known.is_none() {
             client.way = client.find_way(sample)?;
-            client.ledger().set_way(client.way)?;
+            client.ledger().enter(Entry::Way(client.way))?;
         }
         if settings.calibrate.unwrap_or(client.way == Way::Completions) {
-            let known = client.ledger().empty().map(<[f32]>::to_vec);
+            let known = client.ledger().empty.clone();
             client.empty = Some(match known {
                 Some(scores) => scores,
                 None => {
                     // Nobody else holds the client yet: the run cannot have ended.
                     let scores = client.ask("", &|| false)?.map(|a| a.logits).unwrap_or_default();
-                    client.ledger().set_empty(scores.clone())?;
+                    client.ledger().enter(Entry::Empty(scores.clone()))?;
                     scores
                 }
             });
         }
         Ok(client)
-    }
-
-    pub fn way(&self) -> Way {
-        self.way
     }
 
     pub fn spent(&self) -> (u64, u64) {
@@ -120,12 +115,12 @@ impl Client {
         format!("endpoint; {how}{letters}; prompt {:?}{empty}", self.builder.template(self.way))
     }
 
-    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first way of asking that the endpoint answers to.
-    fn find_way(&self, sample: &str) -> Result<Way, EndpointError> {
+    fn find_way(&self, sample: &str) -> Result<Way> {
         let mut last = None;
         for way in [Way::Chat, Way::Completions, Way::Votes] {
             match self.try_way(way, sample) {
@@ -145,24 +140,23 @@ impl Client {
         }))
     }
 
-    fn try_way(&self, way: Way, sample: &str) -> Result<bool, EndpointError> {
+    fn try_way(&self, way: Way, sample: &str) -> Result<bool> {
         let names = &self.builder.answers;
         type Check<'a> = Box<dyn Fn(&Value) -> Result<(), NoScores> + 'a>;
         let (request, check): (Request, Check<'_>) = match way {
             Way::Chat => (
                 self.builder.first_token(sample),
-                Box::new(|answer| chat::first_token(answer, names).map(drop)),
+                Box::new(|answer| answers::first_token(answer, names).map(drop)),
             ),
             Way::Completions => {
                 let word = &self.builder.words[0][0];
                 let prompt = self.builder.completion(sample);
-                let check =
-                    move |answer: &Value| completions::echoed(answer, &prompt, word).map(drop);
+                let check = move |answer: &Value| answers::echoed(answer, &prompt, word).map(drop);
                 (self.builder.echo(sample, word), Box::new(check))
             }
             Way::Votes => (
                 self.builder.vote(sample, 1, self.temperature, self.constrain),
-                Box::new(|answer| votes::votes(answer, names).map(drop)),
+                Box::new(|answer| answers::votes(answer, names).map(drop)),
             ),
         };
         match self.send(&request, &|answer| Ok(check(answer)), &|| false) {
@@ -172,14 +166,10 @@ impl Client {
     }
 
     /// A text's logits; `None` when `ended` says that nothing is wanted any more.
-    pub fn ask(
-        &self,
-        text: &str,
-        ended: &dyn Fn() -> bool,
-    ) -> Result<Option<Answered>, EndpointError> {
+    pub fn ask(&self, text: &str, ended: &dyn Fn() -> bool) -> Result<Option<Answered>> {
         let scores = match self.way {
             Way::Chat => {
-                let parse = |answer: &Value| chat::first_token(answer, &self.builder.answers);
+                let parse = |answer: &Value| answers::first_token(answer, &self.builder.answers);
                 self.send(&self.builder.first_token(text), &parse, ended)
             }
             Way::Completions => self.score_words(text, ended),
@@ -207,7 +197,7 @@ impl Client {
         for words in &self.builder.words {
             let mut scores = Vec::with_capacity(words.len());
             for word in words {
-                let parse = |answer: &Value| completions::echoed(answer, &prompt, word);
+                let parse = |answer: &Value| answers::echoed(answer, &prompt, word);
                 let (score, tokens) = self.send(&self.builder.echo(text, word), &parse, ended)?;
                 scores.push(score);
                 total += tokens;
@@ -230,13 +220,13 @@ impl Client {
             let n = (self.votes - drawn).min(MOST_VOTES);
             let request = self.builder.vote(text, n, self.temperature, self.constrain);
             // A server may give one answer whatever `n` says; a usable answer has one at least.
-            let (answers, tokens) = self.send(&request, &|a| votes::votes(a, names), ended)?;
+            let (answers, tokens) = self.send(&request, &|a| answers::votes(a, names), ended)?;
             total += tokens;
             drawn += answers.len();
             answers.into_iter().take(n).flatten().for_each(|class| counts[class] += 1);
         }
         let any = counts.iter().any(|&n| n > 0);
-        Ok((any.then(|| votes::shares(&counts)), total))
+        Ok((any.then(|| answers::shares(&counts)), total))
     }
 
     /// Sends a request until it is answered in a form that `parse` takes: what it made of it, and the tokens.
@@ -261,20 +251,18 @@ impl Client {
                 Err(Trouble::Limited(..)) => Some(0),
                 Err(_) => None,
             };
-            match &answer {
-                Err(Trouble::NotSent(_)) => self.ledger().take_back(asked.most_tokens)?,
-                _ => self.ledger().settle(asked.most_tokens, spent)?,
+            let sent = !matches!(answer, Err(Trouble::NotSent(_)));
+            match sent {
+                true => self.ledger().settle(asked.most_tokens, spent)?,
+                false => self.ledger().take_back(asked.most_tokens)?,
             }
             let url = || server.url().to_owned();
             let result = match answer.map(|answer| (parse(&answer), answer)) {
                 Ok((Ok(scores), _)) => Ok(scores),
-                Ok((Err(NoScores::Unfit(what)), _)) => {
+                Ok((Err(unfit @ (NoScores::Unfit(_) | NoScores::Late)), _)) => {
                     self.fleet.give_back(place, None);
+                    let what = if let NoScores::Unfit(what) = unfit { what } else { LATE.into() };
                     return Err(Some(EndpointError::Answer { url: url(), what }));
-                }
-                Ok((Err(NoScores::Late), _)) => {
-                    self.fleet.give_back(place, None);
-                    return Err(Some(EndpointError::Answer { url: url(), what: LATE.into() }));
                 }
                 Ok((Err(NoScores::NotFinite), _)) => {
                     let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
@@ -304,18 +292,13 @@ impl Client {
                     }
                     why
                 }
-                Err(Trouble::NotSent(why)) => {
+                Err(Trouble::NotSent(why) | Trouble::Passing(why)) => {
                     failures += 1;
                     if failures < self.tries {
-                        // The endpoint rests; another may be awake.
-                        continue;
-                    }
-                    why
-                }
-                Err(Trouble::Passing(why)) => {
-                    failures += 1;
-                    if failures < self.tries {
-                        self.fleet.pause(failures, ended);
+                        // An endpoint that took nothing rests; another may be awake.
+                        if sent {
+                            self.fleet.pause(failures, ended);
+                        }
                         continue;
                     }
                     why

@@ -7,23 +7,15 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use qdllm_host::lines::{self, LinesError};
 use serde::{Deserialize, Serialize};
 
-use super::error::EndpointError;
-use super::settings::Way;
-use qdllm_host::lines::{self, LinesError};
-
-/// The most that may be spent on a question over all runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    pub requests: Option<u64>,
-    /// Tokens, those of prompts and answers together.
-    pub tokens: Option<u64>,
-}
+use crate::teacher::endpoint::error::{EndpointError, Result};
+use crate::teacher::endpoint::settings::{Budget, Way};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Entry {
+pub enum Entry {
     Way(Way),
     Empty(Vec<f32>),
     /// A request about to be sent, and the most tokens it can cost.
@@ -52,13 +44,14 @@ pub struct Ledger {
     requests: u64,
     tokens: u64,
     under_way: u64,
-    way: Option<Way>,
-    empty: Option<Vec<f32>>,
+    /// What the endpoint offers, once that is known.
+    pub way: Option<Way>,
+    pub empty: Option<Vec<f32>>,
 }
 
 impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
-    pub fn open(path: &Path, budget: Budget) -> Result<Self, EndpointError> {
+    pub fn open(path: &Path, budget: Budget) -> Result<Self> {
         let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
         let (file, text) = lines::open(path).map_err(|e| match e {
             LinesError::Busy => fail(
@@ -102,7 +95,7 @@ impl Ledger {
         }
     }
 
-    fn enter(&mut self, entry: Entry) -> Result<(), EndpointError> {
+    pub fn enter(&mut self, entry: Entry) -> Result<()> {
         let fail = |what: String| EndpointError::Ledger { path: self.path.clone(), what };
         let mut line = serde_json::to_string(&entry).map_err(|e| fail(e.to_string()))?;
         line.push('\n');
@@ -117,28 +110,9 @@ impl Ledger {
         (self.requests, self.tokens)
     }
 
-    /// What the endpoint offers, once that is known.
-    pub fn way(&self) -> Option<Way> {
-        self.way
-    }
-
-    pub fn empty(&self) -> Option<&[f32]> {
-        self.empty.as_deref()
-    }
-
-    pub fn set_way(&mut self, way: Way) -> Result<(), EndpointError> {
-        self.enter(Entry::Way(way))
-    }
-
-    pub fn set_empty(&mut self, scores: Vec<f32>) -> Result<(), EndpointError> {
-        self.enter(Entry::Empty(scores))
-    }
-
     /// Asks leave to send a request that can cost `tokens`.
-    ///
-    /// # Errors
-    /// When the file cannot be written; the request must not be sent then.
-    pub fn ask_leave(&mut self, tokens: u64) -> Result<Leave, EndpointError> {
+    /// When the file cannot be written, the request must not be sent.
+    pub fn ask_leave(&mut self, tokens: u64) -> Result<Leave> {
         let under = |most: Option<u64>, so_far: u64| most.is_none_or(|most| so_far <= most);
         if under(self.budget.requests, self.requests + 1)
             && under(self.budget.tokens, self.tokens.saturating_add(tokens))
@@ -151,7 +125,7 @@ impl Ledger {
     }
 
     /// The request for which `reserved` tokens were granted came back: `used` of them, or all when unknown.
-    pub fn settle(&mut self, reserved: u64, used: Option<u64>) -> Result<(), EndpointError> {
+    pub fn settle(&mut self, reserved: u64, used: Option<u64>) -> Result<()> {
         self.under_way -= 1;
         match used.unwrap_or(reserved) {
             used if used < reserved => self.enter(Entry::Saved(reserved - used)),
@@ -162,7 +136,7 @@ impl Ledger {
     }
 
     /// The request for which `reserved` tokens were granted was never sent.
-    pub fn take_back(&mut self, reserved: u64) -> Result<(), EndpointError> {
+    pub fn take_back(&mut self, reserved: u64) -> Result<()> {
         self.under_way -= 1;
         self.enter(Entry::Unsent(reserved))
     }
@@ -178,7 +152,7 @@ mod tests {
         let path = folder.path().join("x.ledger.jsonl");
         let budget = Budget { requests: Some(3), tokens: Some(100) };
         let mut ledger = Ledger::open(&path, budget).unwrap();
-        ledger.set_way(Way::Chat).unwrap();
+        ledger.enter(Entry::Way(Way::Chat)).unwrap();
         assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);
         assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Wait, "120 tokens, one under way");
         ledger.settle(60, Some(10)).unwrap();

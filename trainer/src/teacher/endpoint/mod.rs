@@ -4,17 +4,13 @@
 //! own, so a run that is ended at any moment loses the answers under way and nothing else; what may be spent is counted
 //! on disk as well and holds over all runs.
 
-mod chat;
+mod answers;
 mod client;
-mod completions;
 pub(super) mod error;
-mod fleet;
 mod ledger;
 mod request;
-mod secret;
 mod server;
 mod settings;
-mod votes;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,29 +18,27 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
-pub use qdllm_host::http::Backoff;
-pub use qdllm_host::secret::Secret;
-
+use client::Client;
+use ledger::Ledger;
 use qdllm_host::hex;
+use request::RequestBuilder;
 use sha2::{Digest, Sha256};
 
-use super::{Identity, Teacher, TeacherError, Work};
 use crate::data::classes::Classes;
-use crate::data::soft::{SoftLabels, SoftWriter, TeacherInfo};
-use client::Client;
+use crate::data::soft::{SoftLabels, SoftWriter};
+use crate::teacher::{About, Identity, Result, Teacher, TeacherError, Work};
 pub use error::EndpointError;
-pub use ledger::Budget;
-use ledger::Ledger;
-use request::RequestBuilder;
-pub use secret::{KEY_VARIABLE, key, key_from_file, key_from_variable};
-pub use settings::{Constrain, Settings, Way};
+pub use qdllm_host::http::Backoff;
+pub use qdllm_host::secret::Secret;
+pub use settings::{
+    Budget, Constrain, KEY_VARIABLE, Settings, Way, key, key_from_file, key_from_variable,
+};
 
 pub struct EndpointTeacher {
-    classes: Vec<String>,
+    about: About,
     client: Client,
     concurrency: usize,
     most_chars: usize,
-    info: TeacherInfo,
     kept: PathBuf,
     writer: SoftWriter,
     labels: Option<SoftLabels>,
@@ -60,23 +54,13 @@ impl EndpointTeacher {
         classes: &Classes,
         sample: &str,
         folder: &Path,
-    ) -> Result<Self, TeacherError> {
+    ) -> Result<Self> {
         let builder = RequestBuilder::new(&settings.model, classes, settings.prompt.as_deref())?;
-        let asked = format!(
-            "{:?}",
-            (
-                &settings.ask,
-                &settings.prompt,
-                settings.votes,
-                settings.temperature,
-                settings.constrain,
-                settings.calibrate,
-                settings.most_chars,
-                classes
-            )
-        );
-        let digest =
-            hex::encode(Sha256::digest(format!("{}\n{asked}", settings.model)))[..16].to_owned();
+        let Settings { ask, prompt, votes, temperature, constrain, calibrate, most_chars, .. } =
+            &settings;
+        let asked = (ask, prompt, votes, temperature, constrain, calibrate, most_chars, classes);
+        let digest = Sha256::digest(format!("{}\n{asked:?}", settings.model));
+        let digest = hex::encode(digest)[..16].to_owned();
         std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
         let tame = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
         let name: String = settings.model.chars().map(tame).take(60).collect();
@@ -85,29 +69,16 @@ impl EndpointTeacher {
         let (concurrency, most_chars) = (settings.concurrency.max(1), settings.most_chars);
         let model = settings.model.clone();
         let client = Client::open(settings, builder, ledger, sample)?;
-        let info = TeacherInfo {
+        let method = client.method();
+        let identity = Identity {
             name: model,
             digest: format!("endpoint {digest}"),
-            method: client.method(),
-            command: String::new(),
+            settings: method.clone(),
         };
+        let about = About { classes: classes.names(), models: vec![identity], method };
         let kept = folder.join(format!("{stem}.jsonl"));
-        let names = classes.names();
-        let writer = SoftWriter::open(&kept, &names, &info)?;
-        Ok(Self {
-            classes: names,
-            client,
-            concurrency,
-            most_chars,
-            info,
-            kept,
-            writer,
-            labels: None,
-        })
-    }
-
-    pub fn way(&self) -> Way {
-        self.client.way()
+        let writer = SoftWriter::open(&kept, &about.classes, &about.info(String::new()))?;
+        Ok(Self { about, client, concurrency, most_chars, kept, writer, labels: None })
     }
 
     pub fn spent(&self) -> (u64, u64) {
@@ -116,27 +87,15 @@ impl EndpointTeacher {
 }
 
 impl Teacher for EndpointTeacher {
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn models(&self) -> Vec<Identity> {
-        vec![Identity {
-            name: self.info.name.clone(),
-            digest: self.info.digest.clone(),
-            settings: self.info.method.clone(),
-        }]
-    }
-
-    fn method(&self) -> String {
-        self.info.method.clone()
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn prepare(
         &mut self,
         texts: &[&str],
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>, TeacherError> {
+    ) -> Result<Vec<Work>> {
         let mut seen = HashSet::new();
         let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
         let left: Vec<&str> =
@@ -215,16 +174,16 @@ impl Teacher for EndpointTeacher {
         }
     }
 
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, TeacherError> {
+    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let labels = match self.labels.take() {
             Some(labels) => labels,
             None => SoftLabels::read(&self.kept)?,
         };
         let labels = self.labels.insert(labels);
         let one = |text: &&str| {
-            labels.get(text).map(<[f32]>::to_vec).ok_or_else(|| TeacherError::Cache {
-                path: self.kept.clone(),
-                what: format!("has no answer for `{}`", text.chars().take(40).collect::<String>()),
+            labels.get(text).map(<[f32]>::to_vec).ok_or_else(|| {
+                let start: String = text.chars().take(40).collect();
+                TeacherError::cache(&self.kept, format!("has no answer for `{start}`"))
             })
         };
         texts.iter().map(one).collect()

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::error::EndpointError;
-use super::settings::Way;
 use crate::data::classes::Classes;
+use crate::teacher::endpoint::error::{EndpointError, Result};
+use crate::teacher::endpoint::settings::Way;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.
@@ -36,11 +36,7 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// A question to `model`. `prompt` replaces the usual one; it holds `{text}`, for chat models `{classes}` too if
     /// it is to list them.
-    pub fn new(
-        model: &str,
-        classes: &Classes,
-        prompt: Option<&str>,
-    ) -> Result<Self, EndpointError> {
+    pub fn new(model: &str, classes: &Classes, prompt: Option<&str>) -> Result<Self> {
         if prompt.is_some_and(|p| !p.contains("{text}")) {
             return Err(EndpointError::Classes(
                 "--prompt has no {text}; write where the text stands".into(),

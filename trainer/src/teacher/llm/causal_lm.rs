@@ -1,16 +1,17 @@
 //! A causal language model as a feature extractor: prompt, decoder and pooling put together.
 
-use candle_core::Device;
+use std::ops::Range;
 
-use super::batching::by_length;
-use super::config::Kind;
-use super::decoder::Decoder;
-use super::pretrained::Pretrained;
-use super::prompt::{Prompt, Prompted};
-use super::token_batch::Tokens;
-use super::tokenizer::TextTokenizer;
-use crate::teacher::pooling::{Cell, Pooling, pool};
-use crate::teacher::{Description, Extractor, Identity, Pooled, TeacherError};
+use candle_core::{Device, IndexOp as _, Tensor};
+
+use crate::teacher::llm::config::Kind;
+use crate::teacher::llm::decoder::Decoder;
+use crate::teacher::llm::pretrained::Pretrained;
+use crate::teacher::llm::token_batch::{Tokens, by_length};
+use crate::teacher::llm::tokenizer::TextTokenizer;
+use crate::teacher::{
+    Cell, Description, Extractor, Identity, Pooled, Pooling, Result, TeacherError,
+};
 
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
 pub(crate) const TOKENS_A_BATCH: usize = 512;
@@ -19,7 +20,7 @@ pub struct Causal {
     pub(crate) model: Decoder,
     pub(crate) tokenizer: TextTokenizer,
     pub(crate) device: Device,
-    prompt: Prompt,
+    pub(crate) prompt: Prompt,
     limit: usize,
     about: Description,
 }
@@ -33,7 +34,7 @@ impl Causal {
         limit: usize,
         layers: &[usize],
         device: &Device,
-    ) -> Result<Self, TeacherError> {
+    ) -> Result<Self> {
         let path = pretrained.path.clone();
         let Kind::Decoder(spec) = pretrained.kind.clone() else {
             let what = "is an encoder, which continues no text; zero-shot needs a causal model";
@@ -51,11 +52,10 @@ impl Causal {
             let what = format!("has {} layers, layer {layer} was asked for", spec.depth);
             return Err(TeacherError::model(&path, what));
         }
-        pretrained.tokenizer.check_vocabulary(&path, spec.vocabulary)?;
-        let mut parameters = pretrained.parameters(device);
-        let model = Decoder::load(&mut parameters, spec, limit, device)?;
-        parameters.finish()?;
-        let layers = if layers.is_empty() { spread(model.depth()) } else { layers.to_vec() };
+        let (depth, width) = (spec.depth, spec.width);
+        let (model, _) = pretrained
+            .load(device, |parameters, _| Decoder::load(parameters, spec, limit, device))?;
+        let layers = if layers.is_empty() { spread(depth) } else { layers.to_vec() };
         let both =
             |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
         let cells: Vec<Cell> = layers.iter().flat_map(both).collect();
@@ -67,7 +67,7 @@ impl Causal {
             settings: format!("{summary}, {}", named.join(", ")),
         };
         Ok(Self {
-            about: Description { identity, summary, cells, width: model.width() },
+            about: Description { identity, summary, cells, width },
             model,
             tokenizer: pretrained.tokenizer,
             device: device.clone(),
@@ -76,15 +76,7 @@ impl Causal {
         })
     }
 
-    pub fn depth(&self) -> usize {
-        self.model.depth()
-    }
-
-    pub fn prompt(&self) -> &Prompt {
-        &self.prompt
-    }
-
-    pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>, TeacherError> {
+    pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>> {
         texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
     }
 }
@@ -101,7 +93,7 @@ impl Extractor for Causal {
         &self.about
     }
 
-    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>, TeacherError> {
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>> {
         let rows = self.fill(texts)?;
         let Description { cells, width, .. } = &self.about;
         let depth = cells.iter().map(|c| c.layer).max().unwrap_or(0);
@@ -127,5 +119,96 @@ impl Extractor for Causal {
             })?;
         }
         Ok(out)
+    }
+}
+
+/// Pools one row of a batch of states [batch, length, width].
+fn pool(
+    states: &Tensor,
+    row: usize,
+    text: &Range<usize>,
+    end: usize,
+    pooling: Pooling,
+) -> Result<Vec<f32>> {
+    let states = states.i(row)?;
+    let pooled = match pooling {
+        // An empty text has no tokens of its own: its end state stands in.
+        Pooling::Mean if !text.is_empty() => states.narrow(0, text.start, text.len())?.mean(0)?,
+        _ => states.i(end)?,
+    };
+    Ok(pooled.to_vec1()?)
+}
+
+pub const SLOT: &str = "{text}";
+
+/// A template split at its slot and tokenised once.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    template: String,
+    before: Vec<u32>,
+    after: Vec<u32>,
+    /// Words of byte-level BPE carry the space before them, so a space before the slot belongs to the text.
+    space: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompted {
+    pub ids: Vec<u32>,
+    /// Where the text's own tokens lie in `ids`; empty for an empty text.
+    pub text: Range<usize>,
+    pub cut: bool,
+}
+
+impl Prompt {
+    /// Tokenises a template. Special tokens such as `<|im_start|>` are recognised here, never inside texts.
+    pub fn parse(template: &str, reader: &mut TextTokenizer) -> Result<Self> {
+        let (before, after) = match template.split_once(SLOT) {
+            Some((before, after)) if !after.contains(SLOT) => (before, after),
+            _ => {
+                return Err(TeacherError::Tokenizer(format!(
+                    "the prompt `{template}` needs {SLOT} exactly once"
+                )));
+            }
+        };
+        let trimmed = before.strip_suffix(' ');
+        let first = trimmed.unwrap_or(before);
+        // Where the model's texts begin with an unwritten space, the prompt's first piece carries it.
+        let space = trimmed.is_some() || (first.is_empty() && reader.leading_space());
+        let first = match reader.leading_space() && !first.is_empty() {
+            true => format!(" {first}"),
+            false => first.to_owned(),
+        };
+        reader.spell_marks(false);
+        let before = [reader.opening(), reader.piece(&first)?.as_slice()].concat();
+        let after = reader.piece(after)?;
+        reader.spell_marks(true);
+        Ok(Self { template: template.to_owned(), before, after, space })
+    }
+
+    pub fn after(&self) -> &str {
+        self.template.split_once(SLOT).map_or("", |(_, after)| after)
+    }
+
+    pub fn overhead(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    /// Puts one text in; its end is cut off when prompt and text together pass `limit` tokens.
+    pub fn fill(&self, text: &str, limit: usize, reader: &TextTokenizer) -> Result<Prompted> {
+        let mut own = match self.space {
+            true => reader.piece(&format!(" {text}"))?,
+            false => reader.piece(text)?,
+        };
+        let room = limit.saturating_sub(self.overhead());
+        let cut = own.len() > room;
+        own.truncate(room);
+        let start = self.before.len();
+        let range = start..start + own.len();
+        let mut ids: Vec<u32> =
+            [self.before.as_slice(), own.as_slice(), self.after.as_slice()].concat();
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        Ok(Prompted { ids, text: range, cut })
     }
 }

@@ -3,13 +3,13 @@
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::Embedding;
 
-use super::config::architecture::Norm;
-use super::config::bert::EncoderSpec;
-use super::layers::{Normed, softmax};
-use super::linear::Projection;
-use super::parameters::Parameters;
-use super::token_batch::Tokens;
-use crate::teacher::TeacherError;
+use crate::teacher::llm::config::Kind;
+use crate::teacher::llm::config::architecture::{EncoderSpec, Norm};
+use crate::teacher::llm::layers::{Normed, Projection, softmax};
+use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
+use crate::teacher::llm::token_batch::Tokens;
+use crate::teacher::{Pooling, Result, TeacherError};
 
 struct Layer {
     query: Projection,
@@ -33,21 +33,19 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn load(parameters: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self, TeacherError> {
+    pub fn load(parameters: &mut Parameters<'_>, spec: EncoderSpec) -> Result<Self> {
         let (width, norm) = (spec.width, Norm::Layer { epsilon: spec.epsilon });
-        let model = if spec.distilled { "distilbert" } else { "bert" };
-        let name = |part: &str| format!("{model}.embeddings.{part}");
+        let name = |part: &str| format!("{}.embeddings.{part}", spec.inner());
         let words =
             parameters.tensor(&name("word_embeddings.weight"), &[spec.vocabulary, width])?;
         let places =
             parameters.tensor(&name("position_embeddings.weight"), &[spec.context, width])?;
-        let segment = match spec.segments {
-            0 => None,
-            n => Some(
-                parameters.tensor(&name("token_type_embeddings.weight"), &[n, width])?.get(0)?,
-            ),
-        };
-        let first = Normed::load(parameters, &name("LayerNorm"), width, norm)?;
+        let segments = Some(spec.segments).filter(|&n| n > 0);
+        let segments = segments
+            .map(|n| parameters.tensor(&name("token_type_embeddings.weight"), &[n, width]))
+            .transpose()?;
+        let segment = segments.map(|all| all.get(0)).transpose()?;
+        let first = parameters.norm(&name("LayerNorm"), width, norm)?;
         let mut layers = Vec::with_capacity(spec.depth);
         for i in 0..spec.depth {
             let (layer, names) = spec.layer(i);
@@ -59,10 +57,10 @@ impl Encoder {
                 key,
                 value,
                 output,
-                attention_norm: Normed::load(parameters, &full(4), width, norm)?,
+                attention_norm: parameters.norm(&full(4), width, norm)?,
                 up: parameters.linear(&full(5), (spec.feed, width), true)?,
                 down: parameters.linear(&full(6), (width, spec.feed), true)?,
-                feed_norm: Normed::load(parameters, &full(7), width, norm)?,
+                feed_norm: parameters.norm(&full(7), width, norm)?,
             });
         }
         let gradient = parameters.trainable.is_some();
@@ -74,21 +72,13 @@ impl Encoder {
         self.layers.len()
     }
 
-    pub fn width(&self) -> usize {
-        self.spec.width
-    }
-
-    pub fn vocabulary(&self) -> usize {
-        self.spec.vocabulary
-    }
-
     /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the embedding.
     pub fn run(
         &self,
         tokens: &Tokens,
         depth: usize,
-        mut visit: impl FnMut(usize, &Tensor) -> Result<(), TeacherError>,
-    ) -> Result<(), TeacherError> {
+        mut visit: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let length = tokens.ids.dim(1)?;
         let places = self.places.narrow(0, 0, length)?;
         let mut x = self.words.forward(&tokens.ids)?.broadcast_add(&places)?;
@@ -105,16 +95,11 @@ impl Encoder {
     }
 
     /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
-    pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
-        let mut last = tokens.ids.clone();
-        self.run(tokens, self.depth(), |_, states| {
-            last = states.clone();
-            Ok(())
-        })?;
-        Ok(last)
+    pub fn last(&self, tokens: &Tokens) -> Result<Tensor> {
+        tokens.last(|visit| self.run(tokens, self.depth(), visit))
     }
 
-    fn step(&self, layer: &Layer, x: &Tensor, mask: &Tensor) -> Result<Tensor, TeacherError> {
+    fn step(&self, layer: &Layer, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         let (batch, length, width) = x.dims3()?;
         let (heads, size) = (self.spec.heads, width / self.spec.heads);
         let split = |part: &Projection| {
@@ -133,11 +118,7 @@ impl Encoder {
 }
 
 /// The mean of every row's own states, then to unit length: [batch, length, width] to one vector a row.
-pub fn unit_mean(
-    states: &Tensor,
-    lengths: &[usize],
-    device: &Device,
-) -> Result<Vec<Vec<f32>>, TeacherError> {
+fn unit_mean(states: &Tensor, lengths: &[usize], device: &Device) -> Result<Vec<Vec<f32>>> {
     let (batch, length, _) = states.dims3()?;
     let own = |&n: &usize| (0..length).map(move |i| if i < n { 1.0 } else { 0.0 });
     let weight: Vec<f32> = lengths.iter().flat_map(own).collect();
@@ -146,4 +127,26 @@ pub fn unit_mean(
     let mean = sum.broadcast_div(&weight.sum_keepdim(1)?)?;
     let norm = mean.sqr()?.sum_keepdim(1)?.sqrt()?.maximum(1e-12)?;
     Ok(mean.broadcast_div(&norm)?.to_vec2()?)
+}
+
+const TOKENS_A_BATCH: usize = 1024;
+
+/// An encoder's vectors of texts, as sentence-transformers take them: mean-pooled, of unit length. Texts of more than
+/// `limit` tokens (the special ones included) are cut; the model's own limit applies too.
+pub fn sentences(mut of: Pretrained, limit: usize, device: &Device) -> Result<TextVectors> {
+    let Kind::Encoder(spec) = of.kind.clone() else {
+        return Err(TeacherError::model(&of.path, "is a decoder, not an encoder"));
+    };
+    let (limit, about) =
+        (limit.clamp(2, spec.context.max(2)), (spec.depth, Pooling::Mean, spec.width));
+    of.tokenizer.cut_at(limit)?;
+    let (model, _) = of.load(device, |parameters, _| Encoder::load(parameters, spec))?;
+    let settings = format!("at most {limit} tokens, mean pooled, unit length");
+    let device = device.clone();
+    let run = move |rows: &[&[u32]]| {
+        let states = model.last(&Tokens::mutual(rows, &device)?)?;
+        let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+        unit_mean(&states, &lengths, &device)
+    };
+    Ok(TextVectors::new(of, settings, about, TOKENS_A_BATCH, run))
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
+use qdllm_host::secret::Secret;
 
-use super::config::json::JsonObject;
-use crate::teacher::TeacherError;
-use crate::teacher::endpoint::Secret;
+use crate::teacher::llm::config::json::JsonObject;
+use crate::teacher::{Result, TeacherError};
 
 /// What a model on the hub is called on the command line.
 pub const SCHEME: &str = "hf:";
@@ -24,7 +24,7 @@ pub struct Address {
 
 impl Address {
     /// Reads an address; `None` when the text does not begin with `hf:`.
-    pub fn parse(text: &str) -> Option<Result<Self, TeacherError>> {
+    pub fn parse(text: &str) -> Option<Result<Self>> {
         let rest = text.strip_prefix(SCHEME)?;
         let (rest, file) = match rest.split_once(':') {
             Some((rest, file)) => (rest, Some(file.to_owned())),
@@ -57,7 +57,7 @@ pub struct Hub {
 
 impl Hub {
     /// Fetches what is not in the cache; gives the folder, or the GGUF file.
-    pub fn fetch(&self, address: &Address) -> Result<PathBuf, TeacherError> {
+    pub fn fetch(&self, address: &Address) -> Result<PathBuf> {
         let name = format!("{SCHEME}{}", address.repository);
         let blot = |text: String| match &self.token {
             Some(token) => token.redact(&text),
@@ -104,10 +104,7 @@ impl Hub {
 }
 
 /// The safetensors files: the one, or those of the index.
-fn shards(
-    repo: &ApiRepo,
-    get: &impl Fn(&str) -> Result<PathBuf, TeacherError>,
-) -> Result<Vec<String>, TeacherError> {
+fn shards(repo: &ApiRepo, get: &impl Fn(&str) -> Result<PathBuf>) -> Result<Vec<String>> {
     if repo.get("model.safetensors").is_ok() {
         return Ok(Vec::new());
     }

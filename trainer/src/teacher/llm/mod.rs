@@ -1,6 +1,5 @@
 //! Language models run here: decoders and encoders on weights that are read from a file or a folder.
 
-pub mod batching;
 pub mod causal_lm;
 pub mod classifier;
 pub mod config;
@@ -9,13 +8,57 @@ pub mod encoder;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod layers;
-pub mod linear;
-pub mod load;
 pub mod lora;
 pub mod parameters;
 pub mod pretrained;
-pub mod prompt;
-pub mod sentence_encoder;
 pub mod token_batch;
 pub mod tokenizer;
 pub mod weights;
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use crate::teacher::llm::causal_lm::Causal;
+use crate::teacher::llm::config::Kind;
+use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
+use crate::teacher::{Extractor, Result};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Prompt of causal models, with `{text}` in it.
+    pub prompt: String,
+    pub limit: usize,
+    /// Layers to try, or none for six spread over the depth.
+    pub layers: Vec<usize>,
+    pub adapter: Option<PathBuf>,
+}
+
+/// The device that models run on: the first GPU in a build with `cuda`, else this processor.
+pub fn device() -> Result<Device> {
+    #[cfg(feature = "cuda")]
+    return Ok(Device::new_cuda(0)?);
+    #[cfg(not(feature = "cuda"))]
+    Ok(Device::Cpu)
+}
+
+pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>> {
+    let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
+    Ok(match checkpoint.kind {
+        Kind::Decoder(_) => Box::new(causal_of(checkpoint, reading)?),
+        Kind::Encoder(_) => Box::new(encoder::sentences(checkpoint, reading.limit, &device()?)?),
+    })
+}
+
+fn causal_of(checkpoint: Pretrained, reading: &Reading) -> Result<Causal> {
+    Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
+}
+
+pub fn causal(path: &Path, reading: &Reading) -> Result<Causal> {
+    causal_of(Pretrained::open(path, reading.adapter.as_deref())?, reading)
+}
+
+pub fn head(path: &Path, reading: &Reading) -> Result<TextVectors> {
+    let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
+    classifier::scores(checkpoint, reading.limit, &device()?)
+}

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
 
-use super::linear::{Lora, Projection};
-use super::lora::adapter::Adapter;
-use super::weights::Tensors;
-use crate::teacher::TeacherError;
+use crate::teacher::llm::config::architecture::Norm;
+use crate::teacher::llm::layers::{Lora, Normed, Projection};
+use crate::teacher::llm::lora::adapter::Adapter;
+use crate::teacher::llm::weights::Tensors;
+use crate::teacher::{Result, TeacherError};
 
 /// Numbers for a new variable of a name and shape.
 pub type Draw = Box<dyn Fn(&str, &[usize]) -> Vec<f32>>;
@@ -59,7 +60,7 @@ impl<'a> Parameters<'a> {
             .or_else(|| self.bare(name).and_then(own))
     }
 
-    pub fn maybe(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, TeacherError> {
+    pub fn maybe(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let mut found = self.tensors.get(name)?;
         if let (None, Some(bare)) = (&found, self.bare(name)) {
             found = self.tensors.get(bare)?;
@@ -81,7 +82,7 @@ impl<'a> Parameters<'a> {
         Ok(Some(tensor.to_device(&self.device)?))
     }
 
-    pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, TeacherError> {
+    pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         match self.maybe(name, shape)? {
             Some(tensor) => Ok(tensor),
             None => {
@@ -98,12 +99,9 @@ impl<'a> Parameters<'a> {
         name: &str,
         (rows, columns): (usize, usize),
         bias: bool,
-    ) -> Result<Projection, TeacherError> {
+    ) -> Result<Projection> {
         let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
-        let bias = match bias {
-            true => Some(self.tensor(&format!("{name}.bias"), &[rows])?),
-            false => None,
-        };
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &[rows])).transpose()?;
         let lora = match &mut self.trainable {
             Some(trainable) if trainable.wants(name) => {
                 Some(trainable.lora(name, (rows, columns), &self.device)?)
@@ -113,13 +111,29 @@ impl<'a> Parameters<'a> {
         Ok(Projection::new(weight, bias, lora))
     }
 
+    /// The norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
+    pub fn norm(&mut self, name: &str, width: usize, norm: Norm) -> Result<Normed> {
+        let mut tensor =
+            |new: &str, old: &str| match self.maybe(&format!("{name}.{old}"), &[width])? {
+                Some(tensor) => Ok::<_, TeacherError>(tensor),
+                None => self.tensor(&format!("{name}.{new}"), &[width]),
+            };
+        let weight = tensor("weight", "gamma")?;
+        Ok(match norm {
+            Norm::Rms { epsilon, plus_one } => {
+                Normed::new(if plus_one { (weight + 1.0)? } else { weight }, None, epsilon)
+            }
+            Norm::Layer { epsilon } => Normed::new(weight, Some(tensor("bias", "beta")?), epsilon),
+        })
+    }
+
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
     pub fn head(
         &mut self,
         name: &str,
         (rows, columns): (usize, usize),
         bias: bool,
-    ) -> Result<Projection, TeacherError> {
+    ) -> Result<Projection> {
         let Some(trainable) = &mut self.trainable else {
             return self.linear(name, (rows, columns), bias);
         };
@@ -137,7 +151,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// Ends the loading: an adapter must have been used up.
-    pub fn finish(self) -> Result<Option<Trainable>, TeacherError> {
+    pub fn finish(self) -> Result<Option<Trainable>> {
         if let Some(adapter) = &self.adapter {
             adapter.check_used()?;
         }
@@ -151,12 +165,7 @@ impl Trainable {
         self.targets.iter().any(|target| target == last)
     }
 
-    pub fn variable(
-        &mut self,
-        name: String,
-        shape: &[usize],
-        device: &Device,
-    ) -> Result<Tensor, TeacherError> {
+    pub fn variable(&mut self, name: String, shape: &[usize], device: &Device) -> Result<Tensor> {
         let values = (self.draw)(&name, shape);
         let variable = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
         let tensor = variable.as_tensor().clone();
@@ -169,7 +178,7 @@ impl Trainable {
         name: &str,
         (rows, columns): (usize, usize),
         device: &Device,
-    ) -> Result<Lora, TeacherError> {
+    ) -> Result<Lora> {
         let down = self.variable(format!("{name}.lora_A.weight"), &[self.rank, columns], device)?;
         let up = self.variable(format!("{name}.lora_B.weight"), &[rows, self.rank], device)?;
         Ok(Lora { down, up, scale: self.scale })

@@ -1,19 +1,20 @@
 //! A model on disk, recognised: a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
 
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
-use super::config::Kind;
-use super::config::json::JsonObject;
-use super::lora::adapter::Adapter;
-use super::lora::peft;
-use super::parameters::Parameters;
-use super::tokenizer::TextTokenizer;
-use super::weights::Tensors;
-use super::weights::gguf::Gguf;
-use super::weights::safetensors::Safetensors;
-use crate::teacher::{TeacherError, digest};
+use crate::teacher::llm::config::Kind;
+use crate::teacher::llm::config::json::JsonObject;
+use crate::teacher::llm::lora::adapter::{self, Adapter};
+use crate::teacher::llm::parameters::{Parameters, Trainable};
+use crate::teacher::llm::token_batch::{Row, in_batches};
+use crate::teacher::llm::tokenizer::TextTokenizer;
+use crate::teacher::llm::weights::gguf::Gguf;
+use crate::teacher::llm::weights::{Safetensors, Tensors, file_digest, joint_digest};
+use crate::teacher::{Description, Extractor, Pooled, Pooling, Result, TeacherError};
 
 /// A model whose description has been read and whose weights have not.
 pub struct Pretrained {
@@ -31,31 +32,28 @@ pub struct Pretrained {
 
 impl Pretrained {
     /// Opens a GGUF file, a folder with one, or a folder of safetensors; `adapter` is a PEFT folder to merge.
-    pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Self, TeacherError> {
+    pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Self> {
         let mut found = match gguf_file(path)? {
             Some(file) => Self::gguf(&file)?,
             None if path.join("config.json").is_file() => Self::folder(path)?,
             None => {
-                return Err(TeacherError::model(
-                    path,
-                    "holds no model; give a .gguf file, or a folder with config.json, tokenizer.json and model.safetensors",
-                ));
+                let what = "holds no model; give a .gguf file, or a folder with config.json, tokenizer.json and model.safetensors";
+                return Err(TeacherError::model(path, what));
             }
         };
         if let Some(folder) = adapter {
             let adapter = Adapter::open(folder)?;
-            found.digest =
-                digest::bytes(format!("{}+{}", found.digest, adapter.digest()).as_bytes());
+            found.digest = joint_digest(&format!("{}+{}", found.digest, adapter.digest));
             found.name = format!("{} + {}", found.name, short(folder));
             found.adapter = Some(adapter);
-            if let Some(about) = peft::about(folder)? {
+            if let Some(about) = adapter::about(folder)? {
                 found.labels = about.classes;
             }
         }
         Ok(found)
     }
 
-    fn gguf(path: &Path) -> Result<Self, TeacherError> {
+    fn gguf(path: &Path) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
         let kind = Kind::Decoder(gguf.spec()?);
         // The file's name rather than `general.name`: converters leave training-run titles in that key.
@@ -65,23 +63,20 @@ impl Pretrained {
             name,
             kind,
             tokenizer: TextTokenizer::plain(gguf.tokenizer()?, gguf.opening()),
-            digest: digest::file(path)?,
+            digest: file_digest(path)?,
             labels: Vec::new(),
             tensors: Box::new(gguf),
             adapter: None,
         })
     }
 
-    fn folder(path: &Path) -> Result<Self, TeacherError> {
+    fn folder(path: &Path) -> Result<Self> {
         let keys = JsonObject::read(&path.join("config.json"))?;
         let shards = Safetensors::open(path, "model")?;
-        let mut labels: Vec<(usize, String)> = match keys.child("id2label")? {
-            Some(map) => map
-                .texts()
-                .filter_map(|(id, name)| Some((id.parse().ok()?, name.to_owned())))
-                .collect(),
-            None => Vec::new(),
-        };
+        let named = keys.child("id2label")?;
+        let label = |(id, name): (&str, &str)| Some((id.parse().ok()?, name.to_owned()));
+        let mut labels: Vec<(usize, String)> =
+            named.iter().flat_map(JsonObject::texts).filter_map(label).collect();
         labels.sort();
         Ok(Self {
             path: path.to_owned(),
@@ -99,35 +94,84 @@ impl Pretrained {
     pub fn parameters(&mut self, device: &Device) -> Parameters<'_> {
         Parameters::new(self.tensors.as_mut(), self.kind.inner(), self.adapter.take(), device)
     }
+
+    /// What `part` makes of the weights, and what of it is to be trained; the tokenizer must fit the model.
+    pub fn load<Model>(
+        &mut self,
+        device: &Device,
+        part: impl FnOnce(&mut Parameters<'_>, Kind) -> Result<Model>,
+    ) -> Result<(Model, Option<Trainable>)> {
+        let kind = self.kind.clone();
+        let mut parameters = self.parameters(device);
+        let model = part(&mut parameters, kind)?;
+        let trainable = parameters.finish()?;
+        self.tokenizer.check_vocabulary(&self.path, self.kind.vocabulary())?;
+        Ok((model, trainable))
+    }
+}
+
+/// One vector a row of ids.
+type RunRows = Box<dyn Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>>>;
+
+/// A model that gives whole texts one vector each.
+pub struct TextVectors {
+    tokenizer: TextTokenizer,
+    about: Description,
+    /// Padded tokens a batch.
+    budget: usize,
+    run: RunRows,
+    /// The numbers' names; empty when the checkpoint gives none.
+    pub labels: Vec<String>,
+}
+
+impl TextVectors {
+    /// Of a model that was loaded from `of`; `run` gives one vector of `width` numbers a row of ids.
+    pub fn new(
+        of: Pretrained,
+        settings: String,
+        (layer, pooling, width): (usize, Pooling, usize),
+        budget: usize,
+        run: impl Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>> + 'static,
+    ) -> Self {
+        let about = Description::single([of.name, of.digest, settings], (layer, pooling), width);
+        let labels = if of.labels.len() == width { of.labels } else { Vec::new() };
+        Self { tokenizer: of.tokenizer, about, budget, run: Box::new(run), labels }
+    }
+}
+
+impl Extractor for TextVectors {
+    fn description(&self) -> &Description {
+        &self.about
+    }
+
+    fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>> {
+        let texts =
+            texts.iter().map(|text| self.tokenizer.whole(text)).collect::<Result<Vec<_>>>()?;
+        let rows: Vec<Row<'_>> =
+            texts.iter().map(|(ids, cut)| (ids.as_slice(), ids.len(), *cut)).collect();
+        in_batches(&rows, self.budget, &self.run)
+    }
 }
 
 fn short(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
-fn gguf_file(path: &Path) -> Result<Option<PathBuf>, TeacherError> {
-    let is_gguf = |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+fn gguf_file(path: &Path) -> Result<Option<PathBuf>> {
+    let is_gguf = |p: &PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+    if !path.exists() {
+        let what = "does not exist; `qdllm teach --help` says where models come from";
+        return Err(TeacherError::model(path, what));
+    }
     if !path.is_dir() {
-        if !path.exists() {
-            return Err(TeacherError::model(
-                path,
-                "does not exist; `qdllm teach --help` says where models come from",
-            ));
-        }
-        return Ok(is_gguf(path).then(|| path.to_owned()));
+        return Ok(Some(path.to_owned()).filter(is_gguf));
     }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(TeacherError::io(path))? {
-        let entry = entry.map_err(TeacherError::io(path))?.path();
-        if is_gguf(&entry) {
-            found.push(entry);
-        }
-    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+    let entries = entries.map_err(TeacherError::io(path))?;
+    let mut found: Vec<PathBuf> = entries.iter().map(DirEntry::path).filter(is_gguf).collect();
     if found.len() > 1 {
-        return Err(TeacherError::model(
-            path,
-            format!("holds {} GGUF files; name the one to use", found.len()),
-        ));
+        let what = format!("holds {} GGUF files; name the one to use", found.len());
+        return Err(TeacherError::model(path, what));
     }
     Ok(found.pop())
 }

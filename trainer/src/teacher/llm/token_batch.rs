@@ -1,8 +1,14 @@
-//! Token sequences of one length, with what attention needs to know about them.
+//! Token sequences of one length, with what attention needs to know about them, and batches of texts of like length, so
+//! that little is spent on padding.
+
+use std::iter::repeat;
 
 use candle_core::{Device, Tensor};
 
-use crate::teacher::TeacherError;
+use crate::teacher::{Pooled, Result};
+
+/// Takes the states after a layer.
+pub type Visit<'a> = dyn FnMut(usize, &Tensor) -> Result<()> + 'a;
 
 pub struct Tokens {
     pub ids: Tensor,
@@ -14,35 +20,55 @@ pub struct Tokens {
 
 impl Tokens {
     /// Plain causal sequences, right-padded to the longest: padding follows the text, so the causal mask hides it.
-    pub fn causal(rows: &[&[u32]], device: &Device) -> Result<Self, TeacherError> {
-        let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+    pub fn causal(rows: &[&[u32]], device: &Device) -> Result<Self> {
+        let length = longest(rows);
         let mask = (0..length * length)
             .map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 })
             .collect();
-        Ok(Self {
-            ids: padded(rows, length, device)?,
-            positions: rows.iter().flat_map(|_| 0..length as u32).collect(),
-            mask: Tensor::from_vec::<_, f32>(mask, (1, 1, length, length), device)?,
-        })
+        Self::padded(rows, mask, (1, length), device)
     }
 
     /// Sequences in which every token sees every other, padding excepted.
-    pub fn mutual(rows: &[&[u32]], device: &Device) -> Result<Self, TeacherError> {
-        let length = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+    pub fn mutual(rows: &[&[u32]], device: &Device) -> Result<Self> {
+        let length = longest(rows);
         let sees = |row: &&[u32]| {
             let own = row.len();
             (0..length).map(move |to| if to < own { 0.0 } else { f32::NEG_INFINITY })
         };
         let mask = rows.iter().flat_map(sees).collect();
+        Self::padded(rows, mask, (rows.len(), 1), device)
+    }
+
+    /// Rows with zeros behind them; the mask is of `batch` rows, each of `from` places that see.
+    fn padded(
+        rows: &[&[u32]],
+        mask: Vec<f32>,
+        (batch, from): (usize, usize),
+        device: &Device,
+    ) -> Result<Self> {
+        let length = longest(rows);
+        let row =
+            |r: &&[u32]| r.iter().copied().chain(repeat(0)).take(length).collect::<Vec<u32>>();
+        let ids = rows.iter().flat_map(row).collect();
         Ok(Self {
-            ids: padded(rows, length, device)?,
+            ids: Tensor::from_vec::<_, u32>(ids, (rows.len(), length), device)?,
             positions: rows.iter().flat_map(|_| 0..length as u32).collect(),
-            mask: Tensor::from_vec::<_, f32>(mask, (rows.len(), 1, 1, length), device)?,
+            mask: Tensor::from_vec::<_, f32>(mask, (batch, 1, from, length), device)?,
         })
     }
 
+    /// The states that `run` shows last.
+    pub fn last(&self, run: impl FnOnce(&mut Visit<'_>) -> Result<()>) -> Result<Tensor> {
+        let mut last = self.ids.clone();
+        run(&mut |_, states: &Tensor| {
+            last = states.clone();
+            Ok(())
+        })?;
+        Ok(last)
+    }
+
     /// The mask with everything `window` or more tokens back hidden as well.
-    pub fn near(&self, window: usize) -> Result<Tensor, TeacherError> {
+    pub fn near(&self, window: usize) -> Result<Tensor> {
         let (batch, length) = self.ids.dims2()?;
         let mut far = Vec::with_capacity(batch * length * length);
         for row in self.positions.chunks_exact(length.max(1)) {
@@ -56,10 +82,66 @@ impl Tokens {
     }
 }
 
-fn padded(rows: &[&[u32]], length: usize, device: &Device) -> Result<Tensor, TeacherError> {
-    let row = |r: &&[u32]| {
-        r.iter().copied().chain(std::iter::repeat(0)).take(length).collect::<Vec<u32>>()
-    };
-    let ids = rows.iter().flat_map(row).collect();
-    Ok(Tensor::from_vec::<_, u32>(ids, (rows.len(), length), device)?)
+fn longest(rows: &[&[u32]]) -> usize {
+    rows.iter().map(|r| r.len()).max().unwrap_or(0)
+}
+
+/// A text's ids, the tokens that they take in a batch, and whether they were cut.
+pub type Row<'a> = (&'a [u32], usize, bool);
+
+/// Runs `model` over rows in batches of at most `budget` padded tokens: one vector a row, in their order.
+pub fn in_batches(
+    rows: &[Row<'_>],
+    budget: usize,
+    mut model: impl FnMut(&[&[u32]]) -> Result<Vec<Vec<f32>>>,
+) -> Result<Vec<Pooled>> {
+    let empty = |&(_, tokens, cut): &Row<'_>| Pooled { values: Vec::new(), tokens, cut };
+    let mut out: Vec<Pooled> = rows.iter().map(empty).collect();
+    let lengths: Vec<usize> = rows.iter().map(|row| row.1).collect();
+    for group in by_length(&lengths, budget) {
+        let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0).collect();
+        for (&i, vector) in group.iter().zip(model(&ids)?) {
+            out[i].values = vector;
+        }
+    }
+    Ok(out)
+}
+
+/// Splits `lengths` into groups of indices: sorted by length, each group at most `budget` tokens after padding
+/// (always at least one text). Deterministic for equal input.
+pub fn by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&i| (lengths[i], i));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for i in order {
+        // Sorted: the newcomer is the longest of its group.
+        match groups.last_mut() {
+            Some(group) if (group.len() + 1) * lengths[i] <= budget => group.push(i),
+            _ => groups.push(vec![i]),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_length;
+
+    #[test]
+    fn groups_hold_every_text_once_within_the_budget() {
+        let lengths = [9, 1, 4, 4, 30, 2, 0];
+        let groups = by_length(&lengths, 12);
+        let mut seen: Vec<usize> = groups.concat();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
+        for group in &groups {
+            let longest = group.iter().map(|&i| lengths[i]).max().unwrap_or(0);
+            assert!(group.len() == 1 || group.len() * longest <= 12, "{group:?}");
+        }
+        assert_eq!(
+            groups.last().map(Vec::as_slice),
+            Some(&[4][..]),
+            "a text over the budget goes alone"
+        );
+    }
 }

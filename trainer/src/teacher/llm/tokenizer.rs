@@ -5,8 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{Tokenizer, TruncationParams};
 
-use super::batching::by_length;
-use crate::teacher::{Pooled, TeacherError};
+use crate::teacher::{Result, TeacherError};
 
 /// A tokenizer in the two ways that texts are read.
 pub struct TextTokenizer {
@@ -20,7 +19,7 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    pub fn folder(folder: &Path) -> Result<Self, TeacherError> {
+    pub fn folder(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         if !path.is_file() {
             let what = match folder.join("tokenizer.model").exists() {
@@ -60,24 +59,16 @@ impl TextTokenizer {
     }
 
     /// What the tokenizer puts in front of a text, by comparing with and without.
-    fn marks_in_front(&self) -> Result<Vec<u32>, TeacherError> {
-        let ids = |marks| {
-            let encoding = self.whole.encode("a", marks);
-            encoding
-                .map(|e| e.get_ids().to_vec())
-                .map_err(|e| TeacherError::Tokenizer(e.to_string()))
-        };
-        let (with, without) = (ids(true)?, ids(false)?);
+    fn marks_in_front(&self) -> Result<Vec<u32>> {
+        let (with, without) = (ids(&self.whole, "a", true)?, ids(&self.whole, "a", false)?);
         let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
         Ok(if without.is_empty() { Vec::new() } else { with[..at].to_vec() })
     }
 
-    /// Tokens that stand before every text, such as a mark of the beginning.
     pub fn opening(&self) -> &[u32] {
         &self.opening
     }
 
-    /// True when the model's texts begin with a space that is not written.
     pub fn leading_space(&self) -> bool {
         self.leading_space
     }
@@ -88,14 +79,12 @@ impl TextTokenizer {
     }
 
     /// Token ids of a piece of text, nothing added around it.
-    pub fn piece(&self, text: &str) -> Result<Vec<u32>, TeacherError> {
-        let encoding =
-            self.pieces.encode(text, false).map_err(|e| TeacherError::Tokenizer(e.to_string()))?;
-        Ok(encoding.get_ids().to_vec())
+    pub fn piece(&self, text: &str) -> Result<Vec<u32>> {
+        ids(&self.pieces, text, false)
     }
 
     /// Lets [`Self::whole`] cut texts to `limit` tokens, marks included.
-    pub fn cut_at(&mut self, limit: usize) -> Result<(), TeacherError> {
+    pub fn cut_at(&mut self, limit: usize) -> Result<()> {
         let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
         let mut short = self.whole.clone();
         short
@@ -105,54 +94,25 @@ impl TextTokenizer {
         Ok(())
     }
 
-    /// Runs `model` over whole texts in batches of at most `budget` padded tokens and gives one vector a text, in the
-    /// order of the texts; `model` gives one vector a row of ids.
-    pub fn batches(
-        &self,
-        texts: &[&str],
-        budget: usize,
-        mut model: impl FnMut(&[&[u32]]) -> Result<Vec<Vec<f32>>, TeacherError>,
-    ) -> Result<Vec<Pooled>, TeacherError> {
-        let rows = texts.iter().map(|text| self.whole(text)).collect::<Result<Vec<_>, _>>()?;
-        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
-        let mut out: Vec<Pooled> = rows
-            .iter()
-            .map(|(ids, cut)| Pooled { values: Vec::new(), tokens: ids.len(), cut: *cut })
-            .collect();
-        for group in by_length(&lengths, budget) {
-            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0.as_slice()).collect();
-            for (&i, vector) in group.iter().zip(model(&ids)?) {
-                out[i].values = vector;
-            }
-        }
-        Ok(out)
-    }
-
     /// Token ids of a whole text with the model's marks around it, and whether it was cut.
-    pub fn whole(&self, text: &str) -> Result<(Vec<u32>, bool), TeacherError> {
-        let encode = |tokenizer: &Tokenizer| {
-            let encoding = tokenizer.encode(text, true);
-            encoding
-                .map(|e| e.get_ids().to_vec())
-                .map_err(|e| TeacherError::Tokenizer(e.to_string()))
-        };
-        let mut ids = encode(&self.whole)?;
+    pub fn whole(&self, text: &str) -> Result<(Vec<u32>, bool)> {
+        let mut found = ids(&self.whole, text, true)?;
         let mut cut = false;
         if let Some((short, limit)) = &self.short
-            && ids.len() > *limit
+            && found.len() > *limit
         {
             // Again rather than cut here: the marks behind a text are to stay.
-            (ids, cut) = (encode(short)?, true);
+            (found, cut) = (ids(short, text, true)?, true);
         }
-        if ids.is_empty() {
-            ids.push(0);
+        if found.is_empty() {
+            found.push(0);
         }
-        Ok((ids, cut))
+        Ok((found, cut))
     }
 
     /// Refuses a model that has fewer embeddings than there are tokens which texts are made of. Marks may lie beyond:
     /// Gemma's tokenizer knows one for images that its text models do not.
-    pub fn check_vocabulary(&self, model: &Path, rows: usize) -> Result<(), TeacherError> {
+    pub fn check_vocabulary(&self, model: &Path, rows: usize) -> Result<()> {
         let ids = self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
         if ids <= rows {
             return Ok(());
@@ -162,6 +122,11 @@ impl TextTokenizer {
         );
         Err(TeacherError::model(model, what))
     }
+}
+
+fn ids(tokenizer: &Tokenizer, text: &str, marks: bool) -> Result<Vec<u32>> {
+    let encoding = tokenizer.encode(text, marks);
+    encoding.map(|e| e.get_ids().to_vec()).map_err(|e| TeacherError::Tokenizer(e.to_string()))
 }
 
 /// Takes out of a tokenizer whatever puts a space before a text; true when there was something.

@@ -1,4 +1,4 @@
-//! What a decoder is made of: sizes and switches of one architecture, without a single weight.
+//! What a model is made of: sizes, switches and names of tensors of one architecture, without a single weight.
 
 /// The families, as an error lists them.
 pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
@@ -15,6 +15,85 @@ pub enum Family {
     Gemma3,
     Opt,
     Bloom,
+}
+
+/// What a family calls its tensors; those of a layer stand behind `layers` and its number.
+#[derive(Clone, Copy)]
+pub struct Names {
+    /// The inner model in a checkpoint.
+    pub inner: &'static str,
+    pub embedding: &'static str,
+    pub last_norm: &'static str,
+    pub layers: &'static str,
+    pub attention: &'static str,
+    /// Query, key and value, or one matrix of all three.
+    pub inputs: &'static [&'static str],
+    pub output: &'static str,
+    pub attention_norm: &'static str,
+    pub feed_norm: &'static str,
+    /// Norms of what a step gives, in the families that have them.
+    pub after: Option<[&'static str; 2]>,
+    pub gate: Option<&'static str>,
+    pub up: &'static str,
+    pub down: &'static str,
+    /// The matrices that LoRA pairs stand beside unless others are named.
+    pub targets: [&'static str; 2],
+}
+
+const LLAMA: Names = Names {
+    inner: "model",
+    embedding: "model.embed_tokens",
+    last_norm: "model.norm",
+    layers: "model.layers",
+    attention: "self_attn",
+    inputs: &["q_proj", "k_proj", "v_proj"],
+    output: "o_proj",
+    attention_norm: "input_layernorm",
+    feed_norm: "post_attention_layernorm",
+    after: None,
+    gate: Some("mlp.gate_proj"),
+    up: "mlp.up_proj",
+    down: "mlp.down_proj",
+    targets: ["q_proj", "v_proj"],
+};
+
+impl Family {
+    pub const fn names(self) -> Names {
+        match self {
+            Self::Llama | Self::Qwen2 | Self::Qwen3 => LLAMA,
+            Self::Gemma3 => Names {
+                feed_norm: "pre_feedforward_layernorm",
+                after: Some(["post_attention_layernorm", "post_feedforward_layernorm"]),
+                ..LLAMA
+            },
+            Self::Opt => Names {
+                embedding: "model.decoder.embed_tokens",
+                last_norm: "model.decoder.final_layer_norm",
+                layers: "model.decoder.layers",
+                output: "out_proj",
+                attention_norm: "self_attn_layer_norm",
+                feed_norm: "final_layer_norm",
+                gate: None,
+                up: "fc1",
+                down: "fc2",
+                ..LLAMA
+            },
+            Self::Bloom => Names {
+                inner: "transformer",
+                embedding: "transformer.word_embeddings",
+                last_norm: "transformer.ln_f",
+                layers: "transformer.h",
+                attention: "self_attention",
+                inputs: &["query_key_value"],
+                output: "dense",
+                gate: None,
+                up: "mlp.dense_h_to_4h",
+                down: "mlp.dense_4h_to_h",
+                targets: ["query_key_value", "dense"],
+                ..LLAMA
+            },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -162,5 +241,59 @@ impl Spec {
         }
         (self.windows.len() != self.depth)
             .then(|| format!("names {} layer types for {} layers", self.windows.len(), self.depth))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderSpec {
+    /// True for `DistilBERT`'s names and its lack of segments.
+    pub distilled: bool,
+    pub vocabulary: usize,
+    pub width: usize,
+    pub depth: usize,
+    pub heads: usize,
+    pub feed: usize,
+    pub context: usize,
+    pub segments: usize,
+    pub epsilon: f64,
+    pub activation: Activation,
+}
+
+impl EncoderSpec {
+    /// Name of the inner model in a checkpoint.
+    pub fn inner(&self) -> &'static str {
+        if self.distilled { "distilbert" } else { "bert" }
+    }
+
+    /// Prefix and parts of a layer: query, key, value, output, norm, then up, down, norm.
+    pub fn layer(&self, layer: usize) -> (String, [&'static str; 8]) {
+        match self.distilled {
+            true => (
+                format!("distilbert.transformer.layer.{layer}"),
+                [
+                    "attention.q_lin",
+                    "attention.k_lin",
+                    "attention.v_lin",
+                    "attention.out_lin",
+                    "sa_layer_norm",
+                    "ffn.lin1",
+                    "ffn.lin2",
+                    "output_layer_norm",
+                ],
+            ),
+            false => (
+                format!("bert.encoder.layer.{layer}"),
+                [
+                    "attention.self.query",
+                    "attention.self.key",
+                    "attention.self.value",
+                    "attention.output.dense",
+                    "attention.output.LayerNorm",
+                    "intermediate.dense",
+                    "output.dense",
+                    "output.LayerNorm",
+                ],
+            ),
+        }
     }
 }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::architecture::Activation;
-use crate::teacher::TeacherError;
+use crate::teacher::{Result, TeacherError};
 
 /// A JSON object of a file. A key whose value is `null` counts as absent.
 #[derive(Debug, Clone)]
@@ -15,12 +14,12 @@ pub struct JsonObject {
 }
 
 impl JsonObject {
-    pub fn read(path: &Path) -> Result<Self, TeacherError> {
+    pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TeacherError::io(path))?;
         Self::parse(path, &text)
     }
 
-    pub fn parse(path: &Path, text: &str) -> Result<Self, TeacherError> {
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let map = serde_json::from_str(text).map_err(|e| {
             TeacherError::model(path, format!("is no JSON object ({e}); fetch it again"))
         })?;
@@ -44,14 +43,14 @@ impl JsonObject {
         key: &str,
         kind: &str,
         read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, TeacherError> {
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
         read(value).map(Some).ok_or_else(|| self.refuse(&format!("`{key}` must be {kind}")))
     }
 
-    fn need<T>(&self, key: &str, found: Option<T>) -> Result<T, TeacherError> {
+    fn need<T>(&self, key: &str, found: Option<T>) -> Result<T> {
         found.ok_or_else(|| self.refuse(&format!("`{key}` is missing; fetch the file again")))
     }
 
@@ -63,37 +62,37 @@ impl JsonObject {
         self.get(key).is_some()
     }
 
-    pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
+    pub fn count(&self, key: &str) -> Result<usize> {
         let count = self.typed(key, "a whole number", |v| v.as_u64().map(|n| n as usize))?;
         self.need(key, count)
     }
 
-    pub fn count_or(&self, key: &str, default: usize) -> Result<usize, TeacherError> {
+    pub fn count_or(&self, key: &str, default: usize) -> Result<usize> {
         if self.has(key) { self.count(key) } else { Ok(default) }
     }
 
-    pub fn real(&self, key: &str) -> Result<f64, TeacherError> {
+    pub fn real(&self, key: &str) -> Result<f64> {
         let real = self.typed(key, "a number", Value::as_f64)?;
         self.need(key, real)
     }
 
-    pub fn real_or(&self, key: &str, default: f64) -> Result<f64, TeacherError> {
+    pub fn real_or(&self, key: &str, default: f64) -> Result<f64> {
         if self.has(key) { self.real(key) } else { Ok(default) }
     }
 
-    pub fn flag_or(&self, key: &str, default: bool) -> Result<bool, TeacherError> {
+    pub fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
         Ok(self.typed(key, "true or false", Value::as_bool)?.unwrap_or(default))
     }
 
-    pub fn text(&self, key: &str) -> Result<Option<&str>, TeacherError> {
+    pub fn text(&self, key: &str) -> Result<Option<&str>> {
         self.typed(key, "a text", Value::as_str)
     }
 
-    pub fn list(&self, key: &str) -> Result<Option<Vec<&str>>, TeacherError> {
+    pub fn list(&self, key: &str) -> Result<Option<Vec<&str>>> {
         self.typed(key, "a list of texts", |v| v.as_array()?.iter().map(Value::as_str).collect())
     }
 
-    pub fn child(&self, key: &str) -> Result<Option<Self>, TeacherError> {
+    pub fn child(&self, key: &str) -> Result<Option<Self>> {
         let map = self.typed(key, "an object", |v| v.as_object().cloned())?;
         Ok(map.map(|map| Self { path: self.path.clone(), map }))
     }
@@ -101,19 +100,5 @@ impl JsonObject {
     /// The object's keys and those of its values that are texts.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.map.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
-    }
-}
-
-pub(super) fn activation(
-    keys: &JsonObject,
-    key: &str,
-    default: &str,
-) -> Result<Activation, TeacherError> {
-    match keys.text(key)?.unwrap_or(default) {
-        "silu" | "swish" => Ok(Activation::Silu),
-        "relu" => Ok(Activation::Relu),
-        "gelu" => Ok(Activation::Gelu),
-        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
-        other => Err(keys.refuse(&format!("activation `{other}` is not supported"))),
     }
 }

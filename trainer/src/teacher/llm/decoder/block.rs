@@ -1,57 +1,114 @@
-//! One decoder layer: attention and feed-forward, each with its norms and its residual.
+//! One decoder layer: attention (heads that share keys, and what the positions add) and feed-forward, each with its
+//! norms and its residual.
 
 use candle_core::Tensor;
 
-use super::attention::Attention;
-use super::position::Placed;
-use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Activation, Family, Spec};
-use crate::teacher::llm::layers::Normed;
-use crate::teacher::llm::linear::Projection;
+use crate::teacher::llm::decoder::position::Placed;
+use crate::teacher::llm::layers::{Normed, Projection, softmax};
 use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::{Result, TeacherError};
 
-struct Names {
-    layer: String,
-    attention: &'static str,
-    attention_norm: &'static str,
-    feed_norm: &'static str,
-    /// Norms of what a step gives, in the families that have them.
-    after: Option<[&'static str; 2]>,
-    /// The gate if any, then the matrix in and the matrix out.
-    feed: [Option<&'static str>; 3],
+enum Inputs {
+    Apart {
+        query: Projection,
+        key: Projection,
+        value: Projection,
+    },
+    /// One matrix; rows are heads x (query, key, value) x head width.
+    Fused(Projection),
 }
 
-impl Names {
-    fn of(family: Family, layer: usize) -> Self {
-        let llama = Self {
-            layer: format!("model.layers.{layer}"),
-            attention: "self_attn",
-            attention_norm: "input_layernorm",
-            feed_norm: "post_attention_layernorm",
-            after: None,
-            feed: [Some("mlp.gate_proj"), Some("mlp.up_proj"), Some("mlp.down_proj")],
+struct Attention {
+    inputs: Inputs,
+    query_norm: Option<Normed>,
+    key_norm: Option<Normed>,
+    output: Projection,
+    heads: usize,
+    kv_heads: usize,
+    head_width: usize,
+    scale: f64,
+    window: Option<usize>,
+}
+
+impl Attention {
+    fn load(
+        parameters: &mut Parameters<'_>,
+        spec: &Spec,
+        layer: usize,
+        name: &str,
+    ) -> Result<Self> {
+        let width = spec.width;
+        let (inner, kv) = (spec.heads * spec.head_width, spec.kv_heads * spec.head_width);
+        let mut linear =
+            |part: &str, shape, bias| parameters.linear(&format!("{name}.{part}"), shape, bias);
+        let names = spec.family.names();
+        let inputs = match names.inputs {
+            &[query, key, value] => Inputs::Apart {
+                query: linear(query, (inner, width), spec.qkv_bias)?,
+                key: linear(key, (kv, width), spec.qkv_bias)?,
+                value: linear(value, (kv, width), spec.qkv_bias)?,
+            },
+            all => Inputs::Fused(linear(&all.concat(), (3 * inner, width), spec.qkv_bias)?),
         };
-        match family {
-            Family::Llama | Family::Qwen2 | Family::Qwen3 => llama,
-            Family::Gemma3 => Self {
-                feed_norm: "pre_feedforward_layernorm",
-                after: Some(["post_attention_layernorm", "post_feedforward_layernorm"]),
-                ..llama
-            },
-            Family::Opt => Self {
-                layer: format!("model.decoder.layers.{layer}"),
-                attention_norm: "self_attn_layer_norm",
-                feed_norm: "final_layer_norm",
-                feed: [None, Some("fc1"), Some("fc2")],
-                ..llama
-            },
-            Family::Bloom => Self {
-                layer: format!("transformer.h.{layer}"),
-                attention: "self_attention",
-                feed: [None, Some("mlp.dense_h_to_4h"), Some("mlp.dense_4h_to_h")],
-                ..llama
-            },
-        }
+        let output = linear(names.output, (width, inner), spec.output_bias)?;
+        let normed = matches!(spec.family, Family::Qwen3 | Family::Gemma3);
+        let mut norm = |part: &str| {
+            let name = normed.then(|| format!("{name}.{part}"));
+            name.map(|name| parameters.norm(&name, spec.head_width, spec.norm)).transpose()
+        };
+        Ok(Self {
+            inputs,
+            query_norm: norm("q_norm")?,
+            key_norm: norm("k_norm")?,
+            output,
+            heads: spec.heads,
+            kv_heads: spec.kv_heads,
+            head_width: spec.head_width,
+            scale: spec.attention_scale,
+            window: spec.windows.get(layer).copied().flatten(),
+        })
+    }
+
+    fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor> {
+        let (batch, length, _) = x.dims3()?;
+        let size = self.head_width;
+        let split =
+            |t: Tensor, heads: usize| t.reshape((batch, length, heads, size))?.transpose(1, 2);
+        let (query, key, value) = match &self.inputs {
+            Inputs::Apart { query, key, value } => (
+                split(query.forward(x)?, self.heads)?,
+                split(key.forward(x)?, self.kv_heads)?,
+                split(value.forward(x)?, self.kv_heads)?,
+            ),
+            Inputs::Fused(all) => {
+                let all = all.forward(x)?.reshape((batch, length, self.heads, 3, size))?;
+                let part = |i| all.narrow(3, i, 1)?.squeeze(3)?.transpose(1, 2);
+                (part(0)?, part(1)?, part(2)?)
+            }
+        };
+        let normed = |t: Tensor, norm: &Option<Normed>| match norm {
+            Some(norm) => norm.forward(&t, placed.gradient),
+            None => Ok(t),
+        };
+        let query = placed.turn(&normed(query, &self.query_norm)?, self.window)?.contiguous()?;
+        let key = placed.turn(&normed(key, &self.key_norm)?, self.window)?.contiguous()?;
+        // The queries that share a key head are stacked into one taller matrix: nothing is repeated in memory.
+        let shared = self.heads / self.kv_heads;
+        let query = query.reshape((batch, self.kv_heads, shared * length, size))?;
+        let scores = (query.matmul(&key.t()?)? * self.scale)?;
+        let scores = scores
+            .reshape((batch, self.heads, length, length))?
+            .broadcast_add(placed.added(self.window)?)?;
+        let weights = softmax(&scores, placed.gradient)?.reshape((
+            batch,
+            self.kv_heads,
+            shared * length,
+            length,
+        ))?;
+        let mixed = weights.matmul(&value.contiguous()?)?;
+        let mixed = mixed.reshape((batch, self.heads, length, size))?.transpose(1, 2)?;
+        self.output.forward(&mixed.contiguous()?.reshape((batch, length, self.heads * size))?)
     }
 }
 
@@ -73,36 +130,26 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn load(
-        parameters: &mut Parameters<'_>,
-        spec: &Spec,
-        layer: usize,
-    ) -> Result<Self, TeacherError> {
-        let names = Names::of(spec.family, layer);
-        let full = |part: &str| format!("{}.{part}", names.layer);
+    pub(super) fn load(parameters: &mut Parameters<'_>, spec: &Spec, layer: usize) -> Result<Self> {
+        let names = spec.family.names();
+        let full = |part: &str| format!("{}.{layer}.{part}", names.layers);
         let attention = Attention::load(parameters, spec, layer, &full(names.attention))?;
         let mut step = |norm: &str, after: Option<&str>| {
-            let after = match after {
-                Some(name) => Some(Normed::load(parameters, &full(name), spec.width, spec.norm)?),
-                None => None,
-            };
-            let norm = Normed::load(parameters, &full(norm), spec.width, spec.norm)?;
-            Ok::<_, TeacherError>(Step { norm, after })
+            let mut norm_of = |part: &str| parameters.norm(&full(part), spec.width, spec.norm);
+            Ok::<_, TeacherError>(Step {
+                norm: norm_of(norm)?,
+                after: after.map(norm_of).transpose()?,
+            })
         };
         let attending = step(names.attention_norm, names.after.map(|a| a[0]))?;
         let feeding = step(names.feed_norm, names.after.map(|a| a[1]))?;
         let mut linear = |name: &str, shape| parameters.linear(&full(name), shape, spec.feed_bias);
-        let [gate, up, down] = names.feed;
-        let gate = match gate {
-            Some(name) => Some(linear(name, (spec.feed, spec.width))?),
-            None => None,
-        };
         Ok(Self {
             attention,
             attending,
-            gate,
-            up: linear(up.unwrap_or_default(), (spec.feed, spec.width))?,
-            down: linear(down.unwrap_or_default(), (spec.width, spec.feed))?,
+            gate: names.gate.map(|name| linear(name, (spec.feed, spec.width))).transpose()?,
+            up: linear(names.up, (spec.feed, spec.width))?,
+            down: linear(names.down, (spec.width, spec.feed))?,
             feeding,
             activation: spec.activation,
             pre_norm: spec.pre_norm,
@@ -110,7 +157,7 @@ impl Block {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor, TeacherError> {
+    pub(super) fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor> {
         let gradient = placed.gradient;
         let x = self.around(x, &self.attending, gradient, |x| self.attention.forward(x, placed))?;
         self.around(&x, &self.feeding, gradient, |x| self.feed(x))
@@ -121,8 +168,8 @@ impl Block {
         x: &Tensor,
         step: &Step,
         gradient: bool,
-        run: impl FnOnce(&Tensor) -> Result<Tensor, TeacherError>,
-    ) -> Result<Tensor, TeacherError> {
+        run: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         if !self.pre_norm {
             return step.norm.forward(&(x + run(x)?)?, gradient);
         }
@@ -134,7 +181,7 @@ impl Block {
         Ok(if self.residual_after_norm { (normed + given)? } else { (x + given)? })
     }
 
-    fn feed(&self, x: &Tensor) -> Result<Tensor, TeacherError> {
+    fn feed(&self, x: &Tensor) -> Result<Tensor> {
         let up = self.up.forward(x)?;
         let inner = match &self.gate {
             Some(gate) => (self.activation.apply(&gate.forward(x)?)? * up)?,

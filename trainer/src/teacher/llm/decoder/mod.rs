@@ -4,24 +4,22 @@
 //! Weights are held as f32 (about 4 bytes a parameter): on a CPU a matrix product over a batch of tokens is several
 //! times quicker than a product with packed 4-bit weights, which wins only when tokens come one at a time.
 
-mod attention;
 mod block;
 mod position;
 
+use block::Block;
 use candle_core::{D, Device, Module, Tensor};
 use candle_nn::{Embedding, ops};
-
-use crate::teacher::TeacherError;
-use crate::teacher::llm::config::architecture::{Family, Spec};
-use crate::teacher::llm::layers::Normed;
-use crate::teacher::llm::linear::Projection;
-use crate::teacher::llm::parameters::Parameters;
-use crate::teacher::llm::token_batch::Tokens;
-use block::Block;
 use position::Places;
 
+use crate::teacher::Result;
+use crate::teacher::llm::config::architecture::{Family, Spec};
+use crate::teacher::llm::layers::{Normed, Projection};
+use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::token_batch::Tokens;
+
 pub struct Decoder {
-    spec: Spec,
+    pub spec: Spec,
     embedding: Embedding,
     embedding_norm: Option<Normed>,
     project_in: Option<Projection>,
@@ -30,26 +28,7 @@ pub struct Decoder {
     norm: Option<Normed>,
     project_out: Option<Projection>,
     unembedding: Option<Projection>,
-    context: usize,
     gradient: bool,
-}
-
-impl Family {
-    fn embedding(self) -> &'static str {
-        match self {
-            Self::Opt => "model.decoder.embed_tokens",
-            Self::Bloom => "transformer.word_embeddings",
-            _ => "model.embed_tokens",
-        }
-    }
-
-    fn last_norm(self) -> &'static str {
-        match self {
-            Self::Opt => "model.decoder.final_layer_norm",
-            Self::Bloom => "transformer.ln_f",
-            _ => "model.norm",
-        }
-    }
 }
 
 impl Decoder {
@@ -59,11 +38,12 @@ impl Decoder {
         spec: Spec,
         context: usize,
         device: &Device,
-    ) -> Result<Self, TeacherError> {
+    ) -> Result<Self> {
         let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
         let context = context.min(spec.context);
         let shape = [spec.vocabulary, inner];
-        let embedding = parameters.tensor(&format!("{}.weight", family.embedding()), &shape)?;
+        let embedding =
+            parameters.tensor(&format!("{}.weight", family.names().embedding), &shape)?;
         let bends = inner != width;
         let mut project = |name: &str, shape| match bends {
             true => parameters.linear(&format!("model.decoder.{name}"), shape, false).map(Some),
@@ -72,20 +52,17 @@ impl Decoder {
         let project_in = project("project_in", (width, inner))?;
         let project_out = project("project_out", (inner, width))?;
         let embedding_norm = match family {
-            Family::Bloom => {
-                let name = "transformer.word_embeddings_layernorm";
-                Some(Normed::load(parameters, name, width, spec.norm)?)
-            }
+            Family::Bloom => Some("transformer.word_embeddings_layernorm"),
             _ => None,
         };
+        let embedding_norm =
+            embedding_norm.map(|name| parameters.norm(name, width, spec.norm)).transpose()?;
         let places = Places::load(parameters, &spec, context, device)?;
         let blocks = (0..spec.depth)
             .map(|layer| Block::load(parameters, &spec, layer))
             .collect::<Result<_, _>>()?;
-        let norm = match spec.final_norm {
-            true => Some(Normed::load(parameters, family.last_norm(), width, spec.norm)?),
-            false => None,
-        };
+        let last_norm = spec.final_norm.then(|| family.names().last_norm);
+        let norm = last_norm.map(|name| parameters.norm(name, width, spec.norm)).transpose()?;
         // A checkpoint of a classifier or of the bare model has no output matrix.
         let unembedding = match spec.tied {
             true => Some(embedding.clone()),
@@ -101,7 +78,6 @@ impl Decoder {
             norm,
             project_out,
             unembedding,
-            context,
             gradient: parameters.trainable.is_some(),
             spec,
         })
@@ -110,23 +86,6 @@ impl Decoder {
     /// Number of decoder layers; hidden states are numbered 0 (embedding) to this (after the last layer).
     pub fn depth(&self) -> usize {
         self.blocks.len()
-    }
-
-    pub fn width(&self) -> usize {
-        self.spec.width
-    }
-
-    /// Length of what a classification head reads: the last hidden state, projected where the model does so.
-    pub fn output_width(&self) -> usize {
-        self.spec.embedding_width
-    }
-
-    pub fn vocabulary(&self) -> usize {
-        self.spec.vocabulary
-    }
-
-    pub fn context(&self) -> usize {
-        self.context
     }
 
     pub fn speaks(&self) -> bool {
@@ -139,8 +98,8 @@ impl Decoder {
         &self,
         tokens: &Tokens,
         depth: usize,
-        mut visit: impl FnMut(usize, &Tensor) -> Result<(), TeacherError>,
-    ) -> Result<(), TeacherError> {
+        mut visit: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let placed = self.places.place(tokens, &self.spec.windows, self.gradient)?;
         let mut x = self.embedding.forward(&tokens.ids)?;
         if self.spec.embedding_scale != 1.0 {
@@ -169,17 +128,12 @@ impl Decoder {
     }
 
     /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
-    pub fn last(&self, tokens: &Tokens) -> Result<Tensor, TeacherError> {
-        let mut last = tokens.ids.clone();
-        self.run(tokens, self.depth(), |_, states| {
-            last = states.clone();
-            Ok(())
-        })?;
-        Ok(last)
+    pub fn last(&self, tokens: &Tokens) -> Result<Tensor> {
+        tokens.last(|visit| self.run(tokens, self.depth(), visit))
     }
 
     /// Last-layer states as a head reads them: [.., width] to [.., output width].
-    pub fn output(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+    pub fn output(&self, states: &Tensor) -> Result<Tensor> {
         match &self.project_out {
             Some(project) => project.forward(states),
             None => Ok(states.clone()),
@@ -187,7 +141,7 @@ impl Decoder {
     }
 
     /// Logits of the next token from last-layer states: [.., width] to [.., vocabulary].
-    pub fn logits(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+    pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
         match &self.unembedding {
             Some(matrix) => matrix.forward(&self.output(states)?),
             None => {
@@ -197,7 +151,7 @@ impl Decoder {
     }
 
     /// Log-probabilities of the next token from last-layer states: [n, width] to [n, vocabulary].
-    pub fn next_token(&self, states: &Tensor) -> Result<Tensor, TeacherError> {
+    pub fn next_token(&self, states: &Tensor) -> Result<Tensor> {
         Ok(ops::log_softmax(&self.logits(states)?, D::Minus1)?)
     }
 }

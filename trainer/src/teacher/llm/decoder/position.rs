@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use candle_nn::rotary_emb;
 
-use crate::teacher::TeacherError;
 use crate::teacher::llm::config::architecture::{Position, Spec, Stretch};
 use crate::teacher::llm::parameters::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
+use crate::teacher::{Result, TeacherError};
 
 /// cos and sin of every position and frequency: [context, head width / 2] each.
 pub(super) struct Table {
@@ -37,7 +37,7 @@ impl Places {
         spec: &Spec,
         context: usize,
         device: &Device,
-    ) -> Result<Self, TeacherError> {
+    ) -> Result<Self> {
         let table = |base: f64, stretch: &Stretch| {
             let turns = frequencies(spec.head_width, base, stretch);
             let all = |f: fn(f64) -> f64| {
@@ -72,7 +72,7 @@ impl Places {
         tokens: &Tokens,
         windows: &[Option<usize>],
         gradient: bool,
-    ) -> Result<Placed, TeacherError> {
+    ) -> Result<Placed> {
         let (batch, length) = tokens.ids.dims2()?;
         let device = tokens.ids.device();
         let rows = |from: &Tensor, offset: u32| {
@@ -120,7 +120,7 @@ impl Places {
 
 impl Placed {
     /// Turns queries or keys [batch, heads, length, head width] of a layer with or without a window.
-    pub(super) fn turn(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor, TeacherError> {
+    pub(super) fn turn(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor> {
         let Some((cos, sin)) = (if window.is_some() { &self.near } else { &self.far }) else {
             return Ok(x.clone());
         };
@@ -136,7 +136,7 @@ impl Placed {
     }
 
     /// What is added to a layer's scores.
-    pub(super) fn added(&self, window: Option<usize>) -> Result<&Tensor, TeacherError> {
+    pub(super) fn added(&self, window: Option<usize>) -> Result<&Tensor> {
         self.scores
             .get(&window)
             .ok_or_else(|| candle_core::Error::Msg("no mask for this window".into()).into())

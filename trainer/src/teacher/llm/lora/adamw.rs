@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
 
-use crate::teacher::TeacherError;
+use crate::teacher::Result;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -19,7 +19,7 @@ pub struct AdamW {
 
 impl AdamW {
     /// Zero moments for these variables; `decay` draws matrices (not biases) towards 0.
-    pub fn new(variables: &BTreeMap<String, Var>, decay: f64) -> Result<Self, TeacherError> {
+    pub fn new(variables: &BTreeMap<String, Var>, decay: f64) -> Result<Self> {
         let mut moments = BTreeMap::new();
         for (name, variable) in variables {
             let zero = variable.zeros_like()?;
@@ -33,7 +33,7 @@ impl AdamW {
         variables: &BTreeMap<String, Var>,
         gradients: &BTreeMap<String, Tensor>,
         rate: f64,
-    ) -> Result<(), TeacherError> {
+    ) -> Result<()> {
         self.updates += 1;
         let steps = self.updates.min(1 << 30) as i32;
         let (unbias1, unbias2) = (1.0 - BETA1.powi(steps), 1.0 - BETA2.powi(steps));
@@ -57,7 +57,7 @@ impl AdamW {
 }
 
 /// Scales gradients so that all of them together are at most `limit` long; gives the length they had.
-pub fn clip(gradients: &mut BTreeMap<String, Tensor>, limit: f64) -> Result<f64, TeacherError> {
+pub fn clip(gradients: &mut BTreeMap<String, Tensor>, limit: f64) -> Result<f64> {
     let mut square = 0.0;
     for gradient in gradients.values() {
         square += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);

@@ -1,14 +1,16 @@
-//! LoRA adapters in PEFT's layout, merged into the matrices as these are loaded.
+//! LoRA adapters: PEFT's two files, and what `teach` wants to know besides. They are merged into the matrices as these
+//! are loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
-use crate::teacher::TeacherError;
 use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::llm::weights::Tensors;
-use crate::teacher::llm::weights::safetensors::Safetensors;
+use crate::teacher::llm::lora::checkpoint;
+use crate::teacher::llm::weights::{Safetensors, Tensors};
+use crate::teacher::{Result, TeacherError};
 
 /// What PEFT puts before every tensor's name.
 pub const PREFIX: &str = "base_model.model.";
@@ -17,11 +19,12 @@ pub struct Adapter {
     shards: Safetensors,
     scale: f64,
     used: BTreeSet<String>,
-    digest: String,
+    /// SHA-256 of the files.
+    pub digest: String,
 }
 
 impl Adapter {
-    pub fn open(folder: &Path) -> Result<Self, TeacherError> {
+    pub fn open(folder: &Path) -> Result<Self> {
         let config = folder.join("adapter_config.json");
         if !config.is_file() {
             let what = "has no adapter_config.json; give a folder that PEFT or `qdllm tune` wrote";
@@ -68,21 +71,13 @@ impl Adapter {
         Ok(Self { shards, scale: alpha / root, used: BTreeSet::new(), digest })
     }
 
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
     /// The shape of a tensor that replaces `name`, if the adapter has one.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         self.shards.shape(&format!("{PREFIX}{name}"))
     }
 
     /// The tensor `name` of the model as the adapter changes it: replaced, or with its LoRA product added.
-    pub fn apply(
-        &mut self,
-        name: &str,
-        found: Option<Tensor>,
-    ) -> Result<Option<Tensor>, TeacherError> {
+    pub fn apply(&mut self, name: &str, found: Option<Tensor>) -> Result<Option<Tensor>> {
         let full = format!("{PREFIX}{name}");
         if let Some(replaced) = self.shards.get(&full)? {
             return Ok(Some(replaced));
@@ -116,7 +111,7 @@ impl Adapter {
     }
 
     /// Complains about LoRA matrices that no part of the model took.
-    pub fn check_used(&self) -> Result<(), TeacherError> {
+    pub fn check_used(&self) -> Result<()> {
         let mut left =
             self.shards.names().filter(|name| name.contains("lora_") && !self.used.contains(*name));
         match left.next() {
@@ -129,4 +124,66 @@ impl Adapter {
             None => Ok(()),
         }
     }
+}
+
+pub const ABOUT: &str = "qdllm.json";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Classes in the order of the head's outputs.
+    pub classes: Vec<String>,
+    pub model: String,
+    pub digest: String,
+    pub max_tokens: usize,
+    /// Epochs trained; the one that was kept, where validation chose.
+    pub epoch: u64,
+}
+
+pub fn write(
+    folder: &Path,
+    variables: &BTreeMap<String, Tensor>,
+    (rank, alpha, targets): (usize, f64, &[String]),
+    about: &About,
+) -> Result<()> {
+    let tensors: HashMap<String, Tensor> = variables
+        .iter()
+        .map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone()))
+        .collect();
+    checkpoint::write(&folder.join("adapter_model.safetensors"), &tensors)?;
+    let whole = variables.keys().filter(|name| !name.contains(".lora_"));
+    let mut saved: Vec<&str> =
+        whole.filter_map(|name| name.rsplit_once('.')?.0.rsplit('.').next()).collect();
+    saved.dedup();
+    let config = serde_json::json!({
+        "base_model_name_or_path": about.model,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "lora_alpha": alpha,
+        "lora_dropout": 0.0,
+        "modules_to_save": saved,
+        "peft_type": "LORA",
+        "r": rank,
+        "target_modules": targets,
+        "task_type": "SEQ_CLS",
+        "use_rslora": false,
+    });
+    for (name, json) in [("adapter_config.json", config), (ABOUT, serde_json::json!(about))] {
+        let path = folder.join(name);
+        let text = serde_json::to_string_pretty(&json).unwrap_or_default() + "\n";
+        std::fs::write(&path, text).map_err(TeacherError::io(&path))?;
+    }
+    Ok(())
+}
+
+/// Reads what [`write`] left beside an adapter; `None` where PEFT made it.
+pub fn about(folder: &Path) -> Result<Option<About>> {
+    let path = folder.join(ABOUT);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(TeacherError::io(&path))?;
+    let about = serde_json::from_str(&text)
+        .map_err(|e| TeacherError::model(&path, format!("is not what `tune` writes ({e})")))?;
+    Ok(Some(about))
 }

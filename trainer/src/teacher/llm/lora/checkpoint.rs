@@ -5,8 +5,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::adamw::AdamW;
-use crate::teacher::TeacherError;
+use crate::teacher::llm::lora::adamw::AdamW;
+use crate::teacher::{Result, TeacherError};
 
 /// What of a run is neither variable nor moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,7 +26,7 @@ pub fn save(
     variables: &BTreeMap<String, Var>,
     best: &BTreeMap<String, Tensor>,
     adam: &AdamW,
-) -> Result<(), TeacherError> {
+) -> Result<()> {
     let cpu = &Device::Cpu;
     let mut tensors = HashMap::new();
     for (name, variable) in variables {
@@ -48,7 +48,7 @@ pub fn save(
 }
 
 /// Writes tensors beside `path` and renames the file.
-pub fn write(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), TeacherError> {
+pub fn write(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let bytes = safetensors::serialize(tensors, None)
@@ -64,7 +64,7 @@ pub fn load(
     variables: &BTreeMap<String, Var>,
     adam: &mut AdamW,
     device: &Device,
-) -> Result<(Place, BTreeMap<String, Tensor>), TeacherError> {
+) -> Result<(Place, BTreeMap<String, Tensor>)> {
     let bad = |what: &str| {
         TeacherError::model(
             path,

@@ -3,6 +3,4 @@
 pub mod adamw;
 pub mod adapter;
 pub mod checkpoint;
-mod init;
-pub mod peft;
 pub mod train;

@@ -4,20 +4,83 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
+use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::adamw::{AdamW, clip};
-use super::checkpoint;
-use super::checkpoint::Place;
-pub use super::init::Settings;
-use super::init::{Row, fingerprint, first_numbers, targets};
-use super::peft::About;
 use crate::seed;
-use crate::teacher::TeacherError;
 use crate::teacher::llm::classifier::Classifier;
+use crate::teacher::llm::config::Kind;
+use crate::teacher::llm::lora::adamw::{AdamW, clip};
+use crate::teacher::llm::lora::adapter::{self, About};
+use crate::teacher::llm::lora::checkpoint::{self, Place};
 use crate::teacher::llm::parameters::Trainable;
 use crate::teacher::llm::pretrained::Pretrained;
+use crate::teacher::{Result, TeacherError};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    pub rank: usize,
+    /// Their product is multiplied by `alpha / rank`.
+    pub alpha: f64,
+    /// Last parts of the names of the matrices that get a pair; empty for the family's query and value.
+    pub targets: Vec<String>,
+    pub epochs: u64,
+    pub batch: usize,
+    pub accumulate: usize,
+    /// Highest learning rate; it falls to 0 in a line.
+    pub rate: f64,
+    pub decay: f64,
+    pub max_tokens: usize,
+    /// Decides the first numbers and the order of the texts.
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    ids: Vec<u32>,
+    class: usize,
+}
+
+/// Query and value under the names of a kind of model.
+fn targets(kind: &Kind) -> [&'static str; 2] {
+    match kind {
+        Kind::Decoder(spec) => spec.family.names().targets,
+        Kind::Encoder(spec) if spec.distilled => ["q_lin", "v_lin"],
+        Kind::Encoder(_) => ["query", "value"],
+    }
+}
+
+/// A LoRA pair begins as nothing: the first matrix random, the second zero. Heads begin small.
+fn first_numbers(root: u64, name: &str, shape: &[usize]) -> Vec<f32> {
+    let count = shape.iter().product();
+    if name.ends_with(".lora_B.weight") || name.ends_with(".bias") {
+        return vec![0.0; count];
+    }
+    let inputs = shape.last().copied().unwrap_or(1).max(1) as f32;
+    let reach = if name.contains(".lora_A.") { 1.0 / inputs.sqrt() } else { 0.02 * 3f32.sqrt() };
+    let mut draw = seed::stream(root, &format!("tune {name}"));
+    (0..count).map(|_| draw.random_range(-reach..reach)).collect()
+}
+
+/// What must be equal for a checkpoint to be gone on from.
+fn fingerprint(
+    model: &str,
+    classes: &[String],
+    settings: &Settings,
+    train: &[Row],
+    valid: &[Row],
+) -> Vec<u8> {
+    let mut hash = Sha256::new_with_prefix(b"qdllm tune");
+    hash.update(format!("{model}\0{classes:?}\0{settings:?}\0{}", train.len()));
+    for row in train.iter().chain(valid) {
+        hash.update((row.class as u64).to_le_bytes());
+        hash.update((row.ids.len() as u64).to_le_bytes());
+        row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    }
+    hash.finalize().to_vec()
+}
 
 /// Longest that all gradients together may be.
 const CLIP: f64 = 1.0;
@@ -61,7 +124,7 @@ impl Tuner {
         mut settings: Settings,
         folder: &Path,
         device: &Device,
-    ) -> Result<Self, TeacherError> {
+    ) -> Result<Self> {
         if classes.len() < 2 || train.is_empty() {
             let what = format!(
                 "tuning needs labelled texts of at least 2 classes, got {} texts of {}",
@@ -82,36 +145,35 @@ impl Tuner {
                 cut += usize::from(short);
                 Ok(Row { ids, class: *class })
             };
-            rows.iter().map(row).collect::<Result<Vec<Row>, TeacherError>>()
+            rows.iter().map(row).collect::<Result<Vec<Row>>>()
         };
         let (train, valid) = (read(train)?, read(valid)?);
         let fingerprint = fingerprint(&pretrained.digest, classes, &settings, &train, &valid);
-        let (kind, path) = (pretrained.kind.clone(), pretrained.path.clone());
-        let mut parameters = pretrained.parameters(device);
-        let root = settings.seed;
-        parameters.trainable = Some(Trainable {
+        let (root, limit) = (settings.seed, settings.max_tokens);
+        let new = Trainable {
             targets: settings.targets.clone(),
             rank: settings.rank,
             scale: settings.alpha / settings.rank as f64,
             variables: BTreeMap::new(),
             draw: Box::new(move |name, shape| first_numbers(root, name, shape)),
-        });
-        let limit = settings.max_tokens;
-        let model = Classifier::load(&mut parameters, kind, limit, Some(classes.len()), device)?;
-        let variables = parameters.finish()?.map(|t| t.variables).unwrap_or_default();
+        };
+        let (model, trained) = pretrained.load(device, |parameters, kind| {
+            parameters.trainable = Some(new);
+            Classifier::load(parameters, kind, limit, Some(classes.len()), device)
+        })?;
+        let variables = trained.map(|t| t.variables).unwrap_or_default();
         for target in &settings.targets {
             let hit = |name: &String| name.contains(&format!(".{target}.lora_A"));
             if !variables.keys().any(hit) {
                 let what = format!("has no matrix named `{target}`; correct --targets");
-                return Err(TeacherError::model(&path, what));
+                return Err(TeacherError::model(&pretrained.path, what));
             }
         }
-        pretrained.tokenizer.check_vocabulary(&path, model.vocabulary())?;
         let adam = AdamW::new(&variables, settings.decay)?;
         let about = About {
             classes: classes.to_vec(),
-            model: pretrained.name.clone(),
-            digest: pretrained.digest.clone(),
+            model: pretrained.name,
+            digest: pretrained.digest,
             max_tokens: limit,
             epoch: 0,
         };
@@ -159,7 +221,7 @@ impl Tuner {
     }
 
     /// One update; the figures of the epoch when it was the epoch's last. `None` also when nothing is left to do.
-    pub fn step(&mut self) -> Result<Option<Epoch>, TeacherError> {
+    pub fn step(&mut self) -> Result<Option<Epoch>> {
         let (done, all) = self.progress();
         if done >= all {
             return Ok(None);
@@ -211,7 +273,7 @@ impl Tuner {
     }
 
     /// Sum of the cross-entropies of some rows, and how many are classified right.
-    fn losses(&self, rows: &[Row], which: &[usize]) -> Result<(Tensor, usize), TeacherError> {
+    fn losses(&self, rows: &[Row], which: &[usize]) -> Result<(Tensor, usize)> {
         let ids: Vec<&[u32]> = which.iter().map(|&i| rows[i].ids.as_slice()).collect();
         let classes: Vec<u32> = which.iter().map(|&i| rows[i].class as u32).collect();
         let logits = self.model.logits(&ids)?;
@@ -223,7 +285,7 @@ impl Tuner {
     }
 
     /// Ends an epoch: validation, and the variables kept when they are the best so far.
-    fn close(&mut self, epoch: u64) -> Result<Epoch, TeacherError> {
+    fn close(&mut self, epoch: u64) -> Result<Epoch> {
         let (sum, texts) = std::mem::take(&mut self.place.losses);
         let mut report = Epoch {
             epoch,
@@ -246,12 +308,12 @@ impl Tuner {
         if kept {
             let copy =
                 |(name, v): (&String, &Var)| Ok((name.clone(), v.as_tensor().copy()?.detach()));
-            self.best = self.variables.iter().map(copy).collect::<Result<_, TeacherError>>()?;
+            self.best = self.variables.iter().map(copy).collect::<Result<_>>()?;
         }
         Ok(report)
     }
 
-    fn validate(&self) -> Result<(f64, f64), TeacherError> {
+    fn validate(&self) -> Result<(f64, f64)> {
         let (mut loss, mut right) = (0.0, 0);
         let all: Vec<usize> = (0..self.valid.len()).collect();
         for batch in all.chunks(self.settings.batch.max(1)) {
@@ -264,21 +326,17 @@ impl Tuner {
     }
 
     /// Writes a checkpoint into the folder; a later [`Self::open`] goes on from it.
-    pub fn checkpoint(&self) -> Result<(), TeacherError> {
+    pub fn checkpoint(&self) -> Result<()> {
         let path = self.folder.join(CHECKPOINT);
         let (variables, best) = (&self.variables, &self.best);
         checkpoint::save(&path, &self.fingerprint, &self.place, variables, best, &self.adam)
     }
 
     /// Writes the adapter of the best epoch and takes the checkpoint away.
-    pub fn finish(mut self) -> Result<About, TeacherError> {
+    pub fn finish(mut self) -> Result<About> {
         self.about.epoch = self.place.best.map_or(0, |(_, epoch)| epoch);
-        crate::teacher::llm::lora::peft::write(
-            &self.folder,
-            &self.best,
-            &self.settings,
-            &self.about,
-        )?;
+        let Settings { rank, alpha, targets, .. } = &self.settings;
+        adapter::write(&self.folder, &self.best, (*rank, *alpha, targets), &self.about)?;
         let path = self.folder.join(CHECKPOINT);
         if path.is_file() {
             std::fs::remove_file(&path).map_err(TeacherError::io(&path))?;

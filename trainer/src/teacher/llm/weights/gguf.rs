@@ -13,10 +13,9 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
-use super::Tensors;
-use crate::teacher::TeacherError;
-use crate::teacher::llm::config::architecture::SUPPORTED;
-use crate::teacher::llm::config::architecture::{Family, Norm, Position, Spec, Stretch};
+use crate::teacher::llm::config::architecture::{Family, Norm, Position, SUPPORTED, Spec, Stretch};
+use crate::teacher::llm::weights::Tensors;
+use crate::teacher::{Result, TeacherError};
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {
@@ -27,37 +26,30 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    pub fn open(path: &Path) -> Result<Self, TeacherError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
         let content = Content::read(&mut reader).map_err(|e| {
             TeacherError::model(path, format!("not a readable GGUF file ({e}); fetch it again"))
         })?;
-        let architecture = match content.metadata.get("general.architecture").map(Value::to_string)
-        {
-            Some(Ok(name)) => name.clone(),
-            _ => {
-                return Err(TeacherError::model(
-                    path,
-                    "the GGUF header has no `general.architecture`; fetch it again",
-                ));
-            }
-        };
-        Ok(Self { path: path.to_owned(), reader, content, architecture })
+        let mut gguf = Self { path: path.to_owned(), reader, content, architecture: String::new() };
+        gguf.architecture =
+            gguf.text("general.architecture").map(str::to_owned).ok_or_else(|| {
+                let what = "the GGUF header has no `general.architecture`; fetch it again";
+                TeacherError::model(path, what)
+            })?;
+        Ok(gguf)
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub fn architecture(&self) -> &str {
-        &self.architecture
+    /// A text of the header, under its full key.
+    fn text(&self, key: &str) -> Option<&str> {
+        Some(self.content.metadata.get(key)?.to_string().ok()?.as_str())
     }
 
     fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.architecture)
     }
 
-    fn value(&self, key: &str) -> Result<&Value, TeacherError> {
+    fn value(&self, key: &str) -> Result<&Value> {
         self.content.metadata.get(key).ok_or_else(|| {
             TeacherError::model(&self.path, format!("the GGUF header has no `{key}`"))
         })
@@ -68,13 +60,13 @@ impl Gguf {
     }
 
     /// A count such as `block_count`, under the architecture's prefix.
-    pub fn count(&self, key: &str) -> Result<usize, TeacherError> {
+    pub fn count(&self, key: &str) -> Result<usize> {
         let key = self.key(key);
         self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
     }
 
     /// A real hyper-parameter, or `default` when the file leaves it out.
-    pub fn real(&self, key: &str, default: f32) -> Result<f32, TeacherError> {
+    pub fn real(&self, key: &str, default: f32) -> Result<f32> {
         let key = self.key(key);
         match self.content.metadata.get(&key) {
             None => Ok(default),
@@ -87,7 +79,7 @@ impl Gguf {
     }
 
     /// The numbers of a tensor under its own name, as f32; `None` when there is none.
-    fn read(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
+    fn read(&mut self, name: &str) -> Result<Option<Tensor>> {
         if !self.has_tensor(name) {
             return Ok(None);
         }
@@ -101,16 +93,13 @@ impl Gguf {
             })
     }
 
-    pub fn spec(&mut self) -> Result<Spec, TeacherError> {
-        let family = match self.architecture.as_str() {
-            "llama" => Family::Llama,
-            "qwen2" => Family::Qwen2,
-            "qwen3" => Family::Qwen3,
-            other => {
-                let what =
-                    format!("architecture `{other}` is not supported; these are: {SUPPORTED}");
-                return Err(TeacherError::model(&self.path, what));
-            }
+    pub fn spec(&mut self) -> Result<Spec> {
+        let families =
+            [("llama", Family::Llama), ("qwen2", Family::Qwen2), ("qwen3", Family::Qwen3)];
+        let own = self.architecture.as_str();
+        let Some(&(_, family)) = families.iter().find(|(name, _)| *name == own) else {
+            let what = format!("architecture `{own}` is not supported; these are: {SUPPORTED}");
+            return Err(TeacherError::model(&self.path, what));
         };
         let (width, heads) = (self.count("embedding_length")?, self.count("attention.head_count")?);
         let depth = self.count("block_count")?;
@@ -120,9 +109,7 @@ impl Gguf {
             false => width / heads.max(1),
         };
         let base = f64::from(self.real("rope.freq_base", 10_000.0)?);
-        let scaling = self.content.metadata.get(&self.key("rope.scaling.type"));
-        let scaling =
-            scaling.and_then(|v| v.to_string().ok()).map_or("none", String::as_str).to_owned();
+        let scaling = self.text(&self.key("rope.scaling.type")).unwrap_or("none").to_owned();
         let stretch = match (scaling.as_str(), self.read("rope_freqs.weight")?) {
             (_, Some(divisors)) => Stretch::Divisors(divisors.flatten_all()?.to_vec1()?),
             ("none", None) => Stretch::None,
@@ -161,9 +148,7 @@ impl Gguf {
 
     pub fn opening(&self) -> Vec<u32> {
         let value = |key: &str| self.content.metadata.get(key);
-        let llama3 = value("tokenizer.ggml.pre")
-            .and_then(|v| v.to_string().ok())
-            .is_some_and(|name| name == "llama-bpe");
+        let llama3 = self.text("tokenizer.ggml.pre") == Some("llama-bpe");
         let adds = value("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
         match value("tokenizer.ggml.bos_token_id").and_then(|v| v.to_u32().ok()) {
             Some(id) if adds.unwrap_or(llama3) => vec![id],
@@ -171,7 +156,7 @@ impl Gguf {
         }
     }
 
-    pub fn vocabulary(&self) -> Result<usize, TeacherError> {
+    pub fn vocabulary(&self) -> Result<usize> {
         self.content
             .tensor_infos
             .get("token_embd.weight")
@@ -179,13 +164,12 @@ impl Gguf {
             .ok_or_else(|| TeacherError::model(&self.path, "tensor `token_embd.weight` is missing"))
     }
 
-    pub fn tokenizer(&self) -> Result<Tokenizer, TeacherError> {
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
         let mut tokenizer =
             <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {
                 TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})"))
             })?;
-        let pre = self.content.metadata.get("tokenizer.ggml.pre").and_then(|v| v.to_string().ok());
-        if pre.is_some_and(|name| name == "smollm") {
+        if self.text("tokenizer.ggml.pre") == Some("smollm") {
             // This family reads every digit by itself and puts no space before the first word; the
             // reader's default for names it does not know does neither.
             let steps: Vec<PreTokenizerWrapper> =
@@ -212,7 +196,7 @@ const NAMES: [(&str, &str); 11] = [
 ];
 
 impl Tensors for Gguf {
-    fn get(&mut self, name: &str) -> Result<Option<Tensor>, TeacherError> {
+    fn get(&mut self, name: &str) -> Result<Option<Tensor>> {
         let own = self.own_name(name);
         let Some(tensor) = self.read(&own)? else {
             return Ok(None);
