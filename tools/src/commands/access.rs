@@ -1,11 +1,13 @@
 //! What the cloud commands share: where jobs are kept, how a platform is reached, progress.
 
 use crate::processor::topology::Processor;
-use crate::quafu::http::Options;
+use crate::quafu::http::{Http, Options};
 use crate::quafu::jobs::run::Sender;
 use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, Job, State, Work};
-use crate::quafu::{Kind, Platform, connect, credential};
+use crate::quafu::portal::Portal;
+use crate::quafu::sqc::Sqc;
+use crate::quafu::{Kind, Platform, credential};
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args};
 use qdllm_host::http::{Backoff, Retry};
@@ -93,7 +95,11 @@ impl Access {
             verbose: self.verbose,
         };
         let token = credential::find(platform, self.token_file.as_deref())?;
-        Ok(connect(platform, options, token)?)
+        let http = |header, prefix| Http::new(options, token, header, prefix);
+        Ok(match platform {
+            Kind::Sqc => Box::new(Sqc(http("token", "")?)),
+            Kind::Portal => Box::new(Portal(http("authorization", "Bearer ")?)),
+        })
     }
 
     /// The platform of a batch.

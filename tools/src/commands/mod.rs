@@ -106,7 +106,7 @@ pub fn processor(target: &str) -> Result<Processor> {
     if path.is_file() {
         return Processor::from_json(&read_text(path)?).with_context(|| target.to_owned());
     }
-    Ok(Processor::named(target)?)
+    Processor::named(target)
 }
 
 /// Prints a small result in one line: as JSON where that was asked for, else in words.

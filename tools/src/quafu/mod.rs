@@ -7,13 +7,11 @@
 pub mod credential;
 pub mod http;
 pub mod jobs;
-mod portal;
-mod sqc;
+pub mod portal;
+pub mod sqc;
 pub mod stand_in;
 
 use clap::ValueEnum;
-use credential::TokenError;
-use qdllm_host::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,19 +47,6 @@ impl Kind {
     pub const fn variable(self) -> &'static str {
         self.facts()[2]
     }
-}
-
-pub fn connect(
-    kind: Kind,
-    options: http::Options,
-    token: Secret,
-) -> Result<Box<dyn Platform>, CloudError> {
-    Ok(match kind {
-        Kind::Sqc => Box::new(sqc::Sqc(http::Http::new(options, token, "token", "")?)),
-        Kind::Portal => {
-            Box::new(portal::Portal(http::Http::new(options, token, "authorization", "Bearer ")?))
-        }
-    })
 }
 
 /// A quantum cloud. Calls that only read are repeated as [`qdllm_host::http::Retry`] says; `submit` is not.
@@ -178,8 +163,6 @@ pub enum CloudError {
         "`{0}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
     )]
     Url(String),
-    #[error(transparent)]
-    Token(#[from] TokenError),
     #[error("{what}: no answer after {tries} tries: {why}")]
     NoAnswer { what: String, tries: u32, why: String },
     #[error("{what}: refused with HTTP {status}: {text}{}", remedy(*.status))]

@@ -1,6 +1,6 @@
 //! What `submit` was asked for, as a batch in the store.
 
-use super::SubmitArgs;
+use super::args::SubmitArgs;
 use crate::commands::access::{live_device, with_progress, work_text};
 use crate::commands::processor;
 use crate::deploy::Deployment;

@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod fault;
+mod message;
 mod portal;
 mod sqc;
 
@@ -18,9 +19,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use message::{Reply, Request, ok, refused};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,41 +60,6 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<()> {
             });
         }
     })
-}
-
-struct Request {
-    post: bool,
-    path: Vec<String>,
-    query: BTreeMap<String, String>,
-    /// The token, from whichever header the platform uses; empty without one.
-    token: String,
-    body: Bytes,
-}
-
-impl Request {
-    fn parts(&self) -> Vec<&str> {
-        self.path.iter().map(String::as_str).collect()
-    }
-
-    fn get(&self, key: &str) -> &str {
-        self.query.get(key).map_or("", String::as_str)
-    }
-
-    fn number(&self, key: &str, otherwise: usize) -> usize {
-        self.get(key).parse().unwrap_or(otherwise)
-    }
-}
-
-/// Status and body of an answer.
-type Reply = (u16, Value);
-
-fn ok(body: impl Into<Value>) -> Reply {
-    (200, body.into())
-}
-
-/// Another status, with a text in the field where the portal has it.
-fn refused(status: u16, code: &str, text: &str) -> Reply {
-    (status, json!({"error": text, "code": code, "error_category": null, "vars": {}}))
 }
 
 /// An error ends the connection without an answer.

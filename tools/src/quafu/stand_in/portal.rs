@@ -2,7 +2,7 @@
 
 use super::cloud::{Chip, Group, State, Task, TaskStatus};
 use super::fault::{Route, Wrong};
-use super::{Reply, Request, ok, refused};
+use super::message::{Reply, Request, ok, refused};
 use crate::quafu::jobs::random_hex;
 use qdllm_host::dates;
 use serde_json::{Value, json};

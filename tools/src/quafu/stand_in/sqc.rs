@@ -2,7 +2,7 @@
 
 use super::cloud::{Chip, State, Task, TaskStatus};
 use super::fault::{Route, Wrong};
-use super::{Reply, Request, ok, refused};
+use super::message::{Reply, Request, ok, refused};
 use qdllm_host::dates;
 use serde_json::{Map, Value, json};
 
