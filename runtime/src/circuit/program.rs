@@ -25,12 +25,6 @@ pub(crate) struct ProgramHeader {
     pub(crate) outputs: u8,
 }
 
-impl ProgramHeader {
-    fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
-        Some(Self { qubits: decoder.byte()?, ops: decoder.byte()?, outputs: decoder.byte()? })
-    }
-}
-
 /// How an instruction is stored; what its comment names follows as further postcard items.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -70,7 +64,7 @@ impl<'a> Program<'a> {
     /// [`Error::TooManyQubits`], [`Error::NotFinite`] or [`Error::BadProgram`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut decoder = Decoder::new(bytes);
-        let header = ProgramHeader::read(&mut decoder).ok_or(Error::BadProgram)?;
+        let header: ProgramHeader = decoder.take().ok_or(Error::BadProgram)?;
         let ops = decoder.rest;
         if header.qubits as usize > QUBITS {
             return Err(Error::TooManyQubits);
@@ -95,7 +89,7 @@ impl<'a> Program<'a> {
         let mut outputs = [0; MAX_OUTPUTS];
         let mut decoder = walk.decoder;
         for word in outputs.iter_mut().take(header.outputs as usize) {
-            *word = decoder.u16().ok_or(Error::BadProgram)?;
+            *word = decoder.take().ok_or(Error::BadProgram)?;
             if (*word & !NEGATED) >> header.qubits != 0 {
                 return Err(Error::BadProgram);
             }
@@ -169,9 +163,9 @@ pub struct Ops<'a> {
 impl<'a> Ops<'a> {
     fn decode(&mut self) -> Option<Op<Terms<'a>>> {
         // The variants of `StoredOp`.
-        match self.decoder.u32()? {
+        match self.decoder.take::<u32>()? {
             0 => {
-                let terms = self.decoder.byte()?;
+                let terms: u8 = self.decoder.take()?;
                 if terms as usize > MAX_TERMS {
                     return None;
                 }
@@ -183,12 +177,12 @@ impl<'a> Ops<'a> {
                 self.decoder = walk.decoder;
                 Some(Op::Phases(all))
             }
-            1 => Some(Op::Ry(self.decoder.byte()?, self.decoder.f32()?)),
+            1 => Some(Op::Ry(self.decoder.take()?, self.decoder.take()?)),
             2 => {
-                let offset = self.decoder.u16()?;
+                let offset = self.decoder.take()?;
                 let mut map = IndexMap { offset, ..IndexMap::IDENTITY };
                 for column in map.columns.iter_mut().take(self.qubits as usize) {
-                    *column = self.decoder.u16()?;
+                    *column = self.decoder.take()?;
                 }
                 Some(Op::IndexMap(map))
             }
@@ -215,7 +209,7 @@ pub struct Terms<'a> {
 
 impl Terms<'_> {
     fn decode(&mut self) -> Option<(u16, f32)> {
-        Some((self.decoder.u16()?, self.decoder.f32()?))
+        Some((self.decoder.take()?, self.decoder.take()?))
     }
 }
 

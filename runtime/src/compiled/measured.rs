@@ -1,7 +1,6 @@
 //! What the compiler measured of a back end and states in the file that carries it.
 
 use crate::error::Error;
-use crate::format::decode::Decoder;
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
@@ -41,17 +40,8 @@ impl Measured {
     /// # Errors
     /// [`Error::BadBackEnd`] where the section ends within it.
     pub fn skip(section: &[u8]) -> Result<&[u8], Error> {
-        let mut decoder = Decoder::new(section);
-        Self::pass(&mut decoder).ok_or(Error::BadBackEnd)?;
-        Ok(decoder.rest)
-    }
-
-    fn pass(decoder: &mut Decoder<'_>) -> Option<()> {
-        decoder.f32().and(decoder.f32())?;
-        decoder.u32()?;
-        decoder.f32()?;
-        decoder.u32()?;
-        decoder.u32().map(drop)
+        let taken = take_from_bytes::<Self>(section);
+        taken.map(|(_, rest)| rest).map_err(|_| Error::BadBackEnd)
     }
 
     /// Reads a section that holds nothing else.

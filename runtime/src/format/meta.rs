@@ -2,7 +2,7 @@
 
 use crate::angles::Squash;
 use crate::error::Error;
-use crate::format::decode::{Decoder, is_utf8};
+use crate::format::decode::Decoder;
 use crate::text::ngram::GramKinds;
 use crate::text::pool::{Pool, RowBits};
 use postcard::take_from_bytes;
@@ -66,42 +66,30 @@ impl Meta {
 
     fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
         Some(Self {
-            classes: decoder.byte()?,
+            classes: decoder.take()?,
             front: FrontEnd::read(decoder)?,
-            squash: match decoder.u32()? {
-                0 => Squash::PiTanh,
-                1 => Squash::MinMax10,
-                _ => return None,
-            },
-            temperature: decoder.f32()?,
-            reject_below: decoder.f32()?,
+            squash: decoder.take()?,
+            temperature: decoder.take()?,
+            reject_below: decoder.take()?,
         })
     }
 }
 
 impl FrontEnd {
     fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
-        match decoder.u32()? {
+        match decoder.take::<u32>()? {
             0 => {
-                let (rules, neighbours) = (decoder.byte()?, decoder.byte()?);
+                let (rules, neighbours) = (decoder.take()?, decoder.take()?);
                 Some(Self::Words {
                     token_rules: GramKinds::rules(rules, neighbours),
-                    kinds: GramKinds::from_bits(neighbours, decoder.truth()?)?,
-                    pool: match decoder.u32()? {
-                        0 => Pool::Mean,
-                        1 => Pool::Root,
-                        _ => return None,
-                    },
-                    rows: decoder.u16()?,
-                    bucket_bits: decoder.byte()?,
-                    row_bits: match decoder.u32()? {
-                        0 => RowBits::Four,
-                        1 => RowBits::Eight,
-                        _ => return None,
-                    },
+                    kinds: GramKinds::from_bits(neighbours, decoder.take()?)?,
+                    pool: decoder.take()?,
+                    rows: decoder.take()?,
+                    bucket_bits: decoder.take()?,
+                    row_bits: decoder.take()?,
                 })
             }
-            1 => Some(Self::Dense { inputs: decoder.u16()? }),
+            1 => Some(Self::Dense { inputs: decoder.take()? }),
             _ => None,
         }
     }
@@ -121,24 +109,23 @@ impl<'a> Texts<'a> {
     /// [`Error::BadLabels`].
     pub fn parse(section: &'a [u8], count: Option<usize>) -> Result<Self, Error> {
         let mut decoder = Decoder::new(section);
-        let left = decoder.u32().ok_or(Error::BadLabels)?;
+        let left: u32 = decoder.take().ok_or(Error::BadLabels)?;
         let texts = Self { left, decoder };
         if count.is_some_and(|n| n != left as usize) {
             return Err(Error::BadLabels);
         }
         let mut walk = texts.clone();
         while walk.left > 0 {
-            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255 || !is_utf8(text))
-            {
+            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255) {
                 return Err(Error::BadLabels);
             }
         }
         if walk.decoder.rest.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
     }
 
-    fn step(&mut self) -> Option<&'a [u8]> {
+    fn step(&mut self) -> Option<&'a str> {
         self.left = self.left.checked_sub(1)?;
-        self.decoder.text()
+        self.decoder.take()
     }
 }
 
@@ -146,7 +133,7 @@ impl<'a> Iterator for Texts<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        self.step().and_then(|text| core::str::from_utf8(text).ok())
+        self.step()
     }
 }
 
