@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::format::floats::{Floats, is_positive, is_share};
-use crate::integer::rounding::shifted;
+use crate::integer::shifted;
 use crate::integer::to_fixed;
 use crate::math::exp;
 
@@ -61,30 +61,27 @@ impl<'a> Head<'a> {
         self.table.get(self.classes * self.outputs + class)
     }
 
+    fn row(&self, class: usize) -> impl Iterator<Item = f32> + '_ {
+        (0..self.outputs).map(move |output| self.table.get(class * self.outputs + output))
+    }
+
     /// Writes one logit a class into the front of `logits`.
     pub fn logits(&self, expectations: &[f32], logits: &mut [f32]) {
         for (class, logit) in logits.iter_mut().enumerate().take(self.classes) {
-            let row = class * self.outputs;
-            let bias = self.table.get(self.classes * self.outputs + class);
-            *logit = expectations
-                .iter()
-                .take(self.outputs)
-                .enumerate()
-                .fold(bias, |sum, (i, e)| sum + self.table.get(row + i) * e);
+            let products = self.row(class).zip(expectations).map(|(weight, e)| weight * e);
+            *logit = products.fold(self.bias(class), |sum, product| sum + product);
         }
     }
 
     /// Writes one logit a class in Q16 into the front of `logits_q16`, from expectations in Q30.
     pub fn logits_q16(&self, expectations_q30: &[i32], logits_q16: &mut [i32]) {
         for (class, logit) in logits_q16.iter_mut().enumerate().take(self.classes) {
-            let row = class * self.outputs;
-            let bias = self.table.get(self.classes * self.outputs + class);
             // At most 17 products of 2^61: one bit fewer each, and the sum fits.
-            let sum =
-                expectations_q30.iter().take(self.outputs).enumerate().fold(0, |sum, (i, e)| {
-                    sum + ((i64::from(to_fixed(self.table.get(row + i), 16)) * i64::from(*e)) >> 5)
-                });
-            *logit = shifted(sum, -25).saturating_add(to_fixed(bias, 16));
+            let products = self.row(class).zip(expectations_q30);
+            let sum = products.fold(0, |sum, (weight, e)| {
+                sum + ((i64::from(to_fixed(weight, 16)) * i64::from(*e)) >> 5)
+            });
+            *logit = shifted(sum, -25).saturating_add(to_fixed(self.bias(class), 16));
         }
     }
 
@@ -132,8 +129,24 @@ impl<'s> Prediction<'s> {
     }
 
     /// The `k` most probable classes in descending order, as (class, probability); equals by class.
-    pub fn top(&self, k: usize) -> Top<'s> {
-        Top { probabilities: self.probabilities, last: None, left: k }
+    pub fn top(&self, k: usize) -> impl Iterator<Item = (usize, f32)> + use<'s> {
+        let (probabilities, mut last) = (self.probabilities, None::<(usize, u32)>);
+        // Selection by repeated passes: no memory, and classes are few.
+        let next = move || {
+            // Probabilities are not negative, so their bits have their order: no comparison of floats.
+            let after = |class, p| {
+                last.is_none_or(|(last, bound)| p < bound || (p == bound && class > last))
+            };
+            let mut best: Option<(usize, u32)> = None;
+            for (class, p) in probabilities.iter().map(|p| p.to_bits()).enumerate() {
+                if after(class, p) && best.is_none_or(|(_, b)| p > b) {
+                    best = Some((class, p));
+                }
+            }
+            last = best;
+            best.map(|(class, bits)| (class, f32::from_bits(bits)))
+        };
+        core::iter::from_fn(next).take(k)
     }
 
     /// Whether the probability is under the model's threshold: better not to act on it.
@@ -144,35 +157,5 @@ impl<'s> Prediction<'s> {
     /// N-grams of the text that the vocabulary knew; 0 means that the answer is the model's prior.
     pub fn found(&self) -> u32 {
         self.found
-    }
-}
-
-/// Iterator over classes by falling probability.
-#[derive(Clone, Debug)]
-pub struct Top<'s> {
-    probabilities: &'s [f32],
-    last: Option<(usize, u32)>,
-    left: usize,
-}
-
-impl Iterator for Top<'_> {
-    type Item = (usize, f32);
-
-    fn next(&mut self) -> Option<(usize, f32)> {
-        self.left = self.left.checked_sub(1)?;
-        // Selection by repeated passes: no memory, and classes are few.
-        // Probabilities are not negative, so their bits have their order: no comparison of floats.
-        let after = |class: usize, p: u32| match self.last {
-            None => true,
-            Some((last, bound)) => p < bound || (p == bound && class > last),
-        };
-        let mut best: Option<(usize, u32)> = None;
-        for (class, p) in self.probabilities.iter().map(|p| p.to_bits()).enumerate() {
-            if after(class, p) && best.is_none_or(|(_, b)| p > b) {
-                best = Some((class, p));
-            }
-        }
-        self.last = best;
-        best.map(|(class, bits)| (class, f32::from_bits(bits)))
     }
 }

@@ -13,7 +13,7 @@ pub mod compiled;
 mod error;
 pub mod format;
 mod head;
-pub mod integer;
+mod integer;
 pub mod math;
 mod model;
 pub mod state;
@@ -21,8 +21,8 @@ pub mod text;
 
 pub use circuit::QUBITS;
 pub use error::Error;
-pub use head::{Head, Prediction, Top};
-#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
+pub use head::{Head, Prediction};
+#[cfg(feature = "_integer")]
 pub use model::Probabilities;
 #[cfg(feature = "statevector")]
 pub use model::Scratch;

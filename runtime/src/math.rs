@@ -1,4 +1,4 @@
-//! The numbers the kernels compute with: the only file that names `libm`.
+//! The numbers the kernels compute with: the only file that names `libm` and `micromath`.
 //!
 //! A kernel is written once over a [`Value`]. On a microcontroller a value is one `f32`; in
 //! references and gradient checks one `f64`; in host batches an array of samples side by side
@@ -7,30 +7,6 @@
 use crate::integer::float::{from_q30, half_phase};
 use crate::integer::sine;
 use core::ops::{Add, Div, Mul, Neg, Sub};
-
-/// A real number: `f32` or `f64`.
-pub trait Scalar:
-    Copy
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
-{
-    /// Zero.
-    const ZERO: Self;
-    /// One.
-    const ONE: Self;
-    /// One half.
-    const HALF: Self;
-    /// (sine, cosine) of an angle in radians: `f32` to within 2e-7, `f64` to within 1 ulp (libm).
-    fn sin_cos(self) -> (Self, Self);
-    /// The nearest value of this type.
-    fn from_f64(x: f64) -> Self;
-    /// The value of a stored `f32`.
-    fn from_f32(x: f32) -> Self;
-}
 
 /// What one amplitude plane holds: a scalar, or several samples side by side.
 pub trait Value:
@@ -47,27 +23,24 @@ pub trait Value:
     const ZERO: Self;
     /// The same number in every sample.
     fn splat(x: Self::Scalar) -> Self;
-    /// (sine, cosine) sample by sample.
+    /// (sine, cosine) of angles in radians: `f32` to within 2e-7, `f64` to within 1 ulp (libm).
     fn sin_cos(self) -> (Self, Self);
+}
+
+/// A real number: `f32` or `f64`.
+pub trait Scalar: Value<Scalar = Self> + PartialOrd + Div<Output = Self> {
+    /// One.
+    const ONE: Self;
+    /// One half.
+    const HALF: Self;
+    /// The nearest value of this type.
+    fn from_f64(x: f64) -> Self;
+    /// The value of a stored `f32`.
+    fn from_f32(x: f32) -> Self;
 }
 
 macro_rules! real {
     ($real:ident, $sin_cos:path) => {
-        impl Scalar for $real {
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
-            const HALF: Self = 0.5;
-            fn sin_cos(self) -> (Self, Self) {
-                $sin_cos(self)
-            }
-            fn from_f64(x: f64) -> Self {
-                x as Self
-            }
-            fn from_f32(x: f32) -> Self {
-                Self::from(x)
-            }
-        }
-
         impl Value for $real {
             type Scalar = Self;
             const ZERO: Self = 0.0;
@@ -78,11 +51,32 @@ macro_rules! real {
                 $sin_cos(self)
             }
         }
+
+        impl Scalar for $real {
+            const ONE: Self = 1.0;
+            const HALF: Self = 0.5;
+            fn from_f64(x: f64) -> Self {
+                x as Self
+            }
+            fn from_f32(x: f32) -> Self {
+                Self::from(x)
+            }
+        }
     };
 }
 
-real!(f32, circle);
+real!(f32, sin_cos);
 real!(f64, libm::sincos);
+
+#[cfg(not(feature = "micromath"))]
+use self::circle as sin_cos;
+
+/// (sine, cosine) of `x` radians by a parabola; the error is under 2e-3.
+#[cfg(feature = "micromath")]
+fn sin_cos(x: f32) -> (f32, f32) {
+    let (sin, cos) = micromath::F32(x).sin_cos();
+    (sin.0, cos.0)
+}
 
 /// Beyond this many radians the quick reduction would lose bits, and integers take over.
 const FAR: f32 = 1000.0;
@@ -93,6 +87,7 @@ const QUARTER: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8];
 ///
 /// libm's computes in `f64`, which a microcontroller does in software. What is no finite number has
 /// none.
+#[cfg_attr(feature = "micromath", allow(dead_code))]
 fn circle(x: f32) -> (f32, f32) {
     if !x.is_finite() {
         return (f32::NAN, f32::NAN);
@@ -125,8 +120,11 @@ pub fn tanh(x: f32) -> f32 {
     libm::tanhf(x)
 }
 
-/// `e^x` (libm, under 1 ulp).
+/// `e^x` (libm, under 1 ulp; with the feature `micromath` within 1 part in 100).
 pub fn exp(x: f32) -> f32 {
+    #[cfg(feature = "micromath")]
+    return micromath::F32(x).exp().0;
+    #[cfg(not(feature = "micromath"))]
     libm::expf(x)
 }
 
@@ -178,9 +176,24 @@ mod tests {
             let x = i as f32 * 2e-4;
             let wide = f64::from(x);
             worst[0] = worst[0].max(ulps(tanh(x), libm::tanh(wide)));
-            worst[1] = worst[1].max(ulps(exp(x), libm::exp(wide)));
+            worst[1] = worst[1].max(ulps(libm::expf(x), libm::exp(wide)));
             worst[2] = worst[2].max(ulps(sqrt(x.abs()), libm::sqrt(wide.abs())));
         }
         assert!(worst[0] < 2.0 && worst[1] < 1.0 && worst[2] <= 0.5, "{worst:?}");
+    }
+
+    #[test]
+    #[cfg(feature = "micromath")]
+    fn micromath_is_as_close_as_stated() {
+        let mut worst = [0.0_f64; 2];
+        for i in -400_000..=400_000 {
+            let x = i as f32 * 2e-4;
+            let (s, c) = sin_cos(x);
+            let (sin, cos) = libm::sincos(f64::from(x));
+            worst[0] = worst[0].max((f64::from(s) - sin).abs()).max((f64::from(c) - cos).abs());
+            let power = libm::exp(f64::from(x));
+            worst[1] = worst[1].max((f64::from(exp(x)) / power - 1.0).abs());
+        }
+        assert!(worst[0] < 2e-3 && worst[1] < 1e-2, "{worst:?}");
     }
 }

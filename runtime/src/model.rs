@@ -1,21 +1,17 @@
 //! A model borrowed from its file.
 
-#[cfg(feature = "statevector")]
 mod classify;
-#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
-mod classify_integer;
-mod features;
 
+#[cfg(feature = "_integer")]
+pub use classify::Probabilities;
 #[cfg(feature = "statevector")]
 pub use classify::Scratch;
-#[cfg(any(feature = "statevector-i16", feature = "polynomial", feature = "tensor-train"))]
-pub use classify_integer::Probabilities;
 #[cfg(feature = "statevector-i16")]
-pub use classify_integer::ScratchI16;
+pub use classify::ScratchI16;
 
 use crate::circuit::program::Program;
 #[cfg(feature = "alloc")]
-use crate::compiled::measured::Measured;
+use crate::compiled::Measured;
 #[cfg(feature = "polynomial")]
 use crate::compiled::polynomial::Polynomial;
 #[cfg(feature = "tensor-train")]
@@ -23,7 +19,7 @@ use crate::compiled::tensor_train::TensorTrain;
 use crate::error::Error;
 use crate::format::container::{Container, Kind};
 use crate::format::floats::Floats;
-use crate::format::meta::{FrontEnd, Meta, QasmSource, Source, TOKEN_RULES, Texts};
+use crate::format::meta::{FrontEnd, Meta, Preset, Source, TOKEN_RULES, Texts};
 use crate::head::Head;
 use crate::text::ngram::GramKinds;
 use crate::text::pool::{Pool, ROW, Rows};
@@ -47,7 +43,6 @@ pub struct Model<'a> {
     train: Option<TensorTrain<'a>>,
 }
 
-/// The front end's tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tables<'a> {
     /// Vocabulary, rows, and the scale and bias of each dimension.
@@ -178,13 +173,13 @@ impl<'a> Model<'a> {
     }
 
     /// The circuit by its named angles, if the file carries it.
-    pub fn source(&self) -> Option<Source<'a>> {
+    pub fn source(&self) -> Option<Source<'a, Preset>> {
         self.container.get(Kind::Source).and_then(|section| Source::parse(section).ok())
     }
 
     /// The circuit as QASM with its named angles, if the file carries it.
-    pub fn qasm(&self) -> Option<QasmSource<'a>> {
-        self.container.get(Kind::Qasm).and_then(|section| QasmSource::parse(section).ok())
+    pub fn qasm(&self) -> Option<Source<'a, &'a str>> {
+        self.container.get(Kind::Qasm).and_then(|section| Source::parse(section).ok())
     }
 
     /// Where the model comes from, as (name, value) pairs; empty if the file does not say.
@@ -202,11 +197,13 @@ impl<'a> Tables<'a> {
     fn parse(container: &Container<'a>, front: FrontEnd) -> Result<Self, Error> {
         match front {
             FrontEnd::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
-                if !(1..=TOKEN_RULES).contains(&token_rules) {
+                // A build for the first rules refuses bits of later ones, whatever rules are stated: no
+                // n-gram that the file counts on is left out in silence.
+                let newest = token_rules.max(kinds.token_rules());
+                if token_rules == 0 || newest > TOKEN_RULES {
                     return Err(Error::UnsupportedVersion);
                 }
-                #[cfg(feature = "neighbours")]
-                if kinds.token_rules() > token_rules {
+                if newest > token_rules {
                     return Err(Error::BadMeta);
                 }
                 let count = rows as usize;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use qdllm_runtime::angles::Squash;
-use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::polynomial::{self, OwnedNode, Polynomial};
 use qdllm_runtime::compiled::tensor_train::{self, Chain, Cores, Link, TensorTrain, Work};
 use qdllm_runtime::format::encode::encode;

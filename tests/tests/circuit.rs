@@ -6,7 +6,6 @@ use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::circuit::program::{Op, Program};
 use qdllm_runtime::circuit::{encoder, paper};
 use qdllm_runtime::format::encode::program_section;
-use qdllm_runtime::integer::half_phase;
 use qdllm_runtime::math::Value;
 use qdllm_runtime::state::StateI16;
 use qdllm_runtime::state::StateVector;
@@ -38,9 +37,14 @@ fn run_f64(fused: &Fused, inputs: &[f64], parameters: &[f64]) -> Vec<f64> {
     fused.outputs.iter().map(read).collect()
 }
 
+/// An angle in radians as a phase: 2^32 is one turn.
+fn phase(angle_rad: f32) -> u32 {
+    (f64::from(angle_rad) / std::f64::consts::TAU * 4_294_967_296.0).round() as i64 as u32
+}
+
 /// Runs a stored program in 16-bit integers.
 fn run_i16(program: &Program<'_>, angles_rad: &[f32]) -> Vec<f64> {
-    let phases: Vec<u32> = angles_rad.iter().map(|&x| half_phase(x).wrapping_mul(2)).collect();
+    let phases: Vec<u32> = angles_rad.iter().map(|&x| phase(x)).collect();
     let mut out = vec![0; program.outputs()];
     program.run_i16(&mut StateI16::new(), &phases, &mut out);
     out.into_iter().map(|x| f64::from(x) / f64::from(1 << 30)).collect()

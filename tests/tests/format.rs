@@ -219,7 +219,7 @@ const DOCUMENT: &str = include_str!("../../runtime/FORMAT.md");
 
 #[test]
 fn every_section_is_in_the_document() {
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         let row = format!("| {:#06x} | {} |", kind as u16, kind.name());
         assert!(DOCUMENT.contains(&row), "FORMAT.md has no row {row}");
     }

@@ -56,11 +56,11 @@ fn a_model_carries_its_circuit_as_text() {
     let bytes = encode(&Parts { preset: None, qasm: Some(text.clone()), ..parts.clone() }).unwrap();
     let model = Model::parse(&bytes).unwrap();
     let stored = model.qasm().unwrap();
-    assert!(model.source().is_none() && stored.text == text);
+    assert!(model.source().is_none() && stored.circuit == text);
     let angles: Vec<f64> = stored.angles_rad().map(f64::from).collect();
     assert!(angles.iter().zip(&parts.parameters).all(|(a, b)| (a - b).abs() < 1e-7));
     // Reading the text again gives the program that the file holds.
-    let again = Circuit::read(stored.text).unwrap().fused().unwrap();
+    let again = Circuit::read(stored.circuit).unwrap().fused().unwrap();
     assert!(again.outputs.iter().copied().eq(model.program().words()));
     let mut scratch = Scratch::new();
     let here = model.classify("turn on the light", &mut scratch).unwrap().probabilities().to_vec();

@@ -6,7 +6,7 @@ use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::circuit::program::Program;
 use qdllm_runtime::circuit::{encoder, paper};
-use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::tensor_train::{self, Cores, TensorTrain, Work};
 use qdllm_runtime::format::encode::program_section;
 use qdllm_runtime::state::StateVector;

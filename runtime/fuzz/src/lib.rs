@@ -67,7 +67,7 @@ pub fn model(data: &[u8]) {
         assert!(source.angles_rad().count() * 4 <= data.len());
     }
     if let Some(source) = model.qasm() {
-        assert!(source.angles_rad().count() * 4 + source.text.len() <= data.len());
+        assert!(source.angles_rad().count() * 4 + source.circuit.len() <= data.len());
     }
     let _ = model.program().ops().count();
     assert!(model.program().words().all(|(mask, _)| mask >> model.program().qubits() == 0));

@@ -1,7 +1,7 @@
 //! Small models with compiled sections: where the corpus starts from. A test keeps them as files.
 
 use qdllm_runtime::QUBITS;
-use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::polynomial::{self, OwnedNode};
 use qdllm_runtime::compiled::tensor_train::{self, Chain, Cores, Link};
 use qdllm_runtime::format::{Container, Kind, write};

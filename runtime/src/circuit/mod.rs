@@ -19,9 +19,7 @@ use crate::circuit::gate::{Angle, Gate, GateKind};
 
 /// Qubits of the preset circuit, and the most that any circuit may have.
 pub const QUBITS: usize = 11;
-/// Layers of the preset `paper`.
 const PAPER_LAYERS: usize = 2;
-/// Angles of one layer of the preset `paper`.
 const PAPER_LAYER_ANGLES: usize = 72;
 /// Trainable angles of the preset `paper`.
 pub const PAPER_ANGLES: usize = PAPER_LAYERS * PAPER_LAYER_ANGLES;

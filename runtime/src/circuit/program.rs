@@ -4,7 +4,7 @@
 use crate::circuit::QUBITS;
 use crate::circuit::index_map::IndexMap;
 use crate::error::Error;
-use crate::format::decode::Decoder;
+use crate::format::Decoder;
 #[cfg(feature = "_executor")]
 use crate::format::floats::is_finite;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,6 @@ pub const MAX_TERMS: usize = 64;
 /// Bit of a stored output word that negates its expectation.
 pub(crate) const NEGATED: u16 = 1 << 15;
 
-/// The first bytes of a program.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct ProgramHeader {
     pub(crate) qubits: u8,
@@ -25,16 +24,15 @@ pub(crate) struct ProgramHeader {
     pub(crate) outputs: u8,
 }
 
-/// How an instruction is stored; what its comment names follows as further postcard items.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Copy, Debug, Serialize)]
+/// How an instruction is stored.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum StoredOp {
-    /// Followed by `terms` pairs (mask, angle in radians).
-    Phases { terms: u8 },
-    /// Nothing follows.
-    Ry { qubit: u8, angle_rad: f32 },
-    /// Followed by one `u16` column a qubit.
-    IndexMap { offset: u16 },
+    /// So many pairs (mask, angle in radians) follow.
+    Phases(u8),
+    /// Qubit and angle in radians.
+    Ry(u8, f32),
+    /// The offset; one `u16` column a qubit follows.
+    IndexMap(u16),
 }
 
 /// One instruction of a program.
@@ -78,7 +76,6 @@ impl<'a> Program<'a> {
         Self::checked(header, ops)
     }
 
-    /// Checks all instructions and outputs.
     #[cfg(feature = "_executor")]
     fn checked(header: ProgramHeader, ops: &'a [u8]) -> Result<Self, Error> {
         let mut walk = Ops { qubits: header.qubits, left: header.ops, decoder: Decoder::new(ops) };
@@ -121,7 +118,6 @@ impl<'a> Program<'a> {
     }
 }
 
-/// Refuses what an executor could not run.
 #[cfg(feature = "_executor")]
 fn check(op: &Op<Terms<'_>>, qubits: u8) -> Result<(), Error> {
     match op {
@@ -162,32 +158,25 @@ pub struct Ops<'a> {
 
 impl<'a> Ops<'a> {
     fn decode(&mut self) -> Option<Op<Terms<'a>>> {
-        // The variants of `StoredOp`.
-        match self.decoder.take::<u32>()? {
-            0 => {
-                let terms: u8 = self.decoder.take()?;
-                if terms as usize > MAX_TERMS {
-                    return None;
-                }
-                let all = Terms { left: terms, decoder: self.decoder };
+        Some(match self.decoder.take()? {
+            StoredOp::Phases(left) => {
+                let all = Terms { left, decoder: self.decoder };
                 let mut walk = all.clone();
-                for _ in 0..terms {
-                    walk.decode()?;
+                for _ in 0..left {
+                    walk.next()?;
                 }
                 self.decoder = walk.decoder;
-                Some(Op::Phases(all))
+                (left as usize <= MAX_TERMS).then_some(Op::Phases(all))?
             }
-            1 => Some(Op::Ry(self.decoder.take()?, self.decoder.take()?)),
-            2 => {
-                let offset = self.decoder.take()?;
+            StoredOp::Ry(qubit, angle_rad) => Op::Ry(qubit, angle_rad),
+            StoredOp::IndexMap(offset) => {
                 let mut map = IndexMap { offset, ..IndexMap::IDENTITY };
                 for column in map.columns.iter_mut().take(self.qubits as usize) {
                     *column = self.decoder.take()?;
                 }
-                Some(Op::IndexMap(map))
+                Op::IndexMap(map)
             }
-            _ => None,
-        }
+        })
     }
 }
 
@@ -207,17 +196,11 @@ pub struct Terms<'a> {
     decoder: Decoder<'a>,
 }
 
-impl Terms<'_> {
-    fn decode(&mut self) -> Option<(u16, f32)> {
-        Some((self.decoder.take()?, self.decoder.take()?))
-    }
-}
-
 impl Iterator for Terms<'_> {
     type Item = (u16, f32);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        self.decode()
+        self.decoder.take()
     }
 }

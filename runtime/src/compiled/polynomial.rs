@@ -9,7 +9,7 @@
 //! The same integers come out on every target. A node's value is rounded to 2^-14 once a factor.
 
 use crate::circuit::QUBITS;
-use crate::compiled::measured::Measured;
+use crate::compiled::Measured;
 use crate::error::Error;
 use crate::integer::sin_cos_q15;
 
@@ -22,7 +22,6 @@ pub const WEIGHT_BITS: core::ops::RangeInclusive<u8> = 2..=16;
 
 /// Bits of a stored node: qubit, then whether its sine (not its cosine) is the factor.
 const FACTOR: u16 = 0x1f;
-/// The bit of a factor that says sine.
 const SINE: u16 = 0x10;
 /// Where a stored node says how many factors its parent has.
 const DEPTH: u32 = 5;
@@ -52,7 +51,6 @@ impl Node<'_> {
 /// A validated polynomial, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct Polynomial<'a> {
-    #[cfg(feature = "alloc")]
     measured: Measured,
     weight_bits: u8,
     /// `i32` little endian, one a class but the first.
@@ -66,10 +64,7 @@ impl<'a> Polynomial<'a> {
     /// # Errors
     /// [`Error::BadBackEnd`].
     pub fn parse(section: &'a [u8], classes: usize, qubits: usize) -> Result<Self, Error> {
-        #[cfg(feature = "alloc")]
         let (measured, rest) = Measured::take(section)?;
-        #[cfg(not(feature = "alloc"))]
-        let rest = Measured::skip(section)?;
         let (&[weight_bits, low, high], rest) =
             rest.split_first_chunk::<3>().ok_or(Error::BadBackEnd)?;
         let count = u16::from_le_bytes([low, high]) as usize;
@@ -78,13 +73,7 @@ impl<'a> Polynomial<'a> {
         if !WEIGHT_BITS.contains(&weight_bits) || count > MAX_NODES || qubits > QUBITS {
             return Err(Error::BadBackEnd);
         }
-        let polynomial = Self {
-            #[cfg(feature = "alloc")]
-            measured,
-            weight_bits,
-            constants,
-            nodes,
-        };
+        let polynomial = Self { measured, weight_bits, constants, nodes };
         let mut walk = polynomial.nodes();
         let mut deepest = 0;
         for _ in 0..count {
@@ -97,8 +86,7 @@ impl<'a> Polynomial<'a> {
         if walk.rest.is_empty() { Ok(polynomial) } else { Err(Error::BadBackEnd) }
     }
 
-    /// What the compiler measured; a device does not decode it.
-    #[cfg(feature = "alloc")]
+    /// What the compiler measured.
     pub fn measured(&self) -> &Measured {
         &self.measured
     }
@@ -160,7 +148,6 @@ fn rounded(x: i32, bits: u32) -> i32 {
 /// Iterator over the nodes of a [`Polynomial`].
 #[derive(Clone, Debug)]
 pub struct Nodes<'a> {
-    /// Bytes of a node's weights.
     weights: usize,
     rest: &'a [u8],
 }

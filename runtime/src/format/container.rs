@@ -1,6 +1,6 @@
 //! The container of a model file: header, section directory, checksum. `FORMAT.md` specifies it.
 
-use crate::error::Error;
+use crate::error::{Error, numbered};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 /// The first four bytes of every model.
@@ -29,85 +29,43 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     CRC32.checksum(bytes)
 }
 
-/// Kinds of sections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u16)]
-pub enum Kind {
-    /// Sizes, front end, temperature (postcard).
-    Meta = 1,
-    /// Class names (postcard).
-    Labels = 2,
-    /// Ends of the vocabulary's buckets (`u16`).
-    Buckets = 3,
-    /// Keys of the vocabulary (`u16`).
-    Keys = 4,
-    /// Integer rows (4 or 8 bits).
-    Rows = 5,
-    /// Scale of each row dimension, then bias (`f32`).
-    Scale = 6,
-    /// Dense front end: weights by angle, then bias (`f32`).
-    Dense = 7,
-    /// The fused circuit (postcard).
-    Program = 8,
-    /// Weights by class, then bias (`f32`).
-    Head = 9,
-    /// The circuit as named angles (postcard); for the host.
-    Source = OPTIONAL | 1,
-    /// Where the model comes from, as pairs of text (postcard); for people.
-    Provenance = OPTIONAL | 2,
-    /// The compiled polynomial: another way to run the same model.
-    Polynomial = OPTIONAL | 3,
-    /// The compiled tensor train: another way to run the same model.
-    TensorTrain = OPTIONAL | 4,
-    /// What was measured of the statevector in integers (postcard).
-    StatevectorI16 = OPTIONAL | 5,
-    /// The circuit as QASM text and its named angles (postcard); for the host.
-    Qasm = OPTIONAL | 16,
-    /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
-    Signature = OPTIONAL | 17,
-}
-
-impl Kind {
-    /// Every kind that this version knows.
-    pub const ALL: [Self; 16] = [
-        Self::Meta,
-        Self::Labels,
-        Self::Buckets,
-        Self::Keys,
-        Self::Rows,
-        Self::Scale,
-        Self::Dense,
-        Self::Program,
-        Self::Head,
-        Self::Source,
-        Self::Provenance,
-        Self::Polynomial,
-        Self::TensorTrain,
-        Self::StatevectorI16,
-        Self::Qasm,
-        Self::Signature,
-    ];
-
+numbered! {
+    /// Kinds of sections.
+    Kind: u16,
     /// Its name in tables that people read.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Labels => "labels",
-            Self::Buckets => "buckets",
-            Self::Keys => "keys",
-            Self::Rows => "rows",
-            Self::Scale => "scale",
-            Self::Dense => "dense",
-            Self::Program => "program",
-            Self::Head => "head",
-            Self::Source => "source",
-            Self::Provenance => "provenance",
-            Self::Polynomial => "polynomial",
-            Self::TensorTrain => "tensor train",
-            Self::StatevectorI16 => "statevector i16",
-            Self::Qasm => "qasm",
-            Self::Signature => "signature",
-        }
+    name {
+        /// Sizes, front end, temperature (postcard).
+        Meta = 1, "meta";
+        /// Class names (postcard).
+        Labels = 2, "labels";
+        /// Ends of the vocabulary's buckets (`u16`).
+        Buckets = 3, "buckets";
+        /// Keys of the vocabulary (`u16`).
+        Keys = 4, "keys";
+        /// Integer rows (4 or 8 bits).
+        Rows = 5, "rows";
+        /// Scale of each row dimension, then bias (`f32`).
+        Scale = 6, "scale";
+        /// Dense front end: weights by angle, then bias (`f32`).
+        Dense = 7, "dense";
+        /// The fused circuit (postcard).
+        Program = 8, "program";
+        /// Weights by class, then bias (`f32`).
+        Head = 9, "head";
+        /// The circuit as named angles (postcard); for the host.
+        Source = OPTIONAL | 1, "source";
+        /// Where the model comes from, as pairs of text (postcard); for people.
+        Provenance = OPTIONAL | 2, "provenance";
+        /// The compiled polynomial: another way to run the same model.
+        Polynomial = OPTIONAL | 3, "polynomial";
+        /// The compiled tensor train: another way to run the same model.
+        TensorTrain = OPTIONAL | 4, "tensor train";
+        /// What was measured of the statevector in integers (postcard).
+        StatevectorI16 = OPTIONAL | 5, "statevector i16";
+        /// The circuit as QASM text and its named angles (postcard); for the host.
+        Qasm = OPTIONAL | 16, "qasm";
+        /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
+        Signature = OPTIONAL | 17, "signature";
     }
 }
 
@@ -207,7 +165,7 @@ impl<'a> Container<'a> {
     /// The kinds of its sections that this crate knows, in their order.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
         let this = *self;
-        let known = |kind: u16| Kind::ALL.into_iter().find(|&known| known as u16 == kind);
+        let known = |kind: u16| Kind::ALL.iter().copied().find(|&known| known as u16 == kind);
         (0..this.sections).filter_map(move |i| known(this.entry(i)?.0))
     }
 
@@ -218,17 +176,13 @@ impl<'a> Container<'a> {
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Error> {
-    match bytes.get(at..at + 2) {
-        Some(&[a, b]) => Ok(u16::from_le_bytes([a, b])),
-        _ => Err(Error::BadDirectory),
-    }
+    let found = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    found.map(|bytes| u16::from_le_bytes(*bytes)).ok_or(Error::BadDirectory)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Error> {
-    match bytes.get(at..at + 4) {
-        Some(&[a, b, c, d]) => Ok(u32::from_le_bytes([a, b, c, d])),
-        _ => Err(Error::BadDirectory),
-    }
+    let found = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    found.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Error::BadDirectory)
 }
 
 /// Puts sections into a container: the only writer of the format.

@@ -119,11 +119,8 @@ fn front_sections(
                 return Err(Error::BadRows);
             }
             let bucket_bits = bucket_bits_for(keys.len());
-            let mut ends = Vec::new();
-            for bucket in 0..1_u32 << bucket_bits {
-                let end = keys.partition_point(|key| key >> 16 <= bucket);
-                ends.extend_from_slice(&(end as u16).to_le_bytes());
-            }
+            let end = |bucket| keys.partition_point(|key| key >> 16 <= bucket) as u16;
+            let ends = (0..1_u32 << bucket_bits).flat_map(|b| end(b).to_le_bytes()).collect();
             let low = keys.iter().flat_map(|&key| (key as u16).to_le_bytes()).collect();
             let both: Vec<f32> = scale.iter().chain(bias).copied().collect();
             sections.push((Kind::Buckets, ends));
@@ -184,17 +181,17 @@ pub fn program_section(circuit: &Fused, parameters: &[f64]) -> Result<Vec<u8>, E
         match op {
             FusedOp::Phases(terms) => {
                 for terms in terms.chunks(MAX_TERMS) {
-                    bytes.extend(postcard(&StoredOp::Phases { terms: small(terms.len())? })?);
+                    bytes.extend(postcard(&StoredOp::Phases(small(terms.len())?))?);
                     for (mask, a) in terms {
                         bytes.extend(postcard(&(*mask, angle(a)))?);
                     }
                 }
             }
             FusedOp::Ry(qubit, a) => {
-                bytes.extend(postcard(&StoredOp::Ry { qubit: *qubit, angle_rad: angle(a) })?);
+                bytes.extend(postcard(&StoredOp::Ry(*qubit, angle(a)))?);
             }
             FusedOp::IndexMap(map) => {
-                bytes.extend(postcard(&StoredOp::IndexMap { offset: map.offset })?);
+                bytes.extend(postcard(&StoredOp::IndexMap(map.offset))?);
                 for column in map.columns.iter().take((circuit.qubits as usize).min(QUBITS)) {
                     bytes.extend(postcard(column)?);
                 }

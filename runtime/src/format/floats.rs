@@ -1,10 +1,11 @@
-//! Tables of `f32` used where they lie in the file.
+//! Tables of `f32` used where they lie in the file, and checks of `f32` by their bits: a chip without
+//! floating point links no comparison for them.
 
 use crate::error::Error;
 
 /// Little-endian `f32` numbers, all finite.
 #[derive(Clone, Copy, Debug)]
-pub struct Floats<'a>(&'a [u8]);
+pub struct Floats<'a>(&'a [[u8; 4]]);
 
 impl<'a> Floats<'a> {
     /// Checks that `bytes` holds exactly `count` finite numbers.
@@ -12,47 +13,40 @@ impl<'a> Floats<'a> {
     /// # Errors
     /// `wrong_size` or [`Error::NotFinite`].
     pub fn parse(bytes: &'a [u8], count: usize, wrong_size: Error) -> Result<Self, Error> {
-        if bytes.len() != 4 * count {
-            return Err(wrong_size);
-        }
-        let floats = Self(bytes);
-        if (0..count).all(|i| is_finite(floats.get(i))) {
-            Ok(floats)
-        } else {
-            Err(Error::NotFinite)
+        let floats = Self::sized(bytes, count).ok_or(wrong_size)?;
+        if floats.iter().all(is_finite) { Ok(floats) } else { Err(Error::NotFinite) }
+    }
+
+    /// Numbers that may be anything; none where `bytes` does not hold exactly `count`.
+    pub(crate) fn sized(bytes: &'a [u8], count: usize) -> Option<Self> {
+        match bytes.as_chunks() {
+            (floats, []) if floats.len() == count => Some(Self(floats)),
+            _ => None,
         }
     }
 
     /// Number `i`; 0 beyond the end, which checked sizes never reach.
     #[inline(never)]
     pub fn get(&self, i: usize) -> f32 {
-        match self.0.get(4 * i..4 * i + 4) {
-            Some(&[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
-            _ => 0.0,
-        }
+        self.0.get(i).map_or(0.0, |bytes| f32::from_le_bytes(*bytes))
     }
 
     /// All numbers.
     pub fn iter(&self) -> impl Iterator<Item = f32> + use<'a> {
-        let floats = *self;
-        (0..self.0.len() / 4).map(move |i| floats.get(i))
+        self.0.iter().map(|bytes| f32::from_le_bytes(*bytes))
     }
 }
 
-/// Bits of infinity: those of a finite number without its sign are below.
 const INFINITY: u32 = 0x7f80_0000;
 
-/// Whether `x` is a number, by its bits: a chip without floating point links no comparison for it.
 pub(crate) const fn is_finite(x: f32) -> bool {
     x.to_bits() & !(1 << 31) < INFINITY
 }
 
-/// Whether `x` is finite and above 0.
 pub(crate) const fn is_positive(x: f32) -> bool {
     x.to_bits() != 0 && x.to_bits() < INFINITY
 }
 
-/// Whether `x` is from 0 to 1.
 pub(crate) const fn is_share(x: f32) -> bool {
     x.to_bits() <= 1.0_f32.to_bits()
 }

@@ -2,7 +2,8 @@
 
 use crate::angles::Squash;
 use crate::error::Error;
-use crate::format::decode::Decoder;
+use crate::format::Decoder;
+use crate::format::floats::Floats;
 use crate::text::ngram::GramKinds;
 use crate::text::pool::{Pool, RowBits};
 use postcard::take_from_bytes;
@@ -57,40 +58,9 @@ impl Meta {
     /// # Errors
     /// [`Error::BadMeta`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(bytes);
-        match Self::read(&mut decoder) {
-            Some(meta) if decoder.rest.is_empty() => Ok(meta),
+        match take_from_bytes(bytes) {
+            Ok((meta, [])) => Ok(meta),
             _ => Err(Error::BadMeta),
-        }
-    }
-
-    fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
-        Some(Self {
-            classes: decoder.take()?,
-            front: FrontEnd::read(decoder)?,
-            squash: decoder.take()?,
-            temperature: decoder.take()?,
-            reject_below: decoder.take()?,
-        })
-    }
-}
-
-impl FrontEnd {
-    fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
-        match decoder.take::<u32>()? {
-            0 => {
-                let (rules, neighbours) = (decoder.take()?, decoder.take()?);
-                Some(Self::Words {
-                    token_rules: GramKinds::rules(rules, neighbours),
-                    kinds: GramKinds::from_bits(neighbours, decoder.take()?)?,
-                    pool: decoder.take()?,
-                    rows: decoder.take()?,
-                    bucket_bits: decoder.take()?,
-                    row_bits: decoder.take()?,
-                })
-            }
-            1 => Some(Self::Dense { inputs: decoder.take()? }),
-            _ => None,
         }
     }
 }
@@ -116,16 +86,11 @@ impl<'a> Texts<'a> {
         }
         let mut walk = texts.clone();
         while walk.left > 0 {
-            if walk.step().is_none_or(|text| text.is_empty() || text.len() > 255) {
+            if walk.next().is_none_or(|text| text.is_empty() || text.len() > 255) {
                 return Err(Error::BadLabels);
             }
         }
         if walk.decoder.rest.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
-    }
-
-    fn step(&mut self) -> Option<&'a str> {
-        self.left = self.left.checked_sub(1)?;
-        self.decoder.take()
     }
 }
 
@@ -133,7 +98,8 @@ impl<'a> Iterator for Texts<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        self.step()
+        self.left = self.left.checked_sub(1)?;
+        self.decoder.take()
     }
 }
 
@@ -144,74 +110,30 @@ pub enum Preset {
     Paper,
 }
 
-/// The source section: the circuit by its name, then its named angles in order.
-#[derive(Clone, Debug)]
-pub struct Source<'a> {
-    /// The circuit.
-    pub preset: Preset,
-    angles: StoredAngles<'a>,
-}
-
-/// The qasm section: the circuit as text, then its named angles in order of appearance.
-#[derive(Clone, Debug)]
-pub struct QasmSource<'a> {
-    /// The circuit, OpenQASM 2.
-    pub text: &'a str,
-    angles: StoredAngles<'a>,
-}
-
-/// A sequence of angles at the end of a section.
+/// The circuit as people wrote it, then its named angles: the section source has a [`Preset`]'s name,
+/// the section qasm OpenQASM 2.
 #[derive(Clone, Copy, Debug)]
-struct StoredAngles<'a> {
-    left: u16,
-    bytes: &'a [u8],
+pub struct Source<'a, T> {
+    /// The circuit; what a text says is the QASM reader's business.
+    pub circuit: T,
+    angles: Floats<'a>,
 }
 
-impl<'a> StoredAngles<'a> {
-    fn parse(section: &'a [u8]) -> Result<Self, Error> {
-        let (left, bytes) = take_from_bytes::<u16>(section).map_err(|_| Error::BadProgram)?;
-        if bytes.len() != 4 * left as usize {
-            return Err(Error::BadProgram);
-        }
-        Ok(Self { left, bytes })
-    }
-
-    fn iter(self) -> impl Iterator<Item = f32> + use<'a> {
-        (0..self.left as usize).map_while(move |i| match self.bytes.get(4 * i..4 * i + 4) {
-            Some(&[a, b, c, d]) => Some(f32::from_le_bytes([a, b, c, d])),
-            _ => None,
-        })
-    }
-}
-
-impl<'a> QasmSource<'a> {
-    /// Decodes the section; what the text says is the reader's business.
-    ///
-    /// # Errors
-    /// [`Error::BadProgram`].
-    pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
-        let (text, rest) = take_from_bytes::<&str>(section).map_err(|_| Error::BadProgram)?;
-        Ok(Self { text, angles: StoredAngles::parse(rest)? })
-    }
-
-    /// The angles in radians, in the order of the names' appearance in the text.
-    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
-        self.angles.iter()
-    }
-}
-
-impl<'a> Source<'a> {
+impl<'a, T: Deserialize<'a>> Source<'a, T> {
     /// Decodes the section.
     ///
     /// # Errors
     /// [`Error::BadProgram`].
     pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
-        let (preset, rest) = take_from_bytes::<Preset>(section).map_err(|_| Error::BadProgram)?;
-        Ok(Self { preset, angles: StoredAngles::parse(rest)? })
+        let ((circuit, count), rest): ((T, u16), _) =
+            take_from_bytes(section).map_err(|_| Error::BadProgram)?;
+        let angles = Floats::sized(rest, count as usize).ok_or(Error::BadProgram)?;
+        Ok(Self { circuit, angles })
     }
 
-    /// The angles in radians, in the order of the circuit's parameters.
-    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a> {
+    /// The angles in radians: of a preset in the order of its parameters, of a text in the order of
+    /// the names' appearance.
+    pub fn angles_rad(&self) -> impl Iterator<Item = f32> + use<'a, T> {
         self.angles.iter()
     }
 }

@@ -81,11 +81,8 @@ pub fn with_signature(
     let kinds = container.kinds().filter(|&kind| kind != Kind::Signature);
     let mut sections: Vec<(Kind, Vec<u8>)> =
         kinds.filter_map(|kind| Some((kind, container.get(kind)?.to_vec()))).collect();
-    let mut section = Vec::new();
-    section.extend_from_slice(&version.to_le_bytes());
-    section.extend_from_slice(&minimum.to_le_bytes());
-    section.extend_from_slice(&key);
-    section.extend_from_slice(&[0; SIGNATURE_BYTES]);
+    let [version, minimum] = [version, minimum].map(u32::to_le_bytes);
+    let section = [&version[..], &minimum, &key, &[0; SIGNATURE_BYTES]].concat();
     sections.push((Kind::Signature, section));
     let mut bytes = write(&sections);
     let end = bytes.len() - CHECKSUM_BYTES;
@@ -97,7 +94,8 @@ pub fn with_signature(
     Ok(bytes)
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(test)]
+#[cfg(feature = "alloc")]
 mod tests {
     use super::*;
     use crate::format::container::write;

@@ -1,6 +1,6 @@
 //! Powers of two, hyperbolic tangent, inverse and inverse square root in integers.
 
-use super::rounding::mul_q30;
+use super::mul_q30;
 
 /// log2(e), Q30.
 const LOG2_E: u64 = 1_549_082_005;

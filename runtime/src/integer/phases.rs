@@ -3,7 +3,7 @@
 use super::exp::{inverse, tanh_q30};
 use super::float::to_fixed;
 use super::float::{Inverse, parts};
-use super::rounding::mul_q30;
+use super::mul_q30;
 use crate::angles::Squash;
 use crate::circuit::QUBITS;
 use crate::format::floats::Floats;
@@ -36,7 +36,6 @@ pub fn phases(features: &[i32; QUBITS], squash: Squash) -> [u32; QUBITS] {
         // A tangent of 1 in Q30 is half a turn, 2^31.
         Squash::PiTanh => features.map(|x| (tanh_q30(x) as u32) << 1),
         Squash::MinMax10 => {
-            /// Ten radians in turns, Q32.
             const TEN: u64 = 6_835_652_756;
             let (low, high) =
                 features.iter().fold((i32::MAX, i32::MIN), |(l, h), &x| (l.min(x), h.max(x)));

@@ -1,6 +1,6 @@
 //! Sine and cosine of a phase in integers.
 
-use super::rounding::mul_q30;
+use super::mul_q30;
 
 /// The nearest quarter of a turn, and what is left of the phase in eighths of a turn, Q30.
 #[inline]
@@ -42,6 +42,7 @@ pub fn sin_cos(phase: u32) -> (i32, i32) {
 /// (sine, cosine) of a phase in Q15; the error is under 6e-5.
 ///
 /// Seven multiplications whose factors have 16 bits: what a Cortex-M0+ does in one cycle each.
+#[cfg(any(test, feature = "_integer"))]
 #[inline]
 pub fn sin_cos_q15(phase: u32) -> (i32, i32) {
     let (quarters, t) = reduce(phase);

@@ -2,7 +2,7 @@
 
 use super::exp::exp2_q30;
 use super::float::{Inverse, from_q30};
-use super::rounding::shifted;
+use super::shifted;
 
 /// log2(e) / 2^-8, Q22: the factor from nats to powers of two.
 const LOG2_E_Q22: i64 = 6_051_102;

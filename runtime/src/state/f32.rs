@@ -43,11 +43,6 @@ impl<V: Value> StateVector<V> {
         (&mut self.re[..dim], &mut self.im[..dim])
     }
 
-    /// Says how many qubits the state has, 11 at most; the amplitudes stay.
-    pub(crate) fn set_qubits(&mut self, qubits: usize) {
-        self.qubits = qubits.min(QUBITS) as u8;
-    }
-
     fn dim(&self) -> usize {
         1 << self.qubits.min(QUBITS as u8)
     }
@@ -59,17 +54,25 @@ impl<V: Value> StateVector<V> {
         let qubits = angles_rad.len().min(QUBITS);
         self.qubits = qubits as u8;
         // |x> has the amplitude (-i)^popcount(x) times a real product: build that product first.
-        self.re[0] = V::splat(V::Scalar::ONE);
-        for (q, &angle) in angles_rad.iter().enumerate().take(qubits) {
-            let (sin, cos) = (angle * V::Scalar::HALF).sin_cos();
-            let (low, high) = self.re[..2 << q].split_at_mut(1 << q);
-            for (a, b) in low.iter_mut().zip(high) {
-                *b = *a * sin;
-                *a = *a * cos;
-            }
-        }
+        product(&angles_rad[..qubits], &mut self.re);
         let (re, im) = self.planes_mut();
         rotate_by_weight(re, im);
+    }
+}
+
+/// The products of cosines and sines of half the angles, by index, into the front of `re`, which has
+/// room for them.
+#[inline]
+pub(crate) fn product<V: Value>(angles_rad: &[V], re: &mut [V]) {
+    let Some(first) = re.first_mut() else { return };
+    *first = V::splat(V::Scalar::ONE);
+    for (q, &angle) in angles_rad.iter().enumerate() {
+        let (sin, cos) = (angle * V::Scalar::HALF).sin_cos();
+        let Some(pair) = re.get_mut(..2 << q) else { return };
+        let (low, high) = pair.split_at_mut(1 << q);
+        for (a, b) in low.iter_mut().zip(high) {
+            (*a, *b) = (*a * cos, *a * sin);
+        }
     }
 }
 

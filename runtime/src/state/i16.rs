@@ -6,16 +6,15 @@
 
 use crate::circuit::QUBITS;
 use crate::circuit::index_map::parity;
-use crate::circuit::program::{MAX_OUTPUTS, MAX_TERMS, Op, Program};
-use crate::integer::rounding::mul_q30;
+use crate::circuit::program::{MAX_TERMS, Op, Program};
+use crate::integer::mul_q30;
 use crate::integer::{half_phase, inverse, sin_cos_q15};
-use crate::state::expectation::{CHUNK, walsh16};
 use crate::state::f32::DIM;
-use crate::state::kernels::map_indices;
+use crate::state::kernels::{first, map_indices, word_sums};
+use heapless::Vec;
 
 /// Qubits of the low side of the product state, and low index bits of a diagonal's table.
 const LOW: usize = 6;
-/// Indices of a side.
 const SIDE: usize = 1 << LOW;
 
 /// A state of up to 11 qubits in Q1.14; a smaller circuit uses the front of both planes.
@@ -97,16 +96,11 @@ impl StateI16 {
     /// Applies `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))`; terms are (mask, angle in radians),
     /// at most [`MAX_TERMS`].
     pub fn diagonal(&mut self, terms: impl Iterator<Item = (u16, f32)>) {
-        let mut halves = [(0_u16, 0_u32); MAX_TERMS];
-        let mut count = 0;
-        for (slot, (mask, angle)) in halves.iter_mut().zip(terms) {
-            *slot = (mask, half_phase(angle));
-            count += 1;
-        }
+        let halves: Vec<_, MAX_TERMS> = first(terms.map(|(mask, angle)| (mask, half_phase(angle))));
         let (re, im) = self.planes_mut();
         let blocks = re.chunks_mut(SIDE).zip(im.chunks_mut(SIDE));
         for (high, (re, im)) in blocks.enumerate() {
-            let turns = block(halves.get(..count).unwrap_or(&halves), (high << LOW) as u16);
+            let turns = block(&halves, (high << LOW) as u16);
             for ((re, im), turn) in re.iter_mut().zip(im).zip(turns) {
                 let (sin, cos) = sin_cos_q15(turn);
                 let (x, y) = (i32::from(*re), i32::from(*im));
@@ -118,32 +112,15 @@ impl StateI16 {
     /// Writes the expectation of each Z word (mask of qubits, negated) in Q30, of the state divided
     /// by its norm; at most [`MAX_OUTPUTS`] words.
     pub fn expectations(&self, words: impl Iterator<Item = (u16, bool)>, out_q30: &mut [i32]) {
-        let mut all = [(0_u16, false); MAX_OUTPUTS];
-        let mut count = 0;
-        for (slot, word) in all.iter_mut().zip(words) {
-            *slot = word;
-            count += 1;
-        }
-        let mut sums = [0_i32; MAX_OUTPUTS];
-        let mut norm = 0_i32;
-        let (re, im) = self.planes();
-        for (i, (re, im)) in re.chunks(CHUNK).zip(im.chunks(CHUNK)).enumerate() {
-            let mut p = [0_i32; CHUNK];
-            for (p, (&re, &im)) in p.iter_mut().zip(re.iter().zip(im)) {
-                *p = i32::from(re) * i32::from(re) + i32::from(im) * i32::from(im);
-            }
-            walsh16(&mut p);
-            norm += p[0];
-            for (sum, &(mask, _)) in sums.iter_mut().zip(&all).take(count) {
-                let part = p[mask as usize % CHUNK];
-                *sum += if parity(mask & (i * CHUNK) as u16) { -part } else { part };
-            }
-        }
+        let square = |re, im| i32::from(re) * i32::from(re) + i32::from(im) * i32::from(im);
+        let words = core::iter::once((0, false)).chain(words);
+        let mut sums = word_sums(self.planes(), words, 0_i32, square);
+        let norm = sums.next().map_or(0, |(norm, _)| norm);
         // The norm is 2^28 to within rounding; shifted to a number from 1 to 2 in Q30.
         let norm = norm.clamp(1 << 27, (1 << 29) - 1) as u32;
         let shift = norm.leading_zeros() - 1;
         let factor = inverse(norm << shift);
-        for ((out, sum), (_, negated)) in out_q30.iter_mut().zip(sums).zip(all).take(count) {
+        for (out, (sum, negated)) in out_q30.iter_mut().zip(sums) {
             let share = mul_q30(sum << shift, factor);
             *out = if negated { -share } else { share };
         }

@@ -1,20 +1,30 @@
-//! The hot loops on a statevector: rotation, diagonal, index map, Walsh transform.
+//! The hot loops on a statevector: rotation, diagonal, index map, Walsh transform, expectations.
 
 use crate::circuit::QUBITS;
 use crate::circuit::index_map::{IndexMap, parity};
-use crate::circuit::program::MAX_TERMS;
+use crate::circuit::program::{MAX_OUTPUTS, MAX_TERMS};
 use crate::math::{Scalar, Value};
 use crate::state::f32::{DIM, StateVector};
+use core::ops::{Add, Sub};
+use heapless::Vec;
 
 /// Low index bits for which a diagonal is tabulated: 64 entries, on the stack.
 const LOW: usize = 6;
 
-/// The diagonal `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))` in a form made for fast use.
+/// Indices whose probabilities are transformed at a time.
+const CHUNK: usize = 16;
+/// Z words that are read in one pass: those of a program, and the norm.
+const WORDS: usize = MAX_OUTPUTS + 1;
+
+/// The diagonal `exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x))` in a form made for fast use: (mask,
+/// (cos, sin) of half the angle, (cos, sin) of the angle).
 #[derive(Clone, Debug)]
-pub struct Diagonal<S> {
-    /// (mask, (cos, sin) of half the angle, (cos, sin) of the angle).
-    terms: [(u16, [S; 2], [S; 2]); MAX_TERMS],
-    count: usize,
+pub struct Diagonal<S>(Vec<(u16, [S; 2], [S; 2]), MAX_TERMS>);
+
+pub(crate) fn first<T, const N: usize>(items: impl Iterator<Item = T>) -> Vec<T, N> {
+    let mut all = Vec::new();
+    items.take(N).for_each(|item| drop(all.push(item)));
+    all
 }
 
 impl<S: Scalar> Diagonal<S> {
@@ -22,32 +32,22 @@ impl<S: Scalar> Diagonal<S> {
     ///
     /// `sign` -1 gives the inverse.
     pub fn new(terms: impl Iterator<Item = (u16, S)>, sign: S) -> Self {
-        let none = (0, [S::ONE, S::ZERO], [S::ONE, S::ZERO]);
-        let mut diagonal = Self { terms: [none; MAX_TERMS], count: 0 };
-        for (slot, (mask, angle)) in diagonal.terms.iter_mut().zip(terms) {
+        Self(first(terms.map(|(mask, angle)| {
             let (sin, cos) = (angle * sign * S::HALF).sin_cos();
-            *slot = (mask, [cos, sin], [cos * cos - sin * sin, (cos + cos) * sin]);
-            diagonal.count += 1;
-        }
-        diagonal
-    }
-
-    /// The factors of the first 64 indices.
-    pub(crate) fn table(&self) -> [[S; 2]; 1 << LOW] {
-        self.block(0)
+            (mask, [cos, sin], [cos * cos - sin * sin, (cos + cos) * sin])
+        })))
     }
 
     /// The factors for the 64 indices that share the bits `high`.
-    fn block(&self, high: u16) -> [[S; 2]; 1 << LOW] {
+    pub(crate) fn block(&self, high: u16) -> [[S; 2]; 1 << LOW] {
         let mut table = [[S::ONE, S::ZERO]; 1 << LOW];
-        let terms = || self.terms.iter().take(self.count);
-        for (mask, [cos, sin], _) in terms() {
+        for (mask, [cos, sin], _) in &self.0 {
             table[0] = turn(table[0], *cos, with_sign(*sin, !parity(mask & high)));
         }
         for bit in 0..LOW {
             let (known, new) = table.split_at_mut(1 << bit);
             new[..1 << bit].copy_from_slice(known);
-            for (mask, _, [cos, sin]) in terms().filter(|(mask, ..)| mask >> bit & 1 == 1) {
+            for (mask, _, [cos, sin]) in self.0.iter().filter(|(mask, ..)| mask >> bit & 1 == 1) {
                 for (x, to) in new.iter_mut().take(1 << bit).enumerate() {
                     // Setting `bit` turns exp(-i a/2) into exp(+i a/2) or back: a whole angle.
                     *to = turn(*to, *cos, with_sign(*sin, parity(mask & (high | x as u16))));
@@ -99,7 +99,7 @@ impl<V: Value> StateVector<V> {
         map_indices(map, re, im);
     }
 
-    /// Rotations the state into its probabilities (in the real plane), then into the expectations of
+    /// Turns the state into its probabilities (in the real plane), then into the expectations of
     /// all Z words: `expectation(mask)` reads them. The state is used up.
     pub fn measure(&mut self) {
         let (re, im) = self.planes_mut();
@@ -112,6 +112,63 @@ impl<V: Value> StateVector<V> {
     /// After [`measure`](Self::measure): the expectation of the product of Z over the bits of `mask`.
     pub fn expectation(&self, mask: u16) -> V {
         self.re[mask as usize & (DIM - 1)]
+    }
+
+    /// Writes the expectation of each Z word (mask of qubits, negated) times `scale`; at most
+    /// [`MAX_OUTPUTS`] words.
+    pub fn expectations(
+        &self,
+        words: impl Iterator<Item = (u16, bool)>,
+        scale: V::Scalar,
+        out: &mut [V],
+    ) {
+        let sums = word_sums(self.planes(), words, V::ZERO, |re, im| re * re + im * im);
+        for (out, (sum, negated)) in out.iter_mut().zip(sums) {
+            *out = if negated { -sum } else { sum } * scale;
+        }
+    }
+}
+
+/// The sum of each Z word (mask of qubits, negated) over the probabilities that `square` gives, and
+/// whether it is negated, which is left to the caller.
+///
+/// A word's sum over 16 neighbouring indices is one entry of their probabilities' Walsh transform,
+/// with the sign that the word has on the indices' common bits.
+pub(crate) fn word_sums<T: Copy, V>(
+    (re, im): (&[T], &[T]),
+    words: impl Iterator<Item = (u16, bool)>,
+    zero: V,
+    square: impl Fn(T, T) -> V,
+) -> impl Iterator<Item = (V, bool)>
+where
+    V: Copy + Add<Output = V> + Sub<Output = V>,
+{
+    let mut sums: Vec<_, WORDS> = first(words.map(|(mask, negated)| (mask, negated, zero)));
+    // A state of fewer than 4 qubits ends within the first chunk.
+    for (i, (re, im)) in re.chunks(CHUNK).zip(im.chunks(CHUNK)).enumerate() {
+        let mut p = [zero; CHUNK];
+        for (p, (&re, &im)) in p.iter_mut().zip(re.iter().zip(im)) {
+            *p = square(re, im);
+        }
+        walsh16(&mut p);
+        for (mask, _, sum) in &mut sums {
+            let part = p[*mask as usize % CHUNK];
+            let odd = parity(*mask & (i * CHUNK) as u16);
+            *sum = if odd { *sum - part } else { *sum + part };
+        }
+    }
+    sums.into_iter().map(|(_, negated, sum)| (sum, negated))
+}
+
+fn walsh16<V: Copy + Add<Output = V> + Sub<Output = V>>(p: &mut [V; CHUNK]) {
+    for r in 0..4 {
+        for k in 0..CHUNK {
+            if k >> r & 1 == 0 {
+                // The mask changes nothing; optimised for size, too, it rules a panic out.
+                let one = (k | 1 << r) % CHUNK;
+                (p[k], p[one]) = (p[k] + p[one], p[k] - p[one]);
+            }
+        }
     }
 }
 

@@ -11,13 +11,12 @@ use crate::circuit::QUBITS;
 use crate::circuit::index_map::{IndexMap, parity};
 use crate::circuit::program::{MAX_TERMS, Op, Ops, Terms};
 use crate::math::{Scalar, Value};
-use crate::state::f32::{DIM, StateVector, rotate_by_weight};
-use crate::state::kernels::Diagonal;
+use crate::state::f32::{DIM, StateVector, product, rotate_by_weight};
+use crate::state::kernels::{Diagonal, first};
 use crate::state::rotations::Rotations;
+use heapless::Vec;
 
-/// Qubits of the low side.
 const LOW: usize = 6;
-/// Indices of a side.
 const SIDE: usize = 1 << LOW;
 /// Words on the low side by which phases of the second diagonal may cross.
 const CLASSES: usize = 3;
@@ -28,7 +27,6 @@ struct Side<V> {
     im: [[V; SIDE]; 2],
 }
 
-/// What the preparation takes from the front of a program.
 struct Taken<'a, S> {
     first: Option<Terms<'a>>,
     rotations: Rotations<S>,
@@ -36,8 +34,7 @@ struct Taken<'a, S> {
     map: IndexMap,
     /// The low word of the first diagonal's phases across the cut.
     bond: Option<u16>,
-    /// Those of the second's.
-    classes: [u16; CLASSES],
+    classes: Vec<u16, CLASSES>,
 }
 
 impl<V: Value> StateVector<V> {
@@ -45,7 +42,7 @@ impl<V: Value> StateVector<V> {
     /// `ops` give as can be had so; takes those instructions.
     pub(crate) fn prepare(&mut self, angles_rad: &[V], ops: &mut Ops<'_>) {
         let qubits = angles_rad.len().min(QUBITS);
-        self.set_qubits(qubits);
+        self.qubits = qubits as u8;
         let taken = Taken::new(ops);
         let cut = qubits.min(LOW);
         let (below, above) = angles_rad.split_at_checked(cut).unwrap_or((angles_rad, &[]));
@@ -67,15 +64,17 @@ impl<V: Value> StateVector<V> {
     ) {
         let mut places = [(0_u16, 0_u8); SIDE];
         for (x, place) in places.iter_mut().enumerate() {
-            let class = |j: usize| u8::from(parity(taken.classes[j] & x as u16)) << j;
-            *place = (taken.map.apply(x as u16), (0..CLASSES).fold(0, |c, j| c | class(j)));
+            let odd = taken.classes.iter().map(|class| u8::from(parity(class & x as u16)));
+            let class = odd.enumerate().fold(0, |all, (j, odd)| all | odd << j);
+            *place = (taken.map.apply(x as u16), class);
         }
         let crossing = taken.crossing();
         let two = taken.bond.is_some();
         for h in 0..1 << rest {
             let to = taken.map.without_offset((h << LOW) as u16);
             let mut factors = [[V::ZERO; 4]; 1 << CLASSES];
-            let all = taken.combinations();
+            // One for each combination of the low words' parities.
+            let all = 1 << taken.classes.len();
             for (combination, f) in factors.iter_mut().enumerate().take(all) {
                 let [c, s] = crossing.at(h as u16, combination as u16, taken.rotations.scale());
                 for bond in 0..2 {
@@ -99,16 +98,13 @@ impl<V: Value> StateVector<V> {
 }
 
 /// The second diagonal's phases across the cut: their high words, classes and half angles.
-struct Crossing<S> {
-    terms: [(u16, u16, [S; 2]); MAX_TERMS],
-    count: usize,
-}
+struct Crossing<S>(Vec<(u16, u16, [S; 2]), MAX_TERMS>);
 
 impl<S: Scalar> Crossing<S> {
     /// `scale` times the factor of high index `h` where the low words' parities are `combination`.
     fn at(&self, h: u16, combination: u16, scale: S) -> [S; 2] {
         let (mut re, mut im) = (scale, S::ZERO);
-        for &(mask, class, [cos, sin]) in self.terms.iter().take(self.count) {
+        for &(mask, class, [cos, sin]) in &self.0 {
             let odd = parity(mask & h) != (combination & class != 0);
             let sin = if odd { sin } else { -sin };
             (re, im) = (re * cos - im * sin, re * sin + im * cos);
@@ -117,7 +113,6 @@ impl<S: Scalar> Crossing<S> {
     }
 }
 
-/// Which phases of a diagonal are meant.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     /// Those on the low side alone.
@@ -154,10 +149,11 @@ impl<V: Value> Side<V> {
         angles_rad: &[V],
     ) {
         let qubits = angles_rad.len();
-        self.product(angles_rad);
+        product(angles_rad.get(..LOW).unwrap_or(angles_rad), &mut self.re[0]);
+        rotate_by_weight(&mut self.re[0], &mut self.im[0]);
         self.multiply(0, &taken.first, part, qubits);
-        self.copy();
-        for bond in 0..taken.bonds() {
+        (self.re[1], self.im[1]) = (self.re[0], self.im[0]);
+        for bond in 0..1 + usize::from(taken.bond.is_some()) {
             if let Some(word) = taken.bond {
                 if part == Part::Low {
                     self.keep(bond, word);
@@ -171,26 +167,6 @@ impl<V: Value> Side<V> {
             rotations.apply(&mut self.im[bond & 1][..size]);
             self.multiply(bond, &taken.second, part, qubits);
         }
-    }
-
-    /// The encoder's product state.
-    fn product(&mut self, angles_rad: &[V]) {
-        let product = &mut self.re[0];
-        product[0] = V::splat(V::Scalar::ONE);
-        for (q, &angle) in angles_rad.iter().enumerate().take(LOW) {
-            let (sin, cos) = (angle * V::Scalar::HALF).sin_cos();
-            let (low, high) = product[..2 << q].split_at_mut(1 << q);
-            for (a, b) in low.iter_mut().zip(high) {
-                (*a, *b) = (*a * cos, *a * sin);
-            }
-        }
-        rotate_by_weight(&mut self.re[0], &mut self.im[0]);
-    }
-
-    fn copy(&mut self) {
-        let ([a, b], [c, d]) = (&mut self.re, &mut self.im);
-        b.copy_from_slice(a);
-        d.copy_from_slice(c);
     }
 
     /// Clears the indices that do not have parity `bond` under `word`.
@@ -211,7 +187,7 @@ impl<V: Value> Side<V> {
             let angle = V::Scalar::from_f32(angle);
             Some((word, if negated { -angle } else { angle }))
         });
-        let table = Diagonal::new(meant, V::Scalar::ONE).table();
+        let table = Diagonal::new(meant, V::Scalar::ONE).block(0);
         let plane = self.re[bond & 1].iter_mut().zip(&mut self.im[bond & 1]).zip(&table);
         for ((re, im), &[c, s]) in plane.take(1 << qubits) {
             (*re, *im) = (*re * c - *im * s, *re * s + *im * c);
@@ -227,7 +203,7 @@ impl<'a, S: Scalar> Taken<'a, S> {
             second: None,
             map: IndexMap::IDENTITY,
             bond: None,
-            classes: [0; CLASSES],
+            classes: Vec::new(),
         };
         let mut ahead = ops.clone();
         let mut next = ahead.next();
@@ -251,12 +227,9 @@ impl<'a, S: Scalar> Taken<'a, S> {
         }
         if let Some(Op::Phases(terms)) = &next {
             for (low, ..) in across(terms) {
-                if taken.class(low).is_none() {
-                    let Some(free) = taken.classes.iter_mut().find(|c| **c == 0) else {
-                        taken.classes = [0; CLASSES];
-                        return taken;
-                    };
-                    *free = low;
+                if taken.class(low).is_none() && taken.classes.push(low).is_err() {
+                    taken.classes.clear();
+                    return taken;
                 }
             }
             taken.second = Some(terms.clone());
@@ -270,29 +243,15 @@ impl<'a, S: Scalar> Taken<'a, S> {
         taken
     }
 
-    fn bonds(&self) -> usize {
-        if self.bond.is_some() { 2 } else { 1 }
-    }
-
     fn class(&self, low: u16) -> Option<usize> {
-        self.classes.iter().position(|&c| c == low && c != 0)
-    }
-
-    /// How many parities of the low words there are.
-    fn combinations(&self) -> usize {
-        1 << self.classes.iter().filter(|&&c| c != 0).count()
+        self.classes.iter().position(|&class| class == low)
     }
 
     fn crossing(&self) -> Crossing<S> {
-        let none = (0, 0, [S::ONE, S::ZERO]);
-        let mut crossing = Crossing { terms: [none; MAX_TERMS], count: 0 };
-        let all = self.second.iter().flat_map(across);
-        for (slot, (low, high, angle)) in crossing.terms.iter_mut().zip(all) {
+        Crossing(first(self.second.iter().flat_map(across).map(|(low, high, angle)| {
             let (sin, cos) = (S::from_f32(angle) * S::HALF).sin_cos();
-            *slot = (high, 1 << self.class(low).unwrap_or(0), [cos, sin]);
-            crossing.count += 1;
-        }
-        crossing
+            (high, 1 << self.class(low).unwrap_or(0), [cos, sin])
+        })))
     }
 }
 

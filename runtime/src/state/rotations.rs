@@ -15,7 +15,6 @@ const STEEPEST: f32 = 16.0;
 pub struct Rotations<S> {
     /// Tangent of half the angle; 0 for a qubit that is not turned.
     tangents: [S; QUBITS],
-    /// Which qubits are turned.
     turned: u16,
     /// The product of the cosines: what the state must be multiplied by afterwards.
     scale: S,
@@ -130,7 +129,6 @@ impl<V: Value> StateVector<V> {
         now.scale()
     }
 
-    /// Multiplies every amplitude.
     pub(crate) fn scale(&mut self, by: V::Scalar) {
         let (re, im) = self.planes_mut();
         for x in re.iter_mut().chain(im) {

@@ -5,8 +5,7 @@
 //!   with trigrams (2), each word also gives the triple with the two words before it;
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 
-use super::token::{Words, feed};
-use trigrams::Trigrams;
+use super::token::{BASIS, Words, feed};
 
 /// Which n-grams a text gives besides its words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,33 +15,21 @@ pub struct GramKinds {
     pub bigrams: bool,
     /// First four characters of longer words.
     pub prefixes: bool,
-    /// Triples of neighbouring words.
-    #[cfg(feature = "neighbours")]
+    /// Triples of neighbouring words; only with the feature `neighbours`.
     pub trigrams: bool,
-    /// Pairs and triples that reach over the text's ends.
-    #[cfg(feature = "neighbours")]
+    /// Pairs and triples that reach over the text's ends; only with the feature `neighbours`.
     pub edges: bool,
 }
 
-#[cfg(feature = "neighbours")]
 impl GramKinds {
     /// The oldest token rules that know these kinds.
     pub const fn token_rules(self) -> u8 {
         if self.trigrams || self.edges { 2 } else { 1 }
     }
 
-    /// The kinds of neighbours as a model file has them: 1 pairs, 2 triples, 4 edges.
-    pub(crate) const fn neighbours(self) -> u8 {
-        self.bigrams as u8 | (self.trigrams as u8) << 1 | (self.edges as u8) << 2
-    }
-
-    /// The token rules of a file that states `rules`; its bits are checked against them with the model.
-    pub(crate) const fn rules(rules: u8, _neighbours: u8) -> u8 {
-        rules
-    }
-
-    /// From those bits, if there are no others.
-    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+    /// From the kinds of neighbours as a model file has them - 1 pairs, 2 triples, 4 edges - if there
+    /// are no others.
+    const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
         if neighbours > 7 {
             return None;
         }
@@ -52,27 +39,10 @@ impl GramKinds {
     }
 }
 
-#[cfg(not(feature = "neighbours"))]
-impl GramKinds {
-    const fn neighbours(self) -> u8 {
-        self.bigrams as u8
-    }
-
-    /// The token rules of a file that states `rules`: bits of later rules make them later ones, which are
-    /// refused, so that no n-gram that the file counts on is left out in silence.
-    pub(crate) const fn rules(rules: u8, neighbours: u8) -> u8 {
-        rules | neighbours & !1
-    }
-
-    /// From the bit of pairs; the others are of later rules.
-    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
-        Some(Self { bigrams: neighbours & 1 != 0, prefixes })
-    }
-}
-
 impl From<GramKinds> for (u8, bool) {
     fn from(kinds: GramKinds) -> Self {
-        (kinds.neighbours(), kinds.prefixes)
+        let neighbours = u8::from(kinds.bigrams) | u8::from(kinds.trigrams) << 1;
+        (neighbours | u8::from(kinds.edges) << 2, kinds.prefixes)
     }
 }
 
@@ -100,30 +70,30 @@ pub struct Gram {
 pub struct Grams<'t> {
     words: Words<'t>,
     kinds: GramKinds,
-    /// The previous word's hash state and first byte.
+    /// The previous word's hash state and first byte; before a text with edges stands an empty word.
     previous: Option<(u32, usize)>,
-    /// What is still to be given of the word last read: prefix, bigram.
-    pending: [Option<Gram>; 2],
-    trigrams: Trigrams,
+    /// What is still to be given of the word last read: prefix, bigram, trigram.
+    pending: [Option<Gram>; 3],
+    /// For trigrams: the hash state and first byte of the pair that the previous word ends.
+    pair: Option<(u32, usize)>,
 }
+
+/// Whether token rules 2 are known: without them nothing reaches farther than a pair.
+const NEIGHBOURS: bool = cfg!(feature = "neighbours");
+/// Where the empty word before a text begins: the first byte of a pair is the lower one of its words.
+const NOWHERE: usize = usize::MAX;
 
 /// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
-    let previous = trigrams::before(kinds);
-    Grams {
-        words: Words::new(text),
-        kinds,
-        previous,
-        pending: [None; 2],
-        trigrams: Trigrams::default(),
-    }
+    let previous = (NEIGHBOURS && kinds.edges).then_some((BASIS, NOWHERE));
+    Grams { words: Words::new(text), kinds, previous, pending: [None; 3], pair: None }
 }
 
 impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending() {
+        if let Some(gram) = self.pending.iter_mut().find_map(Option::take) {
             return Some(gram);
         }
         let at = self.words.at;
@@ -135,11 +105,13 @@ impl Iterator for Grams<'_> {
         if self.kinds.prefixes {
             self.pending[0] = hash.prefix.map(|hash| Gram { hash, ..word });
         }
-        self.triple(at, hash.pair, start);
-        if self.kinds.bigrams
-            && let (Some(hash), Some((_, first))) = (hash.pair, self.previous)
-        {
-            self.pending[1] = Some(Gram { hash, start: trigrams::start(first, start), ..word });
+        let pair = hash.pair.zip(self.previous).map(|(hash, (_, first))| (hash, first.min(start)));
+        if self.kinds.bigrams {
+            self.pending[1] = pair.map(|(hash, start)| Gram { hash, start, ..word });
+        }
+        if NEIGHBOURS && self.kinds.trigrams {
+            self.pending[2] = self.triple(at);
+            self.pair = pair;
         }
         self.previous = Some((word.hash, word.start));
         Some(word)
@@ -147,109 +119,27 @@ impl Iterator for Grams<'_> {
 }
 
 impl Grams<'_> {
-    fn pending(&mut self) -> Option<Gram> {
-        self.pending[0]
-            .take()
-            .or_else(|| self.pending[1].take())
-            .or_else(|| self.trigrams_pending())
-    }
-}
-
-/// Triples of words, and what reaches over a text's ends (token rules 2).
-#[cfg(feature = "neighbours")]
-mod trigrams {
-    use super::super::token::BASIS;
-    use super::{Gram, GramKinds, Grams, feed};
-
-    /// Where the empty word before a text begins.
-    const NOWHERE: usize = usize::MAX;
-
-    /// The hash state and first byte of the empty word before a text.
-    pub(super) const fn before(kinds: GramKinds) -> Option<(u32, usize)> {
-        if kinds.edges { Some((BASIS, NOWHERE)) } else { None }
+    /// The triple that the word at `at` ends: the word is read once more, after the pair before it.
+    fn triple(&mut self, at: usize) -> Option<Gram> {
+        let (before, start) = self.pair?;
+        let end = core::mem::replace(&mut self.words.at, at);
+        let hash = self.words.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
+        self.words.at = end;
+        hash.map(|hash| Gram { hash, start, end })
     }
 
-    /// Where a pair begins, by the first bytes of its words: an empty word before has no byte.
-    pub(super) fn start(first: usize, second: usize) -> usize {
-        first.min(second)
-    }
-
-    /// What triples need: the pair that the previous word ends, and a triple still to be given.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub(super) struct Trigrams {
-        pair: Option<(u32, usize)>,
-        pending: Option<Gram>,
-    }
-
-    impl Grams<'_> {
-        /// Puts down the triple that the word at `at` ends, and the pair for the next one. The word is read once more, after
-        /// the pair before it.
-        pub(super) fn triple(&mut self, at: usize, pair: Option<u32>, start: usize) {
-            if !self.kinds.trigrams {
-                return;
-            }
-            if let Some((before, first)) = self.trigrams.pair {
-                let end = core::mem::replace(&mut self.words.at, at);
-                let again =
-                    self.words.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
-                self.trigrams.pending = again.map(|hash| Gram { hash, start: first, end });
-                self.words.at = end;
-            }
-            self.trigrams.pair =
-                pair.zip(self.previous).map(|(hash, (_, first))| (hash, self::start(first, start)));
+    /// Puts down what the empty word after the last one ends, once, and gives the first of it.
+    fn end(&mut self, after: Option<u32>) -> Option<Gram> {
+        if NEIGHBOURS
+            && self.kinds.edges
+            && let Some((_, start @ 0..NOWHERE)) = self.previous.take()
+        {
+            let gram = |(hash, start)| Gram { hash, start, end: self.words.at };
+            let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
+            let triple = self.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
+            self.pending = [None, pair, triple];
         }
-
-        /// Puts down what the empty word after the last one ends, once, and gives the first of it.
-        pub(super) fn end(&mut self, after: Option<u32>) -> Option<Gram> {
-            if let Some((_, start @ 0..NOWHERE)) = self.previous.take()
-                && self.kinds.edges
-            {
-                let gram = |(hash, start)| Gram { hash, start, end: self.words.at };
-                let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
-                let trigrams =
-                    self.trigrams.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
-                self.pending[1] = pair;
-                self.trigrams.pending = trigrams;
-            }
-            self.pending()
-        }
-
-        pub(super) fn trigrams_pending(&mut self) -> Option<Gram> {
-            self.trigrams.pending.take()
-        }
-    }
-}
-
-/// Where only token rules 1 are known, nothing reaches farther than a pair.
-#[cfg(not(feature = "neighbours"))]
-mod trigrams {
-    use super::{Gram, GramKinds, Grams};
-
-    /// Nothing is kept.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub(super) struct Trigrams {}
-
-    /// No word stands before a text.
-    pub(super) const fn before(_: GramKinds) -> Option<(u32, usize)> {
-        None
-    }
-
-    /// A pair begins with its first word.
-    pub(super) const fn start(first: usize, _: usize) -> usize {
-        first
-    }
-
-    impl Grams<'_> {
-        pub(super) const fn triple(&self, _: usize, _: Option<u32>, _: usize) {}
-
-        pub(super) const fn end(&self, _: Option<u32>) -> Option<Gram> {
-            None
-        }
-
-        pub(super) const fn trigrams_pending(&self) -> Option<Gram> {
-            let Trigrams {} = self.trigrams;
-            None
-        }
+        self.pending.iter_mut().find_map(Option::take)
     }
 }
 
@@ -318,22 +208,21 @@ mod tests {
     }
 
     #[test]
-    #[cfg(not(feature = "neighbours"))]
     fn bits_of_later_rules_are_never_taken_for_the_first() {
-        for (rules, neighbours) in
-            (0..=u8::MAX).flat_map(|rules| (0..=u8::MAX).map(move |n| (rules, n)))
-        {
-            let first = rules == 1 && neighbours <= 1;
-            assert_eq!(GramKinds::rules(rules, neighbours) == 1, first, "{rules} {neighbours}");
+        for neighbours in 0..=u8::MAX {
+            let rules = GramKinds::from_bits(neighbours, false).map(GramKinds::token_rules);
+            assert_eq!(rules == Some(1), neighbours <= 1, "{neighbours}");
         }
     }
 
     #[test]
-    #[cfg(feature = "neighbours")]
     fn kinds_pass_through_their_bits() {
         for bits in 0..8 {
             let kinds = GramKinds::from_bits(bits, true).unwrap();
-            assert_eq!((kinds.neighbours(), kinds.token_rules()), (bits, 1 + u8::from(bits > 1)));
+            assert_eq!(
+                (<(u8, bool)>::from(kinds).0, kinds.token_rules()),
+                (bits, 1 + u8::from(bits > 1))
+            );
         }
         assert_eq!(GramKinds::from_bits(8, true), None);
     }

@@ -14,19 +14,15 @@
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 pub(super) const BASIS: u32 = 0x811c_9dc5;
-/// Prime of FNV-1a, 32 bits.
 const PRIME: u32 = 0x0100_0193;
 
-/// The hashes of a word, fed as it is read.
 #[derive(Clone, Copy)]
 pub(super) struct Hashes {
-    /// Of the word.
     pub(super) alone: u32,
     /// Of what goes before, a space and this word.
     pub(super) pair: Option<u32>,
     /// Of the first four characters and `*`, once there is a fifth.
     pub(super) prefix: Option<u32>,
-    /// State after four characters.
     four: u32,
     characters: u32,
 }
@@ -36,7 +32,6 @@ impl Hashes {
         Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
     }
 
-    /// Feeds a whole word that has no prefix.
     fn feed_all(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.feed_byte(byte);
@@ -63,7 +58,6 @@ impl Hashes {
     }
 }
 
-/// Reads the words of a text, one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'t> {
     text: &'t str,

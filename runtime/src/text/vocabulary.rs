@@ -30,9 +30,9 @@ pub fn bucket_bits_for(rows: usize) -> u8 {
 pub struct Vocabulary<'a> {
     bucket_bits: u8,
     /// `2^bucket_bits` ends of buckets, `u16` little endian.
-    ends: &'a [u8],
+    ends: &'a [[u8; 2]],
     /// One `u16` little endian a row, sorted within its bucket.
-    keys: &'a [u8],
+    keys: &'a [[u8; 2]],
 }
 
 impl<'a> Vocabulary<'a> {
@@ -53,53 +53,40 @@ impl<'a> Vocabulary<'a> {
         if !sizes {
             return Err(Error::BadVocabulary);
         }
-        let vocab = Self { bucket_bits, ends, keys };
+        let (ends, keys) = (ends.as_chunks().0, keys.as_chunks().0);
         let mut start = 0;
         for bucket in 0..1_usize << bucket_bits {
             let end = u16_at(ends, bucket) as usize;
-            if end < start || end > rows {
-                return Err(Error::BadVocabulary);
-            }
-            if (start + 1..end).any(|i| u16_at(keys, i) <= u16_at(keys, i - 1)) {
+            let unsorted = |i| u16_at(keys, i) <= u16_at(keys, i - 1);
+            if end < start || end > rows || (start + 1..end).any(unsorted) {
                 return Err(Error::BadVocabulary);
             }
             start = end;
         }
-        if start == rows { Ok(vocab) } else { Err(Error::BadVocabulary) }
+        if start != rows {
+            return Err(Error::BadVocabulary);
+        }
+        Ok(Self { bucket_bits, ends, keys })
     }
 
     /// Rows of the vocabulary.
     pub fn rows(&self) -> usize {
-        self.keys.len() / 2
+        self.keys.len()
     }
 
     /// The row of an n-gram's hash, if it was selected.
     pub fn row(&self, hash: u32) -> Option<usize> {
         let key = key(hash, self.bucket_bits);
         let (bucket, low) = ((key >> 16) as usize, key as u16);
-        let mut from = if bucket == 0 { 0 } else { u16_at(self.ends, bucket - 1) as usize };
-        let mut to = u16_at(self.ends, bucket) as usize;
-        while from < to {
-            let middle = from.midpoint(to);
-            let found = u16_at(self.keys, middle);
-            if found == low {
-                return Some(middle);
-            }
-            if found < low {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        None
+        let from = if bucket == 0 { 0 } else { u16_at(self.ends, bucket - 1) as usize };
+        let keys = self.keys.get(from..u16_at(self.ends, bucket) as usize)?;
+        let found = keys.binary_search_by_key(&low, |bytes| u16::from_le_bytes(*bytes));
+        found.ok().map(|place| from + place)
     }
 }
 
 /// Element `i` of a little-endian `u16` table; 0 beyond its end, which validated tables never reach.
 #[inline(never)]
-fn u16_at(table: &[u8], i: usize) -> u16 {
-    match table.get(2 * i..2 * i + 2) {
-        Some(&[a, b]) => u16::from_le_bytes([a, b]),
-        _ => 0,
-    }
+fn u16_at(table: &[[u8; 2]], i: usize) -> u16 {
+    table.get(i).map_or(0, |bytes| u16::from_le_bytes(*bytes))
 }

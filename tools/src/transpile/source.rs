@@ -55,14 +55,14 @@ impl Source {
         let gates: Vec<Gate>;
         let readouts: Vec<u16>;
         let (fused, angles, qubits): (_, Vec<f64>, _) = if let Some(named) = model.qasm() {
-            let circuit = Written::read(named.text).ok()?;
+            let circuit = Written::read(named.circuit).ok()?;
             let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
             let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
             (gates, readouts) = (circuit.encoded().collect(), circuit.readouts());
             (circuit.fused().ok()?, angles, circuit.qubits as u8)
         } else {
             let named = model.source()?;
-            let Preset::Paper = named.preset;
+            let Preset::Paper = named.circuit;
             (gates, readouts) = (paper().collect(), (0..QUBITS).map(|q| 1 << q).collect());
             let fused = Fused::new(paper(), QUBITS as u8, &readouts).ok()?;
             (fused, named.angles_rad().map(f64::from).collect(), QUBITS as u8)

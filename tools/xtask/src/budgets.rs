@@ -55,6 +55,9 @@ struct Budgets {
 struct Image {
     /// Features of the runtime: the back ends.
     backends: Vec<String>,
+    /// Further features of the runtime.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    with: Vec<String>,
     target: String,
     /// Cargo's profile: `release` is made for speed, `small` for size.
     profile: String,
@@ -84,7 +87,8 @@ impl<T: Copy> Figures<T> {
 
 impl Display for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {} ({})", self.backends.join("+"), self.target, self.profile)
+        let features = [&self.backends[..], &self.with].concat().join("+");
+        write!(f, "{features} on {} ({})", self.target, self.profile)
     }
 }
 
@@ -152,7 +156,7 @@ fn measure(repo: &Repo, budgets: &Budgets, model: &Path) -> Result<Vec<Figures<u
 
 /// Builds one measuring image, boots it and reads what it says.
 fn measured(repo: &Repo, image: &Image, model: &Path) -> Result<Figures<u32>> {
-    let features = image.backends.join(",");
+    let features = [&image.backends[..], &image.with].concat().join(",");
     let program = ["--package", "qdllm-mps2-an386", "--bin", "measure"];
     let built = ["--profile", &image.profile, "--target", &image.target];
     let features = ["--no-default-features", "--features", &features];
@@ -220,7 +224,7 @@ fn table(images: &[Image], figures: &[Figures<u32>]) -> String {
     );
     for (image, figures) in images.iter().zip(figures) {
         let backends = match &image.backends[..] {
-            [one] => one.clone(),
+            [one] => [std::slice::from_ref(one), &image.with].concat().join(", "),
             several => format!("all {}", several.len()),
         };
         let built = if image.profile == "small" { "size" } else { "speed" };

@@ -5,7 +5,7 @@ use crate::model_file::{load, parse};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
-use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, VERSION};
 use qdllm_runtime::{Model, Scratch};
@@ -99,7 +99,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     let program = model.program();
     let qasm = model.qasm();
     let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
-        let names = qdllm_runtime::circuit::qasm::Circuit::read(q.text)
+        let names = qdllm_runtime::circuit::qasm::Circuit::read(q.circuit)
             .map(|c| c.names)
             .unwrap_or_default();
         names.into_iter().zip(q.angles_rad()).collect()
@@ -111,7 +111,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         fused_rotations: 0,
         index_maps: 0,
         outputs: program.outputs(),
-        qasm: qasm.map(|q| q.text.to_owned()),
+        qasm: qasm.map(|q| q.circuit.to_owned()),
         angles_rad,
     };
     for op in program.ops() {

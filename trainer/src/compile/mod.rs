@@ -12,7 +12,7 @@ pub mod tensor_train;
 
 use agreement::{Agreement, CircuitInputs};
 use qdllm_runtime::circuit::program::Op;
-use qdllm_runtime::compiled::measured::Measured;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::tensor_train::MAX_BOND;
 use qdllm_runtime::{Error, Model, ScratchI16};
 

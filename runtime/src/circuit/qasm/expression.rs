@@ -40,13 +40,9 @@ struct Parser<'a, F> {
 
 impl<F: FnMut(&str) -> Result<u16, String>> Parser<'_, F> {
     fn eat(&mut self, token: char) -> bool {
-        match self.rest.strip_prefix(token) {
-            Some(rest) => {
-                self.rest = rest.trim_start();
-                true
-            }
-            None => false,
-        }
+        let rest = self.rest.strip_prefix(token);
+        self.rest = rest.map_or(self.rest, str::trim_start);
+        rest.is_some()
     }
 
     fn sum(&mut self) -> Result<Affine, String> {

@@ -1,7 +1,7 @@
 //! The parser: statements, registers, gates with their angles.
 
 use super::expression::evaluate;
-use super::{Circuit, MAX_NAMED, MAX_QUBITS, QasmError, input_of};
+use super::{Circuit, MAX_NAMED, MAX_QUBITS, QasmError, RYY, input_of};
 use crate::circuit::affine::Affine;
 use crate::circuit::gate::{Angle, GATES, Gate, GateKind};
 use alloc::collections::BTreeMap;
@@ -70,7 +70,6 @@ type Register = (String, usize, usize);
 #[derive(Default)]
 struct Parser {
     circuit: Circuit,
-    /// The number of each parameter.
     numbers: BTreeMap<String, u16>,
     qregs: Vec<Register>,
     cregs: Vec<Register>,
@@ -99,7 +98,7 @@ impl Parser {
                 }
             }
             "measure" => self.measure(rest)?,
-            "gate" if text.split_whitespace().eq(super::write::RYY.split_whitespace()) => {}
+            "gate" if text.split_whitespace().eq(RYY.split_whitespace()) => {}
             "gate" | "opaque" | "if" | "reset" => {
                 return Err(format!("`{word}` is not supported; write the circuit out in gates"));
             }
@@ -228,7 +227,6 @@ impl Parser {
     }
 }
 
-/// Where the parenthesis opened before `text` closes.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 1;
     text.char_indices().find_map(|(i, c)| {

@@ -9,13 +9,10 @@
 //!
 //! `f32` cores run in `f32`, `i16` and `i8` cores in integers only.
 
-mod arithmetic;
 mod contract;
-#[cfg(feature = "alloc")]
-mod encode;
 mod sites;
 
 pub use contract::Work;
 #[cfg(feature = "alloc")]
-pub use encode::{Chain, Link, section};
+pub use sites::{Chain, Link, section};
 pub use sites::{Cores, MAX_BOND, Site, Sites, TensorTrain};

@@ -1,9 +1,11 @@
 //! A tensor train as it lies in the file: its sites and the node between them.
 
 use crate::circuit::QUBITS;
-use crate::compiled::measured::Measured;
+use crate::compiled::Measured;
 use crate::error::Error;
 use crate::format::floats::Floats;
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
 
 /// The widest bond of a train: what keeps the memory of a contraction within 768 bytes.
 pub const MAX_BOND: usize = 64;
@@ -34,10 +36,8 @@ impl Cores {
 /// A validated train, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorTrain<'a> {
-    #[cfg(feature = "alloc")]
     measured: Measured,
     pub(super) cores: Cores,
-    /// Sites left of the node.
     pub(super) left: usize,
     /// Shifts of the node: of its inner sums, and of the logits.
     pub(super) shifts: [u8; 2],
@@ -45,7 +45,6 @@ pub struct TensorTrain<'a> {
     entries: &'a [u8],
 }
 
-/// Bytes that say what a site is.
 const SITE_BYTES: usize = 4;
 
 /// A site: the core of one qubit.
@@ -82,18 +81,11 @@ impl<'a> TensorTrain<'a> {
     /// # Errors
     /// [`Error::BadBackEnd`] or [`Error::NotFinite`].
     pub fn parse(section: &'a [u8], classes: usize, qubits: usize) -> Result<Self, Error> {
-        #[cfg(feature = "alloc")]
         let (measured, rest) = Measured::take(section)?;
-        #[cfg(not(feature = "alloc"))]
-        let rest = Measured::skip(section)?;
         let (&[cores, left, right, inner, outer], rest) =
             rest.split_first_chunk::<5>().ok_or(Error::BadBackEnd)?;
-        let cores = match cores {
-            0 => Cores::F32,
-            1 => Cores::I16,
-            2 => Cores::I8,
-            _ => return Err(Error::BadBackEnd),
-        };
+        let all = [Cores::F32, Cores::I16, Cores::I8];
+        let cores = *all.get(cores as usize).ok_or(Error::BadBackEnd)?;
         let (left, count) = (left as usize, left as usize + right as usize);
         let (sites, entries) =
             rest.split_at_checked(SITE_BYTES * count).ok_or(Error::BadBackEnd)?;
@@ -102,15 +94,7 @@ impl<'a> TensorTrain<'a> {
             return Err(Error::BadBackEnd);
         }
         let sites = sites.as_chunks().0;
-        let train = Self {
-            #[cfg(feature = "alloc")]
-            measured,
-            cores,
-            left,
-            shifts: [inner, outer],
-            sites,
-            entries,
-        };
+        let train = Self { measured, cores, left, shifts: [inner, outer], sites, entries };
         let mut walk = train.sites();
         let mut taken = 0_u16;
         for _ in 0..count {
@@ -133,8 +117,7 @@ impl<'a> TensorTrain<'a> {
         Ok(train)
     }
 
-    /// What the compiler measured; a device does not decode it.
-    #[cfg(feature = "alloc")]
+    /// What the compiler measured.
     pub fn measured(&self) -> &Measured {
         &self.measured
     }
@@ -213,5 +196,71 @@ impl<'a> Iterator for Sites<'a> {
         self.before_right = self.before_right.saturating_sub(1);
         (self.sites, self.entries) = (sites, rest);
         Some(Site { qubit: qubit as usize, from, bond, fraction, shift, pivots, rows })
+    }
+}
+
+/// A site as the compiler gives it.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// The qubit.
+    pub qubit: u8,
+    /// Width of the bond that it writes.
+    pub bond: u8,
+    /// As [`Site::fraction`](Site::fraction).
+    pub fraction: u8,
+    /// As [`Site::shift`](Site::shift).
+    pub shift: u8,
+    /// Which rows are unit rows.
+    pub pivots: Vec<bool>,
+    /// The other rows; whole numbers for integer cores.
+    pub rows: Vec<f32>,
+}
+
+/// A train as the compiler gives it.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// How the entries are stored.
+    pub cores: Cores,
+    /// From the left end to the node.
+    pub left: Vec<Link>,
+    /// From the right end to the node.
+    pub right: Vec<Link>,
+    /// Shifts at the node, as the format has them.
+    pub shifts: [u8; 2],
+    /// The node: class by class but the first, then by the left bond's entry, then by the right's.
+    pub node: Vec<f32>,
+}
+
+/// A section of what was measured and the train.
+#[cfg(feature = "alloc")]
+pub fn section(measured: &Measured, chain: &Chain) -> Vec<u8> {
+    let mut bytes = measured.bytes();
+    bytes.push(chain.cores as u8);
+    bytes.extend([chain.left.len() as u8, chain.right.len() as u8]);
+    bytes.extend(chain.shifts);
+    let links = || chain.left.iter().chain(&chain.right);
+    for link in links() {
+        bytes.extend([link.qubit, link.bond, link.fraction, link.shift]);
+    }
+    for link in links() {
+        for flags in link.pivots.chunks(8) {
+            bytes.push(flags.iter().enumerate().fold(0, |byte, (i, &f)| byte | u8::from(f) << i));
+        }
+        put(chain.cores, &link.rows, &mut bytes);
+    }
+    put(chain.cores, &chain.node, &mut bytes);
+    bytes
+}
+
+#[cfg(feature = "alloc")]
+fn put(cores: Cores, entries: &[f32], bytes: &mut Vec<u8>) {
+    for &x in entries {
+        match cores {
+            Cores::F32 => bytes.extend(x.to_le_bytes()),
+            Cores::I16 => bytes.extend((x as i16).to_le_bytes()),
+            Cores::I8 => bytes.extend((x as i8).to_le_bytes()),
+        }
     }
 }
