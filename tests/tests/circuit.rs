@@ -98,6 +98,47 @@ fn expectations_equal_mindquantum_in_f64_f32_and_i16() {
     assert!(worst16 < 2e-3, "i16 {worst16:e}");
 }
 
+/// The gate that undoes one with constant angles.
+fn inverse(gate: &Gate) -> Gate {
+    let kind = match gate.kind {
+        GateKind::S => GateKind::Sdg,
+        GateKind::Sdg => GateKind::S,
+        GateKind::T => GateKind::Tdg,
+        GateKind::Tdg => GateKind::T,
+        kind => kind,
+    };
+    let [t, phi, lambda] = gate.angles.map(|angle| match angle {
+        Angle::Const(x) => Angle::Const(-x),
+        other => other,
+    });
+    let angles = if kind == GateKind::U { [t, lambda, phi] } else { [t, phi, lambda] };
+    Gate { kind, angles, ..*gate }
+}
+
+#[test]
+fn every_gate_and_its_inverse_are_the_identity() {
+    let turned = |t: f64| {
+        (0..2).flat_map(move |q| {
+            let angle = Angle::Const(t + f64::from(q));
+            [GateKind::Ry, GateKind::Rz, GateKind::Rx].map(|k| Gate::rotation(k, q, angle))
+        })
+    };
+    let run = |between: &[Gate]| {
+        let gates = encoder(2).chain(turned(0.4)).chain(between.iter().copied());
+        let fused = Fused::new(gates.chain(turned(1.3)), 2, &[1, 2, 3]).unwrap();
+        run_f64(&fused, &[0.3, -0.8], &[])
+    };
+    let plain = run(&[]);
+    for info in &GATES {
+        let qubits = [0, u8::from(info.qubits == 2)];
+        let gate = Gate { kind: info.kind, qubits, angles: [0.7, -1.1, 2.3].map(Angle::Const) };
+        let gap = largest_gap(&run(&[gate, inverse(&gate)]), &plain);
+        assert!(gap < 1e-14, "{}: {gap:e}", info.name);
+        let alone = largest_gap(&run(&[gate]), &plain);
+        assert!(alone > 1e-3, "{} changes nothing", info.name);
+    }
+}
+
 /// Any gate of the table on `qubits` qubits, angles constant or one of 8 parameters.
 fn any_gate(qubits: u8) -> impl Strategy<Value = Gate> {
     let angle = prop_oneof![(-7.0..7.0).prop_map(Angle::Const), (0u16..8).prop_map(Angle::Param),];

@@ -1,7 +1,7 @@
 //! Which model a start uses, and the trial of a new one.
 
+use crate::board::SlotFlash;
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
 use crate::slots::{Found, Slots, State};
 use qdllm_link::Fault;
 use qdllm_link::slot::{Header, Mark, Marks};

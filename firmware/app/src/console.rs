@@ -1,11 +1,10 @@
 //! The console: a typed line in, one line out.
 
 use crate::LINE_BYTES;
-use crate::counters::Counters;
+use crate::app::{App, End};
+use crate::board::{Counters, SlotFlash};
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
 use crate::line_writer::LineWriter;
-use crate::run::{App, End};
 use embedded_io::Write;
 use qdllm_link::Fault;
 use qdllm_link::message::Cost;
@@ -15,56 +14,6 @@ const BENCH_RUNS: u16 = 10;
 
 const HELP: &str = "help\ttype a sentence to classify it, or a command: \
     :info (board and memory), :model (classes), :bench (time of a classification), :quit";
-
-impl<'m, F, M, E> App<'_, 'm, F, M, E>
-where
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
-    /// The model in use.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(crate) fn model(&self) -> Result<Model<'m>, Fault> {
-        let active = self.boot.active.as_ref();
-        active.map(|found| found.model).ok_or_else(|| self.boot.fault())
-    }
-
-    /// Classifies a text and counts what that takes.
-    pub(crate) fn classify(
-        &mut self,
-        text: &str,
-    ) -> Result<(Model<'m>, Prediction<'_>, Cost), Fault> {
-        let model = self.model()?;
-        self.counters.start();
-        let prediction = self.engine.classify(&model, text);
-        let cost = Cost {
-            instructions: self.counters.instructions(),
-            cycles: self.counters.cycles(),
-            microseconds: self.counters.microseconds(),
-        };
-        Ok((model, prediction?, cost))
-    }
-
-    /// What one classification of the built-in sentence takes, on average.
-    pub(crate) fn bench(&mut self, runs: u16) -> Result<Cost, Fault> {
-        let text = self.slots.config.probe;
-        let mut sum = Cost::default();
-        for _ in 0..runs {
-            let (.., cost) = self.classify(text)?;
-            sum.instructions = sum.instructions.saturating_add(cost.instructions);
-            sum.cycles = sum.cycles.saturating_add(cost.cycles);
-            sum.microseconds = sum.microseconds.saturating_add(cost.microseconds);
-        }
-        let mean = |total: u64| total / u64::from(runs.max(1));
-        Ok(Cost {
-            instructions: mean(sum.instructions),
-            cycles: mean(sum.cycles),
-            microseconds: mean(sum.microseconds),
-        })
-    }
-}
 
 /// The first line: `ready` with the fields of `:info`, or why there is no model.
 #[inline(never)]

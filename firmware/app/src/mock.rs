@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use crate::flash::SlotFlash;
+use crate::board::SlotFlash;
 use bumpalo::Bump;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,

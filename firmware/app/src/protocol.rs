@@ -1,10 +1,8 @@
 //! The protocol: a frame in, a frame out. `firmware/PROTOCOL.md` describes it byte by byte.
 
-use crate::activation;
-use crate::counters::Counters;
+use crate::app::{App, End};
+use crate::board::{Counters, SlotFlash};
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
-use crate::run::{App, End};
 use crate::transfer::{self, Transfer, id};
 use embedded_io::Write;
 use heapless::Vec;
@@ -105,10 +103,10 @@ where
                 Response::Received(transfer::finish(slots, boot, transfer, model, *engine)?)
             }
             Request::Activate(model) => {
-                Response::Switched { reset: activation::activate(slots, boot, model, *engine)? }
+                Response::Switched { reset: transfer::activate(slots, boot, model, *engine)? }
             }
             Request::Rollback(model) => {
-                activation::rollback(slots, boot, model, *engine)?;
+                transfer::rollback(slots, boot, model, *engine)?;
                 Response::Switched { reset: true }
             }
             Request::Bench { runs } => Response::Bench(self.bench(runs.clamp(1, MAX_RUNS))?),

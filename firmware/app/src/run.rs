@@ -1,17 +1,33 @@
 //! The loop: starts with a model or without, then answers lines and frames until something ends it.
 
-use crate::board_config::BoardConfig;
-use crate::boot::{Boot, boot};
+use crate::app::{App, End};
+use crate::board::{BoardConfig, Counters, SlotFlash};
+use crate::boot::boot;
 use crate::console;
-use crate::counters::Counters;
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
-use crate::input::Input;
-use crate::memory::Memory;
-use crate::protocol;
+use crate::input::{Buffer, Input};
+use crate::protocol::{self, Table};
 use crate::slots::Slots;
+use crate::transfer::Transfer;
 use embedded_io::{Read, Write};
 use qdllm_link::Fault;
+
+/// All RAM of the app beside the stack: the engine's memory, room for one line or frame and for the probabilities of an answer, and the
+/// transfer under way; a board keeps one in a static.
+#[derive(Debug)]
+pub struct Memory<E> {
+    pub(crate) engine: E,
+    pub(crate) buffer: Buffer,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) table: Table,
+}
+
+impl<E> Memory<E> {
+    /// Memory in its first state, around a fresh engine.
+    pub const fn new(engine: E) -> Self {
+        Self { engine, buffer: Buffer::new(), transfer: None, table: Table::new() }
+    }
+}
 
 /// Why [`run`] returned. Its answer has left the port by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,24 +36,6 @@ pub struct Ended {
     pub by: End,
     /// Why there was no model; none if there was one.
     pub fault: Option<Fault>,
-}
-
-/// What ends [`run`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Another model was chosen: the board must reset now, or call [`run`] again.
-    Reset,
-    /// The line `:quit`. A board without an outside that could see an exit code calls [`run`] again.
-    Quit,
-    /// The port gives no more bytes.
-    Closed,
-}
-
-pub(crate) struct App<'f, 'm, F, M, E> {
-    pub(crate) slots: Slots<'f, F>,
-    pub(crate) boot: Boot<'m>,
-    pub(crate) counters: &'f mut M,
-    pub(crate) engine: &'f mut E,
 }
 
 /// Chooses a model from the slots, says `ready` or why there is none, and answers what comes over

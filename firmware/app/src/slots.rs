@@ -1,8 +1,7 @@
 //! The two model slots as they lie in flash: what is in them, and whether it may be used.
 
-use crate::board_config::BoardConfig;
+use crate::board::{BoardConfig, SlotFlash};
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
 use qdllm_link::Fault;
 use qdllm_link::slot::{HEADER_BYTES, Header, Mark, Marks, UNIT};
 use qdllm_runtime::{Model, format};
@@ -188,7 +187,7 @@ impl<'f, F> Slots<'f, F> {
         engine.check(model)?;
         #[cfg(feature = "signing")]
         if let Some(key) = &self.config.key {
-            return crate::signature::check(model, key);
+            return signed(model, key);
         }
         Ok(Versions::default())
     }
@@ -236,4 +235,29 @@ impl<'f, F> Slots<'f, F> {
             _ => Err(Fault::SlotBlank),
         }
     }
+}
+
+/// Checks a model's signature against the public key.
+///
+/// # Errors
+/// [`Fault::Unsigned`], [`Fault::OtherKey`] or [`Fault::BadSignature`]; a signature section of a wrong
+/// shape is the runtime's error.
+#[cfg(feature = "signing")]
+fn signed(model: &Model<'_>, public: &[u8; 32]) -> Result<Versions, Fault> {
+    use ed25519_compact::{PublicKey, Signature};
+    use qdllm_runtime::format::signature::{CONTEXT, ModelSignature};
+
+    let signed = ModelSignature::of(model.container())?.ok_or(Fault::Unsigned)?;
+    if public.first_chunk() != Some(&signed.key) {
+        return Err(Fault::OtherKey);
+    }
+    let verify = || {
+        let signature = Signature::new(*signed.signature);
+        let mut state = PublicKey::new(*public).verify_incremental(&signature)?;
+        state.absorb(CONTEXT);
+        state.absorb(signed.covered);
+        state.verify()
+    };
+    verify().map_err(|_| Fault::BadSignature)?;
+    Ok(Versions { version: signed.version, minimum: signed.minimum })
 }

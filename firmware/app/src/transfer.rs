@@ -1,8 +1,9 @@
-//! Takes a model in parts into the slot that is not in use.
+//! Takes a model in parts into the slot that is not in use, and changes the model that the next start
+//! uses: forward to the new one, or back to the one before.
 
+use crate::board::SlotFlash;
 use crate::boot::Boot;
 use crate::engine::Engine;
-use crate::flash::SlotFlash;
 use crate::slots::{Found, Slots};
 use qdllm_link::Fault;
 use qdllm_link::frame::CHUNK_BYTES;
@@ -159,7 +160,7 @@ where
 
 /// The model of a slot, if it is this one, whole, and new enough.
 #[inline(never)]
-pub(crate) fn acceptable<'m, F, E>(
+fn acceptable<'m, F, E>(
     slots: &Slots<'_, F>,
     boot: &Boot<'m>,
     slot: usize,
@@ -182,13 +183,13 @@ where
 }
 
 /// Whether this is the model in use.
-pub(crate) fn in_use(boot: &Boot<'_>, model: ModelId) -> bool {
+fn in_use(boot: &Boot<'_>, model: ModelId) -> bool {
     boot.active.as_ref().is_some_and(|active| id(&active.header) == model)
 }
 
 /// Whether a start would choose the model of this header rather than the one in use. The one before
 /// lies in its slot whole and confirmed, too, but has the lower number: it must be put again.
-pub(crate) fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
+fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
     boot.active.as_ref().is_none_or(|active| header.sequence > active.header.sequence)
 }
 
@@ -211,6 +212,64 @@ where
         return Err(Fault::OtherModel);
     }
     slots.found(slot, header, marks, engine).map(drop)
+}
+
+/// Lets the next start try a complete model; says whether a reset must follow.
+///
+/// Everything is checked again: only bytes that are in flash now are ever activated.
+///
+/// # Errors
+/// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
+/// use, or what is wrong with the model.
+pub(crate) fn activate<'m, F, E>(
+    slots: &mut Slots<'_, F>,
+    boot: &Boot<'m>,
+    model: ModelId,
+    engine: &E,
+) -> Result<bool, Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    if in_use(boot, model) {
+        return Ok(false);
+    }
+    let found = acceptable(slots, boot, boot.spare(), model, engine)?;
+    if !found.marks.has(Mark::Complete) {
+        return Err(Fault::SlotIncomplete);
+    }
+    if !is_newer(boot, &found.header) {
+        return Err(Fault::Older);
+    }
+    if !found.marks.has(Mark::Activated) {
+        slots.mark(found.slot, Mark::Activated)?;
+    }
+    Ok(true)
+}
+
+/// Gives up the model in use, so that the next start uses the one before.
+///
+/// # Errors
+/// [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
+/// back would lower the version that the board insists on.
+pub(crate) fn rollback<'m, F, E>(
+    slots: &mut Slots<'_, F>,
+    boot: &Boot<'m>,
+    model: ModelId,
+    engine: &E,
+) -> Result<(), Fault>
+where
+    F: SlotFlash<'m>,
+    E: Engine,
+{
+    let active = boot.active.as_ref().filter(|active| id(&active.header) == model);
+    let active = active.ok_or(Fault::OtherModel)?;
+    let before = slots.usable(boot.spare(), engine).ok().filter(Found::is_confirmed);
+    let before = before.filter(|_| !active.bare).ok_or(Fault::NothingBefore)?;
+    if before.floor() < floor(boot) {
+        return Err(Fault::TooOld);
+    }
+    slots.mark(active.slot, Mark::Rejected)
 }
 
 impl Transfer {

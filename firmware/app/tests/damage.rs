@@ -4,10 +4,8 @@
 // A test that fails may stop.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
+use crate::common::{self, Board, OLD, new_model, provision, provision_until, sealed};
 use bumpalo::Bump;
-use common::{Board, OLD, new_model, provision, provision_until, sealed};
 use qdllm_app::mock::MockFlash;
 use qdllm_link::message::Request;
 use qdllm_link::slot::{HEADER_BYTES, Mark};

@@ -1,16 +1,16 @@
 //! Random, damaged, cut, doubled and reordered frames: the board answers the next good frame, and its
 //! model is only ever one that arrived whole.
 //!
-//! The number of frames is bounded; `QDLLM_FUZZ_SECONDS=600 cargo test --release --test frames` goes on
+//! The number of frames is bounded; `QDLLM_FUZZ_SECONDS=600 cargo test --release frames::` goes on
 //! for that long, with other numbers each time.
 
 // A test that fails may stop.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
+use crate::common::{
+    Board, OLD, TEXT, framed, id, new_model, provision, renamed, responses, update,
+};
 use bumpalo::Bump;
-use common::{Board, OLD, TEXT, framed, id, new_model, provision, renamed, responses, update};
 use qdllm_app::mock::MockFlash;
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request};

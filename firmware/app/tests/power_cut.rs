@@ -3,10 +3,8 @@
 // A test that fails may stop.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
+use crate::common::{Board, OLD, frames, new_model, provision, update};
 use bumpalo::Bump;
-use common::{Board, OLD, frames, new_model, provision, update};
 use qdllm_app::mock::MockFlash;
 
 /// Slots of two sectors or of one.

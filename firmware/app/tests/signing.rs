@@ -3,10 +3,8 @@
 // A test that fails may stop.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
+use crate::common::{self, Board, id, new_model, provision, renamed, update};
 use bumpalo::Bump;
-use common::{Board, id, new_model, provision, renamed, update};
 use ed25519_compact::{KeyPair, Seed};
 use qdllm_app::mock::MockFlash;
 use qdllm_link::message::Request;

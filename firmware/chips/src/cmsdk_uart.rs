@@ -1,7 +1,6 @@
 //! Arm's CMSDK APB UART, as on the MPS2 boards; the core sleeps while nothing arrives.
 
-use crate::register::{read, write};
-use crate::sleep;
+use crate::register::{read, sleep_until, write};
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
@@ -49,7 +48,7 @@ impl<const BASE: usize, const INTERRUPT: usize> Read for Uart<BASE, INTERRUPT> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
-        sleep::until(INTERRUPT, || read(BASE + STATE) & RECEIVE_FULL != 0);
+        sleep_until(INTERRUPT, || read(BASE + STATE) & RECEIVE_FULL != 0);
         // The data register holds one byte.
         *first = read(BASE + DATA) as u8;
         // After it was read: a byte that came meanwhile shows in the state, the next one interrupts.

@@ -3,7 +3,7 @@
 //! Which chip it is, the board's own dependency on the HAL crate says.
 #![allow(unsafe_code)]
 
-use crate::cycle_counter::CycleCounter;
+use crate::counters::CycleCounter;
 use crate::mapped_flash::MappedFlash;
 use crate::serve;
 use cortex_m::peripheral::SCB;

@@ -1,7 +1,6 @@
 //! Arm's PL011 UART, as on the Stellaris LM3S6965; the core sleeps while nothing arrives.
 
-use crate::register::{read, write};
-use crate::sleep;
+use crate::register::{read, sleep_until, write};
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
@@ -59,7 +58,7 @@ impl<const BASE: usize, const INTERRUPT: usize> Read for Uart<BASE, INTERRUPT> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
-        sleep::until(INTERRUPT, || read(BASE + FLAGS) & RECEIVE_EMPTY == 0);
+        sleep_until(INTERRUPT, || read(BASE + FLAGS) & RECEIVE_EMPTY == 0);
         // The lowest 8 bits are the byte; those above it are flags of errors on the line.
         *first = read(BASE + DATA) as u8;
         Ok(1)

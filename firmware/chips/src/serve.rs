@@ -1,7 +1,7 @@
 //! The firmware's main loop, on a chip and in an emulator.
 
+use crate::counters::InstructionCounter;
 use crate::exit::exit;
-use crate::instruction_counter::InstructionCounter;
 use core::convert::Infallible;
 use cortex_m::peripheral::{SCB, SYST};
 use embedded_io::{Read, Write};

@@ -5,10 +5,10 @@
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
+use qdllm_chips::emulated_flash::SemihostingFlash;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::pl011_uart::clock;
-use qdllm_chips::semihosting_flash::SemihostingFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::ScratchI16;
 

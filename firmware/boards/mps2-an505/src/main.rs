@@ -5,9 +5,9 @@
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
+use qdllm_chips::emulated_flash::RamFlash;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
 use qdllm_chips::mapped_flash::MappedFlash;
-use qdllm_chips::ram_flash::RamFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;
 

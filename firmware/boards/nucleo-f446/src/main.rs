@@ -10,7 +10,7 @@ use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use flash::{BYTES, START, Slots};
 use qdllm_app::{BoardConfig, Memory};
-use qdllm_chips::cycle_counter::CycleCounter;
+use qdllm_chips::counters::CycleCounter;
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;

@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-mod boot_rom;
 mod flash;
 mod serial;
 mod timer;

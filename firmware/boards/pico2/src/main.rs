@@ -9,7 +9,7 @@ use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
 use embassy_rp::{bind_interrupts, clocks, config, peripherals};
 use qdllm_app::{BoardConfig, Layout, Memory};
-use qdllm_chips::cycle_counter::CycleCounter;
+use qdllm_chips::counters::CycleCounter;
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_runtime::Scratch;

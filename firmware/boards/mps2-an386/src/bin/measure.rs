@@ -6,8 +6,8 @@
 use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embedded_io::Write;
+use qdllm_chips::counters::InstructionCounter;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS, exit};
-use qdllm_chips::instruction_counter::InstructionCounter;
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
 use qdllm_runtime::{Error, Model, Prediction};
 

@@ -1,5 +1,5 @@
 //! What the tests of slots and protocol share: models, a port with a script, frames.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
@@ -11,7 +11,7 @@ use qdllm_runtime::{Scratch, format};
 use std::convert::Infallible;
 
 /// The frozen model; its first class is `light`.
-pub const OLD: &[u8] = include_bytes!("../../../../tests/vectors/words_v1.qdm");
+pub const OLD: &[u8] = include_bytes!("../../../tests/vectors/words_v1.qdm");
 
 /// A sentence that the frozen model knows.
 pub const TEXT: &str = "turn on the porch light";

@@ -1,9 +1,12 @@
-//! Counts instructions with the core's `SysTick` timer, calibrated against loops of known length.
+//! Counts instructions with the core's `SysTick` timer, calibrated against loops of known length, and
+//! cycles by the core's own counter.
 
 #[cfg(feature = "app")]
 use crate::memory::{stack_high_water_bytes, static_ram_bytes};
 use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::syst::SystClkSource;
+#[cfg(all(feature = "app", target_has_atomic = "32"))]
+use cortex_m::peripheral::{DCB, DWT};
 use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
 
@@ -75,9 +78,7 @@ impl InstructionCounter {
         cortex_m::asm::delay(rounds);
         ticks()
     }
-}
 
-impl InstructionCounter {
     /// Sets the timer back, its position within a tick too: the same work gives the same count.
     pub fn start(&mut self) {
         self.timer.disable_counter();
@@ -124,5 +125,51 @@ fn ticks() -> u32 {
             let into = PERIOD.wrapping_sub(left) % PERIOD;
             return wraps.wrapping_mul(PERIOD).wrapping_add(into);
         }
+    }
+}
+
+/// Cycles of the core's clock by its own counter, as Cortex-M3 and larger cores have it: a Cortex-M0 has
+/// none, nor atomic exchanges, by which the compiler knows it. Wraps after 2^32 cycles, 25 seconds at
+/// the fastest of our clocks.
+#[cfg(all(feature = "app", target_has_atomic = "32"))]
+pub struct CycleCounter {
+    counter: DWT,
+    core_mhz: u32,
+}
+
+#[cfg(all(feature = "app", target_has_atomic = "32"))]
+impl CycleCounter {
+    /// Lets the counter of a core at `core_mhz` run.
+    pub fn new(mut trace: DCB, mut counter: DWT, core_mhz: u32) -> Self {
+        trace.enable_trace();
+        counter.enable_cycle_counter();
+        Self { counter, core_mhz: core_mhz.max(1) }
+    }
+}
+
+#[cfg(all(feature = "app", target_has_atomic = "32"))]
+impl qdllm_app::Counters for CycleCounter {
+    fn start(&mut self) {
+        self.counter.set_cycle_count(0);
+    }
+
+    fn instructions(&mut self) -> u64 {
+        0
+    }
+
+    fn cycles(&mut self) -> u64 {
+        DWT::cycle_count().into()
+    }
+
+    fn microseconds(&mut self) -> u64 {
+        self.cycles() / u64::from(self.core_mhz)
+    }
+
+    fn stack_bytes(&self) -> usize {
+        stack_high_water_bytes()
+    }
+
+    fn static_bytes(&self) -> usize {
+        static_ram_bytes()
     }
 }
