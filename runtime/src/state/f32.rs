@@ -66,10 +66,10 @@ impl<V: Value> StateVector<V> {
 pub(crate) fn product<V: Value>(angles_rad: &[V], re: &mut [V]) {
     let Some(first) = re.first_mut() else { return };
     *first = V::splat(V::Scalar::ONE);
-    for (q, &angle) in angles_rad.iter().enumerate() {
+    for (q, &angle) in angles_rad.iter().enumerate().take(QUBITS) {
         let (sin, cos) = (angle * V::Scalar::HALF).sin_cos();
         let Some(pair) = re.get_mut(..2 << q) else { return };
-        let (low, high) = pair.split_at_mut(1 << q);
+        let Some((low, high)) = pair.split_at_mut_checked(1 << q) else { return };
         for (a, b) in low.iter_mut().zip(high) {
             (*a, *b) = (*a * cos, *a * sin);
         }

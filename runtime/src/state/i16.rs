@@ -114,13 +114,13 @@ impl StateI16 {
     pub fn expectations(&self, words: impl Iterator<Item = (u16, bool)>, out_q30: &mut [i32]) {
         let square = |re, im| i32::from(re) * i32::from(re) + i32::from(im) * i32::from(im);
         let words = core::iter::once((0, false)).chain(words);
-        let mut sums = word_sums(self.planes(), words, 0_i32, square);
-        let norm = sums.next().map_or(0, |(norm, _)| norm);
+        let sums = word_sums(self.planes(), words, 0_i32, square);
+        let Some((&(.., norm), sums)) = sums.split_first() else { return };
         // The norm is 2^28 to within rounding; shifted to a number from 1 to 2 in Q30.
         let norm = norm.clamp(1 << 27, (1 << 29) - 1) as u32;
         let shift = norm.leading_zeros() - 1;
         let factor = inverse(norm << shift);
-        for (out, (sum, negated)) in out_q30.iter_mut().zip(sums) {
+        for (out, &(_, negated, sum)) in out_q30.iter_mut().zip(sums) {
             let share = mul_q30(sum << shift, factor);
             *out = if negated { -share } else { share };
         }

@@ -123,14 +123,14 @@ impl<V: Value> StateVector<V> {
         out: &mut [V],
     ) {
         let sums = word_sums(self.planes(), words, V::ZERO, |re, im| re * re + im * im);
-        for (out, (sum, negated)) in out.iter_mut().zip(sums) {
+        for (out, &(_, negated, sum)) in out.iter_mut().zip(&sums) {
             *out = if negated { -sum } else { sum } * scale;
         }
     }
 }
 
-/// The sum of each Z word (mask of qubits, negated) over the probabilities that `square` gives, and
-/// whether it is negated, which is left to the caller.
+/// The sum of each Z word (mask of qubits, negated) over the probabilities that `square` gives; to
+/// negate it is left to the caller.
 ///
 /// A word's sum over 16 neighbouring indices is one entry of their probabilities' Walsh transform,
 /// with the sign that the word has on the indices' common bits.
@@ -139,7 +139,7 @@ pub(crate) fn word_sums<T: Copy, V>(
     words: impl Iterator<Item = (u16, bool)>,
     zero: V,
     square: impl Fn(T, T) -> V,
-) -> impl Iterator<Item = (V, bool)>
+) -> Vec<(u16, bool, V), WORDS>
 where
     V: Copy + Add<Output = V> + Sub<Output = V>,
 {
@@ -157,7 +157,8 @@ where
             *sum = if odd { *sum - part } else { *sum + part };
         }
     }
-    sums.into_iter().map(|(_, negated, sum)| (sum, negated))
+    // Not its own iterator, whose drop can panic.
+    sums
 }
 
 fn walsh16<V: Copy + Add<Output = V> + Sub<Output = V>>(p: &mut [V; CHUNK]) {
