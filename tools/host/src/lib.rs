@@ -1,4 +1,4 @@
-//! What the programs of a host share: files, the terminal, errors of files, dates, hexadecimal, and behind
+//! What the programs of a host share: files, the terminal, errors of files, dates, hexadecimal, plots, and behind
 //! features one HTTP client, the table of boards, and a reader of firmware images.
 #![allow(missing_docs)]
 
@@ -14,6 +14,7 @@ pub mod hex;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod lines;
+pub mod plots;
 #[cfg(feature = "http")]
 pub mod secret;
 pub mod terminal;

@@ -5,7 +5,7 @@ use super::method::{MODEL, Method, Size, Supervision, TeacherKind};
 use super::report::{Report, TaskReport};
 use crate::controls::Control;
 use crate::options::Preset;
-use crate::plots::{Axis, Panel, Point, Series, figure};
+use qdllm_host::plots::{Axis, Panel, Point, Series, figure};
 
 /// A family of methods: its legend, whether its points are joined, its members. Its place is its colour.
 type Family = (&'static str, bool, Vec<Method>);
