@@ -1,8 +1,9 @@
 //! The one shape of an error in a file: where, what is wrong, and what to do about it.
 
+use anyhow::Context;
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `path:line: what is wrong; the remedy`. `what` says both, so that no message lacks its remedy.
 #[derive(Debug)]
@@ -36,6 +37,20 @@ impl<What: fmt::Display> fmt::Display for FileError<What> {
 impl<What: Error> Error for FileError<What> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.what.source()
+    }
+}
+
+/// Names the file in the error of work on it.
+pub trait OfFile<T> {
+    fn of_file(self, path: &Path) -> anyhow::Result<T>;
+}
+
+impl<T, E> OfFile<T> for Result<T, E>
+where
+    Self: Context<T, E>,
+{
+    fn of_file(self, path: &Path) -> anyhow::Result<T> {
+        self.with_context(|| path.display().to_string())
     }
 }
 

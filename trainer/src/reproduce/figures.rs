@@ -1,12 +1,13 @@
-//! Runs to figures: mean and standard deviation over seeds, and differences of pairs.
+//! Runs to figures: mean and standard deviation over seeds, differences of pairs, and what they say in sentences.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::journal::Run;
-use super::method::Method;
+use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
+use crate::controls::Control;
 
 /// Mean and standard deviation over the seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -21,12 +22,10 @@ impl Stat {
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let n = values.len();
-        if n == 0 {
-            return None;
-        }
         let mean = values.iter().sum::<f64>() / n as f64;
         let square: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        Some(Self { mean, sd: (n > 1).then(|| (square / (n - 1) as f64).sqrt()), n })
+        let sd = (n > 1).then(|| (square / (n - 1) as f64).sqrt());
+        (n > 0).then_some(Self { mean, sd, n })
     }
 }
 
@@ -55,36 +54,37 @@ pub struct Figures {
 /// The figures of one task: shares falling, methods in the order of [`Method::all`].
 pub fn figures(runs: &[Run], task: &str) -> Vec<Figures> {
     let order: Vec<String> = Method::all().iter().map(ToString::to_string).collect();
-    let place = |run: &Run| order.iter().position(|name| *name == run.method);
     let mut groups: BTreeMap<(Reverse<u32>, usize), Vec<&Run>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.task == task) {
-        let place = place(run).unwrap_or(order.len());
+        let place = order.iter().position(|name| *name == run.method).unwrap_or(order.len());
         groups.entry((Reverse(run.share), place)).or_default().push(run);
     }
-    groups.into_values().filter_map(|group| of_runs(&group)).collect()
+    groups.into_values().filter_map(|group| Figures::of(&group)).collect()
 }
 
-fn of_runs(runs: &[&Run]) -> Option<Figures> {
-    let first = runs.first()?;
-    let all = |of: fn(&Run) -> f64| Stat::of(runs.iter().map(|run| of(run)));
-    let some = |of: fn(&Run) -> Option<f64>| Stat::of(runs.iter().filter_map(|run| of(run)));
-    Some(Figures {
-        share: first.share,
-        method: first.method.clone(),
-        title: Method::named(&first.method).map_or(first.method.clone(), Method::title),
-        seeds: runs.len(),
-        labels: first.labels,
-        rows: runs.iter().filter_map(|run| run.rows).min(),
-        accuracy: all(|run| run.accuracy)?,
-        precision: all(|run| run.precision)?,
-        recall: all(|run| run.recall)?,
-        f1: all(|run| run.f1)?,
-        parameters: some(|run| run.parameters.map(|n| n as f64)),
-        bytes: some(|run| run.bytes.map(|n| n as f64)),
-        peak_memory_bytes: some(|run| run.peak_memory_bytes.map(|n| n as f64)),
-        train_seconds: all(|run| run.train_seconds)?,
-        microseconds_per_text: some(|run| run.microseconds_per_text),
-    })
+impl Figures {
+    fn of(runs: &[&Run]) -> Option<Self> {
+        let first = runs.first()?;
+        let all = |of: fn(&Run) -> f64| Stat::of(runs.iter().map(|run| of(run)));
+        let some = |of: fn(&Run) -> Option<f64>| Stat::of(runs.iter().filter_map(|run| of(run)));
+        Some(Self {
+            share: first.share,
+            method: first.method.clone(),
+            title: Method::named(&first.method).map_or(first.method.clone(), Method::title),
+            seeds: runs.len(),
+            labels: first.labels,
+            rows: runs.iter().filter_map(|run| run.rows).min(),
+            accuracy: all(|run| run.accuracy)?,
+            precision: all(|run| run.precision)?,
+            recall: all(|run| run.recall)?,
+            f1: all(|run| run.f1)?,
+            parameters: some(|run| run.parameters.map(|n| n as f64)),
+            bytes: some(|run| run.bytes.map(|n| n as f64)),
+            peak_memory_bytes: some(|run| run.peak_memory_bytes.map(|n| n as f64)),
+            train_seconds: all(|run| run.train_seconds)?,
+            microseconds_per_text: some(|run| run.microseconds_per_text),
+        })
+    }
 }
 
 /// The difference of two methods' accuracies, seed by seed.
@@ -109,13 +109,10 @@ impl Difference {
     }
 }
 
-/// Runs of two methods on the same task, share and seed.
-type Pairs<'r> = Vec<(&'r Run, &'r Run)>;
-
 /// The difference of two methods on every task and share that has both; tasks by name, shares falling.
-pub fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference> {
+fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference> {
     let (method, against) = (method.to_string(), against.to_string());
-    let mut groups: BTreeMap<(&str, Reverse<u32>), Pairs<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Reverse<u32>), Vec<(&Run, &Run)>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.method == method) {
         let same = |other: &&Run| {
             (&other.task, other.share, other.seed) == (&run.task, run.share, run.seed)
@@ -125,7 +122,7 @@ pub fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Differe
             groups.entry((&run.task, Reverse(run.share))).or_default().push((run, other));
         }
     }
-    let difference = |((task, Reverse(share)), pairs): ((&str, _), Pairs<'_>)| {
+    let difference = |((task, Reverse(share)), pairs): ((&str, _), Vec<(&Run, &Run)>)| {
         let difference = Stat::of(pairs.iter().map(|(a, b)| a.accuracy - b.accuracy))?;
         let (first, other) = pairs.first()?;
         let texts = first.test_texts as f64;
@@ -143,9 +140,127 @@ pub fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Differe
     groups.into_iter().filter_map(difference).collect()
 }
 
+/// The comparisons, and a sentence on each; `None` without a comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Findings {
+    /// The edge student of 4k rows less each of its controls, and less the linear one that learned as it did.
+    pub circuit: Vec<Difference>,
+    /// Students with teacher less the same without.
+    pub teacher: Vec<Difference>,
+    /// With the teacher that reads hidden states less with the one of TF-IDF alone: the teachers, and what they taught.
+    pub model: Vec<Difference>,
+    pub circuit_says: Option<String>,
+    pub teacher_says: Option<String>,
+    pub model_says: Option<String>,
+}
+
+impl Findings {
+    pub fn of(runs: &[Run]) -> Self {
+        use Supervision::{Labels, Regression};
+        let edge = |by| Method::Edge(Size::K4, by);
+        let controls = [Control::Linear, Control::Cosine, Control::Tanh].map(|c| (c, Labels));
+        let linear = [Regression, TFIDF, MODEL].map(|by| (Control::Linear, by));
+        let less = |(control, by)| differences(runs, edge(by), Method::Control(control, by));
+        let circuit: Vec<Difference> = controls.into_iter().chain(linear).flat_map(less).collect();
+        let without = |method| match method {
+            Method::Edge(size, MODEL) => Some(Method::Edge(size, Labels)),
+            Method::Dense(preset, MODEL) => Some(Method::Dense(preset, Labels)),
+            _ => None,
+        };
+        let taught = Method::all().into_iter().filter_map(|m| Some((m, without(m)?)));
+        let teacher: Vec<Difference> = taught.flat_map(|(m, w)| differences(runs, m, w)).collect();
+        let students = differences(runs, edge(MODEL), edge(TFIDF));
+        let [with, without] = TeacherKind::ALL.map(Method::Teacher);
+        Self {
+            circuit_says: circuit_says(&circuit),
+            teacher_says: by_share("A teacher moves its student", &teacher),
+            model_says: by_share(
+                "Hidden states beside TF-IDF in the teacher move its edge student",
+                &students,
+            ),
+            model: [differences(runs, with, without), students].concat(),
+            circuit,
+            teacher,
+        }
+    }
+}
+
+pub fn points(share: f64) -> String {
+    format!("{:+.1}", 100.0 * share)
+}
+
+/// The mean difference in points, how many are more than two standard errors up and down, and how many there are.
+fn tally<'a>(
+    differences: impl Iterator<Item = &'a Difference> + Clone,
+) -> Option<(String, usize, usize, usize)> {
+    let mean = Stat::of(differences.clone().map(|d| d.difference.mean))?;
+    let count = |verdict| differences.clone().filter(|d| d.verdict() == verdict).count();
+    Some((points(mean.mean), count(1), count(-1), mean.n))
+}
+
+fn circuit_says(differences: &[Difference]) -> Option<String> {
+    let (mean, ahead, behind, of) = tally(differences.iter())?;
+    let verdict = match (ahead, behind) {
+        (0, 0) => {
+            "The circuit is neutral: it neither gains nor loses accuracy beside a linear, cosine or tanh control of the same size"
+        }
+        (a, b) if a > 2 * b && a * 4 > of => "The circuit is ahead of its controls",
+        (a, b) if b > 2 * a && b * 4 > of => "The circuit is behind its controls",
+        _ => "The circuit is neutral on the whole",
+    };
+    Some(format!(
+        "{verdict}. Of {of} comparisons (task, share of labels, control) it is ahead by more than two standard errors in {ahead} and behind in {behind}; the mean difference is {mean} points of accuracy."
+    ))
+}
+
+/// A sentence of mean differences, share by share; `None` without one.
+fn by_share(subject: &str, differences: &[Difference]) -> Option<String> {
+    let shares: BTreeSet<Reverse<u32>> = differences.iter().map(|d| Reverse(d.share)).collect();
+    let part = |Reverse(share): Reverse<u32>| {
+        let (mean, ahead, behind, of) = tally(differences.iter().filter(|d| d.share == share))?;
+        Some(format!(
+            "with {share}% of the labels {mean} points on average (more than two standard errors up in {ahead} of {of} comparisons, down in {behind})"
+        ))
+    };
+    let parts: Vec<String> = shares.into_iter().filter_map(part).collect();
+    (!parts.is_empty()).then(|| format!("{subject} {}.", parts.join("; ")))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Stat;
+    use super::*;
+
+    fn difference(mean: f64) -> Difference {
+        Difference {
+            task: "t".into(),
+            share: 100,
+            method: "edge-4k".into(),
+            against: "linear".into(),
+            difference: Stat { mean, sd: None, n: 1 },
+            standard_error: 0.01,
+        }
+    }
+
+    #[test]
+    fn sentences_follow_the_figures() {
+        let says = |means: &[f64]| {
+            circuit_says(&means.iter().map(|&m| difference(m)).collect::<Vec<_>>()).unwrap()
+        };
+        assert!(says(&[0.01, -0.015, 0.002]).starts_with("The circuit is neutral: "));
+        assert!(says(&[0.03, 0.04, 0.002]).starts_with("The circuit is ahead"));
+        assert!(says(&[-0.03, -0.04, 0.002]).starts_with("The circuit is behind"));
+        assert!(
+            says(&[-0.03, 0.04, 0.0])
+                .contains("ahead by more than two standard errors in 1 and behind in 1")
+        );
+        assert_eq!(circuit_says(&[]), None);
+        let says = by_share("A teacher", &[difference(0.05), difference(-0.03)]).unwrap();
+        assert!(
+            says.starts_with("A teacher with 100% of the labels +1.0 points")
+                && says.contains("down in 1"),
+            "{says}"
+        );
+    }
 
     #[test]
     fn mean_and_sample_deviation() {

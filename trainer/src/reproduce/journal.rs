@@ -6,10 +6,13 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::lines::{self, LinesError};
 use serde::{Deserialize, Serialize};
 
 use super::task::Inputs;
-use qdllm_host::lines::{self, LinesError};
+
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// One run: its place in the table, what it was made from, and its figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,24 +72,18 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the file. Half a line at its end, left by a run that was ended, is cut off.
-    ///
-    /// # Errors
-    /// When another run holds the file, or a line of it is not a run.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = || path.display().to_string();
         let (file, text) = match lines::open(path) {
-            Err(LinesError::Busy) => {
-                bail!("{}: another run writes here; wait for it, or give another --out", name())
-            }
-            opened => opened.with_context(name)?,
+            Err(LinesError::Busy) => bail!(
+                "{}: another run writes here; wait for it, or give another --out",
+                path.display()
+            ),
+            opened => opened.of_file(path)?,
         };
         Ok(Self { path: path.into(), file, runs: parse(path, &text)? })
     }
 
     /// The runs of a file that is only read.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
     pub fn read(path: &Path) -> Result<Vec<Run>> {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{}: no runs to report; run without --report-only first", path.display())
@@ -95,32 +92,25 @@ impl Journal {
     }
 
     /// Forgets every run.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn restart(&mut self) -> Result<()> {
         self.runs.clear();
         let cut = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        cut.map(|_| ()).with_context(|| self.path.display().to_string())
+        cut.map(drop).of_file(&self.path)
     }
 
     /// Refuses to go on with runs of another version, other data or other settings.
-    ///
-    /// # Errors
-    /// Names the first run that differs, what differs, and what to do.
-    pub fn check(&self, version: &str, wanted: impl Fn(&Run) -> Option<Wanted>) -> Result<()> {
+    pub fn check(&self, wanted: impl Fn(&Run) -> Option<Wanted>) -> Result<()> {
         for run in &self.runs {
-            let mut pairs = vec![("version", Some(&*run.version), Some(version))];
-            let wanted = wanted(run);
+            let mut pairs = vec![("version", Some(&*run.version), Some(VERSION))];
+            let (then, wanted) = (&run.inputs, wanted(run));
             if let Some(Wanted { inputs: now, settings }) = &wanted {
-                let then = &run.inputs;
                 pairs.extend([
                     ("training file", Some(&*then.train), Some(&*now.train)),
                     ("validation file", Some(&then.valid), Some(&now.valid)),
                     ("set of vectors", then.vectors.as_deref(), now.vectors.as_deref()),
                 ]);
-                let settings = settings.as_deref().map(Some);
-                pairs.extend(settings.map(|now| ("set of settings", Some(&*run.settings), now)));
+                let now = settings.as_deref();
+                pairs.extend(now.map(|now| ("set of settings", Some(&*run.settings), Some(now))));
             }
             if let Some((what, then, now)) = pairs.into_iter().find(|(_, then, now)| then != now) {
                 bail!(
@@ -139,13 +129,10 @@ impl Journal {
     }
 
     /// Adds a run; it is on the disk when this returns.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn add(&mut self, run: Run) -> Result<()> {
         let line = serde_json::to_string(&run)? + "\n";
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.with_context(|| self.path.display().to_string())?;
+        written.of_file(&self.path)?;
         self.runs.push(run);
         Ok(())
     }

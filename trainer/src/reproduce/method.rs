@@ -8,8 +8,7 @@ use sha2::{Digest, Sha256};
 use super::task::{Task, folder, short};
 use super::teacher;
 use crate::controls::Control;
-use crate::options::Preset;
-use crate::options::{Config, Criterion};
+use crate::options::{Config, Criterion, Preset};
 
 /// Rows of the edge student's vocabulary at most; fewer where the texts hold fewer n-grams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -66,18 +65,6 @@ pub enum Supervision {
 
 pub const MODEL: Supervision = Supervision::Teacher(TeacherKind::Model);
 pub const TFIDF: Supervision = Supervision::Teacher(TeacherKind::TfIdf);
-
-impl Supervision {
-    /// What a method's name and title end with.
-    fn suffixes(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Labels => ("", ""),
-            Self::Regression => ("+regression", ", with regression"),
-            MODEL => ("+teacher", ", with teacher"),
-            TFIDF => ("+tfidf", ", with TF-IDF as teacher"),
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -142,6 +129,7 @@ impl Method {
         share < 100 || self != Self::Control(Control::Tfidf, Supervision::Labels)
     }
 
+    /// Its name and its title.
     fn words(self) -> (String, String) {
         let (name, title) = match self {
             Self::Teacher(TeacherKind::Model) => return ("teacher".into(), "teacher".into()),
@@ -153,19 +141,19 @@ impl Method {
             Self::Edge(Size::K1, _) => ("edge-1k", "edge student, K = 1k"),
             Self::Edge(Size::K4, _) => ("edge-4k", "edge student, K = 4k"),
             Self::Edge(Size::K16, _) => ("edge-16k", "edge student, K = 16k"),
-            Self::Control(control, _) => (
-                control.name(),
-                match control {
-                    Control::Linear => "control of K = 4k: linear",
-                    Control::Cosine => "control of K = 4k: cosine, no ansatz",
-                    Control::Tanh => "control of K = 4k: 11 x tanh",
-                    Control::Fasttext => "fastText",
-                    Control::Tfidf => "TF-IDF + logistic regression",
-                },
-            ),
+            Self::Control(Control::Linear, _) => ("linear", "control of K = 4k: linear"),
+            Self::Control(Control::Cosine, _) => ("cosine", "control of K = 4k: cosine, no ansatz"),
+            Self::Control(Control::Tanh, _) => ("tanh", "control of K = 4k: 11 x tanh"),
+            Self::Control(Control::Fasttext, _) => ("fasttext", "fastText"),
+            Self::Control(Control::Tfidf, _) => ("tfidf", "TF-IDF + logistic regression"),
         };
-        let ends = self.supervision().suffixes();
-        (name.to_owned() + ends.0, title.to_owned() + ends.1)
+        let (name_end, title_end) = match self.supervision() {
+            Supervision::Labels => ("", ""),
+            Supervision::Regression => ("+regression", ", with regression"),
+            MODEL => ("+teacher", ", with teacher"),
+            TFIDF => ("+tfidf", ", with TF-IDF as teacher"),
+        };
+        (name.to_owned() + name_end, title.to_owned() + title_end)
     }
 
     pub fn title(self) -> String {
@@ -184,17 +172,13 @@ impl Method {
         let student = &mut config.student;
         // Topics are told by single words, feelings by overlapping n-grams, sentences with a hidden message by how
         // words follow each other and where they begin and end.
-        match folder(task) {
-            "senti" => {
-                (student.bigrams, student.prefixes) = (true, true);
-                student.select = Criterion::Weight;
-            }
-            "stega" => {
-                (student.bigrams, student.trigrams, student.edges) = (true, true, true);
-                student.select = Criterion::Weight;
-            }
-            _ => {}
+        let of = folder(task);
+        if ["senti", "stega"].contains(&of) {
+            (student.bigrams, student.select) = (true, Criterion::Weight);
         }
+        student.prefixes |= of == "senti";
+        student.trigrams |= of == "stega";
+        student.edges |= of == "stega";
         let size = if let Self::Edge(size, _) = self { size } else { Size::K4 };
         student.rows = size.rows();
         if size == Size::K16 {

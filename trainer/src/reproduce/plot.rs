@@ -11,7 +11,7 @@ use qdllm_host::plots::{Axis, Panel, Point, Series, figure};
 type Family = (&'static str, bool, Vec<Method>);
 
 /// The families; in the first three stand the students and the controls that a plot shows.
-fn families(first: [Family; 3]) -> Vec<Family> {
+fn families(first: [Family; 3], joined: bool) -> Vec<Family> {
     let control = |control| Method::Control(control, Supervision::Labels);
     let dense = |preset| Method::Dense(preset, Supervision::Labels);
     let others = [
@@ -21,23 +21,30 @@ fn families(first: [Family; 3]) -> Vec<Family> {
         ("paper's student", dense(Preset::Paper)),
         ("dense student", dense(Preset::Product)),
     ];
-    first.into_iter().chain(others.map(|(name, method)| (name, false, vec![method]))).collect()
+    first.into_iter().chain(others.map(|(name, method)| (name, joined, vec![method]))).collect()
 }
 
-/// Accuracy against the bytes of the model, one panel a task, the largest share of labels there is.
+/// One panel a task: its title, its series, and the horizontal axis that belongs to them.
+fn panels(report: &Report, of: impl Fn(&TaskReport) -> (String, Vec<Series>, Axis)) -> String {
+    let panel = |task: &TaskReport| {
+        let (title, series, x) = of(task);
+        Panel { title, x, y: accuracy(&series), series }
+    };
+    figure(&report.tasks.iter().map(panel).collect::<Vec<_>>())
+}
+
+/// Accuracy against the bytes of the model, the largest share of labels there is.
 pub fn by_bytes(report: &Report) -> String {
     let edge = |by| Size::ALL.map(|size| Method::Edge(size, by)).to_vec();
-    let controls = [Control::Linear, Control::Cosine, Control::Tanh];
-    let families = families([
+    let controls = [Control::Linear, Control::Cosine, Control::Tanh]
+        .map(|control| Method::Control(control, Supervision::Labels));
+    let first = [
         ("edge student", true, edge(Supervision::Labels)),
         ("edge student, with teacher", true, edge(MODEL)),
-        (
-            "linear, cosine, tanh controls",
-            false,
-            controls.map(|control| Method::Control(control, Supervision::Labels)).to_vec(),
-        ),
-    ]);
-    let panel = |task: &TaskReport| {
+        ("linear, cosine, tanh controls", false, controls.to_vec()),
+    ];
+    let families = families(first, false);
+    panels(report, |task| {
         let share = task.figures.iter().map(|f| f.share).max().unwrap_or(100);
         let point = |f: &Figures| Some(point(f.bytes?.mean, f));
         let series = series(&families, |method| task.of(share, method).and_then(point).into_iter());
@@ -52,51 +59,41 @@ pub fn by_bytes(report: &Report) -> String {
             3..6 => format!("{} kB", 10_i32.pow(power as u32 - 3)),
             _ => format!("{} MB", 10_i32.pow((power as u32 - 6).min(9))),
         };
-        Panel {
-            title: format!("{} ({share}% of the labels)", task.title),
-            x: Axis {
-                range: (10_f64.powi(ends.0), 10_f64.powi(ends.1)),
-                logarithmic: true,
-                ticks: (ends.0..=ends.1).map(|power| (10_f64.powi(power), name(power))).collect(),
-                title: "bytes of the model, logarithmic".into(),
-            },
-            y: accuracy(&series),
-            series,
-        }
-    };
-    figure(&report.tasks.iter().map(panel).collect::<Vec<_>>())
+        let x = Axis {
+            range: (10_f64.powi(ends.0), 10_f64.powi(ends.1)),
+            logarithmic: true,
+            ticks: (ends.0..=ends.1).map(|power| (10_f64.powi(power), name(power))).collect(),
+            title: "bytes of the model, logarithmic".into(),
+        };
+        (format!("{} ({share}% of the labels)", task.title), series, x)
+    })
 }
 
-/// Accuracy against the share of known labels, one panel a task, the edge student of 4k rows.
+/// Accuracy against the share of known labels, the edge student of 4k rows.
 pub fn by_labels(report: &Report) -> String {
     let edge = |by| vec![Method::Edge(Size::K4, by)];
     let linear = vec![Method::Control(Control::Linear, Supervision::Labels)];
-    let mut families = families([
+    let first = [
         ("edge student, K = 4k", true, edge(Supervision::Labels)),
         ("edge student, K = 4k, with teacher", true, edge(MODEL)),
         ("linear control", true, linear),
-    ]);
-    families.iter_mut().for_each(|family| family.1 = true);
-    let panel = |task: &TaskReport| {
+    ];
+    let families = families(first, true);
+    panels(report, |task| {
         let shares = task.shares();
         let series = series(&families, |method| {
             let figures = shares.iter().filter_map(move |&share| task.of(share, method));
             figures.map(|f| point(f64::from(f.share), f))
         });
         let low = f64::from(shares.iter().min().copied().unwrap_or(1));
-        Panel {
-            title: task.title.clone(),
-            x: Axis {
-                range: (low * 0.85, 115.0),
-                logarithmic: true,
-                ticks: shares.iter().map(|&s| (f64::from(s), format!("{s}%"))).collect(),
-                title: "known labels, logarithmic".into(),
-            },
-            y: accuracy(&series),
-            series,
-        }
-    };
-    figure(&report.tasks.iter().map(panel).collect::<Vec<_>>())
+        let x = Axis {
+            range: (low * 0.85, 115.0),
+            logarithmic: true,
+            ticks: shares.iter().map(|&s| (f64::from(s), format!("{s}%"))).collect(),
+            title: "known labels, logarithmic".into(),
+        };
+        (task.title.clone(), series, x)
+    })
 }
 
 fn point(x: f64, figures: &Figures) -> Point {

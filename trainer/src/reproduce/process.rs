@@ -3,20 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::{dates, files};
 use serde_json::Value;
 
-use super::environment;
-use super::journal::Run;
+use super::journal::{Run, VERSION};
 use super::method::{Method, TeacherKind};
-use super::task::{Row, Task};
+use super::options::{Plan, ReproduceArgs};
+use super::task::{Row, Task, folder};
 use super::teacher::Lesson;
 use crate::controls::Control;
 use crate::data::corpus::Corpus;
 use crate::options::Config;
 use crate::student::vocabulary::Counter;
-use qdllm_host::files::write_whole;
 use qdllm_host::terminal::Progress;
+
+/// The commit that the program was built from, where the builder set `QDLLM_COMMIT`.
+const COMMIT: Option<&str> = option_env!("QDLLM_COMMIT");
 
 /// The files of one task, share and seed, for all its methods.
 pub struct Group<'a> {
@@ -33,9 +37,6 @@ pub struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// Writes the labelled, unlabelled and validation texts into a folder of their own below `out`.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub fn new(
         task: &'a Task,
         share: u32,
@@ -45,10 +46,8 @@ impl<'a> Group<'a> {
     ) -> Result<Self> {
         let (labelled, unlabelled) = task.share(share, seed);
         let work = out.join("work");
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{}-{share}-{seed}-", task.name))
-            .tempdir_in(&work)
-            .with_context(|| work.display().to_string())?;
+        let prefix = format!("{}-{share}-{seed}-", task.name);
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&work).of_file(&work)?;
         let (labels, without, answers) = (labelled.len(), unlabelled.len(), out.join("soft"));
         let group = Self { task, share, seed, base, folder, labels, unlabelled: without, answers };
         write_rows(&group.path("labelled.jsonl"), labelled, true)?;
@@ -66,7 +65,7 @@ impl<'a> Group<'a> {
     }
 
     /// The file of a teacher's soft labels; its name says what they are made of.
-    fn soft(&self, teacher: TeacherKind) -> PathBuf {
+    pub fn soft(&self, teacher: TeacherKind) -> PathBuf {
         let (task, inputs) = (self.task, &self.task.inputs);
         let made_of = Method::Teacher(teacher).settings(task, self.seed, &Config::default());
         let vectors = inputs.vectors.as_deref().unwrap_or("");
@@ -76,15 +75,7 @@ impl<'a> Group<'a> {
         ))
     }
 
-    /// Whether a teacher's soft labels are there.
-    pub fn has_answers(&self, teacher: TeacherKind) -> bool {
-        self.soft(teacher).is_file()
-    }
-
-    /// Runs one method.
-    ///
-    /// # Errors
-    /// With the last words of the process that failed.
+    /// Runs one method; an error has the last words of the process that failed.
     pub fn run(&self, method: Method) -> Result<Run> {
         match method {
             Method::Teacher(teacher) => self.teacher(teacher),
@@ -105,24 +96,25 @@ impl<'a> Group<'a> {
             soft: self.soft(teacher),
         };
         let path = self.path("lesson.json");
-        write_whole(&path, &serde_json::to_vec(&lesson)?)
-            .with_context(|| path.display().to_string())?;
-        let told = ask(own(&["reproduce", "--lesson"])?.arg(&path))?;
+        files::write_whole(&path, serde_json::to_vec(&lesson)?).of_file(&path)?;
+        let told = ask(own(&["reproduce"], &[("--lesson", &path)])?)?;
         self.record(Method::Teacher(teacher), None, &told, &told)
     }
 
     fn control(&self, control: Control, method: Method) -> Result<Run> {
         let seed = self.seed.to_string();
-        let mut command = own(&["controls", "--json", "--only", control.name(), "--seed", &seed])?;
-        command.arg("--data").arg(self.path("labelled.jsonl"));
-        command.arg("--test").arg(self.path("valid.jsonl"));
+        let (data, test) = (self.path("labelled.jsonl"), self.path("valid.jsonl"));
+        let mut command = own(
+            &["controls", "--json", "--only", control.name(), "--seed", &seed],
+            &[("--data", &data), ("--test", &test)],
+        )?;
         let mut rows = None;
         if control.heart().is_some() {
             let settings = self.path("control.toml");
             rows = Some(self.settings(method, &settings)?.student.rows);
             command.arg("--config").arg(settings);
         }
-        let told = ask(&mut command)?;
+        let told = ask(command)?;
         let figures = told["controls"].get(0).context("no control in the report")?;
         let mut run = self.record(method, rows, figures, figures)?;
         run.peak_memory_bytes = told["peak_memory_bytes"].as_u64();
@@ -132,15 +124,14 @@ impl<'a> Group<'a> {
     fn student(&self, method: Method) -> Result<Run> {
         let (settings, model) = (self.path("student.toml"), self.path("student.qdm"));
         let config = self.settings(method, &settings)?;
-        let mut distill = own(&["distill", "--json", "--restart", "--config"])?;
-        let trained = ask(distill.arg(&settings).arg("--out").arg(&model))?;
-        let mut eval = own(&["eval", "--json", "--data"])?;
-        eval.arg(self.path("valid.jsonl")).arg(&model);
-        eval.args((!method.dense()).then_some("--no-control"));
+        let files = [("--config", settings.as_path()), ("--out", &model)];
+        let trained = ask(own(&["distill", "--json", "--restart"], &files)?)?;
+        let mut eval = own(&["eval", "--json"], &[("--data", &self.path("valid.jsonl"))])?;
+        eval.arg(&model).args((!method.dense()).then_some("--no-control"));
         for path in &config.sources.vectors {
             eval.arg("--vectors").arg(path);
         }
-        let judged = ask(&mut eval)?;
+        let judged = ask(eval)?;
         let figures = if method.dense() { &judged } else { &judged["student"] };
         let rows = (!method.dense()).then_some(config.student.rows);
         let mut run = self.record(method, rows, figures, &trained)?;
@@ -161,8 +152,7 @@ impl<'a> Group<'a> {
         } else {
             fit_rows(&mut config)?;
         }
-        write_whole(path, config.to_toml().as_bytes())
-            .with_context(|| path.display().to_string())?;
+        files::write_whole(path, config.to_toml()).of_file(path)?;
         Ok(config)
     }
 
@@ -185,10 +175,10 @@ impl<'a> Group<'a> {
             method: method.to_string(),
             inputs: self.task.inputs.clone(),
             settings: method.settings(self.task, self.seed, self.base),
-            version: environment::VERSION.to_owned(),
-            commit: environment::COMMIT.map(str::to_owned),
-            machine: environment::machine(),
-            finished: environment::now(),
+            version: VERSION.to_owned(),
+            commit: COMMIT.map(str::to_owned),
+            machine: machine(),
+            finished: dates::now_s(),
             labels: self.labels,
             unlabelled: self.unlabelled,
             test_texts: self.task.valid.len(),
@@ -223,16 +213,87 @@ fn fit_rows(config: &mut Config) -> Result<()> {
     }
 }
 
-/// A command of our own executable, reading nothing.
-pub fn own(args: &[&str]) -> Result<Command> {
+/// Makes `OUT/vectors/TASK.safetensors` (and `TASK.1.safetensors` for a second model) by `qdllm teach` unless they are
+/// there; `None` without a model.
+pub fn hidden_states(
+    args: &ReproduceArgs,
+    plan: &Plan,
+    data: &Path,
+    out: &Path,
+    progress: &Progress,
+) -> Result<Option<PathBuf>> {
+    if args.model.is_empty() {
+        return Ok(None);
+    }
+    if !cfg!(feature = "teacher") {
+        bail!(
+            "--model: this build runs no local models; build with `--features teacher`, or give --vectors"
+        );
+    }
+    let place = out.join("vectors");
+    std::fs::create_dir_all(&place).of_file(&place)?;
+    let fewest = plan.shares.iter().min().copied().unwrap_or(100) as usize;
+    for base in plan.tasks.iter().map(|name| folder(name)) {
+        for (i, model) in args.model.iter().enumerate() {
+            let number = if i == 0 { String::new() } else { format!(".{i}") };
+            let path = place.join(format!("{base}{number}.safetensors"));
+            if !path.is_file() {
+                progress.say(&format!("hidden states of {base} by {}", model.display()));
+                let task = Task::read(data, base, None)?;
+                let labels = (fewest * task.train.len() / 100 / task.classes.len()).max(2);
+                states_of(&task, model, labels, args.layer, &path)?;
+            }
+        }
+    }
+    Ok(Some(place))
+}
+
+fn states_of(
+    task: &Task,
+    model: &Path,
+    labels: usize,
+    layer: Option<usize>,
+    path: &Path,
+) -> Result<()> {
+    let place = path.parent().unwrap_or(Path::new("."));
+    let work = tempfile::tempdir_in(place)?;
+    let [train, valid, partial, soft] =
+        ["train.jsonl", "valid.jsonl", "vectors.safetensors", "soft.jsonl"]
+            .map(|name| work.path().join(name));
+    write_rows(&train, &task.train, true)?;
+    write_rows(&valid, &task.valid, true)?;
+    let mut command = own(
+        &["teach", "--method", "probe", "--labels-per-class", &labels.to_string()],
+        &[
+            ("--model", model),
+            ("--data", &train),
+            ("--test", &valid),
+            ("--export-vectors", &partial),
+            ("--cache", &place.join("features")),
+            ("--out", &soft),
+        ],
+    )?;
+    if let Some(layer) = layer.map(|layer| layer.to_string()) {
+        command.args(["--layers", &layer, "--export-layer", &layer]);
+    }
+    let status = command.stdout(Stdio::null()).status()?;
+    ensure!(status.success(), "{}: gave no hidden states of {}", model.display(), task.name);
+    std::fs::rename(&partial, path).of_file(path)
+}
+
+/// A command of our own executable with options that name files, reading nothing.
+fn own(args: &[&str], files: &[(&str, &Path)]) -> Result<Command> {
     let own = std::env::current_exe().context("the executable's own path is unknown")?;
     let mut command = Command::new(own);
     command.args(args).stdin(Stdio::null());
+    for (option, path) in files {
+        command.arg(option).arg(path);
+    }
     Ok(command)
 }
 
 /// Runs a command and reads the JSON object it prints.
-fn ask(command: &mut Command) -> Result<Value> {
+fn ask(mut command: Command) -> Result<Value> {
     let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -243,7 +304,7 @@ fn ask(command: &mut Command) -> Result<Value> {
 }
 
 /// Writes texts as JSON lines, with or without their labels.
-pub fn write_rows<'a>(
+fn write_rows<'a>(
     path: &Path,
     rows: impl IntoIterator<Item = &'a Row>,
     labels: bool,
@@ -253,5 +314,37 @@ pub fn write_rows<'a>(
         false => serde_json::json!({ "text": text }),
     };
     let lines: String = rows.into_iter().map(|row| line(row).to_string() + "\n").collect();
-    std::fs::write(path, lines).with_context(|| path.display().to_string())
+    std::fs::write(path, lines).of_file(path)
+}
+
+/// Processor, cores and memory in a line; what the system does not tell is left out.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processor = field(&read("/proc/cpuinfo"), "model name");
+    let memory = field(&read("/proc/meminfo"), "MemTotal");
+    let kibibytes = memory.and_then(|m| m.strip_suffix("kB")?.trim().parse::<f64>().ok());
+    let mut parts = vec![processor.unwrap_or_else(|| std::env::consts::ARCH.into())];
+    parts.push(format!("{cores} cores"));
+    parts.extend(kibibytes.map(|k| format!("{:.1} GiB", k / 1024.0 / 1024.0)));
+    parts.push(std::env::consts::OS.to_owned());
+    parts.join(", ")
+}
+
+/// The value of the first `name : value` line.
+fn field(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found() {
+        assert_eq!(field("a\t: 1\nmodel name\t: Some CPU\n", "model name").unwrap(), "Some CPU");
+        assert_eq!(field("", "model name"), None);
+        assert!(machine().contains("cores"));
+    }
 }

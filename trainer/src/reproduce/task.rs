@@ -1,17 +1,18 @@
 //! The tasks: their files, texts and labels, the share of labels that a run may know.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::near_duplicates;
-use crate::data::split::rank;
-use crate::data::vectors::Vectors;
+use crate::data::labelled::draw_share;
+use crate::data::vectors::{Vectors, table};
 use crate::data::{BadRows, Rows};
-use qdllm_host::hex::encode as hex;
 
 /// The tasks of arXiv 2505.13205, and one of them split by near-duplicate group.
 pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];
@@ -47,7 +48,7 @@ pub struct Task {
 }
 
 pub fn title(name: &str) -> String {
-    let base = name.strip_suffix(GROUPED).unwrap_or(name);
+    let base = folder(name);
     let known = match base {
         "senti" => "Emotion analysis",
         "stega" => "Hiding detection",
@@ -64,17 +65,13 @@ pub fn folder(name: &str) -> &str {
 
 impl Task {
     /// Reads `data/TASK/train.*` and `valid.*`, and the vectors of the task's texts if a folder of them is given.
-    ///
-    /// # Errors
-    /// When a file is missing or has a bad row, when there is one class only, a validation label that the training
-    /// file has not, or a text without a vector.
     pub fn read(data: &Path, name: &str, vectors: Option<&Path>) -> Result<Self> {
         let folder = data.join(folder(name));
         let (train_path, valid_path) = (file(&folder, "train")?, file(&folder, "valid")?);
         let (train, train_digest) = rows(&train_path)?;
         let (valid, valid_digest) = rows(&valid_path)?;
-        let classes: BTreeSet<String> = train.iter().map(|(label, _)| label.clone()).collect();
-        let classes: Vec<String> = classes.into_iter().collect();
+        let classes: BTreeSet<&String> = train.iter().map(|(label, _)| label).collect();
+        let classes: Vec<String> = classes.into_iter().cloned().collect();
         if let [only] = classes.as_slice() {
             bail!("{}: every label is `{only}`; two classes are the least", train_path.display());
         }
@@ -94,15 +91,9 @@ impl Task {
         if let Some(class) = classes.iter().find(missing) {
             bail!("{}: class `{class}` is missing on one side of the split", folder.display());
         }
-        let mut task = Self {
-            name: name.to_owned(),
-            classes,
-            train,
-            valid,
-            vectors: Vec::new(),
-            inputs: Inputs { train: train_digest, valid: valid_digest, vectors: None },
-            split,
-        };
+        let inputs = Inputs { train: train_digest, valid: valid_digest, vectors: None };
+        let (name, none) = (name.to_owned(), Vec::new());
+        let mut task = Self { name, classes, train, valid, vectors: none, inputs, split };
         if let Some(folder) = vectors {
             task.find_vectors(folder)?;
         }
@@ -112,7 +103,7 @@ impl Task {
     /// `FOLDER/TASK.safetensors`, `TASK.jsonl`, and any `TASK.*` of the same kinds: one file a model or layer.
     fn find_vectors(&mut self, place: &Path) -> Result<()> {
         let base = folder(&self.name);
-        for entry in std::fs::read_dir(place).with_context(|| place.display().to_string())? {
+        for entry in std::fs::read_dir(place).of_file(place)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let of_task = name.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'));
@@ -143,21 +134,22 @@ impl Task {
     /// The training texts whose labels are known when `percent` of them are, and the others: of every class the same
     /// share, at least two, drawn by `seed`. A larger share contains the smaller.
     pub fn share(&self, percent: u32, seed: u64) -> (Vec<&Row>, Vec<&Row>) {
-        let mut ranked: BTreeMap<&str, Vec<([u8; 32], usize)>> = BTreeMap::new();
-        for (i, (label, text)) in self.train.iter().enumerate() {
-            ranked.entry(label).or_default().push((rank(seed, text), i));
-        }
-        let mut known = HashSet::new();
-        for class in ranked.values_mut() {
-            class.sort_unstable();
-            let most = (class.len() * percent as usize).div_ceil(100).max(2);
-            known.extend(class.iter().take(most).map(|&(_, i)| i));
-        }
+        let most = |size: usize| (size * percent as usize).div_ceil(100).max(2);
         let mut parts = (Vec::new(), Vec::new());
-        for (i, row) in self.train.iter().enumerate() {
-            (if known.contains(&i) { &mut parts.0 } else { &mut parts.1 }).push(row);
+        for (row, known) in self.train.iter().zip(draw_share(&self.train, most, seed)) {
+            (if known { &mut parts.0 } else { &mut parts.1 }).push(row);
         }
         parts
+    }
+}
+
+/// What a file of hidden states says of itself.
+pub fn hidden_states(path: &Path) -> String {
+    let metadata = table(path).map(|table| table.metadata).unwrap_or_default();
+    match (metadata.get("model"), metadata.get("cell")) {
+        (Some(model), Some(cell)) => format!("{model}, {cell}"),
+        (Some(model), None) => model.clone(),
+        _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
 
@@ -189,7 +181,7 @@ fn rows(path: &Path) -> Result<(Vec<Row>, String)> {
 
 /// The first 16 hexadecimal digits of a digest.
 pub fn short(digest: Sha256) -> String {
-    let mut digits = hex(digest.finalize());
+    let mut digits = hex::encode(digest.finalize());
     digits.truncate(16);
     digits
 }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use qdllm_host::errors::OfFile as _;
 use serde::{Deserialize, Serialize};
 
-use crate::data::labelled::read_labelled;
+use crate::data::BadRows;
+use crate::data::labelled::{read_labelled, read_texts};
 use crate::data::soft::SoftWriter;
-use crate::data::{BadRows, Rows};
 use crate::metrics::Report;
-use crate::numeric::softmax;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::teacher::Teacher;
 use crate::teacher::committee::{self, Committee, Member};
@@ -59,18 +59,12 @@ pub fn describe(vectors: bool) -> String {
 }
 
 /// Teaches by the lesson of a file, and writes the soft labels; returns its figures as JSON.
-///
-/// # Errors
-/// When a file cannot be read or written, or the teacher fails.
 pub fn run(path: &Path) -> Result<String> {
-    let named = || path.display().to_string();
-    let lesson: Lesson = serde_json::from_slice(&std::fs::read(path).with_context(named)?)
-        .with_context(|| format!("{}: not a lesson", named()))?;
+    let lesson: Lesson = serde_json::from_slice(&std::fs::read(path).of_file(path)?)
+        .with_context(|| format!("{}: not a lesson", path.display()))?;
     let (texts, labels) = read_labelled(&lesson.labelled, BadRows::Refuse, &lesson.classes)?;
-    let unlabelled: Vec<String> = match &lesson.unlabelled {
-        Some(path) => Rows::unlabelled(path, BadRows::Refuse)?
-            .map(|row| Ok(row?.text))
-            .collect::<Result<_>>()?,
+    let unlabelled = match &lesson.unlabelled {
+        Some(path) => read_texts(path, BadRows::Refuse, &mut 0)?,
         None => Vec::new(),
     };
     let (valid, truth) = read_labelled(&lesson.valid, BadRows::Refuse, &lesson.classes)?;
@@ -80,9 +74,7 @@ pub fn run(path: &Path) -> Result<String> {
     let start = Instant::now();
     let (mut teacher, held_out) = teach(&lesson, (&texts, &labels), &unlabelled)?;
     let train_seconds = start.elapsed().as_secs_f64();
-
-    let probabilities: Vec<Vec<f32>> =
-        ask(&mut teacher, &valid)?.iter().map(|row| softmax(row, 1.0)).collect();
+    let report = Report::of_logits(&lesson.classes, &truth, &ask(&mut teacher, &valid)?);
     // The language model in front of vectors has run long ago: its time is not known here.
     let microseconds_per_text = lesson.vectors.is_empty().then(|| {
         microseconds_a_text(&valid, |text| ask(&mut teacher, &[*text]).map(|rows| rows.len()))
@@ -96,17 +88,12 @@ pub fn run(path: &Path) -> Result<String> {
     for (text, logits) in texts.iter().zip(&held_out) {
         writer.append(text, logits)?;
     }
-    for chunk in unlabelled.chunks(1024) {
-        for (text, logits) in chunk.iter().zip(ask(&mut teacher, chunk)?) {
-            writer.append(text, &logits)?;
-        }
-    }
-    writer.flush()?;
-    std::fs::rename(&file, &lesson.soft).with_context(|| lesson.soft.display().to_string())?;
+    writer.append_all(&unlabelled, |texts| ask(&mut teacher, texts))?;
+    std::fs::rename(&file, &lesson.soft).of_file(&lesson.soft)?;
 
     let size = teacher.size();
     let outcome = Outcome {
-        report: Report::from(&lesson.classes, &truth, &probabilities),
+        report,
         parameters: size.map(|size| size.0),
         bytes: size.map(|size| size.1),
         train_seconds,
