@@ -1,11 +1,11 @@
 //! The command line: types only.
 
-use crate::commands::teach;
 #[cfg(feature = "teacher")]
 use crate::commands::tune;
 use crate::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect,
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, reproduce, teach,
 };
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Distils a language model into a text classifier of a few kilobytes
@@ -22,7 +22,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Distil the shipped smart-home commands and show what came out
@@ -39,7 +38,7 @@ pub enum Command {
     /// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
     Controls(controls::ControlsArgs),
     /// Reproduce the paper's tasks: students, teachers and controls by seed and share of labels
-    Reproduce(Box<crate::reproduce::options::ReproduceArgs>),
+    Reproduce(Box<reproduce::ReproduceArgs>),
     /// Classify texts
     Classify(classify::ClassifyArgs),
     /// Add a compiled back end to a model: smaller, measured against the exact circuit
@@ -50,4 +49,24 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Show what a model file holds
     Inspect(inspect::InspectArgs),
+}
+
+impl Command {
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Self::Demo(args) => demo::run(args),
+            Self::Teach(args) => teach::run(args),
+            #[cfg(feature = "teacher")]
+            Self::Tune(args) => tune::run(args),
+            Self::Distill(args) => distill::run(args),
+            Self::Eval(args) => eval::run(args),
+            Self::Controls(args) => controls::run(args),
+            Self::Reproduce(args) => reproduce::run(args),
+            Self::Classify(args) => classify::run(args),
+            Self::Compile(args) => compile::run(args),
+            Self::Agreement(args) => agreement::run(args),
+            Self::Bench(args) => bench::run(args),
+            Self::Inspect(args) => inspect::run(args),
+        }
+    }
 }

@@ -1,18 +1,24 @@
-//! Controls that stand beside a student; those of its own size have the same rows, head and training, and another layer
-//! than the circuit between them.
+//! Controls that stand beside a student: two classical ones, and those of its own size, which have the same rows, head and
+//! training, and another layer than the circuit between them.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use clap::ValueEnum as _;
 use qdllm_runtime::Model;
 use serde::Serialize;
 
+use crate::data::BadRows;
+use crate::data::labelled::{self, Labelled};
+use crate::metrics::{Report, Scores};
 use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
-use crate::resource_usage::microseconds_a_text;
+use crate::regression::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::export::export;
 use crate::student::shape::Shape;
+use crate::student::train::Moment;
 use crate::student::words::Words;
 use crate::student::{Prepared, Student};
 use qdllm_host::terminal::Progress;
@@ -62,30 +68,189 @@ pub struct Measured {
     pub microseconds_per_text: f64,
 }
 
-/// Trains the student of `config` on `data` with another heart; probabilities of `texts`, and what it cost.
+/// Train TF-IDF with logistic regression and fastText on labelled texts and test them.
 ///
-/// # Errors
-/// As `distill`, and when the classes are not those given.
+/// With the settings of a student (--config MODEL.toml) three more are trained: its own rows with another heart than
+/// the circuit.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ControlsArgs {
+    /// Labelled texts to train on (.tsv, .csv, .jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Labelled texts to test on
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Settings of a student, as `distill` writes them: trains its linear, cosine and tanh controls too
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Seed of fastText's first values, order of texts and hash of word pairs
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Train one control only
+    #[arg(long, value_name = "CONTROL")]
+    pub only: Option<Control>,
+    /// What to do with a bad row of a data file
+    #[arg(long, value_enum, default_value_t)]
+    pub bad_rows: BadRows,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Its name: `tfidf`, `fasttext`, `linear`, `cosine` or `tanh`.
+    pub control: &'static str,
+    pub accuracy: f64,
+    pub standard_error: f64,
+    pub macro_f1: f64,
+    /// Precision, recall and F1 over the classes, weighted by their texts.
+    pub weighted_avg: Scores,
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    pub train_texts: usize,
+    pub test_texts: usize,
+    /// Bad rows left out of both files.
+    pub skipped_rows: u64,
+    pub classes: Vec<String>,
+    pub controls: Vec<Outcome>,
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Trains and tests the controls that are asked for.
+pub fn measure(args: &ControlsArgs) -> Result<Summary> {
+    let mut skipped_rows = 0;
+    let train = Labelled::read(&args.data, args.bad_rows, &mut skipped_rows)?;
+    let test = Labelled::read(&args.test, args.bad_rows, &mut skipped_rows)?;
+    let classes = labelled::classes(&train);
+    if classes.len() < 2 {
+        bail!(
+            "{}: every label is `{}`; give a file with texts of two classes at least",
+            args.data.display(),
+            train[0].label
+        );
+    }
+    let refused = |row: &Labelled| {
+        format!(
+            "{}:{}: label `{}` does not occur in {}; correct it, or add texts of it there",
+            args.test.display(),
+            row.line,
+            row.label,
+            args.data.display()
+        )
+    };
+    let (train, labels) = labelled::numbered(train, &classes, refused)?;
+    let (texts, truth) = labelled::numbered(test, &classes, refused)?;
+    let rows: Vec<(usize, &str)> =
+        labels.into_iter().zip(train.iter().map(String::as_str)).collect();
+    let config = args.config.as_deref().map(Config::read).transpose()?;
+    let wanted = match (args.only, &config) {
+        (Some(control), _) => vec![control],
+        (None, None) => vec![Control::Tfidf, Control::Fasttext],
+        (None, Some(_)) => Control::value_variants().to_vec(),
+    };
+    let mut config = config.unwrap_or_default();
+    config.sources.data = Some(args.data.clone());
+    let mut controls = Vec::new();
+    for control in wanted {
+        let (probabilities, measured) = match control.heart() {
+            Some(heart) => same_size(heart, &config, &classes, &texts)?,
+            None if control == Control::Tfidf => {
+                let start = Instant::now();
+                let model = train_tfidf(&rows, classes.len(), TfidfOptions::default());
+                let train_seconds = start.elapsed().as_secs_f64();
+                ensure!(
+                    model.converged(),
+                    "{}: the logistic regression did not converge, so its figures would not be the control's",
+                    args.data.display()
+                );
+                let size = (model.model_bytes(), model.parameters());
+                tested(&texts, |text| model.predict(text), size, train_seconds)
+            }
+            None => {
+                let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
+                let start = Instant::now();
+                let model = train_fasttext(&rows, classes.len(), options);
+                let train_seconds = start.elapsed().as_secs_f64();
+                let size = (model.model_bytes(), model.parameters());
+                tested(&texts, |text| model.predict(text), size, train_seconds)
+            }
+        };
+        let report = Report::from(&classes, &truth, &probabilities);
+        controls.push(Outcome {
+            control: control.name(),
+            accuracy: report.accuracy,
+            standard_error: report.standard_error,
+            macro_f1: report.macro_avg.f1,
+            weighted_avg: report.weighted_avg,
+            measured,
+        });
+    }
+    Ok(Summary {
+        train_texts: train.len(),
+        test_texts: texts.len(),
+        skipped_rows,
+        classes,
+        controls,
+        peak_memory_bytes: peak_memory_bytes(),
+    })
+}
+
+fn tested(
+    texts: &[String],
+    predict: impl Fn(&str) -> Vec<f32>,
+    (bytes, parameters): (usize, usize),
+    train_seconds: f64,
+) -> (Vec<Vec<f32>>, Measured) {
+    let probabilities = texts.iter().map(|text| predict(text)).collect();
+    let microseconds_per_text = microseconds_a_text(texts, |text| predict(text));
+    (probabilities, Measured { bytes, parameters, train_seconds, microseconds_per_text })
+}
+
+/// Trains the student of `config` with another layer in the circuit's place. `refused` says why it cannot stand for
+/// these classes, given the settings' and them.
 pub fn train_student(
     heart: HiddenLayer,
     config: &Config,
-    data: &Path,
+    classes: &[String],
+    refused: impl Fn(&str, &str) -> String,
+    progress: &mut Progress,
+) -> Result<(Prepared<Words>, Student<Words>)> {
+    let mut config = config.clone();
+    config.student.heart = heart;
+    let prepared = Words::prepare(&config, progress)?;
+    if prepared.classes != classes {
+        bail!(refused(&prepared.classes.join(", "), &classes.join(", ")));
+    }
+    progress.stage("training the linear control", prepared.passes(&config));
+    let student = prepared.distill(&config, None, |moment| {
+        if let Moment::Texts(done) = moment {
+            progress.at(done);
+        }
+    })?;
+    progress.done();
+    Ok((prepared, student))
+}
+
+/// A control of the student's size; probabilities of `texts`, and what it cost.
+fn same_size(
+    heart: HiddenLayer,
+    config: &Config,
     classes: &[String],
     texts: &[String],
 ) -> Result<(Vec<Vec<f32>>, Measured)> {
-    let mut config = config.clone();
-    config.sources.data = Some(data.into());
-    config.student.heart = heart;
+    let refused = |named: &str, found: &str| {
+        format!(
+            "the settings name the classes {named}, the data {found}; give the settings of this data"
+        )
+    };
     let start = Instant::now();
-    let mut progress = Progress::new(true);
-    let prepared = Words::prepare(&config, &mut progress)?;
-    ensure!(
-        prepared.classes == classes,
-        "the settings name the classes {}, the data {}; give the settings of this data",
-        prepared.classes.join(", "),
-        classes.join(", ")
-    );
-    let student = prepared.distill(&config, None, |_| {})?;
+    let (prepared, student) =
+        train_student(heart, config, classes, refused, &mut Progress::new(true))?;
     let train_seconds = start.elapsed().as_secs_f64();
     let vocab = prepared.front.vocabulary();
     let probabilities = student.probabilities_of(&vocab, texts);
@@ -95,7 +260,7 @@ pub fn train_student(
     let whole = alone
         .install(|| microseconds_a_text(&all, |()| student.probabilities_of(&vocab, texts).len()));
     let measured = Measured {
-        bytes: bytes(&student, &prepared, &config)?,
+        bytes: bytes(&student, &prepared, config)?,
         parameters: student.shape.parameters(),
         train_seconds,
         microseconds_per_text: whole / texts.len() as f64,

@@ -1,36 +1,26 @@
 //! A model file as commands open it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use qdllm_host::errors::OfFile as _;
 use qdllm_runtime::Model;
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
 use std::path::Path;
 
-/// The bytes of a model file.
-///
-/// # Errors
-/// With the file's name.
-pub fn load(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
-}
+pub use qdllm_host::files::read as load;
 
 /// The model in the bytes of a file, and its classes.
-///
-/// # Errors
-/// With the file's name.
 pub fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<(Model<'a>, Vec<String>)> {
-    let model = Model::parse(bytes).with_context(|| path.display().to_string())?;
+    let model = Model::parse(bytes).of_file(path)?;
     let classes = (0..model.classes()).map(|c| model.label(c).to_owned()).collect();
     Ok((model, classes))
 }
 
-/// Refuses a model whose front end takes a vector and no text.
-///
-/// # Errors
-/// With the file's name and what to do.
-pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
-    match model.meta().front {
-        FrontEnd::Words { .. } => Ok(()),
+/// As [`parse`]; refuses a model whose front end takes a vector and no text.
+pub fn parse_for_text<'a>(bytes: &'a [u8], path: &Path) -> Result<(Model<'a>, Vec<String>)> {
+    let parsed = parse(bytes, path)?;
+    match parsed.0.meta().front {
+        FrontEnd::Words { .. } => Ok(parsed),
         FrontEnd::Dense { inputs } => bail!(
             "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; give vectors by --vectors, or distill a model with the front end `words`",
             path.display()
@@ -39,9 +29,6 @@ pub fn takes_text(model: &Model<'_>, path: &Path) -> Result<()> {
 }
 
 /// Refuses a model that takes a text, or a vector of another length.
-///
-/// # Errors
-/// With the file's name and what to do.
 pub fn takes_vectors(model: &Model<'_>, path: &Path, width: usize) -> Result<()> {
     match model.meta().front {
         FrontEnd::Dense { inputs } if usize::from(inputs) == width => Ok(()),

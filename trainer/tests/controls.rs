@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use qdllm_trainer::commands::controls::{Control, ControlsArgs, Outcome, Summary, measure};
+use qdllm_trainer::controls::{Control, ControlsArgs, Outcome, Summary, measure};
 use qdllm_trainer::data::BadRows;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use crate::commands::print;
 use crate::compile::agreement::{Agreement, CircuitInputs};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
-use crate::model_file::{load, parse, takes_text};
+use crate::model_file::{load, parse_for_text};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::format::Kind;
@@ -42,14 +42,9 @@ struct Row {
 #[derive(Serialize)]
 struct Rows(Vec<Row>);
 
-/// Runs the command.
-///
-/// # Errors
-/// When a file cannot be read, a label is unknown to the model, or there are no texts.
 pub fn run(args: &AgreementArgs) -> Result<()> {
     let bytes = load(&args.model)?;
-    let (model, classes) = parse(&bytes, &args.model)?;
-    takes_text(&model, &args.model)?;
+    let (model, classes) = parse_for_text(&bytes, &args.model)?;
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
     anyhow::ensure!(!texts.is_empty(), "{}: no texts to compare on", args.data.display());
     let seen = CircuitInputs::new(&model, texts.iter())?;
@@ -60,13 +55,14 @@ pub fn run(args: &AgreementArgs) -> Result<()> {
         agreement: agreement.share,
         largest_logit_error: agreement.largest_error,
     };
-    let mut rows = vec![row(Kind::StatevectorI16, seen.statevector_i16(&model))];
-    if let Some(train) = model.tensor_train() {
-        rows.push(row(Kind::TensorTrain, seen.tensor_train(&train)));
-    }
-    if let Some(polynomial) = model.polynomial() {
-        rows.push(row(Kind::Polynomial, seen.polynomial(&polynomial)));
-    }
+    let trains = model.tensor_train().map(|train| seen.tensor_train(&train));
+    let sums = model.polynomial().map(|polynomial| seen.polynomial(&polynomial));
+    let all = [
+        (Kind::StatevectorI16, Some(seen.statevector_i16(&model))),
+        (Kind::TensorTrain, trains),
+        (Kind::Polynomial, sums),
+    ];
+    let rows = all.into_iter().filter_map(|(kind, found)| Some(row(kind, found?))).collect();
     print(&Rows(rows), args.json)
 }
 

@@ -29,10 +29,6 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// On a batch of no samples or a time that is not positive.
 pub fn run(args: &BenchArgs) -> Result<()> {
     if args.batch == 0 || args.gradient_batch == 0 {
         bail!("a batch needs at least one sample");

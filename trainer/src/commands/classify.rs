@@ -2,14 +2,18 @@
 //! batches on all cores.
 
 use crate::batch_inference::BatchClassifier;
-use crate::explain::explain;
-use crate::model_file::{load, parse, takes_text};
+use crate::data::vectors::table;
+use crate::explain::{Moved, explain};
+use crate::model_file::{load, parse, parse_for_text, takes_vectors};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_runtime::{MAX_CLASSES, Model, Prediction, Scratch};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+
+const REJECTED: &str = "  (rejected: too unsure)";
 
 /// Lines of a file that are classified together.
 const BATCH: usize = 8192;
@@ -59,33 +63,29 @@ struct Answer<'a> {
     top: Vec<(&'a str, f32)>,
     probabilities: &'a [f32],
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<Vec<crate::explain::Moved>>,
+    explanation: Option<Vec<Moved>>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the model or the texts cannot be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
-    if let Some(vectors) = &args.vectors {
-        return crate::commands::vectors::classify(&args.model, vectors, args.json);
-    }
     let bytes = load(&args.model)?;
-    let (model, _) = parse(&bytes, &args.model)?;
-    takes_text(&model, &args.model)?;
-    let mut scratch = Box::new(Scratch::new());
-    let mut out = std::io::stdout().lock();
-    if let Some(path) = &args.input {
-        return file(&model, path, args, &mut scratch, &mut BufWriter::new(out));
+    let out = std::io::stdout().lock();
+    if let Some(path) = &args.vectors {
+        return vectors(&bytes, path, args, &mut BufWriter::new(out));
     }
-    let mut answer = |text: &str| one(&model, text, args, &mut scratch, &mut out);
+    let (model, _) = parse_for_text(&bytes, &args.model)?;
+    let mut answers = Answers { model: &model, args, scratch: Box::new(Scratch::new()), out };
+    if let Some(path) = &args.input {
+        let name = path.display().to_string();
+        let file = std::fs::File::open(path).of_file(path)?;
+        return answers.of_file(lines(&name, BufReader::new(file)));
+    }
     if !args.texts.is_empty() {
-        return args.texts.iter().try_for_each(|text| answer(text));
+        return args.texts.iter().try_for_each(|text| answers.of(text));
     }
     if std::io::stdin().is_terminal() {
         eprintln!("type a text a line; end with Ctrl-D");
     }
-    lines("standard input", std::io::stdin().lock()).try_for_each(|line| answer(&line?))
+    lines("standard input", std::io::stdin().lock()).try_for_each(|line| answers.of(&line?))
 }
 
 /// The lines of a text, errors with their number.
@@ -99,67 +99,67 @@ fn lines(name: &str, reader: impl BufRead) -> impl Iterator<Item = Result<String
     })
 }
 
-/// Classifies a file in batches; what comes before a bad line is answered.
-fn file(
-    model: &Model<'_>,
-    path: &Path,
-    args: &ClassifyArgs,
-    scratch: &mut Scratch,
-    out: &mut impl Write,
-) -> Result<()> {
-    let name = path.display().to_string();
-    let file = std::fs::File::open(path).with_context(|| name.clone())?;
-    let many = BatchClassifier::new(model);
-    let mut memory = [0.0; MAX_CLASSES];
-    let mut all = lines(&name, BufReader::new(file));
-    loop {
-        let (mut texts, mut failed) = (Vec::new(), None);
-        for line in all.by_ref().take(BATCH) {
-            match line {
-                Ok(line) => texts.push(line),
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
-        for (text, answer) in texts.iter().zip(many.classify(&texts)?) {
-            let explanation =
-                if args.explain { Some(explain(model, text, scratch)?) } else { None };
-            write(model, text, &many.prediction(&answer, &mut memory), explanation, args, out)?;
-        }
-        out.flush()?;
-        match failed {
-            Some(e) => return Err(e),
-            None if texts.is_empty() => return Ok(()),
-            None => {}
-        }
-    }
+/// Answers one after another.
+struct Answers<'a, W> {
+    model: &'a Model<'a>,
+    args: &'a ClassifyArgs,
+    scratch: Box<Scratch>,
+    out: W,
 }
 
-fn one(
-    model: &Model<'_>,
-    text: &str,
-    args: &ClassifyArgs,
-    scratch: &mut Scratch,
-    out: &mut impl Write,
-) -> Result<()> {
-    let explanation = if args.explain { Some(explain(model, text, scratch)?) } else { None };
-    write(model, text, &model.classify(text, scratch)?, explanation, args, out)?;
-    // A device or a person on the other end of a pipe waits for each line.
-    out.flush()?;
-    Ok(())
+impl<W: Write> Answers<'_, W> {
+    fn of(&mut self, text: &str) -> Result<()> {
+        let explanation = self.explanation(text)?;
+        let prediction = self.model.classify(text, &mut self.scratch)?;
+        write(self.model, text, &prediction, explanation, self.args, &mut self.out)?;
+        // A device or a person on the other end of a pipe waits for each line.
+        Ok(self.out.flush()?)
+    }
+
+    /// Classifies lines in batches; what comes before a bad line is answered.
+    fn of_file(&mut self, mut all: impl Iterator<Item = Result<String>>) -> Result<()> {
+        let batches = BatchClassifier::new(self.model);
+        let mut memory = [0.0; MAX_CLASSES];
+        loop {
+            let (mut texts, mut failed) = (Vec::new(), Ok(()));
+            for line in all.by_ref().take(BATCH) {
+                match line {
+                    Ok(line) => texts.push(line),
+                    Err(e) => {
+                        failed = Err(e);
+                        break;
+                    }
+                }
+            }
+            let mut out = Vec::new();
+            for (text, answer) in texts.iter().zip(batches.classify(&texts)?) {
+                let explanation = self.explanation(text)?;
+                let prediction = batches.prediction(&answer, &mut memory);
+                write(self.model, text, &prediction, explanation, self.args, &mut out)?;
+            }
+            self.out.write_all(&out)?;
+            self.out.flush()?;
+            failed?;
+            if texts.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn explanation(&mut self, text: &str) -> Result<Option<Vec<Moved>>> {
+        let asked = self.args.explain.then(|| explain(self.model, text, &mut self.scratch));
+        Ok(asked.transpose()?)
+    }
 }
 
 fn write(
     model: &Model<'_>,
     text: &str,
     p: &Prediction<'_>,
-    explanation: Option<Vec<crate::explain::Moved>>,
+    explanation: Option<Vec<Moved>>,
     args: &ClassifyArgs,
     out: &mut impl Write,
 ) -> Result<()> {
-    let top: Vec<(&str, f32)> = p.top(args.top).map(|(c, p)| (model.label(c), p)).collect();
     let answer = Answer {
         text,
         class: p.class(),
@@ -167,38 +167,50 @@ fn write(
         probability: p.probability(),
         rejected: p.is_rejected(),
         known_ngrams: p.found(),
-        top,
+        top: p.top(args.top).map(|(c, p)| (model.label(c), p)).collect(),
         probabilities: p.probabilities(),
         explanation,
     };
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-    } else {
-        write_plain(&answer, out)?;
+        return Ok(());
     }
-    Ok(())
-}
-
-fn write_plain(answer: &Answer<'_>, out: &mut impl Write) -> std::io::Result<()> {
     let others: Vec<String> =
         answer.top.iter().skip(1).map(|(label, p)| format!("{label} {p:.3}")).collect();
-    let mut note = String::new();
-    if answer.rejected {
-        note += "  (rejected: too unsure)";
-    }
-    if answer.known_ngrams == 0 {
-        note += "  (no known word)";
-    }
+    let rejected = if answer.rejected { REJECTED } else { "" };
+    let unknown = if answer.known_ngrams == 0 { "  (no known word)" } else { "" };
     writeln!(
         out,
-        "{}\t{:.3}\t{}\t{}{note}",
+        "{}\t{:.3}\t{text}\t{}{rejected}{unknown}",
         answer.label,
         answer.probability,
-        answer.text,
         others.join(", ")
     )?;
     for moved in answer.explanation.iter().flatten() {
         writeln!(out, "    {:+.3}  {}", moved.by, moved.ngram)?;
     }
     Ok(())
+}
+
+/// Classifies every row of a file of vectors, in its order: row, class, probability.
+fn vectors(bytes: &[u8], path: &Path, args: &ClassifyArgs, out: &mut impl Write) -> Result<()> {
+    let (model, _) = parse(bytes, &args.model)?;
+    let table = table(path)?;
+    takes_vectors(&model, &args.model, table.width)?;
+    let mut scratch = Box::new(Scratch::new());
+    for row in 0..table.len() {
+        let p = model.classify_vector(table.row(row), &mut scratch)?;
+        let label = model.label(p.class());
+        if args.json {
+            let answer = serde_json::json!({
+                "row": row + 1, "class": p.class(), "label": label, "probability": p.probability(),
+                "rejected": p.is_rejected(), "probabilities": p.probabilities(),
+            });
+            writeln!(out, "{answer}")?;
+        } else {
+            let note = if p.is_rejected() { REJECTED } else { "" };
+            writeln!(out, "{}\t{label}\t{:.3}{note}", row + 1, p.probability())?;
+        }
+    }
+    Ok(out.flush()?)
 }

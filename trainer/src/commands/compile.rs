@@ -7,7 +7,8 @@ use crate::data::labelled::read_labelled;
 use crate::model_file::{load, parse};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use qdllm_host::files::write_whole;
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
 use qdllm_runtime::Model;
 use qdllm_runtime::compiled::tensor_train::Cores;
 use qdllm_runtime::format::meta::FrontEnd;
@@ -62,16 +63,6 @@ pub enum BackEnd {
     StatevectorI16,
 }
 
-impl BackEnd {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Polynomial => Kind::Polynomial,
-            Self::TensorTrain => Kind::TensorTrain,
-            Self::StatevectorI16 => Kind::StatevectorI16,
-        }
-    }
-}
-
 /// How the entries of a tensor train's cores are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CoresArg {
@@ -83,18 +74,6 @@ pub enum CoresArg {
     I8,
     /// Integers, i8 where they do; f32 only where no integers agree well enough
     Auto,
-}
-
-impl CoresArg {
-    /// What is tried, one after the other.
-    fn allowed(self) -> &'static [&'static [Cores]] {
-        match self {
-            Self::F32 => &[&[Cores::F32]],
-            Self::I16 => &[&[Cores::I16]],
-            Self::I8 => &[&[Cores::I8]],
-            Self::Auto => &[&[Cores::I8, Cores::I16], &[Cores::F32]],
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -125,24 +104,35 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         args.model.display()
     );
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
+    // What is tried, one after the other.
+    let cores: &[&[Cores]] = match args.cores {
+        CoresArg::F32 => &[&[Cores::F32]],
+        CoresArg::I16 => &[&[Cores::I16]],
+        CoresArg::I8 => &[&[Cores::I8]],
+        CoresArg::Auto => &[&[Cores::I8, Cores::I16], &[Cores::F32]],
+    };
+    let kind = match args.backend {
+        BackEnd::Polynomial => Kind::Polynomial,
+        BackEnd::TensorTrain => Kind::TensorTrain,
+        BackEnd::StatevectorI16 => Kind::StatevectorI16,
+    };
     let asked = if args.exact { 1.0 } else { args.agreement };
     let task = || Task::new(&model, &texts, asked);
     let compile = || -> Result<Compiled, CompileError> {
         match args.backend {
             BackEnd::Polynomial => polynomial::polynomial(&task()?),
             BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
-            BackEnd::TensorTrain => tensor_train::truncated(&task()?, args.cores.allowed()),
+            BackEnd::TensorTrain => tensor_train::truncated(&task()?, cores),
             BackEnd::StatevectorI16 => statevector_i16(&model, &texts, asked),
         }
     };
-    let compiled = compile().with_context(|| args.data.display().to_string())?;
-    let file = with_section(&model, args.backend.kind(), &compiled);
+    let compiled = compile().of_file(&args.data)?;
+    let file = with_section(&model, kind, &compiled);
     Model::parse(&file).context("internal error: the compiled model would be refused")?;
-    write_whole(&args.out, &file)
-        .with_context(|| format!("{}: cannot be written", args.out.display()))?;
+    files::write(&args.out, &file)?;
     let measured = compiled.measured;
     let report = Report {
-        backend: args.backend.kind().name(),
+        backend: kind.name(),
         made_of: compiled.made_of,
         asked: measured.asked,
         agreement: measured.agreement,
@@ -158,14 +148,11 @@ pub fn run(args: &CompileArgs) -> Result<()> {
 
 /// The model's file with one section more, or in place of what it had of that kind.
 fn with_section(model: &Model<'_>, kind: Kind, compiled: &Compiled) -> Vec<u8> {
-    let sections: Vec<(Kind, Vec<u8>)> = Kind::ALL
-        .iter()
-        .filter_map(|&k| {
-            let old = model.container().get(k).map(<[u8]>::to_vec);
-            Some((k, if k == kind { compiled.section.clone() } else { old? }))
-        })
-        .collect();
-    write(&sections)
+    let section = |&k: &Kind| match k == kind {
+        true => Some((k, compiled.section.clone())),
+        false => Some((k, model.container().get(k)?.to_vec())),
+    };
+    write(&Kind::ALL.iter().filter_map(section).collect::<Vec<_>>())
 }
 
 impl std::fmt::Display for Report {

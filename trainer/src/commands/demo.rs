@@ -1,14 +1,15 @@
 //! `qdllm demo`: the shipped smart-home commands, from a teacher's soft labels to a model file.
 
-use crate::commands::eval::evaluate;
+use crate::data::labelled::draw_labels;
 use crate::data::soft::SoftLabels;
-use crate::data::split::draw_labels;
 use crate::data::{BadRows, Rows};
+use crate::evaluation::evaluate;
 use crate::numeric::argmax;
 use crate::options::Config;
 use crate::student::run::{Keep, distill};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::terminal::Progress;
 use std::path::{Path, PathBuf};
 
@@ -31,16 +32,12 @@ const TEST: &[u8] = include_bytes!("../../data/commands/test.tsv");
 const SOFT: &[u8] = include_bytes!("../../data/commands/soft.jsonl");
 const SETTINGS: &str = include_str!("../../data/commands/demo.toml");
 
-/// Runs the command.
-///
-/// # Errors
-/// When the folder cannot be written.
 pub fn run(args: &DemoArgs) -> Result<()> {
     let folder = &args.out;
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir_all(folder).of_file(folder)?;
     let put = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = folder.join(name);
-        std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        std::fs::write(&path, bytes).of_file(&path)?;
         Ok(path)
     };
     let mut config: Config = toml::from_str(SETTINGS)?;

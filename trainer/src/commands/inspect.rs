@@ -66,10 +66,6 @@ struct BackEnd {
     multiply_adds: u32,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the file is not a model.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     print(&inspect(&parse(&bytes, &args.model)?.0), args.json)
@@ -85,14 +81,15 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     // What is left is the padding that aligns sections to 4 bytes.
     sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
     debug_assert!(model.len_bytes() - held >= framed);
+    let named = |has: bool, name: &'static str| if has { name } else { "" };
     let front = match model.meta().front {
         FrontEnd::Words { rows, kinds, row_bits, .. } => format!(
             "words: {rows} rows of {}-bit integers; words{}{}{}{}",
             row_bits.bits(),
-            if kinds.prefixes { ", prefixes" } else { "" },
-            if kinds.bigrams { ", pairs" } else { "" },
-            if kinds.trigrams { ", triples" } else { "" },
-            if kinds.edges { ", over the text's ends" } else { "" },
+            named(kinds.prefixes, ", prefixes"),
+            named(kinds.bigrams, ", pairs"),
+            named(kinds.trigrams, ", triples"),
+            named(kinds.edges, ", over the text's ends"),
         ),
         FrontEnd::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
@@ -121,9 +118,8 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
             Op::IndexMap(_) => circuit.index_maps += 1,
         }
     }
-    let compiled = compiled(model);
     Inspection {
-        compiled,
+        compiled: compiled(model),
         bytes: model.len_bytes(),
         format_version: VERSION,
         ram_bytes: size_of::<Scratch>(),

@@ -17,15 +17,20 @@ pub mod reproduce;
 pub mod teach;
 #[cfg(feature = "teacher")]
 pub mod tune;
-pub mod vectors;
 
 /// Prints a result, as indented JSON or as its lines.
-///
-/// # Errors
-/// When it cannot be written as JSON.
-pub fn print(result: &(impl Serialize + Display), json: bool) -> Result<()> {
+fn print(result: &(impl Serialize + Display), json: bool) -> Result<()> {
     match json {
         true => println!("{}", serde_json::to_string_pretty(result)?),
+        false => print!("{result}"),
+    }
+    Ok(())
+}
+
+/// Prints a result, as JSON in one line or as its lines.
+fn print_in_line(result: &(impl Serialize + Display), json: bool) -> Result<()> {
+    match json {
+        true => println!("{}", serde_json::to_string(result)?),
         false => print!("{result}"),
     }
     Ok(())

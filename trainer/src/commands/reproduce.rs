@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::reproduce::{self, options::ReproduceArgs, teacher};
+pub use crate::reproduce::options::ReproduceArgs;
+use crate::reproduce::{self, teacher};
 
 /// Runs the command.
 ///

@@ -1,12 +1,15 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use qdllm_host::errors::OfFile as _;
 use serde::Serialize;
 
-use crate::commands::teach::place::resolve;
+use crate::commands::print_in_line;
+use crate::commands::teach::local::resolve;
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
 use crate::teacher::llm::device;
@@ -25,8 +28,9 @@ are trained. The result is a folder of a few megabytes in PEFT's layout:
 A run that was ended goes on with the same command from its last checkpoint and writes the bytes it would have written.
 
 With --valid the epoch of least validation loss is kept, without it the last one. If the training loss falls and the
-validation loss rises, take fewer --epochs or a smaller --rank; if the training loss hardly falls, a higher --rate.
-Memory grows with --batch and --max-tokens, not with --accumulate: an update sees --batch x --accumulate texts.
+validation loss rises, take fewer --epochs or a smaller --rank; if the training loss hardly falls, a higher --lr.
+Memory grows with --batch-size and --max-tokens, not with --accumulate: an update sees --batch-size x --accumulate
+texts.
 PEFT reads the folder too: PeftModel.from_pretrained(AutoModelForSequenceClassification..., \"tuned\").";
 
 /// Trains LoRA and a classification head on labelled texts
@@ -61,17 +65,17 @@ pub struct TuneArgs {
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub epochs: u64,
     /// Texts run together
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    pub batch: usize,
+    #[arg(long, alias = "batch", default_value_t = 8, value_name = "N")]
+    pub batch_size: usize,
     /// Batches whose gradients are added up for one update
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub accumulate: usize,
     /// Highest learning rate; it rises over the first 6% of the updates and falls to 0
-    #[arg(long, default_value_t = 5e-4, value_name = "X")]
-    pub rate: f64,
+    #[arg(long, alias = "rate", default_value_t = 5e-4, value_name = "X")]
+    pub lr: f64,
     /// Weight decay of matrices
-    #[arg(long, default_value_t = 0.01, value_name = "X")]
-    pub decay: f64,
+    #[arg(long, alias = "decay", default_value_t = 0.01, value_name = "X")]
+    pub weight_decay: f64,
     /// Most tokens of a text; longer texts are cut and counted
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub max_tokens: usize,
@@ -100,6 +104,8 @@ struct Outcome {
     seconds: f64,
     /// Of this run; those before an interruption stand in metrics.jsonl too.
     epochs: Vec<Epoch>,
+    #[serde(skip)]
+    classes: usize,
 }
 
 /// Runs the command.
@@ -109,7 +115,7 @@ struct Outcome {
 pub fn run(args: &TuneArgs) -> Result<()> {
     for (name, value) in [
         ("rank", args.rank),
-        ("batch", args.batch),
+        ("batch-size", args.batch_size),
         ("accumulate", args.accumulate),
         ("epochs", args.epochs as usize),
         ("max-tokens", args.max_tokens),
@@ -119,15 +125,13 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         }
     }
     let finite = |x: f64| x.is_finite() && x >= 0.0;
-    if !finite(args.rate) || args.rate == 0.0 || !finite(args.decay) || !finite(args.alpha) {
-        bail!("--rate must be a positive number, --decay and --alpha numbers of at least 0");
+    if !finite(args.lr) || args.lr == 0.0 || !finite(args.weight_decay) || !finite(args.alpha) {
+        bail!("--lr must be a positive number, --weight-decay and --alpha numbers of at least 0");
     }
     let mut skipped = 0;
     let train = Labelled::read(&args.data, args.bad_rows, &mut skipped)?;
-    let valid = match &args.valid {
-        Some(path) => Labelled::read(path, args.bad_rows, &mut skipped)?,
-        None => Vec::new(),
-    };
+    let read = |path: &PathBuf| Labelled::read(path, args.bad_rows, &mut skipped);
+    let valid = args.valid.as_ref().map(read).transpose()?.unwrap_or_default();
     let classes = labelled::classes(&train);
     let numbered = |rows: Vec<Labelled>, path: &Path| -> Result<Vec<(String, usize)>> {
         let (texts, labels) = labelled::numbered(rows, &classes, |row| {
@@ -143,17 +147,16 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         alpha: args.alpha,
         targets: args.targets.clone(),
         epochs: args.epochs,
-        batch: args.batch,
+        batch: args.batch_size,
         accumulate: args.accumulate,
-        rate: args.rate,
-        decay: args.decay,
+        rate: args.lr,
+        decay: args.weight_decay,
         max_tokens: args.max_tokens,
         seed: args.seed,
     };
-    let checkpoint =
-        Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
+    let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
     let mut tuner =
-        Tuner::open(checkpoint, &classes, (&train, &valid), settings, &args.out, &device()?)?;
+        Tuner::open(model, &classes, (&train, &valid), settings, &args.out, &device()?)?;
     let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);
     let started = Instant::now();
     let epochs = descend(args, &mut tuner)?;
@@ -166,20 +169,22 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         resumed,
         seconds: started.elapsed().as_secs_f64(),
         epochs,
+        classes: classes.len(),
     };
-    if args.json {
-        println!("{}", serde_json::to_string(&outcome)?);
-    } else {
-        println!(
-            "{} texts ({cut} cut), {} classes, {parameters} trained numbers, {:.0} s; kept epoch {}",
-            outcome.texts,
-            classes.len(),
-            outcome.seconds,
-            outcome.about.epoch
-        );
-    }
+    print_in_line(&outcome, args.json)?;
     eprintln!("wrote {}", args.out.display());
     Ok(())
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { about, parameters, texts, cut, seconds, classes, .. } = self;
+        writeln!(
+            f,
+            "{texts} texts ({cut} cut), {classes} classes, {parameters} trained numbers, {seconds:.0} s; kept epoch {}",
+            about.epoch
+        )
+    }
 }
 
 /// All updates that are left, with progress, checkpoints and a line an epoch.
@@ -205,7 +210,7 @@ fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
         if let Some(epoch) = epoch {
             log.push_str(&serde_json::to_string(&epoch)?);
             log.push('\n');
-            std::fs::write(&path, &log).with_context(|| path.display().to_string())?;
+            std::fs::write(&path, &log).of_file(&path)?;
             let valid = match (epoch.valid_loss, epoch.valid_accuracy) {
                 (Some(loss), Some(share)) => format!(", validation {loss:.4}, accuracy {share:.3}"),
                 _ => String::new(),

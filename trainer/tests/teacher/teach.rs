@@ -123,7 +123,7 @@ fn hidden_labels_do_not_reach_the_teacher() {
         .lines()
         .map(|l| l.split_once('\t').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
         .collect();
-    let keep = qdllm_trainer::data::split::draw_labels(&rows, 10, 0);
+    let keep = qdllm_trainer::data::labelled::draw_labels(&rows, 10, 0);
     let (mut known, mut plain) = (String::new(), String::new());
     for ((label, text), keep) in rows.iter().zip(keep) {
         let _ = if keep { writeln!(known, "{label}\t{text}") } else { writeln!(plain, "{text}") };

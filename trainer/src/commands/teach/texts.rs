@@ -1,15 +1,13 @@
 //! What `teach` reads: labelled rows, some of whose labels are set aside, unlabelled texts and a test file.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::Path;
 
 use anyhow::{Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::TeachArgs;
-use crate::data::labelled::{Labelled, numbered};
-use crate::data::split::draw_labels;
-use crate::data::{BadRows, Rows};
+use super::options::TeachArgs;
+use crate::data::BadRows;
+use crate::data::labelled::{Labelled, draw_labels, numbered, read_texts};
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]
@@ -26,9 +24,6 @@ pub struct Texts {
 
 impl Texts {
     /// Reads all files that the arguments name.
-    ///
-    /// # Errors
-    /// At the first bad row unless those are skipped, and when a test label is no class of the data.
     pub fn read(args: &TeachArgs) -> Result<Self> {
         let named = args.named()?.map_or_else(Vec::new, |classes| classes.names());
         let mut texts = Self { classes: named, ..Self::default() };
@@ -53,7 +48,7 @@ impl Texts {
             texts.sort_out(rows, args)?;
         }
         for path in &args.unlabelled {
-            for text in unlabelled(path, args.bad_rows, &mut texts.skipped)? {
+            for text in read_texts(path, args.bad_rows, &mut texts.skipped)? {
                 if !seen.contains_key(&text) {
                     seen.insert(text.clone(), String::new());
                     texts.unlabelled.push(text);
@@ -116,18 +111,28 @@ impl Texts {
         let own = self.known.iter().chain(&self.hidden).map(|(text, _)| text.as_str());
         own.chain(self.unlabelled.iter().map(String::as_str)).collect()
     }
+
+    /// Those, and the texts of the test file.
+    pub fn every(&self) -> Vec<&str> {
+        self.to_label().into_iter().chain(self.test.iter().map(|(text, _)| text.as_str())).collect()
+    }
+
+    /// The texts whose label the teacher may know, their classes, and the texts without such a label.
+    pub fn to_learn(&self) -> (Vec<&str>, Vec<usize>, Vec<&str>) {
+        let (labelled, labels) = apart(&self.known);
+        let own = self.hidden.iter().map(|(text, _)| text.as_str());
+        (labelled, labels, own.chain(self.unlabelled.iter().map(String::as_str)).collect())
+    }
+}
+
+/// Texts and their classes.
+pub fn apart(rows: &[(String, usize)]) -> (Vec<&str>, Vec<usize>) {
+    rows.iter().map(|(text, class)| (text.as_str(), *class)).unzip()
 }
 
 /// Where in [0, 1) a text falls when a share is held back.
 fn place(text: &str) -> f64 {
-    let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text.as_bytes()).finalize();
+    let hash = Sha256::new_with_prefix(b"qdllm held back").chain_update(text).finalize();
     let word = hash.iter().take(6).fold(0u64, |word, &byte| word << 8 | u64::from(byte));
     word as f64 / (1u64 << 48) as f64
-}
-
-fn unlabelled(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
-    let mut rows = Rows::unlabelled(path, bad)?;
-    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<Vec<_>>>()?;
-    *skipped += rows.skipped();
-    Ok(texts)
 }

