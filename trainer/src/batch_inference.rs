@@ -28,9 +28,6 @@ impl<'m> BatchClassifier<'m> {
     }
 
     /// One answer a text, in their order.
-    ///
-    /// # Errors
-    /// [`Error::WrongFrontEnd`] if the model takes a vector.
     pub fn classify<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Answer>, Error> {
         let groups: Vec<Result<Vec<Answer>, Error>> = texts
             .par_chunks(self.batch.lanes())

@@ -16,9 +16,6 @@ pub struct Moved {
 /// The n-grams of `text` that the model knows, by falling weight.
 ///
 /// An n-gram that occurs twice is listed twice, each time for that one occurrence.
-///
-/// # Errors
-/// [`Error::WrongFrontEnd`] for a model that takes a vector.
 pub fn explain(model: &Model<'_>, text: &str, scratch: &mut Scratch) -> Result<Vec<Moved>, Error> {
     let FrontEnd::Words { kinds, .. } = model.meta().front else {
         return Err(Error::WrongFrontEnd);

@@ -9,7 +9,7 @@
 //! equal width over [0, 1] and sums `|accuracy - mean probability|` of each bin, weighted by its
 //! share of the texts.
 
-use crate::numeric::argmax;
+use crate::numeric::{argmax, softmax};
 use std::fmt;
 
 use serde::Serialize;
@@ -57,67 +57,53 @@ pub struct Report {
 
 impl Report {
     /// Judges probabilities, one row a text and one number a class, against the true classes.
-    /// Works on `&[Vec<f32>]` as well as on slices of a flat table.
     ///
     /// # Panics
-    /// When there is no text, when `truth` and `probabilities` differ in length, when a row has
-    /// not one number a class, or when a true class is not below the number of classes.
-    #[must_use]
+    /// When there is no text, or rows, truth and classes do not fit each other.
     pub fn from<P: AsRef<[f32]>>(classes: &[String], truth: &[usize], probabilities: &[P]) -> Self {
         assert!(!truth.is_empty(), "a report needs at least one text");
         assert_eq!(truth.len(), probabilities.len(), "one row of probabilities a text");
         let mut confusion = vec![vec![0; classes.len()]; classes.len()];
-        let mut bins = [Bin::default(); ECE_BINS];
+        // Of each bin: the sum of the probabilities, and how many answers were right.
+        let mut bins = [(0.0, 0_usize); ECE_BINS];
         for (&truth, row) in truth.iter().zip(probabilities) {
             let row = row.as_ref();
             assert_eq!(row.len(), classes.len(), "one probability a class");
             let predicted = argmax(row);
             confusion[truth][predicted] += 1;
             let p = f64::from(row[predicted]);
-            bins[bin_of(p)].add(p, predicted == truth);
+            let bin = &mut bins[bin_of(p)];
+            *bin = (bin.0 + p, bin.1 + usize::from(predicted == truth));
         }
         let texts = truth.len();
         let right: usize = (0..classes.len()).map(|c| confusion[c][c]).sum();
         let accuracy = ratio(right, texts);
         let per_class: Vec<ClassScores> =
             (0..classes.len()).map(|c| class_scores(&classes[c], c, &confusion)).collect();
-        let gap: f64 = bins.iter().map(Bin::gap).sum();
+        let gap: f64 = bins.iter().map(|&(p, right)| (right as f64 - p).abs()).sum();
         Self {
             texts,
             accuracy,
-            standard_error: (accuracy * (1.0 - accuracy) / count(texts)).sqrt(),
+            standard_error: (accuracy * (1.0 - accuracy) / texts as f64).sqrt(),
             macro_avg: mean(&per_class, |c| f64::from(u8::from(c.support + c.predicted > 0))),
-            weighted_avg: mean(&per_class, |c| count(c.support)),
-            calibration_error: gap / count(texts),
+            weighted_avg: mean(&per_class, |c| c.support as f64),
+            calibration_error: gap / texts as f64,
             per_class,
             confusion,
         }
     }
-}
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Bin {
-    probability: f64,
-    right: usize,
-}
-
-impl Bin {
-    fn add(&mut self, probability: f64, right: bool) {
-        self.probability += probability;
-        self.right += usize::from(right);
-    }
-
-    /// `|accuracy - mean probability|` times the bin's number of texts.
-    fn gap(&self) -> f64 {
-        (count(self.right) - self.probability).abs()
+    /// As [`Report::from`], of logits.
+    pub fn of_logits(classes: &[String], truth: &[usize], logits: &[Vec<f32>]) -> Self {
+        let probabilities: Vec<Vec<f32>> = logits.iter().map(|row| softmax(row, 1.0)).collect();
+        Self::from(classes, truth, &probabilities)
     }
 }
 
 /// Bin `i` holds `[i / ECE_BINS, (i + 1) / ECE_BINS)`; the last holds 1 too.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn bin_of(p: f64) -> usize {
     // `as` saturates: anything below 0, and NaN, is bin 0.
-    ((p * count(ECE_BINS)) as usize).min(ECE_BINS - 1)
+    ((p * ECE_BINS as f64) as usize).min(ECE_BINS - 1)
 }
 
 fn class_scores(name: &str, c: usize, confusion: &[Vec<usize>]) -> ClassScores {
@@ -145,13 +131,8 @@ fn mean(per_class: &[ClassScores], weight: impl Fn(&ClassScores) -> f64) -> Scor
     Scores { precision: over(|s| s.precision), recall: over(|s| s.recall), f1: over(|s| s.f1) }
 }
 
-#[allow(clippy::cast_precision_loss)]
-fn count(n: usize) -> f64 {
-    n as f64
-}
-
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { count(part) / count(whole) }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 impl fmt::Display for Report {

@@ -32,7 +32,6 @@ fn largest<T: RealField + Copy>(z: &[T]) -> T {
 }
 
 /// Index of the largest number, the first of equals; 0 for an empty row.
-#[must_use]
 pub fn argmax<T: PartialOrd>(row: &[T]) -> usize {
     (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }

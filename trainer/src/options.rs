@@ -273,12 +273,8 @@ pub enum SquashKind {
 impl StudentConfig {
     /// The n-grams besides words.
     pub fn kinds(&self) -> GramKinds {
-        GramKinds {
-            bigrams: self.bigrams,
-            prefixes: self.prefixes,
-            trigrams: self.trigrams,
-            edges: self.edges,
-        }
+        let &Self { bigrams, prefixes, trigrams, edges, .. } = self;
+        GramKinds { bigrams, prefixes, trigrams, edges }
     }
 
     /// The pooling as the format has it.
@@ -343,39 +339,18 @@ const FIRST_NAMES: [(&str, &str); 5] = [
 /// Why settings are refused.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
     #[error("{path}: {source}")]
-    Read {
-        /// The settings file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is not valid TOML or has an unknown key.
+    Read { path: String, source: std::io::Error },
+    /// The file is not valid TOML or has an unknown key; the message has the line.
     #[error("{path}: {message}")]
-    Parse {
-        /// The settings file.
-        path: String,
-        /// What the parser says, with the line.
-        message: String,
-    },
+    Parse { path: String, message: String },
     /// A value out of its range.
     #[error("{key} is {value}; it must be {range}")]
-    Range {
-        /// The setting.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// What is allowed.
-        range: &'static str,
-    },
+    Range { key: &'static str, value: String, range: &'static str },
 }
 
 impl Config {
     /// Reads a settings file; keys left out keep their defaults.
-    ///
-    /// # Errors
-    /// [`ConfigError::Read`] or [`ConfigError::Parse`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path)
@@ -418,66 +393,42 @@ impl Config {
     }
 
     /// Refuses values outside their ranges.
-    ///
-    /// # Errors
-    /// [`ConfigError::Range`] names the first.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (student, training) = (&self.student, &self.training);
-        let range = |ok: bool, key, value: &dyn std::fmt::Display, range| {
-            if ok {
-                Ok(())
-            } else {
-                Err(ConfigError::Range { key, value: value.to_string(), range })
-            }
+        let Self { sources, student, training, dense } = self;
+        let range = |ok: bool, key, value: &dyn std::fmt::Display, range| match ok {
+            true => Ok(()),
+            false => Err(ConfigError::Range { key, value: value.to_string(), range }),
         };
-        let share = |x: f32| (0.0..=1.0).contains(&x);
-        let rate = |x: f32| x > 0.0 && x <= 1.0;
-        range((1..=65535).contains(&student.rows), "rows", &student.rows, "from 1 to 65535")?;
+        let share = |key, x: f32| range((0.0..=1.0).contains(&x), key, &x, "from 0 to 1");
+        let chance = |key, x: f32| range((0.0..1.0).contains(&x), key, &x, "from 0 to below 1");
+        let rate = |key, x: f32| range(x > 0.0 && x <= 1.0, key, &x, "above 0, at most 1");
+        let some = |key, n: usize| range(n > 0, key, &n, "at least 1");
+        let (rows, bits, edges) = (student.rows, student.row_bits, student.edges);
+        range((1..=65535).contains(&rows), "rows", &rows, "from 1 to 65535")?;
         let joined = student.bigrams || student.trigrams;
-        range(
-            joined || !student.edges,
-            "edges",
-            &student.edges,
-            "false without bigrams or trigrams",
-        )?;
-        range([4, 8].contains(&student.row_bits), "row-bits", &student.row_bits, "4 or 8")?;
-        range(share(student.reject_below), "reject-below", &student.reject_below, "from 0 to 1")?;
-        range(training.epochs > 0, "epochs", &training.epochs, "at least 1")?;
-        range(
-            (1..=65536).contains(&training.batch_size),
-            "batch-size",
-            &training.batch_size,
-            "from 1 to 65536",
-        )?;
-        range(rate(training.lr), "lr", &training.lr, "above 0, at most 1")?;
-        range(rate(training.circuit_lr), "circuit-lr", &training.circuit_lr, "above 0, at most 1")?;
-        range(
-            (0.0..10.0).contains(&training.weight_decay),
-            "weight-decay",
-            &training.weight_decay,
-            "from 0 to 10",
-        )?;
+        range(joined || !edges, "edges", &edges, "false without bigrams or trigrams")?;
+        range([4, 8].contains(&bits), "row-bits", &bits, "4 or 8")?;
+        share("reject-below", student.reject_below)?;
+        some("epochs", training.epochs)?;
+        let batch = training.batch_size;
+        range((1..=65536).contains(&batch), "batch-size", &batch, "from 1 to 65536")?;
+        rate("lr", training.lr)?;
+        rate("circuit-lr", training.circuit_lr)?;
+        let decay = training.weight_decay;
+        range((0.0..10.0).contains(&decay), "weight-decay", &decay, "from 0 to 10")?;
         let spread = training.row_spread;
         range(spread > 0.0 && spread <= 10.0, "row-spread", &spread, "above 0, at most 10")?;
-        let dropout = training.dropout;
-        range((0.0..1.0).contains(&dropout), "dropout", &dropout, "from 0 to below 1")?;
-        range(share(training.smoothing), "smoothing", &training.smoothing, "from 0 to 1")?;
-        range(share(training.alpha), "alpha", &training.alpha, "from 0 to 1")?;
-        let temperature = training.temperature;
-        range(
-            (0.1..=100.0).contains(&temperature),
-            "temperature",
-            &temperature,
-            "from 0.1 to 100",
-        )?;
-        range(training.patience > 0, "patience", &training.patience, "at least 1")?;
-        let dense = &self.dense;
-        let dropout = dense.dropout;
-        range((0.0..1.0).contains(&dropout), "dense dropout", &dropout, "from 0 to below 1")?;
+        chance("dropout", training.dropout)?;
+        share("smoothing", training.smoothing)?;
+        share("alpha", training.alpha)?;
+        let heat = training.temperature;
+        range((0.1..=100.0).contains(&heat), "temperature", &heat, "from 0.1 to 100")?;
+        some("patience", training.patience)?;
+        chance("dense dropout", dense.dropout)?;
         range((0.0..1e3).contains(&dense.decay), "dense decay", &dense.decay, "from 0 to 1000")?;
-        range(rate(dense.rate), "dense rate", &dense.rate, "above 0, at most 1")?;
-        range(rate(dense.paper_rate), "paper-rate", &dense.paper_rate, "above 0, at most 1")?;
-        let holdout = self.sources.holdout;
+        rate("dense rate", dense.rate)?;
+        rate("paper-rate", dense.paper_rate)?;
+        let holdout = sources.holdout;
         range((0.0..1.0).contains(&holdout), "holdout", &holdout, "from 0 to below 1")
     }
 }

@@ -55,9 +55,6 @@ impl Class {
 
 impl Classes {
     /// Classes of these names, with one entry of phrases each, `|` between them, if `words` is not empty.
-    ///
-    /// # Errors
-    /// As `Classes::check`, and when there is not one phrase a class.
     pub fn named(names: &[String], words: &[String]) -> Result<Self, ClassesError> {
         if !words.is_empty() && words.len() != names.len() {
             return Err(ClassesError::Bad(format!(
@@ -67,26 +64,18 @@ impl Classes {
                 names.join(", ")
             )));
         }
-        let class = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| Class {
-                name: name.clone(),
-                description: None,
-                words: words.get(i).map_or_else(Vec::new, |given| {
-                    given.split('|').map(|phrase| phrase.trim().to_owned()).collect()
-                }),
-            })
-            .collect();
+        let class = |(i, name): (usize, &String)| {
+            let given = words.get(i).into_iter().flat_map(|phrases| phrases.split('|'));
+            let words = given.map(|phrase| phrase.trim().to_owned()).collect();
+            Class { name: name.clone(), description: None, words }
+        };
+        let class = names.iter().enumerate().map(class).collect();
         let classes = Self { question: None, class };
         classes.check().map_err(ClassesError::Bad)?;
         Ok(classes)
     }
 
     /// Reads the file.
-    ///
-    /// # Errors
-    /// [`ClassesError`] names the file and what is wrong.
     pub fn read(path: &Path) -> Result<Self, ClassesError> {
         let text = std::fs::read_to_string(path)
             .map_err(|reason| ClassesError::Read { path: path.into(), reason })?;
@@ -102,43 +91,36 @@ impl Classes {
 
     /// Two classes at least, all names and words given and different.
     fn check(&self) -> Result<(), String> {
-        if self.class.len() < 2 {
-            return Err(format!(
-                "{} classes; a teacher needs at least 2, each named",
-                self.class.len()
-            ));
+        let (count, most) = (self.class.len(), qdllm_runtime::MAX_CLASSES);
+        if count < 2 {
+            return Err(format!("{count} classes; a teacher needs at least 2, each named"));
         }
-        if self.class.len() > qdllm_runtime::MAX_CLASSES {
-            return Err(format!(
-                "{} classes; a model has at most {}",
-                self.class.len(),
-                qdllm_runtime::MAX_CLASSES
-            ));
+        if count > most {
+            return Err(format!("{count} classes; a model has at most {most}"));
         }
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (i, class) in self.class.iter().enumerate() {
-            if class.name.trim() != class.name || class.name.is_empty() {
+            let name = &class.name;
+            if name.trim() != name || name.is_empty() {
+                let place = i + 1;
                 return Err(format!(
-                    "class {}: the name `{}` is empty or has white space around it",
-                    i + 1,
-                    class.name
+                    "class {place}: the name `{name}` is empty or has white space around it"
                 ));
             }
-            if self.class[..i].iter().any(|c| c.name == class.name) {
-                return Err(format!("class `{}` is named twice", class.name));
+            if self.class[..i].iter().any(|c| c.name == *name) {
+                return Err(format!("class `{name}` is named twice"));
             }
             for word in class.words() {
                 let folded = word.trim().to_lowercase();
                 if folded.is_empty() {
-                    return Err(format!("class `{}` has an empty entry in `words`", class.name));
+                    return Err(format!("class `{name}` has an empty entry in `words`"));
                 }
                 if let Some((_, other)) = seen.iter().find(|(w, _)| *w == folded) {
                     return Err(format!(
-                        "classes `{other}` and `{}` share the words `{word}`; give each its own",
-                        class.name
+                        "classes `{other}` and `{name}` share the words `{word}`; give each its own"
                     ));
                 }
-                seen.push((folded, &class.name));
+                seen.push((folded, name));
             }
         }
         Ok(())

@@ -3,8 +3,8 @@
 
 mod error;
 
+use crate::data::labelled::rank;
 use crate::data::soft::SoftLabels;
-use crate::data::split::rank;
 use crate::data::{Rows, text_digest};
 use crate::options::Sources;
 pub use error::CorpusError;
@@ -58,9 +58,6 @@ pub struct Corpus {
 
 impl Corpus {
     /// Reads the soft labels and surveys the labelled file: classes, label draw, digest.
-    ///
-    /// # Errors
-    /// [`CorpusError`] names file, line and remedy.
     pub fn open(sources: &Sources, progress: &mut Progress) -> Result<Self, CorpusError> {
         let open = |path| SoftLabels::open(path, sources);
         let soft = sources.soft.as_deref().map(open).transpose()?;
@@ -76,10 +73,7 @@ impl Corpus {
             while let Some(row) = rows.next().transpose()? {
                 progress.at(rows.bytes_read());
                 let label = row.label.unwrap_or_default();
-                digest.update(label.as_bytes());
-                digest.update(b"\t");
-                digest.update(row.text.as_bytes());
-                digest.update(b"\n");
+                digest.update(format!("{label}\t{}\n", row.text));
                 if let Some(most) = sources.labels_per_class {
                     let best = draws.entry(label.clone()).or_default();
                     best.insert(rank(sources.label_draw, &row.text));
@@ -117,55 +111,37 @@ impl Corpus {
     }
 
     /// Gives every text once, training files first; the same stream at every call.
-    ///
-    /// # Errors
-    /// [`CorpusError`] at the first row that cannot be used.
     pub fn each(
         &self,
         stage: &str,
         progress: &mut Progress,
         mut visit: impl FnMut(Text<'_>),
     ) -> Result<Tally, CorpusError> {
-        let mut pass = Pass {
-            seen: HashSet::new(),
-            held: HashSet::new(),
-            tally: Tally::default(),
-            missing: None,
-        };
-        if let Some(path) = &self.sources.valid {
-            for row in Rows::labelled(path, self.sources.bad_rows)? {
+        let (mut pass, sources) = (Pass::default(), &self.sources);
+        if let Some(path) = &sources.valid {
+            for row in Rows::labelled(path, sources.bad_rows)? {
                 pass.held.insert(short(&row?.text));
             }
         }
-        if let Some(path) = &self.sources.data {
-            self.file(path, Origin::Labelled, stage, progress, &mut pass, &mut visit)?;
+        for (path, origin) in [
+            (&sources.data, Origin::Labelled),
+            (&sources.unlabelled, Origin::Unlabelled),
+            (&sources.valid, Origin::Valid),
+        ] {
+            if let Some(path) = path {
+                self.file(path, origin, stage, progress, &mut pass, &mut visit)?;
+            }
         }
-        if let Some(path) = &self.sources.unlabelled {
-            self.file(path, Origin::Unlabelled, stage, progress, &mut pass, &mut visit)?;
-        }
-        if let Some(path) = &self.sources.valid {
-            pass.held.clear();
-            self.file(path, Origin::Valid, stage, progress, &mut pass, &mut visit)?;
-        }
-        if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &self.sources.soft) {
+        if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &sources.soft) {
             return Err(CorpusError::NoSoftLabel { soft: soft.clone(), path, line, missing });
         }
-        self.check_parts(&pass.tally)?;
-        Ok(pass.tally)
-    }
-
-    fn check_parts(&self, tally: &Tally) -> Result<(), CorpusError> {
-        let train = tally.labelled + tally.soft_only;
-        let empty = |part| CorpusError::EmptyPart {
-            part,
-            texts: train + tally.valid,
-            holdout: self.sources.holdout,
-        };
-        match (train, tally.valid) {
-            (0, _) => Err(empty("training")),
-            (_, 0) => Err(empty("validation")),
-            _ => Ok(()),
+        let (train, valid) = (pass.tally.labelled + pass.tally.soft_only, pass.tally.valid);
+        let part = if train == 0 { "training" } else { "validation" };
+        if train == 0 || valid == 0 {
+            let (texts, holdout) = (train + valid, sources.holdout);
+            return Err(CorpusError::EmptyPart { part, texts, holdout });
         }
+        Ok(pass.tally)
     }
 
     fn file(
@@ -186,37 +162,34 @@ impl Corpus {
             progress.at(rows.bytes_read());
             let class = row.label.map(|label| self.class(path, row.line, label)).transpose()?;
             let short = short(&row.text);
-            if pass.held.contains(&short) {
-                pass.tally.leaked += 1;
+            let tally = &mut pass.tally;
+            if origin != Origin::Valid && pass.held.contains(&short) {
+                tally.leaked += 1;
                 continue;
             }
             if !pass.seen.insert(short) {
-                pass.tally.duplicates += 1;
+                tally.duplicates += 1;
                 continue;
             }
-            let hidden = origin == Origin::Labelled
-                && self
-                    .kept
-                    .as_ref()
-                    .is_some_and(|kept| !kept.contains(&rank(self.sources.label_draw, &row.text)));
+            let lost =
+                |kept: &HashSet<_>| !kept.contains(&rank(self.sources.label_draw, &row.text));
+            let hidden = origin == Origin::Labelled && self.kept.as_ref().is_some_and(lost);
             let label = class.filter(|_| !hidden);
             let teacher = self.soft.as_ref().and_then(|soft| soft.get(&row.text));
             let needs_teacher = origin != Origin::Valid && label.is_none();
             if needs_teacher && teacher.is_none() {
-                if self.soft.is_some() {
-                    let first = pass.missing.get_or_insert((path.to_owned(), row.line, 0));
-                    first.2 += 1;
-                } else {
-                    pass.tally.unused += 1;
+                match &self.soft {
+                    Some(_) => pass.missing.get_or_insert((path.into(), row.line, 0)).2 += 1,
+                    None => tally.unused += 1,
                 }
                 continue;
             }
             let part = self.part(origin, label.is_some(), &short);
-            match (part, label) {
-                (Part::Valid, _) => pass.tally.valid += 1,
-                (Part::Train, Some(_)) => pass.tally.labelled += 1,
-                (Part::Train, None) => pass.tally.soft_only += 1,
-            }
+            *match (part, label) {
+                (Part::Valid, _) => &mut tally.valid,
+                (Part::Train, Some(_)) => &mut tally.labelled,
+                (Part::Train, None) => &mut tally.soft_only,
+            } += 1;
             visit(Text { part, label, teacher, text: &row.text });
         }
         pass.tally.skipped += rows.skipped();
@@ -233,9 +206,8 @@ impl Corpus {
         let soft_only = self.soft.is_some()
             && (self.sources.unlabelled.is_some() || self.sources.labels_per_class.is_some());
         let candidate = self.sources.valid.is_none() && labelled != soft_only;
-        let mut head = [0; 8];
-        head.copy_from_slice(&digest[..8]);
-        let place = u64::from_le_bytes(head) as f64 / u64::MAX as f64;
+        let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let place = u64::from_le_bytes(*head) as f64 / u64::MAX as f64;
         if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
     }
 
@@ -264,6 +236,7 @@ enum Origin {
     Valid,
 }
 
+#[derive(Default)]
 struct Pass {
     seen: HashSet<[u8; 16]>,
     held: HashSet<[u8; 16]>,
@@ -281,18 +254,13 @@ fn check_classes(
     }
     let most = qdllm_runtime::MAX_CLASSES;
     if counts.len() > most {
-        return Err(CorpusError::TooManyClasses {
-            path: path.to_owned(),
-            found: counts.len(),
-            most,
-        });
+        let (path, found) = (path.to_owned(), counts.len());
+        return Err(CorpusError::TooManyClasses { path, found, most });
     }
     Ok(())
 }
 
 /// Half a digest: enough to tell a billion texts apart, half the memory.
 fn short(text: &str) -> [u8; 16] {
-    let mut out = [0; 16];
-    out.copy_from_slice(&text_digest(text)[..16]);
-    out
+    *text_digest(text).first_chunk().unwrap_or(&[0; 16])
 }

@@ -1,11 +1,16 @@
-//! Labelled files that are wanted whole: their rows, and their labels as numbers of classes.
+//! Files that are wanted whole: labelled rows, their labels as numbers of classes, texts alone, and label draws: which
+//! texts keep their label when only a few a class are to be known.
+//!
+//! A draw is a number, not a random stream: the texts of a class are ranked by a hash of draw and text, so the same
+//! draw keeps the same texts whatever the order of the file, and on every machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
-use super::{BadRows, Rows};
+use super::rows::{BadRows, Rows};
 
 /// A labelled text and its line, for error messages.
 #[derive(Clone, Debug)]
@@ -17,9 +22,6 @@ pub struct Labelled {
 
 impl Labelled {
     /// The rows of a file; those left out as bad are added to `skipped`.
-    ///
-    /// # Errors
-    /// At the first bad row unless those are skipped.
     pub fn read(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<Self>> {
         let mut rows = Rows::labelled(path, bad)?;
         let mut all = Vec::new();
@@ -35,15 +37,21 @@ impl Labelled {
     }
 }
 
+/// The texts of a file; rows left out as bad are added to `skipped`.
+pub fn read_texts(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
+    let mut rows = Rows::unlabelled(path, bad)?;
+    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<_>>()?;
+    *skipped += rows.skipped();
+    Ok(texts)
+}
+
 pub fn classes(rows: &[Labelled]) -> Vec<String> {
     let labels: BTreeSet<&String> = rows.iter().map(|row| &row.label).collect();
     labels.into_iter().cloned().collect()
 }
 
-/// The texts of some rows, and the place of each one's label among the classes.
-///
-/// # Errors
-/// What `refused` says of the first row whose label is no class.
+/// The texts of some rows, and the place of each one's label among the classes; the error is what `refused` says of the
+/// first row whose label is no class.
 pub fn numbered(
     rows: Vec<Labelled>,
     classes: &[String],
@@ -57,28 +65,113 @@ pub fn numbered(
 }
 
 /// The texts of a file, and their labels as a model's classes.
-///
-/// # Errors
-/// With file and line; a label that the model does not have is refused.
 pub fn read_labelled(
     path: &Path,
     bad: BadRows,
     classes: &[String],
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    let (mut texts, mut truth) = (Vec::new(), Vec::new());
-    for row in Rows::labelled(path, bad)? {
-        let row = row?;
-        let label = row.label.unwrap_or_default();
-        let Some(class) = classes.iter().position(|c| *c == label) else {
-            bail!(
-                "{}:{}: label `{label}` is unknown to the model, which has {}",
+    let number = |row| {
+        let super::Row { line, label, text } = row?;
+        let label = label.unwrap_or_default();
+        match classes.iter().position(|class| *class == label) {
+            Some(class) => Ok((text, class)),
+            None => bail!(
+                "{}:{line}: label `{label}` is unknown to the model, which has {}",
                 path.display(),
-                row.line,
                 classes.join(", ")
-            );
-        };
-        texts.push(row.text);
-        truth.push(class);
+            ),
+        }
+    };
+    Rows::labelled(path, bad)?.map(number).collect()
+}
+
+/// Place of a text in draw number `draw`: SHA-256 of `qdllm label draw`, the draw as 8 bytes little endian, and the
+/// text. The smallest of a class keep their labels.
+pub fn rank(draw: u64, text: &str) -> [u8; 32] {
+    let start = Sha256::new_with_prefix(b"qdllm label draw").chain_update(draw.to_le_bytes());
+    start.chain_update(text).finalize().into()
+}
+
+/// Marks the rows (label, text) that keep their label in draw number `draw`: of each class as many as `most` says of its
+/// size, smallest [`rank`] first, equal texts in the order given. A class with fewer rows keeps them all.
+pub fn draw_share(
+    rows: &[(String, String)],
+    most: impl Fn(usize) -> usize,
+    draw: u64,
+) -> Vec<bool> {
+    let mut classes: HashMap<&str, Vec<([u8; 32], usize)>> = HashMap::new();
+    for (i, (label, text)) in rows.iter().enumerate() {
+        classes.entry(label).or_default().push((rank(draw, text), i));
     }
-    Ok((texts, truth))
+    let mut keep = vec![false; rows.len()];
+    for ranked in classes.values_mut() {
+        ranked.sort_unstable();
+        ranked.iter().take(most(ranked.len())).for_each(|&(_, i)| keep[i] = true);
+    }
+    keep
+}
+
+/// As [`draw_share`], `per_class` of each class.
+pub fn draw_labels(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<bool> {
+    draw_share(rows, |_| per_class, draw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(n: usize) -> Vec<(String, String)> {
+        (0..n)
+            .map(|i| (["off", "on", "dim"][i % 3].to_owned(), format!("text number {i}")))
+            .collect()
+    }
+
+    fn kept(rows: &[(String, String)], per_class: usize, draw: u64) -> Vec<String> {
+        let keep = draw_labels(rows, per_class, draw);
+        let mut texts: Vec<String> =
+            rows.iter().zip(keep).filter(|(_, k)| *k).map(|((_, text), _)| text.clone()).collect();
+        texts.sort();
+        texts
+    }
+
+    #[test]
+    fn keeps_as_many_a_class_as_asked() {
+        let rows = rows(30);
+        let keep = draw_labels(&rows, 4, 0);
+        for class in ["off", "on", "dim"] {
+            let n = rows.iter().zip(&keep).filter(|((label, _), k)| label == class && **k).count();
+            assert_eq!(n, 4, "{class}");
+        }
+    }
+
+    #[test]
+    fn depends_on_the_draw_and_not_on_the_order() {
+        let mut rows = rows(60);
+        let first = kept(&rows, 5, 0);
+        assert_ne!(first, kept(&rows, 5, 1));
+        rows.reverse();
+        assert_eq!(first, kept(&rows, 5, 0));
+    }
+
+    #[test]
+    fn a_larger_draw_contains_the_smaller() {
+        let rows = rows(60);
+        let large = kept(&rows, 9, 3);
+        assert!(kept(&rows, 4, 3).iter().all(|text| large.contains(text)));
+    }
+
+    #[test]
+    fn is_the_same_on_every_machine() {
+        // Frozen: a change here changes every published figure that names a draw.
+        let rows = rows(12);
+        assert_eq!(kept(&rows, 1, 0), FROZEN);
+    }
+
+    const FROZEN: [&str; 3] = ["text number 1", "text number 5", "text number 6"];
+
+    #[test]
+    fn short_classes_and_empty_sets_are_kept_whole() {
+        assert_eq!(draw_labels(&rows(3), 20, 0), [true; 3]);
+        assert!(draw_labels(&[], 20, 0).is_empty());
+    }
 }

@@ -6,7 +6,6 @@ pub mod labelled;
 pub mod review;
 pub mod rows;
 pub mod soft;
-pub mod split;
 pub mod tensors;
 pub mod vectors;
 

@@ -4,8 +4,9 @@
 use super::rows::{BadRows, Rows};
 use super::soft::SoftLabels;
 use crate::numeric::{argmax, softmax};
-use anyhow::{Context, Result, bail};
-use qdllm_host::files::write_whole;
+use anyhow::{Result, bail};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -32,9 +33,6 @@ impl Doubt {
 }
 
 /// What the teacher says of each different text of a file that it knows.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn doubts(soft: &SoftLabels, texts: &Path, bad_rows: BadRows) -> Result<Vec<Doubt>> {
     let mut doubts = Vec::new();
     let mut seen = HashSet::new();
@@ -49,9 +47,6 @@ pub fn doubts(soft: &SoftLabels, texts: &Path, bad_rows: BadRows) -> Result<Vec<
 }
 
 /// Writes the first 50 at most, with the class taken and its probability; says how many.
-///
-/// # Errors
-/// When the file cannot be written.
 pub fn list_least_sure(classes: &[String], doubts: &[Doubt], list: &Path) -> Result<usize> {
     let listed = &doubts[..doubts.len().min(LISTED)];
     let rows: String = listed.iter().fold(String::new(), |mut rows, d| {
@@ -59,7 +54,7 @@ pub fn list_least_sure(classes: &[String], doubts: &[Doubt], list: &Path) -> Res
         let _ = writeln!(rows, "{}\t{:.3}\t{plain}", classes[d.guess()], d.confidence());
         rows
     });
-    write_whole(list, rows.as_bytes()).with_context(|| list.display().to_string())?;
+    files::write_whole(list, rows).of_file(list)?;
     Ok(listed.len())
 }
 
@@ -93,9 +88,6 @@ pub fn report(classes: &[String], doubts: &[Doubt]) -> String {
 
 /// Shows at most `most` texts that have no label yet and appends each answer to `labels` at once, so that a review can
 /// be left at any moment and taken up. Returns the labels written.
-///
-/// # Errors
-/// When the labels cannot be read or written.
 pub fn review(
     doubts: &[Doubt],
     classes: &[String],
@@ -104,9 +96,9 @@ pub fn review(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<usize> {
-    let name = || labels.display().to_string();
     if labels.extension().is_none_or(|e| e != "tsv") {
-        bail!("{}: labels are written to .tsv files; give such a file as --data", name());
+        let name = labels.display();
+        bail!("{name}: labels are written to .tsv files; give such a file as --data");
     }
     let mut known = HashSet::new();
     let mut ends_whole = true;
@@ -114,7 +106,7 @@ pub fn review(
         for row in Rows::labelled(labels, BadRows::Refuse)? {
             known.insert(row?.text);
         }
-        ends_whole = std::fs::read(labels).with_context(name)?.ends_with(b"\n");
+        ends_whole = std::fs::read(labels).of_file(labels)?.ends_with(b"\n");
     }
     // A text with a line end in it has no place in a table of lines.
     let open: Vec<&Doubt> = doubts
@@ -122,9 +114,9 @@ pub fn review(
         .filter(|d| !known.contains(&d.text) && !d.text.contains(['\n', '\r']))
         .take(most)
         .collect();
-    let mut file = OpenOptions::new().create(true).append(true).open(labels).with_context(name)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(labels).of_file(labels)?;
     if !ends_whole {
-        file.write_all(b"\n").with_context(name)?;
+        file.write_all(b"\n").of_file(labels)?;
     }
     writeln!(output, "{} texts to review, {} have a label already", open.len(), known.len())?;
     for (c, class) in classes.iter().enumerate() {
@@ -141,8 +133,8 @@ pub fn review(
         }
         match answer(classes, guess, input, output)? {
             Answer::Class(class) => {
-                let row = format!("{}\t{}\n", classes[class], doubt.text);
-                file.write_all(row.as_bytes()).with_context(name)?;
+                file.write_all(format!("{}\t{}\n", classes[class], doubt.text).as_bytes())
+                    .of_file(labels)?;
                 written += 1;
             }
             Answer::Skip => {}
@@ -178,16 +170,11 @@ fn answer(
         if let Some(class) = classes.iter().position(|c| c == said) {
             return Ok(Answer::Class(class));
         }
-        match said {
-            "" => return Ok(Answer::Class(guess)),
-            "s" => return Ok(Answer::Skip),
-            "q" => return Ok(Answer::Quit),
-            _ => {}
-        }
-        match said.parse::<usize>() {
-            Ok(number) if (1..=classes.len()).contains(&number) => {
-                return Ok(Answer::Class(number - 1));
-            }
+        match (said, said.parse::<usize>()) {
+            ("", _) => return Ok(Answer::Class(guess)),
+            ("s", _) => return Ok(Answer::Skip),
+            ("q", _) => return Ok(Answer::Quit),
+            (_, Ok(n)) if (1..=classes.len()).contains(&n) => return Ok(Answer::Class(n - 1)),
             _ => write!(output, "`{said}` is no class, 1 to {}", classes.len())?,
         }
     }

@@ -13,7 +13,6 @@
 //! ([`BadRows`]), never lost silently. A label is trimmed of white space; a text is kept exactly
 //! as read, because [`text_digest`] is its identity in caches and soft labels.
 
-mod csv_table;
 mod error;
 mod fields;
 mod lines;
@@ -25,9 +24,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use csv_table::Table;
 pub use error::{DataError, DataFault, Fault};
-use fields::{Cut, LineFormat, cut_line};
+use fields::{Cut, LineFormat, Table, cut_line};
 pub use lines::MAX_ROW_BYTES;
 pub(crate) use lines::{Counted, Line, json_kind, read_line};
 
@@ -74,18 +72,11 @@ pub struct Rows {
 
 impl Rows {
     /// Opens a file whose rows carry labels.
-    ///
-    /// # Errors
-    /// When the file is missing, is a directory, has an unknown extension or one that holds no
-    /// labels (`.txt`), or when a CSV header lacks a column.
     pub fn labelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
         Self::open(path, bad, true)
     }
 
     /// Opens a file for its texts alone; labels, where there are any, are ignored.
-    ///
-    /// # Errors
-    /// As [`Rows::labelled`], but `.txt` is accepted and no label is asked for.
     pub fn unlabelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
         Self::open(path, bad, false)
     }
@@ -100,11 +91,8 @@ impl Rows {
             "txt" => Some(LineFormat::Text),
             "csv" => None,
             _ => {
-                let accepted = if labelled {
-                    ".tsv, .csv, .jsonl, .ndjson"
-                } else {
-                    ".txt, .tsv, .csv, .jsonl, .ndjson"
-                };
+                let all = ".txt, .tsv, .csv, .jsonl, .ndjson";
+                let accepted = if labelled { all.trim_start_matches(".txt, ") } else { all };
                 return Err(DataError::new(path, DataFault::Extension { accepted }));
             }
         };
@@ -131,14 +119,12 @@ impl Rows {
     }
 
     /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
-    #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
     /// Bytes taken from the file so far: ahead of the current row by at most one read buffer,
     /// equal to [`Rows::bytes_total`] at the end.
-    #[must_use]
     pub fn bytes_read(&self) -> u64 {
         match &self.source {
             Source::Lines { reader, .. } => reader.get_ref().count(),
@@ -147,7 +133,6 @@ impl Rows {
     }
 
     /// Size of the file when it was opened; 0 for a pipe.
-    #[must_use]
     pub fn bytes_total(&self) -> u64 {
         self.bytes_total
     }
@@ -185,35 +170,31 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
-            match self.cut() {
+            let end = match self.cut() {
                 Ok(Some((line, Ok((label, text))))) => {
                     self.good += 1;
                     return Some(Ok(Row { line, label, text }));
                 }
-                Ok(Some((_, Err(_)))) if self.bad == BadRows::Skip => self.skipped += 1,
+                Ok(Some((_, Err(_)))) if self.bad == BadRows::Skip => {
+                    self.skipped += 1;
+                    continue;
+                }
                 Ok(Some((line, Err(fault)))) => {
-                    self.done = true;
-                    return Some(Err(DataError::at(&self.path, line, DataFault::Row(fault))));
+                    Some(DataError::at(&self.path, line, DataFault::Row(fault)))
                 }
-                Ok(None) => {
-                    self.done = true;
-                    if self.good == 0 {
-                        let empty = DataFault::Empty { skipped: self.skipped };
-                        return Some(Err(DataError::new(&self.path, empty)));
-                    }
-                }
-                Err(error) => {
-                    self.done = true;
-                    return Some(Err(error));
-                }
-            }
+                Ok(None) => (self.good == 0).then(|| {
+                    DataError::new(&self.path, DataFault::Empty { skipped: self.skipped })
+                }),
+                Err(error) => Some(error),
+            };
+            self.done = true;
+            return end.map(Err);
         }
         None
     }
 }
 
 /// SHA-256 of the text's bytes exactly as read: the identity of a text in caches and soft labels.
-#[must_use]
 pub fn text_digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }

@@ -40,9 +40,6 @@ impl Table {
     }
 
     /// Reads the tensor `name`, or the only two-dimensional one of floats.
-    ///
-    /// # Errors
-    /// [`TensorError`] names the file, the tensor, and the row of a number that is not finite (counted from 1).
     pub fn read(path: &Path, name: &str) -> Result<Self, TensorError> {
         let fail = |what: String| TensorError { path: path.into(), what };
         let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
@@ -73,14 +70,12 @@ impl Table {
         let digests = match file.tensor("text_sha256") {
             Err(_) => None,
             Ok(view) if view.dtype() == Dtype::U8 && view.shape() == [rows, 32] => {
-                let digest = |chunk: &[u8]| chunk.try_into().unwrap_or([0; 32]);
-                Some(view.data().chunks_exact(32).map(digest).collect())
+                Some(view.data().as_chunks().0.to_vec())
             }
             Ok(view) => {
+                let (dtype, shape) = (view.dtype(), view.shape());
                 return Err(fail(format!(
-                    "tensor `text_sha256` is {:?} {:?}; it must be U8 [{rows}, 32]",
-                    view.dtype(),
-                    view.shape()
+                    "tensor `text_sha256` is {dtype:?} {shape:?}; it must be U8 [{rows}, 32]"
                 )));
             }
         };
@@ -88,9 +83,6 @@ impl Table {
     }
 
     /// Writes the table as the tensor `name`, by temporary name and rename.
-    ///
-    /// # Errors
-    /// [`TensorError`] when the file cannot be written.
     pub fn write(&self, path: &Path, name: &str) -> Result<(), TensorError> {
         let fail = |what: String| TensorError { path: path.into(), what };
         let bytes: Vec<u8> = self.values.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -103,9 +95,9 @@ impl Table {
             tensors.push(("text_sha256", view(Dtype::U8, vec![self.len(), 32], &digests)?));
         }
         let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone());
-        let whole =
-            safetensors::serialize(tensors, metadata).map_err(|e| fail(format!("{e:?}")))?;
-        qdllm_host::files::write_whole(path, &whole).map_err(|e| fail(e.to_string()))
+        let whole = safetensors::serialize(tensors, metadata);
+        let whole = whole.map_err(|e| fail(format!("{e:?}")))?;
+        qdllm_host::files::write_whole(path, whole).map_err(|e| fail(e.to_string()))
     }
 }
 
@@ -131,22 +123,18 @@ fn choose<'f>(file: &SafeTensors<'f>, name: &str) -> Result<TensorView<'f>, Stri
 }
 
 fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    fn all<const N: usize>(data: &[u8], of: fn([u8; N]) -> f32) -> Vec<f32> {
+        data.as_chunks().0.iter().map(|bytes| of(*bytes)).collect()
+    }
     let data = view.data();
-    let two = |c: &[u8]| u16::from_le_bytes([c[0], c[1]]);
     Some(match view.dtype() {
-        Dtype::F32 => {
-            data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
-        }
+        Dtype::F32 => all(data, f32::from_le_bytes),
         // What is too large for f32 becomes infinite and is refused.
-        #[allow(clippy::cast_possible_truncation)]
-        Dtype::F64 => data
-            .chunks_exact(8)
-            .map(|c| f64::from_le_bytes(c.try_into().unwrap_or([0; 8])) as f32)
-            .collect(),
+        Dtype::F64 => all(data, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::BF16 => {
-            data.chunks_exact(2).map(|c| f32::from_bits(u32::from(two(c)) << 16)).collect()
+            all(data, |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16))
         }
-        Dtype::F16 => data.chunks_exact(2).map(|c| half(two(c))).collect(),
+        Dtype::F16 => all(data, |bytes| half(u16::from_le_bytes(bytes))),
         _ => return None,
     })
 }

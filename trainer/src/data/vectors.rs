@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use qdllm_host::hex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::data::tensors::{Table, TensorError};
-use crate::data::{BadRows, Rows, text_digest};
-use qdllm_host::hex::encode as hex;
+use crate::data::{BadRows, DataError, Rows, text_digest};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum VectorError {
     #[error(transparent)]
     Tensors(#[from] TensorError),
     #[error(transparent)]
-    Data(#[from] crate::data::DataError),
+    Data(#[from] DataError),
     #[error("{}:{line}: {what}", path.display())]
     Line {
         path: PathBuf,
@@ -50,9 +50,6 @@ struct Row {
 
 impl Vectors {
     /// Reads vector files. Those without digests belong, in their order, to `texts`: row `i` to the `i`-th text.
-    ///
-    /// # Errors
-    /// [`VectorError`] names file and row.
     pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self, VectorError> {
         let mut vectors = Self::default();
         let mut hasher = Sha256::new();
@@ -68,8 +65,7 @@ impl Vectors {
                             "has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid".into(),
                         ));
                     };
-                    let rows = Rows::unlabelled(of, bad)?.map(|row| Ok(text_digest(&row?.text)));
-                    let digests: Vec<[u8; 32]> = rows.collect::<Result<_, VectorError>>()?;
+                    let digests = digests_of(of, bad)?;
                     if digests.len() != table.len() {
                         return Err(file(format!(
                             "has {} rows, {} has {} texts; a file without `text_sha256` needs one row a text, in that order",
@@ -84,7 +80,7 @@ impl Vectors {
             vectors.add(path, &table, &digests)?;
         }
         vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
-        vectors.digest = hex(hasher.finalize());
+        vectors.digest = hex::encode(hasher.finalize());
         Ok(vectors)
     }
 
@@ -149,15 +145,17 @@ impl Vectors {
     }
 }
 
+/// The digests of the texts of a file, in its order.
+pub fn digests_of(texts: &Path, bad: BadRows) -> Result<Vec<[u8; 32]>, DataError> {
+    Rows::unlabelled(texts, bad)?.map(|row| Ok(text_digest(&row?.text))).collect()
+}
+
 fn close(a: &[f32], b: &[f32]) -> bool {
     let largest = a.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
     a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-3 * largest)
 }
 
 /// The rows of one file, in its order.
-///
-/// # Errors
-/// [`VectorError`] names file and row.
 pub fn table(path: &Path) -> Result<Table, VectorError> {
     let json = path.extension().is_some_and(|e| e == "jsonl" || e == "ndjson");
     Ok(if json { read_lines(path)? } else { Table::read(path, "vectors")? })
@@ -179,7 +177,7 @@ fn read_lines(path: &Path) -> Result<Table, VectorError> {
         })?;
         let digest = match (&row.text, &row.text_sha256) {
             (Some(text), None) => text_digest(text),
-            (None, Some(digest)) => qdllm_host::hex::decode(digest)
+            (None, Some(digest)) => hex::decode(digest)
                 .ok_or_else(|| fail("field `text_sha256` is not 64 hex digits".into()))?,
             _ => return Err(fail("needs one of the fields `text` and `text_sha256`".into())),
         };
@@ -190,16 +188,9 @@ fn read_lines(path: &Path) -> Result<Table, VectorError> {
             let found = row.vector.len();
             return Err(fail(format!("field `vector` has {found} numbers, the first row {width}")));
         }
-        for (j, x) in row.vector.iter().enumerate() {
-            #[allow(clippy::cast_possible_truncation)]
-            let x = x.map_or(f32::NAN, |x| x as f32);
-            if !x.is_finite() {
-                return Err(fail(format!(
-                    "field `vector` holds no finite number at place {}",
-                    j + 1
-                )));
-            }
-            values.push(x);
+        values.extend(row.vector.iter().map(|x| x.map_or(f32::NAN, |x| x as f32)));
+        if let Some(j) = values[values.len() - width..].iter().position(|x| !x.is_finite()) {
+            return Err(fail(format!("field `vector` holds no finite number at place {}", j + 1)));
         }
         digests.push(digest);
     }

@@ -6,8 +6,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{SoftError, SoftFault, SoftFile};
-use super::reader::SoftReader;
-use super::record::{Header, TeacherInfo, check_logits, format_row};
+use super::record::{Header, SoftReader, TeacherInfo, check_classes, check_logits, format_row};
 use crate::data::text_digest;
 
 /// Appends rows to a soft label file.
@@ -36,11 +35,10 @@ impl SoftWriter {
     pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self, SoftError> {
         let header = Header::new(classes, teacher);
         let refuse = |fault| SoftFile::new(path, SoftFault::Append(Box::new(fault)));
-        header.check().map_err(refuse)?;
-        let mut first =
-            serde_json::to_string(&header).map_err(|e| refuse(SoftFault::Json(e.to_string())))?;
-        first.push('\n');
-
+        check_classes(classes).map_err(refuse)?;
+        let first = serde_json::to_string(&header)
+            .map_err(|e| refuse(SoftFault::Json(e.to_string())))?
+            + "\n";
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -104,22 +102,17 @@ impl SoftWriter {
     }
 
     /// Whether a text's logits are in the file already.
-    #[must_use]
     pub fn contains(&self, text: &str) -> bool {
         self.done.contains(&text_digest(text))
     }
 
     /// Number of different texts in the file.
-    #[must_use]
     pub fn done(&self) -> usize {
         self.done.len()
     }
 
     /// Adds a text's logits, one a class, written with at most four decimals. A text that is in
     /// the file already is left as it is; returns whether a row was added.
-    ///
-    /// # Errors
-    /// When a logit is not finite, when there is not one logit a class, or when writing fails.
     pub fn append(&mut self, text: &str, logits: &[f32]) -> Result<bool, SoftError> {
         check_logits(logits, self.classes)
             .map_err(|fault| SoftFile::new(&self.path, SoftFault::Append(Box::new(fault))))?;
@@ -132,10 +125,22 @@ impl SoftWriter {
         Ok(true)
     }
 
+    /// Adds what `ask` says of the texts that are not in the file yet, a thousand at a time; waits for the disk.
+    pub fn append_all<E: From<SoftError>>(
+        &mut self,
+        texts: &[&str],
+        mut ask: impl FnMut(&[&str]) -> Result<Vec<Vec<f32>>, E>,
+    ) -> Result<(), E> {
+        for chunk in texts.chunks(1024) {
+            let open: Vec<&str> = chunk.iter().copied().filter(|t| !self.contains(t)).collect();
+            for (text, logits) in open.iter().zip(ask(&open)?) {
+                self.append(text, &logits)?;
+            }
+        }
+        Ok(self.flush()?)
+    }
+
     /// Waits until all rows are on the disk.
-    ///
-    /// # Errors
-    /// When the system reports that they are not.
     pub fn flush(&mut self) -> Result<(), SoftError> {
         self.file.sync_data().map_err(|e| self.failed(e))
     }
