@@ -4,7 +4,6 @@
 
 #[cfg(feature = "boards")]
 pub mod boards;
-#[cfg(feature = "dates")]
 pub mod dates;
 #[cfg(feature = "elf")]
 pub mod elf;
