@@ -29,8 +29,8 @@ A run that was ended goes on with the same command from its last checkpoint and 
 
 With --valid the epoch of least validation loss is kept, without it the last one. If the training loss falls and the
 validation loss rises, take fewer --epochs or a smaller --rank; if the training loss hardly falls, a higher --lr.
-Memory grows with --batch-size and --max-tokens, not with --accumulate: an update sees --batch-size x --accumulate
-texts.
+Memory grows with --batch-size and --max-tokens, not with --accumulate: an update sees
+--batch-size x --accumulate texts.
 PEFT reads the folder too: PeftModel.from_pretrained(AutoModelForSequenceClassification..., \"tuned\").";
 
 /// Trains LoRA and a classification head on labelled texts
