@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Crates, and how many of their files still are in circles. These numbers may only become smaller.
 const KNOWN: [(&str, usize); 8] = [
     ("runtime/src", 0),
-    ("trainer/src", 2),
+    ("trainer/src", 0),
     ("tools/src", 0),
     ("tools/host/src", 0),
     ("tools/xtask/src", 0),
