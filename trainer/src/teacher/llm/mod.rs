@@ -8,7 +8,13 @@ pub mod encoder;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod layers;
-pub mod lora;
+/// LoRA adapters in PEFT's layout: merged into a model as it is loaded, or trained.
+pub mod lora {
+    pub mod adamw;
+    pub mod adapter;
+    pub mod checkpoint;
+    pub mod train;
+}
 pub mod parameters;
 pub mod pretrained;
 pub mod token_batch;
