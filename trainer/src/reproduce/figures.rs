@@ -109,10 +109,13 @@ impl Difference {
     }
 }
 
+/// Runs of two methods that differ in nothing else.
+type Pairs<'r> = Vec<(&'r Run, &'r Run)>;
+
 /// The difference of two methods on every task and share that has both; tasks by name, shares falling.
 fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference> {
     let (method, against) = (method.to_string(), against.to_string());
-    let mut groups: BTreeMap<(&str, Reverse<u32>), Vec<(&Run, &Run)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Reverse<u32>), Pairs<'_>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.method == method) {
         let same = |other: &&Run| {
             (&other.task, other.share, other.seed) == (&run.task, run.share, run.seed)
@@ -122,7 +125,7 @@ fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference>
             groups.entry((&run.task, Reverse(run.share))).or_default().push((run, other));
         }
     }
-    let difference = |((task, Reverse(share)), pairs): ((&str, _), Vec<(&Run, &Run)>)| {
+    let difference = |((task, Reverse(share)), pairs): ((&str, _), Pairs<'_>)| {
         let difference = Stat::of(pairs.iter().map(|(a, b)| a.accuracy - b.accuracy))?;
         let (first, other) = pairs.first()?;
         let texts = first.test_texts as f64;

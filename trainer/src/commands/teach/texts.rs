@@ -113,6 +113,7 @@ impl Texts {
     }
 
     /// Those, and the texts of the test file.
+    #[cfg(any(feature = "teacher", feature = "endpoint"))]
     pub fn every(&self) -> Vec<&str> {
         self.to_label().into_iter().chain(self.test.iter().map(|(text, _)| text.as_str())).collect()
     }
