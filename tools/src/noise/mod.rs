@@ -14,7 +14,7 @@ pub use model::NoiseModel;
 use crate::circuit::Circuit;
 use crate::noise::trajectory::{Event, events};
 use crate::readout::BitError;
-use crate::readout::counts::{Counts, CountsError, MAX_BITS, key};
+use crate::readout::counts::{Counts, MAX_BITS, key};
 use crate::statevector::{MAX_SIMULATED, StateVector};
 use anyhow::{Result, ensure};
 use rand::{Rng, SeedableRng};
@@ -69,8 +69,8 @@ impl Sampler {
         all
     }
 
-    /// The same counts as numbers; [`CountsError::TooManyBits`] for a classical register that is too wide.
-    pub fn sample(&self, shots: u64, seed: u64) -> Result<Counts, CountsError> {
+    /// The same counts as numbers; an error for a classical register that is too wide.
+    pub fn sample(&self, shots: u64, seed: u64) -> anyhow::Result<Counts> {
         Counts::from_strings(&self.counts(shots, seed), self.bits)
     }
 

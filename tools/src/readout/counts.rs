@@ -1,23 +1,11 @@
 //! Counts of one circuit, and the only place that knows the order of a bit string: its rightmost
 //! character is classical bit 0.
 
+use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 
 /// Most classical bits of a circuit whose counts are understood.
 pub const MAX_BITS: usize = 64;
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CountsError {
-    #[error("bit string `{key}` has {found} characters; the circuit has {expected} classical bits")]
-    WrongLength { key: String, found: usize, expected: usize },
-    #[error("bit string `{0}` holds something else than 0 and 1")]
-    NotBinary(String),
-    #[error("{0} classical bits; at most {MAX_BITS} are understood")]
-    TooManyBits(usize),
-    #[error("the counts add up to more than 2^64")]
-    Overflow,
-}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -28,35 +16,31 @@ pub struct Counts {
 
 impl Counts {
     /// Counts of outcomes whose bit `i` is classical bit `i`; bits from `bits` on are dropped.
-    pub fn new(
-        outcomes: impl IntoIterator<Item = (u64, u64)>,
-        bits: usize,
-    ) -> Result<Self, CountsError> {
-        if bits > MAX_BITS {
-            return Err(CountsError::TooManyBits(bits));
-        }
+    pub fn new(outcomes: impl IntoIterator<Item = (u64, u64)>, bits: usize) -> Result<Self> {
+        ensure!(bits <= MAX_BITS, "{bits} classical bits; at most {MAX_BITS} are understood");
         let mask = if bits == MAX_BITS { u64::MAX } else { (1 << bits) - 1 };
         let mut all = Self { bits, ..Self::default() };
         for (outcome, count) in outcomes.into_iter().filter(|&(_, count)| count > 0) {
-            all.shots = all.shots.checked_add(count).ok_or(CountsError::Overflow)?;
+            all.shots =
+                all.shots.checked_add(count).context("the counts add up to more than 2^64")?;
             *all.outcomes.entry(outcome & mask).or_default() += count;
         }
         Ok(all)
     }
 
     /// Counts as a service gives them, for a circuit of `bits` classical bits.
-    pub fn from_strings(strings: &BTreeMap<String, u64>, bits: usize) -> Result<Self, CountsError> {
-        if bits > MAX_BITS {
-            return Err(CountsError::TooManyBits(bits));
-        }
+    pub fn from_strings(strings: &BTreeMap<String, u64>, bits: usize) -> Result<Self> {
+        ensure!(bits <= MAX_BITS, "{bits} classical bits; at most {MAX_BITS} are understood");
         for key in strings.keys() {
-            if !key.bytes().all(|b| matches!(b, b'0' | b'1')) {
-                return Err(CountsError::NotBinary(key.clone()));
-            }
-            if key.len() != bits {
-                let (key, found) = (key.clone(), key.len());
-                return Err(CountsError::WrongLength { key, found, expected: bits });
-            }
+            ensure!(
+                key.bytes().all(|b| matches!(b, b'0' | b'1')),
+                "bit string `{key}` holds something else than 0 and 1"
+            );
+            let found = key.len();
+            ensure!(
+                found == bits,
+                "bit string `{key}` has {found} characters; the circuit has {bits} classical bits"
+            );
         }
         // The leftmost character is the highest bit.
         let outcome = |key: &String| key.bytes().fold(0, |x, b| x << 1 | u64::from(b == b'1'));

@@ -16,7 +16,7 @@
 pub mod counts;
 pub mod decision;
 
-pub use counts::{Counts, CountsError};
+pub use counts::Counts;
 pub(crate) use decision::not_undone;
 pub use decision::{Answer, Estimate, LinearHead, Part, answer, expectations};
 

@@ -6,7 +6,8 @@ use super::{Batch, Job, JobError, State};
 use crate::circuit::Circuit;
 use crate::qasm;
 use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
-use crate::readout::{Counts, CountsError};
+use crate::readout::Counts;
+use anyhow::ensure;
 use qdllm_host::dates;
 use qdllm_host::http::Retry;
 use std::time::{Duration, Instant};
@@ -130,20 +131,7 @@ const IN_A_ROW: usize = 4;
 const ANGLE: f64 = 1e-6;
 
 /// Why the result of the job of this number was refused.
-pub type Refusal = (usize, Mismatch);
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Mismatch {
-    #[error("the result is of {found}, not of {wanted}")]
-    Other { found: String, wanted: String },
-    #[error("the result is of another circuit than the one that was sent")]
-    Circuit,
-    #[error(transparent)]
-    Bits(#[from] CountsError),
-    #[error("the counts add up to {found} shots, not to {wanted}")]
-    Shots { wanted: u64, found: u64 },
-}
+pub type Refusal = (usize, anyhow::Error);
 
 /// Fetches the results of all submitted jobs. A result is on disk before the next is asked for.
 /// `step` is called after each that came. Refused ones are returned; their jobs stay as they were. Gives up after
@@ -204,7 +192,7 @@ fn fetch(
     platform: &dyn Platform,
     open: &mut Open,
     index: usize,
-) -> Result<Result<bool, Mismatch>, JobError> {
+) -> Result<anyhow::Result<bool>, JobError> {
     let State::Submitted { task, at_s } = open.jobs[index].state.clone() else {
         return Ok(Ok(false));
     };
@@ -224,23 +212,24 @@ fn fetch(
     Ok(Ok(true))
 }
 
-fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> Result<(), Mismatch> {
+fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> anyhow::Result<()> {
     for (what, found, wanted) in
         [("task ", &outcome.task, task), ("", &outcome.chip, batch.chip.as_str())]
     {
-        if let Some(found) = found.as_ref().filter(|found| *found != wanted) {
-            return Err(Mismatch::Other { found: format!("{what}{found}"), wanted: wanted.into() });
-        }
+        let found = found.as_deref().unwrap_or(wanted);
+        ensure!(found == wanted, "the result is of {what}{found}, not of {wanted}");
     }
-    if outcome.circuit.as_ref().is_some_and(|text| !same(text, &job.qasm)) {
-        return Err(Mismatch::Circuit);
-    }
+    ensure!(
+        outcome.circuit.as_ref().is_none_or(|text| same(text, &job.qasm)),
+        "the result is of another circuit than the one that was sent"
+    );
     let found = Counts::from_strings(&outcome.counts, job.bits)?.shots();
     // A platform may leave out shots, but then says so.
-    let wanted = outcome.shots.unwrap_or_else(|| batch.shots.into());
-    if found != wanted || found == 0 || found > batch.shots.into() {
-        return Err(Mismatch::Shots { wanted: batch.shots.into(), found });
-    }
+    let (wanted, asked) = (outcome.shots, u64::from(batch.shots));
+    ensure!(
+        found == wanted.unwrap_or(asked) && (1..=asked).contains(&found),
+        "the counts add up to {found} shots, not to {asked}"
+    );
     Ok(())
 }
 
