@@ -43,6 +43,12 @@ impl Measured {
         if sound { Ok((measured, rest)) } else { Err(Error::BadBackEnd) }
     }
 
+    /// What follows it in a section: all that a device needs, in a few bytes of code.
+    #[cfg(all(feature = "polynomial", not(feature = "alloc")))]
+    pub(crate) fn skip(section: &[u8]) -> Result<&[u8], Error> {
+        take_from_bytes::<Self>(section).map(|(_, rest)| rest).map_err(|_| Error::BadBackEnd)
+    }
+
     /// Reads a section that holds nothing else.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ impl Node<'_> {
 /// A validated polynomial, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct Polynomial<'a> {
+    #[cfg(feature = "alloc")]
     measured: Measured,
     weight_bits: u8,
     /// `i32` little endian, one a class but the first.
@@ -64,7 +65,10 @@ impl<'a> Polynomial<'a> {
     /// # Errors
     /// [`Error::BadBackEnd`].
     pub fn parse(section: &'a [u8], classes: usize, qubits: usize) -> Result<Self, Error> {
+        #[cfg(feature = "alloc")]
         let (measured, rest) = Measured::take(section)?;
+        #[cfg(not(feature = "alloc"))]
+        let rest = Measured::skip(section)?;
         let (&[weight_bits, low, high], rest) =
             rest.split_first_chunk::<3>().ok_or(Error::BadBackEnd)?;
         let count = u16::from_le_bytes([low, high]) as usize;
@@ -73,7 +77,13 @@ impl<'a> Polynomial<'a> {
         if !WEIGHT_BITS.contains(&weight_bits) || count > MAX_NODES || qubits > QUBITS {
             return Err(Error::BadBackEnd);
         }
-        let polynomial = Self { measured, weight_bits, constants, nodes };
+        let polynomial = Self {
+            #[cfg(feature = "alloc")]
+            measured,
+            weight_bits,
+            constants,
+            nodes,
+        };
         let mut walk = polynomial.nodes();
         let mut deepest = 0;
         for _ in 0..count {
@@ -86,7 +96,8 @@ impl<'a> Polynomial<'a> {
         if walk.rest.is_empty() { Ok(polynomial) } else { Err(Error::BadBackEnd) }
     }
 
-    /// What the compiler measured.
+    /// What the compiler measured; a device does not decode it.
+    #[cfg(feature = "alloc")]
     pub fn measured(&self) -> &Measured {
         &self.measured
     }

@@ -29,7 +29,7 @@ impl GramKinds {
 
     /// From the kinds of neighbours as a model file has them - 1 pairs, 2 triples, 4 edges - if there
     /// are no others.
-    const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
+    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
         if neighbours > 7 {
             return None;
         }
@@ -93,7 +93,7 @@ impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending.iter_mut().find_map(Option::take) {
+        if let Some(gram) = self.pending() {
             return Some(gram);
         }
         let at = self.words.at;
@@ -138,8 +138,15 @@ impl Grams<'_> {
             let pair = after.filter(|_| self.kinds.bigrams).map(|hash| gram((hash, start)));
             let triple = self.pair.map(|(hash, first)| gram((feed(hash, b' '), first)));
             self.pending = [None, pair, triple];
+            return self.pending();
         }
-        self.pending.iter_mut().find_map(Option::take)
+        None
+    }
+
+    fn pending(&mut self) -> Option<Gram> {
+        let [prefix, pair, triple] = &mut self.pending;
+        let first = prefix.take().or_else(|| pair.take());
+        if NEIGHBOURS { first.or_else(|| triple.take()) } else { first }
     }
 }
 
