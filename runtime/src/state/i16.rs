@@ -1,7 +1,7 @@
 //! The statevector in 16-bit integers (Q1.14, rounded to nearest): 8 KiB, and no floating-point
 //! instruction from the encoder's phases to the expectations.
 //!
-//! Sines come from [`sin_cos_q15`] (error under 6e-5), products are rounded once a rotation. On the
+//! Sines come from `sin_cos_q15` (error under 6e-5), products are rounded once a rotation. On the
 //! `paper` circuit an expectation is within 2e-3 of the exact one.
 
 use crate::circuit::QUBITS;
@@ -110,7 +110,7 @@ impl StateI16 {
     }
 
     /// Writes the expectation of each Z word (mask of qubits, negated) in Q30, of the state divided
-    /// by its norm; at most [`MAX_OUTPUTS`] words.
+    /// by its norm; at most `MAX_OUTPUTS` words.
     pub fn expectations(&self, words: impl Iterator<Item = (u16, bool)>, out_q30: &mut [i32]) {
         let square = |re, im| i32::from(re) * i32::from(re) + i32::from(im) * i32::from(im);
         let words = core::iter::once((0, false)).chain(words);

@@ -3,7 +3,7 @@
 //! Every expectation is multilinear in (1, cos, sin) of each encoder angle. [`coefficients`] holds the
 //! `3^n` numbers that say how; [`polynomial`](mod@polynomial) keeps the most telling of them, [`tensor_train`] factors
 //! them into a chain of small cores. Half of the texts are fitted, a quarter chooses how much is kept, and the
-//! share of equal decisions is reported on the last quarter ([`agreement`]).
+//! share of equal decisions is reported on the last quarter (`agreement`).
 
 pub(crate) mod agreement;
 pub mod coefficients;

@@ -1,8 +1,8 @@
 //! The circuit as a tensor train: how it is factored, ordered, fitted to texts, rounded and stored.
 //!
 //! Two are made: the exact one, and the smallest that decides as the statevector does often enough. What a truncation
-//! drops is what matters least on texts ([`whitening`]); after each the cores are fitted to the calibration texts
-//! ([`least_squares`]).
+//! drops is what matters least on texts (`whitening`); after each the cores are fitted to the calibration texts
+//! (`least_squares`).
 
 mod chain;
 mod error_bound;
@@ -62,7 +62,7 @@ pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
 /// values, the widest that a bond can be: a threshold of `allowed / (2 sqrt(3^n n w))` is always sharp
 /// enough. Larger ones make smaller trains; the first is taken with which the coefficients that the
 /// train then has are close enough to those asked for, which is proven or, where the proof would make
-/// the train twice as large, searched for an input that contradicts it ([`ErrorBound::is_within`]).
+/// the train twice as large, searched for an input that contradicts it (`ErrorBound::is_within`).
 pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
     let wanted = tensor.clone();
     let weighted = Weighted::new(tensor, evenly());

@@ -176,7 +176,7 @@ pub fn write(
     Ok(())
 }
 
-/// Reads what [`write`] left beside an adapter; `None` where PEFT made it.
+/// Reads what [`write()`] left beside an adapter; `None` where PEFT made it.
 pub fn about(folder: &Path) -> Result<Option<About>> {
     let path = folder.join(ABOUT);
     if !path.is_file() {
