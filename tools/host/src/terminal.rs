@@ -62,6 +62,19 @@ impl Progress {
     pub fn done(&self) {
         self.bar.finish_and_clear();
     }
+
+    /// Shows one stage of `total` steps; `work` is given what it calls with the number of steps done.
+    pub fn during<T>(
+        mut self,
+        stage: &str,
+        total: usize,
+        work: impl FnOnce(&mut dyn FnMut(usize)) -> T,
+    ) -> T {
+        self.stage(stage, total as u64);
+        let result = work(&mut |done| self.at(done as u64));
+        self.done();
+        result
+    }
 }
 
 /// A text from outside as one line of at most `most` characters, without control characters.

@@ -144,15 +144,11 @@ pub fn work_text(work: &Work) -> String {
     }
 }
 
-/// Shows how far a stage of many steps is; `work` is given what it calls with the number of steps done.
+/// [`Progress::during`] a stage of many steps; of few nothing is shown.
 pub fn with_progress<T>(
     stage: &str,
     total: usize,
     work: impl FnOnce(&mut dyn FnMut(usize)) -> T,
 ) -> T {
-    let mut progress = Progress::new(total < 10);
-    progress.stage(stage, total as u64);
-    let result = work(&mut |done| progress.at(done as u64));
-    progress.done();
-    result
+    Progress::new(total < 10).during(stage, total, work)
 }

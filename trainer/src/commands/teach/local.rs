@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::options::{Method, TeachArgs};
-use super::report::{Speed, Taught, prepare, with_progress};
+use super::report::{Speed, Taught, prepare};
 use super::texts::Texts;
 use crate::data::classes::{Class, Classes};
 use crate::data::tensors::Table;
@@ -14,6 +14,7 @@ use crate::teacher::features::Features;
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
+use qdllm_host::terminal::Progress;
 
 /// What a causal model reads when nothing else is asked for.
 const PROMPT: &str = "The text \"{text}\" is about";
@@ -47,7 +48,8 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         let mut features =
             Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &args.cache())?;
         let name = features.description().identity.name.clone();
-        let work = with_progress(&name, &every, |texts, at| features.prepare(texts, at))?;
+        let run = |at: &mut dyn FnMut(usize)| features.prepare(&every, &mut |done, _| at(done));
+        let work = Progress::new(false).during(&name, every.len(), run)?;
         speeds.push(Speed { model: name, work });
         sources.push(features);
     }

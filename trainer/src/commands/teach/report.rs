@@ -21,25 +21,13 @@ pub struct Speed {
 /// A teacher that has been asked, what fitting found, and how fast it was.
 pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Speed>);
 
-/// Runs a model over texts with progress.
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
-pub fn with_progress<T>(
-    model: &str,
-    texts: &[&str],
-    run: impl FnOnce(&[&str], &mut dyn FnMut(usize, usize)) -> T,
-) -> T {
-    let mut progress = qdllm_host::terminal::Progress::new(false);
-    progress.stage(model, texts.len() as u64);
-    let result = run(texts, &mut |done, _| progress.at(done as u64));
-    progress.done();
-    result
-}
-
 /// Runs a teacher over texts with progress.
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Speed>> {
     let model = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
-    let work = with_progress(&model, texts, |texts, at| teacher.prepare(texts, at))?;
+    let progress = qdllm_host::terminal::Progress::new(false);
+    let run = |at: &mut dyn FnMut(usize)| teacher.prepare(texts, &mut |done, _| at(done));
+    let work = progress.during(&model, texts.len(), run)?;
     Ok(work.into_iter().map(|work| Speed { model: model.clone(), work }).collect())
 }
 
