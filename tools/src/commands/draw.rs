@@ -5,8 +5,9 @@ use crate::commands::{From, How, print};
 use crate::draw::{svg, text};
 use crate::qasm;
 use crate::transpile::Plan;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -90,9 +91,7 @@ fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
     }
     let circuit = match &args.from.qasm {
         // A file is drawn as it stands, with its own qubit numbers and measurements or without.
-        Some(path) => {
-            qasm::read(&files::read_text(path)?).with_context(|| path.display().to_string())?
-        }
+        Some(path) => qasm::read(&files::read_text(path)?).of_file(path)?,
         None => {
             let (source, inputs) = args.from.read()?;
             source.with_inputs(&inputs)

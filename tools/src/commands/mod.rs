@@ -8,6 +8,7 @@ use crate::transpile::native::Basis;
 use crate::transpile::source::Source;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::{read, read_text};
 use qdllm_runtime::Model;
 use serde::Serialize;
@@ -56,7 +57,7 @@ impl From {
             anyhow::bail!("give a model and a text, or --qasm FILE");
         };
         let bytes = read(path)?;
-        let model = Model::parse(&bytes).with_context(|| path.display().to_string())?;
+        let model = Model::parse(&bytes).of_file(path)?;
         Ok((Source::from_model(&model), inputs_of(&model, text)?))
     }
 }

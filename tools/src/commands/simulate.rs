@@ -8,6 +8,7 @@ use crate::simulate::{Quota, Report, Score, Settings, Share, TASKS_A_DAY, rehear
 use crate::texts;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use qdllm_runtime::Model;
 use std::fmt;
@@ -77,8 +78,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             eprint!("\r{n} of {} texts", texts.len());
         }
     };
-    let decisions = rehearse(&deployment, &texts, &noise, &settings, progress)
-        .with_context(|| args.data.display().to_string());
+    let decisions = rehearse(&deployment, &texts, &noise, &settings, progress).of_file(&args.data);
     if shown {
         eprintln!();
     }

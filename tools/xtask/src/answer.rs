@@ -4,6 +4,7 @@ use crate::emulator::{Pace, Remote};
 use crate::shell::Run;
 use anyhow::{Context, Result, ensure};
 use qdllm_host::boards::{Board, Engine};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use qdllm_runtime::{Model, ScratchI16};
 use serde::Deserialize;
@@ -108,7 +109,7 @@ pub fn on_host(qdllm: &Path, model: &Path, texts: &[String]) -> Result<Vec<Answe
 /// Classifies `texts` with the circuit in 16-bit integers, here and now.
 fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     let bytes = files::read(model)?;
-    let model = Model::parse(&bytes).with_context(|| model.display().to_string())?;
+    let model = Model::parse(&bytes).of_file(model)?;
     let mut scratch = ScratchI16::new();
     let mut answer = |text: &String| -> Result<Answer> {
         let prediction = model.classify_i16(text, &mut scratch)?;
@@ -164,7 +165,7 @@ impl<'a> Link<'a> {
 
     /// Puts a model, in a step of its own or in one with the activation, and lets the board use it.
     pub fn replace(&self, model: &Path, at_once: bool) -> Result<()> {
-        let bytes = std::fs::metadata(model).with_context(|| model.display().to_string())?.len();
+        let bytes = std::fs::metadata(model).of_file(model)?.len();
         let file = model.display().to_string();
         if at_once {
             self.json(&["put", &file, "--activate"])?;

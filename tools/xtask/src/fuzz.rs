@@ -8,6 +8,7 @@ use crate::repo::Repo;
 use crate::shell::{Run, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 
 const TOPIC: &str = "fuzz";
 
@@ -49,7 +50,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     for target in TARGETS.iter().filter(|t| options.target.as_deref().is_none_or(|o| o == **t)) {
         let (found, crashes) = (out.join("found").join(target), folder.join("artifacts"));
         for dir in [&found, &crashes] {
-            std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+            std::fs::create_dir_all(dir).of_file(dir)?;
         }
         say(TOPIC, format!("{target}, {} minutes", options.minutes));
         let seconds = (options.minutes * 60.0).ceil();

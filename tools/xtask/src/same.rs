@@ -9,6 +9,7 @@ use crate::repo::Repo;
 use crate::shell::{Run, say};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::{files, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -104,7 +105,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 fn compare(repo: &Repo, [then, now]: [&Record; 2], permit: Option<&str>) -> Result<()> {
     let path = repo.root.join(FOLDER).join("permitted.toml");
     let mut permitted: Permitted = match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string())?,
+        Ok(text) => toml::from_str(&text).of_file(&path)?,
         Err(_) => Permitted::default(),
     };
     let mut found = Vec::new();

@@ -9,7 +9,8 @@ use super::words::Words;
 use super::{Prepared, Summary};
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::peak_memory_bytes;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::write_whole;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Scratch;
@@ -60,7 +61,7 @@ pub fn distill(
     let started = Instant::now();
     let checkpoint = beside(out, ".ckpt");
     if keep.restart && checkpoint.exists() {
-        std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
+        std::fs::remove_file(&checkpoint).of_file(&checkpoint)?;
     }
     let mut outcome = if dense {
         train_and_write(&Dense::prepare(config, progress)?, config, out, keep, progress)?
@@ -89,7 +90,7 @@ fn train_and_write<F: FrontEnd>(
     if done > 0 {
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
-    let mut log = reopen(&metrics, done).with_context(|| metrics.display().to_string())?;
+    let mut log = reopen(&metrics, done).of_file(&metrics)?;
     progress.stage("training", prepared.passes(config));
     let mut failed = None;
     let student = prepared.distill(config, Some(&resume), |moment| {
@@ -106,14 +107,13 @@ fn train_and_write<F: FrontEnd>(
     })?;
     progress.done();
     if let Some(e) = failed {
-        return Err(e).with_context(|| metrics.display().to_string());
+        return Err(e).of_file(&metrics);
     }
     let exported = export(&student, prepared, config)?;
     let settings = beside(out, ".toml");
-    write_whole(&settings, config.to_toml().as_bytes())
-        .with_context(|| settings.display().to_string())?;
-    write_whole(out, &exported.bytes).with_context(|| out.display().to_string())?;
-    std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())?;
+    write_whole(&settings, config.to_toml().as_bytes()).of_file(&settings)?;
+    write_whole(out, &exported.bytes).of_file(out)?;
+    std::fs::remove_file(&checkpoint).of_file(&checkpoint)?;
     Ok(Outcome {
         model: out.to_owned(),
         bytes: exported.bytes.len(),
