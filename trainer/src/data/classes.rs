@@ -9,8 +9,9 @@
 //! words = ["turn the lights on", "lights on"]   # optional, what the model may say [the name, _ as space]
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,17 +36,6 @@ pub struct Class {
     pub words: Vec<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ClassesError {
-    #[error("{}: {reason}", path.display())]
-    Read { path: PathBuf, reason: std::io::Error },
-    /// The file is not what it must be.
-    #[error("{}: {what}", path.display())]
-    Parse { path: PathBuf, what: String },
-    #[error("{0}")]
-    Bad(String),
-}
-
 impl Class {
     /// What the model may call the class; never empty.
     pub fn words(&self) -> Vec<String> {
@@ -55,15 +45,14 @@ impl Class {
 
 impl Classes {
     /// Classes of these names, with one entry of phrases each, `|` between them, if `words` is not empty.
-    pub fn named(names: &[String], words: &[String]) -> Result<Self, ClassesError> {
-        if !words.is_empty() && words.len() != names.len() {
-            return Err(ClassesError::Bad(format!(
-                "--class-words has {} phrases for {} classes ({})",
-                words.len(),
-                names.len(),
-                names.join(", ")
-            )));
-        }
+    pub fn named(names: &[String], words: &[String]) -> Result<Self> {
+        ensure!(
+            words.is_empty() || words.len() == names.len(),
+            "--class-words has {} phrases for {} classes ({})",
+            words.len(),
+            names.len(),
+            names.join(", ")
+        );
         let class = |(i, name): (usize, &String)| {
             let given = words.get(i).into_iter().flat_map(|phrases| phrases.split('|'));
             let words = given.map(|phrase| phrase.trim().to_owned()).collect();
@@ -71,18 +60,18 @@ impl Classes {
         };
         let class = names.iter().enumerate().map(class).collect();
         let classes = Self { question: None, class };
-        classes.check().map_err(ClassesError::Bad)?;
+        classes.check()?;
         Ok(classes)
     }
 
     /// Reads the file.
-    pub fn read(path: &Path) -> Result<Self, ClassesError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| ClassesError::Read { path: path.into(), reason })?;
-        let parse = |what: String| ClassesError::Parse { path: path.into(), what };
-        let classes: Self = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
-        classes.check().map_err(parse)?;
-        Ok(classes)
+    pub fn read(path: &Path) -> Result<Self> {
+        let parsed = || {
+            let classes: Self = toml::from_str(&std::fs::read_to_string(path)?)?;
+            classes.check()?;
+            anyhow::Ok(classes)
+        };
+        parsed().with_context(|| path.display().to_string())
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -90,35 +79,27 @@ impl Classes {
     }
 
     /// Two classes at least, all names and words given and different.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<()> {
         let (count, most) = (self.class.len(), qdllm_runtime::MAX_CLASSES);
-        if count < 2 {
-            return Err(format!("{count} classes; a teacher needs at least 2, each named"));
-        }
-        if count > most {
-            return Err(format!("{count} classes; a model has at most {most}"));
-        }
+        ensure!(count >= 2, "{count} classes; a teacher needs at least 2, each named");
+        ensure!(count <= most, "{count} classes; a model has at most {most}");
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (i, class) in self.class.iter().enumerate() {
             let name = &class.name;
-            if name.trim() != name || name.is_empty() {
-                let place = i + 1;
-                return Err(format!(
-                    "class {place}: the name `{name}` is empty or has white space around it"
-                ));
-            }
-            if self.class[..i].iter().any(|c| c.name == *name) {
-                return Err(format!("class `{name}` is named twice"));
-            }
+            ensure!(
+                name.trim() == name && !name.is_empty(),
+                "class {}: the name `{name}` is empty or has white space around it",
+                i + 1
+            );
+            let twice = self.class[..i].iter().any(|c| c.name == *name);
+            ensure!(!twice, "class `{name}` is named twice");
             for word in class.words() {
                 let folded = word.trim().to_lowercase();
-                if folded.is_empty() {
-                    return Err(format!("class `{name}` has an empty entry in `words`"));
-                }
+                ensure!(!folded.is_empty(), "class `{name}` has an empty entry in `words`");
                 if let Some((_, other)) = seen.iter().find(|(w, _)| *w == folded) {
-                    return Err(format!(
+                    bail!(
                         "classes `{other}` and `{name}` share the words `{word}`; give each its own"
-                    ));
+                    );
                 }
                 seen.push((folded, name));
             }
@@ -137,7 +118,7 @@ mod tests {
         let path = folder.path().join("classes.toml");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            Classes::read(&path).map_err(|e| e.to_string())
+            Classes::read(&path).map_err(|e| format!("{e:#}"))
         };
         let good = read(
             "question = \"What?\"\n[[class]]\nname = \"turn_on\"\n[[class]]\nname = \"off\"\nwords = [\"dark\", \"out\"]\ndescription = \"no light\"\n",

@@ -4,18 +4,10 @@
 //! hold `text_sha256`, bytes of shape rows x 32. Without digests a row belongs to the text of the same place.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use anyhow::{Result, anyhow};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
-/// Why a file of tensors cannot serve.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", path.display())]
-pub struct TensorError {
-    pub path: PathBuf,
-    /// What is wrong and what to do.
-    pub what: String,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -40,8 +32,8 @@ impl Table {
     }
 
     /// Reads the tensor `name`, or the only two-dimensional one of floats.
-    pub fn read(path: &Path, name: &str) -> Result<Self, TensorError> {
-        let fail = |what: String| TensorError { path: path.into(), what };
+    pub fn read(path: &Path, name: &str) -> Result<Self> {
+        let fail = |what: String| anyhow!("{}: {what}", path.display());
         let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|e| fail(format!("not a whole safetensors file ({e:?}); write it again")))?;
@@ -83,8 +75,8 @@ impl Table {
     }
 
     /// Writes the table as the tensor `name`, by temporary name and rename.
-    pub fn write(&self, path: &Path, name: &str) -> Result<(), TensorError> {
-        let fail = |what: String| TensorError { path: path.into(), what };
+    pub fn write(&self, path: &Path, name: &str) -> Result<()> {
+        let fail = |what: String| anyhow!("{}: {what}", path.display());
         let bytes: Vec<u8> = self.values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let digests: Vec<u8> = self.digests.iter().flatten().flatten().copied().collect();
         let view = |dtype, shape, data| {

@@ -3,34 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use qdllm_host::hex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::data::tensors::{Table, TensorError};
+use crate::data::tensors::Table;
 use crate::data::{BadRows, DataError, Rows, text_digest};
-
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VectorError {
-    #[error(transparent)]
-    Tensors(#[from] TensorError),
-    #[error(transparent)]
-    Data(#[from] DataError),
-    #[error("{}:{line}: {what}", path.display())]
-    Line {
-        path: PathBuf,
-        line: usize,
-        /// What is wrong and what to do.
-        what: String,
-    },
-    #[error("{}: {what}", path.display())]
-    File {
-        path: PathBuf,
-        /// What is wrong and what to do.
-        what: String,
-    },
-}
 
 /// Vectors of one width under their texts' digests.
 #[derive(Debug, Default)]
@@ -50,7 +29,7 @@ struct Row {
 
 impl Vectors {
     /// Reads vector files. Those without digests belong, in their order, to `texts`: row `i` to the `i`-th text.
-    pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self, VectorError> {
+    pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self> {
         let mut vectors = Self::default();
         let mut hasher = Sha256::new();
         let mut unnamed = texts.iter();
@@ -59,7 +38,7 @@ impl Vectors {
             let digests = match &table.digests {
                 Some(digests) => digests.clone(),
                 None => {
-                    let file = |what: String| VectorError::File { path: path.clone(), what };
+                    let file = |what: String| anyhow!("{}: {what}", path.display());
                     let Some(of) = unnamed.next() else {
                         return Err(file(
                             "has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid".into(),
@@ -84,8 +63,8 @@ impl Vectors {
         Ok(vectors)
     }
 
-    fn add(&mut self, path: &Path, table: &Table, digests: &[[u8; 32]]) -> Result<(), VectorError> {
-        let file = |what: String| VectorError::File { path: path.into(), what };
+    fn add(&mut self, path: &Path, table: &Table, digests: &[[u8; 32]]) -> Result<()> {
+        let file = |what: String| anyhow!("{}: {what}", path.display());
         if self.width != 0 && self.width != table.width {
             return Err(file(format!(
                 "holds vectors of {} numbers, the file before it of {}; give vectors of one model and layer",
@@ -156,17 +135,17 @@ fn close(a: &[f32], b: &[f32]) -> bool {
 }
 
 /// The rows of one file, in its order.
-pub fn table(path: &Path) -> Result<Table, VectorError> {
+pub fn table(path: &Path) -> Result<Table> {
     let json = path.extension().is_some_and(|e| e == "jsonl" || e == "ndjson");
-    Ok(if json { read_lines(path)? } else { Table::read(path, "vectors")? })
+    if json { read_lines(path) } else { Table::read(path, "vectors") }
 }
 
-fn read_lines(path: &Path) -> Result<Table, VectorError> {
-    let whole = |what: String| VectorError::File { path: path.into(), what };
+fn read_lines(path: &Path) -> Result<Table> {
+    let whole = |what: String| anyhow!("{}: {what}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| whole(e.to_string()))?;
     let (mut width, mut values, mut digests) = (0, Vec::new(), Vec::new());
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let fail = |what: String| VectorError::Line { path: path.into(), line: i + 1, what };
+        let fail = |what: String| anyhow!("{}:{}: {what}", path.display(), i + 1);
         let row: Row = serde_json::from_str(line).map_err(|e| {
             let hint = if line.contains("NaN") || line.contains("Infinity") {
                 "; JSON has no NaN and no infinity: make the row again"

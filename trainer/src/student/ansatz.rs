@@ -1,13 +1,13 @@
 //! The circuit that a student trains: the preset `paper`, or any circuit from an OpenQASM 2 file.
 
 use crate::gradient::paper_circuit;
+use anyhow::{Result, anyhow, ensure};
 use qdllm_runtime::circuit::PAPER_ANGLES;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::program::Program;
 use qdllm_runtime::circuit::qasm::{Circuit, QasmError};
 use qdllm_runtime::format::encode::program_section;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
 #[derive(Clone, Debug)]
 pub struct Ansatz {
@@ -17,43 +17,32 @@ pub struct Ansatz {
     pub qasm: Option<String>,
 }
 
-/// Why a file is no circuit to train.
-#[derive(Debug, Error)]
-pub enum AnsatzError {
-    #[error("{path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path}:{}: {}", source.line, source.what)]
-    Qasm { path: PathBuf, source: QasmError },
-    #[error(
-        "{path}: the circuit fuses to {ops} steps with {phases} phases; a model file holds 255 steps of at most 64 phases each"
-    )]
-    TooLong { path: PathBuf, ops: usize, phases: usize },
-}
-
 impl Ansatz {
     pub fn paper() -> Self {
         Self { fused: paper_circuit(), parameters: PAPER_ANGLES, qasm: None }
     }
 
     /// The circuit of a QASM file, read by Z of each measured qubit, or of all if it measures none.
-    pub fn read(path: &Path) -> Result<Self, AnsatzError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| AnsatzError::Read { path: path.to_owned(), source })?;
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         Self::parse(&text, path)
     }
 
     /// The circuit of a QASM text; errors call it `path`.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, AnsatzError> {
-        let refuse = |source| AnsatzError::Qasm { path: path.to_owned(), source };
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let path = path.display();
+        let refuse = |e: QasmError| anyhow!("{path}:{}: {}", e.line, e.what);
         let circuit = Circuit::read(text).map_err(refuse)?;
         let fused = circuit.fused().map_err(refuse)?;
         let parameters = circuit.names.len();
         // What a model file could not hold is refused before the training, not after it.
         let section = program_section(&fused, &vec![0.0; parameters]);
-        if !section.is_ok_and(|bytes| Program::parse(&bytes).is_ok()) {
-            let (ops, phases) = (fused.ops.len(), fused.angles());
-            return Err(AnsatzError::TooLong { path: path.to_owned(), ops, phases });
-        }
+        ensure!(
+            section.is_ok_and(|bytes| Program::parse(&bytes).is_ok()),
+            "{path}: the circuit fuses to {} steps with {} phases; a model file holds 255 steps of at most 64 phases each",
+            fused.ops.len(),
+            fused.angles()
+        );
         Ok(Self { fused, parameters, qasm: Some(circuit.write()) })
     }
 }

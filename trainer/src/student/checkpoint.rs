@@ -2,11 +2,11 @@
 //! ended at any moment goes on with exactly the bytes it would have reached.
 
 use super::adam::Adam;
+use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use qdllm_host::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
 /// The state of a run after some epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,21 +20,6 @@ pub struct Checkpoint {
     pub best: Vec<f32>,
     pub best_loss: f64,
     pub best_epoch: usize,
-}
-
-/// Why a checkpoint cannot be used or written.
-#[derive(Debug, Error)]
-pub enum CheckpointError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error(
-        "{path}: not a whole checkpoint; delete it, or give --restart, to train from the beginning"
-    )]
-    Damaged { path: PathBuf },
-    #[error(
-        "{path}: belongs to a run with other settings or data; give --restart to train from the beginning, or the settings of that run to go on with it"
-    )]
-    Foreign { path: PathBuf },
 }
 
 impl Checkpoint {
@@ -52,35 +37,36 @@ impl Checkpoint {
     }
 
     /// Reads a checkpoint; `None` if there is no file.
-    pub fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>, CheckpointError> {
-        let damaged = || CheckpointError::Damaged { path: path.to_owned() };
+    pub fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>> {
         let bytes = match std::fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(io(path))?,
+            read => read.map_err(failed(path))?,
         };
-        let (digest, body) = bytes.split_at_checked(32).ok_or_else(damaged)?;
-        if Sha256::digest(body).as_slice() != digest {
-            return Err(damaged());
-        }
-        let found: Self = postcard::from_bytes(body).map_err(|_| damaged())?;
-        if found.fingerprint != fingerprint {
-            return Err(CheckpointError::Foreign { path: path.to_owned() });
-        }
+        let body = bytes.split_at_checked(32);
+        let body = body.filter(|(digest, body)| Sha256::digest(body).as_slice() == *digest);
+        let found = body.and_then(|(_, body)| postcard::from_bytes::<Self>(body).ok());
+        let path = path.display();
+        let found = found.with_context(|| {
+            format!("{path}: not a whole checkpoint; delete it, or give --restart, to train from the beginning")
+        })?;
+        ensure!(
+            found.fingerprint == fingerprint,
+            "{path}: belongs to a run with other settings or data; give --restart to train from the beginning, or the settings of that run to go on with it"
+        );
         Ok(Some(found))
     }
 
     /// On an error the earlier checkpoint is still whole.
-    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let body = postcard::to_allocvec(self)
-            .map_err(|_| CheckpointError::Damaged { path: path.to_owned() })?;
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let body = postcard::to_allocvec(self)?;
         let mut bytes = Sha256::digest(&body).to_vec();
         bytes.extend_from_slice(&body);
-        write_whole(path, &bytes).map_err(io(path))
+        write_whole(path, &bytes).map_err(failed(path))
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> CheckpointError {
-    |source| CheckpointError::Io { path: path.to_owned(), source }
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    move |e| anyhow!("{}: {e}", path.display())
 }
 
 #[cfg(test)]
@@ -103,10 +89,11 @@ mod tests {
         };
         state.write(&path).unwrap();
         assert_eq!(Checkpoint::read(&path, "a").unwrap(), Some(state));
-        assert!(matches!(Checkpoint::read(&path, "b"), Err(CheckpointError::Foreign { .. })));
+        let refused = |fingerprint| Checkpoint::read(&path, fingerprint).unwrap_err().to_string();
+        assert!(refused("b").contains("belongs to a run with other settings"));
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.pop();
         std::fs::write(&path, &bytes).unwrap();
-        assert!(matches!(Checkpoint::read(&path, "a"), Err(CheckpointError::Damaged { .. })));
+        assert!(refused("a").contains("not a whole checkpoint"));
     }
 }

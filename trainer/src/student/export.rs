@@ -3,24 +3,15 @@
 use super::front_end::FrontEnd;
 use super::{Prepared, Student};
 use crate::options::{Config, HiddenLayer};
+use anyhow::{Result, anyhow, ensure};
 use qdllm_host::hex::encode as hex;
 use qdllm_runtime::format::encode::{Parts, encode};
 use qdllm_runtime::format::meta::Preset;
 use qdllm_runtime::{Model, Scratch};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-#[derive(Debug, Error)]
-pub enum ExportError {
-    #[error("only the heart `circuit` can be exported; `{0:?}` is a control for comparison")]
-    Control(HiddenLayer),
-    #[error("the model file would be refused: {0}")]
-    Refused(#[from] qdllm_runtime::Error),
-    /// The runtime computes something else than the trainer: a bug, never the user's fault.
-    #[error(
-        "internal error: the exported model gives probability {runtime} where the trained one gives {trained}, for the text {text:?}; nothing was written"
-    )]
-    Mismatch { runtime: f32, trained: f32, text: String },
+fn refused(why: qdllm_runtime::Error) -> anyhow::Error {
+    anyhow!("the model file would be refused: {why}")
 }
 
 /// A model file's bytes and how well the runtime agrees with the trainer.
@@ -37,11 +28,13 @@ pub fn export<F: FrontEnd>(
     student: &Student<F>,
     prepared: &Prepared<F>,
     config: &Config,
-) -> Result<Exported, ExportError> {
+) -> Result<Exported> {
     let (shape, theta) = (&student.shape, &student.theta);
-    if shape.hidden != HiddenLayer::Circuit {
-        return Err(ExportError::Control(shape.hidden));
-    }
+    ensure!(
+        shape.hidden == HiddenLayer::Circuit,
+        "only the heart `circuit` can be exported; `{:?}` is a control for comparison",
+        shape.hidden
+    );
     let (weights, bias) = (&theta[shape.weight_range()], &theta[shape.bias_range()]);
     let parts = Parts {
         labels: prepared.classes.clone(),
@@ -56,7 +49,7 @@ pub fn export<F: FrontEnd>(
         reject_below: config.student.reject_below,
         provenance: provenance(prepared, config),
     };
-    let bytes = encode(&parts)?;
+    let bytes = encode(&parts).map_err(refused)?;
     let largest_gap = compare(&bytes, student, prepared)?;
     Ok(Exported { bytes, largest_gap, probes: prepared.probes.len() })
 }
@@ -84,12 +77,8 @@ fn provenance<F: FrontEnd>(prepared: &Prepared<F>, config: &Config) -> Vec<(Stri
     pairs.into_iter().map(|(key, value)| (key.to_owned(), cut(value))).collect()
 }
 
-fn compare<F: FrontEnd>(
-    bytes: &[u8],
-    student: &Student<F>,
-    prepared: &Prepared<F>,
-) -> Result<f32, ExportError> {
-    let model = Model::parse(bytes)?;
+fn compare<F: FrontEnd>(bytes: &[u8], student: &Student<F>, prepared: &Prepared<F>) -> Result<f32> {
+    let model = Model::parse(bytes).map_err(refused)?;
     // Probes are the first of the validation texts.
     let samples = prepared.valid.samples();
     let inputs = samples.iter().take(prepared.probes.len()).map(|sample| sample.input);
@@ -97,13 +86,15 @@ fn compare<F: FrontEnd>(
     let mut scratch = Box::new(Scratch::new());
     let mut largest = 0.0_f32;
     for (i, (probe, expected)) in prepared.probes.iter().zip(&trained).enumerate() {
-        let prediction = F::classify(&model, probe, &mut scratch)?;
+        let prediction = F::classify(&model, probe, &mut scratch).map_err(refused)?;
         for (&runtime, &trained) in prediction.probabilities().iter().zip(expected) {
             let gap = (runtime - trained).abs();
-            // `>` alone would let a NaN pass.
-            if gap > F::TOLERANCE || gap.is_nan() {
-                return Err(ExportError::Mismatch { runtime, trained, text: F::name(i, probe) });
-            }
+            // A bug, never the user's fault; a NaN does not pass either.
+            ensure!(
+                gap <= F::TOLERANCE,
+                "internal error: the exported model gives probability {runtime} where the trained one gives {trained}, for the text {:?}; nothing was written",
+                F::name(i, probe)
+            );
             largest = largest.max(gap);
         }
     }

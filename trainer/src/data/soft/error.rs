@@ -13,7 +13,7 @@ pub enum SoftError {
     #[error(transparent)]
     File(#[from] FileError<SoftFault>),
     #[error(transparent)]
-    Tensors(#[from] crate::data::tensors::TensorError),
+    Tensors(#[from] anyhow::Error),
     /// The texts whose order a safetensors file follows.
     #[error(transparent)]
     Texts(#[from] crate::data::DataError),
