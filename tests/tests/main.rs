@@ -8,7 +8,6 @@ mod emulated;
 mod format;
 mod gradients;
 mod imports;
-mod manifests;
-mod peers;
 mod qasm;
+mod repository;
 mod trains;

@@ -1,10 +1,12 @@
 //! What manifests and folders must agree on: `cargo run --release` in a board's folder has one program and
-//! something to run it with, and every file of tests is compiled.
+//! something to run it with, every file of tests is compiled, documents link to files that are there, and the
+//! scripts in `tests/peers` hold, as far as they run without the programs that they compare with.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use xtask::repo::Repo;
 use xtask::shell::Run;
 
@@ -106,4 +108,45 @@ fn every_file_is_declared() {
         assert!(lost.is_empty(), "no program of tests has {lost:?}");
     }
     assert!(crates >= 5, "{crates} crates have tests");
+}
+
+/// A README says what a thing is, how to use it and its limits; the rest is a guide of its own beside it. And
+/// what a document links to is there.
+#[test]
+fn readmes_are_short_and_links_lead_to_files() {
+    let repo = Repo::find().unwrap();
+    let files = repo.host("git").args(["ls-files", "*.md"]).read().unwrap();
+    let mut links = 0;
+    for file in files.lines().map(|file| repo.root.join(file)) {
+        let text = fs::read_to_string(&file).unwrap();
+        if file.ends_with("README.md") {
+            assert!(text.lines().count() <= 150, "{} is over 150 lines long", file.display());
+        }
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if link.is_empty() || link.contains("://") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            links += 1;
+            let target = file.with_file_name(link);
+            assert!(target.exists(), "{} links to {link}", file.display());
+        }
+    }
+    assert!(links > 20, "{links} links");
+}
+
+#[test]
+fn proofs_of_the_scripts_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    let unittest = || {
+        let mut python = Command::new("python3");
+        python.args(["-B", "-m", "unittest", "discover", "-v"]).arg(&folder).stdin(Stdio::null());
+        python.output()
+    };
+    let Ok(output) = unittest() else {
+        println!("\nSKIPPED tests/peers: python3 is missing");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("test_each_text_must_be_there_once_and_nothing_else"), "{said}");
 }
