@@ -135,14 +135,11 @@ impl FastText {
         probabilities(&self.output, &self.mean(&self.rows(text)))
     }
 
-    pub fn parameters(&self) -> usize {
-        self.input.len() + self.output.len()
-    }
-
-    /// Bytes the model needs: 4 for every number, and the words with a byte to end each.
-    pub fn model_bytes(&self) -> usize {
+    /// Trained numbers, and bytes: 4 for every number, and the words with a byte to end each.
+    pub fn size(&self) -> (usize, usize) {
         let words: usize = self.words.keys().map(|word| word.len() + 1).sum();
-        4 * (self.input.len() + self.output.len()) + words
+        let parameters = self.input.len() + self.output.len();
+        (parameters, 4 * parameters + words)
     }
 
     /// The rows of a text: its known words and all its word pairs.
@@ -254,6 +251,7 @@ mod tests {
     fn bytes_count_rows_and_words() {
         let model = train_fasttext(&PAIRS, 2, options(0));
         // not, good, very, bad, </s>: 5 rows and 23 bytes of names with their ends.
-        assert_eq!(model.model_bytes(), 4 * ((5 + 1000) * 10 + 2 * 10) + 23);
+        let parameters = (5 + 1000) * 10 + 2 * 10;
+        assert_eq!(model.size(), (parameters, 4 * parameters + 23));
     }
 }

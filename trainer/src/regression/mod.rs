@@ -12,10 +12,6 @@
 //! and to the fastText program is measured by `tests/peers/controls.py`.
 
 pub mod fasttext;
-pub mod features;
 pub mod lbfgs;
 pub mod logistic;
 pub mod tfidf;
-
-pub use fasttext::{FastText, FastTextOptions, train_fasttext};
-pub use tfidf::{Tfidf, TfidfOptions, train_tfidf};

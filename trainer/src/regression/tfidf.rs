@@ -9,12 +9,10 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::features::{Sparse, SparseRow};
-use super::logistic::{Logistic, Objective};
+use super::logistic::{Logistic, Objective, Sparse, SparseRow};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TfidfOptions {
-    pub min_texts: u32,
     /// Inverse strength of the L2 penalty, scikit-learn's `C`.
     pub c: f64,
     /// Largest component of the gradient at which training ends.
@@ -24,16 +22,19 @@ pub struct TfidfOptions {
 
 impl Default for TfidfOptions {
     fn default() -> Self {
-        Self { min_texts: 2, c: 1.0, tolerance: 1e-5, iterations: 1000 }
+        Self { c: 1.0, tolerance: 1e-5, iterations: 1000 }
     }
 }
 
 pub struct Tfidf {
     features: Features,
     classifier: Logistic,
-    converged: bool,
+    /// Whether the minimum was found.
+    pub converged: bool,
 }
 
+/// Texts in which an n-gram must occur to be a feature.
+const MIN_TEXTS: u32 = 2;
 const BLOCKS: usize = 2;
 
 /// An n-gram's key, with its column and its weight by rarity.
@@ -50,9 +51,9 @@ pub struct Corpus {
 
 impl Corpus {
     /// Counts the n-grams of all texts; those in enough of them become features.
-    pub fn over(texts: &[&str], TfidfOptions { min_texts, .. }: TfidfOptions) -> Self {
+    pub fn over(texts: &[&str]) -> Self {
         let counts: Vec<[Counts; BLOCKS]> = texts.par_iter().map(|text| count(text)).collect();
-        let features = Features::choose(&counts, min_texts);
+        let features = Features::choose(&counts, MIN_TEXTS);
         let rows = counts.par_iter().map(|counts| features.weigh(counts)).collect();
         Self { features, rows }
     }
@@ -63,7 +64,7 @@ impl Corpus {
         rows: &[usize],
         (truth, weights): (&[usize], &[f64]),
         classes: usize,
-        TfidfOptions { c, tolerance, iterations, .. }: TfidfOptions,
+        TfidfOptions { c, tolerance, iterations }: TfidfOptions,
     ) -> (Logistic, bool) {
         let width = self.features.width();
         let matrix = Sparse::new(rows.iter().map(|&i| &self.rows[i]), width);
@@ -84,7 +85,7 @@ impl Corpus {
 pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
     check(rows, classes);
     let (truth, texts): (Vec<usize>, Vec<&str>) = rows.iter().copied().unzip();
-    let corpus = Corpus::over(&texts, options);
+    let corpus = Corpus::over(&texts);
     let everyone: Vec<usize> = (0..truth.len()).collect();
     let weights = vec![1.0; truth.len()];
     let (classifier, converged) = corpus.fit(&everyone, (&truth, &weights), classes, options);
@@ -96,22 +97,15 @@ impl Tfidf {
         self.classifier.probabilities(&self.features.of(text)[..])
     }
 
-    pub fn features(&self) -> usize {
-        self.features.0.len()
+    pub fn size(&self) -> (usize, usize) {
+        size(&self.classifier, &self.features)
     }
+}
 
-    pub fn converged(&self) -> bool {
-        self.converged
-    }
-
-    pub fn parameters(&self) -> usize {
-        self.classifier.parameters()
-    }
-
-    /// Bytes the model needs: 8 for an n-gram's key, 4 for its rarity, 4 for every weight.
-    pub fn model_bytes(&self) -> usize {
-        12 * self.features.0.len() + 4 * self.classifier.parameters()
-    }
+/// Trained numbers, and bytes: 8 for an n-gram's key, 4 for its rarity, 4 for every weight.
+pub fn size(classifier: &Logistic, features: &Features) -> (usize, usize) {
+    let parameters = classifier.parameters();
+    (parameters, 4 * parameters + 12 * features.width())
 }
 
 /// The n-grams of one block of a text and how often each occurs, ordered by key.
@@ -295,8 +289,8 @@ mod tests {
         let rows = [(0, "aa bb"), (1, "aa cc"), (0, "aa")];
         let model = train_tfidf(&rows, 2, TfidfOptions::default());
         // Kept: the word aa, and of the characters those of " aa " (3 + 2 + 1).
-        assert_eq!(model.features(), 7);
-        assert_eq!(model.model_bytes(), 7 * 12 + 4 * (7 + 1));
+        assert_eq!(model.features.width(), 7);
+        assert_eq!(model.size(), (7 + 1, 7 * 12 + 4 * (7 + 1)));
     }
 
     #[test]

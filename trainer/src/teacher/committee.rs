@@ -1,11 +1,12 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
+use crate::regression::tfidf::Corpus;
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, cool, losses, rows};
 use crate::teacher::cross_validation::stratified;
 use crate::teacher::ensemble::average;
 use crate::teacher::probe::Findings;
-use crate::teacher::tfidf::{HeldOut, TfidfTeacher, corpus};
+use crate::teacher::tfidf::{HeldOut, TfidfTeacher};
 use crate::teacher::{About, Result, Teacher, Work};
 
 /// Most texts without labels that take part: more cost time and gain little.
@@ -44,7 +45,7 @@ impl Committee {
         let fold = stratified(texts, labels, classes, options.seed)?;
         let labels = Labels { of: labels.to_vec(), classes: classes.len() };
         let pool = &unlabelled[..unlabelled.len().min(POOL_TEXTS)];
-        let corpus = corpus(&[texts, pool].concat());
+        let corpus = Corpus::over(&[texts, pool].concat());
         let words = HeldOut::measure(&corpus, &labels, &fold);
         let own = cool(&words.table, labels.classes, words.temperature);
         let of_model = model.as_ref().map(|m| Calibrated::new(&flat(&m.held_out), &labels).table);

@@ -4,8 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::regression::features::{Dense, Features};
-use crate::regression::logistic::{Logistic, Objective};
+use crate::regression::logistic::{Dense, Features, Logistic, Objective};
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
 use crate::teacher::{Result, TeacherError};
 

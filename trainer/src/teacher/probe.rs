@@ -7,8 +7,7 @@
 
 use serde::Serialize;
 
-use crate::regression::features::{Dense, Features as _};
-use crate::regression::logistic::Logistic;
+use crate::regression::logistic::{Dense, Features as _, Logistic};
 use crate::teacher::calibration::{Calibrated, Labels, cool, rows, with_pool};
 use crate::teacher::cross_validation::{
     Scaler, choose, count, cross_validate, fit_probe, put, split, stratified, table,

@@ -6,9 +6,8 @@
 
 use rayon::prelude::*;
 
-use crate::regression::features::SparseRow;
-use crate::regression::logistic::Logistic;
-use crate::regression::tfidf::{Corpus, TfidfOptions};
+use crate::regression::logistic::{Logistic, SparseRow};
+use crate::regression::tfidf::{Corpus, TfidfOptions, size};
 use crate::teacher::calibration::{Calibrated, Labels, cool, rows, with_pool};
 use crate::teacher::cross_validation::{count, put, split};
 use crate::teacher::{About, Identity, Result, Teacher};
@@ -17,14 +16,9 @@ const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
 const ENOUGH: usize = 1000;
 
-/// Counts the n-grams of all texts: the labelled ones first, then the pool.
-pub fn corpus(texts: &[&str]) -> Corpus {
-    Corpus::over(texts, TfidfOptions::default())
-}
-
 /// Log-probabilities have settled to two digits at this tolerance.
 fn options(c: f64) -> TfidfOptions {
-    TfidfOptions { c, tolerance: 5e-4, iterations: 300, ..TfidfOptions::default() }
+    TfidfOptions { c, tolerance: 5e-4, iterations: 300 }
 }
 
 /// What cross-validation on the labelled texts says.
@@ -115,8 +109,7 @@ impl TfidfTeacher {
 
     /// Trained numbers, and bytes with the n-grams' keys and weights.
     pub fn size(&self) -> (usize, usize) {
-        let parameters = self.model.parameters();
-        (parameters, 4 * parameters + 12 * self.corpus.features.width())
+        size(&self.model, &self.corpus.features)
     }
 
     /// Log-probabilities of texts, cooled, rows x classes.
