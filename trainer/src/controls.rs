@@ -14,7 +14,8 @@ use crate::data::labelled::{self, Labelled};
 use crate::metrics::{Report, Scores};
 use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
-use crate::regression::{FastTextOptions, TfidfOptions, train_fasttext, train_tfidf};
+use crate::regression::fasttext::{FastTextOptions, train_fasttext};
+use crate::regression::tfidf::{TfidfOptions, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::export::export;
 use crate::student::shape::Shape;
@@ -164,20 +165,18 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
                 let model = train_tfidf(&rows, classes.len(), TfidfOptions::default());
                 let train_seconds = start.elapsed().as_secs_f64();
                 ensure!(
-                    model.converged(),
+                    model.converged,
                     "{}: the logistic regression did not converge, so its figures would not be the control's",
                     args.data.display()
                 );
-                let size = (model.model_bytes(), model.parameters());
-                tested(&texts, |text| model.predict(text), size, train_seconds)
+                tested(&texts, |text| model.predict(text), model.size(), train_seconds)
             }
             None => {
                 let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
                 let start = Instant::now();
                 let model = train_fasttext(&rows, classes.len(), options);
                 let train_seconds = start.elapsed().as_secs_f64();
-                let size = (model.model_bytes(), model.parameters());
-                tested(&texts, |text| model.predict(text), size, train_seconds)
+                tested(&texts, |text| model.predict(text), model.size(), train_seconds)
             }
         };
         let report = Report::from(&classes, &truth, &probabilities);
@@ -203,7 +202,7 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
 fn tested(
     texts: &[String],
     predict: impl Fn(&str) -> Vec<f32>,
-    (bytes, parameters): (usize, usize),
+    (parameters, bytes): (usize, usize),
     train_seconds: f64,
 ) -> (Vec<Vec<f32>>, Measured) {
     let probabilities = texts.iter().map(|text| predict(text)).collect();
@@ -252,7 +251,7 @@ fn same_size(
     let (prepared, student) =
         train_student(heart, config, classes, refused, &mut Progress::new(true))?;
     let train_seconds = start.elapsed().as_secs_f64();
-    let vocab = prepared.front.vocabulary();
+    let vocab = prepared.shape.front.vocabulary();
     let probabilities = student.probabilities_of(&vocab, texts);
     // The batch is set up anew at every call: that is not a text's share, so all texts go in one call on one thread.
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -289,6 +288,6 @@ fn bytes(student: &Student<Words>, prepared: &Prepared<Words>, config: &Config) 
         rounded: student.rounded.clone(),
         summary: student.summary.clone(),
     };
-    let file = export(&whole, prepared, &config)?.bytes;
+    let (file, _) = export(&whole, prepared, &config)?;
     Ok(file.len() - circuit_bytes(&Model::parse(&file)?))
 }

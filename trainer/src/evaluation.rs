@@ -49,7 +49,7 @@ pub fn evaluate(
         };
         let (prepared, student) =
             train_student(HiddenLayer::Linear, config, &classes, refused, &mut progress)?;
-        let probabilities = student.probabilities_of(&prepared.front.vocabulary(), &texts);
+        let probabilities = student.probabilities_of(&prepared.shape.front.vocabulary(), &texts);
         anyhow::Ok(Report::from(&classes, &truth, &probabilities))
     };
     let mut scratch = Box::new(Scratch::new());

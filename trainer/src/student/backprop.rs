@@ -1,11 +1,11 @@
 //! A student's logits and the gradient of its parameters, a batch of samples at once: front end, circuit, head, and back.
 
 use super::front_end::{FrontEnd, Sample, turn_slope};
-use super::loss::{LossWeights, loss};
+use super::loss::loss;
 use super::shape::Shape;
 use crate::gradient::batch::{Batch, Sums, Work};
 use crate::gradient::to_parameters;
-use crate::options::HiddenLayer;
+use crate::options::{HiddenLayer, TrainingConfig};
 use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
 use std::f32::consts::PI;
@@ -58,7 +58,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
     pub fn gradient(
         &self,
         samples: &[Sample<'_, F::Item>],
-        weights: &LossWeights,
+        settings: &TrainingConfig,
         gradient: &mut [f32],
     ) -> f64 {
         let share = 1.0 / samples.len() as f32;
@@ -67,7 +67,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
             .par_chunks(lanes)
             .map_init(
                 || self.circuit.work(self.shape.hidden == HiddenLayer::Circuit),
-                |work, group| self.group(work, group, weights, share),
+                |work, group| self.group(work, group, settings, share),
             )
             .collect();
         let mut angles = self.circuit.sums();
@@ -93,7 +93,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         &self,
         work: &mut Work,
         samples: &[Sample<'_, F::Item>],
-        weights: &LossWeights,
+        settings: &TrainingConfig,
         share: f32,
     ) -> GroupGradient {
         let features = self.features(samples);
@@ -112,7 +112,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
             let mut slope = vec![0.0; classes];
             let logits = self.head(row);
             part.loss +=
-                f64::from(loss(&logits, sample.label, sample.teacher, weights, &mut slope));
+                f64::from(loss(&logits, sample.label, sample.teacher, settings, &mut slope));
             for (class, s) in slope.iter().map(|s| s * share).enumerate() {
                 let w = &self.theta[start + class * width..start + (class + 1) * width];
                 for i in 0..width {
@@ -212,8 +212,8 @@ fn control(hidden: HiddenLayer) -> Option<(Function, Function)> {
 mod tests {
     use super::*;
     use crate::seed::stream;
-    use crate::student::ansatz::Ansatz;
     use crate::student::dense::Dense;
+    use crate::student::shape::Ansatz;
     use crate::student::words::Words;
     use qdllm_runtime::angles::Squash;
     use qdllm_runtime::text::ngram::GramKinds;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn gradients_are_finite_differences(hidden: HiddenLayer, ansatz: Ansatz) {
-        let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
+        let settings = TrainingConfig { smoothing: 0.0, ..TrainingConfig::default() };
         let teacher = [0.5, -0.5, 1.0];
         let front = Words {
             keys: (0..5).collect(),
@@ -265,10 +265,10 @@ mod tests {
             })
             .collect();
         let mut gradient = vec![0.0; shape.parameters()];
-        Batcher::new(&shape, &theta, 0.3).gradient(&samples, &weights, &mut gradient);
+        Batcher::new(&shape, &theta, 0.3).gradient(&samples, &settings, &mut gradient);
         let value = |theta: &[f32]| {
             let mut unused = vec![0.0; shape.parameters()];
-            Batcher::new(&shape, theta, 0.3).gradient(&samples, &weights, &mut unused)
+            Batcher::new(&shape, theta, 0.3).gradient(&samples, &settings, &mut unused)
         };
         // Every angle and every third of the others.
         let angles = shape.angle_range();
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn gradients_through_dense_and_squash_are_finite_differences() {
-        let weights = LossWeights { alpha: 0.5, temperature: 2.0, smoothing: 0.0 };
+        let settings = TrainingConfig { smoothing: 0.0, ..TrainingConfig::default() };
         let teacher = [0.5, -0.5, 1.0];
         let mut rng = stream(5, "vectors");
         let vectors: Vec<Vec<f32>> =
@@ -311,10 +311,10 @@ mod tests {
                 })
                 .collect();
             let mut gradient = vec![0.0; shape.parameters()];
-            Batcher::new(&shape, &theta, 0.3).gradient(&samples, &weights, &mut gradient);
+            Batcher::new(&shape, &theta, 0.3).gradient(&samples, &settings, &mut gradient);
             let value = |theta: &[f32]| {
                 let mut unused = vec![0.0; shape.parameters()];
-                Batcher::new(&shape, theta, 0.3).gradient(&samples, &weights, &mut unused)
+                Batcher::new(&shape, theta, 0.3).gradient(&samples, &settings, &mut unused)
             };
             let mut largest = 0.0_f32;
             for i in 0..shape.parameters() {

@@ -2,8 +2,8 @@
 //! of 11 outputs.
 
 use super::Prepared;
-use super::ansatz::Ansatz;
 use super::front_end::{Examples, FrontEnd, Sample};
+use super::shape::{Ansatz, Shape};
 use crate::data::corpus::Corpus;
 use crate::data::vectors::Vectors;
 use crate::options::{Config, HiddenLayer, Preset, SquashKind, TrainingConfig};
@@ -43,7 +43,9 @@ impl Dense {
         };
         let as_they_are = vec![(0.0, 1.0); vectors.width()];
         let front = Self { scale: as_they_are, squash, digest: vectors.digest().to_owned() };
-        let mut prepared = Prepared::new(front, Ansatz::paper(), &corpus);
+        let (classes, hidden) = (corpus.classes().len(), HiddenLayer::Circuit);
+        let shape = Shape { front, classes, hidden, ansatz: Ansatz::paper() };
+        let mut prepared = Prepared::new(shape, &corpus);
         let (mut missing, mut first) = (0, String::new());
         let tally = corpus.each("finding vectors", progress, |text| {
             let Some(vector) = vectors.place(text.text).map(|place| vectors.at(place)) else {
@@ -69,7 +71,7 @@ impl Dense {
                     }
                 }
             }
-            prepared.front.scale = scale;
+            prepared.shape.front.scale = scale;
         }
         Ok(prepared)
     }
@@ -100,9 +102,9 @@ impl FrontEnd for Dense {
     /// Folding the inputs' scale into the weights rounds differently, and min-max multiplies that by ten over the span.
     const TOLERANCE: f32 = 2e-3;
 
-    fn training(config: &Config) -> TrainingConfig {
+    fn training(config: &Config) -> (TrainingConfig, bool) {
         let (dense, training) = (&config.dense, config.training.clone());
-        match dense.preset {
+        let training = match dense.preset {
             Preset::Product => TrainingConfig {
                 dropout: dense.dropout,
                 weight_decay: dense.decay,
@@ -119,15 +121,8 @@ impl FrontEnd for Dense {
                 temperature: 2.0,
                 ..training
             },
-        }
-    }
-
-    fn lr_falls(config: &Config) -> bool {
-        config.dense.preset == Preset::Product
-    }
-
-    fn hidden(_: &Config) -> HiddenLayer {
-        HiddenLayer::Circuit
+        };
+        (training, dense.preset == Preset::Product)
     }
 
     fn weights(&self) -> usize {

@@ -14,21 +14,13 @@ fn refused(why: qdllm_runtime::Error) -> anyhow::Error {
     anyhow!("the model file would be refused: {why}")
 }
 
-/// A model file's bytes and how well the runtime agrees with the trainer.
-#[derive(Debug)]
-pub struct Exported {
-    pub bytes: Vec<u8>,
-    /// Largest difference of a probability over the probe texts.
-    pub largest_gap: f32,
-    pub probes: usize,
-}
-
-/// Encodes a student and compares the result with it on the probe texts.
+/// Encodes a student and compares the result with it on the probe texts: the file's bytes, and the largest difference of
+/// a probability.
 pub fn export<F: FrontEnd>(
     student: &Student<F>,
     prepared: &Prepared<F>,
     config: &Config,
-) -> Result<Exported> {
+) -> Result<(Vec<u8>, f32)> {
     let (shape, theta) = (&student.shape, &student.theta);
     ensure!(
         shape.hidden == HiddenLayer::Circuit,
@@ -51,7 +43,7 @@ pub fn export<F: FrontEnd>(
     };
     let bytes = encode(&parts).map_err(refused)?;
     let largest_gap = compare(&bytes, student, prepared)?;
-    Ok(Exported { bytes, largest_gap, probes: prepared.probes.len() })
+    Ok((bytes, largest_gap))
 }
 
 fn provenance<F: FrontEnd>(prepared: &Prepared<F>, config: &Config) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 //! What stands before the circuit: a text or a vector to 11 features, and back again in training.
 
 use crate::numeric::Ragged;
-use crate::options::{Config, HiddenLayer, TrainingConfig};
+use crate::options::{Config, TrainingConfig};
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
 use qdllm_runtime::{Error, Model, Prediction, Scratch};
@@ -23,16 +23,8 @@ pub trait FrontEnd: Clone + Sync {
     /// Largest difference of a probability that the runtime may show against the trainer.
     const TOLERANCE: f32;
 
-    /// How it is trained by these settings.
-    fn training(config: &Config) -> TrainingConfig;
-
-    /// Whether learning rates fall linearly to zero over the whole run.
-    fn lr_falls(_: &Config) -> bool {
-        true
-    }
-
-    /// What stands between its features and the head.
-    fn hidden(config: &Config) -> HiddenLayer;
+    /// How it is trained by these settings, and whether learning rates fall linearly to zero over the whole run.
+    fn training(config: &Config) -> (TrainingConfig, bool);
 
     fn weights(&self) -> usize;
 

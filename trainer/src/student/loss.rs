@@ -6,22 +6,6 @@
 use crate::numeric::softmax;
 use crate::options::TrainingConfig;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LossWeights {
-    /// `a`: the teacher's share where there is a label too, 0 to 1.
-    pub alpha: f32,
-    pub temperature: f32,
-    /// Share of a label's weight spread evenly over all classes, 0 to 1.
-    pub smoothing: f32,
-}
-
-impl LossWeights {
-    pub fn of(settings: &TrainingConfig) -> Self {
-        let &TrainingConfig { alpha, temperature, smoothing, .. } = settings;
-        Self { alpha, temperature, smoothing }
-    }
-}
-
 /// The loss of one sample; its gradient by each student logit is added to `slope`.
 ///
 /// `label` and `teacher` (logits) may each be absent; with neither the loss is 0.
@@ -29,26 +13,26 @@ pub fn loss(
     student: &[f32],
     label: Option<usize>,
     teacher: Option<&[f32]>,
-    weights: &LossWeights,
+    settings: &TrainingConfig,
     slope: &mut [f32],
 ) -> f32 {
     let share = match (label, teacher) {
-        (Some(_), Some(_)) => weights.alpha,
+        (Some(_), Some(_)) => settings.alpha,
         (None, Some(_)) => 1.0,
         _ => 0.0,
     };
     let q = softmax(student, 1.0);
     let mut total = 0.0;
     if let Some(label) = label {
-        let even = weights.smoothing / student.len() as f32;
+        let even = settings.smoothing / student.len() as f32;
         for (i, &qi) in q.iter().enumerate() {
-            let target = even + if i == label { 1.0 - weights.smoothing } else { 0.0 };
+            let target = even + if i == label { 1.0 - settings.smoothing } else { 0.0 };
             total -= (1.0 - share) * target * qi.max(f32::MIN_POSITIVE).ln();
             slope[i] += (1.0 - share) * (qi - target);
         }
     }
     if let Some(teacher) = teacher.filter(|_| share > 0.0) {
-        let t = weights.temperature;
+        let t = settings.temperature;
         let (soft_q, soft_p) = (softmax(student, t), softmax(teacher, t));
         let p = softmax(teacher, 1.0);
         let mean = |i: usize| 0.5 * (p[i] + q[i]);
@@ -74,7 +58,9 @@ pub fn loss(
 mod tests {
     use super::*;
 
-    const WEIGHTS: LossWeights = LossWeights { alpha: 0.4, temperature: 2.0, smoothing: 0.1 };
+    fn settings() -> TrainingConfig {
+        TrainingConfig { alpha: 0.4, temperature: 2.0, smoothing: 0.1, ..TrainingConfig::default() }
+    }
 
     #[test]
     fn gradient_is_the_finite_difference() {
@@ -83,9 +69,9 @@ mod tests {
         for (label, soft) in
             [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher[..]))]
         {
-            let value = |z: &[f32]| loss(z, label, soft, &WEIGHTS, &mut [0.0; 4]);
+            let value = |z: &[f32]| loss(z, label, soft, &settings(), &mut [0.0; 4]);
             let mut slope = [0.0; 4];
-            loss(&student, label, soft, &WEIGHTS, &mut slope);
+            loss(&student, label, soft, &settings(), &mut slope);
             for i in 0..4 {
                 let moved = |by: f32| {
                     let mut z = student;
@@ -102,14 +88,15 @@ mod tests {
     fn a_student_that_equals_its_teacher_has_no_soft_loss() {
         let z = [2.0, -1.0, 0.5];
         let mut slope = [0.0; 3];
-        let value = loss(&z, None, Some(&z), &WEIGHTS, &mut slope);
+        let value = loss(&z, None, Some(&z), &settings(), &mut slope);
         assert!(value.abs() < 1e-6 && slope.iter().all(|s| s.abs() < 1e-6));
     }
 
     #[test]
     fn extreme_logits_stay_finite() {
         let mut slope = [0.0; 2];
-        let value = loss(&[500.0, -500.0], Some(1), Some(&[-300.0, 300.0]), &WEIGHTS, &mut slope);
+        let value =
+            loss(&[500.0, -500.0], Some(1), Some(&[-300.0, 300.0]), &settings(), &mut slope);
         assert!(value.is_finite() && slope.iter().all(|s| s.is_finite()));
     }
 }

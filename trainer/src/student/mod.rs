@@ -1,12 +1,9 @@
 //! The student: front end, circuit and head, how they are trained, and how they become a model file.
 //!
-//! A front end ([`words`], [`dense`]) reads texts ([`Prepared`]); [`Prepared::distill`] trains ([`train`](mod@train)),
+//! A front end ([`words`], [`dense`]) reads texts ([`Prepared`]); [`Prepared::distill`] trains ([`train`]),
 //! rounds and calibrates a [`Student`]; [`export`](mod@export) writes the file.
 
-pub mod adam;
-pub mod ansatz;
 pub mod backprop;
-pub mod checkpoint;
 pub mod dense;
 pub mod export;
 pub mod front_end;
@@ -22,7 +19,6 @@ use crate::data::corpus::{Corpus, Part, Tally, Text};
 use crate::data::soft::TeacherInfo;
 use crate::numeric::{argmax, golden_section, log_sum_exp, softmax};
 use crate::options::{Config, TrainingConfig};
-use ansatz::Ansatz;
 use anyhow::Result;
 use backprop::Batcher;
 use front_end::{Examples, FrontEnd, Sample};
@@ -30,7 +26,7 @@ use qdllm_host::hex::encode as hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shape::Shape;
-use train::{Judgement, Moment, Resume, judge, train};
+use train::{Judgement, Moment, Resume, Training};
 
 /// Validation texts kept as they are, to compare the exported model with the trained one.
 const PROBES: usize = 256;
@@ -38,9 +34,8 @@ const PROBES: usize = 256;
 /// The texts of a run, as a front end reads them.
 #[derive(Debug)]
 pub struct Prepared<F: FrontEnd> {
-    pub front: F,
+    pub shape: Shape<F>,
     pub classes: Vec<String>,
-    pub ansatz: Ansatz,
     pub texts: Examples<F::Item>,
     pub valid: Examples<F::Item>,
     /// The first of the validation texts, as the model file takes them.
@@ -72,13 +67,13 @@ pub struct Summary {
 
 impl<F: FrontEnd> Prepared<F> {
     /// A run over a corpus, its texts still to be added.
-    fn new(front: F, ansatz: Ansatz, corpus: &Corpus) -> Self {
+    fn new(shape: Shape<F>, corpus: &Corpus) -> Self {
         let classes = corpus.classes().to_vec();
         let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(soft.digest())));
         let data_digest = corpus.digest().to_owned();
         let (texts, valid) = (Examples::default(), Examples::default());
         let (probes, tally) = (Vec::new(), Tally::default());
-        Self { front, classes, ansatz, texts, valid, probes, tally, data_digest, teacher }
+        Self { shape, classes, texts, valid, probes, tally, data_digest, teacher }
     }
 
     fn add(
@@ -98,9 +93,9 @@ impl<F: FrontEnd> Prepared<F> {
     pub fn fingerprint(&self, config: &Config) -> String {
         let mut digest = Sha256::new_with_prefix(config.recipe());
         digest.update(&self.data_digest);
-        digest.update(self.ansatz.qasm.as_deref().unwrap_or_default());
+        digest.update(self.shape.ansatz.qasm.as_deref().unwrap_or_default());
         digest.update(self.teacher.as_ref().map_or("", |(_, digest)| digest));
-        self.front.fingerprint(&mut digest);
+        self.shape.front.fingerprint(&mut digest);
         digest.update((self.texts.count() as u64).to_le_bytes());
         digest.update((self.valid.count() as u64).to_le_bytes());
         hex(digest.finalize())
@@ -118,29 +113,23 @@ impl<F: FrontEnd> Prepared<F> {
         resume: Option<&Resume>,
         observe: impl FnMut(Moment<'_>),
     ) -> Result<Student<F>> {
-        let shape = Shape {
-            front: self.front.clone(),
-            classes: self.classes.len(),
-            hidden: F::hidden(config),
-            ansatz: self.ansatz.clone(),
-        };
-        let epochs = config.epochs_for(self.texts.count());
-        let settings = TrainingConfig { epochs, ..F::training(config) };
-        let lr_falls = F::lr_falls(config);
-        let (mut theta, epoch) =
-            train(&shape, &settings, lr_falls, &self.texts, &self.valid, resume, observe)?;
-        let before = judge(&shape, &theta, &settings, &self.valid);
+        let Self { shape, texts, valid, .. } = self;
+        let (settings, lr_falls) = F::training(config);
+        let settings = &TrainingConfig { epochs: config.epochs_for(texts.count()), ..settings };
+        let training = Training { shape, settings, lr_falls, texts, valid };
+        let (mut theta, epoch) = training.run(resume, observe)?;
+        let before = training.judge(&theta);
         let rounded = shape.front.round(&mut theta[shape.weight_range()]);
-        let after = judge(&shape, &theta, &settings, &self.valid);
+        let after = training.judge(&theta);
         // Validation logits with the class to believe: the label, else the teacher's.
-        let samples = self.valid.samples();
-        let logits = Batcher::new(&shape, &theta, 0.0).logits(&samples);
+        let samples = valid.samples();
+        let logits = Batcher::new(shape, &theta, 0.0).logits(&samples);
         let class = |s: &Sample<'_, F::Item>| s.label.or_else(|| s.teacher.map(argmax));
         let pairs: Vec<(Vec<f32>, usize)> =
             logits.into_iter().zip(&samples).filter_map(|(z, s)| Some((z, class(s)?))).collect();
         let temperature = temperature(&pairs);
         let summary = Summary { tally: self.tally, epoch, before, after, temperature };
-        Ok(Student { shape, theta, rounded, summary })
+        Ok(Student { shape: shape.clone(), theta, rounded, summary })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The front end `words`: n-grams of the selected vocabulary, each a row of 11 numbers; rows pooled, plus a bias.
 
-use super::ansatz::Ansatz;
 use super::front_end::{FrontEnd, Sample, turn_slope};
 use super::ngram_regression::Weigher;
+use super::shape::{Ansatz, Shape};
 use super::vocabulary::{Counter, HostVocab};
 use super::{Prepared, Student};
 use crate::data::corpus::{Corpus, Part, Text};
@@ -30,7 +30,8 @@ pub struct Words {
 impl Words {
     /// Reads the files twice: to select the vocabulary, then to encode the texts.
     pub fn prepare(config: &Config, progress: &mut Progress) -> Result<Prepared<Self>> {
-        let ansatz = match (&config.student.circuit, config.student.heart) {
+        let hidden = config.student.heart;
+        let ansatz = match (&config.student.circuit, hidden) {
             (Some(path), HiddenLayer::Circuit) => Ansatz::read(path)?,
             _ => Ansatz::paper(),
         };
@@ -66,7 +67,7 @@ impl Words {
             row_spread: config.training.row_spread,
         };
         let vocab = front.vocabulary();
-        let mut prepared = Prepared::new(front, ansatz, &corpus);
+        let mut prepared = Prepared::new(Shape { front, classes, hidden, ansatz }, &corpus);
         corpus.each("encoding the texts", progress, |text| {
             let own = own_teacher.as_ref().filter(|_| text.part == Part::Train);
             let logits = own.filter(|_| text.teacher.is_none()).map(|own| own.logits(text.text));
@@ -105,12 +106,8 @@ impl FrontEnd for Words {
     /// f32 rounding in another order gives about 1e-6.
     const TOLERANCE: f32 = 1e-4;
 
-    fn training(config: &Config) -> TrainingConfig {
-        config.training.clone()
-    }
-
-    fn hidden(config: &Config) -> HiddenLayer {
-        config.student.heart
+    fn training(config: &Config) -> (TrainingConfig, bool) {
+        (config.training.clone(), true)
     }
 
     fn weights(&self) -> usize {
@@ -162,9 +159,7 @@ impl FrontEnd for Words {
     }
 
     fn round(&self, weights: &mut [f32]) -> Quantised {
-        let rounded = Quantised::new(weights, self.row_bits);
-        weights.iter_mut().zip(rounded.values()).for_each(|(w, x)| *w = x);
-        rounded
+        Quantised::round(weights, self.row_bits)
     }
 
     fn parts(&self, rounded: &Quantised, _: &[f32], bias: &[f32]) -> FrontEndParts {
@@ -228,24 +223,24 @@ const CLIPS: [f32; 17] =
     [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2];
 
 impl Quantised {
-    /// Of `rows`, 11 numbers each, one after the other, with the scales that make the squared error least.
-    fn new(rows: &[f32], bits: RowBits) -> Self {
+    /// Of `rows`, 11 numbers each, one after the other, with the scales that make the squared error least; `rows` become
+    /// the numbers that the integers stand for.
+    fn round(rows: &mut [f32], bits: RowBits) -> Self {
         let largest = match bits {
             RowBits::Four => 7.0,
             RowBits::Eight => 127.0,
         };
-        let scales: Vec<f32> =
-            (0..ROW).into_par_iter().map(|d| best_scale(rows, d, largest)).collect();
+        let scales = (0..ROW).into_par_iter().map(|d| best_scale(rows, d, largest));
+        let scales: Vec<f32> = scales.collect();
         let scale: [f32; ROW] = std::array::from_fn(|d| scales[d]);
-        let integer =
-            |row: &[f32]| std::array::from_fn(|d| nearest(row[d], scale[d], largest) as i8);
-        Self { rows: rows.chunks_exact(ROW).map(integer).collect(), scale }
-    }
-
-    /// The numbers that the integers stand for.
-    fn values(&self) -> impl Iterator<Item = f32> + '_ {
-        let value = |(&x, s): (&i8, f32)| f32::from(x) * s;
-        self.rows.iter().flat_map(move |row| row.iter().zip(self.scale).map(value))
+        let integers = rows.chunks_exact_mut(ROW).map(|row| {
+            std::array::from_fn(|d| {
+                let integer = nearest(row[d], scale[d], largest) as i8;
+                row[d] = f32::from(integer) * scale[d];
+                integer
+            })
+        });
+        Self { rows: integers.collect(), scale }
     }
 }
 
@@ -273,35 +268,32 @@ fn best_scale(rows: &[f32], dimension: usize, largest: f32) -> f32 {
 mod tests {
     use super::*;
 
-    fn error(rows: &[f32], q: &Quantised) -> f64 {
-        rows.iter().zip(q.values()).map(|(x, y)| f64::from(x - y).powi(2)).sum()
+    fn error(rows: &[f32], rounded: &[f32]) -> f64 {
+        rows.iter().zip(rounded).map(|(x, y)| f64::from(x - y).powi(2)).sum()
     }
 
     #[test]
     fn eight_bits_are_within_half_a_step_and_clipping_beats_the_full_range() {
         // A long tail: most values small, few large.
         let rows: Vec<f32> = (0..11 * 500).map(|i| ((i as f32 * 0.37).sin()).powi(9)).collect();
-        let eight = Quantised::new(&rows, RowBits::Eight);
-        for (i, (x, y)) in rows.iter().zip(eight.values()).enumerate() {
+        let mut rounded = rows.clone();
+        let eight = Quantised::round(&mut rounded, RowBits::Eight);
+        for (i, (x, y)) in rows.iter().zip(&rounded).enumerate() {
             let bound = 127.0 * eight.scale[i % 11];
             assert!((x.clamp(-bound, bound) - y).abs() <= 0.5001 * eight.scale[i % 11]);
         }
-        let four = Quantised::new(&rows, RowBits::Four);
+        rounded.clone_from(&rows);
+        let four = Quantised::round(&mut rounded, RowBits::Four);
         assert!(four.rows.iter().flatten().all(|x| (-7..=7).contains(x)));
         let most = rows.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-        let full = Quantised {
-            rows: rows
-                .chunks_exact(11)
-                .map(|r| std::array::from_fn(|d| nearest(r[d], most / 7.0, 7.0) as i8))
-                .collect(),
-            scale: [most / 7.0; 11],
-        };
-        assert!(error(&rows, &four) < error(&rows, &full));
+        let full = |&x: &f32| nearest(x, most / 7.0, 7.0) * (most / 7.0);
+        let full: Vec<f32> = rows.iter().map(full).collect();
+        assert!(error(&rows, &rounded) < error(&rows, &full));
     }
 
     #[test]
     fn a_dimension_of_zeros_keeps_a_finite_scale() {
-        let q = Quantised::new(&[0.0; 22], RowBits::Four);
+        let q = Quantised::round(&mut [0.0; 22], RowBits::Four);
         assert_eq!((q.rows.len(), q.scale[3]), (2, 1.0));
     }
 }
