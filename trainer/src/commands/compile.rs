@@ -1,7 +1,7 @@
 //! `qdllm compile`: a model with a smaller way to run it, measured against the statevector.
 
 use crate::commands::print;
-use crate::compile::{CompileError, Compiled, Task, polynomial, statevector_i16, tensor_train};
+use crate::compile::{Compiled, Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::model_file::{load, parse};
@@ -118,7 +118,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     };
     let asked = if args.exact { 1.0 } else { args.agreement };
     let task = || Task::new(&model, &texts, asked);
-    let compile = || -> Result<Compiled, CompileError> {
+    let compile = || -> Result<Compiled> {
         match args.backend {
             BackEnd::Polynomial => polynomial::polynomial(&task()?),
             BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),

@@ -79,12 +79,8 @@ impl Coefficients {
         Self { qubits, classes, values }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn monomials(&self) -> usize {
         self.values.len() / self.classes
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
     }
 
     /// Multiplies along qubit `q` by a matrix: `new[i] = sum_j matrix[i][j] old[j]`.
@@ -182,7 +178,9 @@ mod tests {
         let factor = |m: usize| -> f64 {
             angles.iter().enumerate().map(|(q, a)| [1.0, a.cos(), a.sin()][digit(m, q)]).product()
         };
-        (0..of.classes).map(|c| (0..of.len()).map(|m| of.row(m)[c] * factor(m)).sum()).collect()
+        (0..of.classes)
+            .map(|c| (0..of.monomials()).map(|m| of.row(m)[c] * factor(m)).sum())
+            .collect()
     }
 
     fn inputs() -> impl Iterator<Item = [f64; 3]> {

@@ -11,38 +11,15 @@ pub mod polynomial;
 pub mod tensor_train;
 
 use agreement::{Agreement, CircuitInputs};
+use anyhow::{Error, Result, anyhow, ensure};
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::compiled::Measured;
-use qdllm_runtime::compiled::tensor_train::MAX_BOND;
-use qdllm_runtime::{Error, Model, ScratchI16};
+use qdllm_runtime::{Model, ScratchI16};
 
 /// Fewest texts that can be calibrated with and reported on.
 const LEAST_TEXTS: usize = 20;
 /// Of the share that may change, how much may be expected to.
 const SAFETY: f64 = 0.1;
-
-/// Why nothing was compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    #[error("--agreement is {0}; give more than 0, at most 1, for example 0.999")]
-    Agreement(f64),
-    #[error(
-        "{0} texts; at least {LEAST_TEXTS} are needed: half are fitted, a quarter chooses, a quarter is reported on"
-    )]
-    TooFewTexts(usize),
-    /// `what` is the kind of back end, with its limit; `reached` the best one's share on the texts reported on.
-    #[error(
-        "no {what} agrees on {asked} of the texts; the best found, {best}, agrees on {reached:.4} of {texts} texts. Ask for less with --agreement {floor:.4}"
-    )]
-    OutOfReach { what: String, asked: f64, best: String, reached: f64, floor: f64, texts: usize },
-    /// The circuit is too entangled for an exact train.
-    #[error(
-        "the exact train has a bond of {widest}, wider than the {MAX_BOND} that the runtime takes; compile a truncated one with --agreement"
-    )]
-    TooWide { widest: usize },
-    #[error(transparent)]
-    Runtime(#[from] Error),
-}
 
 /// A compiled back end: its section and what is stated in it.
 #[derive(Clone, Debug)]
@@ -76,7 +53,7 @@ pub struct Task<'m> {
 
 impl<'m> Task<'m> {
     /// Shares out the texts.
-    pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self, CompileError> {
+    pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self> {
         check(texts, asked)?;
         let calibration = CircuitInputs::new(model, texts.iter().step_by(2))?;
         let choice = CircuitInputs::new(model, texts.iter().skip(1).step_by(4))?;
@@ -99,8 +76,8 @@ impl<'m> Task<'m> {
         made_of: String,
         (multiply_adds, ram_bytes): (usize, usize),
         section: impl Fn(&Measured) -> Vec<u8>,
-        compare: impl Fn(&[u8], &CircuitInputs) -> Result<Agreement, Error>,
-    ) -> Result<Tried, CompileError> {
+        compare: impl Fn(&[u8], &CircuitInputs) -> Result<Agreement>,
+    ) -> Result<Tried> {
         let measured = |a| measured(self.asked, self.report.len(), a, (multiply_adds, ram_bytes));
         let bytes = section(&measured(Agreement::NONE));
         let (chosen, reported) = (compare(&bytes, &self.choice)?, compare(&bytes, &self.report)?);
@@ -120,20 +97,25 @@ impl<'m> Task<'m> {
         None
     }
 
-    fn out_of_reach(&self, what: &str, best: Best) -> CompileError {
-        let (best, agreement) = best.unwrap_or(("none".to_owned(), Agreement::NONE));
+    fn out_of_reach(&self, what: &str, best: Best) -> Error {
+        let best = best.unwrap_or(("none".to_owned(), Agreement::NONE));
         // A share that was reached may still ask for more certainty than there is.
-        let certain = (agreement.share - 10.0 * agreement.expected_loss).max(0.0);
-        out_of_reach(what, best, (self.asked, agreement.share, certain), self.report.len())
+        let certain = (best.1.share - 10.0 * best.1.expected_loss).max(0.0);
+        out_of_reach(what, best, (self.asked, certain), self.report.len())
     }
 }
 
-fn check(texts: &[String], asked: f64) -> Result<(), CompileError> {
-    match texts.len() {
-        _ if !(asked > 0.0 && asked <= 1.0) => Err(CompileError::Agreement(asked)),
-        few @ ..LEAST_TEXTS => Err(CompileError::TooFewTexts(few)),
-        _ => Ok(()),
-    }
+fn check(texts: &[String], asked: f64) -> Result<()> {
+    ensure!(
+        asked > 0.0 && asked <= 1.0,
+        "--agreement is {asked}; give more than 0, at most 1, for example 0.999"
+    );
+    let texts = texts.len();
+    ensure!(
+        texts >= LEAST_TEXTS,
+        "{texts} texts; at least {LEAST_TEXTS} are needed: half are fitted, a quarter chooses, a quarter is reported on"
+    );
+    Ok(())
 }
 
 fn measured(
@@ -152,29 +134,27 @@ fn measured(
     }
 }
 
+/// `what` is the kind of back end, with its limit; `best` the best one, on the texts reported on.
 fn out_of_reach(
     what: &str,
-    best: String,
-    (asked, reached, certain): (f64, f64, f64),
+    (best, Agreement { share, .. }): (String, Agreement),
+    (asked, certain): (f64, f64),
     texts: usize,
-) -> CompileError {
+) -> Error {
     let floor = (certain * 1e4).floor() / 1e4;
-    CompileError::OutOfReach { what: what.to_owned(), asked, best, reached, floor, texts }
+    anyhow!(
+        "no {what} agrees on {asked} of the texts; the best found, {best}, agrees on {share:.4} of {texts} texts. Ask for less with --agreement {floor:.4}"
+    )
 }
 
 /// Measures how often the circuit in 16-bit integers decides as in `f32`: nothing is chosen, so every text is
 /// reported on.
-pub fn statevector_i16(
-    model: &Model<'_>,
-    texts: &[String],
-    asked: f64,
-) -> Result<Compiled, CompileError> {
+pub fn statevector_i16(model: &Model<'_>, texts: &[String], asked: f64) -> Result<Compiled> {
     check(texts, asked)?;
     let agreement = CircuitInputs::new(model, texts.iter())?.statevector_i16(model);
     if agreement.share < asked {
-        let best = "the circuit in 16-bit integers".to_owned();
-        let shares = (asked, agreement.share, agreement.share);
-        return Err(out_of_reach("16-bit amplitude", best, shares, texts.len()));
+        let best = ("the circuit in 16-bit integers".to_owned(), agreement);
+        return Err(out_of_reach("16-bit amplitude", best, (asked, agreement.share), texts.len()));
     }
     // Four multiplications an amplitude and diagonal or rotation, two for its probability, one for the start; then
     // the head.

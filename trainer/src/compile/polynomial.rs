@@ -7,8 +7,9 @@
 
 use super::agreement::{Circles, CircuitInputs, circles};
 use super::coefficients::{Coefficients, digit};
-use super::{CompileError, Compiled, Task, Tried};
+use super::{Compiled, Task, Tried};
 use crate::seed::stream;
+use anyhow::Result;
 use nalgebra::DMatrix;
 use qdllm_runtime::compiled::polynomial::{
     MAX_NODES, OwnedNode, Polynomial, VALUE_BITS, WEIGHT_BITS, section,
@@ -30,7 +31,7 @@ const RAM_BYTES: usize = size_of::<Probabilities>();
 /// The smallest polynomial that decides at least a share `task.asked` as the statevector does.
 ///
 /// With nothing good enough the error names the best found.
-pub fn polynomial(task: &Task<'_>) -> Result<Compiled, CompileError> {
+pub fn polynomial(task: &Task<'_>) -> Result<Compiled> {
     let coefficients = Coefficients::of(task.model);
     let fit = Fit::new(&coefficients, &task.calibration);
     let (most, mut count, mut best) = (fit.chosen.len(), 1, None);
@@ -170,7 +171,7 @@ fn value(monomial: u32, qubits: usize, circles: &Circles) -> f64 {
 
 /// The monomials of the largest coefficient times standard deviation.
 fn candidates(coefficients: &Coefficients, angles: &[[f32; QUBITS]]) -> Vec<u32> {
-    let size = coefficients.len();
+    let size = coefficients.monomials();
     let (sums, squares) = angles
         .par_chunks(64)
         .map(|texts| {
@@ -214,7 +215,7 @@ fn candidates(coefficients: &Coefficients, angles: &[[f32; QUBITS]]) -> Vec<u32>
 }
 
 /// Rounds the weights, builds the tree and measures what the runtime makes of it.
-fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried, CompileError> {
+fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried> {
     let (classes, others) = (fit.centre.len(), fit.centre.len() - 1);
     // Differences to the first class.
     let less = |row: &Vec<f64>| -> Vec<f64> { row[1..].iter().map(|x| x - row[0]).collect() };
@@ -246,15 +247,7 @@ fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried, Comp
         })
         .collect();
     let weights_of = |m: usize| rounded[m].iter().map(|&w| w as i16).collect();
-    let nodes: Vec<OwnedNode> = tree(&weighted.monomials, fit.qubits)
-        .into_iter()
-        .map(|branch| OwnedNode {
-            depth: branch.depth,
-            qubit: branch.factor.0,
-            sine: branch.factor.1,
-            weights: branch.monomial.map_or(Vec::new(), weights_of),
-        })
-        .collect();
+    let nodes = tree(&weighted.monomials, fit.qubits, weights_of);
     debug_assert!(nodes.len() <= MAX_NODES);
     let monomials = weighted.monomials.len();
     task.measure(
@@ -268,15 +261,6 @@ fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried, Comp
 /// A factor: the qubit, and whether it is the sine.
 type Factor = (usize, bool);
 
-/// A node of the tree, parents before children.
-#[derive(Debug)]
-struct Branch {
-    depth: usize,
-    factor: Factor,
-    /// Which of the monomials it is; none if it is only a parent.
-    monomial: Option<usize>,
-}
-
 /// The factors of a monomial, by qubit.
 fn factors(monomial: u32, qubits: usize) -> impl Iterator<Item = Factor> {
     (0..qubits).filter_map(move |q| match digit(monomial as usize, q) {
@@ -285,11 +269,16 @@ fn factors(monomial: u32, qubits: usize) -> impl Iterator<Item = Factor> {
     })
 }
 
-/// Monomials, none of them 1, as a tree in which each node multiplies its parent by one factor.
+/// Monomials, none of them 1, as a tree in which each node multiplies its parent by one factor; parents come before
+/// children, and those that are no monomial have no weights.
 ///
 /// The order in which factors are taken decides how many leading products monomials share; a short
 /// search exchanges factors as long as that saves nodes.
-fn tree(monomials: &[u32], qubits: usize) -> Vec<Branch> {
+fn tree(
+    monomials: &[u32],
+    qubits: usize,
+    weights_of: impl Fn(usize) -> Vec<i16>,
+) -> Vec<OwnedNode> {
     let mut uses: BTreeMap<Factor, usize> = BTreeMap::new();
     for &m in monomials {
         factors(m, qubits).for_each(|f| *uses.entry(f).or_default() += 1);
@@ -311,19 +300,20 @@ fn tree(monomials: &[u32], qubits: usize) -> Vec<Branch> {
     let mut paths: Vec<(Vec<usize>, usize)> =
         monomials.iter().enumerate().map(|(i, &m)| (path(m, qubits, &order), i)).collect();
     paths.sort();
-    let mut branches: Vec<Branch> = Vec::new();
+    let mut tree: Vec<OwnedNode> = Vec::new();
     let mut last: &[usize] = &[];
     for (path, monomial) in &paths {
         let shared = last.iter().zip(path).take_while(|(a, b)| a == b).count();
         for (depth, &place) in path.iter().enumerate().skip(shared) {
-            branches.push(Branch { depth, factor: order[place], monomial: None });
+            let (qubit, sine) = order[place];
+            tree.push(OwnedNode { depth, qubit, sine, weights: Vec::new() });
         }
-        if let Some(branch) = branches.last_mut() {
-            branch.monomial = Some(*monomial);
+        if let Some(node) = tree.last_mut() {
+            node.weights = weights_of(*monomial);
         }
         last = path;
     }
-    branches
+    tree
 }
 
 /// A monomial's factors as ascending places in the order.
@@ -356,13 +346,14 @@ mod tests {
     fn every_monomial_is_a_node_below_its_factors() {
         // cos0, cos0 sin1, cos0 sin1 cos2, sin2, in base 3.
         let monomials = [1, 1 + 6, 1 + 6 + 9, 18];
-        let branches = tree(&monomials, 3);
+        let nodes = tree(&monomials, 3, |m| vec![m as i16]);
         let mut path: Vec<Factor> = Vec::new();
         let mut found = vec![false; monomials.len()];
-        for branch in &branches {
-            path.truncate(branch.depth);
-            path.push(branch.factor);
-            if let Some(i) = branch.monomial {
+        for node in &nodes {
+            path.truncate(node.depth);
+            path.push((node.qubit, node.sine));
+            if let [i] = node.weights[..] {
+                let i = i as usize;
                 let mut expected: Vec<Factor> = factors(monomials[i], 3).collect();
                 let mut sorted = path.clone();
                 expected.sort();
@@ -372,6 +363,6 @@ mod tests {
             }
         }
         assert!(found.iter().all(|&f| f));
-        assert_eq!(branches.len(), 4, "each shares its factors with the one before: {branches:?}");
+        assert_eq!(nodes.len(), 4, "each shares its factors with the one before");
     }
 }

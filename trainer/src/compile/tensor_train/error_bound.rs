@@ -20,7 +20,7 @@ pub struct ErrorBound {
 
 impl ErrorBound {
     pub fn new(one: &Coefficients, two: &Coefficients) -> Self {
-        let rows = || (0..one.len()).map(|m| (one.row(m), two.row(m)));
+        let rows = || (0..one.monomials()).map(|m| (one.row(m), two.row(m)));
         let of = |c: usize| rows().map(|(a, b)| (a[c] - a[0]) - (b[c] - b[0])).collect();
         Self { qubits: one.qubits, values: (1..one.classes).map(of).collect() }
     }

@@ -1,31 +1,26 @@
 //! The circuit as a tensor train: how it is factored, ordered, fitted to texts, rounded and stored.
 //!
 //! Two are made: the exact one, and the smallest that decides as the statevector does often enough. What a truncation
-//! drops is what matters least on texts (`whitening`); after each the cores are fitted to the calibration texts
-//! (`least_squares`).
+//! drops is what matters least on texts; after each the cores are fitted to the calibration texts (`least_squares`).
 
 mod chain;
 mod error_bound;
-mod gauge;
 mod least_squares;
 pub mod quantise;
-mod svd;
-mod whitening;
 
 use super::agreement::{Circles, circles};
 use super::coefficients::Coefficients;
-use super::{Best, CompileError, Compiled, Task, Tried};
+use super::{Best, Compiled, Task, Tried};
 use crate::seed::stream;
+use anyhow::{Context as _, Result};
 use chain::{Chain, Mode};
 use error_bound::ErrorBound;
-use gauge::{Gauged, Site};
-use least_squares::Texts;
+use least_squares::{Texts, Weighted, bases, evenly};
 use qdllm_runtime::compiled::tensor_train::{Cores, MAX_BOND, TensorTrain, Work, section};
 use qdllm_runtime::{Error, Probabilities};
-use quantise::quantise;
+use quantise::{Gauged, Site, quantise};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
-use whitening::{Weighted, bases, evenly};
 
 /// What an exact train may differ by at any input, as a share of the logits' size: with the `f32` of
 /// the contraction, a millionth or so, it stays under 1e-5.
@@ -44,7 +39,7 @@ const WIDEST_FITTED: usize = 12;
 const RAM_BYTES: usize = size_of::<Work>() + size_of::<Probabilities>();
 
 /// The train of the circuit itself, in `f32`.
-pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
+pub fn exact(task: &Task<'_>) -> Result<Compiled> {
     let train = exact_train(Coefficients::of(task.model))?;
     let tried = finish(task, &train, Cores::F32, &[])?.ok_or(Error::BadBackEnd)?;
     if tried.reported.share >= task.asked {
@@ -63,13 +58,13 @@ pub fn exact(task: &Task<'_>) -> Result<Compiled, CompileError> {
 /// enough. Larger ones make smaller trains; the first is taken with which the coefficients that the
 /// train then has are close enough to those asked for, which is proven or, where the proof would make
 /// the train twice as large, searched for an input that contradicts it (`ErrorBound::is_within`).
-pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
+pub fn exact_train(tensor: Coefficients) -> Result<Gauged> {
     let wanted = tensor.clone();
     let weighted = Weighted::new(tensor, evenly());
     let order = order_of(&weighted.tensor, 1e-4 * weighted.size);
     let allowed = EXACT * weighted.size;
     let widest = (wanted.values.len() as f64).sqrt();
-    let sharpest = allowed / (4.0 * (wanted.len() * wanted.qubits) as f64 * widest).sqrt();
+    let sharpest = allowed / (4.0 * (wanted.monomials() * wanted.qubits) as f64 * widest).sqrt();
     let whole = Chain::new(&weighted.tensor, &order, sharpest);
     let rounded = |threshold| {
         let mut chain = whole.clone();
@@ -86,7 +81,12 @@ pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
     }
     let widest = chain.bonds().into_iter().max().unwrap_or(1);
     let fits = widest <= MAX_BOND;
-    fits.then(|| Gauged::new(&chain)).flatten().ok_or(CompileError::TooWide { widest })
+    // The circuit is too entangled for an exact train.
+    fits.then(|| Gauged::new(&chain)).flatten().with_context(|| {
+        format!(
+            "the exact train has a bond of {widest}, wider than the {MAX_BOND} that the runtime takes; compile a truncated one with --agreement"
+        )
+    })
 }
 
 /// The train of the fewest multiply-adds that decides at least a share `task.asked` as the statevector
@@ -94,18 +94,18 @@ pub fn exact_train(tensor: Coefficients) -> Result<Gauged, CompileError> {
 /// (fewest bytes first); the next of these lists counts only where the one before reaches nothing.
 ///
 /// With nothing good enough the error names the best found.
-pub fn truncated(task: &Task<'_>, allowed: &[&[Cores]]) -> Result<Compiled, CompileError> {
-    let mut refused = None;
+pub fn truncated(task: &Task<'_>, allowed: &[&[Cores]]) -> Result<Compiled> {
+    let mut refused: Best = None;
     for cores in allowed {
-        match among(task, cores) {
-            Err(error @ CompileError::OutOfReach { .. }) => refused = refused.or(Some(error)),
-            done => return done,
+        match among(task, cores)? {
+            Ok(done) => return Ok(done),
+            Err(best) => refused = refused.or(best),
         }
     }
-    Err(refused.unwrap_or(CompileError::Runtime(Error::NoBackEnd)))
+    Err(task.out_of_reach(&format!("train with bonds up to {MAX_BOND}"), refused))
 }
 
-fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Compiled, CompileError> {
+fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Result<Compiled, Best>> {
     let used = &task.calibration.angles[..task.calibration.len().min(FITTED)];
     let weighted = Weighted::new(Coefficients::of(task.model), bases(used));
     let features: Vec<Circles> = used.iter().map(|a| weighted.features(a)).collect();
@@ -146,11 +146,11 @@ fn among(task: &Task<'_>, allowed: &[Cores]) -> Result<Compiled, CompileError> {
             let Some(tried) = finish(task, &train, cores, &circles)? else { continue };
             let name = tried.compiled.made_of.clone();
             if let Some(done) = task.accept(tried, &name, &mut best) {
-                return Ok(done);
+                return Ok(Ok(done));
             }
         }
     }
-    Err(task.out_of_reach(&format!("train with bonds up to {MAX_BOND}"), best))
+    Ok(Err(best))
 }
 
 /// Rounds a train and measures what the runtime makes of it. None where integers cannot hold it.
@@ -159,7 +159,7 @@ fn finish(
     train: &Gauged,
     cores: Cores,
     texts: &[Circles],
-) -> Result<Option<Tried>, CompileError> {
+) -> Result<Option<Tried>> {
     let Some(chain) = quantise(train, cores, texts) else { return Ok(None) };
     let stored = match cores {
         Cores::F32 => "f32",
