@@ -1,66 +1,47 @@
-//! A circuit with numbers for angles, and what it measures; any number of qubits up to 256.
+//! Circuits with numbers for angles, of at most 256 qubits, and what they cost; OpenQASM 2 through the
+//! runtime's reader and writer.
+//!
+//! What a name stands for is known to a training run only: here every angle must be a number.
 
-use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
+use qdllm_runtime::circuit::gate::{Angle, Gate};
+use qdllm_runtime::circuit::qasm::QasmError;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Op {
-    pub kind: GateKind,
-    /// The qubits; of a one-qubit gate only the first counts.
-    pub qubits: [u8; 2],
-    /// The angles in radians; only the first [`angles`](qdllm_runtime::circuit::gate::GateInfo::angles) count.
-    pub angles_rad: [f64; 3],
+pub use qdllm_runtime::circuit::qasm::Circuit;
+
+/// Reads a circuit; refuses names in angles.
+pub fn read(text: &str) -> Result<Circuit, QasmError> {
+    let circuit = Circuit::read(text)?;
+    let name = |angle: &Angle| match *angle {
+        Angle::Const(_) => None,
+        Angle::Input(i) => Some(format!("x{i}")),
+        Angle::Param(p) => {
+            let (name, _) = circuit.angles.get(p as usize)?.terms.first()?;
+            circuit.names.get(*name as usize).cloned()
+        }
+    };
+    for (i, gate) in circuit.gates.iter().enumerate() {
+        if let Some(name) = gate.angles.iter().find_map(name) {
+            let what = "is not a number; only `pi` has a name in circuits to compile";
+            return Err(QasmError { line: circuit.line(i), what: format!("`{name}` {what}") });
+        }
+    }
+    Ok(circuit)
 }
 
-impl Op {
-    pub const fn one(kind: GateKind, qubit: u8, angles_rad: [f64; 3]) -> Self {
-        Self { kind, qubits: [qubit, qubit], angles_rad }
-    }
-
-    pub const fn two(kind: GateKind, a: u8, b: u8) -> Self {
-        Self { kind, qubits: [a, b], angles_rad: [0.0; 3] }
-    }
-
-    pub fn on(&self) -> &[u8] {
-        &self.qubits[..self.kind.info().qubits]
-    }
-
-    pub fn angles(&self) -> &[f64] {
-        &self.angles_rad[..self.kind.info().angles]
-    }
-
-    /// The gate of the runtime's table with constant angles.
-    pub fn gate(&self) -> Gate {
-        Gate { kind: self.kind, qubits: self.qubits, angles: self.angles_rad.map(Angle::Const) }
-    }
+/// The angles of a gate, in radians; 0 for those that it does not take.
+pub fn angles_rad(gate: &Gate) -> [f64; 3] {
+    gate.angles.map(|angle| if let Angle::Const(x) = angle { x } else { 0.0 })
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circuit {
-    pub qubits: usize,
-    pub bits: usize,
-    pub ops: Vec<Op>,
-    pub measures: Vec<(u8, u8)>,
+pub fn two_qubit_gates(circuit: &Circuit) -> usize {
+    circuit.gates.iter().filter(|gate| gate.on().len() == 2).count()
 }
 
-impl Circuit {
-    pub fn two_qubit_gates(&self) -> usize {
-        self.ops.iter().filter(|op| op.on().len() == 2).count()
-    }
-
-    /// Longest chain of gates that share qubits, counting those that `counts` accepts; measurements
-    /// do not count.
-    pub fn depth(&self, counts: impl Fn(&Op) -> bool) -> usize {
-        let qubits = |op: &Op| [op.qubits[0], op.qubits[op.on().len() - 1]];
-        longest_chain(self.ops.iter().map(|op| (qubits(op), usize::from(counts(op)))))
-    }
-
-    pub fn used(&self) -> Vec<u8> {
-        let gates = self.ops.iter().flat_map(|op| op.on().to_vec());
-        let mut used: Vec<u8> = gates.chain(self.measures.iter().map(|m| m.0)).collect();
-        used.sort_unstable();
-        used.dedup();
-        used
-    }
+/// Longest chain of gates that share qubits, counting those that `counts` accepts; measurements do not
+/// count.
+pub fn depth(circuit: &Circuit, counts: impl Fn(&Gate) -> bool) -> usize {
+    let qubits = |gate: &Gate| [gate.qubits[0], gate.qubits[gate.on().len() - 1]];
+    longest_chain(circuit.gates.iter().map(|gate| (qubits(gate), usize::from(counts(gate)))))
 }
 
 /// The longest chain of gates that share qubits; each gate on one or two qubits with its length.
@@ -71,4 +52,68 @@ pub fn longest_chain(gates: impl IntoIterator<Item = ([u8; 2], usize)>) -> usize
         (level[a as usize], level[b as usize]) = (next, next);
     }
     level.into_iter().max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qdllm_runtime::circuit::gate::GATES;
+
+    const HEAD: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg c[3];\n";
+
+    #[test]
+    fn every_gate_survives_a_round_trip() {
+        let mut circuit =
+            Circuit { qubits: 3, bits: 3, measures: vec![(0, 2), (2, 0)], ..Circuit::default() };
+        for (i, info) in GATES.iter().enumerate() {
+            let mut gate = Gate::fixed(info.kind, (i % 3) as u8, ((i + 1) % 3) as u8);
+            if info.qubits == 1 {
+                gate.qubits[1] = gate.qubits[0];
+            }
+            for angle in &mut gate.angles[..info.angles] {
+                *angle = Angle::Const(1e-17 - 0.1 * i as f64);
+            }
+            circuit.gates.push(gate);
+        }
+        assert_eq!(read(&circuit.write()).unwrap(), circuit);
+    }
+
+    #[test]
+    fn registers_broadcast_and_expressions_are_evaluated() {
+        let circuit =
+            read(&format!("{HEAD}h q; cx q[0],q[2]; // note\n rz(-pi/\n2) q[1];measure q->c;"))
+                .unwrap();
+        assert_eq!(circuit.gates.len(), 5);
+        assert_eq!(angles_rad(&circuit.gates[4])[0], -std::f64::consts::FRAC_PI_2);
+        assert_eq!(circuit.measures, [(0, 0), (1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn what_is_refused_is_named_with_its_line() {
+        for (body, line, what) in [
+            ("h q[0];\nccx q[0],q[1],q[2];", 6, "unknown gate `ccx`"),
+            ("rx q[0];", 5, "takes 1 angles"),
+            ("cx q[0],q[0];", 5, "twice"),
+            ("cx q[0];", 5, "takes 2 qubits"),
+            ("h q[3];", 5, "outside the register"),
+            ("h r[0];", 5, "not declared"),
+            ("measure q[0]->c[0];\nh q[0];", 6, "after its measurement"),
+            ("measure q[0]->c[0];\nmeasure q[1]->c[0];", 6, "written twice"),
+            ("gate foo a { x a; }", 5, "not supported"),
+            ("gate ryy(t) a,b { cx a,b; }", 5, "not supported"),
+            ("if(c==1) x q[0];", 5, "not supported"),
+            ("qreg q[2];", 5, "declared twice"),
+            ("qreg r[999];", 5, "possible"),
+            ("rz(tau) q[0];", 5, "`tau` is not a number"),
+            ("h q[0];\nu(1,2,2*t+u) q[0];", 6, "`t` is not a number"),
+            ("rx(x0) q[0];", 5, "`x0` is not a number"),
+            ("h q[0]", 5, "has no `;`"),
+        ] {
+            let error = read(&format!("{HEAD}{body}")).unwrap_err();
+            assert_eq!(error.line, line, "{body}: {error}");
+            assert!(error.what.contains(what), "{body}: {error}");
+        }
+        assert!(read("qreg q[1];").is_err());
+        assert!(read("OPENQASM 3.0; qreg q[1];").is_err());
+    }
 }

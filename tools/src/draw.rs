@@ -1,7 +1,7 @@
 //! A circuit as text or SVG: one line a qubit, one column a moment.
 
-use crate::circuit::{Circuit, Op};
-use qdllm_runtime::circuit::gate::{GateKind, Generator};
+use crate::circuit::{Circuit, angles_rad};
+use qdllm_runtime::circuit::gate::{Gate, GateKind, Generator};
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
@@ -44,8 +44,8 @@ impl Layout {
             }
             columns[at].push(item);
         };
-        for op in &circuit.ops {
-            put(marks(op).into_iter().map(|(q, m)| (row(q), m)).collect());
+        for gate in &circuit.gates {
+            put(marks(gate).into_iter().map(|(q, m)| (row(q), m)).collect());
         }
         for &(q, bit) in &circuit.measures {
             put(vec![(row(q), Mark::Label(format!("M->c{bit}")))]);
@@ -61,18 +61,19 @@ impl Layout {
     }
 }
 
-fn marks(op: &Op) -> Vec<(u8, Mark)> {
-    let [a, b] = op.qubits;
-    let name = op.kind.info().name;
-    let angles: Vec<String> = op.angles().iter().map(|x| format!("{x:.3}")).collect();
+fn marks(gate: &Gate) -> Vec<(u8, Mark)> {
+    let ([a, b], info) = (gate.qubits, gate.kind.info());
+    let name = info.name;
+    let angles: Vec<String> =
+        angles_rad(gate)[..info.angles].iter().map(|x| format!("{x:.3}")).collect();
     let label = |name: &str| {
         let text =
             if angles.is_empty() { name.into() } else { format!("{name}({})", angles.join(",")) };
         Mark::Label(text)
     };
-    match (op.on().len(), op.kind.info().generator) {
+    match (info.qubits, info.generator) {
         (1, _) => vec![(a, label(name))],
-        (_, Generator::None) if op.kind == GateKind::Swap => {
+        (_, Generator::None) if gate.kind == GateKind::Swap => {
             vec![(a, Mark::Cross), (b, Mark::Cross)]
         }
         (_, Generator::None) => vec![(a, Mark::Dot), (b, Mark::Plus)],
@@ -202,11 +203,11 @@ fn draw_mark(out: &mut String, mark: &Mark, x: usize, y: usize) {
 #[cfg(test)]
 mod tests {
     use super::{svg, text};
-    use crate::qasm;
+    use crate::circuit::read;
 
     #[test]
     fn gates_stand_in_columns_and_lines_join_them() {
-        let circuit = qasm::read(
+        let circuit = read(
             "OPENQASM 2.0; qreg q[4]; creg c[1]; h q[0]; cx q[0],q[2]; rz(0.5) q[1]; swap q[1],q[2];
              measure q[2] -> c[0];",
         )
@@ -234,7 +235,7 @@ q2: ----X-------------x--M->c0-
 
     #[test]
     fn every_gate_is_drawn_once_and_tags_close() {
-        let circuit = qasm::read(
+        let circuit = read(
             "OPENQASM 2.0; qreg q[2]; creg c[1]; h q[0]; cx q[0],q[1]; cz q[0],q[1]; measure q[0] -> c[0];",
         )
         .unwrap();

@@ -12,7 +12,6 @@ pub mod keys;
 pub mod matrix;
 pub mod noise;
 pub mod processor;
-pub mod qasm;
 pub mod quafu;
 pub mod readout;
 pub mod simulate;

@@ -1,6 +1,7 @@
 //! The rehearsal of a data set: what shots and noise make of a model's decisions, beside the exact
 //! ones.
 
+use crate::circuit::two_qubit_gates;
 use crate::deploy::{Deployment, bit_errors};
 use crate::noise::{NoiseModel, Sampler};
 use crate::texts::Text;
@@ -87,7 +88,7 @@ fn one(
         exact,
         shots: sampled(&none, seed(0), false)?,
         noisy: sampled(noise, seed(1), settings.mitigate)?,
-        cz: circuits.iter().map(|c| c.circuit.two_qubit_gates()).collect(),
+        cz: circuits.iter().map(|c| two_qubit_gates(&c.circuit)).collect(),
     })
 }
 

@@ -5,10 +5,10 @@
 //! the least significant bit of the index. Real and imaginary parts stand apart, for the compiler to
 //! vectorise.
 
-use crate::circuit::{Circuit, Op};
+use crate::circuit::{Circuit, angles_rad};
 use crate::matrix::{Matrix, Matrix4};
 use num_complex::Complex64 as C;
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{Gate, GateKind};
 
 /// Most qubits that a check simulates: 2^20 amplitudes are 16 MiB.
 pub const MAX_SIMULATED: usize = 20;
@@ -45,17 +45,18 @@ impl StateVector {
             place[q as usize] = i;
         }
         let mut state = Self::zero(used.len());
-        circuit.ops.iter().for_each(|op| state.gate(op, op.qubits.map(|q| place[q as usize])));
+        circuit.gates.iter().for_each(|g| state.gate(g, g.qubits.map(|q| place[q as usize])));
         Some(state)
     }
 
     /// Applies a gate to `bits`; the second counts only for gates of two qubits.
-    pub fn gate(&mut self, op: &Op, bits: [usize; 2]) {
-        if op.kind == GateKind::Cz {
+    pub fn gate(&mut self, gate: &Gate, bits: [usize; 2]) {
+        let angles = angles_rad(gate);
+        if gate.kind == GateKind::Cz {
             self.cz(bits);
-        } else if let Some(matrix) = Matrix::of(op.kind, op.angles_rad) {
+        } else if let Some(matrix) = Matrix::of(gate.kind, angles) {
             self.apply(bits[0], &matrix);
-        } else if let Some(matrix) = Matrix4::of_two(op.kind, op.angles_rad[0]) {
+        } else if let Some(matrix) = Matrix4::of_two(gate.kind, angles[0]) {
             self.apply_two(bits, &matrix);
         }
     }

@@ -31,8 +31,8 @@ fn transpile_writes_circuits_that_read_back_and_a_read_out_table() {
         let text =
             fs::read_to_string(Path::new(&out).join(stored["file"].as_str().unwrap())).unwrap();
         assert_eq!(shown["qasm"], text.as_str());
-        let circuit = qdllm_tools::qasm::read(&text).unwrap();
-        assert_eq!(stored["report"]["cz"], circuit.two_qubit_gates());
+        let circuit = qdllm_tools::circuit::read(&text).unwrap();
+        assert_eq!(stored["report"]["cz"], qdllm_tools::circuit::two_qubit_gates(&circuit));
         assert_eq!(stored["readouts"].as_array().unwrap().len(), 11);
         total += stored["weight"].as_f64().unwrap();
     }

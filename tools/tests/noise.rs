@@ -2,9 +2,9 @@
 
 use crate::MODEL;
 use num_complex::Complex64 as C;
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::{Model, Scratch};
-use qdllm_tools::circuit::{Circuit, Op};
+use qdllm_tools::circuit::Circuit;
 use qdllm_tools::deploy::Deployment;
 use qdllm_tools::noise::{CouplerNoise, Figures, NoiseModel, QubitNoise, Sampler};
 use qdllm_tools::processor::topology::Processor;
@@ -29,19 +29,19 @@ impl Density {
         Self { qubits, entries }
     }
 
-    fn gate(&mut self, op: &Op) {
-        let [a, b] = op.qubits.map(usize::from);
+    fn gate(&mut self, gate: &Gate) {
+        let [a, b] = gate.qubits.map(usize::from);
         let n = self.qubits;
         let mut state = StateVector::from_amplitudes(&self.entries);
-        state.gate(op, [a, b]);
+        state.gate(gate, [a, b]);
         // The complex conjugate: of these gates only RX and RZ are not real.
-        let mut other = *op;
-        if matches!(op.kind, GateKind::Rx | GateKind::Rz) {
-            other.angles_rad[0] = -op.angles_rad[0];
+        let mut other = *gate;
+        if let (GateKind::Rx | GateKind::Rz, Angle::Const(t)) = (gate.kind, gate.angles[0]) {
+            other.angles[0] = Angle::Const(-t);
         }
         state.gate(&other, [a + n, b + n]);
         self.entries = state.amplitudes().collect();
-        if op.kind == GateKind::Y {
+        if gate.kind == GateKind::Y {
             // Y* = -Y.
             self.entries.iter_mut().for_each(|z| *z = z.scale(-1.0));
         }
@@ -74,7 +74,7 @@ impl Density {
             let mut part = Self { qubits: self.qubits, entries: before.clone() };
             for (i, &q) in qubits.iter().enumerate() {
                 if let Some(kind) = paulis[word >> (2 * i) & 3] {
-                    part.gate(&Op::one(kind, q, [0.0; 3]));
+                    part.gate(&Gate::fixed(kind, q, q));
                 }
             }
             let share = p / f64::from(words as u32 - 1);
@@ -88,16 +88,16 @@ impl Density {
 fn exact(circuit: &Circuit, noise: &NoiseModel) -> Vec<f64> {
     let n = circuit.qubits;
     let mut free = vec![0.0_f64; n];
-    let mut starts: Vec<(f64, &Op)> = Vec::new();
-    for op in &circuit.ops {
-        let start = op.on().iter().map(|&q| free[q as usize]).fold(0.0, f64::max);
-        let length = match *op.on() {
+    let mut starts: Vec<(f64, &Gate)> = Vec::new();
+    for gate in &circuit.gates {
+        let start = gate.on().iter().map(|&q| free[q as usize]).fold(0.0, f64::max);
+        let length = match *gate.on() {
             [a, b] => noise.coupler(a, b).cz_ns,
-            _ if op.kind == GateKind::Rz => 0.0,
-            _ => noise.qubit(op.qubits[0]).one_ns,
+            _ if gate.kind == GateKind::Rz => 0.0,
+            _ => noise.qubit(gate.qubits[0]).one_ns,
         };
-        op.on().iter().for_each(|&q| free[q as usize] = start + length);
-        starts.push((start, op));
+        gate.on().iter().for_each(|&q| free[q as usize] = start + length);
+        starts.push((start, gate));
     }
     starts.sort_by(|a, b| a.0.total_cmp(&b.0));
     let end = free.iter().copied().fold(0.0, f64::max);
@@ -106,17 +106,17 @@ fn exact(circuit: &Circuit, noise: &NoiseModel) -> Vec<f64> {
     let pass = |density: &mut Density, ns: f64| {
         (0..n).for_each(|q| density.relax(q, &noise.qubit(q as u8), ns));
     };
-    for (start, op) in starts {
+    for (start, gate) in starts {
         pass(&mut density, start - now);
         now = start;
-        density.gate(op);
-        match *op.on() {
+        density.gate(gate);
+        match *gate.on() {
             [a, b] => {
                 let p = noise.coupler(a, b).depolarising(&noise.qubit(a), &noise.qubit(b));
                 density.depolarise(&[a, b], p);
             }
-            _ if op.kind == GateKind::Rz => {}
-            _ => density.depolarise(op.on(), noise.qubit(op.qubits[0]).depolarising()),
+            _ if gate.kind == GateKind::Rz => {}
+            _ => density.depolarise(gate.on(), noise.qubit(gate.qubits[0]).depolarising()),
         }
     }
     pass(&mut density, end - now);
@@ -138,22 +138,23 @@ fn exact(circuit: &Circuit, noise: &NoiseModel) -> Vec<f64> {
 }
 
 fn random_circuit(rng: &mut ChaCha8Rng, qubits: u8, gates: usize) -> Circuit {
-    let mut ops = Vec::new();
-    while ops.len() < gates {
+    let mut all = Vec::new();
+    while all.len() < gates {
         let (a, b) = (rng.random_range(0..qubits), rng.random_range(0..qubits));
-        let angle = [rng.random_range(-PI..PI), 0.0, 0.0];
-        ops.push(match rng.random_range(0..7) {
-            0 => Op::one(GateKind::Rx, a, angle),
-            1 | 2 => Op::one(GateKind::Ry, a, angle),
-            3 => Op::one(GateKind::Rz, a, angle),
-            4 => Op::one(GateKind::H, a, [0.0; 3]),
+        let angle = Angle::Const(rng.random_range(-PI..PI));
+        all.push(match rng.random_range(0..7) {
+            0 => Gate::rotation(GateKind::Rx, a, angle),
+            1 | 2 => Gate::rotation(GateKind::Ry, a, angle),
+            3 => Gate::rotation(GateKind::Rz, a, angle),
+            4 => Gate::fixed(GateKind::H, a, a),
             _ if a == b => continue,
-            5 => Op::two(GateKind::Cx, a, b),
-            _ => Op::two(GateKind::Cz, a, b),
+            5 => Gate::fixed(GateKind::Cx, a, b),
+            _ => Gate::fixed(GateKind::Cz, a, b),
         });
     }
     let n = usize::from(qubits);
-    Circuit { qubits: n, bits: n, ops, measures: (0..qubits).map(|q| (q, q)).collect() }
+    let measures = (0..qubits).map(|q| (q, q)).collect();
+    Circuit { qubits: n, bits: n, gates: all, measures, ..Circuit::default() }
 }
 
 /// Pearson's statistic, over its degrees of freedom.
@@ -219,7 +220,7 @@ fn the_same_seed_gives_the_same_counts_and_c0_is_rightmost() {
 
     // Physical qubits far apart, a bit that nothing measures: 5 -> c[0], 140 -> c[2].
     circuit = Circuit { qubits: 141, bits: 4, ..Circuit::default() };
-    circuit.ops = vec![Op::one(GateKind::X, 140, [0.0; 3]), Op::one(GateKind::H, 7, [0.0; 3])];
+    circuit.gates = vec![Gate::fixed(GateKind::X, 140, 140), Gate::fixed(GateKind::H, 7, 7)];
     circuit.measures = vec![(5, 0), (140, 2)];
     let counts = Sampler::new(&circuit, &NoiseModel::none()).unwrap().counts(100, 1);
     assert_eq!(counts, BTreeMap::from([("0100".to_owned(), 100)]));
@@ -227,8 +228,8 @@ fn the_same_seed_gives_the_same_counts_and_c0_is_rightmost() {
 
 #[test]
 fn too_much_to_simulate_is_refused() {
-    let ops = (0..21).map(|q| Op::one(GateKind::H, q, [0.0; 3])).collect();
-    let circuit = Circuit { qubits: 21, bits: 0, ops, measures: Vec::new() };
+    let gates = (0..21).map(|q| Gate::fixed(GateKind::H, q, q)).collect();
+    let circuit = Circuit { qubits: 21, gates, ..Circuit::default() };
     let error = Sampler::new(&circuit, &NoiseModel::none()).unwrap_err();
     assert!(error.to_string().contains("21 qubits"), "{error}");
 }

@@ -7,10 +7,9 @@ use qdllm_runtime::circuit::gate::{Angle, GATES, Gate, GateKind};
 use qdllm_runtime::state::StateVector as Kernels;
 use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_runtime::{Model, Scratch};
-use qdllm_tools::circuit::{Circuit, Op};
+use qdllm_tools::circuit::{Circuit, read};
 use qdllm_tools::deploy::inputs_of;
 use qdllm_tools::processor::topology::Processor;
-use qdllm_tools::qasm;
 use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::check::Report;
 use qdllm_tools::transpile::source::Source;
@@ -23,11 +22,11 @@ const RANDOM: [&str; 2] =
     [include_str!("data/qdllm11_random0.qasm"), include_str!("data/qdllm11_random1.qasm")];
 
 fn compile(text: &str, processor: &Processor, options: Options) -> Vec<Compiled> {
-    let source = Source::from_circuit(&qasm::read(text).unwrap()).unwrap();
+    let source = Source::from_circuit(&read(text).unwrap()).unwrap();
     let compiled = Plan::new(source, processor, options).unwrap().compile(&[]).unwrap();
     for part in &compiled {
-        for op in &part.circuit.ops {
-            if let [a, b] = *op.on() {
+        for gate in &part.circuit.gates {
+            if let [a, b] = *gate.on() {
                 assert!(processor.coupled(a, b), "{a}-{b} is no coupler");
             }
         }
@@ -156,23 +155,23 @@ fn calibration_chooses_the_qubits() {
 
 fn random_circuit(rng: &mut ChaCha8Rng, qubits: u8, gates: usize) -> Circuit {
     let mut circuit = Circuit { qubits: qubits.into(), bits: qubits.into(), ..Circuit::default() };
-    while circuit.ops.len() < gates {
+    while circuit.gates.len() < gates {
         let kind = GATES[rng.random_range(0..GATES.len())].kind;
         let a = rng.random_range(0..qubits);
         let b = if kind.info().qubits == 1 { a } else { rng.random_range(0..qubits) };
         if kind.info().qubits == 2 && a == b {
             continue;
         }
-        let mut op = Op::two(kind, a, b);
-        for angle in &mut op.angles_rad[..kind.info().angles] {
+        let mut gate = Gate::fixed(kind, a, b);
+        for angle in &mut gate.angles[..kind.info().angles] {
             // Special angles too: they make gates vanish, or cost one CZ.
-            *angle = match rng.random_range(0..6) {
+            *angle = Angle::Const(match rng.random_range(0..6) {
                 0 => FRAC_PI_2 * f64::from(rng.random_range(-4..=4_i32)),
                 1 => 0.0,
                 _ => rng.random_range(-PI..PI),
-            };
+            });
         }
-        circuit.ops.push(op);
+        circuit.gates.push(gate);
     }
     circuit.measures = (0..qubits).filter(|_| rng.random_range(0..5) > 0).map(|q| (q, q)).collect();
     if circuit.measures.is_empty() {
@@ -191,7 +190,7 @@ fn the_simulator_agrees_with_the_runtime() {
         let encoder = (0..qubits).map(|q| Gate::rotation(GateKind::Rx, q, Angle::Input(q)));
         let readouts: Vec<u16> = (0..1 << qubits).collect();
         let fused =
-            Fused::new(encoder.chain(body.ops.iter().map(Op::gate)), qubits, &readouts).unwrap();
+            Fused::new(encoder.chain(body.gates.iter().copied()), qubits, &readouts).unwrap();
         let mut state = Kernels::<f64>::new();
         state.start(&angles);
         for op in &fused.ops {
@@ -210,8 +209,9 @@ fn the_simulator_agrees_with_the_runtime() {
         state.measure();
 
         let mut whole = body.clone();
-        let encoder = (0..qubits).map(|q| Op::one(GateKind::Rx, q, [angles[q as usize], 0.0, 0.0]));
-        whole.ops = encoder.chain(body.ops.iter().copied()).collect();
+        let rx = |q: u8| Gate::rotation(GateKind::Rx, q, Angle::Const(angles[q as usize]));
+        let encoder = (0..qubits).map(rx);
+        whole.gates = encoder.chain(body.gates.iter().copied()).collect();
         let all: Vec<u8> = (0..qubits).collect();
         let weights: Vec<f64> = StateVector::after(&whole, &all).unwrap().weights().collect();
         for (mask, (word, negated)) in fused.outputs.iter().enumerate() {
@@ -241,16 +241,16 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
         let circuit = if qubits == 1 {
             // Two qubits, of which one is never entangled nor measured.
             let mut one = random_circuit(&mut rng, 2, gates);
-            one.ops.retain(|op| op.on() == [0]);
+            one.gates.retain(|gate| gate.on() == [0]);
             one.measures = vec![(0, 0)];
             one
         } else {
             random_circuit(&mut rng, qubits, gates)
         };
         // What is compiled is what its text says.
-        let circuit = qasm::read(&qasm::write(&circuit)).unwrap();
+        let circuit = read(&circuit.write()).unwrap();
         if let Some(folder) = &folder {
-            std::fs::write(folder.join(format!("{i:03}.qasm")), qasm::write(&circuit)).unwrap();
+            std::fs::write(folder.join(format!("{i:03}.qasm")), circuit.write()).unwrap();
         }
         let source = Source::from_circuit(&circuit).unwrap();
         for processor in &devices {
@@ -262,7 +262,7 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
                     panic!(
                         "circuit {i}, {}, rewrite {rewrite}: {e}\n{}",
                         processor.name,
-                        qasm::write(&circuit)
+                        circuit.write()
                     )
                 });
                 let total: f64 = compiled.iter().map(|c| c.weight).sum();
@@ -272,9 +272,9 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
                     let bits = compiled[0].readouts.iter().map(|r| r.bits.clone());
                     assert!(bits.eq((0..circuit.measures.len() as u8).map(|k| vec![k])));
                 }
-                for op in compiled.iter().flat_map(|c| &c.circuit.ops) {
-                    if let [a, b] = *op.on() {
-                        assert_eq!(op.kind, GateKind::Cz);
+                for gate in compiled.iter().flat_map(|c| &c.circuit.gates) {
+                    if let [a, b] = *gate.on() {
+                        assert_eq!(gate.kind, GateKind::Cz);
                         assert!(
                             processor.coupled(a, b),
                             "circuit {i}: {a}-{b} on {}",

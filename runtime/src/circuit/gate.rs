@@ -187,6 +187,11 @@ impl Gate {
     pub const fn fixed(kind: GateKind, a: u8, b: u8) -> Self {
         Self { kind, qubits: [a, b], angles: [NO_ANGLE; 3] }
     }
+
+    /// The qubits that count.
+    pub fn on(&self) -> &[u8] {
+        &self.qubits[..self.kind.info().qubits]
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! Text or vector to features, and to a class: by the exact circuit in `f32` or in 16-bit integers, or
 //! by what was compiled from it. All but `f32` runs without a floating-point operation.
 
-// A build without a back end uses less of it.
-#![cfg_attr(not(any(feature = "statevector", feature = "_integer")), allow(unused_imports))]
-
 use crate::circuit::QUBITS;
 #[cfg(any(feature = "statevector", feature = "statevector-i16"))]
 use crate::circuit::program::MAX_OUTPUTS;
@@ -98,6 +95,20 @@ impl<'a> Model<'a> {
     pub fn vector_phases(&self, input: &[f32]) -> Result<[u32; QUBITS], Error> {
         Ok(phases_of_f32(&self.vector_features(input)?, self.meta.squash))
     }
+
+    /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
+    /// with `found` known n-grams; missing expectations count as zero.
+    pub fn decide<'s>(
+        &self,
+        expectations: &'s [f32],
+        found: u32,
+        memory: &'s mut [f32; MAX_CLASSES],
+    ) -> Prediction<'s> {
+        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
+        self.head.logits(expectations, probabilities);
+        self.head.softmax(probabilities);
+        Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
+    }
 }
 
 /// All the memory that classification writes, beside the stack: the statevector and two small
@@ -180,20 +191,6 @@ impl Model<'_> {
         self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
         let outputs = self.program.outputs().min(MAX_OUTPUTS);
         self.decide(&scratch.expectations[..outputs], found, &mut scratch.probabilities)
-    }
-
-    /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
-    /// with `found` known n-grams; missing expectations count as zero.
-    pub fn decide<'s>(
-        &self,
-        expectations: &'s [f32],
-        found: u32,
-        memory: &'s mut [f32; MAX_CLASSES],
-    ) -> Prediction<'s> {
-        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
-        self.head.logits(expectations, probabilities);
-        self.head.softmax(probabilities);
-        Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
     }
 }
 

@@ -1,9 +1,8 @@
 //! `qdllm-hw draw`: a circuit as text or SVG, as it is or compiled.
 
-use crate::circuit::Circuit;
+use crate::circuit::{self, Circuit, depth, two_qubit_gates};
 use crate::commands::{From, How, print};
 use crate::draw::{svg, text};
-use crate::qasm;
 use crate::transpile::Plan;
 use anyhow::Result;
 use clap::Args;
@@ -72,9 +71,9 @@ pub fn run(args: &DrawArgs) -> Result<()> {
         words += text.as_deref().unwrap_or_default();
         drawings.push(Drawing {
             qubits: circuit.used().len(),
-            gates: circuit.ops.len(),
-            two_qubit_gates: circuit.two_qubit_gates(),
-            depth: circuit.depth(|_| true),
+            gates: circuit.gates.len(),
+            two_qubit_gates: two_qubit_gates(circuit),
+            depth: depth(circuit, |_| true),
             weight: *weight,
             text,
             file,
@@ -91,7 +90,7 @@ fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
     }
     let circuit = match &args.from.qasm {
         // A file is drawn as it stands, with its own qubit numbers and measurements or without.
-        Some(path) => qasm::read(&files::read_text(path)?).of_file(path)?,
+        Some(path) => circuit::read(&files::read_text(path)?).of_file(path)?,
         None => {
             let (source, inputs) = args.from.read()?;
             source.with_inputs(&inputs)

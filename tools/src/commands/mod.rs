@@ -1,8 +1,8 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
+use crate::circuit;
 use crate::deploy::inputs_of;
 use crate::processor::topology::Processor;
-use crate::qasm;
 use crate::transpile::Options;
 use crate::transpile::native::Basis;
 use crate::transpile::source::Source;
@@ -50,7 +50,7 @@ impl From {
     pub fn read(&self) -> Result<(Source, Vec<f64>)> {
         if let Some(path) = &self.qasm {
             let name = path.display().to_string();
-            let circuit = qasm::read(&read_text(path)?).with_context(|| name.clone())?;
+            let circuit = circuit::read(&read_text(path)?).with_context(|| name.clone())?;
             return Ok((Source::from_circuit(&circuit).context(name)?, Vec::new()));
         }
         let (Some(path), Some(text)) = (&self.model, &self.text) else {

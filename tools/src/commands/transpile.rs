@@ -2,7 +2,6 @@
 
 use crate::commands::{From, How, print};
 use crate::processor::topology::Processor;
-use crate::qasm;
 use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::{Compiled, Plan};
@@ -107,7 +106,7 @@ fn described(i: usize, compiled: &Compiled, device: &Processor) -> CompiledCircu
         readouts: compiled.readouts.clone(),
         measures: compiled.circuit.measures.clone(),
         report: Report::of(&compiled.circuit, device),
-        qasm: Some(qasm::write(&compiled.circuit)),
+        qasm: Some(compiled.circuit.write()),
     }
 }
 

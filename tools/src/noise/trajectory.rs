@@ -13,12 +13,12 @@
 //! joins the waiting time that follows; relaxation of different qubits, and of one qubit in two
 //! stretches, commutes and adds up.
 
-use crate::circuit::{Circuit, Op};
+use crate::circuit::{Circuit, angles_rad};
 use crate::matrix::Matrix;
 use crate::noise::model::{NoiseModel, Relaxation};
 use crate::statevector::StateVector;
 use num_complex::Complex64 as C;
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{Gate, GateKind};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub enum Event {
         pauli: f64,
     },
     /// A two-qubit gate, then a random pair of Paulis with probability `pauli`.
-    Two { op: Op, bits: [usize; 2], pauli: f64 },
+    Two { gate: Gate, bits: [usize; 2], pauli: f64 },
 }
 
 impl Event {
@@ -58,10 +58,10 @@ pub fn events(circuit: &Circuit, used: &[u8], noise: &NoiseModel) -> Vec<Event> 
         events: Vec::new(),
     };
     let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
-    for op in &circuit.ops {
-        match *op.on() {
-            [a, b] => line.two(op, [place(a), place(b)]),
-            _ => line.one(op, place(op.qubits[0])),
+    for gate in &circuit.gates {
+        match *gate.on() {
+            [a, b] => line.two(gate, [place(a), place(b)]),
+            _ => line.one(gate, place(gate.qubits[0])),
         }
     }
     let end = line.free_ns.iter().copied().fold(0.0, f64::max);
@@ -86,8 +86,8 @@ struct TimeLine<'a> {
 }
 
 impl TimeLine<'_> {
-    fn one(&mut self, op: &Op, bit: usize) {
-        let matrix = Matrix::of(op.kind, op.angles_rad).unwrap_or(Matrix::IDENTITY);
+    fn one(&mut self, gate: &Gate, bit: usize) {
+        let matrix = Matrix::of(gate.kind, angles_rad(gate)).unwrap_or(Matrix::IDENTITY);
         let gate = self.pending[bit].then(&matrix);
         // Diagonal: a change of frame, without a pulse.
         if matrix.is_diagonal() {
@@ -102,7 +102,7 @@ impl TimeLine<'_> {
         self.events.push(Event::one(bit, relaxation, gate, qubit.depolarising()));
     }
 
-    fn two(&mut self, op: &Op, bits: [usize; 2]) {
+    fn two(&mut self, gate: &Gate, bits: [usize; 2]) {
         let start = bits.iter().map(|&b| self.free_ns[b]).fold(0.0, f64::max);
         let [a, b] = bits.map(|bit| self.used[bit]);
         let coupler = self.noise.coupler(a, b);
@@ -111,7 +111,7 @@ impl TimeLine<'_> {
             self.free_ns[bit] = start + coupler.cz_ns;
         }
         let pauli = coupler.depolarising(&self.noise.qubit(a), &self.noise.qubit(b));
-        self.events.push(Event::Two { op: *op, bits, pauli });
+        self.events.push(Event::Two { gate: *gate, bits, pauli });
     }
 
     /// Relaxation up to `now`, and what waits, without a gate to join.
@@ -216,8 +216,8 @@ impl Walk<'_> {
                     let erred = waiting.leave(scalar * norm);
                     self.paulis(&state, &[*bit], i, erred);
                 }
-                Event::Two { op, bits, pauli } => {
-                    state.gate(op, *bits);
+                Event::Two { gate, bits, pauli } => {
+                    state.gate(gate, *bits);
                     scalar *= 1.0 - pauli;
                     let erred = waiting.leave(scalar * norm);
                     self.paulis(&state, bits, i, erred);

@@ -1,7 +1,7 @@
 //! Judges a compiled circuit against its source by the joint distribution of all outputs, and says what it
 //! costs.
 
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, depth, two_qubit_gates};
 use crate::processor::topology::Processor;
 use crate::readout::Readout;
 use crate::statevector::StateVector;
@@ -65,13 +65,13 @@ pub struct Report {
 
 impl Report {
     pub fn of(circuit: &Circuit, processor: &Processor) -> Self {
-        let cz = circuit.two_qubit_gates();
+        let cz = two_qubit_gates(circuit);
         let mut success: f64 = circuit
-            .ops
+            .gates
             .iter()
-            .map(|op| match *op.on() {
+            .map(|gate| match *gate.on() {
                 [a, b] => 1.0 - processor.cz_error(a, b),
-                _ => 1.0 - processor.one_error(op.qubits[0]),
+                _ => 1.0 - processor.one_error(gate.qubits[0]),
             })
             .product();
         let readout: Vec<_> =
@@ -79,9 +79,9 @@ impl Report {
         success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
         Self {
             cz,
-            cz_depth: circuit.depth(|op| op.on().len() == 2),
-            depth: circuit.depth(|_| true),
-            one_qubit: circuit.ops.len() - cz,
+            cz_depth: depth(circuit, |gate| gate.on().len() == 2),
+            depth: depth(circuit, |_| true),
+            one_qubit: circuit.gates.len() - cz,
             physical: circuit.used(),
             success,
             readout_known: readout.iter().all(Option::is_some),

@@ -128,8 +128,9 @@ impl Plan {
         let mut circuit = Circuit {
             qubits: 0,
             bits: measured.len(),
-            ops: written(&all, self.options.basis),
+            gates: written(&all, self.options.basis),
             measures: qubits.into_iter().zip(0..).collect(),
+            ..Circuit::default()
         };
         circuit.qubits = circuit.used().last().map_or(1, |&q| q as usize + 1);
         Compiled { weight: planned.branch.weight(inputs), readouts: readouts.collect(), circuit }

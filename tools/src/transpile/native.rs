@@ -1,14 +1,14 @@
 //! The native gates of a processor: CZ and one-qubit gates of a basis. Steps with their angles become
 //! one-qubit matrices and CZ, then such gates; [`check`] tells whether a circuit holds nothing else.
 
-use crate::circuit::{Circuit, Op};
+use crate::circuit::Circuit;
 use crate::matrix::{Matrix, wrap};
 use crate::processor::topology::Processor;
 use crate::transpile::block::synthesis::Element;
 use crate::transpile::ir::Step;
 use anyhow::{Result, bail, ensure};
 use num_complex::Complex64 as C;
-use qdllm_runtime::circuit::gate::GateKind;
+use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// What `steps` (each two-qubit step worth one CZ) do for given inputs, in radians.
@@ -21,13 +21,13 @@ pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {
 
 /// The gates of a basis for elements before a measurement of all qubits: what a qubit does between two
 /// CZ is one matrix; Z rotations pass CZ, and vanish before the measurement.
-pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
+pub fn written(elements: &[Element], basis: Basis) -> Vec<Gate> {
     // What each qubit still has to do before its next CZ, and whether one has acted on it: until then it is
     // |0> but for that.
     let mut qubits = [(Matrix::IDENTITY, false); 256];
-    let mut ops = Vec::new();
+    let mut written = Vec::new();
     // Writes what is pending, up to a Z rotation that stays pending.
-    let flush = |q: u8, (pending, started): &mut (Matrix, bool), ops: &mut Vec<Op>| {
+    let flush = |q: u8, (pending, started): &mut (Matrix, bool), to: &mut Vec<Gate>| {
         if !*started {
             // On |0> a Z rotation does nothing, so another matrix with the same first column will do.
             let (theta, phi, _) = pending.zyz();
@@ -36,7 +36,11 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
             *pending = tilt.then(&Matrix::rotation(GateKind::Rz, phi));
         }
         let (gates, after) = basis.gates(pending);
-        ops.extend(gates.into_iter().map(|(kind, angles)| Op::one(kind, q, angles)));
+        to.extend(gates.into_iter().map(|(kind, angles)| Gate {
+            kind,
+            qubits: [q, q],
+            angles: angles.map(Angle::Const),
+        }));
         *pending = Matrix::rotation(GateKind::Rz, after);
     };
     for element in elements {
@@ -44,15 +48,15 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Op> {
             Element::One(q, m) => qubits[q as usize].0 = qubits[q as usize].0.then(&m),
             Element::Cz(a, b) => {
                 for q in [a, b] {
-                    flush(q, &mut qubits[q as usize], &mut ops);
+                    flush(q, &mut qubits[q as usize], &mut written);
                     qubits[q as usize].1 = true;
                 }
-                ops.push(Op::two(GateKind::Cz, a, b));
+                written.push(Gate::fixed(GateKind::Cz, a, b));
             }
         }
     }
-    (0..=u8::MAX).zip(&mut qubits).for_each(|(q, qubit)| flush(q, qubit, &mut ops));
-    ops
+    (0..=u8::MAX).zip(&mut qubits).for_each(|(q, qubit)| flush(q, qubit, &mut written));
+    written
 }
 
 struct Binder {
@@ -179,16 +183,16 @@ pub fn check(circuit: &Circuit, processor: &Processor) -> Result<()> {
     if let Some(qubit) = circuit.used().iter().find(|&&q| q as usize >= qubits) {
         bail!("qubit {qubit}; {chip} has {qubits}, numbered from 0");
     }
-    for op in &circuit.ops {
-        let gate = op.kind.info().name;
+    for gate in &circuit.gates {
+        let name = gate.kind.info().name;
         ensure!(
-            matches!(op.kind, K::H | K::Rx | K::Ry | K::Rz | K::U | K::Cz),
-            "gate `{gate}`; the chip runs h, rx, ry, rz, u and cz, so this circuit must be compiled"
+            matches!(gate.kind, K::H | K::Rx | K::Ry | K::Rz | K::U | K::Cz),
+            "gate `{name}`; the chip runs h, rx, ry, rz, u and cz, so this circuit must be compiled"
         );
-        if let &[a, b] = op.on() {
+        if let &[a, b] = gate.on() {
             ensure!(
                 processor.coupled(a, b),
-                "`{gate}` on qubits {a} and {b}, which {chip} does not couple; compile it for this chip"
+                "`{name}` on qubits {a} and {b}, which {chip} does not couple; compile it for this chip"
             );
         }
     }
@@ -198,7 +202,7 @@ pub fn check(circuit: &Circuit, processor: &Processor) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qasm;
+    use crate::circuit;
     use std::f64::consts::FRAC_PI_4;
 
     fn distance(a: &Matrix, b: &Matrix) -> f64 {
@@ -230,7 +234,7 @@ mod tests {
         let line = Processor::named("line:3").unwrap();
         let refused = |body: &str| {
             let text = format!("OPENQASM 2.0;\nqreg q[4];\ncreg c[1];\n{body}measure q[0]->c[0];");
-            check(&qasm::read(&text).unwrap(), &line)
+            check(&circuit::read(&text).unwrap(), &line)
         };
         assert!(refused("u(1,2,3) q[0]; h q[1]; cz q[1],q[0];").is_ok());
         assert!(refused("h q[3];").unwrap_err().to_string().contains("qubit 3; line:3 has 3"));

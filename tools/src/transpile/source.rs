@@ -1,6 +1,6 @@
 //! What is to be compiled: gates whose angles are numbers or inputs, and the Z words read at the end.
 
-use crate::circuit::{Circuit, Op};
+use crate::circuit::Circuit;
 use crate::transpile::ir::Step;
 use anyhow::{Result, ensure};
 use qdllm_runtime::Model;
@@ -10,7 +10,6 @@ use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::circuit::index_map::IndexMap;
 use qdllm_runtime::circuit::lowering::{Step as Lowered, lower};
 use qdllm_runtime::circuit::program::Op as Instruction;
-use qdllm_runtime::circuit::qasm::Circuit as Written;
 use qdllm_runtime::circuit::{QUBITS, encoder, paper};
 use qdllm_runtime::format::meta::Preset;
 use std::f64::consts::PI;
@@ -35,10 +34,7 @@ impl Source {
             "the circuit measures nothing; add `measure q -> c;` for what is to be read"
         );
         let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0) as u8;
-        let gates = circuit.ops.iter().map(|op| {
-            let gate = op.gate();
-            Gate { qubits: gate.qubits.map(place), ..gate }
-        });
+        let gates = circuit.gates.iter().map(|g| Gate { qubits: g.qubits.map(place), ..*g });
         let mut measures = circuit.measures.clone();
         measures.sort_by_key(|m| m.1);
         let outputs = measures.iter().map(|m| (1 << place(m.0), false)).collect();
@@ -55,7 +51,7 @@ impl Source {
         let gates: Vec<Gate>;
         let readouts: Vec<u16>;
         let (fused, angles, qubits): (_, Vec<f64>, _) = if let Some(named) = model.qasm() {
-            let circuit = Written::read(named.circuit).ok()?;
+            let circuit = Circuit::read(named.circuit).ok()?;
             let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
             let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
             (gates, readouts) = (circuit.encoded().collect(), circuit.readouts());
@@ -107,12 +103,13 @@ impl Source {
             Angle::Input(i) => inputs.get(i as usize).copied().unwrap_or(0.0),
             Angle::Param(_) => 0.0,
         };
-        let op = |g: &Gate| Op { kind: g.kind, qubits: g.qubits, angles_rad: g.angles.map(number) };
+        let bound = |g: &Gate| Gate { angles: g.angles.map(|a| Angle::Const(number(a))), ..*g };
         Circuit {
             qubits: self.qubits as usize,
             bits: self.qubits as usize,
-            ops: self.gates.iter().map(op).collect(),
+            gates: self.gates.iter().map(bound).collect(),
             measures: (0..self.qubits).map(|q| (q, q)).collect(),
+            ..Circuit::default()
         }
     }
 

@@ -78,6 +78,15 @@ impl Circuit {
         self.lines.get(gate).copied().unwrap_or(1)
     }
 
+    /// The qubits that a gate or a measurement names, ascending.
+    pub fn used(&self) -> Vec<u8> {
+        let gates = self.gates.iter().flat_map(|gate| gate.on().iter().copied());
+        let mut used: Vec<u8> = gates.chain(self.measures.iter().map(|m| m.0)).collect();
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+
     /// What each [`Angle::Param`] is worth for given values of the `names`, radians.
     pub fn bound(&self, named: &[f64]) -> Vec<f64> {
         self.angles.iter().map(|angle| angle.value(named)).collect()
@@ -115,25 +124,24 @@ impl Circuit {
     /// each qubit `q`.
     pub fn fused(&self) -> Result<Fused, QasmError> {
         let error = |line, what| QasmError { line, what };
+        let front = self.missing_encoder();
+        let line = |gate: usize| self.line(gate.saturating_sub(front as usize));
         if self.qubits > QUBITS {
             let what = format!("the circuit has {} qubits; {QUBITS} can be run", self.qubits);
             return Err(error(1, what));
         }
-        let front = self.missing_encoder();
         #[allow(clippy::cast_possible_truncation)]
         let fused = Fused::new(self.encoded(), self.qubits as u8, &self.readouts());
         let fused = fused.map_err(|e| match e {
             FuseError::InputOutsideEncoder(i) => error(
-                self.line(i.saturating_sub(front as usize)),
+                line(i),
                 "an input stands alone in the first gate of its own qubit: `rx(x0) q[0];`".into(),
             ),
             FuseError::NoEncoder(q) => error(
                 1,
                 format!("qubit {q} has no `rx(x{q})`; give every qubit its own, or none any"),
             ),
-            FuseError::BadQubit(i) => {
-                error(self.line(i.saturating_sub(front as usize)), format!("{e}"))
-            }
+            FuseError::BadQubit(i) => error(line(i), format!("{e}")),
             _ => error(1, format!("{e}")),
         })?;
         Ok(fused.substituted(&self.angles))
@@ -174,16 +182,10 @@ impl Circuit {
                     gate.angles[..info.angles].iter().map(|&a| angle(self, a)).collect();
                 let _ = write!(text, "({})", all.join(","));
             }
-            let _ = writeln!(text, " {};", qubits(&gate.qubits[..info.qubits]));
+            let _ = writeln!(text, " {};", qubits(gate.on()));
         }
         if !self.measures.is_empty() {
-            let mut used: Vec<u8> = self.measures.iter().map(|m| m.0).collect();
-            for gate in &self.gates {
-                used.extend_from_slice(&gate.qubits[..gate.kind.info().qubits]);
-            }
-            used.sort_unstable();
-            used.dedup();
-            let _ = writeln!(text, "barrier {};", qubits(&used));
+            let _ = writeln!(text, "barrier {};", qubits(&self.used()));
         }
         for (q, c) in &self.measures {
             let _ = writeln!(text, "measure q[{q}] -> c[{c}];");

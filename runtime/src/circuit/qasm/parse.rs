@@ -92,11 +92,7 @@ impl Parser {
             "include" => return Err(format!("include of {rest}; only \"qelib1.inc\" is known")),
             "qreg" => declare(rest, &mut self.qregs, &mut self.circuit.qubits)?,
             "creg" => declare(rest, &mut self.cregs, &mut self.circuit.bits)?,
-            "barrier" => {
-                for argument in rest.split(',') {
-                    resolve(argument, &self.qregs)?;
-                }
-            }
+            "barrier" => rest.split(',').try_for_each(|q| resolve(q, &self.qregs).map(drop))?,
             "measure" => self.measure(rest)?,
             "gate" if text.split_whitespace().eq(RYY.split_whitespace()) => {}
             "gate" | "opaque" | "if" | "reset" => {

@@ -48,7 +48,7 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     if let Some(folder) = &args.compiled {
         add("table", &read(&folder.join("readout.json"))?);
         for compiled in plan::folder(folder)? {
-            add("circuit", crate::qasm::write(&compiled.circuit).as_bytes());
+            add("circuit", compiled.circuit.write().as_bytes());
         }
         stem = folder.file_stem();
     }

@@ -1,10 +1,9 @@
 //! What is to be sent: circuits from a file or from a folder of `transpile`, and the jobs of circuits.
 
 use super::{Job, JobError, State, VERSION, random_hex, store, uuid};
-use crate::circuit::Circuit;
+use crate::circuit::{self, Circuit};
 use crate::deploy::bit_errors;
 use crate::processor::topology::Processor;
-use crate::qasm;
 use crate::readout::Readout;
 use crate::transpile::Compiled;
 use serde::Deserialize;
@@ -34,7 +33,7 @@ pub fn circuit(path: &Path) -> Result<Compiled, JobError> {
 
 fn read(path: &Path) -> Result<Circuit, JobError> {
     let text = std::fs::read_to_string(path).map_err(JobError::of(path))?;
-    let circuit = qasm::read(&text).map_err(|e| JobError::content(path, e.to_string()))?;
+    let circuit = circuit::read(&text).map_err(|e| JobError::content(path, e.to_string()))?;
     let what = match circuit.measures.len() {
         0 => "measures nothing; add `measure q -> c;` for what is to be read",
         n if n == circuit.bits => return Ok(circuit),
@@ -83,7 +82,7 @@ pub fn jobs(circuits: Vec<(usize, Compiled)>, device: Option<&Processor>) -> Vec
         item,
         weight: compiled.weight,
         bits: compiled.circuit.bits,
-        qasm: qasm::write(&compiled.circuit),
+        qasm: compiled.circuit.write(),
         bit_errors: device.and_then(|d| bit_errors(&compiled, |q| d.bit_error(q)).ok()),
         readouts: compiled.readouts,
         state: State::Ready,

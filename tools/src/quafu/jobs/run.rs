@@ -3,8 +3,7 @@
 
 use super::store::Open;
 use super::{Batch, Job, JobError, State};
-use crate::circuit::Circuit;
-use crate::qasm;
+use crate::circuit::{Circuit, angles_rad, read};
 use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
 use crate::readout::Counts;
 use anyhow::ensure;
@@ -239,17 +238,17 @@ fn same(a: &str, b: &str) -> bool {
     if bare(a) == bare(b) {
         return true;
     }
-    let (Ok(a), Ok(b)) = (qasm::read(a), qasm::read(b)) else { return false };
+    let (Ok(a), Ok(b)) = (read(a), read(b)) else { return false };
     let measures = |c: &Circuit| {
         let mut all = c.measures.clone();
         all.sort_unstable();
         all
     };
     measures(&a) == measures(&b)
-        && a.ops.len() == b.ops.len()
-        && a.ops.iter().zip(&b.ops).all(|(p, q)| {
-            let near = |(x, y): (&f64, &f64)| (x - y).abs() < ANGLE;
-            p.kind == q.kind && p.on() == q.on() && p.angles().iter().zip(q.angles()).all(near)
+        && a.gates.len() == b.gates.len()
+        && a.gates.iter().zip(&b.gates).all(|(p, q)| {
+            let mut angles = angles_rad(p).into_iter().zip(angles_rad(q));
+            p.kind == q.kind && p.on() == q.on() && angles.all(|(x, y)| (x - y).abs() < ANGLE)
         })
 }
 

@@ -2,10 +2,9 @@
 //! that is asked for, simulated, and sampled.
 
 use super::fault::{Fault, Route, Wrong, take};
-use crate::circuit::Circuit;
+use crate::circuit::{self, Circuit};
 use crate::noise::{Figures, NoiseModel, Sampler};
 use crate::processor::topology::Processor;
-use crate::qasm;
 use crate::transpile::source::Source;
 use crate::transpile::{self, Plan, native};
 use qdllm_host::dates;
@@ -240,7 +239,7 @@ fn execute(
     noise: Option<Figures>,
     seed: u64,
 ) -> Result<Ran, String> {
-    let mut circuit = qasm::read(&task.circuit).map_err(|e| e.to_string())?;
+    let mut circuit = circuit::read(&task.circuit).map_err(|e| e.to_string())?;
     if circuit.measures.is_empty() {
         return Err("the circuit measures nothing".into());
     }
@@ -265,7 +264,7 @@ fn execute(
     let sampler = Sampler::new(&circuit, &model).map_err(|e| e.to_string())?;
     Ok(Ran {
         counts: sampler.counts(task.shots.into(), seed),
-        executed: qasm::write(&circuit),
+        executed: circuit.write(),
         measures: circuit.measures,
         bits: circuit.bits,
     })
@@ -301,9 +300,9 @@ fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit, String> {
         return Ok(circuit);
     }
     let to = |q: u8| targets.get(q as usize).copied().ok_or("target_qubits are too few");
-    for op in &mut circuit.ops {
-        let [a, b] = op.qubits;
-        op.qubits = [to(a)?, to(b)?];
+    for gate in &mut circuit.gates {
+        let [a, b] = gate.qubits;
+        gate.qubits = [to(a)?, to(b)?];
     }
     for measure in &mut circuit.measures {
         measure.0 = to(measure.0)?;

@@ -175,10 +175,9 @@ fn shorter(node: &Node, a: u8, fresh: [bool; 2], last: bool) -> Option<Vec<Eleme
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit::Op;
     use crate::matrix::Matrix;
     use crate::statevector::StateVector;
-    use qdllm_runtime::circuit::gate::GateKind;
+    use qdllm_runtime::circuit::gate::{Gate, GateKind};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -189,7 +188,7 @@ mod tests {
             match *element {
                 Element::One(q, m) => state.apply(q.into(), &m),
                 Element::Cz(a, b) => {
-                    state.gate(&Op::two(GateKind::Cz, a, b), [a.into(), b.into()]);
+                    state.gate(&Gate::fixed(GateKind::Cz, a, b), [a.into(), b.into()]);
                 }
             }
         }
