@@ -1,6 +1,6 @@
 //! A model laid out on a processor: text to circuits, counts to an answer.
 
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::readout::{Answer, BitError, Counts, LinearHead, Part, answer, not_undone};
 use crate::transpile::source::Source;
 use crate::transpile::{Compiled, Options, Plan};

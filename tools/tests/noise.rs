@@ -7,7 +7,7 @@ use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::circuit::Circuit;
 use qdllm_tools::deploy::Deployment;
 use qdllm_tools::noise::{CouplerNoise, Figures, NoiseModel, QubitNoise, Sampler};
-use qdllm_tools::processor::topology::Processor;
+use qdllm_tools::processor::Processor;
 use qdllm_tools::readout::{BitError, Counts};
 use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::Options;

@@ -9,7 +9,7 @@ use qdllm_runtime::state::kernels::Diagonal;
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::circuit::{Circuit, read};
 use qdllm_tools::deploy::inputs_of;
-use qdllm_tools::processor::topology::Processor;
+use qdllm_tools::processor::Processor;
 use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::check::Report;
 use qdllm_tools::transpile::source::Source;

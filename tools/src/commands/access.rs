@@ -1,6 +1,6 @@
 //! What the cloud commands share: where jobs are kept, how a platform is reached, progress.
 
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::quafu::http::{Http, Options};
 use crate::quafu::jobs::run::Sender;
 use crate::quafu::jobs::store::Store;

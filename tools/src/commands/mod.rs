@@ -2,7 +2,7 @@
 
 use crate::circuit;
 use crate::deploy::inputs_of;
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::Options;
 use crate::transpile::native::Basis;
 use crate::transpile::source::Source;

@@ -1,7 +1,7 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
 use crate::commands::{From, How, print};
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::{Compiled, Plan};

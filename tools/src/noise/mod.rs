@@ -8,7 +8,7 @@
 pub mod model;
 pub mod trajectory;
 
-pub use crate::processor::calibration::{CouplerNoise, Figures, QubitNoise};
+pub use crate::processor::{CouplerNoise, Figures, QubitNoise};
 pub use model::NoiseModel;
 
 use crate::circuit::Circuit;

@@ -1,7 +1,7 @@
 //! The figures of a noise model, and the channels that they stand for.
 
-use crate::processor::calibration::{CouplerNoise, Figures, QubitNoise, TYPICAL};
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
+use crate::processor::{CouplerNoise, Figures, QubitNoise, TYPICAL};
 use crate::readout::BitError;
 use std::collections::BTreeMap;
 

@@ -66,7 +66,7 @@ pub trait Platform {
 
     fn backends(&self) -> Result<Vec<Backend>, CloudError>;
 
-    /// A chip's couplings and calibration, in a form that [`crate::processor::topology::Processor::from_json`] reads.
+    /// A chip's couplings and calibration, in a form that [`crate::processor::Processor::from_json`] reads.
     fn chip(&self, name: &str) -> Result<Value, CloudError>;
 
     fn limits(&self, chip: &str) -> Result<Limits, CloudError>;

@@ -2,7 +2,7 @@
 //! costs.
 
 use crate::circuit::{Circuit, depth, two_qubit_gates};
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::statevector::StateVector;
 use crate::transpile::source::Source;

@@ -12,7 +12,7 @@ pub mod search;
 pub mod source;
 
 use crate::circuit::Circuit;
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::block::merged;
 use crate::transpile::check::{TOLERANCE, outputs_differ};

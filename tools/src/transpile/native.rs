@@ -3,7 +3,7 @@
 
 use crate::circuit::Circuit;
 use crate::matrix::{Matrix, wrap};
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::block::synthesis::Element;
 use crate::transpile::ir::Step;
 use anyhow::{Result, bail, ensure};

@@ -1,7 +1,7 @@
 //! Chooses physical qubits: a subgraph isomorphism scored by error where one exists, else the
 //! placements whose pairs lie closest.
 
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::ir::Step;
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
 //! Inserts exchanges where pairs are not coupled: a look-ahead search in the manner of SABRE
 //! (Li, Ding, Xie 2019), over an order that lets commuting steps overtake each other.
 
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::ir::{Step, exchanged};
 use crate::transpile::place::{Layout, NOWHERE};
 use crate::transpile::schedule::Order;

@@ -2,7 +2,7 @@
 //! two-qubit blocks have been merged, then the least depth.
 
 use crate::circuit::longest_chain;
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::block::merged;
 use crate::transpile::block::synthesis::{Element, cz_count};
 use crate::transpile::ir::{Step, expanded};

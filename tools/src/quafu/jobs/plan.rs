@@ -3,7 +3,7 @@
 use super::{Job, JobError, State, VERSION, random_hex, store, uuid};
 use crate::circuit::{self, Circuit};
 use crate::deploy::bit_errors;
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::Compiled;
 use serde::Deserialize;

@@ -4,7 +4,7 @@
 use super::fault::{Fault, Route, Wrong, take};
 use crate::circuit::{self, Circuit};
 use crate::noise::{Figures, NoiseModel, Sampler};
-use crate::processor::topology::Processor;
+use crate::processor::Processor;
 use crate::transpile::source::Source;
 use crate::transpile::{self, Plan, native};
 use qdllm_host::dates;
