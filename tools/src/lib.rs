@@ -4,7 +4,6 @@ pub mod board;
 pub mod circuit;
 pub mod cli;
 pub mod commands;
-pub mod deploy;
 pub mod draw;
 pub mod flash;
 pub mod image;

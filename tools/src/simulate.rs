@@ -2,19 +2,28 @@
 //! ones.
 
 use crate::circuit::two_qubit_gates;
-use crate::deploy::{Deployment, bit_errors};
 use crate::noise::{NoiseModel, Sampler};
+use crate::readout::{LinearHead, Part, answer};
 use crate::texts::Text;
-use crate::transpile::Compiled;
+use crate::transpile::Plan;
+use crate::transpile::source::inputs_of;
 use anyhow::{Context as _, Result};
-use qdllm_runtime::Scratch;
+use qdllm_runtime::{Model, Scratch};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::fmt;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+/// A model laid out on a processor once, each text of which only sets angles (under 5 ms a text), and how it is
+/// rehearsed.
+#[derive(Clone, Debug)]
+pub struct Rehearsal<'a> {
+    pub model: Model<'a>,
+    pub head: LinearHead,
+    pub plan: Plan,
+    pub noise: NoiseModel,
     pub shots: u64,
     pub seed: u64,
+    /// Undo the read-out errors.
     pub mitigate: bool,
 }
 
@@ -39,91 +48,72 @@ pub struct Decision {
     pub mean_dz: f64,
 }
 
-/// Rehearses every text, in parallel; the order of the texts is kept.
-pub fn rehearse(
-    deployment: &Deployment<'_>,
-    texts: &[Text],
-    noise: &NoiseModel,
-    settings: &Settings,
-    progress: impl Fn() + Sync,
-) -> Result<Vec<Rehearsed>> {
-    let one = |(i, text)| {
-        let one = one(deployment, text, noise, settings, i as u64);
-        progress();
-        one
-    };
-    texts.par_iter().enumerate().map(one).collect()
-}
-
-fn one(
-    deployment: &Deployment<'_>,
-    text: &Text,
-    noise: &NoiseModel,
-    settings: &Settings,
-    number: u64,
-) -> Result<Rehearsed> {
-    let line = || format!("text on line {}", text.line);
-    let circuits = deployment.compile(&text.text).with_context(line)?;
-    let wanted = text.label.as_ref().map(|l| class_of(deployment, l, text.line)).transpose()?;
-    let mut scratch = Scratch::new();
-    let prediction = deployment.model.classify(&text.text, &mut scratch).with_context(line)?;
-    let truth: Vec<f64> = prediction.expectations().iter().map(|&e| f64::from(e)).collect();
-    let mut logits = deployment.head.logits(&truth);
-    logits.sort_by(|a, b| b.total_cmp(a));
-    let exact = Decision {
-        class: prediction.class(),
-        probability: f64::from(prediction.probability()),
-        margin: (logits[0] - logits[1], 0.0),
-        mean_dz: 0.0,
-    };
-    let none = NoiseModel::none();
-    // Each text and each of the two runs has random numbers of its own.
-    let seed = |run: u64| settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (2 * number + run);
-    let sampled = |noise: &NoiseModel, seed: u64, undo: bool| {
-        decide(deployment, &circuits, noise, settings.shots, seed, undo, &truth)
-    };
-    Ok(Rehearsed {
-        line: text.line,
-        wanted,
-        exact,
-        shots: sampled(&none, seed(0), false)?,
-        noisy: sampled(noise, seed(1), settings.mitigate)?,
-        cz: circuits.iter().map(|c| two_qubit_gates(&c.circuit)).collect(),
-    })
-}
-
-fn decide(
-    deployment: &Deployment<'_>,
-    circuits: &[Compiled],
-    noise: &NoiseModel,
-    shots: u64,
-    seed: u64,
-    undo: bool,
-    truth: &[f64],
-) -> Result<Decision> {
-    let (mut counts, mut errors) = (Vec::new(), Vec::new());
-    for (i, compiled) in circuits.iter().enumerate() {
-        let own = seed ^ (i as u64 + 1) << 48;
-        counts.push(Sampler::new(&compiled.circuit, noise)?.sample(shots, own)?);
-        let known = || bit_errors(compiled, |q| Some(noise.qubit(q).readout)).ok();
-        errors.push(undo.then(known).flatten());
+impl Rehearsal<'_> {
+    /// Rehearses every text, in parallel; the order of the texts is kept.
+    pub fn run(&self, texts: &[Text], progress: impl Fn() + Sync) -> Result<Vec<Rehearsed>> {
+        let one = |(i, text)| {
+            let one = self.one(text, i as u64);
+            progress();
+            one
+        };
+        texts.par_iter().enumerate().map(one).collect()
     }
-    let answer = deployment.answer_with(circuits, &counts, &errors)?;
-    let far = answer.expectations.values.iter().zip(truth).map(|(a, b)| (a - b).abs());
-    Ok(Decision {
-        class: answer.class,
-        probability: answer.probability,
-        margin: (answer.margin, answer.margin_error),
-        mean_dz: far.sum::<f64>() / truth.len().max(1) as f64,
-    })
-}
 
-fn class_of(deployment: &Deployment<'_>, label: &str, line: usize) -> Result<usize> {
-    let labels = &deployment.head.labels;
-    labels.iter().position(|l| l == label).with_context(|| {
-        let classes = labels.join(", ");
-        format!("line {line}: label `{label}` is no class of the model; its classes are {classes}")
-    })
+    fn one(&self, text: &Text, number: u64) -> Result<Rehearsed> {
+        let line = || format!("text on line {}", text.line);
+        let inputs = inputs_of(&self.model, &text.text);
+        let circuits = inputs.and_then(|x| self.plan.compile(&x)).with_context(line)?;
+        let wanted = text.label.as_ref().map(|l| self.class_of(l, text.line)).transpose()?;
+        let mut scratch = Scratch::new();
+        let prediction = self.model.classify(&text.text, &mut scratch).with_context(line)?;
+        let truth: Vec<f64> = prediction.expectations().iter().map(|&e| f64::from(e)).collect();
+        let mut logits = self.head.logits(&truth);
+        logits.sort_by(|a, b| b.total_cmp(a));
+        let exact = Decision {
+            class: prediction.class(),
+            probability: f64::from(prediction.probability()),
+            margin: (logits[0] - logits[1], 0.0),
+            mean_dz: 0.0,
+        };
+        // Each text and each of the two runs has random numbers of its own.
+        let seed = |run: u64| self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (2 * number + run);
+        let sampled = |noise: &NoiseModel, seed: u64, undo: bool| -> Result<Decision> {
+            let mut parts = Vec::new();
+            for (i, c) in circuits.iter().enumerate() {
+                let own = seed ^ (i as u64 + 1) << 48;
+                let counts = Sampler::new(&c.circuit, noise)?.sample(self.shots, own)?;
+                let known = || c.bit_errors(|q| Some(noise.qubit(q).readout));
+                let errors = undo.then(known).flatten();
+                parts.push(Part { weight: c.weight, readouts: &c.readouts, counts, errors });
+            }
+            let answer = answer(&self.head, &parts)?;
+            let far = answer.expectations.values.iter().zip(&truth).map(|(a, b)| (a - b).abs());
+            Ok(Decision {
+                class: answer.class,
+                probability: answer.probability,
+                margin: (answer.margin, answer.margin_error),
+                mean_dz: far.sum::<f64>() / truth.len().max(1) as f64,
+            })
+        };
+        Ok(Rehearsed {
+            line: text.line,
+            wanted,
+            exact,
+            shots: sampled(&NoiseModel::none(), seed(0), false)?,
+            noisy: sampled(&self.noise, seed(1), self.mitigate)?,
+            cz: circuits.iter().map(|c| two_qubit_gates(&c.circuit)).collect(),
+        })
+    }
+
+    fn class_of(&self, label: &str, line: usize) -> Result<usize> {
+        let labels = &self.head.labels;
+        labels.iter().position(|l| l == label).with_context(|| {
+            let classes = labels.join(", ");
+            format!(
+                "line {line}: label `{label}` is no class of the model; its classes are {classes}"
+            )
+        })
+    }
 }
 
 /// How many of how many, with the 95% interval of Wilson's score.
@@ -208,6 +198,43 @@ pub struct Quota {
     pub shots: u64,
     /// At the service's documented limit of tasks a day.
     pub days: usize,
+}
+
+/// A table.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = self.calibrated.as_deref().unwrap_or("none");
+        writeln!(f, "target {}, calibration: {date}", self.target)?;
+        if !self.assumed.is_empty() {
+            let assumed = self.assumed.join("; ");
+            writeln!(f, "assumed, for want of published figures: {assumed}")?;
+        }
+        writeln!(f, "{} texts, {} shots a circuit", self.texts, self.shots)?;
+        writeln!(
+            f,
+            "{:<18} {:>26} {:>26} {:>10}",
+            "", "accuracy", "same as statevector", "mean |dZ|"
+        )?;
+        let noisy = if self.mitigated { "noise, mitigated" } else { "noise" };
+        for (name, score) in
+            [("exact", &self.exact), ("shots alone", &self.noiseless), (noisy, &self.noisy)]
+        {
+            let share = |s: &Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
+            let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
+            let agreement = share(&score.agreement);
+            writeln!(f, "{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz)?;
+        }
+        writeln!(
+            f,
+            "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
+            self.noiseless.clear_disagreements, self.noisy.clear_disagreements
+        )?;
+        let Quota { jobs, shots, days } = &self.quota;
+        write!(
+            f,
+            "on the processor: {jobs} jobs, {shots} shots, {days} day(s) at {TASKS_A_DAY} tasks a day"
+        )
+    }
 }
 
 #[cfg(test)]

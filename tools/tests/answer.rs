@@ -75,12 +75,12 @@ fn stated_errors_are_the_spread_of_repetitions_and_undone_errors_leave_no_bias()
         let answers: Vec<_> = (0..400)
             .map(|_| {
                 let counts = [&TRUTH, &OTHER].map(|t| sample(t, errors, 500, &mut rng));
-                let undo = (!errors.is_empty()).then_some(errors);
+                let undo = (!errors.is_empty()).then(|| errors.to_vec());
                 let part = |i: usize| Part {
                     weight: weights[i],
                     readouts: &readouts,
-                    counts: &counts[i],
-                    errors: undo,
+                    counts: counts[i].clone(),
+                    errors: undo.clone(),
                 };
                 answer(&head, &[part(0), part(1)]).unwrap()
             })
@@ -125,9 +125,9 @@ fn ignored_read_out_errors_are_a_bias() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let counts = sample(&TRUTH, &errors, 20_000, &mut rng);
     let readouts = readouts();
-    let part = Part { weight: 1.0, readouts: &readouts, counts: &counts, errors: None };
-    let plain = expectations(&[part], 3).unwrap();
-    let undone = expectations(&[Part { errors: Some(&errors), ..part }], 3).unwrap();
+    let part = Part { weight: 1.0, readouts: &readouts, counts, errors: None };
+    let plain = expectations(&[part.clone()], 3).unwrap();
+    let undone = expectations(&[Part { errors: Some(errors.to_vec()), ..part }], 3).unwrap();
     let off = |e: &qdllm_tools::readout::Estimate, k: usize| {
         (e.values[k] - exact(&TRUTH, &readouts[k])).abs()
     };
@@ -142,20 +142,24 @@ fn ignored_read_out_errors_are_a_bias() {
 fn what_gives_no_answer_is_named() {
     let (head, readouts) = (head(), readouts());
     let counts = Counts::new([(1, 10), (6, 20)], 3).unwrap();
-    let part = Part { weight: 1.0, readouts: &readouts, counts: &counts, errors: None };
-    assert!(answer(&head, &[part]).is_ok());
+    let part = Part { weight: 1.0, readouts: &readouts, counts, errors: None };
+    let part = || part.clone();
+    assert!(answer(&head, &[part()]).is_ok());
     let refused = |parts: &[Part<'_>], why: &str| {
         let error = answer(&head, parts).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     };
     refused(&[], "sum to -0, not to 1");
-    refused(&[part, part], "sum to 2, not to 1");
-    let short = Part { readouts: &readouts[..2], ..part };
+    refused(&[part(), part()], "sum to 2, not to 1");
+    let short = Part { readouts: &readouts[..2], ..part() };
     refused(&[short], "circuit 1 gives 2 outputs; the model takes 3");
     let narrow = Counts::new([(1, 10)], 2).unwrap();
-    refused(&[Part { counts: &narrow, ..part }], "circuit 1 reads c[2]; its counts have 2 bits");
+    refused(&[Part { counts: narrow, ..part() }], "circuit 1 reads c[2]; its counts have 2 bits");
     let one = Counts::new([(1, 1)], 3).unwrap();
-    refused(&[Part { counts: &one, ..part }], "circuit 1 has 1 shots; at least 2 are needed");
+    refused(&[Part { counts: one, ..part() }], "circuit 1 has 1 shots; at least 2 are needed");
     let noise = [BitError::default(), BitError { one_from_zero: 0.5, zero_from_one: 0.5 }];
-    refused(&[Part { errors: Some(&noise), ..part }], "circuit 1: the read-out errors of c[1]");
+    refused(
+        &[Part { errors: Some(noise.to_vec()), ..part() }],
+        "circuit 1: the read-out errors of c[1]",
+    );
 }

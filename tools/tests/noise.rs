@@ -5,12 +5,12 @@ use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tools::circuit::Circuit;
-use qdllm_tools::deploy::Deployment;
 use qdllm_tools::noise::{CouplerNoise, Figures, NoiseModel, QubitNoise, Sampler};
 use qdllm_tools::processor::Processor;
-use qdllm_tools::readout::{BitError, Counts};
+use qdllm_tools::readout::{Answer, BitError, Counts, LinearHead, Part, answer};
 use qdllm_tools::statevector::StateVector;
-use qdllm_tools::transpile::Options;
+use qdllm_tools::transpile::source::{Source, inputs_of};
+use qdllm_tools::transpile::{Compiled, Options, Plan};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -245,23 +245,39 @@ const TEXTS: [&str; 8] = [
     "what is on my list",
 ];
 
+fn compiled(model: &Model<'_>, plan: &Plan, text: &str) -> Vec<Compiled> {
+    plan.compile(&inputs_of(model, text).unwrap()).unwrap()
+}
+
+/// The decision that shots of a text's circuits give, with the read-out errors undone or not.
+fn decided(
+    head: &LinearHead,
+    circuits: &[Compiled],
+    noise: &NoiseModel,
+    (shots, seed): (u64, u64),
+    undo: bool,
+) -> Answer {
+    let mut parts = Vec::new();
+    for c in circuits {
+        let counts = Sampler::new(&c.circuit, noise).unwrap().sample(shots, seed).unwrap();
+        let errors = c.bit_errors(|q| Some(noise.qubit(q).readout)).filter(|_| undo);
+        parts.push(Part { weight: c.weight, readouts: &c.readouts, counts, errors });
+    }
+    answer(head, &parts).unwrap()
+}
+
 #[test]
 fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
     let model = Model::parse(MODEL).unwrap();
     let processor = Processor::baihua().unwrap();
-    let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
+    let plan = Plan::new(Source::from_model(&model), &processor, Options::default()).unwrap();
+    let head = LinearHead::of(&model).unwrap();
     let mut scratch = Scratch::new();
     let mut clear = 0;
     for (i, text) in TEXTS.iter().enumerate() {
-        let circuits = deployment.compile(text).unwrap();
-        let counts: Vec<Counts> = circuits
-            .iter()
-            .map(|c| {
-                let sampler = Sampler::new(&c.circuit, &NoiseModel::none()).unwrap();
-                sampler.sample(4096, 40 + i as u64).unwrap()
-            })
-            .collect();
-        let answer = deployment.answer(&circuits, &counts, false).unwrap();
+        let circuits = compiled(&model, &plan, text);
+        let seed = (4096, 40 + i as u64);
+        let answer = decided(&head, &circuits, &NoiseModel::none(), seed, false);
         let prediction = model.classify(text, &mut scratch).unwrap();
         for (k, (ours, theirs)) in
             answer.expectations.values.iter().zip(prediction.expectations()).enumerate()
@@ -282,29 +298,22 @@ fn without_noise_the_shots_decide_as_the_statevector_but_for_ties() {
 fn noise_shrinks_expectations_and_undone_read_out_errors_bring_some_back() {
     let model = Model::parse(MODEL).unwrap();
     let processor = Processor::baihua().unwrap();
-    let deployment = Deployment::new(&model, &processor, Options::default()).unwrap();
+    let plan = Plan::new(Source::from_model(&model), &processor, Options::default()).unwrap();
+    let head = LinearHead::of(&model).unwrap();
     let noise = NoiseModel::of(&processor, &Figures::default());
     let mut scratch = Scratch::new();
     let (mut plain, mut undone) = (0.0, 0.0);
     for text in TEXTS {
-        let circuits = deployment.compile(text).unwrap();
-        let counts: Vec<Counts> = circuits
-            .iter()
-            .map(|c| Sampler::new(&c.circuit, &noise).unwrap().sample(8192, 3).unwrap())
-            .collect();
-        let known: Vec<_> = circuits
-            .iter()
-            .map(|c| qdllm_tools::deploy::bit_errors(c, |q| Some(noise.qubit(q).readout)).ok())
-            .collect();
-        let raw = deployment.answer(&circuits, &counts, false).unwrap();
-        let better = deployment.answer_with(&circuits, &counts, &known).unwrap();
+        let circuits = compiled(&model, &plan, text);
+        let raw = decided(&head, &circuits, &noise, (8192, 3), false);
+        let better = decided(&head, &circuits, &noise, (8192, 3), true);
         let prediction = model.classify(text, &mut scratch).unwrap();
         for (k, &e) in prediction.expectations().iter().enumerate() {
             plain += (raw.expectations.values[k] - f64::from(e)).abs();
             undone += (better.expectations.values[k] - f64::from(e)).abs();
         }
         // Baihua publishes no read-out errors, so they cannot be undone from its figures.
-        assert!(deployment.answer(&circuits, &counts, true).is_err());
+        assert!(circuits.iter().all(|c| c.bit_errors(|q| processor.bit_error(q)).is_none()));
     }
     assert!(plain > 0.01 * 88.0 && undone < plain, "{plain} {undone}");
 }

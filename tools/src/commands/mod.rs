@@ -1,11 +1,10 @@
 //! One command a file; each has its arguments and a `run`. Here: what they share.
 
 use crate::circuit;
-use crate::deploy::inputs_of;
 use crate::processor::Processor;
 use crate::transpile::Options;
 use crate::transpile::native::Basis;
-use crate::transpile::source::Source;
+use crate::transpile::source::{Source, inputs_of};
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;

@@ -1,17 +1,17 @@
 //! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
 
 use crate::commands::{How, print};
-use crate::deploy::Deployment;
-use crate::noise::model::assumed;
-use crate::noise::{Figures, NoiseModel};
-use crate::simulate::{Quota, Report, Score, Settings, Share, TASKS_A_DAY, rehearse};
+use crate::noise::{Figures, NoiseModel, assumed};
+use crate::readout::LinearHead;
+use crate::simulate::{Quota, Rehearsal, Report, Score, TASKS_A_DAY};
 use crate::texts;
+use crate::transpile::Plan;
+use crate::transpile::source::{Source, inputs_of};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use qdllm_runtime::Model;
-use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,9 +66,16 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
     let device = args.how.processor()?;
-    let noise = NoiseModel::of(&device, &args.noise);
-    let deployment = Deployment::new(&model, &device, args.how.options()).with_context(name)?;
-    let settings = Settings { shots: args.shots, seed: args.how.seed, mitigate: args.mitigate };
+    let plan = Plan::new(Source::from_model(&model), &device, args.how.options());
+    let rehearsal = Rehearsal {
+        head: LinearHead::of(&model).with_context(name)?,
+        plan: plan.with_context(name)?,
+        noise: NoiseModel::of(&device, &args.noise),
+        model,
+        shots: args.shots,
+        seed: args.how.seed,
+        mitigate: args.mitigate,
+    };
     let start = Instant::now();
     let done = AtomicUsize::new(0);
     let shown = std::io::stderr().is_terminal();
@@ -78,13 +85,14 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             eprint!("\r{n} of {} texts", texts.len());
         }
     };
-    let decisions = rehearse(&deployment, &texts, &noise, &settings, progress).of_file(&args.data);
+    let decisions = rehearsal.run(&texts, progress).of_file(&args.data);
     if shown {
         eprintln!();
     }
     let decisions = decisions?;
     let jobs: usize = decisions.iter().map(|d| d.cz.len()).sum();
-    let used: Vec<u8> = deployment.compile("")?.iter().flat_map(|c| c.circuit.used()).collect();
+    let empty = rehearsal.plan.compile(&inputs_of(&model, "")?)?;
+    let used: Vec<u8> = empty.iter().flat_map(|c| c.circuit.used()).collect();
     let report = Report {
         target: device.name.clone(),
         calibrated: device.calibrated.clone(),
@@ -97,48 +105,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         noisy: Score::of(&decisions, |d| &d.noisy),
         quota: Quota { jobs, shots: jobs as u64 * args.shots, days: jobs.div_ceil(TASKS_A_DAY) },
         seconds: start.elapsed().as_secs_f64(),
-        labels: deployment.head.labels.clone(),
+        labels: rehearsal.head.labels,
         decisions,
     };
-    print(args.json, &report, Words(&report))
-}
-
-/// The report as a table.
-struct Words<'a>(&'a Report);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let report = self.0;
-        let date = report.calibrated.as_deref().unwrap_or("none");
-        writeln!(f, "target {}, calibration: {date}", report.target)?;
-        if !report.assumed.is_empty() {
-            let assumed = report.assumed.join("; ");
-            writeln!(f, "assumed, for want of published figures: {assumed}")?;
-        }
-        writeln!(f, "{} texts, {} shots a circuit", report.texts, report.shots)?;
-        writeln!(
-            f,
-            "{:<18} {:>26} {:>26} {:>10}",
-            "", "accuracy", "same as statevector", "mean |dZ|"
-        )?;
-        let noisy = if report.mitigated { "noise, mitigated" } else { "noise" };
-        for (name, score) in
-            [("exact", &report.exact), ("shots alone", &report.noiseless), (noisy, &report.noisy)]
-        {
-            let share = |s: &Share| format!("{:.3} ({:.3} to {:.3})", s.share, s.low, s.high);
-            let accuracy = score.accuracy.as_ref().map_or("no labels".into(), share);
-            let agreement = share(&score.agreement);
-            writeln!(f, "{name:<18} {accuracy:>26} {agreement:>26} {:>10.4}", score.mean_dz)?;
-        }
-        writeln!(
-            f,
-            "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
-            report.noiseless.clear_disagreements, report.noisy.clear_disagreements
-        )?;
-        let Quota { jobs, shots, days } = &report.quota;
-        write!(
-            f,
-            "on the processor: {jobs} jobs, {shots} shots, {days} day(s) at {TASKS_A_DAY} tasks a day"
-        )
-    }
+    print(args.json, &report, &report)
 }

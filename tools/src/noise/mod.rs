@@ -2,118 +2,194 @@
 //!
 //! The model: each gate is followed by a depolarising channel on its qubits, every qubit relaxes and
 //! loses coherence from its first gate to the measurement, idle or not, and every bit is misread
-//! independently. [`model`] holds the figures and turns them into channels, [`trajectory`] puts them
+//! independently. Here are the figures and the channels that they stand for; [`trajectory`] puts those
 //! on a time line and draws shots. Not in the model: cross-talk, leakage, coherent errors, drift.
 
-pub mod model;
 pub mod trajectory;
 
 pub use crate::processor::{CouplerNoise, Figures, QubitNoise};
-pub use model::NoiseModel;
+pub use trajectory::Sampler;
 
-use crate::circuit::Circuit;
-use crate::noise::trajectory::{Event, events};
+use crate::processor::{Processor, TYPICAL};
 use crate::readout::BitError;
-use crate::readout::counts::{Counts, MAX_BITS, key};
-use crate::statevector::{MAX_SIMULATED, StateVector};
-use anyhow::{Result, ensure};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// Shots of one circuit under a noise model.
-#[derive(Clone, Debug)]
-pub struct Sampler {
-    qubits: usize,
-    bits: usize,
-    /// (bit of the state's index, classical bit, how it is misread)
-    measures: Vec<(usize, u8, BitError)>,
-    events: Vec<Event>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoiseModel {
+    qubits: Vec<QubitNoise>,
+    couplers: BTreeMap<(u8, u8), CouplerNoise>,
+    /// For qubits and couplers that are not on the processor.
+    elsewhere: (QubitNoise, CouplerNoise),
 }
 
-impl Sampler {
-    pub fn new(circuit: &Circuit, noise: &NoiseModel) -> Result<Self> {
-        let used = circuit.used();
-        let (qubits, measures) = (used.len(), circuit.measures.len());
-        ensure!(
-            qubits <= MAX_SIMULATED,
-            "{qubits} qubits are in use; at most {MAX_SIMULATED} can be simulated"
-        );
-        ensure!(
-            measures <= MAX_BITS,
-            "{measures} measurements; at most {MAX_BITS} can be simulated"
-        );
-        let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
-        let measures =
-            circuit.measures.iter().map(|&(q, bit)| (place(q), bit, noise.qubit(q).readout));
-        Ok(Self {
-            qubits,
-            bits: circuit.bits,
-            measures: measures.collect(),
-            events: events(circuit, &used, noise),
-        })
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Relaxation {
+    pub decay: f64,
+    /// Probability of a Z: what is lost of the coherence beyond the decay's share.
+    pub flip: f64,
+}
 
-    /// Counts of `shots` shots by bit string, whose rightmost character is `c[0]`; bits that nothing
-    /// measures are 0. The same seed gives the same counts.
-    pub fn counts(&self, shots: u64, seed: u64) -> BTreeMap<String, u64> {
-        let mut all = BTreeMap::new();
-        for (outcome, n) in self.outcomes(shots, seed) {
-            let one = |bit: usize| {
-                // The last measurement into a bit stays.
-                let last = self.measures.iter().rposition(|m| m.1 as usize == bit);
-                last.is_some_and(|i| outcome >> i & 1 == 1)
-            };
-            *all.entry(key(self.bits, one)).or_default() += n;
+impl QubitNoise {
+    const NONE: Self = Self {
+        one_error: 0.0,
+        t1_us: f64::INFINITY,
+        t2_us: f64::INFINITY,
+        one_ns: 0.0,
+        readout: BitError { one_from_zero: 0.0, zero_from_one: 0.0 },
+    };
+
+    /// Relaxation over `ns` nanoseconds: coherence falls by `exp(-t/T2)`, of which the decay of |1> by
+    /// `exp(-t/T1)` gives the square root.
+    pub fn relaxation(&self, ns: f64) -> Relaxation {
+        let t_us = ns / 1e3;
+        let dephasing = (1.0 / self.t2_us - 0.5 / self.t1_us).max(0.0);
+        Relaxation {
+            decay: 1.0 - (-t_us / self.t1_us).exp(),
+            flip: 0.5 * (1.0 - (-t_us * dephasing).exp()),
         }
-        all
     }
 
-    /// The same counts as numbers; an error for a classical register that is too wide.
-    pub fn sample(&self, shots: u64, seed: u64) -> anyhow::Result<Counts> {
-        Counts::from_strings(&self.counts(shots, seed), self.bits)
-    }
-
-    /// Outcomes whose bit `i` is that of measurement `i`.
-    fn outcomes(&self, shots: u64, seed: u64) -> BTreeMap<u64, u64> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut all = BTreeMap::new();
-        let mut measure = |state: &StateVector, shots: u64, rng: &mut ChaCha8Rng| {
-            for x in draw(state, shots, rng) {
-                let read = |(i, &(place, _, error)): (usize, &(usize, u8, BitError))| {
-                    let one = x >> place & 1 == 1;
-                    let wrong = if one { error.zero_from_one } else { error.one_from_zero };
-                    u64::from(one != (wrong > 0.0 && rng.random::<f64>() < wrong)) << i
-                };
-                let outcome: u64 = self.measures.iter().enumerate().map(read).sum();
-                *all.entry(outcome).or_default() += 1;
-            }
-        };
-        trajectory::run(&self.events, self.qubits, shots, &mut rng, &mut measure);
-        all
+    /// Probability of a random Pauli (X, Y, Z alike) beside the relaxation of a one-qubit gate.
+    pub fn depolarising(&self) -> f64 {
+        depolarising(self.one_error, self.relaxation(self.one_ns).process_fidelity(), 2.0)
     }
 }
 
-/// Basis states of `shots` measurements of one state.
-fn draw(state: &StateVector, shots: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let total: f64 = state.weights().sum();
-    let mut numbers: Vec<f64> = (0..shots).map(|_| rng.random::<f64>() * total).collect();
-    numbers.sort_unstable_by(f64::total_cmp);
-    let mut numbers = numbers.into_iter().peekable();
-    let mut drawn = Vec::with_capacity(shots as usize);
-    let (mut sum, mut last) = (0.0, 0);
-    for (x, weight) in state.weights().enumerate() {
-        if weight > 0.0 {
-            (sum, last) = (sum + weight, x);
-        }
-        while numbers.next_if(|&u| u < sum).is_some() {
-            drawn.push(x);
-        }
-        if numbers.peek().is_none() {
-            break;
+impl CouplerNoise {
+    /// Probability of a random pair of Paulis (all 15 alike) beside the relaxation of both qubits.
+    pub fn depolarising(&self, a: &QubitNoise, b: &QubitNoise) -> f64 {
+        let kept = |q: &QubitNoise| q.relaxation(self.cz_ns).process_fidelity();
+        depolarising(self.error, kept(a) * kept(b), 4.0)
+    }
+}
+
+impl Relaxation {
+    pub fn process_fidelity(&self) -> f64 {
+        let coherence = (1.0 - self.decay).sqrt() * (1.0 - 2.0 * self.flip);
+        (1.0 + 2.0 * coherence + (1.0 - self.decay)) / 4.0
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.decay == 0.0 && self.flip == 0.0
+    }
+}
+
+/// The probability of a Pauli other than the identity that makes a gate of dimension `d` have average
+/// infidelity `error`, when relaxation alone leaves the process fidelity `kept`.
+///
+/// Average fidelity `F` is process fidelity `((d+1) F - 1) / d`. A channel that replaces the state by
+/// the mixed one with probability `l` turns `kept` into `(1-l) kept + l/d^2`; of such a replacement,
+/// `1 - 1/d^2` is a Pauli other than the identity. Without relaxation that is 1.5 times the error of
+/// a one-qubit gate, 1.25 times that of a two-qubit gate. A gate whose relaxation alone is worse than
+/// its published error gets none.
+fn depolarising(error: f64, kept: f64, d: f64) -> f64 {
+    let wanted = ((d + 1.0) * (1.0 - error) - 1.0) / d;
+    let share = (kept - wanted) / (kept - 1.0 / (d * d));
+    share.clamp(0.0, 1.0) * (1.0 - 1.0 / (d * d))
+}
+
+impl NoiseModel {
+    /// No noise at all: what is left is the scatter of the shots.
+    pub fn none() -> Self {
+        Self::uniform(QubitNoise::NONE, CouplerNoise { error: 0.0, cz_ns: 0.0 })
+    }
+
+    pub fn uniform(qubit: QubitNoise, coupler: CouplerNoise) -> Self {
+        Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
+    }
+
+    /// The noise of a processor: what `overrides` say, else what is published of it, else [`TYPICAL`].
+    pub fn of(processor: &Processor, overrides: &Figures) -> Self {
+        let one = |q: u8| overrides.or(processor.calibration.qubit(q)).qubit();
+        let two = |(a, b): (u8, u8)| overrides.or(processor.calibration.coupler(a, b)).coupler();
+        // No qubit has number 255 on a processor of at most 255: it gives averages or typical values.
+        Self {
+            qubits: (0..processor.qubits).map(|q| one(q as u8)).collect(),
+            couplers: processor.couplers.iter().map(|&pair| (pair, two(pair))).collect(),
+            elsewhere: (one(u8::MAX), two((u8::MAX, u8::MAX))),
         }
     }
-    // Rounding may leave a number beyond the sum.
-    drawn.extend(numbers.map(|_| last));
-    drawn
+
+    pub fn qubit(&self, q: u8) -> QubitNoise {
+        self.qubits.get(q as usize).copied().unwrap_or(self.elsewhere.0)
+    }
+
+    pub fn coupler(&self, a: u8, b: u8) -> CouplerNoise {
+        self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.elsewhere.1)
+    }
+}
+
+/// Which of the figures that a circuit on `qubits` needs a processor does not publish, in words.
+pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Figures) -> Vec<String> {
+    let on = |(a, b): &&(u8, u8)| qubits.contains(a) && qubits.contains(b);
+    let qubit = |&q: &u8| overrides.or(processor.calibration.qubit(q));
+    let coupler = |&(a, b): &(u8, u8)| overrides.or(processor.calibration.coupler(a, b));
+    let one: Vec<Figures> = qubits.iter().map(qubit).collect();
+    let two: Vec<Figures> = processor.couplers.iter().filter(on).map(coupler).collect();
+    let lacks =
+        |all: &[Figures], of: fn(&Figures) -> Option<f64>| all.iter().any(|f| of(f).is_none());
+    let (t, c) = TYPICAL;
+    let BitError { one_from_zero, zero_from_one } = t.readout;
+    [
+        (lacks(&one, |f| f.one_error), format!("one-qubit error {}", t.one_error)),
+        (lacks(&two, |f| f.cz_error), format!("CZ error {}", c.error)),
+        (lacks(&one, |f| f.t1_us), format!("T1 {} us", t.t1_us)),
+        (lacks(&one, |f| f.t2_us), format!("T2 {} us", t.t2_us)),
+        (lacks(&one, |f| f.one_ns), format!("one-qubit gate {} ns", t.one_ns)),
+        (lacks(&two, |f| f.cz_ns), format!("CZ {} ns", c.cz_ns)),
+        (
+            lacks(&one, |f| f.readout.map(|r| r.one_from_zero)),
+            format!("read-out 1|0 {one_from_zero}, 0|1 {zero_from_one}"),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(lacking, words)| lacking.then_some(words))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_without_relaxation_is_the_textbook_depolarising() {
+        let q = QubitNoise { one_error: 1e-3, ..QubitNoise::NONE };
+        assert!((q.depolarising() - 1.5e-3).abs() < 1e-15);
+        let c = CouplerNoise { error: 0.017, cz_ns: 200.0 };
+        assert!((c.depolarising(&q, &q) - 1.25 * 0.017).abs() < 1e-15);
+    }
+
+    #[test]
+    fn relaxation_is_part_of_the_published_error() {
+        let q = QubitNoise { t1_us: 71.507, t2_us: 23.724, one_ns: 74.0, ..QubitNoise::NONE };
+        let r = q.relaxation(217.0);
+        let coherence = (1.0 - r.decay).sqrt() * (1.0 - 2.0 * r.flip);
+        assert!((coherence - (-0.217_f64 / 23.724).exp()).abs() < 1e-15);
+        let c = CouplerNoise { error: 0.017, cz_ns: 217.0 };
+        let p = c.depolarising(&q, &q);
+        assert!(p > 0.0 && p < 1.25 * 0.017);
+        // Both together have the published fidelity.
+        let kept = r.process_fidelity().powi(2);
+        let share = p / (15.0 / 16.0);
+        let process = (1.0 - share) * kept + share / 16.0;
+        assert!(((4.0 * process + 1.0) / 5.0 - 0.983).abs() < 1e-12);
+        // A one-qubit gate of 74 ns relaxes more than 1e-3 already.
+        assert_eq!(QubitNoise { one_error: 1e-3, ..q }.depolarising(), 0.0);
+    }
+
+    #[test]
+    fn overrides_come_before_calibration_and_calibration_before_typical_values() {
+        let processor = Processor::from_json(
+            r#"{"qubits_info": {"Q0": {"index": 0, "T1": 30.0}, "Q1": {"index": 1}},
+                "couplers_info": {"C0": {"qubits_index": [0, 1], "fidelity": 0.9}}}"#,
+        )
+        .unwrap();
+        let overrides = Figures { t2_us: Some(5.0), ..Figures::default() };
+        let noise = NoiseModel::of(&processor, &overrides);
+        assert_eq!((noise.qubit(0).t1_us, noise.qubit(1).t1_us), (30.0, TYPICAL.0.t1_us));
+        assert_eq!((noise.qubit(0).t2_us, noise.qubit(9).t2_us), (5.0, 5.0));
+        assert!((noise.coupler(1, 0).error - 0.1).abs() < 1e-12);
+        let words = assumed(&processor, &[0, 1], &overrides).join("; ");
+        assert!(words.contains("T1") && !words.contains("T2") && !words.contains("CZ error"));
+    }
 }

@@ -13,7 +13,7 @@ pub mod source;
 
 use crate::circuit::Circuit;
 use crate::processor::Processor;
-use crate::readout::Readout;
+use crate::readout::{BitError, Readout};
 use crate::transpile::block::merged;
 use crate::transpile::check::{TOLERANCE, outputs_differ};
 use crate::transpile::ir::{Step, simplified};
@@ -65,6 +65,17 @@ pub struct Compiled {
     pub circuit: Circuit,
     /// The source's outputs, in order, from the measured bits.
     pub readouts: Vec<Readout>,
+}
+
+impl Compiled {
+    /// How each classical bit is misread, if that is known of every qubit that is measured.
+    pub fn bit_errors(&self, of: impl Fn(u8) -> Option<BitError>) -> Option<Vec<BitError>> {
+        let mut all = vec![BitError::default(); self.circuit.bits];
+        for &(qubit, bit) in &self.circuit.measures {
+            all[bit as usize] = of(qubit)?;
+        }
+        Some(all)
+    }
 }
 
 impl Plan {

@@ -147,6 +147,13 @@ impl Source {
     }
 }
 
+/// The encoder angles (radians) that a model gives to a text; an error when it takes vectors.
+pub fn inputs_of(model: &Model<'_>, text: &str) -> Result<Vec<f64>> {
+    let (mut features, _) = model.text_features(text)?;
+    model.meta().squash.apply(&mut features);
+    Ok(features.iter().map(|&x| f64::from(x)).collect())
+}
+
 /// `exp(-i t/2 Z_mask)` by a ladder of CX.
 fn word_phase(gates: &mut Vec<Gate>, mask: u16, angle: Angle) {
     let on: Vec<u8> = (0..QUBITS as u8).filter(|q| mask >> q & 1 == 1).collect();

@@ -3,11 +3,10 @@
 use super::args::SubmitArgs;
 use crate::commands::access::{live_device, with_progress, work_text};
 use crate::commands::processor;
-use crate::deploy::Deployment;
 use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, VERSION, Work, plan};
 use crate::texts::{self, Text};
-use crate::transpile::source::Source;
+use crate::transpile::source::{Source, inputs_of};
 use crate::transpile::{Compiled, Options, Plan, native};
 use anyhow::{Context, Result, bail};
 use qdllm_host::files::read;
@@ -93,11 +92,12 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
             all.into_iter().map(|circuit| (0, circuit)).collect()
         }
         (None, Some(model), Work::Model { texts, .. }) => {
-            let deployment = Deployment::new(model, target, options)?;
+            let plan = Plan::new(Source::from_model(model), target, options)?;
             let compiled = with_progress("compiling", texts.len(), |at| {
                 let mut all = Vec::new();
                 for (item, text) in texts.iter().enumerate() {
-                    let circuits = deployment.compile(&text.text);
+                    let inputs = inputs_of(model, &text.text);
+                    let circuits = inputs.and_then(|inputs| plan.compile(&inputs));
                     let circuits = circuits.with_context(|| format!("line {}", text.line))?;
                     all.extend(circuits.into_iter().map(|circuit| (item, circuit)));
                     at(item + 1);

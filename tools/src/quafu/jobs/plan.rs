@@ -2,7 +2,6 @@
 
 use super::{Job, JobError, State, VERSION, random_hex, store, uuid};
 use crate::circuit::{self, Circuit};
-use crate::deploy::bit_errors;
 use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::Compiled;
@@ -83,7 +82,7 @@ pub fn jobs(circuits: Vec<(usize, Compiled)>, device: Option<&Processor>) -> Vec
         weight: compiled.weight,
         bits: compiled.circuit.bits,
         qasm: compiled.circuit.write(),
-        bit_errors: device.and_then(|d| bit_errors(&compiled, |q| d.bit_error(q)).ok()),
+        bit_errors: device.and_then(|d| compiled.bit_errors(|q| d.bit_error(q))),
         readouts: compiled.readouts,
         state: State::Ready,
         earlier: Vec::new(),

@@ -4,7 +4,7 @@ use super::{Batch, Job, JobError, State, Work};
 use crate::readout::{Answer, Counts, Estimate, LinearHead, Part, answer, expectations};
 use crate::simulate::Share;
 use crate::texts::Text;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use qdllm_host::hex;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
@@ -132,29 +132,26 @@ impl fmt::Display for Summary {
 }
 
 /// What `of` makes of the counts of item `wanted`, if they are all there.
-fn item<T>(
-    jobs: &[Job],
+fn item<'a, T>(
+    jobs: &'a [Job],
     wanted: usize,
     mitigate: bool,
     of: impl Fn(&[Part<'_>]) -> Result<T>,
 ) -> Result<Option<T>> {
-    let mut counts = Vec::new();
-    for job in jobs.iter().filter(|j| j.item == wanted) {
-        let State::Finished { counts: strings, .. } = &job.state else { return Ok(None) };
-        let read = Counts::from_strings(strings, job.bits);
-        counts.push((job, read.with_context(|| format!("job {}", job.number))?));
-    }
-    let mut parts = Vec::new();
-    for (job, counts) in &counts {
-        let errors = job.bit_errors.as_deref().filter(|_| mitigate);
-        if mitigate && errors.is_none() {
-            bail!(
-                "the chip published no read-out errors when this batch was made; leave out --mitigate"
-            );
-        }
-        parts.push(Part { weight: job.weight, readouts: &job.readouts, counts, errors });
-    }
-    Ok(Some(of(&parts)?))
+    let part = |job: &'a Job| {
+        let State::Finished { counts, .. } = &job.state else { return Ok(None) };
+        let counts = Counts::from_strings(counts, job.bits);
+        let counts = counts.with_context(|| format!("job {}", job.number))?;
+        let errors = job.bit_errors.clone().filter(|_| mitigate);
+        Ok(Some(Part { weight: job.weight, readouts: &job.readouts, counts, errors }))
+    };
+    let parts = jobs.iter().filter(|j| j.item == wanted).map(part);
+    let Some(parts) = parts.collect::<Result<Option<Vec<_>>>>()? else { return Ok(None) };
+    ensure!(
+        !mitigate || parts.iter().all(|part| part.errors.is_some()),
+        "the chip published no read-out errors when this batch was made; leave out --mitigate"
+    );
+    of(&parts).map(Some)
 }
 
 /// The model file, if it is the one that the circuits were made of.

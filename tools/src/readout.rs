@@ -1,12 +1,138 @@
-//! Counts of the circuits of one text to a decision with its statistical error.
+//! From measured counts to a decision: expectations, logits, class, and what the shots leave uncertain.
+//!
+//! Every shot of a circuit gives one value of each read-out word, hence one logit a class; their mean
+//! and sample covariance over the shots are the estimate and its statistical error, whatever the
+//! words have in common. The circuits of a mixture add up with their weights.
+//!
+//! Known read-out errors are undone here. Where a bit is misread independently of the others, the outcome's
+//! sign `m` has mean `offset + scale * z` for a qubit whose true sign is `z`. So `(m - offset) / scale` is right on the
+//! average, and over several bits the product is: the inverse of the tensored confusion matrix, on
+//! one word. It removes the bias of the read-out and pays with a larger variance; a value is no
+//! longer within -1..=1.
+//!
+//! Only [`Counts`] knows the order of a bit string: its rightmost character is classical bit 0.
 
-use crate::readout::counts::Counts;
-use crate::readout::{BitError, Readout, word_value};
-use anyhow::{Error, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use qdllm_runtime::format::Kind;
 use qdllm_runtime::format::floats::Floats;
 use qdllm_runtime::{Error as ModelError, Model};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One output as a compiled circuit gives it: the parity of classical bits, negated or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readout {
+    /// Classical bits whose parity it is; none: it is constant.
+    pub bits: Vec<u8>,
+    /// Whether the outcome is inverted (the expectation's sign changed).
+    pub negated: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BitError {
+    pub one_from_zero: f64,
+    pub zero_from_one: f64,
+}
+
+/// The least share of the signal that a read-out may leave: under it, undoing it makes only noise.
+pub const LEAST_SCALE: f64 = 0.1;
+
+impl BitError {
+    /// The mean sign of the outcome is `offset + scale * z`.
+    pub fn offset(&self) -> f64 {
+        self.zero_from_one - self.one_from_zero
+    }
+
+    pub fn scale(&self) -> f64 {
+        1.0 - self.one_from_zero - self.zero_from_one
+    }
+
+    /// Whether both are probabilities and together leave enough signal to be undone.
+    pub fn can_be_undone(&self) -> bool {
+        let probability = |p: f64| (0.0..=1.0).contains(&p);
+        probability(self.one_from_zero)
+            && probability(self.zero_from_one)
+            && self.scale() >= LEAST_SCALE
+    }
+}
+
+/// The value of a read-out word in one outcome (bit `i` is classical bit `i`): +1 or -1, or with
+/// `errors` (one a classical bit) the unbiased value of what was there before the read-out.
+pub fn word_value(readout: &Readout, outcome: u64, errors: Option<&[BitError]>) -> f64 {
+    let sign = |bit: u8| if outcome >> bit & 1 == 1 { -1.0 } else { 1.0 };
+    let value = |bit: u8| match errors.and_then(|all| all.get(bit as usize)) {
+        Some(e) => (sign(bit) - e.offset()) / e.scale(),
+        None => sign(bit),
+    };
+    let product: f64 = readout.bits.iter().map(|&bit| value(bit)).product();
+    if readout.negated { -product } else { product }
+}
+
+/// Most classical bits of a circuit whose counts are understood.
+pub const MAX_BITS: usize = 64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    bits: usize,
+    shots: u64,
+    outcomes: BTreeMap<u64, u64>,
+}
+
+impl Counts {
+    /// Counts of outcomes whose bit `i` is classical bit `i`; bits from `bits` on are dropped.
+    pub fn new(outcomes: impl IntoIterator<Item = (u64, u64)>, bits: usize) -> Result<Self> {
+        ensure!(bits <= MAX_BITS, "{bits} classical bits; at most {MAX_BITS} are understood");
+        let mask = if bits == MAX_BITS { u64::MAX } else { (1 << bits) - 1 };
+        let mut all = Self { bits, ..Self::default() };
+        for (outcome, count) in outcomes.into_iter().filter(|&(_, count)| count > 0) {
+            all.shots =
+                all.shots.checked_add(count).context("the counts add up to more than 2^64")?;
+            *all.outcomes.entry(outcome & mask).or_default() += count;
+        }
+        Ok(all)
+    }
+
+    /// Counts as a service gives them, for a circuit of `bits` classical bits.
+    pub fn from_strings(strings: &BTreeMap<String, u64>, bits: usize) -> Result<Self> {
+        ensure!(bits <= MAX_BITS, "{bits} classical bits; at most {MAX_BITS} are understood");
+        for key in strings.keys() {
+            ensure!(
+                key.bytes().all(|b| matches!(b, b'0' | b'1')),
+                "bit string `{key}` holds something else than 0 and 1"
+            );
+            let found = key.len();
+            ensure!(
+                found == bits,
+                "bit string `{key}` has {found} characters; the circuit has {bits} classical bits"
+            );
+        }
+        // The leftmost character is the highest bit.
+        let outcome = |key: &String| key.bytes().fold(0, |x, b| x << 1 | u64::from(b == b'1'));
+        Self::new(strings.iter().map(|(key, &n)| (outcome(key), n)), bits)
+    }
+
+    pub fn to_strings(&self) -> BTreeMap<String, u64> {
+        self.iter().map(|(x, n)| (key(self.bits, |bit| x >> bit & 1 == 1), n)).collect()
+    }
+
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    pub fn shots(&self) -> u64 {
+        self.shots
+    }
+
+    /// Each outcome (bit `i` is classical bit `i`) with its count, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.outcomes.iter().map(|(&x, &n)| (x, n))
+    }
+}
+
+/// The bit string of an outcome given bit by bit, for a classical register of any width.
+pub fn key(bits: usize, bit: impl Fn(usize) -> bool) -> String {
+    (0..bits).rev().map(|i| if bit(i) { '1' } else { '0' }).collect()
+}
 
 /// The model's last layer in f64, with its labels: what turns expectations into logits.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,18 +183,14 @@ impl LinearHead {
 }
 
 /// What was measured of one circuit of a mixture.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Part<'a> {
     /// How much its outputs count; the weights of all parts sum to 1.
     pub weight: f64,
     pub readouts: &'a [Readout],
-    pub counts: &'a Counts,
+    pub counts: Counts,
     /// Errors of each classical bit that are to be undone; `None`: counts are taken as they are.
-    pub errors: Option<&'a [BitError]>,
-}
-
-pub(crate) fn not_undone(part: usize, bit: usize) -> Error {
-    anyhow!("circuit {part}: the read-out errors of c[{bit}] are unknown or too large to be undone")
+    pub errors: Option<Vec<BitError>>,
 }
 
 /// Means over shots and their standard errors.
@@ -149,7 +271,8 @@ fn combined(
     let (mut means, mut covariances) = (Vec::new(), Vec::new());
     for (i, part) in parts.iter().enumerate() {
         check(i + 1, part, outputs)?;
-        let words = |x| part.readouts.iter().map(|r| word_value(r, x, part.errors)).collect();
+        let words =
+            |x| part.readouts.iter().map(|r| word_value(r, x, part.errors.as_deref())).collect();
         let samples: Vec<_> = part.counts.iter().map(|(x, n)| (of(words(x)), n)).collect();
         let (mean, covariance) = moments(&samples);
         let w = part.weight;
@@ -172,10 +295,12 @@ fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<()> {
             usize::from(bit) < bits,
             "circuit {number} reads c[{bit}]; its counts have {bits} bits"
         );
-        let undone = |all: &[BitError]| all.get(bit as usize).is_some_and(BitError::can_be_undone);
-        if !part.errors.is_none_or(undone) {
-            return Err(not_undone(number, bit.into()));
-        }
+        let undone =
+            |all: &Vec<BitError>| all.get(bit as usize).is_some_and(BitError::can_be_undone);
+        ensure!(
+            part.errors.as_ref().is_none_or(undone),
+            "circuit {number}: the read-out errors of c[{bit}] are unknown or too large to be undone"
+        );
     }
     let shots = part.counts.shots();
     ensure!(shots >= 2, "circuit {number} has {shots} shots; at least 2 are needed");
@@ -212,6 +337,69 @@ mod tests {
     use qdllm_runtime::Scratch;
 
     #[test]
+    fn undone_errors_leave_the_true_mean_of_every_word() {
+        let errors = [
+            BitError { one_from_zero: 0.02, zero_from_one: 0.09 },
+            BitError { one_from_zero: 0.05, zero_from_one: 0.01 },
+            BitError::default(),
+        ];
+        let truth: Vec<f64> = (0..8).map(|x| f64::from(x * x + 1) / 148.0).collect();
+        let misread = |from: usize, to: usize| -> f64 {
+            let one = |bit: usize| match (from >> bit & 1, to >> bit & 1) {
+                (0, 1) => errors[bit].one_from_zero,
+                (0, _) => 1.0 - errors[bit].one_from_zero,
+                (_, 0) => errors[bit].zero_from_one,
+                _ => 1.0 - errors[bit].zero_from_one,
+            };
+            (0..3).map(one).product()
+        };
+        let seen = |to: usize| -> f64 { (0..8).map(|from| truth[from] * misread(from, to)).sum() };
+        for mask in 0..8_u8 {
+            let bits = (0..3).filter(|b| mask >> b & 1 == 1).collect();
+            let readout = Readout { bits, negated: mask == 5 };
+            let exact: f64 = (0..8).map(|x| truth[x] * word_value(&readout, x as u64, None)).sum();
+            let undone: f64 =
+                (0..8).map(|x| seen(x) * word_value(&readout, x as u64, Some(&errors))).sum();
+            assert!((exact - undone).abs() < 1e-14, "word {mask:b}: {exact} and {undone}");
+        }
+    }
+
+    #[test]
+    fn a_read_out_without_signal_cannot_be_undone() {
+        let e = |a, b| BitError { one_from_zero: a, zero_from_one: b };
+        assert!(e(0.05, 0.1).can_be_undone());
+        for bad in [e(0.5, 0.5), e(0.9, 0.9), e(-0.1, 0.0), e(f64::NAN, 0.0)] {
+            assert!(!bad.can_be_undone(), "{bad:?}");
+        }
+    }
+
+    fn strings(all: &[(&str, u64)]) -> BTreeMap<String, u64> {
+        all.iter().map(|&(k, n)| (k.to_owned(), n)).collect()
+    }
+
+    #[test]
+    fn the_rightmost_character_is_bit_zero() {
+        let given = strings(&[("001", 5), ("100", 2), ("110", 1)]);
+        let counts = Counts::from_strings(&given, 3).unwrap();
+        assert_eq!(counts.iter().collect::<Vec<_>>(), [(0b001, 5), (0b100, 2), (0b110, 1)]);
+        assert_eq!((counts.shots(), counts.bits()), (8, 3));
+        assert_eq!(counts.to_strings(), given);
+        assert_eq!(key(5, |i| i == 1), "00010");
+    }
+
+    #[test]
+    fn strings_of_another_circuit_are_refused_by_name() {
+        let refused =
+            |all: &[(&str, u64)]| Counts::from_strings(&strings(all), 3).unwrap_err().to_string();
+        assert!(refused(&[("000", 1), ("0000", 1)]).contains("`0000` has 4 characters"));
+        assert!(refused(&[("0x1", 1)]).contains("`0x1`"));
+        assert!(refused(&[("0 1", 1)]).contains("else than 0 and 1"));
+        assert!(refused(&[("", 1)]).contains("has 0 characters"));
+        assert!(refused(&[("000", u64::MAX), ("001", 1)]).contains("2^64"));
+        assert!(Counts::from_strings(&strings(&[]), 65).is_err());
+    }
+
+    #[test]
     fn a_sample_worked_by_hand() {
         let samples = [(vec![1.0, 0.0], 2), (vec![-1.0, 3.0], 1)];
         let (mean, covariance) = moments(&samples);
@@ -227,7 +415,7 @@ mod tests {
 
     #[test]
     fn it_is_the_models_own_head() {
-        let model = Model::parse(include_bytes!("../../../tests/vectors/words_v1.qdm")).unwrap();
+        let model = Model::parse(include_bytes!("../../tests/vectors/words_v1.qdm")).unwrap();
         let head = LinearHead::of(&model).unwrap();
         assert_eq!((head.labels.len(), head.outputs()), (model.classes(), 11));
         let mut scratch = Scratch::new();
