@@ -10,6 +10,7 @@ pub mod route;
 pub mod schedule;
 pub mod search;
 pub mod source;
+pub mod synthesis;
 
 use crate::circuit::Circuit;
 use crate::processor::Processor;
@@ -19,7 +20,7 @@ use crate::transpile::check::{TOLERANCE, outputs_differ};
 use crate::transpile::ir::{Step, simplified};
 use crate::transpile::native::{Basis, elements, written};
 use crate::transpile::place::Layout;
-use crate::transpile::rewrite::{Branch, mixture, phase_folding};
+use crate::transpile::rewrite::{Branch, fold_phases, split};
 use crate::transpile::search::laid_out;
 use crate::transpile::source::Source;
 use anyhow::{Context as _, Result, ensure};
@@ -161,7 +162,7 @@ fn tidied(mut branch: Branch) -> Branch {
 }
 
 fn cleaned(mut branch: Branch) -> Branch {
-    while phase_folding::fold(&mut branch.steps) > 0 {
+    while fold_phases(&mut branch.steps) > 0 {
         branch.steps = simplified(branch.steps);
     }
     branch
@@ -182,7 +183,7 @@ fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
             }
         }
     };
-    mixture::split(whole, qubits).into_iter().map(shortened).collect()
+    split(whole, qubits).into_iter().map(shortened).collect()
 }
 
 fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {

@@ -4,8 +4,8 @@
 use crate::circuit::Circuit;
 use crate::matrix::{Matrix, wrap};
 use crate::processor::Processor;
-use crate::transpile::block::synthesis::Element;
 use crate::transpile::ir::Step;
+use crate::transpile::synthesis::Element;
 use anyhow::{Result, bail, ensure};
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};

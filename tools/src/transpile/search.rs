@@ -4,13 +4,13 @@
 use crate::circuit::longest_chain;
 use crate::processor::Processor;
 use crate::transpile::block::merged;
-use crate::transpile::block::synthesis::{Element, cz_count};
 use crate::transpile::ir::{Step, expanded};
 use crate::transpile::native::elements;
 use crate::transpile::place::{Layout, NOWHERE, Placement, pairs, place};
-use crate::transpile::rewrite::{Branch, product_state};
+use crate::transpile::rewrite::{Branch, kept_products, mark_products};
 use crate::transpile::route::{Routed, Weights, route};
 use crate::transpile::schedule::{Order, cz_depth, scheduled};
+use crate::transpile::synthesis::{Element, cz_count};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -48,7 +48,7 @@ pub fn laid_out(
         _ => routings(&orders, &placements, processor, seed, tries),
     };
     let both_ways = |Routed { steps, layout }| {
-        let steps = product_state::kept(steps);
+        let steps = kept_products(steps);
         let ways = [scheduled(&expanded(&scheduled(&steps))), expanded(&steps)];
         ways.map(|steps| Routed { steps, layout: layout.clone() })
     };
@@ -75,7 +75,7 @@ fn cost(steps: &[Step]) -> usize {
 fn orders(branch: &Branch, needed: u16, qubits: u8) -> Vec<Vec<Step>> {
     let roots = (0..qubits).filter(|q| needed >> q & 1 == 1);
     let mut all: Vec<_> =
-        roots.map(|root| scheduled(&product_state::mark(&branch.steps, root))).collect();
+        roots.map(|root| scheduled(&mark_products(&branch.steps, root))).collect();
     all.sort_by_cached_key(|steps| (cost(steps), cz_depth(steps)));
     all.truncate(ORDERS);
     all

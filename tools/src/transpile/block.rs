@@ -1,17 +1,13 @@
 //! Two-qubit blocks taken whole: what happens on one pair of qubits is one matrix, made again from
 //! the fewest CZ. Blocks are found across what commutes.
 //!
-//! Any block takes at most 3 CZ ([`kak`]); at most 2 where one qubit is still |0> or where only the
-//! measurement follows, at most 1 where both are still |0> ([`initial_state`], [`synthesis`]). Facts: Vatan
-//! and Williams 2004, Shende, Bullock and Markov 2004; every result is multiplied out and compared before
-//! it is used.
+//! Any block takes at most 3 CZ; at most 2 where one qubit is still |0> or where only the measurement
+//! follows, at most 1 where both are still |0>. Facts: Vatan and Williams 2004, Shende, Bullock and Markov
+//! 2004; every result is multiplied out and compared before it is used.
 
-pub mod initial_state;
-pub mod kak;
-pub mod synthesis;
-
-use initial_state::{begun, prepared};
-use synthesis::{Element, Side, cz_count, fewest, matrix_of, up_to_phase};
+use crate::transpile::synthesis::{
+    Element, Side, begun, cz_count, fewest, matrix_of, prepared, up_to_phase,
+};
 
 /// The same measured outcomes from the fewest CZ that blocks allow: qubits start in |0>, and those of
 /// `measured` are measured at the end, others are not looked at.
