@@ -126,7 +126,7 @@ fn ignored_read_out_errors_are_a_bias() {
     let counts = sample(&TRUTH, &errors, 20_000, &mut rng);
     let readouts = readouts();
     let part = Part { weight: 1.0, readouts: &readouts, counts, errors: None };
-    let plain = expectations(&[part.clone()], 3).unwrap();
+    let plain = expectations(std::slice::from_ref(&part), 3).unwrap();
     let undone = expectations(&[Part { errors: Some(errors.to_vec()), ..part }], 3).unwrap();
     let off = |e: &qdllm_tools::readout::Estimate, k: usize| {
         (e.values[k] - exact(&TRUTH, &readouts[k])).abs()
