@@ -26,12 +26,7 @@ pub(crate) struct App<'f, 'm, F, M, E> {
     pub(crate) engine: &'f mut E,
 }
 
-impl<'m, F, M, E> App<'_, 'm, F, M, E>
-where
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     /// The model in use.
     ///
     /// # Errors

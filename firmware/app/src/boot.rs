@@ -40,11 +40,10 @@ impl Boot<'_> {
 /// Of models in use and confirmed long ago only one is read whole, so a start takes the time of one
 /// check.
 #[inline(never)]
-pub(crate) fn boot<'m, F, E>(slots: &mut Slots<'_, F>, engine: &mut E) -> Boot<'m>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+pub(crate) fn boot<'m, F: SlotFlash<'m>, E: Engine>(
+    slots: &mut Slots<'_, F>,
+    engine: &mut E,
+) -> Boot<'m> {
     let states = [0, 1].map(|slot| slots.state(slot));
     let mut outcome = Boot { active: None, faults: states.map(Result::err) };
     let sequence = |slot: usize| states.get(slot).and_then(|state| state.ok()).map(|s| s.sequence);
@@ -71,16 +70,12 @@ where
 
 /// Decides about a model that was not confirmed yet: tried now, or given up.
 #[inline(never)]
-fn settle<'m, F, E>(
+fn settle<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &mut Slots<'_, F>,
     slot: usize,
     state: State,
     engine: &mut E,
-) -> Result<(), Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<(), Fault> {
     if state.confirmed {
         return Ok(());
     }
@@ -103,11 +98,11 @@ where
 /// its marks is damaged. A cut in the middle of writing a mark leaves such a slot, and where the other
 /// slot is empty, this is better than no answers.
 #[inline(never)]
-fn rescue<'m, F, E>(slots: &Slots<'_, F>, outcome: &Boot<'_>, engine: &mut E) -> Option<Found<'m>>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+fn rescue<'m, F: SlotFlash<'m>, E: Engine>(
+    slots: &Slots<'_, F>,
+    outcome: &Boot<'_>,
+    engine: &mut E,
+) -> Option<Found<'m>> {
     let damaged = |slot: &usize| outcome.faults.get(*slot) == Some(&Some(Fault::SlotMark));
     [0, 1].into_iter().filter(damaged).find_map(|slot| {
         let at = slots.offset(slot).ok()?;

@@ -17,16 +17,10 @@ const HELP: &str = "help\ttype a sentence to classify it, or a command: \
 
 /// The first line: `ready` with the fields of `:info`, or why there is no model.
 #[inline(never)]
-pub(crate) fn ready<'m, P, F, M, E>(
+pub(crate) fn ready<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     app: &App<'_, 'm, F, M, E>,
     port: &mut P,
-) -> Result<(), P::Error>
-where
-    P: Write,
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+) -> Result<(), P::Error> {
     match app.model() {
         Ok(_) => info("ready", app, port),
         Err(fault) => refuse(fault, port),
@@ -35,17 +29,11 @@ where
 
 /// The answer to a line, and whether it ends the loop.
 #[inline(never)]
-pub(crate) fn answer<'m, P, F, M, E>(
+pub(crate) fn answer<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     app: &mut App<'_, 'm, F, M, E>,
     line: &str,
     port: &mut P,
-) -> Result<Option<End>, P::Error>
-where
-    P: Write,
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+) -> Result<Option<End>, P::Error> {
     match line {
         ":quit" => return Ok(Some(End::Quit)),
         ":info" => info("info", app, port)?,
@@ -107,17 +95,11 @@ fn class<P: Write>(
 }
 
 /// What the board, its slots and its memory are, after `word`.
-fn info<'m, P, F, M, E>(
+fn info<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     word: &str,
     app: &App<'_, 'm, F, M, E>,
     port: &mut P,
-) -> Result<(), P::Error>
-where
-    P: Write,
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+) -> Result<(), P::Error> {
     let model = app.model().ok();
     let active = app.boot.active.as_ref();
     let fields = [

@@ -22,18 +22,12 @@ const MAX_RUNS: u16 = 1000;
 
 /// Answers the frame that lies at the front of `buffer`; says whether it ends the loop.
 #[inline(never)]
-pub(crate) fn answer<'m, P, F, M, E>(
+pub(crate) fn answer<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     app: &mut App<'_, 'm, F, M, E>,
     (transfer, table): (&mut Option<Transfer>, &mut Table),
     buffer: &mut Frame,
     port: &mut P,
-) -> Result<Option<End>, P::Error>
-where
-    P: Write,
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+) -> Result<Option<End>, P::Error> {
     let (number, response) = match frame::open(buffer) {
         Ok((number, request)) => {
             let response = app.respond(transfer, request, table);
@@ -76,12 +70,7 @@ fn send<P: Write>(
     port.flush()
 }
 
-impl<'m, F, M, E> App<'_, 'm, F, M, E>
-where
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     fn respond<'r>(
         &'r mut self,
         transfer: &mut Option<Transfer>,

@@ -43,19 +43,13 @@ pub struct Ended {
 ///
 /// # Errors
 /// Those of the port. Nothing is lost by calling again, a transfer under way included.
-pub fn run<'m, P, F, M, E>(
+pub fn run<'m, P: Read + Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     port: &mut P,
     flash: &mut F,
     counters: &mut M,
     memory: &mut Memory<E>,
     config: &BoardConfig,
-) -> Result<Ended, P::Error>
-where
-    P: Read + Write,
-    F: SlotFlash<'m>,
-    M: Counters,
-    E: Engine,
-{
+) -> Result<Ended, P::Error> {
     let Memory { engine, buffer, transfer, table } = memory;
     let mut slots = Slots { flash, config };
     let boot = boot(&mut slots, engine);

@@ -53,15 +53,12 @@ pub(crate) struct Slots<'f, F> {
     pub(crate) config: &'f BoardConfig,
 }
 
-impl<'f, F> Slots<'f, F> {
+impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
     /// Reads header and marks of a slot, whatever they say.
     ///
     /// # Errors
     /// [`Fault::SlotBlank`], [`Fault::SlotHeader`] or [`Fault::SlotMark`].
-    pub(crate) fn header<'m>(&self, slot: usize) -> Result<(Header, Marks), Fault>
-    where
-        F: SlotFlash<'m>,
-    {
+    pub(crate) fn header(&self, slot: usize) -> Result<(Header, Marks), Fault> {
         let region = self.flash.map(self.offset(slot)?, HEADER_BYTES);
         let header = Header::decode(region)?;
         Ok((header, Marks::decode(region)?))
@@ -72,10 +69,7 @@ impl<'f, F> Slots<'f, F> {
     /// # Errors
     /// Those of [`header`](Self::header); [`Fault::SlotIncomplete`], [`Fault::SlotInactive`] or
     /// [`Fault::SlotRejected`].
-    pub(crate) fn state<'m>(&self, slot: usize) -> Result<State, Fault>
-    where
-        F: SlotFlash<'m>,
-    {
+    pub(crate) fn state(&self, slot: usize) -> Result<State, Fault> {
         if self.bare_region(slot).is_some() {
             return Ok(State { sequence: 0, started: true, confirmed: true });
         }
@@ -102,11 +96,7 @@ impl<'f, F> Slots<'f, F> {
     /// # Errors
     /// The first of these that is not so.
     #[inline(never)]
-    pub(crate) fn usable<'m, E>(&self, slot: usize, engine: &E) -> Result<Found<'m>, Fault>
-    where
-        F: SlotFlash<'m>,
-        E: Engine,
-    {
+    pub(crate) fn usable<E: Engine>(&self, slot: usize, engine: &E) -> Result<Found<'m>, Fault> {
         self.state(slot)?;
         if let Some(region) = self.bare_region(slot) {
             let model = Model::from_region(region)?;
@@ -130,11 +120,7 @@ impl<'f, F> Slots<'f, F> {
     /// # Errors
     /// Those of [`usable`](Self::usable).
     #[inline(never)]
-    pub(crate) fn sound<'m, E>(&self, slot: usize, engine: &E) -> Result<(), Fault>
-    where
-        F: SlotFlash<'m>,
-        E: Engine,
-    {
+    pub(crate) fn sound<E: Engine>(&self, slot: usize, engine: &E) -> Result<(), Fault> {
         self.usable(slot, engine).map(drop)
     }
 
@@ -142,17 +128,13 @@ impl<'f, F> Slots<'f, F> {
     ///
     /// # Errors
     /// What is wrong with the model.
-    pub(crate) fn found<'m, E>(
+    pub(crate) fn found<E: Engine>(
         &self,
         slot: usize,
         header: Header,
         marks: Marks,
         engine: &E,
-    ) -> Result<Found<'m>, Fault>
-    where
-        F: SlotFlash<'m>,
-        E: Engine,
-    {
+    ) -> Result<Found<'m>, Fault> {
         if header.length > self.capacity(slot) {
             return Err(Fault::TooLarge);
         }
@@ -167,10 +149,7 @@ impl<'f, F> Slots<'f, F> {
     }
 
     /// The region of a slot that begins with a model file instead of a header.
-    fn bare_region<'m>(&self, slot: usize) -> Option<&'m [u8]>
-    where
-        F: SlotFlash<'m>,
-    {
+    fn bare_region(&self, slot: usize) -> Option<&'m [u8]> {
         let length = *self.config.layout.lengths.get(slot)?;
         let region = self.flash.map(self.offset(slot).ok()?, length as usize);
         (region.first_chunk() == Some(&format::MAGIC)).then_some(region)
@@ -196,10 +175,7 @@ impl<'f, F> Slots<'f, F> {
     ///
     /// # Errors
     /// [`Fault::Flash`].
-    pub(crate) fn mark<'m>(&mut self, slot: usize, mark: Mark) -> Result<(), Fault>
-    where
-        F: SlotFlash<'m>,
-    {
+    pub(crate) fn mark(&mut self, slot: usize, mark: Mark) -> Result<(), Fault> {
         self.unit(slot, mark.offset(), &mark.pattern())
     }
 
@@ -207,15 +183,7 @@ impl<'f, F> Slots<'f, F> {
     ///
     /// # Errors
     /// [`Fault::Flash`].
-    pub(crate) fn unit<'m>(
-        &mut self,
-        slot: usize,
-        at: usize,
-        unit: &[u8; UNIT],
-    ) -> Result<(), Fault>
-    where
-        F: SlotFlash<'m>,
-    {
+    pub(crate) fn unit(&mut self, slot: usize, at: usize, unit: &[u8; UNIT]) -> Result<(), Fault> {
         const { assert!(UNIT.is_multiple_of(F::WRITE_SIZE), "WRITE_SIZE must divide 32") };
         let at = self.offset(slot)?.saturating_add(at as u32);
         self.flash.write(at, unit).map_err(|_| Fault::Flash)?;

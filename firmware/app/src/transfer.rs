@@ -40,17 +40,13 @@ pub(crate) fn id(header: &Header) -> ModelId {
 ///
 /// # Errors
 /// [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
-pub(crate) fn begin<'m, F, E>(
+pub(crate) fn begin<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,
     transfer: &mut Option<Transfer>,
     model: ModelId,
     engine: &E,
-) -> Result<u32, Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<u32, Fault> {
     if let Some(under_way) = transfer
         && id(&under_way.header) == model
     {
@@ -128,17 +124,13 @@ pub(crate) fn chunk<'m, F: SlotFlash<'m>>(
 /// # Errors
 /// [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
 /// what else is wrong with the model, after which the transfer must begin anew.
-pub(crate) fn finish<'m, F, E>(
+pub(crate) fn finish<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,
     transfer: &mut Option<Transfer>,
     model: ModelId,
     engine: &E,
-) -> Result<u32, Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<u32, Fault> {
     let under_way = transfer.filter(|transfer| id(&transfer.header) == model);
     let Some(Transfer { slot, header, received, .. }) = under_way else {
         if !in_use(boot, model) {
@@ -160,17 +152,13 @@ where
 
 /// The model of a slot, if it is this one, whole, and new enough.
 #[inline(never)]
-fn acceptable<'m, F, E>(
+fn acceptable<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &Slots<'_, F>,
     boot: &Boot<'m>,
     slot: usize,
     model: ModelId,
     engine: &E,
-) -> Result<Found<'m>, Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<Found<'m>, Fault> {
     let (header, marks) = slots.header(slot)?;
     if id(&header) != model {
         return Err(Fault::OtherModel);
@@ -195,16 +183,12 @@ fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
 
 /// Whether the spare slot holds this model whole, not given up, and newer than the one in use.
 #[inline(never)]
-fn complete<'m, F, E>(
+fn complete<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &Slots<'_, F>,
     boot: &Boot<'m>,
     model: ModelId,
     engine: &E,
-) -> Result<(), Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<(), Fault> {
     let slot = boot.spare();
     let (header, marks) = slots.header(slot)?;
     let whole = marks.has(Mark::Complete) && !marks.has(Mark::Rejected);
@@ -221,16 +205,12 @@ where
 /// # Errors
 /// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
 /// use, or what is wrong with the model.
-pub(crate) fn activate<'m, F, E>(
+pub(crate) fn activate<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,
     model: ModelId,
     engine: &E,
-) -> Result<bool, Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<bool, Fault> {
     if in_use(boot, model) {
         return Ok(false);
     }
@@ -252,16 +232,12 @@ where
 /// # Errors
 /// [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
 /// back would lower the version that the board insists on.
-pub(crate) fn rollback<'m, F, E>(
+pub(crate) fn rollback<'m, F: SlotFlash<'m>, E: Engine>(
     slots: &mut Slots<'_, F>,
     boot: &Boot<'m>,
     model: ModelId,
     engine: &E,
-) -> Result<(), Fault>
-where
-    F: SlotFlash<'m>,
-    E: Engine,
-{
+) -> Result<(), Fault> {
     let active = boot.active.as_ref().filter(|active| id(&active.header) == model);
     let active = active.ok_or(Fault::OtherModel)?;
     let before = slots.usable(boot.spare(), engine).ok().filter(Found::is_confirmed);
