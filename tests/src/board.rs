@@ -172,7 +172,8 @@ pub fn line() -> (serialport::TTYPort, String) {
 pub fn start_serial(model: Vec<u8>, bytes: usize) -> String {
     let (tty, name) = line();
     std::thread::spawn(move || {
-        let about: fn(BoardConfig) -> BoardConfig = |about| about.with_ahead_bytes(2048);
+        let about: fn(BoardConfig) -> BoardConfig =
+            |about| BoardConfig { ahead_bytes: 2048, ..about };
         serve(Some(model), about, std::iter::once(Line { tty, left: bytes }));
     });
     name

@@ -2,6 +2,7 @@
 //! TCP on this machine and at serial devices: good use and bad.
 
 use clap::Parser as _;
+use qdllm_app::BoardConfig;
 use qdllm_link::Fault;
 use qdllm_link::message::Request;
 use qdllm_runtime::{Model, Scratch};
@@ -46,7 +47,7 @@ fn the_board_answers_as_the_host_does() {
 
 #[test]
 fn put_activate_and_roll_back() {
-    let address = start(Some(MODEL.to_vec()), |about| about.with_ahead_bytes(4096));
+    let address = start(Some(MODEL.to_vec()), |about| BoardConfig { ahead_bytes: 4096, ..about });
     let mut client = connect(address);
     let about = client.info().unwrap();
     let file = long_model(MODEL, 35 * 1024);
@@ -122,7 +123,7 @@ fn bad(address: SocketAddr, left: usize, damage: usize) -> Client<Bad> {
 
 #[test]
 fn a_broken_link_is_taken_up_where_it_broke() {
-    let address = start(Some(MODEL.to_vec()), |about| about.with_ahead_bytes(4096));
+    let address = start(Some(MODEL.to_vec()), |about| BoardConfig { ahead_bytes: 4096, ..about });
     let file = long_model(MODEL, 20 * 1024);
     let mut client = bad(address, 12_000, 0);
     let about = client.info().unwrap();
@@ -143,7 +144,7 @@ fn a_broken_link_is_taken_up_where_it_broke() {
 
 #[test]
 fn damaged_frames_are_sent_again() {
-    let address = start(Some(MODEL.to_vec()), |about| about.with_ahead_bytes(4096));
+    let address = start(Some(MODEL.to_vec()), |about| BoardConfig { ahead_bytes: 4096, ..about });
     let file = long_model(MODEL, 20 * 1024);
     let mut client = bad(address, usize::MAX, 5003);
     client.patience = Duration::from_millis(500);
@@ -154,7 +155,7 @@ fn damaged_frames_are_sent_again() {
 
 #[test]
 fn what_cannot_work_ends_with_a_sentence_that_says_what_to_do() {
-    let address = start(Some(MODEL.to_vec()), |about| about.with_max_classes(2));
+    let address = start(Some(MODEL.to_vec()), |about| BoardConfig { max_classes: 2, ..about });
     let mut client = connect(address);
     let about = client.info().unwrap();
     let error = |file: &[u8]| transfer::check(&about, file).unwrap_err().to_string();
@@ -221,7 +222,8 @@ fn port(address: SocketAddr) -> String {
 
 #[test]
 fn a_model_is_put_activated_and_given_up() {
-    let port = port(start(Some(MODEL.to_vec()), |about| about.with_ahead_bytes(4096)));
+    let port =
+        port(start(Some(MODEL.to_vec()), |about| BoardConfig { ahead_bytes: 4096, ..about }));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.qdm");
     let new = long_model(MODEL, 30_000);

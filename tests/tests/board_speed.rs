@@ -183,8 +183,10 @@ fn measure<const E: usize>(chip: Chip, file: &[u8]) -> (f64, usize) {
             free: 0,
             log: Vec::new(),
         };
-        let about = BoardConfig::new(chip.name, Layout::pair(0, SLOT_BYTES as u32))
-            .with_ahead_bytes(chip.ahead_bytes);
+        let about = BoardConfig {
+            ahead_bytes: chip.ahead_bytes,
+            ..BoardConfig::new(chip.name, Layout::pair(0, SLOT_BYTES as u32))
+        };
         let mut memory = Memory::new(Scratch::new());
         let Ok(ended) = run(&mut line, &mut flash, &mut Steady, &mut memory, &about);
         assert_eq!(ended.by, End::Reset);

@@ -11,17 +11,25 @@ pub const PROBE: &str = "turn on the light in the kitchen";
 /// A board's name, slots and limits.
 #[derive(Clone, Copy, Debug)]
 pub struct BoardConfig {
-    pub(crate) name: &'static str,
-    pub(crate) layout: Layout,
-    pub(crate) ahead_bytes: u16,
-    pub(crate) max_classes: u8,
-    pub(crate) probe: &'static str,
+    /// Its name in answers.
+    pub name: &'static str,
+    /// Where its slots lie.
+    pub layout: Layout,
+    /// How many bytes the port itself keeps while the app is busy with flash: by DMA, by interrupt,
+    /// by a USB host that waits. The sender of a model runs ahead by that much. With 0, the default,
+    /// it waits for every answer.
+    pub ahead_bytes: u16,
+    /// Models with more classes are refused.
+    pub max_classes: u8,
+    /// The sentence that new models are tried with: [`PROBE`] unless stated otherwise.
+    pub probe: &'static str,
+    /// Only models signed with the secret half of this Ed25519 public key are taken.
     #[cfg(feature = "signing")]
-    pub(crate) key: Option<[u8; 32]>,
+    pub key: Option<[u8; 32]>,
 }
 
 impl BoardConfig {
-    /// A board of this name, with its slots.
+    /// A board of this name, with its slots and the defaults of all else.
     pub const fn new(name: &'static str, layout: Layout) -> Self {
         Self {
             name,
@@ -33,33 +41,6 @@ impl BoardConfig {
             key: None,
         }
     }
-
-    /// How many bytes the port itself keeps while the app is busy with flash: by DMA, by interrupt,
-    /// by a USB host that waits. The sender of a model runs ahead by that much. With 0, the default,
-    /// it waits for every answer.
-    pub const fn with_ahead_bytes(mut self, bytes: u16) -> Self {
-        self.ahead_bytes = bytes;
-        self
-    }
-
-    /// Refuses models with more classes than this.
-    pub const fn with_max_classes(mut self, classes: u8) -> Self {
-        self.max_classes = classes;
-        self
-    }
-
-    /// Tries new models with this sentence instead of [`PROBE`].
-    pub const fn with_probe(mut self, text: &'static str) -> Self {
-        self.probe = text;
-        self
-    }
-
-    /// Takes only models signed with the secret half of this Ed25519 public key.
-    #[cfg(feature = "signing")]
-    pub const fn with_key(mut self, public: [u8; 32]) -> Self {
-        self.key = Some(public);
-        self
-    }
 }
 
 /// A board's counters and its view of memory. What a board cannot count stays 0.
@@ -68,7 +49,9 @@ pub trait Counters {
     fn start(&mut self);
 
     /// Instructions executed since [`start`](Self::start); 0 on a board that cannot count them.
-    fn instructions(&mut self) -> u64;
+    fn instructions(&mut self) -> u64 {
+        0
+    }
 
     /// Cycles of the core's clock since [`start`](Self::start); 0 on a board that cannot count them.
     fn cycles(&mut self) -> u64 {
@@ -81,10 +64,14 @@ pub trait Counters {
     }
 
     /// Bytes of stack in use at the deepest moment since the program started; 0 if unknown.
-    fn stack_bytes(&self) -> usize;
+    fn stack_bytes(&self) -> usize {
+        0
+    }
 
     /// Bytes of RAM that the image's statics take; 0 if unknown.
-    fn static_bytes(&self) -> usize;
+    fn static_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// NOR flash that the processor also sees as memory, so that a model is used where it lies.

@@ -13,7 +13,9 @@ pub trait Engine {
     ///
     /// # Errors
     /// What stands against it, such as a compiled back end that the model does not carry.
-    fn check(&self, model: &Model<'_>) -> Result<(), Fault>;
+    fn check(&self, _: &Model<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Classifies a text.
     ///
@@ -26,10 +28,6 @@ pub trait Engine {
 impl Engine for qdllm_runtime::Scratch {
     const NAME: &'static str = "statevector f32";
 
-    fn check(&self, _: &Model<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
-
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
         model.classify(text, self)
     }
@@ -38,10 +36,6 @@ impl Engine for qdllm_runtime::Scratch {
 #[cfg(feature = "statevector-i16")]
 impl Engine for qdllm_runtime::ScratchI16 {
     const NAME: &'static str = "statevector i16";
-
-    fn check(&self, _: &Model<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
         model.classify_i16(text, self)
@@ -66,10 +60,7 @@ impl Engine for Polynomial {
     const NAME: &'static str = "polynomial";
 
     fn check(&self, model: &Model<'_>) -> Result<(), Fault> {
-        match model.polynomial() {
-            Some(_) => Ok(()),
-            None => Err(Error::NoBackEnd.into()),
-        }
+        model.polynomial().map(drop).ok_or(Error::NoBackEnd.into())
     }
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
@@ -102,10 +93,7 @@ impl Engine for TensorTrain {
     const NAME: &'static str = "tensor train";
 
     fn check(&self, model: &Model<'_>) -> Result<(), Fault> {
-        match model.tensor_train() {
-            Some(_) => Ok(()),
-            None => Err(Error::NoBackEnd.into()),
-        }
+        model.tensor_train().map(drop).ok_or(Error::NoBackEnd.into())
     }
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {

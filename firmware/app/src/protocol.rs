@@ -51,7 +51,7 @@ pub(crate) fn refuse<P: Write>(
 }
 
 fn refusal(fault: Fault, transfer: Option<&Transfer>) -> Response<'static> {
-    let expected = transfer.map_or(0, Transfer::expected);
+    let expected = transfer.map_or(0, |under_way| under_way.received);
     Response::Fault { number: fault.number(), expected }
 }
 

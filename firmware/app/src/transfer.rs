@@ -19,17 +19,10 @@ const SHORTEST: u32 = 16;
 pub(crate) struct Transfer {
     slot: usize,
     header: Header,
-    /// Bytes of the model that lie in flash.
-    received: u32,
+    /// Bytes of the model that lie in flash: where the next chunk must begin.
+    pub(crate) received: u32,
     /// Bytes of the slot, from its front, that are erased or written.
     erased: u32,
-}
-
-impl Transfer {
-    /// Where the next chunk must begin.
-    pub(crate) fn expected(&self) -> u32 {
-        self.received
-    }
 }
 
 pub(crate) fn id(header: &Header) -> ModelId {

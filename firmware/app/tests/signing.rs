@@ -28,7 +28,7 @@ fn board(views: &Bump) -> Board<'_, 4, 4096> {
     let mut flash = MockFlash::new(views, 2 * SLOT);
     provision(&mut flash, 0, &signed(&renamed(b"first"), &pair, 5, 5), 1);
     let mut board = Board::new(flash, SLOT as u32);
-    board.config = board.config.with_key(*pair.pk);
+    board.config.key = Some(*pair.pk);
     board
 }
 

@@ -153,10 +153,6 @@ impl qdllm_app::Counters for CycleCounter {
         self.counter.set_cycle_count(0);
     }
 
-    fn instructions(&mut self) -> u64 {
-        0
-    }
-
     fn cycles(&mut self) -> u64 {
         DWT::cycle_count().into()
     }

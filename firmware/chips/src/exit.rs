@@ -37,6 +37,13 @@ pub fn panicked(port: &mut impl Write, info: &PanicInfo<'_>) -> ! {
     exit(EXIT_PANIC)
 }
 
+/// Nothing on a chip can be told to anybody: it starts again.
+#[cfg(feature = "reset")]
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    cortex_m::peripheral::SCB::sys_reset()
+}
+
 /// Says that the core met a bad address, a stack that grew out of its region or an unknown
 /// instruction. Then ends the program with code 102.
 pub fn faulted(port: &mut impl Write) -> ! {

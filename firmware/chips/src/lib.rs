@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-pub mod cmsdk_uart;
 pub mod counters;
 #[cfg(feature = "app")]
 pub mod emulated_flash;
@@ -11,7 +10,6 @@ pub mod mapped_flash;
 pub mod memory;
 #[cfg(feature = "nrf")]
 pub mod nrf52;
-pub mod pl011_uart;
-mod register;
 #[cfg(feature = "app")]
 pub mod serve;
+pub mod uart;

@@ -64,7 +64,7 @@ pub fn serve<E: Engine>(
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash from address 0 on, and the peripheral exists once.
     let flash = unsafe { MappedFlash::new(Nvmc::new(chip.NVMC), 0, nvmc::FLASH_SIZE) };
-    let config = BoardConfig::new(name, slots).with_ahead_bytes(RECEIVE_BYTES as u16);
+    let config = BoardConfig { ahead_bytes: RECEIVE_BYTES as u16, ..BoardConfig::new(name, slots) };
     serve::on_chip(&config, port, flash, counters, memory)
 }
 

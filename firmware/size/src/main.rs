@@ -128,7 +128,7 @@ fn main() -> ! {
     static mut MEMORY: Memory<Unknown> = Memory::new(Unknown);
     let config = BoardConfig::new("size", Layout::pair(0, 0x10000));
     #[cfg(feature = "signing")]
-    let config = config.with_key(black_box([0; 32]));
+    let config = BoardConfig { key: Some(black_box([0; 32])), ..config };
     loop {
         let done = run(&mut Unknown, &mut Unknown, &mut Unknown, MEMORY, black_box(&config));
         let _ = black_box(done);

@@ -70,16 +70,8 @@ impl Counters for TimerCounter {
         self.0 = Instant::now();
     }
 
-    fn instructions(&mut self) -> u64 {
-        0
-    }
-
     fn microseconds(&mut self) -> u64 {
         self.0.elapsed().as_micros()
-    }
-
-    fn stack_bytes(&self) -> usize {
-        0
     }
 
     fn static_bytes(&self) -> usize {

@@ -8,12 +8,12 @@ use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::emulated_flash::SemihostingFlash;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
 use qdllm_chips::mapped_flash::MappedFlash;
-use qdllm_chips::pl011_uart::clock;
 use qdllm_chips::serve;
+use qdllm_chips::uart::{Pl011, clock};
 use qdllm_runtime::ScratchI16;
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::pl011_uart::Uart<0x4000_c000, 5>;
+type Uart = qdllm_chips::uart::Uart<Pl011, 0x4000_c000, 5>;
 
 /// The register that lets the clocks of the UARTs run, and the bit of the first.
 const CLOCK_GATES: usize = 0x400f_e104;

@@ -9,10 +9,11 @@ use qdllm_chips::emulated_flash::RamFlash;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
+use qdllm_chips::uart::Cmsdk;
 use qdllm_runtime::Scratch;
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::cmsdk_uart::Uart<0x5020_0000, 32>;
+type Uart = qdllm_chips::uart::Uart<Cmsdk, 0x5020_0000, 32>;
 
 #[allow(unsafe_code)]
 #[entry]

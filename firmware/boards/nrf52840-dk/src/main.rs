@@ -2,8 +2,6 @@
 #![no_std]
 #![no_main]
 
-use core::panic::PanicInfo;
-use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use qdllm_app::{Layout, Memory};
 use qdllm_chips::nrf52;
@@ -21,9 +19,4 @@ fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
     let slots = Layout::pair(SLOTS, SLOT_BYTES);
     nrf52::serve("nrf52840-dk", slots, PINS, MEMORY)
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    SCB::sys_reset()
 }

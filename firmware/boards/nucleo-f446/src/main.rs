@@ -5,7 +5,6 @@
 mod flash;
 mod uart;
 
-use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use flash::{BYTES, START, Slots};
@@ -39,11 +38,7 @@ fn main() -> ! {
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
     let flash = unsafe { MappedFlash::new(Slots::new(chip.FLASH), START, BYTES) };
-    let config = BoardConfig::new("nucleo-f446", flash.layout()).with_ahead_bytes(AHEAD_BYTES);
+    let config = BoardConfig::new("nucleo-f446", flash.layout());
+    let config = BoardConfig { ahead_bytes: AHEAD_BYTES, ..config };
     serve::on_chip(&config, Port::new(serial, chip.DMA1), flash, counters, MEMORY)
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    SCB::sys_reset()
 }

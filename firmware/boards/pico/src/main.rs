@@ -4,18 +4,16 @@
 
 mod flash;
 mod serial;
-mod timer;
 
-use core::panic::PanicInfo;
 use flash::Slots;
 use fugit::RateExtU32;
-use qdllm_app::{BoardConfig, End, Memory, run};
+use qdllm_app::{BoardConfig, Counters, End, Memory, run};
 use qdllm_chips::mapped_flash::MappedFlash;
+use qdllm_chips::memory;
 use qdllm_runtime::ScratchI16;
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp2040_hal::{Clock, Sio, Timer, Watchdog, clocks, entry, gpio, pac, usb};
 use serial::SerialPorts;
-use timer::TimerCounter;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDeviceBuilder, UsbVidPid};
 use usbd_serial::{SerialPort, USB_CLASS_CDC};
@@ -67,7 +65,8 @@ fn main() -> ! {
         restart()
     };
     let mut ports = SerialPorts::new(device.build(), serial, uart, timer);
-    let mut counters = TimerCounter::new(timer, clocks.system_clock.freq().to_Hz());
+    let core_hz = clocks.system_clock.freq().to_Hz();
+    let mut counters = TimerCounter { timer, since_us: 0, core_hz };
     // SAFETY: flash is mapped as long as the board runs, and this is the only time.
     let mut slots = unsafe { MappedFlash::of_slots(Slots) };
     let config = BoardConfig::new("pico", slots.layout());
@@ -81,12 +80,38 @@ fn main() -> ! {
     }
 }
 
+/// Time by the chip's microsecond timer, and cycles by its relation to the core's clock; the core has no counter of
+/// instructions.
+struct TimerCounter {
+    timer: Timer,
+    since_us: u64,
+    core_hz: u32,
+}
+
+impl Counters for TimerCounter {
+    fn start(&mut self) {
+        self.since_us = self.timer.get_counter().ticks();
+    }
+
+    /// To within one microsecond's worth of them.
+    fn cycles(&mut self) -> u64 {
+        self.microseconds() * u64::from(self.core_hz / 1_000_000)
+    }
+
+    fn microseconds(&mut self) -> u64 {
+        self.timer.get_counter().ticks() - self.since_us
+    }
+
+    fn stack_bytes(&self) -> usize {
+        memory::stack_high_water_bytes()
+    }
+
+    fn static_bytes(&self) -> usize {
+        memory::static_ram_bytes()
+    }
+}
+
 /// The chip starts again: nothing here can be told to anybody.
 fn restart() -> ! {
     cortex_m::peripheral::SCB::sys_reset()
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    restart()
 }

@@ -1,7 +1,7 @@
 //! USB-CDC and UART0 as one port: bytes come from either, answers go to the one that spoke last.
 
 use core::convert::Infallible;
-use embedded_io::{ErrorType, Read, ReadReady, Write};
+use embedded_io::{ErrorType, Read, Write};
 use rp2040_hal::Timer;
 use rp2040_hal::gpio::bank0::{Gpio0, Gpio1};
 use rp2040_hal::gpio::{FunctionUart, Pin, PullDown};
@@ -29,8 +29,6 @@ pub struct SerialPorts<'b> {
     uart: Uart0,
     timer: Timer,
     over_usb: bool,
-    /// A byte that was looked at and not yet read.
-    next: Option<u8>,
 }
 
 impl<'b> SerialPorts<'b> {
@@ -41,7 +39,7 @@ impl<'b> SerialPorts<'b> {
         uart: Uart0,
         timer: Timer,
     ) -> Self {
-        Self { usb, serial, uart, timer, over_usb: false, next: None }
+        Self { usb, serial, uart, timer, over_usb: false }
     }
 
     /// Serves USB and looks for one byte on both ports.
@@ -82,22 +80,13 @@ impl ErrorType for SerialPorts<'_> {
     type Error = Infallible;
 }
 
-impl ReadReady for SerialPorts<'_> {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        if self.next.is_none() {
-            self.next = self.poll();
-        }
-        Ok(self.next.is_some())
-    }
-}
-
 impl Read for SerialPorts<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
         loop {
-            if let Some(byte) = self.next.take().or_else(|| self.poll()) {
+            if let Some(byte) = self.poll() {
                 *first = byte;
                 return Ok(1);
             }

@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use embassy_rp::flash::{Blocking, Flash};
@@ -53,9 +52,4 @@ fn main() -> ! {
     let flash = unsafe { MappedFlash::new(flash, FLASH_START, FLASH_BYTES) };
     let config = BoardConfig::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
     serve::on_chip(&config, port, flash, counters, MEMORY)
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    SCB::sys_reset()
 }

@@ -9,12 +9,13 @@ use embedded_io::Write;
 use qdllm_chips::counters::InstructionCounter;
 use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS, exit};
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
+use qdllm_chips::uart::Cmsdk;
 use qdllm_runtime::{Error, Model, Prediction};
 
 const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
 
 /// The board's first serial port, with its interrupt.
-type Uart = qdllm_chips::cmsdk_uart::Uart<0x4000_4000, 0>;
+type Uart = qdllm_chips::uart::Uart<Cmsdk, 0x4000_4000, 0>;
 
 /// All memory that the back ends write beside the stack.
 struct Memory {
