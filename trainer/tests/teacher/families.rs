@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use qdllm_trainer::teacher::TeacherError;
 use qdllm_trainer::teacher::llm::classifier::Classifier;
 use qdllm_trainer::teacher::llm::config::Kind;
-use qdllm_trainer::teacher::llm::decoder::Decoder;
+use qdllm_trainer::teacher::llm::transformer::Decoder;
 use qdllm_trainer::teacher::llm::encoder::Encoder;
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use qdllm_trainer::teacher::llm::config::Kind;
-use qdllm_trainer::teacher::llm::decoder::Decoder;
+use qdllm_trainer::teacher::llm::transformer::Decoder;
 use qdllm_trainer::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::token_batch::Tokens;

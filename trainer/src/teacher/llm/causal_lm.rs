@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{Device, IndexOp as _, Tensor};
 
 use crate::teacher::llm::config::Kind;
-use crate::teacher::llm::decoder::Decoder;
+use crate::teacher::llm::transformer::Decoder;
 use crate::teacher::llm::pretrained::Pretrained;
 use crate::teacher::llm::token_batch::{Tokens, by_length};
 use crate::teacher::llm::tokenizer::TextTokenizer;

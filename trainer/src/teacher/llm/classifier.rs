@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::teacher::features::ScoreTeacher;
 use crate::teacher::llm::config::Kind;
-use crate::teacher::llm::decoder::Decoder;
+use crate::teacher::llm::transformer::Decoder;
 use crate::teacher::llm::encoder::Encoder;
 use crate::teacher::llm::layers::Projection;
 use crate::teacher::llm::parameters::Parameters;

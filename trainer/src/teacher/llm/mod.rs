@@ -3,7 +3,6 @@
 pub mod causal_lm;
 pub mod classifier;
 pub mod config;
-pub mod decoder;
 pub mod encoder;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -19,6 +18,7 @@ pub mod parameters;
 pub mod pretrained;
 pub mod token_batch;
 pub mod tokenizer;
+pub mod transformer;
 pub mod weights;
 
 use std::path::{Path, PathBuf};

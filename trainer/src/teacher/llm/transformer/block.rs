@@ -4,7 +4,7 @@
 use candle_core::Tensor;
 
 use crate::teacher::llm::config::architecture::{Activation, Family, Spec};
-use crate::teacher::llm::decoder::position::Placed;
+use crate::teacher::llm::transformer::position::Placed;
 use crate::teacher::llm::layers::{Normed, Projection, softmax};
 use crate::teacher::llm::parameters::Parameters;
 use crate::teacher::{Result, TeacherError};
