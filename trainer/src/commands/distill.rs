@@ -99,7 +99,7 @@ pub struct AskArgs {
     /// How an endpoint is asked
     #[cfg(feature = "endpoint")]
     #[command(flatten)]
-    pub remote: teach::EndpointArgs,
+    pub remote: crate::teacher::endpoint::EndpointArgs,
 }
 
 /// Makes soft labels through the code of `teach`, or takes the file that is one already.

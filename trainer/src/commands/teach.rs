@@ -9,8 +9,6 @@ mod texts;
 use anyhow::{Result, bail};
 use qdllm_host::errors::OfFile as _;
 
-#[cfg(feature = "endpoint")]
-pub use self::options::EndpointArgs;
 #[cfg(feature = "teacher")]
 pub use self::options::Method;
 pub use self::options::TeachArgs;
@@ -23,8 +21,10 @@ use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
 use crate::student::run::beside;
 use crate::teacher::Teacher;
-use crate::teacher::committee::{Committee, Member, Options};
-use crate::teacher::probe::Findings;
+use crate::teacher::committee::{Committee, Member};
+#[cfg(feature = "endpoint")]
+use crate::teacher::endpoint::EndpointTeacher;
+use crate::teacher::probe::{Findings, Options};
 
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;
@@ -110,9 +110,9 @@ fn ask_endpoint(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let Some(sample) = texts.to_label().first().map(ToString::to_string) else {
         bail!("no text to label: give --data or --unlabelled");
     };
-    let prompt = args.prompt.as_deref();
+    let asked = (args.prompt.as_deref(), sample.as_str());
     let mut teacher =
-        args.remote.teacher(&args.endpoint, &classes, prompt, &sample, &args.cache())?;
+        EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
     let speeds = report::prepare(&mut teacher, &texts.every())?;
     let (requests, tokens) = teacher.spent();
     eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");

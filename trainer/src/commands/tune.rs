@@ -52,36 +52,8 @@ pub struct TuneArgs {
     /// The folder to write the adapter into
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Rank of the LoRA matrices
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    pub rank: usize,
-    /// Their product is multiplied by alpha / rank
-    #[arg(long, default_value_t = 16.0, value_name = "X")]
-    pub alpha: f64,
-    /// Matrices that get LoRA, by the last part of their names [default: query and value]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
-    pub targets: Vec<String>,
-    /// Times through the data
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    pub epochs: u64,
-    /// Texts run together
-    #[arg(long, alias = "batch", default_value_t = 8, value_name = "N")]
-    pub batch_size: usize,
-    /// Batches whose gradients are added up for one update
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    pub accumulate: usize,
-    /// Highest learning rate; it rises over the first 6% of the updates and falls to 0
-    #[arg(long, alias = "rate", default_value_t = 5e-4, value_name = "X")]
-    pub lr: f64,
-    /// Weight decay of matrices
-    #[arg(long, alias = "decay", default_value_t = 0.01, value_name = "X")]
-    pub weight_decay: f64,
-    /// Most tokens of a text; longer texts are cut and counted
-    #[arg(long, default_value_t = 256, value_name = "N")]
-    pub max_tokens: usize,
-    /// Decides the first numbers and the order of the texts
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub settings: Settings,
     /// Seconds between two checkpoints
     #[arg(long, default_value_t = 60, value_name = "S")]
     pub checkpoint_every: u64,
@@ -113,19 +85,21 @@ struct Outcome {
 /// # Errors
 /// When an input is refused or the training fails; the last checkpoint stays.
 pub fn run(args: &TuneArgs) -> Result<()> {
+    let Settings { rank, batch, accumulate, epochs, max_tokens, rate, alpha, decay, .. } =
+        args.settings;
     for (name, value) in [
-        ("rank", args.rank),
-        ("batch-size", args.batch_size),
-        ("accumulate", args.accumulate),
-        ("epochs", args.epochs as usize),
-        ("max-tokens", args.max_tokens),
+        ("rank", rank),
+        ("batch-size", batch),
+        ("accumulate", accumulate),
+        ("epochs", epochs as usize),
+        ("max-tokens", max_tokens),
     ] {
         if value == 0 {
             bail!("--{name} must be at least 1");
         }
     }
     let finite = |x: f64| x.is_finite() && x >= 0.0;
-    if !finite(args.lr) || args.lr == 0.0 || !finite(args.weight_decay) || !finite(args.alpha) {
+    if !finite(rate) || rate == 0.0 || !finite(decay) || !finite(alpha) {
         bail!("--lr must be a positive number, --weight-decay and --alpha numbers of at least 0");
     }
     let mut skipped = 0;
@@ -142,21 +116,9 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     };
     let train = numbered(train, &args.data)?;
     let valid = numbered(valid, args.valid.as_deref().unwrap_or(&args.data))?;
-    let settings = Settings {
-        rank: args.rank,
-        alpha: args.alpha,
-        targets: args.targets.clone(),
-        epochs: args.epochs,
-        batch: args.batch_size,
-        accumulate: args.accumulate,
-        rate: args.lr,
-        decay: args.weight_decay,
-        max_tokens: args.max_tokens,
-        seed: args.seed,
-    };
     let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
-    let mut tuner =
-        Tuner::open(model, &classes, (&train, &valid), settings, &args.out, &device()?)?;
+    let (data, settings) = ((train.as_slice(), valid.as_slice()), args.settings.clone());
+    let mut tuner = Tuner::open(model, &classes, data, settings, &args.out, &device()?)?;
     let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);
     let started = Instant::now();
     let epochs = descend(args, &mut tuner)?;

@@ -17,9 +17,8 @@ use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::teacher::Teacher;
-use crate::teacher::committee::{self, Committee, Member};
-use crate::teacher::features::Features;
-use crate::teacher::features::VectorFile;
+use crate::teacher::committee::{Committee, Member};
+use crate::teacher::features::{Features, VectorFile};
 use crate::teacher::probe::{Options, ProbeTeacher};
 
 const ROUNDS: usize = 2;
@@ -124,7 +123,7 @@ fn teach(
             ProbeTeacher::fit(sources, labelled, unlabelled, &lesson.classes, options)?;
         probes = Some(Member { teacher: Box::new(teacher), held_out: findings.labelled });
     }
-    let options = committee::Options { rounds: ROUNDS, seed: lesson.seed };
+    let options = Options { rounds: ROUNDS, seed: lesson.seed };
     let (teacher, findings) =
         Committee::fit(probes, labelled, unlabelled, &lesson.classes, options)?;
     Ok((teacher, findings.labelled))
@@ -133,7 +132,7 @@ fn teach(
 /// Log-probabilities of texts, one row a text.
 fn ask(teacher: &mut Committee, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     teacher.prepare(texts, &mut |_, _| {})?;
-    Ok(teacher.logits(texts)?)
+    teacher.logits(texts)
 }
 
 #[cfg(test)]

@@ -7,19 +7,22 @@
 //! The index lives in memory and is rebuilt from the keys.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow, bail};
 use crc::{CRC_32_ISO_HDLC, Crc};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
-use crate::teacher::{Identity, Pooled, Result, TeacherError};
+use crate::teacher::{Identity, Pooled};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
-const HEADER_BYTES: u64 = 8 + 4 + 4 + 32;
+const HEADER_BYTES: usize = 8 + 4 + 4 + 32;
 /// Key and token count in front of a record's vectors.
 const RECORD_HEAD_BYTES: usize = 32 + 4;
 const CUT: u32 = 1 << 31;
@@ -51,36 +54,30 @@ pub struct Entry {
 impl Cache {
     /// Opens or creates the file for `identity` in `folder`; a torn tail is cut off.
     pub fn open(folder: &Path, identity: &Identity, cells: usize, width: usize) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
+        std::fs::create_dir_all(folder).of_file(folder)?;
         let seed = seed_of(identity);
         let path = folder.join(format!("{}.features", &hex::encode(seed)[..16]));
-        let io = |e| TeacherError::io(&path)(e);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&path).of_file(&path)?;
         if file.try_lock().is_err() {
-            let what = "another run is writing this cache; wait for it or give this run its own with --cache";
-            return Err(TeacherError::model(&path, what));
-        }
-        let header = header(cells, width, &seed);
-        let bytes = file.metadata().map_err(io)?.len();
-        if bytes < HEADER_BYTES {
-            file.set_len(0).map_err(io)?;
-            file.write_all(&header).map_err(io)?;
-        } else {
-            let mut found = vec![0; header.len()];
-            file.read_exact(&mut found).map_err(io)?;
-            if found != header {
-                return Err(TeacherError::cache(&path, "is not the feature file its name says"));
-            }
+            bail!(
+                "{}: another run is writing this cache; wait for it or give this run its own with --cache",
+                path.display()
+            );
         }
         let mut cache = Self { path, file, seed, cells, width, index: HashMap::new(), records: 0 };
-        cache.rebuild(bytes.max(HEADER_BYTES))?;
+        let header =
+            [MAGIC, &(cells as u32).to_le_bytes()[..], &(width as u32).to_le_bytes(), &seed];
+        if !cache.read_index(&header.concat()).of_file(&cache.path)? {
+            return Err(cache.bad("is not the feature file its name says"));
+        }
         Ok(cache)
+    }
+
+    /// An error of the file, which can always be made again.
+    pub fn bad(&self, what: impl Display) -> anyhow::Error {
+        anyhow!("{}: {what}; delete the file and run again", self.path.display())
     }
 
     pub fn path(&self) -> &Path {
@@ -111,8 +108,7 @@ impl Cache {
         for row in rows {
             let (expected, got) = (self.cells * self.width, row.1.values.len());
             if got != expected {
-                let what = format!("holds records of {expected} numbers, got {got}");
-                return Err(TeacherError::cache(&self.path, what));
+                return Err(self.bad(format!("holds records of {expected} numbers, got {got}")));
             }
             if !self.index.contains_key(&row.0) && !fresh.iter().any(|held| held.0 == row.0) {
                 fresh.push(row);
@@ -130,9 +126,8 @@ impl Cache {
                 bytes.extend_from_slice(&sum.to_le_bytes());
             }
         }
-        let end = self.offset(self.records);
-        self.file.seek(SeekFrom::Start(end)).map_err(TeacherError::io(&self.path))?;
-        self.file.write_all(&bytes).map_err(TeacherError::io(&self.path))?;
+        let end = self.file.seek(SeekFrom::Start(self.offset(self.records)));
+        end.and_then(|_| self.file.write_all(&bytes)).of_file(&self.path)?;
         for (key, row) in fresh {
             let entry = Entry { record: self.records, tokens: row.tokens, cut: row.cut };
             self.index.insert(*key, entry);
@@ -147,19 +142,19 @@ impl Cache {
             return Ok(None);
         };
         let start = self.offset(record) + (RECORD_HEAD_BYTES + cell * self.cell_bytes()) as u64;
-        let mut bytes = vec![0; self.cell_bytes()];
-        self.read_at(start, &mut bytes)?;
+        let bytes = self.read_at(start, self.cell_bytes()).of_file(&self.path)?;
         let Some(values) = self.values(&bytes) else {
-            let what = format!("record {record} does not match its checksum");
-            return Err(TeacherError::cache(&self.path, what));
+            return Err(self.bad(format!("record {record} does not match its checksum")));
         };
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))
     }
 
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.file.seek(SeekFrom::Start(offset)).map_err(TeacherError::io(&self.path))?;
-        self.file.read_exact(into).map_err(TeacherError::io(&self.path))
+    fn read_at(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn cell_bytes(&self) -> usize {
@@ -172,26 +167,34 @@ impl Cache {
         (CRC.checksum(values).to_le_bytes() == sum).then_some(values)
     }
 
+    fn record_bytes(&self) -> usize {
+        RECORD_HEAD_BYTES + self.cells * self.cell_bytes()
+    }
+
     fn offset(&self, record: u64) -> u64 {
-        HEADER_BYTES + record * self.record_bytes()
+        HEADER_BYTES as u64 + record * self.record_bytes() as u64
     }
 
-    fn record_bytes(&self) -> u64 {
-        (RECORD_HEAD_BYTES + self.cells * self.cell_bytes()) as u64
-    }
-
-    /// Reads the keys of all whole chunks and cuts off what follows the last good one.
-    fn rebuild(&mut self, bytes: u64) -> Result<()> {
+    /// Begins the file with `header`, or reads the keys of all whole chunks behind it and cuts off what follows the last
+    /// good one; false where another header stands there.
+    fn read_index(&mut self, header: &[u8]) -> io::Result<bool> {
+        let bytes = self.file.metadata()?.len();
+        if bytes < HEADER_BYTES as u64 {
+            self.file.set_len(0)?;
+            self.file.write_all(header)?;
+            return Ok(true);
+        }
+        if self.read_at(0, HEADER_BYTES)? != header {
+            return Ok(false);
+        }
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
-        reader.seek(SeekFrom::Start(HEADER_BYTES)).map_err(TeacherError::io(&self.path))?;
         // How many records there are at the end of each chunk.
         let mut ends = vec![0];
-        for record in 0..(bytes - HEADER_BYTES) / self.record_bytes() {
+        for record in 0..(bytes - HEADER_BYTES as u64) / self.record_bytes() as u64 {
             let (mut key, mut word) = ([0; 32], [0; 4]);
-            reader.read_exact(&mut key).map_err(TeacherError::io(&self.path))?;
-            reader.read_exact(&mut word).map_err(TeacherError::io(&self.path))?;
-            let rest = (self.cells * self.cell_bytes()) as i64;
-            reader.seek_relative(rest).map_err(TeacherError::io(&self.path))?;
+            reader.read_exact(&mut key)?;
+            reader.read_exact(&mut word)?;
+            reader.seek_relative((self.record_bytes() - RECORD_HEAD_BYTES) as i64)?;
             let word = u32::from_le_bytes(word);
             let tokens = (word & !(CUT | MORE)) as usize;
             self.index.insert(key, Entry { record, tokens, cut: word & CUT != 0 });
@@ -208,19 +211,17 @@ impl Cache {
         }
         self.records = ends.last().copied().unwrap_or(0);
         self.index.retain(|_, entry| entry.record < self.records);
-        self.file.set_len(self.offset(self.records)).map_err(TeacherError::io(&self.path))
+        self.file.set_len(self.offset(self.records))?;
+        Ok(true)
     }
 
     /// Whether all vectors of these records are what was written.
-    fn sound(&mut self, records: Range<u64>) -> Result<bool> {
-        let mut bytes = vec![0; self.cells * self.cell_bytes()];
-        for record in records {
-            self.read_at(self.offset(record) + RECORD_HEAD_BYTES as u64, &mut bytes)?;
-            if bytes.chunks_exact(self.cell_bytes()).any(|cell| self.values(cell).is_none()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    fn sound(&mut self, mut records: Range<u64>) -> io::Result<bool> {
+        records.try_fold(true, |sound, record| {
+            let bytes = self.read_at(self.offset(record), self.record_bytes())?;
+            let mut cells = bytes[RECORD_HEAD_BYTES..].chunks_exact(self.cell_bytes());
+            Ok(sound && cells.all(|cell| self.values(cell).is_some()))
+        })
     }
 }
 
@@ -232,8 +233,4 @@ fn seed_of(identity: &Identity) -> [u8; 32] {
         hash.update(part.as_bytes());
     }
     hash.finalize().into()
-}
-
-fn header(cells: usize, width: usize, seed: &[u8; 32]) -> Vec<u8> {
-    [MAGIC.as_slice(), &(cells as u32).to_le_bytes(), &(width as u32).to_le_bytes(), seed].concat()
 }

@@ -1,4 +1,4 @@
-//! Judging and calibrating tables of log-probabilities: accuracy, loss, temperature.
+//! Judging, calibrating and averaging tables of log-probabilities: accuracy, loss, temperature.
 
 use crate::numeric::{argmax, golden_section, log_sum_exp};
 
@@ -70,6 +70,15 @@ pub fn cool(table: &[f64], classes: usize, temperature: f64) -> Vec<f64> {
         row.iter_mut().for_each(|v| *v -= normaliser);
     }
     out
+}
+
+/// Mean of several tables of log-probabilities, normalised again row by row.
+pub fn average(tables: &[impl AsRef<[f64]>], classes: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; tables.first().map_or(0, |t| t.as_ref().len())];
+    for table in tables {
+        sum.iter_mut().zip(table.as_ref()).for_each(|(s, v)| *s += v / tables.len() as f64);
+    }
+    cool(&sum, classes, 1.0)
 }
 
 /// The temperature in [1/8, 8] that minimises the loss, by golden section on its logarithm (the loss is convex in the

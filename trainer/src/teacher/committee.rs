@@ -1,23 +1,17 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
+use anyhow::Result;
+
 use crate::regression::tfidf::Corpus;
-use crate::teacher::calibration::{Calibrated, Labels, as_good_as, cool, losses, rows};
+use crate::teacher::calibration::{Calibrated, Labels, as_good_as, average, cool, losses, rows};
 use crate::teacher::cross_validation::stratified;
-use crate::teacher::ensemble::average;
-use crate::teacher::probe::Findings;
+use crate::teacher::probe::{Findings, Options};
 use crate::teacher::tfidf::{HeldOut, TfidfTeacher};
-use crate::teacher::{About, Result, Teacher, Work};
+use crate::teacher::{About, OnProgress, Teacher, Work};
 
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Rounds in which the average labels the pool for the regression.
-    pub rounds: usize,
-    pub seed: u64,
-}
 
 pub struct Member {
     pub teacher: Box<dyn Teacher>,
@@ -33,8 +27,8 @@ pub struct Committee {
 }
 
 impl Committee {
-    /// Fits the regression on labelled texts and joins it with `model`. A member that the labels show to do
-    /// harm is left out.
+    /// Fits the regression on labelled texts and joins it with `model`. A member that the labels show to do harm is left
+    /// out. In each round the average labels the pool for the regression.
     pub fn fit(
         model: Option<Member>,
         (texts, labels): (&[&str], &[usize]),
@@ -65,30 +59,19 @@ impl Committee {
         let model = model.filter(|_| with_model).map(|member| member.teacher);
         let about = About { classes: classes.to_vec(), ..About::default() };
         let mut committee = Self { model, tfidf, about, temperature };
-        committee.learn(pool, options.rounds)?;
-        let model = committee.model.iter().map(|m| m.about());
-        let members: Vec<&About> =
-            model.chain(committee.tfidf.iter().map(Teacher::about)).collect();
-        let methods: Vec<&str> = members.iter().map(|m| m.method.as_str()).collect();
-        let (models, method) = (
-            members.iter().flat_map(|m| m.models.clone()).collect(),
-            methods.join("; averaged with "),
-        );
-        committee.about = About { models, method, ..committee.about };
-        Ok((committee, findings))
-    }
-
-    /// The pool as the average labels it teaches the regression.
-    fn learn(&mut self, pool: &[&str], rounds: usize) -> Result<()> {
-        if pool.is_empty() {
-            return Ok(());
-        }
+        let rounds = if pool.is_empty() { 0 } else { options.rounds };
         for _ in 0..rounds {
-            let table = self.table(pool)?;
-            let Some(tfidf) = &mut self.tfidf else { return Ok(()) };
+            let table = committee.table(pool)?;
+            let Some(tfidf) = &mut committee.tfidf else { break };
             tfidf.learn(&table);
         }
-        Ok(())
+        let model = committee.model.iter().map(|m| m.about());
+        let members: Vec<&About> = model.chain(committee.tfidf.iter().map(|t| &t.about)).collect();
+        let methods: Vec<&str> = members.iter().map(|m| m.method.as_str()).collect();
+        let models = members.iter().flat_map(|m| m.models.clone()).collect();
+        let method = methods.join("; averaged with ");
+        committee.about = About { models, method, ..committee.about };
+        Ok((committee, findings))
     }
 
     /// Trained numbers and their bytes, where no model takes part.
@@ -129,11 +112,7 @@ impl Teacher for Committee {
         &self.about
     }
 
-    fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>> {
+    fn prepare(&mut self, texts: &[&str], progress: OnProgress<'_>) -> Result<Vec<Work>> {
         self.model.as_mut().map_or_else(|| Ok(Vec::new()), |m| m.prepare(texts, progress))
     }
 

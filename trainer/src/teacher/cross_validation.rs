@@ -1,12 +1,12 @@
 //! Cross-validation of linear probes: stratified folds, standardised features, a penalty path.
 
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::regression::logistic::{Dense, Features, Logistic, Objective};
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
-use crate::teacher::{Result, TeacherError};
 
 /// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
 /// length, which gives the same range a meaning for every width.
@@ -81,10 +81,7 @@ pub fn stratified(
     seed: u64,
 ) -> Result<Vec<usize>> {
     if classes.len() < 2 {
-        return Err(TeacherError::Labels(format!(
-            "a probe needs at least 2 classes, the labels name {}",
-            classes.len()
-        )));
+        bail!("a probe needs at least 2 classes, the labels name {}", classes.len());
     }
     let mut ranked: Vec<Vec<([u8; 32], usize)>> = vec![Vec::new(); classes.len()];
     for (i, (text, &label)) in texts.iter().zip(labels).enumerate() {
@@ -93,19 +90,13 @@ pub fn stratified(
         hash.update(text.as_bytes());
         ranked[label].push((hash.finalize().into(), i));
     }
-    let rarest = ranked
-        .iter()
-        .enumerate()
-        .min_by_key(|(_, rows)| rows.len())
-        .map_or((0, 0), |(c, rows)| (c, rows.len()));
-    if rarest.1 < 2 {
-        let what = format!(
-            "class `{}` has {} labelled text(s), a probe needs at least 2",
-            classes[rarest.0], rarest.1
-        );
-        return Err(TeacherError::Labels(what));
+    let counts = ranked.iter().map(Vec::len).zip(classes);
+    if let Some((count, class)) = counts.clone().min_by_key(|(count, _)| *count)
+        && count < 2
+    {
+        bail!("class `{class}` has {count} labelled text(s), a probe needs at least 2");
     }
-    let folds = rarest.1.min(FOLDS);
+    let folds = counts.map(|(count, _)| count).fold(FOLDS, usize::min);
     let mut fold = vec![0; texts.len()];
     for (class, rows) in ranked.iter_mut().enumerate() {
         rows.sort_unstable();
@@ -117,13 +108,10 @@ pub fn stratified(
     Ok(fold)
 }
 
-pub fn count(fold: &[usize]) -> usize {
-    fold.iter().max().map_or(0, |f| f + 1)
-}
-
-/// The rows that are fitted on while a fold is held out, and those of the fold.
-pub fn split(fold: &[usize], held: usize) -> (Vec<usize>, Vec<usize>) {
-    (0..fold.len()).partition(|&i| fold[i] != held)
+/// Fold by fold, the rows that are fitted on while it is held out, and its own.
+pub fn splits(fold: &[usize]) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let count = fold.iter().max().map_or(0, |f| f + 1);
+    (0..count).map(|held| (0..fold.len()).partition(|&i| fold[i] != held)).collect()
 }
 
 /// Writes `values` to the rows of a table of log-probabilities.
@@ -152,30 +140,26 @@ pub fn table(probe: &Logistic, x: &Dense) -> Vec<f64> {
 /// Fits the whole penalty path once a fold and predicts each row by the model that did not see it.
 pub fn cross_validate(x: &Dense, labels: &Labels, fold: &[usize]) -> Vec<Trial> {
     let classes = labels.classes;
-    let path = |held| {
-        let (inside, outside) = split(fold, held);
-        let (train, test) = (x.select(&inside), x.select(&outside));
-        let (truth, weights) = (labels.select(&inside), vec![1.0; inside.len()]);
+    let path = |(inside, outside): &(Vec<usize>, Vec<usize>)| {
+        let (train, test) = (x.select(inside), x.select(outside));
+        let (truth, weights) = (labels.select(inside), vec![1.0; inside.len()]);
         let mut probe = Logistic::zero(classes, x.columns);
-        let tables = PENALTIES.map(|penalty| {
+        PENALTIES.map(|penalty| {
             fit_probe(&mut probe, &train, (&truth, &weights), penalty);
             table(&probe, &test)
-        });
-        (outside, tables)
+        })
     };
-    let parts: Vec<(Vec<usize>, [Vec<f64>; PENALTIES.len()])> =
-        (0..count(fold)).into_par_iter().map(path).collect();
-    let mut held_out = vec![vec![0.0; fold.len() * classes]; PENALTIES.len()];
-    for (outside, tables) in &parts {
-        for (all, part) in held_out.iter_mut().zip(tables) {
-            put(all, classes, outside, part);
+    let splits = splits(fold);
+    let parts: Vec<[Vec<f64>; PENALTIES.len()]> = splits.par_iter().map(path).collect();
+    let trial = |(place, penalty): (usize, f64)| {
+        let mut held_out = vec![0.0; fold.len() * classes];
+        for ((_, outside), part) in splits.iter().zip(&parts) {
+            put(&mut held_out, classes, outside, &part[place]);
         }
-    }
-    let trial = |(penalty, held_out): (f64, Vec<f64>)| {
         let Calibrated { accuracy, loss, .. } = Calibrated::new(&held_out, labels);
         Trial { penalty, accuracy, loss, held_out }
     };
-    PENALTIES.into_iter().zip(held_out).map(trial).collect()
+    PENALTIES.into_iter().enumerate().map(trial).collect()
 }
 
 /// The strongest penalty that the labels cannot tell from the best one; `trials` as [`cross_validate`] gives them. On

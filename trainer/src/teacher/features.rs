@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
 use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use crate::data::text_digest;
 use crate::data::vectors::table;
 use crate::teacher::cache::{Cache, Key};
 use crate::teacher::{
-    About, Cell, Description, Extractor, Pooled, Pooling, Result, Teacher, TeacherError, Work,
+    About, Cell, Description, Extractor, OnProgress, Pooled, Pooling, Teacher, Work,
 };
 
 /// New texts run and written together. The cache keeps a chunk whole or not at all, so that a run that is taken up
@@ -37,20 +38,18 @@ impl Features {
         self.extractor.description()
     }
 
-    /// Makes sure that every text is in the cache. `progress(done, of)` is told after every chunk.
-    pub fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Work> {
+    /// Makes sure that every text is in the cache; `progress` is told after every chunk.
+    pub fn prepare(&mut self, texts: &[&str], progress: OnProgress<'_>) -> Result<Work> {
         // Sorted by length, then key: equal sets of texts make equal chunks whatever their order.
         let unique: BTreeMap<(usize, Key), &str> =
             texts.iter().map(|&text| ((text.len(), self.cache.key(text)), text)).collect();
-        let unique: Vec<(Key, &str)> =
-            unique.into_iter().map(|((_, key), text)| (key, text)).collect();
-        let new: Vec<&(Key, &str)> =
-            unique.iter().filter(|(key, _)| self.cache.get(key).is_none()).collect();
-        let mut work = Work { texts: unique.len(), ..Work::default() };
+        let new: Vec<(Key, &str)> = unique
+            .iter()
+            .filter(|((_, key), _)| self.cache.get(key).is_none())
+            .map(|((_, key), text)| (*key, *text))
+            .collect();
+        let model = self.description().identity.name.clone();
+        let mut work = Work { model, texts: unique.len(), ..Work::default() };
         let mut spent = Duration::ZERO;
         let held = unique.len() - new.len();
         progress(held, unique.len());
@@ -67,8 +66,8 @@ impl Features {
             progress(held + work.computed, unique.len());
         }
         work.seconds = spent.as_secs_f64();
-        work.cut =
-            unique.iter().filter(|(key, _)| self.cache.get(key).is_some_and(|e| e.cut)).count();
+        let cut = |(_, key): &&(usize, Key)| self.cache.get(key).is_some_and(|e| e.cut);
+        work.cut = unique.keys().filter(cut).count();
         Ok(work)
     }
 
@@ -80,8 +79,7 @@ impl Features {
             match self.cache.read(&key, cell)? {
                 Some(row) => values.extend(row),
                 None => {
-                    let what = format!("has no features of `{}`", start(text));
-                    return Err(TeacherError::cache(self.cache.path(), what));
+                    return Err(self.cache.bad(format!("has no features of `{}`", start(text))));
                 }
             }
         }
@@ -91,7 +89,10 @@ impl Features {
 
 fn check_finite(rows: &[Pooled], texts: &[&str]) -> Result<()> {
     match rows.iter().zip(texts).find(|(row, _)| row.values.iter().any(|v| !v.is_finite())) {
-        Some((_, text)) => Err(TeacherError::NonFinite { text: start(text) }),
+        Some((_, text)) => bail!(
+            "the model gave a number that is not finite for the text `{}`; its weights are damaged or it overflows",
+            start(text)
+        ),
         None => Ok(()),
     }
 }
@@ -134,11 +135,7 @@ impl Teacher for ScoreTeacher {
         &self.about
     }
 
-    fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>> {
+    fn prepare(&mut self, texts: &[&str], progress: OnProgress<'_>) -> Result<Vec<Work>> {
         if self.calibrate {
             self.features.prepare(&[""], &mut |_, _| {})?;
         }
@@ -169,12 +166,12 @@ pub struct VectorFile {
 impl VectorFile {
     /// Reads a file of vectors (.safetensors or .jsonl) that names its texts, as `teach --export-vectors` writes it.
     pub fn read(path: &Path) -> Result<Self> {
-        let refuse = |what: String| TeacherError::model(path, what);
-        let table = table(path).map_err(|e| TeacherError::Labels(e.to_string()))?;
+        let table = table(path)?;
         let Some(digests) = &table.digests else {
-            return Err(refuse(
-                "does not name its texts; a file with the tensor `text_sha256` is needed".into(),
-            ));
+            bail!(
+                "{}: does not name its texts; a file with the tensor `text_sha256` is needed",
+                path.display()
+            );
         };
         let rows = digests.iter().copied().zip(0..).collect();
         let mut digest = Sha256::new();
@@ -205,12 +202,11 @@ impl Extractor for VectorFile {
             Some(&row) => {
                 Ok(Pooled { values: self.table.row(row).to_vec(), tokens: 0, cut: false })
             }
-            None => {
-                let start = start(text);
-                let what =
-                    format!("has no vector of the text `{start}`; make vectors of every text");
-                Err(TeacherError::model(&self.path, what))
-            }
+            None => bail!(
+                "{}: has no vector of the text `{}`; make vectors of every text",
+                self.path.display(),
+                start(text)
+            ),
         };
         texts.iter().map(row).collect()
     }

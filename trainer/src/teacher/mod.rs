@@ -9,7 +9,6 @@ pub mod committee;
 pub mod cross_validation;
 #[cfg(feature = "endpoint")]
 pub mod endpoint;
-pub mod ensemble;
 pub mod features;
 #[cfg(feature = "teacher")]
 pub mod llm;
@@ -18,9 +17,9 @@ pub mod tfidf;
 #[cfg(feature = "teacher")]
 pub mod zero_shot;
 
-use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use std::fmt;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::data::soft::TeacherInfo;
@@ -100,8 +99,9 @@ pub trait Extractor {
 }
 
 /// What one call of [`Teacher::prepare`] did with one model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Work {
+    pub model: String,
     pub texts: usize,
     /// Texts run through the model; the others were in the cache.
     pub computed: usize,
@@ -133,16 +133,15 @@ impl About {
     }
 }
 
+/// Is told how many texts are done, and of how many.
+pub type OnProgress<'a> = &'a mut dyn FnMut(usize, usize);
+
 /// Texts in, class logits out: what every way to a soft label comes down to.
 pub trait Teacher {
     fn about(&self) -> &About;
-    /// Runs the models over texts that are not in their caches; `progress(done, of)` follows each model. What was
-    /// computed before an error is kept.
-    fn prepare(
-        &mut self,
-        _texts: &[&str],
-        _progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>> {
+    /// Runs the models over texts that are not in their caches; `progress` follows each model. What was computed before
+    /// an error is kept.
+    fn prepare(&mut self, _texts: &[&str], _progress: OnProgress<'_>) -> Result<Vec<Work>> {
         Ok(Vec::new())
     }
     /// One logit a class for each prepared text, in their order.
@@ -152,51 +151,6 @@ pub trait Teacher {
 pub fn log_mean_exp(log_p: &[f32]) -> f32 {
     let top = log_p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     top + (log_p.iter().map(|s| (s - top).exp()).sum::<f32>() / log_p.len().max(1) as f32).ln()
-}
-
-pub type Result<T, E = TeacherError> = std::result::Result<T, E>;
-
-/// An error of the teacher: names the file or text and, where there is one, the remedy.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TeacherError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error("{path}: {what}")]
-    Model { path: PathBuf, what: String },
-    #[error("tokenizer: {0}")]
-    Tokenizer(String),
-    /// On the CPU this is a shape mismatch in the checkpoint.
-    #[cfg(feature = "teacher")]
-    #[error("running the model failed: {0}")]
-    Tensor(#[from] candle_core::Error),
-    #[error(
-        "the model gave a number that is not finite for the text `{text}`; its weights are damaged or it overflows"
-    )]
-    NonFinite { text: String },
-    #[error("{path}: {what}; delete the file and run again")]
-    Cache { path: PathBuf, what: String },
-    #[cfg(feature = "endpoint")]
-    #[error(transparent)]
-    Endpoint(#[from] endpoint::error::EndpointError),
-    #[error(transparent)]
-    Soft(#[from] crate::data::soft::SoftError),
-    #[error("{0}")]
-    Labels(String),
-}
-
-impl TeacherError {
-    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_owned(), source }
-    }
-
-    pub fn model(path: &Path, what: impl Into<String>) -> Self {
-        Self::Model { path: path.to_owned(), what: what.into() }
-    }
-
-    pub fn cache(path: &Path, what: impl Into<String>) -> Self {
-        Self::Cache { path: path.to_owned(), what: what.into() }
-    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,20 @@
 //! right than each alone, and each learns from the others. Only features of the unlabelled texts are used, never
 //! labels that were set aside.
 
+use std::cmp::Reverse;
+
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::regression::logistic::{Dense, Features as _, Logistic};
-use crate::teacher::calibration::{Calibrated, Labels, cool, rows, with_pool};
-use crate::teacher::cross_validation::{
-    Scaler, choose, count, cross_validate, fit_probe, put, split, stratified, table,
+use crate::teacher::calibration::{
+    Calibrated, Labels, as_good_as, average, cool, losses, rows, with_pool,
 };
-use crate::teacher::ensemble::{Candidate, Ensemble, average, blends, finalists};
+use crate::teacher::cross_validation::{
+    Scaler, Trial, choose, cross_validate, fit_probe, put, splits, stratified, table,
+};
 use crate::teacher::features::Features;
-use crate::teacher::{About, Result, Teacher, TeacherError, Work};
+use crate::teacher::{About, Cell, OnProgress, Teacher, Work};
 
 /// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
 pub const POOL_TEXTS: usize = 8000;
@@ -85,9 +89,7 @@ impl ProbeTeacher {
         }
         let finalists = finalists(&cells);
         let blends = blends(&finalists, &labels);
-        let Some(chosen) = blends.first() else {
-            return Err(TeacherError::Labels("no model was given to probe".into()));
-        };
+        let Some(chosen) = blends.first() else { bail!("no model was given to probe") };
         let chosen: Vec<&Candidate> = chosen.members.iter().map(|&i| &finalists[i]).collect();
 
         let (mut views, mut scalers) = (Vec::new(), Vec::new());
@@ -100,21 +102,18 @@ impl ProbeTeacher {
         let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(&raw, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
-        let member = |((c, scaler), probe): ((&&Candidate, Scaler), Logistic)| Member {
-            model: c.model,
-            slot: c.slot,
-            scaler,
-            probe,
-        };
-        let members = chosen.iter().zip(scalers).zip(probes).map(member).collect();
+        let of = chosen.iter().map(|c| (c.model, c.slot)).zip(scalers).zip(probes);
+        let members = of
+            .map(|(((model, slot), scaler), probe)| Member { model, slot, scaler, probe })
+            .collect();
         let method = describe(&sources, &chosen, options, all.len() - texts.len());
         let findings = Findings {
             labelled: rows(&table, labels.classes),
             accuracy,
             loss,
             temperature,
-            blends: blends.clone(),
-            finalists: finalists.clone(),
+            blends,
+            finalists,
             cells,
         };
         let models = sources.iter().map(|source| source.description().identity.clone()).collect();
@@ -166,11 +165,7 @@ impl Teacher for ProbeTeacher {
         &self.about
     }
 
-    fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>> {
+    fn prepare(&mut self, texts: &[&str], progress: OnProgress<'_>) -> Result<Vec<Work>> {
         self.sources.iter_mut().map(|source| source.prepare(texts, progress)).collect()
     }
 
@@ -229,10 +224,124 @@ fn predict(models: &[Logistic], views: &[View], rows: &[usize], classes: usize) 
 /// Log-probabilities of every labelled row by models that did not see its label.
 fn held_out(views: &[View], labels: &Labels, fold: &[usize], rounds: usize) -> Vec<f64> {
     let mut all = vec![0.0; labels.of.len() * labels.classes];
-    for held in 0..count(fold) {
-        let (inside, outside) = split(fold, held);
+    for (inside, outside) in splits(fold) {
         let models = fit(views, labels, &inside, rounds);
         put(&mut all, labels.classes, &outside, &predict(&models, views, &outside, labels.classes));
     }
     all
+}
+
+/// A cell of a model with the outcome of one penalty.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    pub model: usize,
+    pub slot: usize,
+    pub cell: Cell,
+    #[serde(flatten)]
+    pub trial: Trial,
+}
+
+/// A set of candidates whose log-probabilities are averaged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ensemble {
+    pub members: Vec<usize>,
+    pub accuracy: f64,
+    pub loss: f64,
+    pub temperature: f64,
+}
+
+/// Of every (model, pooling) the candidate with the lowest held-out loss, in order of appearance. Loss rather than
+/// accuracy: on a hundred labels accuracy moves in steps that are mostly luck.
+pub fn finalists(candidates: &[Candidate]) -> Vec<Candidate> {
+    let mut best: Vec<Candidate> = Vec::new();
+    for candidate in candidates {
+        let same =
+            |b: &Candidate| (b.model, b.cell.pooling) == (candidate.model, candidate.cell.pooling);
+        match best.iter_mut().find(|b| same(b)) {
+            None => best.push(candidate.clone()),
+            Some(b) if candidate.trial.loss < b.trial.loss => *b = candidate.clone(),
+            Some(_) => {}
+        }
+    }
+    best
+}
+
+/// Judges every set of finalists that has at least one member of each model. First comes the one to take: the largest
+/// that the labels cannot tell from the best (an average errs less the more it is over); then by rising loss.
+pub fn blends(finalists: &[Candidate], labels: &Labels) -> Vec<Ensemble> {
+    let models = finalists.iter().map(|c| c.model + 1).max().unwrap_or(0);
+    let table = |members: &[usize]| {
+        let tables: Vec<&[f64]> =
+            members.iter().map(|&i| finalists[i].trial.held_out.as_slice()).collect();
+        average(&tables, labels.classes)
+    };
+    let mut all: Vec<Ensemble> = (1..1usize << finalists.len())
+        .map(|set| (0..finalists.len()).filter(|i| set >> i & 1 == 1).collect::<Vec<_>>())
+        .filter(|members| (0..models).all(|m| members.iter().any(|&i| finalists[i].model == m)))
+        .map(|members| {
+            let Calibrated { accuracy, loss, temperature, .. } =
+                Calibrated::new(&table(&members), labels);
+            Ensemble { members, accuracy, loss, temperature }
+        })
+        .collect();
+    all.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    if let Some(lowest) = all.first() {
+        let best = losses(&table(&lowest.members), labels);
+        let close = |b: &Ensemble| as_good_as(&losses(&table(&b.members), labels), &best);
+        // The first of equally many members has the lower loss.
+        let taken = (0..all.len())
+            .filter(|&i| close(&all[i]))
+            .max_by_key(|&i| (all[i].members.len(), Reverse(i)))
+            .unwrap_or(0);
+        all[..=taken].rotate_right(1);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Candidate, blends, finalists};
+    use crate::teacher::calibration::{Labels, judge};
+    use crate::teacher::cross_validation::Trial;
+    use crate::teacher::{Cell, Pooling};
+
+    fn labels() -> Labels {
+        Labels { of: (0..40).map(|i| i % 2).collect(), classes: 2 }
+    }
+
+    /// Says the truth with probability `p`, except on every `wrong`-th row starting at `phase`.
+    fn table(p: f64, wrong: usize, phase: usize) -> Vec<f64> {
+        let row = |i: usize| {
+            let truth = if (i + phase).is_multiple_of(wrong) { 1 - i % 2 } else { i % 2 };
+            [0, 1].map(|c| if c == truth { p.ln() } else { (1.0 - p).ln() })
+        };
+        (0..40).flat_map(row).collect()
+    }
+
+    fn candidate(model: usize, layer: usize, held_out: Vec<f64>) -> Candidate {
+        let (accuracy, loss) = judge(&held_out, &labels());
+        let trial = Trial { penalty: 1.0, accuracy, loss, held_out };
+        Candidate { model, slot: layer, cell: Cell { layer, pooling: Pooling::Mean }, trial }
+    }
+
+    #[test]
+    fn keeps_the_best_layer_and_one_member_of_each_model() {
+        let all = [
+            candidate(0, 1, table(0.7, 3, 0)),
+            candidate(0, 2, table(0.8, 8, 0)),
+            candidate(1, 6, table(0.8, 8, 4)),
+        ];
+        let best = finalists(&all);
+        assert_eq!(
+            best.iter().map(|c| (c.model, c.cell.layer)).collect::<Vec<_>>(),
+            [(0, 2), (1, 6)]
+        );
+        let sets = blends(&best, &labels());
+        assert_eq!(sets.len(), 1, "both models must take part");
+        assert_eq!(sets[0].members, [0, 1]);
+        assert!(
+            sets[0].loss < best[0].trial.loss,
+            "errors on different rows: the average is better"
+        );
+    }
 }

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 
 use crate::regression::logistic::{Logistic, SparseRow};
 use crate::regression::tfidf::{Corpus, TfidfOptions, size};
-use crate::teacher::calibration::{Calibrated, Labels, cool, rows, with_pool};
-use crate::teacher::cross_validation::{count, put, split};
-use crate::teacher::{About, Identity, Result, Teacher};
+use crate::teacher::calibration::{Calibrated, Labels, cool, with_pool};
+use crate::teacher::cross_validation::{put, splits};
+use crate::teacher::{About, Identity};
 
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
@@ -35,18 +35,18 @@ pub struct HeldOut {
 impl HeldOut {
     /// Tries every strength, on as many of the given folds as tell them apart, and holds every text out for the best.
     pub fn measure(corpus: &Corpus, labels: &Labels, fold: &[usize]) -> Self {
-        let all = count(fold);
+        let splits = splits(fold);
+        let all = splits.len();
         let held = |folds: usize| fold.iter().filter(|f| **f < folds).count();
         let few = (1..all).find(|&folds| held(folds) >= ENOUGH).unwrap_or(all);
         let hold_out = |folds: std::ops::Range<usize>, strength, table: &mut [f64]| {
-            for held in folds {
-                let (inside, outside) = split(fold, held);
-                let (truth, weights) = (labels.select(&inside), vec![1.0; inside.len()]);
+            for (inside, outside) in &splits[folds] {
+                let (truth, weights) = (labels.select(inside), vec![1.0; inside.len()]);
                 let (truth, options) = ((&truth[..], &weights[..]), options(strength));
-                let model = corpus.fit(&inside, truth, labels.classes, options).0;
+                let model = corpus.fit(inside, truth, labels.classes, options).0;
                 let row = |&i: &usize| logarithms(&model, &corpus.rows[i]);
                 let values: Vec<f64> = outside.iter().flat_map(row).collect();
-                put(table, labels.classes, &outside, &values);
+                put(table, labels.classes, outside, &values);
             }
         };
         let judged = |folds: usize, strength, table: Vec<f64>| {
@@ -76,7 +76,7 @@ pub struct TfidfTeacher {
     labels: Labels,
     strength: f64,
     temperature: f64,
-    about: About,
+    pub about: About,
 }
 
 impl TfidfTeacher {
@@ -136,14 +136,4 @@ fn method(strength: f64, pool: usize) -> String {
     format!(
         "logistic regression on TF-IDF of words and characters, inverse penalty {strength}{pool}; labelled texts by held-out regressions"
     )
-}
-
-impl Teacher for TfidfTeacher {
-    fn about(&self) -> &About {
-        &self.about
-    }
-
-    fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        Ok(rows(&self.table(texts), self.labels.classes))
-    }
 }

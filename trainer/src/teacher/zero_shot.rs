@@ -6,14 +6,13 @@
 
 use std::path::Path;
 
+use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
 use crate::teacher::features::ScoreTeacher;
 use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
 use crate::teacher::llm::token_batch::{Row, Tokens, in_batches};
-use crate::teacher::{
-    Description, Extractor, Identity, Pooled, Pooling, Result, TeacherError, log_mean_exp,
-};
+use crate::teacher::{Description, Extractor, Identity, Pooled, Pooling, log_mean_exp};
 
 /// How the scores of a class's phrases become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,15 +44,12 @@ impl ClassScores {
     /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
     pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self> {
         if words.len() < 2 {
-            return Err(TeacherError::Labels(format!(
-                "zero-shot needs at least 2 classes, got {}",
-                words.len()
-            )));
+            bail!("zero-shot needs at least 2 classes, got {}", words.len());
         }
         if !causal.model.speaks() {
-            return Err(TeacherError::Labels(
-                "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head".into(),
-            ));
+            bail!(
+                "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head"
+            );
         }
         let tail = causal.prompt.after().trim_end();
         let before = causal.tokenizer.piece(tail)?;
@@ -62,15 +58,14 @@ impl ClassScores {
             let own = causal.tokenizer.piece(&format!(" {word}"))?;
             let joined = causal.tokenizer.piece(&format!("{tail} {word}"))?;
             if own.is_empty() || joined != [before.as_slice(), &own].concat() {
-                let what = format!(
-                    "the class words `{word}` join with the prompt's end `{tail}`; end the prompt with a word"
+                bail!(
+                    "tokenizer: the class words `{word}` join with the prompt's end `{tail}`; end the prompt with a word"
                 );
-                return Err(TeacherError::Tokenizer(what));
             }
             if tokens.contains(&own) {
-                return Err(TeacherError::Labels(format!(
+                bail!(
                     "two classes share the words `{word}`, as the tokenizer reads them; give each its own"
-                )));
+                );
             }
             tokens.push(own);
         }
@@ -78,7 +73,7 @@ impl ClassScores {
         let words = words.concat();
         let Identity { name, digest, settings } = causal.description().identity.clone();
         let settings = format!("{settings}; mean log-probability of {words:?}");
-        let cell = (causal.model.depth(), Pooling::Last);
+        let cell = (causal.model.spec.depth, Pooling::Last);
         let about = Description::single([name, digest, settings], cell, words.len());
         Ok(Self { causal, phrases, tokens, about })
     }
@@ -86,7 +81,7 @@ impl ClassScores {
     /// One pass a batch: behind each prompt every class's words branch off, hidden from each other by the mask.
     fn score(&self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let rows: Vec<Branches> = prompts.iter().map(|p| Branches::new(p, &self.tokens)).collect();
-        let tokens = Branches::stack(&rows, &self.causal.device)?;
+        let tokens = Branches::stack(&rows, self.causal.model.device())?;
         let states = self.causal.model.last(&tokens)?;
         let row = |(row, branches): (usize, &Branches)| {
             // From the prompt's last token on, every place predicts a class token.

@@ -5,13 +5,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use qdllm_trainer::teacher::TeacherError;
 use qdllm_trainer::teacher::llm::classifier::Classifier;
-use qdllm_trainer::teacher::llm::config::Kind;
-use qdllm_trainer::teacher::llm::transformer::Decoder;
-use qdllm_trainer::teacher::llm::encoder::Encoder;
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
-use qdllm_trainer::teacher::llm::token_batch::Tokens;
+use qdllm_trainer::teacher::llm::transformer::Transformer;
 
 const DECODERS: [&str; 8] =
     ["llama", "llama3", "qwen2", "qwen3", "gemma3", "opt", "opt-post", "bloom"];
@@ -21,31 +17,31 @@ fn refs(rows: &[Vec<u32>]) -> Vec<&[u32]> {
     rows.iter().map(Vec::as_slice).collect()
 }
 
-fn open(folder: &std::path::Path) -> Result<Pretrained, TeacherError> {
+fn open(folder: &std::path::Path) -> anyhow::Result<Pretrained> {
     tokenizer(folder);
     Pretrained::open(folder, None)
 }
 
-/// The decoder of a checkpoint.
-pub fn decoder(checkpoint: &mut Pretrained) -> Result<Decoder, TeacherError> {
-    let Kind::Decoder(spec) = checkpoint.kind.clone() else { panic!("no decoder") };
+/// The body of a checkpoint's model.
+pub fn transformer(checkpoint: &mut Pretrained) -> anyhow::Result<Transformer> {
+    let spec = checkpoint.spec.clone();
     let mut loader = checkpoint.parameters(&Device::Cpu);
-    let decoder = Decoder::load(&mut loader, spec, 32, &Device::Cpu)?;
+    let model = Transformer::load(&mut loader, spec, 32, &Device::Cpu)?;
     loader.finish()?;
-    Ok(decoder)
+    Ok(model)
 }
 
 #[test]
 fn decoders_agree_with_hugging_face() {
     for name in DECODERS {
         let (folder, expected) = (copy(name), Expected::read(name));
-        let model = decoder(&mut open(folder.path()).unwrap()).unwrap();
+        let model = transformer(&mut open(folder.path()).unwrap()).unwrap();
         let rows = expected.rows();
-        let tokens = Tokens::causal(&refs(&rows), &Device::Cpu).unwrap();
+        let tokens = model.tokens(&refs(&rows)).unwrap();
         let (mut last, mut worst) = (None, 0f32);
         model
-            .run(&tokens, model.depth(), |layer, states| {
-                let shown = match layer == model.depth() {
+            .run(&tokens, model.spec.depth, |layer, states| {
+                let shown = match layer == model.spec.depth {
                     true => model.output(states)?,
                     false => states.clone(),
                 };
@@ -67,14 +63,12 @@ fn decoders_agree_with_hugging_face() {
 fn encoders_agree_with_hugging_face() {
     for name in ["bert", "distilbert"] {
         let (folder, expected) = (copy(name), Expected::read(name));
-        let mut checkpoint = open(folder.path()).unwrap();
-        let Kind::Encoder(spec) = checkpoint.kind.clone() else { panic!("no encoder") };
-        let model = Encoder::load(&mut checkpoint.parameters(&Device::Cpu), spec).unwrap();
+        let model = transformer(&mut open(folder.path()).unwrap()).unwrap();
         let rows = expected.rows();
-        let tokens = Tokens::mutual(&refs(&rows), &Device::Cpu).unwrap();
+        let tokens = model.tokens(&refs(&rows)).unwrap();
         let mut worst = 0f32;
         model
-            .run(&tokens, model.depth(), |layer, states| {
+            .run(&tokens, model.spec.depth, |layer, states| {
                 let wanted = expected.get(&format!("states.{layer}"));
                 worst = worst.max(largest(states, wanted, &rows));
                 Ok(())
@@ -86,10 +80,10 @@ fn encoders_agree_with_hugging_face() {
 }
 
 /// The head's logits of a checkpoint, adapter merged if any.
-pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> Result<Tensor, TeacherError> {
-    let kind = checkpoint.kind.clone();
+pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> anyhow::Result<Tensor> {
+    let spec = checkpoint.spec.clone();
     let mut loader = checkpoint.parameters(&Device::Cpu);
-    let model = Classifier::load(&mut loader, kind, 32, None, &Device::Cpu)?;
+    let model = Classifier::load(&mut loader, spec, 32, None, &Device::Cpu)?;
     loader.finish()?;
     model.logits(&refs(rows))
 }

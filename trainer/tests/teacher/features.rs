@@ -8,10 +8,9 @@ use std::path::Path;
 use candle_core::Device;
 use qdllm_trainer::teacher::cache::{Cache, Key};
 use qdllm_trainer::teacher::features::Features;
-use qdllm_trainer::teacher::llm::encoder::sentences;
-use qdllm_trainer::teacher::llm::pretrained::{Pretrained, TextVectors};
+use qdllm_trainer::teacher::llm::pretrained::{Pretrained, TextVectors, sentences};
 use qdllm_trainer::teacher::llm::{Reading, extractor};
-use qdllm_trainer::teacher::{Extractor, Identity, Pooled, TeacherError};
+use qdllm_trainer::teacher::{Extractor, Identity, Pooled};
 
 use crate::teacher::tiny::{llama_weights, write_bert, write_llama};
 
@@ -190,7 +189,7 @@ fn a_second_writer_is_turned_away() {
     assert!(message.contains("--cache"), "{message}");
 }
 
-fn load(folder: &Path, limit: usize) -> Result<TextVectors, TeacherError> {
+fn load(folder: &Path, limit: usize) -> anyhow::Result<TextVectors> {
     sentences(Pretrained::open(folder, None)?, limit, &Device::Cpu)
 }
 

@@ -128,7 +128,7 @@ fn older_wordings_of_a_configuration_mean_the_same() {
     for name in ["llama3", "gemma3"] {
         let folder = whole(name);
         let path = folder.path().join("config.json");
-        let new = Pretrained::open(folder.path(), None).unwrap().kind;
+        let new = Pretrained::open(folder.path(), None).unwrap().spec;
         let mut json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let object = json.as_object_mut().unwrap();
@@ -146,7 +146,7 @@ fn older_wordings_of_a_configuration_mean_the_same() {
             object.insert("sliding_window_pattern".into(), 2.into());
         }
         fs::write(&path, json.to_string()).unwrap();
-        assert_eq!(Pretrained::open(folder.path(), None).unwrap().kind, new, "{name}");
+        assert_eq!(Pretrained::open(folder.path(), None).unwrap().spec, new, "{name}");
     }
 }
 
@@ -202,7 +202,7 @@ fn a_prompt_is_read_as_the_model_reads_whole_texts() {
         });
         fs::write(folder.path().join("tokenizer.json"), json.to_string()).unwrap();
         let mut reader = TextTokenizer::folder(folder.path()).unwrap();
-        assert_eq!((reader.opening(), reader.leading_space()), (&[0][..], true));
+        assert_eq!((reader.opening.as_slice(), reader.leading_space), (&[0][..], true));
         for template in ["say {text} now", "{text} now", "say {text}"] {
             let prompt = Prompt::parse(template, &mut reader).unwrap();
             let filled = prompt.fill("it twice", 16, &reader).unwrap();
@@ -236,7 +236,7 @@ fn long_texts_are_cut_and_counted_by_every_kind_of_model() {
         assert_eq!((rows[0].cut, rows[0].tokens, rows[1].cut), (true, 9, false), "{name} head");
         // Beyond what the model was made for, whatever is asked.
         let far = Reading { limit: 4096, ..reading() };
-        let context = Pretrained::open(folder.path(), None).unwrap().kind.context();
+        let context = Pretrained::open(folder.path(), None).unwrap().spec.context;
         let rows = extractor(folder.path(), &far).unwrap().extract(&[&long]).unwrap();
         assert_eq!(rows[0].cut, context < 42, "{name}, context {context}");
     }
@@ -304,11 +304,10 @@ fn a_gguf_file_of_the_same_weights_gives_the_same_states() {
         gguf_file::write(&mut fs::File::create(&path).unwrap(), &metadata, &quantised).unwrap();
         let expected = super::families::Expected::read(name);
         let mut checkpoint = Pretrained::open(&path, None).unwrap();
-        let model = super::families::decoder(&mut checkpoint).unwrap();
+        let model = super::families::transformer(&mut checkpoint).unwrap();
         let rows = expected.rows();
         let refs: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        let tokens =
-            qdllm_trainer::teacher::llm::token_batch::Tokens::causal(&refs, &Device::Cpu).unwrap();
+        let tokens = model.tokens(&refs).unwrap();
         let logits = model.logits(&model.last(&tokens).unwrap()).unwrap();
         let worst = super::families::largest(&logits, expected.get("logits"), &rows);
         assert!(worst <= 1e-4, "{name}: {worst}");

@@ -9,7 +9,7 @@ use qdllm_trainer::teacher::llm::causal_lm::Causal;
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::{Reading, causal, extractor};
 use qdllm_trainer::teacher::zero_shot::ClassScores;
-use qdllm_trainer::teacher::{Extractor, Pooling, TeacherError};
+use qdllm_trainer::teacher::{Extractor, Pooling};
 
 use crate::teacher::tiny::{
     BLOCKS, SPECIAL, WIDTH, Weights, llama_weights, next_token, states, vocabulary, write_llama,
@@ -20,7 +20,7 @@ const PROMPT: &str = "say {text} now";
 fn tiny(
     prompt: &str,
     limit: usize,
-) -> (tempfile::TempDir, PathBuf, Weights, Result<Causal, TeacherError>) {
+) -> (tempfile::TempDir, PathBuf, Weights, anyhow::Result<Causal>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     let weights = llama_weights();
@@ -29,7 +29,7 @@ fn tiny(
     (folder, path, weights, model)
 }
 
-fn load(path: &Path, prompt: &str, limit: usize, layers: &[usize]) -> Result<Causal, TeacherError> {
+fn load(path: &Path, prompt: &str, limit: usize, layers: &[usize]) -> anyhow::Result<Causal> {
     Causal::load(Pretrained::open(path, None)?, prompt, limit, layers, &Device::Cpu)
 }
 
@@ -138,7 +138,7 @@ fn a_special_token_is_one_in_the_prompt_and_plain_letters_in_a_text() {
     assert!(!rows[1].ids[1..].contains(&rows[0].ids[0]));
 }
 
-fn refusal(result: Result<Causal, TeacherError>) -> String {
+fn refusal(result: anyhow::Result<Causal>) -> String {
     result.map(|_| ()).expect_err("a bad model was accepted").to_string()
 }
 

@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use qdllm_trainer::teacher::llm::config::Kind;
-use qdllm_trainer::teacher::llm::transformer::Decoder;
 use qdllm_trainer::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
-use qdllm_trainer::teacher::llm::token_batch::Tokens;
 
-use super::families::{Expected, case, copy, copy_to, head, largest, tokenizer};
+use super::families::{Expected, case, copy, copy_to, head, largest, tokenizer, transformer};
 
 fn merged(base: &str, adapter: &Path) -> (tempfile::TempDir, Pretrained) {
     let folder = copy(base);
@@ -32,13 +29,10 @@ fn a_merged_classifier_gives_what_peft_gives() {
 #[test]
 fn a_merged_language_model_gives_what_peft_gives() {
     let (_folder, mut checkpoint) = merged("bloom", &case("bloom-lora"));
-    let Kind::Decoder(spec) = checkpoint.kind.clone() else { panic!("no decoder") };
-    let mut loader = checkpoint.parameters(&Device::Cpu);
-    let model = Decoder::load(&mut loader, spec, 32, &Device::Cpu).unwrap();
-    loader.finish().unwrap();
+    let model = transformer(&mut checkpoint).unwrap();
     let rows = Expected::read("bloom").rows();
     let refs: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-    let last = model.last(&Tokens::causal(&refs, &Device::Cpu).unwrap()).unwrap();
+    let last = model.last(&model.tokens(&refs).unwrap()).unwrap();
     let wanted = Expected::read("bloom-lora");
     let worst = largest(&model.logits(&last).unwrap(), wanted.get("logits"), &rows);
     eprintln!("bloom-lora: within {worst:.1e}");

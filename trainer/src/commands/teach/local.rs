@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::options::{Method, TeachArgs};
-use super::report::{Speed, Taught, prepare};
+use super::report::{Taught, prepare};
 use super::texts::Texts;
 use crate::data::classes::{Class, Classes};
 use crate::data::tensors::Table;
 use crate::data::text_digest;
+use crate::teacher::Work;
 use crate::teacher::features::Features;
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
@@ -50,7 +51,7 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         let name = features.description().identity.name.clone();
         let run = |at: &mut dyn FnMut(usize)| features.prepare(&every, &mut |done, _| at(done));
         let work = Progress::new(false).during(&name, every.len(), run)?;
-        speeds.push(Speed { model: name, work });
+        speeds.push(work);
         sources.push(features);
     }
     let (labelled, labels, pool) = texts.to_learn();
@@ -69,7 +70,7 @@ fn export(
     path: &Path,
     teacher: &mut ProbeTeacher,
     findings: &Findings,
-    speeds: &[Speed],
+    speeds: &[Work],
     texts: &[&str],
 ) -> Result<()> {
     let asked = args.local.export_layer;
@@ -158,7 +159,7 @@ fn fetch(text: &str, token_file: Option<&Path>) -> Result<PathBuf> {
         Some(path) => Some(key_from_file(path)?),
         None => key_from_variable(TOKEN_VARIABLE)?,
     };
-    Ok(Hub { endpoint: None, cache: None, token }.fetch(&address?)?)
+    Hub { endpoint: None, cache: None, token }.fetch(&address?)
 }
 
 #[cfg(not(feature = "hub"))]

@@ -8,27 +8,18 @@ use serde::Serialize;
 
 use crate::data::soft::TeacherInfo;
 use crate::metrics::Report;
-use crate::teacher::probe::Findings;
+use crate::teacher::probe::{Candidate, Findings};
 use crate::teacher::{Teacher, Work};
 
-#[derive(Debug, Clone, Serialize)]
-pub struct Speed {
-    pub model: String,
-    #[serde(flatten)]
-    pub work: Work,
-}
-
 /// A teacher that has been asked, what fitting found, and how fast it was.
-pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Speed>);
+pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Work>);
 
 /// Runs a teacher over texts with progress.
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
-pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Speed>> {
-    let model = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
-    let progress = qdllm_host::terminal::Progress::new(false);
+pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Work>> {
+    let name = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
     let run = |at: &mut dyn FnMut(usize)| teacher.prepare(texts, &mut |done, _| at(done));
-    let work = progress.during(&model, texts.len(), run)?;
-    Ok(work.into_iter().map(|work| Speed { model: model.clone(), work }).collect())
+    qdllm_host::terminal::Progress::new(false).during(&name, texts.len(), run)
 }
 
 #[derive(Debug, Serialize)]
@@ -37,7 +28,7 @@ pub struct Outcome {
     pub texts: usize,
     pub labels: usize,
     pub skipped_rows: u64,
-    pub speeds: Vec<Speed>,
+    pub speeds: Vec<Work>,
     pub findings: Option<Findings>,
     pub test: Option<Report>,
     /// On the data's texts whose labels were set aside.
@@ -48,8 +39,8 @@ pub struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Speed { model, work } in &self.speeds {
-            write!(f, "{model}: {} texts, {} of them new", work.texts, work.computed)?;
+        for work in &self.speeds {
+            write!(f, "{}: {} texts, {} of them new", work.model, work.texts, work.computed)?;
             if work.seconds > 0.0 {
                 let (texts, tokens) =
                     (work.computed as f64 / work.seconds, work.tokens as f64 / work.seconds);
@@ -102,7 +93,8 @@ impl Outcome {
             "cell, best penalty                                     held-out accuracy  loss"
         )?;
         for candidate in &findings.cells {
-            let (what, trial) = (candidate.describe(name(candidate.model)), &candidate.trial);
+            let Candidate { model, cell, trial, .. } = candidate;
+            let what = format!("{} {cell}, penalty {}", name(*model), trial.penalty);
             writeln!(f, "  {what:<60} {:.3}  {:.3}", trial.accuracy, trial.loss)?;
         }
         writeln!(f, "average of")?;

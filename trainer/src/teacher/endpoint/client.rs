@@ -1,15 +1,18 @@
 //! Asking: one text's requests, repeated where that helps, each within the budget.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use anyhow::{Result, anyhow, bail};
+use qdllm_host::http::Backoff;
 use serde_json::Value;
 
 use crate::teacher::endpoint::answers;
-use crate::teacher::endpoint::error::{EndpointError, Result};
 use crate::teacher::endpoint::ledger::{Entry, Leave, Ledger};
-use crate::teacher::endpoint::request::{Names, NoScores, Request, RequestBuilder, tokens};
+use crate::teacher::endpoint::request::{NoScores, Request, RequestBuilder, tokens};
 use crate::teacher::endpoint::server::{Fleet, Server, Trouble};
-use crate::teacher::endpoint::settings::{Constrain, Settings, Way};
+use crate::teacher::endpoint::settings::{Constrain, EndpointArgs, Way};
 use crate::teacher::log_mean_exp;
 
 /// Times that a rate limit is waited for in one request before it is given up.
@@ -19,8 +22,23 @@ const MOST_VOTES: usize = 16;
 /// What is wrong where an echoed token has the next one's log-probability.
 const LATE: &str = "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes";
 
-/// Why a request was not answered: an error, or `None` when the run has ended.
-type Stop = Option<EndpointError>;
+/// Longest wait between tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A kind of request that the endpoint does not take, or gives no usable answer to; another kind may do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unserved(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the budget is used up: {requests} requests and {tokens} tokens so far, {left} texts are without an answer; the answers are kept, run again with a larger --budget-requests or --budget-tokens"
+)]
+pub struct UsedUp {
+    pub requests: u64,
+    pub tokens: u64,
+    pub left: usize,
+}
 
 pub struct Answered {
     pub logits: Vec<f32>,
@@ -33,54 +51,50 @@ pub struct Client {
     fleet: Fleet,
     ledger: Mutex<Ledger>,
     builder: RequestBuilder,
+    args: EndpointArgs,
     way: Way,
     empty: Option<Vec<f32>>,
-    votes: usize,
-    temperature: f32,
-    constrain: Constrain,
-    tries: u32,
+    /// Set when nothing is wanted any more; what is asked then is an error.
+    pub ended: AtomicBool,
 }
 
 impl Client {
     /// Opens connections, finds out what is offered, and scores the empty text where that is wanted.
     pub fn open(
-        settings: Settings,
+        args: EndpointArgs,
+        urls: &[String],
         builder: RequestBuilder,
         ledger: Ledger,
         sample: &str,
     ) -> Result<Self> {
-        let key = settings.key.map(Arc::new);
-        let servers: Vec<Server> = settings
-            .urls
-            .iter()
-            .map(|url| Server::new(url, key.clone(), settings.timeout))
-            .collect::<Result<_, _>>()?;
+        let key = args.key()?.map(Arc::new);
+        let timeout = Duration::from_secs_f64(args.timeout);
+        let servers = urls.iter().map(|url| Server::new(url, key.clone(), timeout));
+        let servers = servers.collect::<Result<Vec<Server>>>()?;
         if servers.is_empty() {
-            return Err(EndpointError::Url { url: String::new(), what: "give an address".into() });
+            bail!("endpoint ``: give an address");
         }
-        let known = settings.ask.or(ledger.way);
+        let backoff = Backoff { first: Duration::from_millis(args.backoff), longest: LONGEST_WAIT };
+        let known = args.ask.or(ledger.way);
         let mut client = Self {
-            fleet: Fleet::new(servers, settings.backoff),
+            fleet: Fleet::new(servers, backoff),
             ledger: Mutex::new(ledger),
             builder,
+            args,
             way: known.unwrap_or(Way::Chat),
             empty: None,
-            votes: settings.votes.max(1),
-            temperature: settings.temperature,
-            constrain: settings.constrain,
-            tries: settings.tries.max(1),
+            ended: AtomicBool::new(false),
         };
         if known.is_none() {
             client.way = client.find_way(sample)?;
             client.ledger().enter(Entry::Way(client.way))?;
         }
-        if settings.calibrate.unwrap_or(client.way == Way::Completions) {
+        if client.args.calibrate.unwrap_or(client.way == Way::Completions) {
             let known = client.ledger().empty.clone();
             client.empty = Some(match known {
                 Some(scores) => scores,
                 None => {
-                    // Nobody else holds the client yet: the run cannot have ended.
-                    let scores = client.ask("", &|| false)?.map(|a| a.logits).unwrap_or_default();
+                    let scores = client.ask("")?.logits;
                     client.ledger().enter(Entry::Empty(scores.clone()))?;
                     scores
                 }
@@ -102,16 +116,14 @@ impl Client {
             }
             Way::Votes => format!(
                 "{} chat answers at temperature {} counted{}",
-                self.votes,
-                self.temperature,
-                if self.constrain == Constrain::None { "" } else { ", constrained" }
+                self.args.votes.max(1),
+                self.args.vote_temperature,
+                if self.args.constrain == Constrain::None { "" } else { ", constrained" }
             ),
         };
         let empty = if self.empty.is_some() { "; minus the score of an empty text" } else { "" };
-        let letters = match (self.way, self.builder.names) {
-            (Way::Completions, _) | (_, Names::Words) => "",
-            (_, Names::Letters) => ", classes by letter",
-        };
+        let lettered = self.builder.letters && self.way != Way::Completions;
+        let letters = if lettered { ", classes by letter" } else { "" };
         format!("endpoint; {how}{letters}; prompt {:?}{empty}", self.builder.template(self.way))
     }
 
@@ -123,82 +135,70 @@ impl Client {
     fn find_way(&self, sample: &str) -> Result<Way> {
         let mut last = None;
         for way in [Way::Chat, Way::Completions, Way::Votes] {
-            match self.try_way(way, sample) {
+            match self.offers(way, sample) {
                 Ok(true) => return Ok(way),
                 Ok(false) => {}
-                // A path or a parameter that this server does not have, or cannot serve.
-                Err(
-                    e @ (EndpointError::Refused { status: 400 | 404 | 405 | 422 | 501, .. }
-                    | EndpointError::NoAnswer { .. }),
-                ) => last = Some(e),
+                Err(e) if e.is::<Unserved>() => last = Some(e),
                 Err(e) => return Err(e),
             }
         }
-        Err(last.unwrap_or_else(|| EndpointError::Answer {
-            url: self.fleet.server(0).url().to_owned(),
-            what: "answers neither chat nor completion requests as OpenAI's API does; check the address".into(),
+        Err(last.unwrap_or_else(|| {
+            anyhow!(
+                "{}: answers neither chat nor completion requests as OpenAI's API does; check the address",
+                self.fleet.servers[0].url()
+            )
         }))
     }
 
-    fn try_way(&self, way: Way, sample: &str) -> Result<bool> {
+    fn offers(&self, way: Way, sample: &str) -> Result<bool> {
         let names = &self.builder.answers;
-        type Check<'a> = Box<dyn Fn(&Value) -> Result<(), NoScores> + 'a>;
-        let (request, check): (Request, Check<'_>) = match way {
-            Way::Chat => (
-                self.builder.first_token(sample),
-                Box::new(|answer| answers::first_token(answer, names).map(drop)),
-            ),
+        let (scores, _) = match way {
+            Way::Chat => self.send(&self.builder.first_token(sample), |answer| {
+                Ok(answers::first_token(answer, names).map(drop))
+            }),
             Way::Completions => {
                 let word = &self.builder.words[0][0];
                 let prompt = self.builder.completion(sample);
-                let check = move |answer: &Value| answers::echoed(answer, &prompt, word).map(drop);
-                (self.builder.echo(sample, word), Box::new(check))
+                self.send(&self.builder.echo(sample, word), |answer| {
+                    Ok(answers::echoed(answer, &prompt, word).map(drop))
+                })
             }
-            Way::Votes => (
-                self.builder.vote(sample, 1, self.temperature, self.constrain),
-                Box::new(|answer| answers::votes(answer, names).map(drop)),
-            ),
-        };
-        match self.send(&request, &|answer| Ok(check(answer)), &|| false) {
-            Ok((scores, _)) => Ok(!matches!(scores, Err(NoScores::NotOffered(_) | NoScores::Late))),
-            Err(stop) => stop.map_or(Ok(false), Err),
-        }
+            Way::Votes => self
+                .send(&self.vote(sample, 1), |answer| Ok(answers::votes(answer, names).map(drop))),
+        }?;
+        Ok(!matches!(scores, Err(NoScores::NotOffered(_) | NoScores::Late)))
     }
 
-    /// A text's logits; `None` when `ended` says that nothing is wanted any more.
-    pub fn ask(&self, text: &str, ended: &dyn Fn() -> bool) -> Result<Option<Answered>> {
-        let scores = match self.way {
+    fn vote(&self, text: &str, n: usize) -> Request {
+        self.builder.vote(text, n, self.args.vote_temperature, self.args.constrain)
+    }
+
+    /// A text's logits.
+    pub fn ask(&self, text: &str) -> Result<Answered> {
+        let (logits, tokens) = match self.way {
             Way::Chat => {
                 let parse = |answer: &Value| answers::first_token(answer, &self.builder.answers);
-                self.send(&self.builder.first_token(text), &parse, ended)
+                self.send(&self.builder.first_token(text), parse)
             }
-            Way::Completions => self.score_words(text, ended),
-            Way::Votes => self.count_votes(text, ended),
-        };
-        let (logits, tokens) = match scores {
-            Ok(scores) => scores,
-            Err(stop) => return stop.map_or(Ok(None), Err),
-        };
+            Way::Completions => self.score_words(text),
+            Way::Votes => self.count_votes(text),
+        }?;
         let decided = logits.is_some();
         let mut logits = logits.unwrap_or_else(|| vec![0.0; self.builder.words.len()]);
         if let (true, Some(empty)) = (decided, &self.empty) {
             logits.iter_mut().zip(empty).for_each(|(z, e)| *z -= e);
         }
-        Ok(Some(Answered { logits, decided, tokens }))
+        Ok(Answered { logits, decided, tokens })
     }
 
-    fn score_words(
-        &self,
-        text: &str,
-        ended: &dyn Fn() -> bool,
-    ) -> Result<(Option<Vec<f32>>, u64), Stop> {
+    fn score_words(&self, text: &str) -> Result<(Option<Vec<f32>>, u64)> {
         let (prompt, mut total) = (self.builder.completion(text), 0);
         let mut logits = Vec::with_capacity(self.builder.words.len());
         for words in &self.builder.words {
             let mut scores = Vec::with_capacity(words.len());
             for word in words {
                 let parse = |answer: &Value| answers::echoed(answer, &prompt, word);
-                let (score, tokens) = self.send(&self.builder.echo(text, word), &parse, ended)?;
+                let (score, tokens) = self.send(&self.builder.echo(text, word), parse)?;
                 scores.push(score);
                 total += tokens;
             }
@@ -208,19 +208,14 @@ impl Client {
     }
 
     /// Draws as many answers as are wanted and counts those that name a class.
-    fn count_votes(
-        &self,
-        text: &str,
-        ended: &dyn Fn() -> bool,
-    ) -> Result<(Option<Vec<f32>>, u64), Stop> {
+    fn count_votes(&self, text: &str) -> Result<(Option<Vec<f32>>, u64)> {
         let names = &self.builder.answers;
         let mut counts = vec![0_u32; names.len()];
-        let (mut total, mut drawn) = (0, 0);
-        while drawn < self.votes {
-            let n = (self.votes - drawn).min(MOST_VOTES);
-            let request = self.builder.vote(text, n, self.temperature, self.constrain);
+        let (wanted, mut total, mut drawn) = (self.args.votes.max(1), 0, 0);
+        while drawn < wanted {
+            let n = (wanted - drawn).min(MOST_VOTES);
             // A server may give one answer whatever `n` says; a usable answer has one at least.
-            let (answers, tokens) = self.send(&request, &|a| answers::votes(a, names), ended)?;
+            let (answers, tokens) = self.send(&self.vote(text, n), |a| answers::votes(a, names))?;
             total += tokens;
             drawn += answers.len();
             answers.into_iter().take(n).flatten().for_each(|class| counts[class] += 1);
@@ -233,17 +228,17 @@ impl Client {
     fn send<T>(
         &self,
         asked: &Request,
-        parse: &dyn Fn(&Value) -> Result<T, NoScores>,
-        ended: &dyn Fn() -> bool,
-    ) -> Result<(T, u64), Stop> {
+        parse: impl Fn(&Value) -> Result<T, NoScores>,
+    ) -> Result<(T, u64)> {
+        let ended = || self.ended.load(Ordering::SeqCst);
         let (mut failures, mut limits, mut last) = (0, 0, None);
         loop {
             // An endpoint first, leave second: a request that is entered is sent at once.
-            let Some(place) = self.fleet.take(last, ended) else { return Err(None) };
-            let server = self.fleet.server(place);
-            if let Err(stop) = self.leave(asked.most_tokens, ended) {
+            let Some(place) = self.fleet.take(last, &ended) else { bail!("the run has ended") };
+            let server = &self.fleet.servers[place];
+            if let Err(e) = self.leave(asked.most_tokens, &ended) {
                 self.fleet.give_back(place, Some(&Trouble::Refused(0, String::new())));
-                return Err(stop);
+                return Err(e);
             }
             let answer = server.post(asked.path, &asked.body);
             let spent = match &answer {
@@ -256,13 +251,15 @@ impl Client {
                 true => self.ledger().settle(asked.most_tokens, spent)?,
                 false => self.ledger().take_back(asked.most_tokens)?,
             }
-            let url = || server.url().to_owned();
+            let url = server.url();
             let result = match answer.map(|answer| (parse(&answer), answer)) {
                 Ok((Ok(scores), _)) => Ok(scores),
                 Ok((Err(unfit @ (NoScores::Unfit(_) | NoScores::Late)), _)) => {
                     self.fleet.give_back(place, None);
-                    let what = if let NoScores::Unfit(what) = unfit { what } else { LATE.into() };
-                    return Err(Some(EndpointError::Answer { url: url(), what }));
+                    bail!(
+                        "{url}: {}",
+                        if let NoScores::Unfit(what) = &unfit { what } else { LATE }
+                    );
                 }
                 Ok((Err(NoScores::NotFinite), _)) => {
                     let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
@@ -279,13 +276,19 @@ impl Client {
             let why = match result {
                 Ok(scores) => return Ok((scores, spent.unwrap_or(asked.most_tokens))),
                 Err(Trouble::Refused(status, text)) => {
-                    let remedy = remedy(status);
-                    return Err(Some(EndpointError::Refused { url: url(), status, text, remedy }));
+                    let what = format!("{url}: answered HTTP {status}: {text}; {}", remedy(status));
+                    // A path or a parameter that this server does not have, or cannot serve.
+                    match status {
+                        400 | 404 | 405 | 422 | 501 => return Err(Unserved(what).into()),
+                        _ => bail!("{what}"),
+                    }
                 }
                 Err(Trouble::Limited(after, why)) => {
                     limits += 1;
-                    if let Some(after) = after.filter(|a| a.as_secs() > PATIENCE_S) {
-                        return Err(Some(EndpointError::Later { url: url(), after }));
+                    if let Some(seconds) = after.map(|a| a.as_secs()).filter(|s| *s > PATIENCE_S) {
+                        bail!(
+                            "{url}: asks to wait {seconds} s; what was answered is kept, run the same command again after that time"
+                        );
                     }
                     if limits < MOST_LIMITS {
                         continue;
@@ -294,32 +297,35 @@ impl Client {
                 }
                 Err(Trouble::NotSent(why) | Trouble::Passing(why)) => {
                     failures += 1;
-                    if failures < self.tries {
+                    if failures < self.args.tries.max(1) {
                         // An endpoint that took nothing rests; another may be awake.
                         if sent {
-                            self.fleet.pause(failures, ended);
+                            self.fleet.pause(failures, &ended);
                         }
                         continue;
                     }
                     why
                 }
             };
-            let tries = failures + limits;
-            return Err(Some(EndpointError::NoAnswer { url: url(), tries, why }));
+            let what = format!(
+                "{url}: no usable answer after {} tries, the last: {why}; what was answered is kept, run the same command again when the endpoint is well",
+                failures + limits
+            );
+            return Err(Unserved(what).into());
         }
     }
 
-    /// Waits for leave to spend: `Err(None)` when the run has ended.
-    fn leave(&self, tokens: u64, ended: &dyn Fn() -> bool) -> Result<(), Stop> {
+    /// Waits for leave to spend.
+    fn leave(&self, tokens: u64, ended: &dyn Fn() -> bool) -> Result<()> {
         loop {
             let leave = self.ledger().ask_leave(tokens)?;
             match leave {
                 Leave::Granted => return Ok(()),
-                Leave::Wait if ended() => return Err(None),
-                Leave::Wait => std::thread::sleep(std::time::Duration::from_millis(10)),
+                Leave::Wait if ended() => bail!("the run has ended"),
+                Leave::Wait => std::thread::sleep(Duration::from_millis(10)),
                 Leave::UsedUp => {
                     let (requests, tokens) = self.spent();
-                    return Err(Some(EndpointError::Budget { requests, tokens, left: 0 }));
+                    return Err(UsedUp { requests, tokens, left: 0 }.into());
                 }
             }
         }

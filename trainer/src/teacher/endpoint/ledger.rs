@@ -7,11 +7,19 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use qdllm_host::lines::{self, LinesError};
 use serde::{Deserialize, Serialize};
 
-use crate::teacher::endpoint::error::{EndpointError, Result};
-use crate::teacher::endpoint::settings::{Budget, Way};
+use crate::teacher::endpoint::settings::Way;
+
+/// The most that may be spent on a question over all runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    pub requests: Option<u64>,
+    /// Tokens, those of prompts and answers together.
+    pub tokens: Option<u64>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -52,13 +60,12 @@ pub struct Ledger {
 impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
     pub fn open(path: &Path, budget: Budget) -> Result<Self> {
-        let fail = |what: String| EndpointError::Ledger { path: path.into(), what };
+        let place = path.display();
         let (file, text) = lines::open(path).map_err(|e| match e {
-            LinesError::Busy => fail(
-                "another run asks the same question now; wait for it, or give another --cache"
-                    .into(),
+            LinesError::Busy => anyhow!(
+                "{place}: another run asks the same question now; wait for it, or give another --cache"
             ),
-            LinesError::Io(e) => fail(format!("{e}; check the cache folder")),
+            LinesError::Io(e) => anyhow!("{place}: {e}; check the cache folder"),
         })?;
         let mut ledger = Self {
             file,
@@ -71,9 +78,9 @@ impl Ledger {
             empty: None,
         };
         for (i, line) in text.lines().enumerate() {
-            let entry = serde_json::from_str(line)
-                .map_err(|e| fail(format!("line {}: {e}; delete the line", i + 1)))?;
-            ledger.count(entry);
+            let entry = serde_json::from_str(line);
+            let bad = |e| anyhow!("{place}: line {}: {e}; delete the line", i + 1);
+            ledger.count(entry.map_err(bad)?);
         }
         Ok(ledger)
     }
@@ -96,11 +103,10 @@ impl Ledger {
     }
 
     pub fn enter(&mut self, entry: Entry) -> Result<()> {
-        let fail = |what: String| EndpointError::Ledger { path: self.path.clone(), what };
-        let mut line = serde_json::to_string(&entry).map_err(|e| fail(e.to_string()))?;
-        line.push('\n');
+        let line = serde_json::to_string(&entry)? + "\n";
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(|e| fail(format!("{e}; make room and run the same command again")))?;
+        let place = self.path.display();
+        written.map_err(|e| anyhow!("{place}: {e}; make room and run the same command again"))?;
         self.count(entry);
         Ok(())
     }

@@ -6,7 +6,6 @@
 
 mod answers;
 mod client;
-pub(super) mod error;
 mod ledger;
 mod request;
 mod server;
@@ -14,25 +13,22 @@ mod settings;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use client::Client;
-use ledger::Ledger;
+use anyhow::{Context as _, Result, bail};
+use client::{Client, UsedUp};
+use ledger::{Budget, Ledger};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use request::RequestBuilder;
 use sha2::{Digest, Sha256};
 
 use crate::data::classes::Classes;
 use crate::data::soft::{SoftLabels, SoftWriter};
-use crate::teacher::{About, Identity, Result, Teacher, TeacherError, Work};
-pub use error::EndpointError;
-pub use qdllm_host::http::Backoff;
-pub use qdllm_host::secret::Secret;
-pub use settings::{
-    Budget, Constrain, KEY_VARIABLE, Settings, Way, key, key_from_file, key_from_variable,
-};
+use crate::teacher::{About, Identity, OnProgress, Teacher, Work};
+pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
 
 pub struct EndpointTeacher {
     about: About,
@@ -45,33 +41,39 @@ pub struct EndpointTeacher {
 }
 
 impl EndpointTeacher {
-    /// Finds out what the endpoint offers, with `sample` as the text, and opens the file of answers in `folder`.
+    /// Finds out what the endpoint at `urls` offers, with `sample` as the text, and opens the file of answers in
+    /// `folder`.
     ///
     /// Nothing is asked where an earlier run knows. Answers belong to the model's name, classes, prompt and way of
     /// asking, not to the addresses: a cluster may move.
     pub fn open(
-        settings: Settings,
+        args: &EndpointArgs,
+        urls: &[String],
         classes: &Classes,
-        sample: &str,
+        (prompt, sample): (Option<&str>, &str),
         folder: &Path,
     ) -> Result<Self> {
-        let builder = RequestBuilder::new(&settings.model, classes, settings.prompt.as_deref())?;
-        let Settings { ask, prompt, votes, temperature, constrain, calibrate, most_chars, .. } =
-            &settings;
-        let asked = (ask, prompt, votes, temperature, constrain, calibrate, most_chars, classes);
-        let digest = Sha256::digest(format!("{}\n{asked:?}", settings.model));
+        args.check()?;
+        let Some(model) = &args.endpoint_model else {
+            bail!("--endpoint-model is missing: the name under which the endpoint serves the model")
+        };
+        let builder = RequestBuilder::new(model, classes, prompt)?;
+        let (concurrency, most_chars) = (args.concurrency.max(1), args.max_chars.max(1));
+        let EndpointArgs { ask, votes, vote_temperature, constrain, calibrate, .. } = args;
+        let asked =
+            (ask, prompt, votes, vote_temperature, constrain, calibrate, most_chars, classes);
+        let digest = Sha256::digest(format!("{model}\n{asked:?}"));
         let digest = hex::encode(digest)[..16].to_owned();
-        std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
+        std::fs::create_dir_all(folder).of_file(folder)?;
         let tame = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
-        let name: String = settings.model.chars().map(tame).take(60).collect();
+        let name: String = model.chars().map(tame).take(60).collect();
         let stem = format!("endpoint-{name}-{digest}");
-        let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), settings.budget)?;
-        let (concurrency, most_chars) = (settings.concurrency.max(1), settings.most_chars);
-        let model = settings.model.clone();
-        let client = Client::open(settings, builder, ledger, sample)?;
+        let budget = Budget { requests: args.budget_requests, tokens: args.budget_tokens };
+        let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), budget)?;
+        let client = Client::open(args.clone(), urls, builder, ledger, sample)?;
         let method = client.method();
         let identity = Identity {
-            name: model,
+            name: model.clone(),
             digest: format!("endpoint {digest}"),
             settings: method.clone(),
         };
@@ -91,56 +93,45 @@ impl Teacher for EndpointTeacher {
         &self.about
     }
 
-    fn prepare(
-        &mut self,
-        texts: &[&str],
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Work>> {
+    fn prepare(&mut self, texts: &[&str], progress: OnProgress<'_>) -> Result<Vec<Work>> {
         let mut seen = HashSet::new();
         let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
         let left: Vec<&str> =
             unique.iter().copied().filter(|text| !self.writer.contains(text)).collect();
-        let mut work = Work { texts: unique.len(), ..Work::default() };
+        let model = self.about.models[0].name.clone();
+        let mut work = Work { model, texts: unique.len(), ..Work::default() };
         let most_chars = self.most_chars;
         let cut =
             |text: &str| text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
         work.cut = unique.iter().filter(|text| cut(text) < text.len()).count();
         let started = Instant::now();
         let done_before = unique.len() - left.len();
-        let (ended, next) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let writer = Mutex::new(&mut self.writer);
-        let client = &self.client;
-        let mut failed: Option<TeacherError> = None;
+        *self.client.ended.get_mut() = false;
+        let (client, next, writer) =
+            (&self.client, AtomicUsize::new(0), Mutex::new(&mut self.writer));
+        let ask = |text: &str| {
+            let answered = client.ask(&text[..cut(text)])?;
+            // Kept before anything else happens: an answer that came is never paid for twice.
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.append(text, &answered.logits)?;
+            anyhow::Ok(answered)
+        };
+        let mut failed: Option<anyhow::Error> = None;
         std::thread::scope(|scope| {
             let (sender, answers) = mpsc::channel();
             for _ in 0..self.concurrency.min(left.len()) {
-                let (sender, left, ended, next, writer) =
-                    (sender.clone(), &left, &ended, &next, &writer);
+                let (sender, left, next, ask) = (sender.clone(), &left, &next, &ask);
                 scope.spawn(move || {
-                    while !ended.load(Ordering::Relaxed) {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(&text) = left.get(i) else { return };
-                        let answer =
-                            client.ask(&text[..cut(text)], &|| ended.load(Ordering::Relaxed));
-                        let kept = match answer {
-                            Ok(None) => return,
-                            Ok(Some(answered)) => {
-                                // Kept before anything else happens: an answer that came is never paid for twice.
-                                let mut writer = writer
-                                    .lock()
-                                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                                writer
-                                    .append(text, &answered.logits)
-                                    .map(|_| answered)
-                                    .map_err(TeacherError::from)
-                            }
-                            Err(e) => Err(e.into()),
-                        };
-                        if kept.is_err() {
-                            ended.store(true, Ordering::Relaxed);
-                        }
-                        if sender.send(kept).is_err() {
+                    while !client.ended.load(Ordering::SeqCst) {
+                        let Some(&text) = left.get(next.fetch_add(1, Ordering::Relaxed)) else {
                             return;
+                        };
+                        let answer = ask(text);
+                        let bad = answer.is_err();
+                        let unheard = sender.send(answer).is_err();
+                        // Said first: the errors of those that the end stops come behind their cause.
+                        if bad || unheard {
+                            client.ended.store(true, Ordering::SeqCst);
                         }
                     }
                 });
@@ -154,7 +145,6 @@ impl Teacher for EndpointTeacher {
                         work.undecided += usize::from(!answered.decided);
                         progress(done_before + work.computed, unique.len());
                     }
-                    // The first error is the cause; others follow from the end of the run.
                     Err(e) => {
                         failed.get_or_insert(e);
                     }
@@ -164,13 +154,11 @@ impl Teacher for EndpointTeacher {
         self.writer.flush()?;
         self.labels = None;
         work.seconds = started.elapsed().as_secs_f64();
-        match failed {
+        let left = left.len() - work.computed;
+        match failed.map(anyhow::Error::downcast::<UsedUp>) {
             None => Ok(vec![work]),
-            Some(TeacherError::Endpoint(EndpointError::Budget { requests, tokens, .. })) => {
-                let left = left.len() - work.computed;
-                Err(EndpointError::Budget { requests, tokens, left }.into())
-            }
-            Some(e) => Err(e),
+            Some(Ok(used_up)) => Err(UsedUp { left, ..used_up }.into()),
+            Some(Err(e)) => Err(e),
         }
     }
 
@@ -181,9 +169,10 @@ impl Teacher for EndpointTeacher {
         };
         let labels = self.labels.insert(labels);
         let one = |text: &&str| {
-            labels.get(text).map(<[f32]>::to_vec).ok_or_else(|| {
+            labels.get(text).map(<[f32]>::to_vec).with_context(|| {
                 let start: String = text.chars().take(40).collect();
-                TeacherError::cache(&self.kept, format!("has no answer for `{start}`"))
+                let place = self.kept.display();
+                format!("{place}: has no answer for `{start}`; delete the file and run again")
             })
         };
         texts.iter().map(one).collect()

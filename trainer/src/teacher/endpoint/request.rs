@@ -1,9 +1,9 @@
 //! What is asked about a text: the prompt, the answers that count, and the JSON of each kind of request.
 
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use crate::data::classes::Classes;
-use crate::teacher::endpoint::error::{EndpointError, Result};
+use crate::data::classes::{Class, Classes};
 use crate::teacher::endpoint::settings::Way;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
@@ -12,20 +12,12 @@ const SHARED_START: usize = 4;
 /// Tokens that a chat template puts around a message, at most.
 pub(super) const TEMPLATE_TOKENS: u64 = 64;
 
-/// How a chat model names a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
-    Words,
-    /// By a letter, since words share their beginnings.
-    Letters,
-}
-
 #[derive(Debug, Clone)]
 pub struct RequestBuilder {
     /// What each class may be called, in class order.
     pub answers: Vec<Vec<String>>,
-    /// How a chat model names a class.
-    pub names: Names,
+    /// Whether a chat model names a class by a letter, since words share their beginnings.
+    pub letters: bool,
     /// The words that a completion is scored on: one list a class.
     pub words: Vec<Vec<String>>,
     pub(super) model: String,
@@ -38,52 +30,39 @@ impl RequestBuilder {
     /// it is to list them.
     pub fn new(model: &str, classes: &Classes, prompt: Option<&str>) -> Result<Self> {
         if prompt.is_some_and(|p| !p.contains("{text}")) {
-            return Err(EndpointError::Classes(
-                "--prompt has no {text}; write where the text stands".into(),
-            ));
+            bail!("--prompt has no {{text}}; write where the text stands");
         }
-        let words: Vec<Vec<String>> =
-            classes.class.iter().map(crate::data::classes::Class::words).collect();
-        let names = if share_a_start(&words) { Names::Letters } else { Names::Words };
-        let answers = match names {
-            Names::Words => words.clone(),
-            Names::Letters => ('A'..='Z').map(|c| vec![c.to_string()]).take(words.len()).collect(),
+        let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
+        let letters = share_a_start(&words);
+        let answers = match letters {
+            true => ('A'..='Z').map(|c| vec![c.to_string()]).take(words.len()).collect(),
+            false => words.clone(),
         };
         if answers.len() < words.len() {
-            return Err(EndpointError::Classes(format!(
+            bail!(
                 "{} classes whose words share their beginnings; give each class words that differ in the first {SHARED_START} letters, letters reach for 26",
                 words.len()
-            )));
+            );
         }
-        let list: String = classes
-            .class
-            .iter()
-            .zip(&words)
-            .zip(&answers)
-            .map(|((class, words), answers)| {
-                let name = match names {
-                    Names::Words => words.join(" or "),
-                    Names::Letters => format!("{}: {}", answers[0], words.join(" or ")),
-                };
-                let about = class.description.as_ref().map(|d| format!(" ({d})"));
-                format!("- {name}{}\n", about.unwrap_or_default())
-            })
-            .collect();
-        let asked = classes.question.as_deref().unwrap_or("Which class does the text belong to?");
-        let how = match names {
-            Names::Words => "Answer with one of these words and nothing else.",
-            Names::Letters => "Answer with the letter and nothing else.",
+        let line = |((class, words), answers): ((&Class, &Vec<String>), &Vec<String>)| {
+            let letter = if letters { format!("{}: ", answers[0]) } else { String::new() };
+            let about = class.description.as_ref().map(|d| format!(" ({d})"));
+            format!("- {letter}{}{}\n", words.join(" or "), about.unwrap_or_default())
         };
-        let chat = prompt.map_or_else(
-            || format!("{asked}\n{{classes}}\nText: {{text}}\n\n{how}"),
-            ToOwned::to_owned,
-        );
+        let list: String = classes.class.iter().zip(&words).zip(&answers).map(line).collect();
+        let asked = classes.question.as_deref().unwrap_or("Which class does the text belong to?");
+        let how = match letters {
+            true => "Answer with the letter and nothing else.",
+            false => "Answer with one of these words and nothing else.",
+        };
+        let usual = format!("{asked}\n{{classes}}\nText: {{text}}\n\n{how}");
+        let chat = prompt.unwrap_or(&usual).replace("{classes}", &list);
         Ok(Self {
             answers,
-            names,
+            letters,
             words,
             model: model.to_owned(),
-            chat: chat.replace("{classes}", &list),
+            chat,
             completion: prompt.unwrap_or("The text \"{text}\" is about").to_owned(),
         })
     }
@@ -167,9 +146,9 @@ pub(super) mod tests {
 
     #[test]
     fn classes_that_begin_alike_are_lettered() {
-        assert_eq!(question(&["positive", "negative"]).names, Names::Words);
-        assert_eq!(question(&["turn_on", "turn_off"]).names, Names::Letters);
-        assert_eq!(question(&["a", "able"]).names, Names::Letters);
+        assert!(!question(&["positive", "negative"]).letters);
+        assert!(question(&["turn_on", "turn_off"]).letters);
+        assert!(question(&["a", "able"]).letters);
         let letters = question(&["turn_on", "turn_off"]);
         let asked = letters.first_token("it is dark");
         let content = asked.body["messages"][0]["content"].as_str().unwrap();

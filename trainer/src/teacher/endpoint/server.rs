@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, anyhow};
 use qdllm_host::http::{self, Backoff, Client, Failure, Options, Request, Url};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
-
-use crate::teacher::endpoint::error::{EndpointError, Result};
 
 /// Longest answer that is read.
 const MOST_BYTES: u64 = 16 << 20;
@@ -44,7 +43,7 @@ impl Server {
             most_bytes: MOST_BYTES,
         };
         let client = Client::new(options, key, "authorization", "Bearer ");
-        client.map(Self).map_err(EndpointError::Client)
+        client.map(Self).map_err(|e| anyhow!("the HTTP client cannot be set up: {e}"))
     }
 
     /// The address as it is used.
@@ -113,11 +112,9 @@ impl Server {
 
 /// The address with its API path, and whether it is this machine.
 fn checked(address: &str, with_key: bool) -> Result<(String, bool)> {
-    let refuse = |what: &str| EndpointError::Url {
-        // What stands before an @ may be a password.
-        url: if address.contains('@') { "(address)".into() } else { address.into() },
-        what: what.into(),
-    };
+    // What stands before an @ may be a password.
+    let shown = if address.contains('@') { "(address)" } else { address };
+    let refuse = |what: &str| anyhow!("endpoint `{shown}`: {what}");
     let url = Url::parse(address)
         .map_err(|e| refuse(&format!("{e}; give http(s)://host:port, with /v1 or another path")))?;
     let host = url.host_str().unwrap_or_default();
@@ -155,7 +152,7 @@ struct Standing {
 }
 
 pub struct Fleet {
-    servers: Vec<Server>,
+    pub servers: Vec<Server>,
     standings: Mutex<Vec<Standing>>,
     freed: Condvar,
     backoff: Backoff,
@@ -169,10 +166,6 @@ impl Fleet {
 
     fn standings(&self) -> MutexGuard<'_, Vec<Standing>> {
         self.standings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn server(&self, place: usize) -> &Server {
-        &self.servers[place]
     }
 
     /// Waits for an endpoint that does not rest and takes the least busy one; of equals one that is not `last`,

@@ -1,13 +1,10 @@
 //! How an endpoint is reached and asked. Its key comes from a variable or a file, never from the command line.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use qdllm_host::http::Backoff;
+use anyhow::{Result, anyhow, bail};
 use qdllm_host::secret::{NotASecret, NotPrivate, Secret, read_private};
 use serde::{Deserialize, Serialize};
-
-use crate::teacher::endpoint::error::{EndpointError, Result};
 
 /// How class scores are drawn from an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -34,42 +31,82 @@ pub enum Constrain {
     Grammar,
 }
 
-/// The most that may be spent on a question over all runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    pub requests: Option<u64>,
-    /// Tokens, those of prompts and answers together.
-    pub tokens: Option<u64>,
-}
-
-pub struct Settings {
-    pub urls: Vec<String>,
-    pub model: String,
-    pub key: Option<Secret>,
-    /// How to ask; `None` finds out what is offered.
+/// How an endpoint is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EndpointArgs {
+    /// The model's name at the endpoint
+    #[arg(long, value_name = "NAME")]
+    pub endpoint_model: Option<String>,
+    /// How scores are drawn from an endpoint [default: the first that it offers]
+    #[arg(long, value_enum)]
     pub ask: Option<Way>,
-    /// The prompt, with `{text}`; `None` for the usual one.
-    pub prompt: Option<String>,
-    /// Answers a text when votes are counted.
+    /// Answers a text when votes are counted
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub votes: usize,
-    pub temperature: f32,
+    /// Temperature of those answers
+    #[arg(long, default_value_t = 0.7, value_name = "T")]
+    pub vote_temperature: f32,
+    /// How the server holds those answers to the class names, beside the prompt
+    #[arg(long, value_enum, default_value = "none")]
     pub constrain: Constrain,
-    /// Whether the scores of an empty text are subtracted; `None` for completions alone.
+    /// Subtract the scores of an empty text [default: for completions]
+    #[arg(long, value_name = "BOOL")]
     pub calibrate: Option<bool>,
-    /// Longest text in characters; longer ones are cut and counted.
-    pub most_chars: usize,
+    /// Longest text in characters; longer ones are cut and counted
+    #[arg(long, default_value_t = 8000, value_name = "N")]
+    pub max_chars: usize,
+    /// Requests under way at once, over all servers
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub concurrency: usize,
-    pub timeout: Duration,
+    /// Seconds to wait for an answer
+    #[arg(long, default_value_t = 120.0, value_name = "S")]
+    pub timeout: f64,
+    /// Tries of a request that fails in a way that may pass
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub tries: u32,
-    pub backoff: Backoff,
-    pub budget: Budget,
+    /// Longest first wait between tries, in milliseconds; doubled for each further one, up to 30 s
+    #[arg(long, default_value_t = 500, value_name = "MS")]
+    pub backoff: u64,
+    /// Most requests to send, over all runs that ask the same question
+    #[arg(long, value_name = "N")]
+    pub budget_requests: Option<u64>,
+    /// Most tokens to use, prompts and answers, over all runs that ask the same question
+    #[arg(long, value_name = "N")]
+    pub budget_tokens: Option<u64>,
+    /// Environment variable that holds the API key [default: `QDLLM_API_KEY`, if set]
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    pub key_env: Option<String>,
+    /// File that holds the API key and that nobody else can read
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
-/// The environment variable that is read when no other is named.
-pub const KEY_VARIABLE: &str = "QDLLM_API_KEY";
+impl EndpointArgs {
+    /// Refuses numbers out of range.
+    pub fn check(&self) -> Result<()> {
+        if !(self.timeout > 0.0 && self.timeout < 1e6) {
+            bail!("--timeout is {}; it must be above 0 seconds", self.timeout);
+        }
+        if !(self.vote_temperature >= 0.0 && self.vote_temperature <= 2.0) {
+            bail!("--vote-temperature is {}; it must be from 0 to 2", self.vote_temperature);
+        }
+        Ok(())
+    }
 
-fn refused(place: &str, what: impl Into<String>) -> EndpointError {
-    EndpointError::Key { place: place.into(), what: what.into() }
+    pub fn key(&self) -> Result<Option<Secret>> {
+        if let Some(path) = &self.key_file {
+            return key_from_file(path).map(Some);
+        }
+        let key = key_from_variable(self.key_env.as_deref().unwrap_or("QDLLM_API_KEY"))?;
+        match &self.key_env {
+            Some(name) if key.is_none() => bail!("--key-env names {name}, which is not set"),
+            _ => Ok(key),
+        }
+    }
+}
+
+fn refused(place: &str, what: &str) -> anyhow::Error {
+    anyhow!("API key from {place}: {what}")
 }
 
 /// A key from a text; white space around it is dropped. `place` names its source in errors.
@@ -97,17 +134,17 @@ pub fn key_from_variable(name: &str) -> Result<Option<Secret>> {
 /// The key in a file that its owner alone can read.
 pub fn key_from_file(path: &Path) -> Result<Secret> {
     let place = path.display().to_string();
-    let text = read_private(path).map_err(|e| match e {
-        NotPrivate::Io(e) => refused(&place, e.to_string()),
-        NotPrivate::Exposed(mode) => {
-            let mode = mode & 0o777;
-            refused(&place, format!("others can read it (mode {mode:o}); run `chmod 600` on it"))
+    let what = match read_private(path) {
+        Ok(text) => return key(text.to_string(), &place),
+        Err(NotPrivate::Io(e)) => e.to_string(),
+        Err(NotPrivate::Exposed(mode)) => {
+            format!("others can read it (mode {:o}); run `chmod 600` on it", mode & 0o777)
         }
-        NotPrivate::TooLong => {
-            refused(&place, "is larger than any key; name the file that holds the key")
+        Err(NotPrivate::TooLong) => {
+            "is larger than any key; name the file that holds the key".into()
         }
-    })?;
-    key(text.to_string(), &place)
+    };
+    Err(refused(&place, &what))
 }
 
 #[cfg(test)]

@@ -2,24 +2,21 @@
 
 use std::ops::Range;
 
+use anyhow::{Context as _, Result, bail};
 use candle_core::{Device, IndexOp as _, Tensor};
 
-use crate::teacher::llm::config::Kind;
-use crate::teacher::llm::transformer::Decoder;
 use crate::teacher::llm::pretrained::Pretrained;
-use crate::teacher::llm::token_batch::{Tokens, by_length};
+use crate::teacher::llm::token_batch::by_length;
 use crate::teacher::llm::tokenizer::TextTokenizer;
-use crate::teacher::{
-    Cell, Description, Extractor, Identity, Pooled, Pooling, Result, TeacherError,
-};
+use crate::teacher::llm::transformer::Transformer;
+use crate::teacher::{Cell, Description, Extractor, Identity, Pooled, Pooling};
 
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
 pub(crate) const TOKENS_A_BATCH: usize = 512;
 
 pub struct Causal {
-    pub(crate) model: Decoder,
+    pub(crate) model: Transformer,
     pub(crate) tokenizer: TextTokenizer,
-    pub(crate) device: Device,
     pub(crate) prompt: Prompt,
     limit: usize,
     about: Description,
@@ -35,26 +32,24 @@ impl Causal {
         layers: &[usize],
         device: &Device,
     ) -> Result<Self> {
-        let path = pretrained.path.clone();
-        let Kind::Decoder(spec) = pretrained.kind.clone() else {
-            let what = "is an encoder, which continues no text; zero-shot needs a causal model";
-            return Err(TeacherError::model(&path, what));
-        };
+        let (path, spec) = (pretrained.path.clone(), pretrained.spec.clone());
+        let path = path.display();
+        if spec.family.is_encoder() {
+            bail!("{path}: is an encoder, which continues no text; zero-shot needs a causal model");
+        }
         let prompt = Prompt::parse(template, &mut pretrained.tokenizer)?;
         let limit = limit.min(spec.context);
         if prompt.overhead() >= limit {
-            let what = format!(
-                "the prompt alone fills the limit of {limit} tokens; shorten it or raise the limit"
+            bail!(
+                "{path}: the prompt alone fills the limit of {limit} tokens; shorten it or raise the limit"
             );
-            return Err(TeacherError::model(&path, what));
-        }
-        if let Some(layer) = layers.iter().find(|&&layer| layer > spec.depth) {
-            let what = format!("has {} layers, layer {layer} was asked for", spec.depth);
-            return Err(TeacherError::model(&path, what));
         }
         let (depth, width) = (spec.depth, spec.width);
+        if let Some(layer) = layers.iter().find(|&&layer| layer > depth) {
+            bail!("{path}: has {depth} layers, layer {layer} was asked for");
+        }
         let (model, _) = pretrained
-            .load(device, |parameters, _| Decoder::load(parameters, spec, limit, device))?;
+            .load(device, |parameters| Transformer::load(parameters, spec, limit, device))?;
         let layers = if layers.is_empty() { spread(depth) } else { layers.to_vec() };
         let both =
             |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
@@ -70,7 +65,6 @@ impl Causal {
             about: Description { identity, summary, cells, width },
             model,
             tokenizer: pretrained.tokenizer,
-            device: device.clone(),
             prompt,
             limit,
         })
@@ -106,8 +100,7 @@ impl Extractor for Causal {
         let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len()).collect();
         for group in by_length(&lengths, TOKENS_A_BATCH) {
             let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
-            let tokens = Tokens::causal(&ids, &self.device)?;
-            self.model.run(&tokens, depth, |layer, states| {
+            let ran = self.model.run(&self.model.tokens(&ids)?, depth, |layer, states| {
                 for (slot, cell) in cells.iter().enumerate().filter(|(_, c)| c.layer == layer) {
                     for (row, &i) in group.iter().enumerate() {
                         let pooled =
@@ -116,7 +109,8 @@ impl Extractor for Causal {
                     }
                 }
                 Ok(())
-            })?;
+            });
+            ran.context("running the model failed")?;
         }
         Ok(out)
     }
@@ -164,22 +158,18 @@ impl Prompt {
     pub fn parse(template: &str, reader: &mut TextTokenizer) -> Result<Self> {
         let (before, after) = match template.split_once(SLOT) {
             Some((before, after)) if !after.contains(SLOT) => (before, after),
-            _ => {
-                return Err(TeacherError::Tokenizer(format!(
-                    "the prompt `{template}` needs {SLOT} exactly once"
-                )));
-            }
+            _ => bail!("tokenizer: the prompt `{template}` needs {SLOT} exactly once"),
         };
         let trimmed = before.strip_suffix(' ');
         let first = trimmed.unwrap_or(before);
         // Where the model's texts begin with an unwritten space, the prompt's first piece carries it.
-        let space = trimmed.is_some() || (first.is_empty() && reader.leading_space());
-        let first = match reader.leading_space() && !first.is_empty() {
+        let space = trimmed.is_some() || (first.is_empty() && reader.leading_space);
+        let first = match reader.leading_space && !first.is_empty() {
             true => format!(" {first}"),
             false => first.to_owned(),
         };
         reader.spell_marks(false);
-        let before = [reader.opening(), reader.piece(&first)?.as_slice()].concat();
+        let before = [&reader.opening, reader.piece(&first)?.as_slice()].concat();
         let after = reader.piece(after)?;
         reader.spell_marks(true);
         Ok(Self { template: template.to_owned(), before, after, space })

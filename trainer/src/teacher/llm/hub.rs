@@ -1,13 +1,14 @@
 //! Models fetched from a hub of Hugging Face's kind into its usual cache: `hf:owner/name`, a revision and a file besides.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use anyhow::{Result, anyhow, bail};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use qdllm_host::secret::Secret;
 
-use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::{Result, TeacherError};
+use crate::teacher::llm::weights::shard_of_each_tensor;
 
 /// What a model on the hub is called on the command line.
 pub const SCHEME: &str = "hf:";
@@ -39,8 +40,9 @@ impl Address {
         let named = repository.split_once('/').is_some_and(|(a, b)| part(a) && part(b));
         let gguf = |f: &String| part(f) && f.to_ascii_lowercase().ends_with(".gguf");
         if !named || !revision.split('/').all(part) || !file.as_ref().is_none_or(gguf) {
-            let what = "is no address on the hub; write hf:owner/name, hf:owner/name@revision or hf:owner/name:file.gguf";
-            return Some(Err(TeacherError::model(Path::new(text), what)));
+            return Some(Err(anyhow!(
+                "{text}: is no address on the hub; write hf:owner/name, hf:owner/name@revision or hf:owner/name:file.gguf"
+            )));
         }
         let (repository, revision) = (repository.to_owned(), revision.to_owned());
         Some(Ok(Self { repository, revision, file }))
@@ -72,7 +74,7 @@ impl Hub {
                 ),
                 false => "fetch the folder by other means and give its path".into(),
             };
-            TeacherError::model(Path::new(&name), blot(format!("{file}: {said}; {remedy}")))
+            anyhow!("{name}: {}", blot(format!("{file}: {said}; {remedy}")))
         };
         let cache = self.cache.clone().map_or_else(Cache::from_env, Cache::new);
         let mut builder = ApiBuilder::from_cache(cache);
@@ -80,7 +82,7 @@ impl Hub {
         if let Some(endpoint) = endpoint {
             if self.token.is_some() && !guarded(&endpoint) {
                 let what = format!("the token would go over plain http to {endpoint}; use https");
-                return Err(TeacherError::model(Path::new(&name), blot(what)));
+                bail!("{name}: {}", blot(what));
             }
             builder = builder.with_endpoint(endpoint);
         }
@@ -104,18 +106,15 @@ impl Hub {
 }
 
 /// The safetensors files: the one, or those of the index.
-fn shards(repo: &ApiRepo, get: &impl Fn(&str) -> Result<PathBuf>) -> Result<Vec<String>> {
+fn shards(repo: &ApiRepo, get: &impl Fn(&str) -> Result<PathBuf>) -> Result<BTreeSet<String>> {
     if repo.get("model.safetensors").is_ok() {
-        return Ok(Vec::new());
+        return Ok(BTreeSet::new());
     }
-    let index = JsonObject::read(&get("model.safetensors.index.json")?)?;
-    let map = index.child("weight_map")?.ok_or_else(|| index.refuse("has no `weight_map`"))?;
-    let mut files: Vec<String> = map.texts().map(|(_, file)| file.to_owned()).collect();
-    files.sort();
-    files.dedup();
+    let index = get("model.safetensors.index.json")?;
+    let files: BTreeSet<String> = shard_of_each_tensor(&index)?.into_values().collect();
     match files.iter().find(|file| file.contains(['/', '\\']) || file.starts_with('.')) {
         Some(file) => {
-            Err(index.refuse(&format!("names the shard {file}, which is no plain file name")))
+            bail!("{}: names the shard {file}, which is no plain file name", index.display())
         }
         None => Ok(files),
     }

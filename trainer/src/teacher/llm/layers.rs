@@ -1,21 +1,199 @@
-//! Matrix products with an optional bias and LoRA pair, norms, softmax and activations: fused where nothing is trained, in steps that have a gradient where something is.
+//! The layers of a model from tensors by name and shape, with an adapter merged in or new LoRA matrices beside them:
+//! matrix products with an optional bias and LoRA pair, norms, softmax and activations, fused where nothing is trained,
+//! in steps that have a gradient where something is.
 
-use candle_core::{D, Tensor};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use anyhow::{Result, anyhow};
+use candle_core::{D, Device, Tensor, Var};
 use candle_nn::ops;
+use rand::Rng as _;
 
-use crate::teacher::Result;
-use crate::teacher::llm::config::architecture::Activation;
+use crate::seed;
+use crate::teacher::llm::config::architecture::{Activation, Norm};
+use crate::teacher::llm::lora::adapter::Adapter;
+use crate::teacher::llm::weights::Tensors;
+
+/// LoRA matrices that are to be trained: made by the name of the matrix they stand beside.
+pub struct Trainable {
+    /// Last parts of the names of the matrices that get them.
+    pub targets: Vec<String>,
+    pub rank: usize,
+    pub scale: f64,
+    /// The variables so far, by PEFT's names less `base_model.model.`.
+    pub variables: BTreeMap<String, Var>,
+    /// Decides the first numbers.
+    pub seed: u64,
+}
+
+pub struct Parameters<'a> {
+    pub tensors: &'a mut dyn Tensors,
+    /// Name of the inner model, which checkpoints of the bare model leave out.
+    pub inner: &'static str,
+    pub adapter: Option<Adapter>,
+    /// What is to be trained; `None` when the model only reads.
+    pub trainable: Option<Trainable>,
+    pub device: Device,
+}
+
+impl Parameters<'_> {
+    fn bare<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(self.inner).and_then(|rest| rest.strip_prefix('.'))
+    }
+
+    /// An error that names the file of the weights.
+    pub fn bad(&self, what: impl Display) -> anyhow::Error {
+        anyhow!("{}: {what}", self.tensors.path().display())
+    }
+
+    /// The shape of a tensor as the adapter or the checkpoint has it.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let own = |name| self.tensors.shape(name);
+        let adapted = self.adapter.as_ref().and_then(|adapter| adapter.shape(name));
+        adapted.or_else(|| own(name)).or_else(|| self.bare(name).and_then(own))
+    }
+
+    pub fn maybe(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let mut found = self.tensors.get(name)?;
+        if let (None, Some(bare)) = (&found, self.bare(name)) {
+            found = self.tensors.get(bare)?;
+        }
+        if let Some(adapter) = &mut self.adapter {
+            found = adapter.apply(name, found)?;
+        }
+        let Some(tensor) = found else {
+            return Ok(None);
+        };
+        if tensor.dims() != shape {
+            return Err(self.bad(format!(
+                "tensor `{}` has shape {:?}, the configuration asks for {shape:?}; take both from the same model",
+                self.tensors.own_name(name),
+                tensor.dims()
+            )));
+        }
+        Ok(Some(tensor.to_device(&self.device)?))
+    }
+
+    pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.maybe(name, shape)?.ok_or_else(|| {
+            let own = self.tensors.own_name(name);
+            self.bad(format!("tensor `{own}` is missing; fetch the model again"))
+        })
+    }
+
+    /// The matrix `name.weight` of `rows` outputs and `columns` inputs, with `name.bias` where asked for.
+    pub fn linear(
+        &mut self,
+        name: &str,
+        (rows, columns): (usize, usize),
+        bias: bool,
+    ) -> Result<Projection> {
+        let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &[rows])).transpose()?;
+        let lora = match &mut self.trainable {
+            Some(trainable) if trainable.wants(name) => {
+                Some(trainable.lora(name, (rows, columns), &self.device)?)
+            }
+            _ => None,
+        };
+        Ok(Projection { weight, bias, lora })
+    }
+
+    /// The norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
+    pub fn norm(&mut self, name: &str, width: usize, norm: Norm) -> Result<Normed> {
+        let mut tensor =
+            |new: &str, old: &str| match self.maybe(&format!("{name}.{old}"), &[width])? {
+                Some(tensor) => anyhow::Ok(tensor),
+                None => self.tensor(&format!("{name}.{new}"), &[width]),
+            };
+        let weight = tensor("weight", "gamma")?;
+        Ok(match norm {
+            Norm::Rms { epsilon, plus_one } => {
+                let weight = if plus_one { (weight + 1.0)? } else { weight };
+                Normed { weight, bias: None, epsilon }
+            }
+            Norm::Layer { epsilon } => {
+                Normed { weight, bias: Some(tensor("bias", "beta")?), epsilon }
+            }
+        })
+    }
+
+    /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
+    pub fn head(
+        &mut self,
+        name: &str,
+        (rows, columns): (usize, usize),
+        bias: bool,
+    ) -> Result<Projection> {
+        let Some(trainable) = &mut self.trainable else {
+            return self.linear(name, (rows, columns), bias);
+        };
+        let mut new = |part: &str, shape: &[usize]| {
+            trainable.variable(&format!("{name}.{part}"), shape, &self.device)
+        };
+        let weight = new("weight", &[rows, columns])?;
+        let bias = bias.then(|| new("bias", &[rows])).transpose()?;
+        Ok(Projection { weight, bias, lora: None })
+    }
+
+    /// Ends the loading: an adapter must have been used up.
+    pub fn finish(self) -> Result<Option<Trainable>> {
+        if let Some(adapter) = &self.adapter {
+            adapter.check_used()?;
+        }
+        Ok(self.trainable)
+    }
+}
+
+impl Trainable {
+    fn wants(&self, name: &str) -> bool {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        self.targets.iter().any(|target| target == last)
+    }
+
+    fn variable(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+        let values = self.first_numbers(name, shape);
+        let variable = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
+        let tensor = variable.as_tensor().clone();
+        self.variables.insert(name.to_owned(), variable);
+        Ok(tensor)
+    }
+
+    /// A LoRA pair begins as nothing: the first matrix random, the second zero. Heads begin small.
+    fn first_numbers(&self, name: &str, shape: &[usize]) -> Vec<f32> {
+        let count = shape.iter().product();
+        if name.ends_with(".lora_B.weight") || name.ends_with(".bias") {
+            return vec![0.0; count];
+        }
+        let inputs = shape.last().copied().unwrap_or(1).max(1) as f32;
+        let reach =
+            if name.contains(".lora_A.") { 1.0 / inputs.sqrt() } else { 0.02 * 3f32.sqrt() };
+        let mut draw = seed::stream(self.seed, &format!("tune {name}"));
+        (0..count).map(|_| draw.random_range(-reach..reach)).collect()
+    }
+
+    fn lora(
+        &mut self,
+        name: &str,
+        (rows, columns): (usize, usize),
+        device: &Device,
+    ) -> Result<Lora> {
+        let down =
+            self.variable(&format!("{name}.lora_A.weight"), &[self.rank, columns], device)?;
+        let up = self.variable(&format!("{name}.lora_B.weight"), &[rows, self.rank], device)?;
+        Ok(Lora { down, up, scale: self.scale })
+    }
+}
 
 /// Two thin matrices whose product is added to a matrix (Hu et al., 2021).
-#[derive(Debug, Clone)]
-pub struct Lora {
-    pub down: Tensor,
-    pub up: Tensor,
-    pub scale: f64,
+struct Lora {
+    down: Tensor,
+    up: Tensor,
+    scale: f64,
 }
 
 /// `x W^T + b`, with the LoRA term `scale x A^T B^T` where there is one.
-#[derive(Debug, Clone)]
 pub struct Projection {
     weight: Tensor,
     bias: Option<Tensor>,
@@ -23,8 +201,9 @@ pub struct Projection {
 }
 
 impl Projection {
-    pub fn new(weight: Tensor, bias: Option<Tensor>, lora: Option<Lora>) -> Self {
-        Self { weight, bias, lora }
+    /// The product with a matrix that is held already.
+    pub fn plain(weight: Tensor) -> Self {
+        Self { weight, bias: None, lora: None }
     }
 
     /// Maps the last axis of `x`, which may have two or three axes.
@@ -49,7 +228,6 @@ fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Ok(x.reshape((rows, inputs))?.matmul(&weight.t()?)?.reshape(shape)?)
 }
 
-#[derive(Debug, Clone)]
 pub struct Normed {
     weight: Tensor,
     bias: Option<Tensor>,
@@ -57,10 +235,6 @@ pub struct Normed {
 }
 
 impl Normed {
-    pub fn new(weight: Tensor, bias: Option<Tensor>, epsilon: f64) -> Self {
-        Self { weight, bias, epsilon }
-    }
-
     /// Norms the last axis. `gradient` takes the steps that can be gone back.
     pub fn forward(&self, x: &Tensor, gradient: bool) -> Result<Tensor> {
         let epsilon = self.epsilon as f32;

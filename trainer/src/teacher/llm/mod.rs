@@ -3,18 +3,15 @@
 pub mod causal_lm;
 pub mod classifier;
 pub mod config;
-pub mod encoder;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod layers;
 /// LoRA adapters in PEFT's layout: merged into a model as it is loaded, or trained.
 pub mod lora {
-    pub mod adamw;
     pub mod adapter;
     pub mod checkpoint;
     pub mod train;
 }
-pub mod parameters;
 pub mod pretrained;
 pub mod token_batch;
 pub mod tokenizer;
@@ -23,12 +20,12 @@ pub mod weights;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use candle_core::Device;
 
+use crate::teacher::Extractor;
 use crate::teacher::llm::causal_lm::Causal;
-use crate::teacher::llm::config::Kind;
-use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
-use crate::teacher::{Extractor, Result};
+use crate::teacher::llm::pretrained::{Pretrained, TextVectors, sentences};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -50,9 +47,9 @@ pub fn device() -> Result<Device> {
 
 pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
-    Ok(match checkpoint.kind {
-        Kind::Decoder(_) => Box::new(causal_of(checkpoint, reading)?),
-        Kind::Encoder(_) => Box::new(encoder::sentences(checkpoint, reading.limit, &device()?)?),
+    Ok(match checkpoint.spec.family.is_encoder() {
+        true => Box::new(sentences(checkpoint, reading.limit, &device()?)?),
+        false => Box::new(causal_of(checkpoint, reading)?),
     })
 }
 

@@ -3,12 +3,10 @@
 
 use std::iter::repeat;
 
+use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 
-use crate::teacher::{Pooled, Result};
-
-/// Takes the states after a layer.
-pub type Visit<'a> = dyn FnMut(usize, &Tensor) -> Result<()> + 'a;
+use crate::teacher::Pooled;
 
 pub struct Tokens {
     pub ids: Tensor,
@@ -57,16 +55,6 @@ impl Tokens {
         })
     }
 
-    /// The states that `run` shows last.
-    pub fn last(&self, run: impl FnOnce(&mut Visit<'_>) -> Result<()>) -> Result<Tensor> {
-        let mut last = self.ids.clone();
-        run(&mut |_, states: &Tensor| {
-            last = states.clone();
-            Ok(())
-        })?;
-        Ok(last)
-    }
-
     /// The mask with everything `window` or more tokens back hidden as well.
     pub fn near(&self, window: usize) -> Result<Tensor> {
         let (batch, length) = self.ids.dims2()?;
@@ -100,7 +88,8 @@ pub fn in_batches(
     let lengths: Vec<usize> = rows.iter().map(|row| row.1).collect();
     for group in by_length(&lengths, budget) {
         let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0).collect();
-        for (&i, vector) in group.iter().zip(model(&ids)?) {
+        let vectors = model(&ids).context("running the model failed")?;
+        for (&i, vector) in group.iter().zip(vectors) {
             out[i].values = vector;
         }
     }

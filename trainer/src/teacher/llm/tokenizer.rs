@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use anyhow::{Result, anyhow, bail};
+use qdllm_host::files;
 use serde_json::Value;
 use tokenizers::{Tokenizer, TruncationParams};
-
-use crate::teacher::{Result, TeacherError};
 
 /// A tokenizer in the two ways that texts are read.
 pub struct TextTokenizer {
@@ -13,9 +13,10 @@ pub struct TextTokenizer {
     whole: Tokenizer,
     /// The same with a limit, and the limit.
     short: Option<(Tokenizer, usize)>,
-    opening: Vec<u32>,
+    /// The tokens that stand before every text.
+    pub opening: Vec<u32>,
     /// True when the tokenizer thinks a space before every text, which for pieces must not happen.
-    leading_space: bool,
+    pub leading_space: bool,
 }
 
 impl TextTokenizer {
@@ -28,23 +29,25 @@ impl TextTokenizer {
                 }
                 false => "has no tokenizer.json; fetch that file of the model too",
             };
-            return Err(TeacherError::model(folder, what));
+            bail!("{}: {what}", folder.display());
         }
-        let bad = |e: String| TeacherError::model(&path, format!("is no usable tokenizer ({e})"));
-        let text = std::fs::read_to_string(&path).map_err(TeacherError::io(&path))?;
-        let mut whole: Tokenizer =
-            text.parse().map_err(|e: tokenizers::Error| bad(e.to_string()))?;
-        whole.with_truncation(None).map_err(|e| bad(e.to_string()))?.with_padding(None);
-        let mut json: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        let text = files::read_text(&path)?;
+        Self::parse(&text).map_err(|e| anyhow!("{}: is no usable tokenizer ({e})", path.display()))
+    }
+
+    fn parse(text: &str) -> tokenizers::Result<Self> {
+        let mut whole: Tokenizer = text.parse()?;
+        whole.with_truncation(None)?.with_padding(None);
+        let mut json: Value = serde_json::from_str(text)?;
         let leading_space = literal(&mut json);
-        let mut pieces = match leading_space {
-            true => json.to_string().parse().map_err(|e: tokenizers::Error| bad(e.to_string()))?,
-            false => whole.clone(),
-        };
-        pieces.with_truncation(None).map_err(|e| bad(e.to_string()))?.with_padding(None);
-        let mut reader = Self { pieces, whole, short: None, opening: Vec::new(), leading_space };
-        reader.opening = reader.marks_in_front()?;
-        Ok(reader)
+        let mut pieces = if leading_space { json.to_string().parse()? } else { whole.clone() };
+        pieces.with_truncation(None)?.with_padding(None);
+        // What stands in front of a text: by comparing with and without.
+        let ids = |marks| whole.encode("a", marks).map(|e| e.get_ids().to_vec());
+        let (with, without) = (ids(true)?, ids(false)?);
+        let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
+        let opening = if without.is_empty() { Vec::new() } else { with[..at].to_vec() };
+        Ok(Self { pieces, whole, short: None, opening, leading_space })
     }
 
     /// A tokenizer that takes pieces literally already, with the tokens that stand before every text.
@@ -56,21 +59,6 @@ impl TextTokenizer {
             opening,
             leading_space: false,
         }
-    }
-
-    /// What the tokenizer puts in front of a text, by comparing with and without.
-    fn marks_in_front(&self) -> Result<Vec<u32>> {
-        let (with, without) = (ids(&self.whole, "a", true)?, ids(&self.whole, "a", false)?);
-        let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
-        Ok(if without.is_empty() { Vec::new() } else { with[..at].to_vec() })
-    }
-
-    pub fn opening(&self) -> &[u32] {
-        &self.opening
-    }
-
-    pub fn leading_space(&self) -> bool {
-        self.leading_space
     }
 
     /// Whether special tokens in pieces are plain letters (as in a text) or themselves (as in a template).
@@ -87,9 +75,8 @@ impl TextTokenizer {
     pub fn cut_at(&mut self, limit: usize) -> Result<()> {
         let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
         let mut short = self.whole.clone();
-        short
-            .with_truncation(Some(truncation))
-            .map_err(|e| TeacherError::Tokenizer(format!("a limit of {limit} tokens: {e}")))?;
+        let limited = short.with_truncation(Some(truncation));
+        limited.map_err(|e| anyhow!("tokenizer: a limit of {limit} tokens: {e}"))?;
         self.short = Some((short, limit));
         Ok(())
     }
@@ -114,35 +101,30 @@ impl TextTokenizer {
     /// Gemma's tokenizer knows one for images that its text models do not.
     pub fn check_vocabulary(&self, model: &Path, rows: usize) -> Result<()> {
         let ids = self.whole.get_vocab(false).into_values().max().map_or(0, |id| id as usize + 1);
-        if ids <= rows {
-            return Ok(());
+        if ids > rows {
+            bail!(
+                "{}: its tokenizer knows {ids} tokens and the model {rows}; take both from the same model",
+                model.display()
+            );
         }
-        let what = format!(
-            "its tokenizer knows {ids} tokens and the model {rows}; take both from the same model"
-        );
-        Err(TeacherError::model(model, what))
+        Ok(())
     }
 }
 
 fn ids(tokenizer: &Tokenizer, text: &str, marks: bool) -> Result<Vec<u32>> {
     let encoding = tokenizer.encode(text, marks);
-    encoding.map(|e| e.get_ids().to_vec()).map_err(|e| TeacherError::Tokenizer(e.to_string()))
+    encoding.map(|e| e.get_ids().to_vec()).map_err(|e| anyhow!("tokenizer: {e}"))
 }
 
 /// Takes out of a tokenizer whatever puts a space before a text; true when there was something.
 fn literal(json: &mut Value) -> bool {
-    let mut changed = false;
-    for place in ["normalizer", "pre_tokenizer"] {
-        if let Some(step) = json.get_mut(place) {
-            changed |= without_prefix(step);
-        }
-    }
-    changed
+    ["normalizer", "pre_tokenizer"]
+        .into_iter()
+        .fold(false, |changed, place| json.get_mut(place).is_some_and(without_prefix) | changed)
 }
 
 fn without_prefix(step: &mut Value) -> bool {
-    let kind = step.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    match kind.as_str() {
+    match step["type"].as_str().unwrap_or_default() {
         "Prepend" => {
             *step = Value::Null;
             true
@@ -160,10 +142,9 @@ fn without_prefix(step: &mut Value) -> bool {
             changed
         }
         "Metaspace" => {
-            let scheme = step.get("prepend_scheme").and_then(Value::as_str);
-            let adds = match scheme {
+            let adds = match step["prepend_scheme"].as_str() {
                 Some(scheme) => scheme != "never",
-                None => step.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true),
+                None => step["add_prefix_space"].as_bool().unwrap_or(true),
             };
             if adds {
                 step["prepend_scheme"] = "never".into();
@@ -174,7 +155,7 @@ fn without_prefix(step: &mut Value) -> bool {
             adds
         }
         "ByteLevel" => {
-            let adds = step.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
+            let adds = step["add_prefix_space"].as_bool().unwrap_or(false);
             if adds {
                 step["add_prefix_space"] = false.into();
             }

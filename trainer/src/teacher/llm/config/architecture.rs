@@ -3,7 +3,7 @@
 /// The families, as an error lists them.
 pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
 
-/// A family of decoders that share names of tensors and the order of a layer's steps.
+/// A family of models that share names of tensors and the order of a layer's steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Llama,
@@ -15,6 +15,10 @@ pub enum Family {
     Gemma3,
     Opt,
     Bloom,
+    /// BERT and MiniLM: an encoder, in which every token sees every other.
+    Bert,
+    /// BERT without segments, under other names.
+    DistilBert,
 }
 
 /// What a family calls its tensors; those of a layer stand behind `layers` and its number.
@@ -23,6 +27,10 @@ pub struct Names {
     /// The inner model in a checkpoint.
     pub inner: &'static str,
     pub embedding: &'static str,
+    pub embedding_norm: Option<&'static str>,
+    /// Learned positions and segments, in the families that have them.
+    pub positions: &'static str,
+    pub segments: &'static str,
     pub last_norm: &'static str,
     pub layers: &'static str,
     pub attention: &'static str,
@@ -43,6 +51,9 @@ pub struct Names {
 const LLAMA: Names = Names {
     inner: "model",
     embedding: "model.embed_tokens",
+    embedding_norm: None,
+    positions: "",
+    segments: "",
     last_norm: "model.norm",
     layers: "model.layers",
     attention: "self_attn",
@@ -58,6 +69,10 @@ const LLAMA: Names = Names {
 };
 
 impl Family {
+    pub const fn is_encoder(self) -> bool {
+        matches!(self, Self::Bert | Self::DistilBert)
+    }
+
     pub const fn names(self) -> Names {
         match self {
             Self::Llama | Self::Qwen2 | Self::Qwen3 => LLAMA,
@@ -68,6 +83,7 @@ impl Family {
             },
             Self::Opt => Names {
                 embedding: "model.decoder.embed_tokens",
+                positions: "model.decoder.embed_positions",
                 last_norm: "model.decoder.final_layer_norm",
                 layers: "model.decoder.layers",
                 output: "out_proj",
@@ -81,6 +97,7 @@ impl Family {
             Self::Bloom => Names {
                 inner: "transformer",
                 embedding: "transformer.word_embeddings",
+                embedding_norm: Some("transformer.word_embeddings_layernorm"),
                 last_norm: "transformer.ln_f",
                 layers: "transformer.h",
                 attention: "self_attention",
@@ -90,6 +107,41 @@ impl Family {
                 up: "mlp.dense_h_to_4h",
                 down: "mlp.dense_4h_to_h",
                 targets: ["query_key_value", "dense"],
+                ..LLAMA
+            },
+            Self::Bert => Names {
+                inner: "bert",
+                embedding: "bert.embeddings.word_embeddings",
+                embedding_norm: Some("bert.embeddings.LayerNorm"),
+                positions: "bert.embeddings.position_embeddings",
+                segments: "bert.embeddings.token_type_embeddings",
+                layers: "bert.encoder.layer",
+                attention: "attention",
+                inputs: &["self.query", "self.key", "self.value"],
+                output: "output.dense",
+                attention_norm: "attention.output.LayerNorm",
+                feed_norm: "output.LayerNorm",
+                gate: None,
+                up: "intermediate.dense",
+                down: "output.dense",
+                targets: ["query", "value"],
+                ..LLAMA
+            },
+            Self::DistilBert => Names {
+                inner: "distilbert",
+                embedding: "distilbert.embeddings.word_embeddings",
+                embedding_norm: Some("distilbert.embeddings.LayerNorm"),
+                positions: "distilbert.embeddings.position_embeddings",
+                layers: "distilbert.transformer.layer",
+                attention: "attention",
+                inputs: &["q_lin", "k_lin", "v_lin"],
+                output: "out_lin",
+                attention_norm: "sa_layer_norm",
+                feed_norm: "output_layer_norm",
+                gate: None,
+                up: "ffn.lin1",
+                down: "ffn.lin2",
+                targets: ["q_lin", "v_lin"],
                 ..LLAMA
             },
         }
@@ -180,12 +232,15 @@ pub struct Spec {
     pub embedding_scale: f64,
     /// True when the residual of a step is what its norm gave rather than what it read (some BLOOM).
     pub residual_after_norm: bool,
+    /// True when the output matrix is the embedding's.
     pub tied: bool,
     pub context: usize,
+    /// Rows of the table of segments, of which texts have the first.
+    pub segments: usize,
 }
 
 impl Spec {
-    /// A decoder of these sizes with the switches that most families share.
+    /// A model of these sizes with the switches that most families share.
     pub fn plain(
         family: Family,
         [vocabulary, width, depth, heads, feed, context]: [usize; 6],
@@ -217,12 +272,8 @@ impl Spec {
             residual_after_norm: false,
             tied: true,
             context,
+            segments: 0,
         }
-    }
-
-    /// True when layers with a window turn as the others do: all families but Gemma 3.
-    pub(crate) fn near_turns_alike(&self) -> bool {
-        self.family != Family::Gemma3
     }
 
     pub fn fault(&self) -> Option<String> {
@@ -230,70 +281,17 @@ impl Spec {
         if self.vocabulary == 0 || width == 0 || self.depth == 0 || self.feed == 0 {
             return Some("a size is 0".into());
         }
-        if heads == 0 || keys == 0 || !heads.is_multiple_of(keys) || self.head_width == 0 {
+        let turned = matches!(self.position, Position::Rotary { .. });
+        let whole = heads > 0 && (turned || width.is_multiple_of(heads));
+        if !whole || keys == 0 || !heads.is_multiple_of(keys) || self.head_width == 0 {
             return Some(format!(
                 "width {width}, {heads} heads and {keys} key heads do not go together"
             ));
         }
-        let turned = matches!(self.position, Position::Rotary { .. });
         if turned && !self.head_width.is_multiple_of(2) {
             return Some(format!("heads of odd width {} cannot be rotated", self.head_width));
         }
         (self.windows.len() != self.depth)
             .then(|| format!("names {} layer types for {} layers", self.windows.len(), self.depth))
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncoderSpec {
-    /// True for `DistilBERT`'s names and its lack of segments.
-    pub distilled: bool,
-    pub vocabulary: usize,
-    pub width: usize,
-    pub depth: usize,
-    pub heads: usize,
-    pub feed: usize,
-    pub context: usize,
-    pub segments: usize,
-    pub epsilon: f64,
-    pub activation: Activation,
-}
-
-impl EncoderSpec {
-    /// Name of the inner model in a checkpoint.
-    pub fn inner(&self) -> &'static str {
-        if self.distilled { "distilbert" } else { "bert" }
-    }
-
-    /// Prefix and parts of a layer: query, key, value, output, norm, then up, down, norm.
-    pub fn layer(&self, layer: usize) -> (String, [&'static str; 8]) {
-        match self.distilled {
-            true => (
-                format!("distilbert.transformer.layer.{layer}"),
-                [
-                    "attention.q_lin",
-                    "attention.k_lin",
-                    "attention.v_lin",
-                    "attention.out_lin",
-                    "sa_layer_norm",
-                    "ffn.lin1",
-                    "ffn.lin2",
-                    "output_layer_norm",
-                ],
-            ),
-            false => (
-                format!("bert.encoder.layer.{layer}"),
-                [
-                    "attention.self.query",
-                    "attention.self.key",
-                    "attention.self.value",
-                    "attention.output.dense",
-                    "attention.output.LayerNorm",
-                    "intermediate.dense",
-                    "output.dense",
-                    "output.LayerNorm",
-                ],
-            ),
-        }
     }
 }

@@ -1,95 +1,114 @@
 //! A folder's `config.json` read into an architecture, in the wordings of transformers 4 and 5.
 
 pub mod architecture;
-pub mod json;
 
-use crate::teacher::Result;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use qdllm_host::files;
+use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
 use crate::teacher::llm::config::architecture::{
-    Activation, EncoderSpec, Family, Norm, Position, SUPPORTED, Spec, Stretch,
+    Activation, Family, Norm, Position, SUPPORTED, Spec, Stretch,
 };
-use crate::teacher::llm::config::json::JsonObject;
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    Decoder(Spec),
-    Encoder(EncoderSpec),
+/// A JSON object of a file, whose errors name file and key. A key whose value is `null` counts as absent.
+pub struct JsonObject {
+    path: PathBuf,
+    pub map: Map<String, Value>,
 }
 
-impl Kind {
-    pub fn read(config: &JsonObject) -> Result<Self> {
-        let model_type = config.text("model_type")?.unwrap_or_default();
-        let spec = match model_type {
-            "llama" => rotary(Family::Llama, config)?,
-            "qwen2" => rotary(Family::Qwen2, config)?,
-            "qwen3" => rotary(Family::Qwen3, config)?,
-            "gemma3_text" => rotary(Family::Gemma3, config)?,
-            "opt" => opt(config)?,
-            "bloom" => bloom(config)?,
-            "bert" | "distilbert" => {
-                return encoder(config, model_type == "distilbert").map(Self::Encoder);
-            }
-            _ => {
-                return Err(config.refuse(&format!(
-                    "model type `{model_type}` is not supported; these are: {SUPPORTED}"
-                )));
-            }
-        };
-        match spec.fault() {
-            Some(fault) => Err(config.refuse(&fault)),
-            None => Ok(Self::Decoder(spec)),
-        }
+impl JsonObject {
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = files::read_text(path)?;
+        let map = serde_json::from_str(&text)
+            .map_err(|e| anyhow!("{}: is no JSON object ({e}); fetch it again", path.display()))?;
+        Ok(Self { path: path.to_owned(), map })
     }
 
-    pub fn context(&self) -> usize {
-        match self {
-            Self::Decoder(spec) => spec.context,
-            Self::Encoder(spec) => spec.context,
-        }
+    pub fn refuse(&self, what: impl Display) -> anyhow::Error {
+        anyhow!("{}: {what}", self.path.display())
     }
 
-    pub fn vocabulary(&self) -> usize {
-        match self {
-            Self::Decoder(spec) => spec.vocabulary,
-            Self::Encoder(spec) => spec.vocabulary,
-        }
+    pub fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
-    /// Name of the inner model in a checkpoint.
-    pub fn inner(&self) -> &'static str {
-        match self {
-            Self::Decoder(spec) => spec.family.names().inner,
-            Self::Encoder(spec) => spec.inner(),
-        }
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let value = self.map.get(key).unwrap_or(&Value::Null);
+        Option::deserialize(value).map_err(|e| self.refuse(format!("`{key}` cannot be read: {e}")))
     }
+
+    pub fn need<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
+        let missing = || self.refuse(format!("`{key}` is missing; fetch the file again"));
+        self.get(key)?.ok_or_else(missing)
+    }
+
+    pub fn or<T: DeserializeOwned>(&self, key: &str, default: T) -> Result<T> {
+        Ok(self.get(key)?.unwrap_or(default))
+    }
+
+    pub fn text_or(&self, key: &str, default: &str) -> Result<String> {
+        self.or(key, default.to_owned())
+    }
+
+    pub fn child(&self, key: &str) -> Result<Option<Self>> {
+        Ok(self.get(key)?.map(|map| Self { path: self.path.clone(), map }))
+    }
+}
+
+/// What `config.json` says of its model.
+pub fn read(config: &JsonObject) -> Result<Spec> {
+    let model_type = config.text_or("model_type", "")?;
+    let spec = match model_type.as_str() {
+        "llama" => rotary(Family::Llama, config)?,
+        "qwen2" => rotary(Family::Qwen2, config)?,
+        "qwen3" => rotary(Family::Qwen3, config)?,
+        "gemma3_text" => rotary(Family::Gemma3, config)?,
+        "opt" => opt(config)?,
+        "bloom" => bloom(config)?,
+        "bert" => encoder(Family::Bert, config)?,
+        "distilbert" => encoder(Family::DistilBert, config)?,
+        _ => {
+            return Err(config.refuse(format!(
+                "model type `{model_type}` is not supported; these are: {SUPPORTED}"
+            )));
+        }
+    };
+    spec.fault().map_or(Ok(spec), |fault| Err(config.refuse(fault)))
 }
 
 /// Decoders with rotary positions: Llama, Qwen 2 and 3, Gemma 3.
 fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
-    let (width, heads) = (keys.count("hidden_size")?, keys.count("num_attention_heads")?);
-    let (depth, gemma) = (keys.count("num_hidden_layers")?, family == Family::Gemma3);
-    let head_width = keys.count_or("head_dim", if gemma { 256 } else { width / heads.max(1) })?;
+    let (width, heads): (usize, usize) =
+        (keys.need("hidden_size")?, keys.need("num_attention_heads")?);
+    let (depth, gemma) = (keys.need("num_hidden_layers")?, family == Family::Gemma3);
+    let head_width = keys.or("head_dim", if gemma { 256 } else { width / heads.max(1) })?;
     let scaled = match gemma {
-        true => keys.real_or("query_pre_attn_scalar", 256.0)?,
+        true => keys.or("query_pre_attn_scalar", 256.0)?,
         false => head_width as f64,
     };
     for cap in ["attn_logit_softcapping", "final_logit_softcapping"] {
         if keys.has(cap) {
-            return Err(keys.refuse(&format!("`{cap}` is not supported")));
+            return Err(keys.refuse(format!("`{cap}` is not supported")));
         }
     }
-    let bias = keys.flag_or("attention_bias", family == Family::Qwen2)?;
+    let bias = keys.or("attention_bias", family == Family::Qwen2)?;
     let sizes = [
-        keys.count("vocab_size")?,
+        keys.need("vocab_size")?,
         width,
         depth,
         heads,
-        keys.count("intermediate_size")?,
-        keys.count_or("max_position_embeddings", 2048)?,
+        keys.need("intermediate_size")?,
+        keys.or("max_position_embeddings", 2048)?,
     ];
-    let norm = Norm::Rms { epsilon: keys.real_or("rms_norm_eps", 1e-6)?, plus_one: gemma };
+    let norm = Norm::Rms { epsilon: keys.or("rms_norm_eps", 1e-6)?, plus_one: gemma };
     let position = rotation(keys, if gemma { 1e6 } else { 1e4 })?;
     Ok(Spec {
-        kv_heads: keys.count_or("num_key_value_heads", heads)?,
+        kv_heads: keys.or("num_key_value_heads", heads)?,
         head_width,
         activation: match gemma {
             true => activation(keys, "hidden_activation", "gelu_pytorch_tanh")?,
@@ -99,9 +118,9 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         windows: windows(family, keys, depth)?,
         qkv_bias: bias,
         output_bias: bias && family != Family::Qwen2,
-        feed_bias: keys.flag_or("mlp_bias", false)?,
+        feed_bias: keys.or("mlp_bias", false)?,
         embedding_scale: if gemma { (width as f64).sqrt() } else { 1.0 },
-        tied: keys.flag_or("tie_word_embeddings", gemma)?,
+        tied: keys.or("tie_word_embeddings", gemma)?,
         ..Spec::plain(family, sizes, norm, position)
     })
 }
@@ -109,42 +128,35 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
 /// Frequencies: `rope_parameters` since transformers 5 (one set, or one a kind of layer), before that `rope_theta`
 /// and `rope_scaling`.
 fn rotation(keys: &JsonObject, default: f64) -> Result<Position> {
-    let all = keys.child("rope_parameters")?;
-    let Some(all) = all else {
-        let base = keys.real_or("rope_theta", default)?;
-        let stretch = match keys.child("rope_scaling")? {
-            Some(scaling) => stretch(&scaling)?,
-            None => Stretch::None,
-        };
-        let local_base =
-            keys.real_or("rope_local_base_freq", if default > 1e5 { 1e4 } else { base })?;
+    let Some(all) = keys.child("rope_parameters")? else {
+        let base = keys.or("rope_theta", default)?;
+        let scaling = keys.child("rope_scaling")?;
+        let stretch = scaling.map_or(Ok(Stretch::None), |scaling| stretch(&scaling))?;
+        let local_base = keys.or("rope_local_base_freq", if default > 1e5 { 1e4 } else { base })?;
         return Ok(Position::Rotary { base, stretch, local_base });
     };
     let local = all.child("sliding_attention")?;
     let far = all.child("full_attention")?.unwrap_or(all);
-    let base = far.real_or("rope_theta", default)?;
+    let base = far.or("rope_theta", default)?;
     let local_base = match local {
-        Some(local) => local.real_or("rope_theta", 1e4)?,
+        Some(local) => local.or("rope_theta", 1e4)?,
         None => base,
     };
     Ok(Position::Rotary { base, stretch: stretch(&far)?, local_base })
 }
 
 fn stretch(keys: &JsonObject) -> Result<Stretch> {
-    let kind = match keys.text("rope_type")? {
-        Some(kind) => kind,
-        None => keys.text("type")?.unwrap_or("default"),
-    };
-    match kind {
+    let old = keys.text_or("type", "default")?;
+    match keys.text_or("rope_type", &old)?.as_str() {
         "default" => Ok(Stretch::None),
-        "linear" => Ok(Stretch::Linear(keys.real("factor")?)),
+        "linear" => Ok(Stretch::Linear(keys.need("factor")?)),
         "llama3" => Ok(Stretch::Llama3 {
-            factor: keys.real("factor")?,
-            low: keys.real("low_freq_factor")?,
-            high: keys.real("high_freq_factor")?,
-            original: keys.real("original_max_position_embeddings")?,
+            factor: keys.need("factor")?,
+            low: keys.need("low_freq_factor")?,
+            high: keys.need("high_freq_factor")?,
+            original: keys.need("original_max_position_embeddings")?,
         }),
-        other => Err(keys.refuse(&format!(
+        other => Err(keys.refuse(format!(
             "rope type `{other}` is not supported; default, linear and llama3 are"
         ))),
     }
@@ -155,120 +167,120 @@ fn windows(family: Family, keys: &JsonObject, depth: usize) -> Result<Vec<Option
     let gemma = family == Family::Gemma3;
     let slides = match family {
         Family::Gemma3 => true,
-        Family::Qwen2 | Family::Qwen3 => keys.flag_or("use_sliding_window", false)?,
+        Family::Qwen2 | Family::Qwen3 => keys.or("use_sliding_window", false)?,
         _ => false,
     };
     if !slides {
         return Ok(vec![None; depth]);
     }
-    let window = match keys.has("sliding_window") {
-        true => Some(keys.count("sliding_window")?),
-        false => gemma.then_some(4096),
-    };
-    if let Some(types) = keys.list("layer_types")? {
-        let see = |kind: &str| match kind {
+    let window = keys.get("sliding_window")?.or(gemma.then_some(4096));
+    if let Some(types) = keys.get::<Vec<String>>("layer_types")? {
+        let see = |kind: &String| match kind.as_str() {
             "sliding_attention" => Ok(window),
             "full_attention" => Ok(None),
-            other => Err(keys.refuse(&format!("layer type `{other}` is not supported"))),
+            other => Err(keys.refuse(format!("layer type `{other}` is not supported"))),
         };
-        return types.into_iter().map(see).collect();
+        return types.iter().map(see).collect();
     }
-    let near: Box<dyn Fn(usize) -> bool> = if gemma {
-        let every = keys.count_or("sliding_window_pattern", 6)?.max(1);
-        Box::new(move |layer| !(layer + 1).is_multiple_of(every))
-    } else {
-        let first = keys.count_or("max_window_layers", depth)?;
-        Box::new(move |layer| layer >= first)
+    let every = keys.or("sliding_window_pattern", 6)?.max(1);
+    let first = keys.or("max_window_layers", depth)?;
+    let near = |layer: usize| match gemma {
+        true => !(layer + 1).is_multiple_of(every),
+        false => layer >= first,
     };
     Ok((0..depth).map(|layer| window.filter(|_| near(layer))).collect())
 }
 
 /// OPT: learned positions, a feed-forward step of two matrices, biases everywhere.
 fn opt(keys: &JsonObject) -> Result<Spec> {
-    let width = keys.count("hidden_size")?;
-    if !keys.flag_or("layer_norm_elementwise_affine", true)? {
+    let width = keys.need("hidden_size")?;
+    if !keys.or("layer_norm_elementwise_affine", true)? {
         return Err(keys.refuse("norms without weights are not supported"));
     }
-    let (pre_norm, bias) =
-        (keys.flag_or("do_layer_norm_before", true)?, keys.flag_or("enable_bias", true)?);
+    let (pre_norm, bias) = (keys.or("do_layer_norm_before", true)?, keys.or("enable_bias", true)?);
     let sizes = [
-        keys.count("vocab_size")?,
+        keys.need("vocab_size")?,
         width,
-        keys.count("num_hidden_layers")?,
-        keys.count("num_attention_heads")?,
-        keys.count("ffn_dim")?,
-        keys.count("max_position_embeddings")?,
+        keys.need("num_hidden_layers")?,
+        keys.need("num_attention_heads")?,
+        keys.need("ffn_dim")?,
+        keys.need("max_position_embeddings")?,
     ];
     let (norm, position) = (Norm::Layer { epsilon: 1e-5 }, Position::Learned { offset: 2 });
     Ok(Spec {
-        embedding_width: keys.count_or("word_embed_proj_dim", width)?,
+        embedding_width: keys.or("word_embed_proj_dim", width)?,
         pre_norm,
-        final_norm: pre_norm && !keys.flag_or("_remove_final_layer_norm", false)?,
+        final_norm: pre_norm && !keys.or("_remove_final_layer_norm", false)?,
         activation: activation(keys, "activation_function", "relu")?,
         qkv_bias: bias,
         output_bias: bias,
         feed_bias: bias,
-        tied: keys.flag_or("tie_word_embeddings", true)?,
+        tied: keys.or("tie_word_embeddings", true)?,
         ..Spec::plain(Family::Opt, sizes, norm, position)
     })
 }
 
 /// BLOOM and BLOOMZ: positions as a slope on the attention scores.
 fn bloom(keys: &JsonObject) -> Result<Spec> {
-    let either = |new: &str, old: &str| keys.count(if keys.has(new) { new } else { old });
+    let either = |new: &str, old: &str| keys.need(if keys.has(new) { new } else { old });
     let width = either("hidden_size", "n_embed")?;
     let sizes = [
-        keys.count("vocab_size")?,
+        keys.need("vocab_size")?,
         width,
         either("n_layer", "num_hidden_layers")?,
         either("n_head", "num_attention_heads")?,
         4 * width,
         // Slopes know no last position; the length it was trained on is where it is known to work.
-        keys.count_or("seq_length", 2048)?,
+        keys.or("seq_length", 2048)?,
     ];
-    let norm = Norm::Layer { epsilon: keys.real_or("layer_norm_epsilon", 1e-5)? };
+    let norm = Norm::Layer { epsilon: keys.or("layer_norm_epsilon", 1e-5)? };
     Ok(Spec {
         activation: Activation::GeluTanh,
         qkv_bias: true,
         output_bias: true,
         feed_bias: true,
-        residual_after_norm: keys.flag_or("apply_residual_connection_post_layernorm", false)?,
-        tied: keys.flag_or("tie_word_embeddings", true)?,
+        residual_after_norm: keys.or("apply_residual_connection_post_layernorm", false)?,
+        tied: keys.or("tie_word_embeddings", true)?,
         ..Spec::plain(Family::Bloom, sizes, norm, Position::Slopes)
     })
 }
 
 /// Encoders of model type `bert` or `distilbert`.
-fn encoder(keys: &JsonObject, distilled: bool) -> Result<EncoderSpec> {
-    let count = |bert: &str, other: &str| keys.count(if distilled { other } else { bert });
-    if !matches!(keys.text("position_embedding_type")?, None | Some("absolute")) {
+fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
+    let distilled = family == Family::DistilBert;
+    let count = |bert: &str, other: &str| keys.need(if distilled { other } else { bert });
+    if keys.text_or("position_embedding_type", "absolute")? != "absolute" {
         return Err(keys.refuse("only absolute position embeddings are supported"));
     }
-    let spec = EncoderSpec {
-        distilled,
-        vocabulary: keys.count("vocab_size")?,
-        width: count("hidden_size", "dim")?,
-        depth: count("num_hidden_layers", "n_layers")?,
-        heads: count("num_attention_heads", "n_heads")?,
-        feed: count("intermediate_size", "hidden_dim")?,
-        context: keys.count("max_position_embeddings")?,
-        segments: if distilled { 0 } else { keys.count_or("type_vocab_size", 2)? },
-        epsilon: if distilled { 1e-12 } else { keys.real_or("layer_norm_eps", 1e-12)? },
+    let sizes = [
+        keys.need("vocab_size")?,
+        count("hidden_size", "dim")?,
+        count("num_hidden_layers", "n_layers")?,
+        count("num_attention_heads", "n_heads")?,
+        count("intermediate_size", "hidden_dim")?,
+        keys.need("max_position_embeddings")?,
+    ];
+    let epsilon = if distilled { 1e-12 } else { keys.or("layer_norm_eps", 1e-12)? };
+    let (norm, position) = (Norm::Layer { epsilon }, Position::Learned { offset: 0 });
+    Ok(Spec {
+        pre_norm: false,
+        final_norm: false,
         activation: activation(keys, if distilled { "activation" } else { "hidden_act" }, "gelu")?,
-    };
-    if spec.heads == 0 || !spec.width.is_multiple_of(spec.heads) || spec.depth == 0 {
-        let (width, heads) = (spec.width, spec.heads);
-        return Err(keys.refuse(&format!("width {width} and {heads} heads do not go together")));
-    }
-    Ok(spec)
+        qkv_bias: true,
+        output_bias: true,
+        feed_bias: true,
+        tied: false,
+        segments: if distilled { 0 } else { keys.or("type_vocab_size", 2)? },
+        ..Spec::plain(family, sizes, norm, position)
+    })
 }
 
 fn activation(keys: &JsonObject, key: &str, default: &str) -> Result<Activation> {
-    match keys.text(key)?.unwrap_or(default) {
+    match keys.text_or(key, default)?.as_str() {
         "silu" | "swish" => Ok(Activation::Silu),
         "relu" => Ok(Activation::Relu),
         "gelu" => Ok(Activation::Gelu),
         "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
-        other => Err(keys.refuse(&format!("activation `{other}` is not supported"))),
+        other => Err(keys.refuse(format!("activation `{other}` is not supported"))),
     }
 }

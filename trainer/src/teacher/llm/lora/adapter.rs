@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use anyhow::{Context as _, Result, anyhow, bail};
 use candle_core::Tensor;
+use qdllm_host::files;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::teacher::llm::config::json::JsonObject;
+use crate::teacher::llm::config::JsonObject;
 use crate::teacher::llm::lora::checkpoint;
 use crate::teacher::llm::weights::{Safetensors, Tensors};
-use crate::teacher::{Result, TeacherError};
 
 /// What PEFT puts before every tensor's name.
 pub const PREFIX: &str = "base_model.model.";
@@ -27,45 +29,46 @@ impl Adapter {
     pub fn open(folder: &Path) -> Result<Self> {
         let config = folder.join("adapter_config.json");
         if !config.is_file() {
-            let what = "has no adapter_config.json; give a folder that PEFT or `qdllm tune` wrote";
-            return Err(TeacherError::model(folder, what));
-        }
-        let keys = JsonObject::read(&config)?;
-        let kind = keys.text("peft_type")?.unwrap_or("LORA");
-        if kind != "LORA" {
-            return Err(
-                keys.refuse(&format!("adapters of type `{kind}` are not supported; LORA is"))
+            bail!(
+                "{}: has no adapter_config.json; give a folder that PEFT or `qdllm tune` wrote",
+                folder.display()
             );
         }
+        let keys = JsonObject::read(&config)?;
+        let kind = keys.text_or("peft_type", "LORA")?;
+        if kind != "LORA" {
+            return Err(
+                keys.refuse(format!("adapters of type `{kind}` are not supported; LORA is"))
+            );
+        }
+        let mut merged = vec![];
         for flag in ["use_dora", "lora_bias", "use_qalora", "use_bdlora"] {
-            if keys.flag_or(flag, false)? {
-                return Err(
-                    keys.refuse(&format!("`{flag}` is not supported; merge the adapter with PEFT"))
-                );
-            }
+            merged.extend(keys.or(flag, false)?.then_some(flag));
         }
-        if keys.flag_or("fan_in_fan_out", false)? {
-            let what = "`fan_in_fan_out` is for matrices stored transposed, as GPT-2 has them; none of the supported families does";
-            return Err(keys.refuse(what));
+        for pattern in ["rank_pattern", "alpha_pattern"] {
+            let map: Map<String, Value> = keys.or(pattern, Map::new())?;
+            merged.extend((!map.is_empty()).then_some(pattern));
         }
-        if !matches!(keys.text("bias")?, None | Some("none")) {
+        if let Some(what) = merged.first() {
+            return Err(
+                keys.refuse(format!("`{what}` is not supported; merge the adapter with PEFT"))
+            );
+        }
+        if keys.or("fan_in_fan_out", false)? {
+            return Err(keys.refuse(
+                "`fan_in_fan_out` is for matrices stored transposed, as GPT-2 has them; none of the supported families does",
+            ));
+        }
+        if keys.text_or("bias", "none")? != "none" {
             return Err(
                 keys.refuse("trained biases are not supported; merge the adapter with PEFT")
             );
         }
-        for pattern in ["rank_pattern", "alpha_pattern"] {
-            if keys.child(pattern)?.is_some_and(|map| !map.is_empty()) {
-                return Err(keys.refuse(&format!(
-                    "`{pattern}` is not supported; merge the adapter with PEFT"
-                )));
-            }
-        }
-        let (rank, alpha) = (keys.count("r")?, keys.real("lora_alpha")?);
+        let (rank, alpha): (usize, f64) = (keys.need("r")?, keys.need("lora_alpha")?);
         if rank == 0 {
             return Err(keys.refuse("`r` must be at least 1"));
         }
-        let root =
-            if keys.flag_or("use_rslora", false)? { (rank as f64).sqrt() } else { rank as f64 };
+        let root = if keys.or("use_rslora", false)? { (rank as f64).sqrt() } else { rank as f64 };
         let shards = Safetensors::open(folder, "adapter_model")?;
         let digest = shards.digest()?;
         Ok(Self { shards, scale: alpha / root, used: BTreeSet::new(), digest })
@@ -89,22 +92,21 @@ impl Adapter {
         let (Some(a), b) = (self.shards.get(&down)?, self.shards.get(&up)?) else {
             return Ok(found);
         };
-        let Some(b) = b else {
-            let what = format!("has `{down}` and no `{up}`; fetch the adapter again");
-            return Err(TeacherError::model(self.shards.path(), what));
-        };
+        let place = self.shards.path().display();
+        let b = b.with_context(|| {
+            format!("{place}: has `{down}` and no `{up}`; fetch the adapter again")
+        })?;
         let fits = match (a.dims(), b.dims(), weight.dims()) {
             (&[r, inputs], &[outputs, s], shape) => r == s && shape == [outputs, inputs],
             _ => false,
         };
         if !fits {
-            let what = format!(
-                "`{module}` is {:?} times {:?}, the model's matrix {:?}; this adapter belongs to another model",
+            bail!(
+                "{place}: `{module}` is {:?} times {:?}, the model's matrix {:?}; this adapter belongs to another model",
                 b.dims(),
                 a.dims(),
                 weight.dims()
             );
-            return Err(TeacherError::model(self.shards.path(), what));
         }
         self.used.extend([down, up]);
         Ok(Some((weight + (b.matmul(&a)? * self.scale)?)?))
@@ -115,12 +117,10 @@ impl Adapter {
         let mut left =
             self.shards.names().filter(|name| name.contains("lora_") && !self.used.contains(*name));
         match left.next() {
-            Some(name) => {
-                let what = format!(
-                    "`{name}` belongs to no matrix of the model; this adapter was made for another one"
-                );
-                Err(TeacherError::model(self.shards.path(), what))
-            }
+            Some(name) => bail!(
+                "{}: `{name}` belongs to no matrix of the model; this adapter was made for another one",
+                self.shards.path().display()
+            ),
             None => Ok(()),
         }
     }
@@ -171,7 +171,7 @@ pub fn write(
     for (name, json) in [("adapter_config.json", config), (ABOUT, serde_json::json!(about))] {
         let path = folder.join(name);
         let text = serde_json::to_string_pretty(&json).unwrap_or_default() + "\n";
-        std::fs::write(&path, text).map_err(TeacherError::io(&path))?;
+        files::write(&path, text)?;
     }
     Ok(())
 }
@@ -182,8 +182,7 @@ pub fn about(folder: &Path) -> Result<Option<About>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&path).map_err(TeacherError::io(&path))?;
-    let about = serde_json::from_str(&text)
-        .map_err(|e| TeacherError::model(&path, format!("is not what `tune` writes ({e})")))?;
-    Ok(Some(about))
+    let text = files::read_text(&path)?;
+    let bad = |e| anyhow!("{}: is not what `tune` writes ({e})", path.display());
+    serde_json::from_str(&text).map(Some).map_err(bad)
 }

@@ -3,66 +3,57 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use candle_core::{Device, Tensor, Var};
-use rand::Rng;
+use qdllm_host::errors::OfFile as _;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::seed;
 use crate::teacher::llm::classifier::Classifier;
-use crate::teacher::llm::config::Kind;
-use crate::teacher::llm::lora::adamw::{AdamW, clip};
+use crate::teacher::llm::layers::Trainable;
 use crate::teacher::llm::lora::adapter::{self, About};
-use crate::teacher::llm::lora::checkpoint::{self, Place};
-use crate::teacher::llm::parameters::Trainable;
+use crate::teacher::llm::lora::checkpoint::{State, clip};
 use crate::teacher::llm::pretrained::Pretrained;
-use crate::teacher::{Result, TeacherError};
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// How a model is tuned. A checkpoint belongs to what this prints.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
+    /// Rank of the LoRA matrices
+    #[arg(long, default_value_t = 8, value_name = "N")]
     pub rank: usize,
-    /// Their product is multiplied by `alpha / rank`.
+    /// Their product is multiplied by alpha / rank
+    #[arg(long, default_value_t = 16.0, value_name = "X")]
     pub alpha: f64,
-    /// Last parts of the names of the matrices that get a pair; empty for the family's query and value.
+    /// Matrices that get LoRA, by the last part of their names [default: query and value]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     pub targets: Vec<String>,
+    /// Times through the data
+    #[arg(long, default_value_t = 3, value_name = "N")]
     pub epochs: u64,
+    /// Texts run together
+    #[arg(long = "batch-size", alias = "batch", default_value_t = 8, value_name = "N")]
     pub batch: usize,
+    /// Batches whose gradients are added up for one update
+    #[arg(long, default_value_t = 2, value_name = "N")]
     pub accumulate: usize,
-    /// Highest learning rate; it falls to 0 in a line.
+    /// Highest learning rate; it rises over the first 6% of the updates and falls to 0
+    #[arg(long = "lr", alias = "rate", default_value_t = 5e-4, value_name = "X")]
     pub rate: f64,
+    /// Weight decay of matrices
+    #[arg(long = "weight-decay", alias = "decay", default_value_t = 0.01, value_name = "X")]
     pub decay: f64,
+    /// Most tokens of a text; longer texts are cut and counted
+    #[arg(long, default_value_t = 256, value_name = "N")]
     pub max_tokens: usize,
-    /// Decides the first numbers and the order of the texts.
+    /// Decides the first numbers and the order of the texts
+    #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    ids: Vec<u32>,
-    class: usize,
-}
-
-/// Query and value under the names of a kind of model.
-fn targets(kind: &Kind) -> [&'static str; 2] {
-    match kind {
-        Kind::Decoder(spec) => spec.family.names().targets,
-        Kind::Encoder(spec) if spec.distilled => ["q_lin", "v_lin"],
-        Kind::Encoder(_) => ["query", "value"],
-    }
-}
-
-/// A LoRA pair begins as nothing: the first matrix random, the second zero. Heads begin small.
-fn first_numbers(root: u64, name: &str, shape: &[usize]) -> Vec<f32> {
-    let count = shape.iter().product();
-    if name.ends_with(".lora_B.weight") || name.ends_with(".bias") {
-        return vec![0.0; count];
-    }
-    let inputs = shape.last().copied().unwrap_or(1).max(1) as f32;
-    let reach = if name.contains(".lora_A.") { 1.0 / inputs.sqrt() } else { 0.02 * 3f32.sqrt() };
-    let mut draw = seed::stream(root, &format!("tune {name}"));
-    (0..count).map(|_| draw.random_range(-reach..reach)).collect()
-}
+/// The tokens of a text and its class.
+type Row = (Vec<u32>, usize);
 
 /// What must be equal for a checkpoint to be gone on from.
 fn fingerprint(
@@ -74,10 +65,10 @@ fn fingerprint(
 ) -> Vec<u8> {
     let mut hash = Sha256::new_with_prefix(b"qdllm tune");
     hash.update(format!("{model}\0{classes:?}\0{settings:?}\0{}", train.len()));
-    for row in train.iter().chain(valid) {
-        hash.update((row.class as u64).to_le_bytes());
-        hash.update((row.ids.len() as u64).to_le_bytes());
-        row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    for (ids, class) in train.iter().chain(valid) {
+        hash.update((*class as u64).to_le_bytes());
+        hash.update((ids.len() as u64).to_le_bytes());
+        ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
     }
     hash.finalize().to_vec()
 }
@@ -100,14 +91,11 @@ pub struct Epoch {
 
 pub struct Tuner {
     model: Classifier,
-    variables: BTreeMap<String, Var>,
-    adam: AdamW,
+    state: State,
     settings: Settings,
     train: Vec<Row>,
     valid: Vec<Row>,
     about: About,
-    place: Place,
-    best: BTreeMap<String, Tensor>,
     folder: PathBuf,
     fingerprint: Vec<u8>,
     /// Texts, training and validation, that were longer than the limit and were cut.
@@ -126,50 +114,49 @@ impl Tuner {
         device: &Device,
     ) -> Result<Self> {
         if classes.len() < 2 || train.is_empty() {
-            let what = format!(
+            bail!(
                 "tuning needs labelled texts of at least 2 classes, got {} texts of {}",
                 train.len(),
                 classes.len()
             );
-            return Err(TeacherError::Labels(what));
         }
+        let spec = pretrained.spec.clone();
         if settings.targets.is_empty() {
-            settings.targets = targets(&pretrained.kind).map(str::to_owned).to_vec();
+            settings.targets = spec.family.names().targets.map(str::to_owned).to_vec();
         }
-        settings.max_tokens = settings.max_tokens.min(pretrained.kind.context());
+        settings.max_tokens = settings.max_tokens.min(spec.context);
         pretrained.tokenizer.cut_at(settings.max_tokens)?;
         let mut cut = 0;
         let mut read = |rows: Labelled<'_>| {
             let row = |(text, class): &(String, usize)| {
                 let (ids, short) = pretrained.tokenizer.whole(text)?;
                 cut += usize::from(short);
-                Ok(Row { ids, class: *class })
+                Ok((ids, *class))
             };
             rows.iter().map(row).collect::<Result<Vec<Row>>>()
         };
         let (train, valid) = (read(train)?, read(valid)?);
         let fingerprint = fingerprint(&pretrained.digest, classes, &settings, &train, &valid);
-        let (root, limit) = (settings.seed, settings.max_tokens);
+        let limit = settings.max_tokens;
         let new = Trainable {
             targets: settings.targets.clone(),
             rank: settings.rank,
             scale: settings.alpha / settings.rank as f64,
             variables: BTreeMap::new(),
-            draw: Box::new(move |name, shape| first_numbers(root, name, shape)),
+            seed: settings.seed,
         };
-        let (model, trained) = pretrained.load(device, |parameters, kind| {
+        let (model, trained) = pretrained.load(device, |parameters| {
             parameters.trainable = Some(new);
-            Classifier::load(parameters, kind, limit, Some(classes.len()), device)
+            Classifier::load(parameters, spec, limit, Some(classes.len()), device)
         })?;
-        let variables = trained.map(|t| t.variables).unwrap_or_default();
+        let mut state = State::new(trained.map(|t| t.variables).unwrap_or_default())?;
         for target in &settings.targets {
             let hit = |name: &String| name.contains(&format!(".{target}.lora_A"));
-            if !variables.keys().any(hit) {
-                let what = format!("has no matrix named `{target}`; correct --targets");
-                return Err(TeacherError::model(&pretrained.path, what));
+            if !state.variables.keys().any(hit) {
+                let path = pretrained.path.display();
+                bail!("{path}: has no matrix named `{target}`; correct --targets");
             }
         }
-        let adam = AdamW::new(&variables, settings.decay)?;
         let about = About {
             classes: classes.to_vec(),
             model: pretrained.name,
@@ -177,42 +164,26 @@ impl Tuner {
             max_tokens: limit,
             epoch: 0,
         };
-        std::fs::create_dir_all(folder).map_err(TeacherError::io(folder))?;
-        let mut tuner = Self {
-            model,
-            variables,
-            adam,
-            settings,
-            train,
-            valid,
-            about,
-            place: Place::default(),
-            best: BTreeMap::new(),
-            folder: folder.to_owned(),
-            fingerprint,
-            cut,
-            resumed: false,
-        };
-        let file = tuner.folder.join(CHECKPOINT);
-        if file.is_file() {
-            let (variables, adam) = (&tuner.variables, &mut tuner.adam);
-            let taken = checkpoint::load(&file, &tuner.fingerprint, variables, adam, device)?;
-            (tuner.place, tuner.best) = taken;
-            tuner.resumed = true;
+        std::fs::create_dir_all(folder).of_file(folder)?;
+        let checkpoint = folder.join(CHECKPOINT);
+        let resumed = checkpoint.is_file();
+        if resumed {
+            state.load(&checkpoint, &fingerprint, device)?;
         }
-        Ok(tuner)
+        let folder = folder.to_owned();
+        Ok(Self { model, state, settings, train, valid, about, folder, fingerprint, cut, resumed })
     }
 
     pub fn parameters(&self) -> usize {
-        self.variables.values().map(|v| v.elem_count()).sum()
+        self.state.variables.values().map(|v| v.elem_count()).sum()
     }
 
     pub fn progress(&self) -> (u64, u64) {
-        (self.place.updates, self.updates_an_epoch() * self.settings.epochs)
+        (self.state.updates, self.updates_an_epoch() * self.settings.epochs)
     }
 
     pub fn epochs_done(&self) -> u64 {
-        self.place.updates / self.updates_an_epoch()
+        self.state.updates / self.updates_an_epoch()
     }
 
     fn updates_an_epoch(&self) -> u64 {
@@ -234,18 +205,15 @@ impl Tuner {
         let rows = &order[from..(from + texts).min(order.len())];
         let mut sum: BTreeMap<String, Tensor> = BTreeMap::new();
         for batch in rows.chunks(self.settings.batch.max(1)) {
-            let (loss, _) = self.losses(&self.train, batch)?;
+            let (loss, _) = self.losses(&self.train, batch).context("running the model failed")?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             if !value.is_finite() {
-                return Err(TeacherError::Labels(format!(
-                    "the loss of update {} is not finite; lower --rate",
-                    done + 1
-                )));
+                bail!("the loss of update {} is not finite; lower --rate", done + 1);
             }
-            self.place.losses =
-                (self.place.losses.0 + value, self.place.losses.1 + batch.len() as u64);
+            self.state.losses.0 += value;
+            self.state.losses.1 += batch.len() as u64;
             let mut store = (loss / rows.len() as f64)?.backward()?;
-            for (name, variable) in &self.variables {
+            for (name, variable) in &self.state.variables {
                 let Some(gradient) = store.remove(variable) else { continue };
                 let gradient = gradient.detach();
                 let total = match sum.remove(name) {
@@ -256,8 +224,7 @@ impl Tuner {
             }
         }
         clip(&mut sum, CLIP)?;
-        self.adam.update(&self.variables, &sum, self.rate(done, all))?;
-        self.place.updates += 1;
+        self.state.update(&sum, self.rate(done, all), self.settings.decay)?;
         if within + 1 < self.updates_an_epoch() {
             return Ok(None);
         }
@@ -274,8 +241,8 @@ impl Tuner {
 
     /// Sum of the cross-entropies of some rows, and how many are classified right.
     fn losses(&self, rows: &[Row], which: &[usize]) -> Result<(Tensor, usize)> {
-        let ids: Vec<&[u32]> = which.iter().map(|&i| rows[i].ids.as_slice()).collect();
-        let classes: Vec<u32> = which.iter().map(|&i| rows[i].class as u32).collect();
+        let ids: Vec<&[u32]> = which.iter().map(|&i| rows[i].0.as_slice()).collect();
+        let classes: Vec<u32> = which.iter().map(|&i| rows[i].1 as u32).collect();
         let logits = self.model.logits(&ids)?;
         let classes = Tensor::from_vec(classes, which.len(), logits.device())?;
         let right = logits.argmax(1)?.eq(&classes)?.to_dtype(candle_core::DType::F32)?;
@@ -286,31 +253,18 @@ impl Tuner {
 
     /// Ends an epoch: validation, and the variables kept when they are the best so far.
     fn close(&mut self, epoch: u64) -> Result<Epoch> {
-        let (sum, texts) = std::mem::take(&mut self.place.losses);
-        let mut report = Epoch {
-            epoch,
-            train_loss: sum / texts.max(1) as f64,
-            valid_loss: None,
-            valid_accuracy: None,
-        };
-        let kept = if self.valid.is_empty() {
-            self.place.best = Some((report.train_loss, epoch));
-            true
-        } else {
-            let (loss, accuracy) = self.validate()?;
-            (report.valid_loss, report.valid_accuracy) = (Some(loss), Some(accuracy));
-            let better = self.place.best.is_none_or(|(least, _)| loss < least);
-            if better {
-                self.place.best = Some((loss, epoch));
-            }
-            better
-        };
-        if kept {
+        let (sum, texts) = std::mem::take(&mut self.state.losses);
+        let train_loss = sum / texts.max(1) as f64;
+        let found = (!self.valid.is_empty()).then(|| self.validate()).transpose()?;
+        let (valid_loss, valid_accuracy) = found.unzip();
+        let loss = valid_loss.unwrap_or(train_loss);
+        if valid_loss.is_none() || self.state.best.is_none_or(|(least, _)| loss < least) {
+            self.state.best = Some((loss, epoch));
             let copy =
                 |(name, v): (&String, &Var)| Ok((name.clone(), v.as_tensor().copy()?.detach()));
-            self.best = self.variables.iter().map(copy).collect::<Result<_>>()?;
+            self.state.kept = self.state.variables.iter().map(copy).collect::<Result<_>>()?;
         }
-        Ok(report)
+        Ok(Epoch { epoch, train_loss, valid_loss, valid_accuracy })
     }
 
     fn validate(&self) -> Result<(f64, f64)> {
@@ -327,19 +281,17 @@ impl Tuner {
 
     /// Writes a checkpoint into the folder; a later [`Self::open`] goes on from it.
     pub fn checkpoint(&self) -> Result<()> {
-        let path = self.folder.join(CHECKPOINT);
-        let (variables, best) = (&self.variables, &self.best);
-        checkpoint::save(&path, &self.fingerprint, &self.place, variables, best, &self.adam)
+        self.state.save(&self.folder.join(CHECKPOINT), &self.fingerprint)
     }
 
     /// Writes the adapter of the best epoch and takes the checkpoint away.
     pub fn finish(mut self) -> Result<About> {
-        self.about.epoch = self.place.best.map_or(0, |(_, epoch)| epoch);
+        self.about.epoch = self.state.best.map_or(0, |(_, epoch)| epoch);
         let Settings { rank, alpha, targets, .. } = &self.settings;
-        adapter::write(&self.folder, &self.best, (*rank, *alpha, targets), &self.about)?;
+        adapter::write(&self.folder, &self.state.kept, (*rank, *alpha, targets), &self.about)?;
         let path = self.folder.join(CHECKPOINT);
         if path.is_file() {
-            std::fs::remove_file(&path).map_err(TeacherError::io(&path))?;
+            std::fs::remove_file(&path).of_file(&path)?;
         }
         Ok(self.about)
     }

@@ -1,13 +1,12 @@
-//! One decoder layer: attention (heads that share keys, and what the positions add) and feed-forward, each with its
+//! One layer: attention (heads that share keys, and what the positions add) and feed-forward, each with its
 //! norms and its residual.
 
+use anyhow::Result;
 use candle_core::Tensor;
 
-use crate::teacher::llm::config::architecture::{Activation, Family, Spec};
+use crate::teacher::llm::config::architecture::{Family, Spec};
+use crate::teacher::llm::layers::{Normed, Parameters, Projection, softmax};
 use crate::teacher::llm::transformer::position::Placed;
-use crate::teacher::llm::layers::{Normed, Projection, softmax};
-use crate::teacher::llm::parameters::Parameters;
-use crate::teacher::{Result, TeacherError};
 
 enum Inputs {
     Apart {
@@ -24,10 +23,6 @@ struct Attention {
     query_norm: Option<Normed>,
     key_norm: Option<Normed>,
     output: Projection,
-    heads: usize,
-    kv_heads: usize,
-    head_width: usize,
-    scale: f64,
     window: Option<usize>,
 }
 
@@ -62,53 +57,46 @@ impl Attention {
             query_norm: norm("q_norm")?,
             key_norm: norm("k_norm")?,
             output,
-            heads: spec.heads,
-            kv_heads: spec.kv_heads,
-            head_width: spec.head_width,
-            scale: spec.attention_scale,
             window: spec.windows.get(layer).copied().flatten(),
         })
     }
 
-    fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, spec: &Spec, placed: &Placed) -> Result<Tensor> {
         let (batch, length, _) = x.dims3()?;
-        let size = self.head_width;
+        let (heads, kv_heads, size) = (spec.heads, spec.kv_heads, spec.head_width);
         let split =
             |t: Tensor, heads: usize| t.reshape((batch, length, heads, size))?.transpose(1, 2);
         let (query, key, value) = match &self.inputs {
             Inputs::Apart { query, key, value } => (
-                split(query.forward(x)?, self.heads)?,
-                split(key.forward(x)?, self.kv_heads)?,
-                split(value.forward(x)?, self.kv_heads)?,
+                split(query.forward(x)?, heads)?,
+                split(key.forward(x)?, kv_heads)?,
+                split(value.forward(x)?, kv_heads)?,
             ),
             Inputs::Fused(all) => {
-                let all = all.forward(x)?.reshape((batch, length, self.heads, 3, size))?;
+                let all = all.forward(x)?.reshape((batch, length, heads, 3, size))?;
                 let part = |i| all.narrow(3, i, 1)?.squeeze(3)?.transpose(1, 2);
                 (part(0)?, part(1)?, part(2)?)
             }
         };
-        let normed = |t: Tensor, norm: &Option<Normed>| match norm {
-            Some(norm) => norm.forward(&t, placed.gradient),
-            None => Ok(t),
+        let turned = |t: Tensor, norm: &Option<Normed>| {
+            let t = match norm {
+                Some(norm) => norm.forward(&t, placed.gradient)?,
+                None => t,
+            };
+            anyhow::Ok(placed.turn(&t, self.window)?.contiguous()?)
         };
-        let query = placed.turn(&normed(query, &self.query_norm)?, self.window)?.contiguous()?;
-        let key = placed.turn(&normed(key, &self.key_norm)?, self.window)?.contiguous()?;
+        let (query, key) = (turned(query, &self.query_norm)?, turned(key, &self.key_norm)?);
         // The queries that share a key head are stacked into one taller matrix: nothing is repeated in memory.
-        let shared = self.heads / self.kv_heads;
-        let query = query.reshape((batch, self.kv_heads, shared * length, size))?;
-        let scores = (query.matmul(&key.t()?)? * self.scale)?;
-        let scores = scores
-            .reshape((batch, self.heads, length, length))?
-            .broadcast_add(placed.added(self.window)?)?;
-        let weights = softmax(&scores, placed.gradient)?.reshape((
-            batch,
-            self.kv_heads,
-            shared * length,
-            length,
-        ))?;
+        let stacked = heads / kv_heads * length;
+        let query = query.reshape((batch, kv_heads, stacked, size))?;
+        let scores = (query.matmul(&key.t()?)? * spec.attention_scale)?;
+        let scores = scores.reshape((batch, heads, length, length))?;
+        let scores = scores.broadcast_add(placed.added(self.window)?)?;
+        let weights = softmax(&scores, placed.gradient)?;
+        let weights = weights.reshape((batch, kv_heads, stacked, length))?;
         let mixed = weights.matmul(&value.contiguous()?)?;
-        let mixed = mixed.reshape((batch, self.heads, length, size))?.transpose(1, 2)?;
-        self.output.forward(&mixed.contiguous()?.reshape((batch, length, self.heads * size))?)
+        let mixed = mixed.reshape((batch, heads, length, size))?.transpose(1, 2)?;
+        self.output.forward(&mixed.contiguous()?.reshape((batch, length, heads * size))?)
     }
 }
 
@@ -124,9 +112,6 @@ pub(super) struct Block {
     up: Projection,
     down: Projection,
     feeding: Step,
-    activation: Activation,
-    pre_norm: bool,
-    residual_after_norm: bool,
 }
 
 impl Block {
@@ -136,10 +121,7 @@ impl Block {
         let attention = Attention::load(parameters, spec, layer, &full(names.attention))?;
         let mut step = |norm: &str, after: Option<&str>| {
             let mut norm_of = |part: &str| parameters.norm(&full(part), spec.width, spec.norm);
-            Ok::<_, TeacherError>(Step {
-                norm: norm_of(norm)?,
-                after: after.map(norm_of).transpose()?,
-            })
+            anyhow::Ok(Step { norm: norm_of(norm)?, after: after.map(norm_of).transpose()? })
         };
         let attending = step(names.attention_norm, names.after.map(|a| a[0]))?;
         let feeding = step(names.feed_norm, names.after.map(|a| a[1]))?;
@@ -151,42 +133,41 @@ impl Block {
             up: linear(names.up, (spec.feed, spec.width))?,
             down: linear(names.down, (spec.width, spec.feed))?,
             feeding,
-            activation: spec.activation,
-            pre_norm: spec.pre_norm,
-            residual_after_norm: spec.residual_after_norm,
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, placed: &Placed) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, spec: &Spec, placed: &Placed) -> Result<Tensor> {
         let gradient = placed.gradient;
-        let x = self.around(x, &self.attending, gradient, |x| self.attention.forward(x, placed))?;
-        self.around(&x, &self.feeding, gradient, |x| self.feed(x))
+        let attend = |x: &Tensor| self.attention.forward(x, spec, placed);
+        let x = self.attending.around(x, spec, gradient, attend)?;
+        self.feeding.around(&x, spec, gradient, |x| {
+            let up = self.up.forward(x)?;
+            let inner = match &self.gate {
+                Some(gate) => (spec.activation.apply(&gate.forward(x)?)? * up)?,
+                None => spec.activation.apply(&up)?,
+            };
+            self.down.forward(&inner)
+        })
     }
+}
 
+impl Step {
+    /// The step `run` with its norms and its residual.
     fn around(
         &self,
         x: &Tensor,
-        step: &Step,
+        spec: &Spec,
         gradient: bool,
         run: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        if !self.pre_norm {
-            return step.norm.forward(&(x + run(x)?)?, gradient);
+        if !spec.pre_norm {
+            return self.norm.forward(&(x + run(x)?)?, gradient);
         }
-        let normed = step.norm.forward(x, gradient)?;
+        let normed = self.norm.forward(x, gradient)?;
         let mut given = run(&normed)?;
-        if let Some(after) = &step.after {
+        if let Some(after) = &self.after {
             given = after.forward(&given, gradient)?;
         }
-        Ok(if self.residual_after_norm { (normed + given)? } else { (x + given)? })
-    }
-
-    fn feed(&self, x: &Tensor) -> Result<Tensor> {
-        let up = self.up.forward(x)?;
-        let inner = match &self.gate {
-            Some(gate) => (self.activation.apply(&gate.forward(x)?)? * up)?,
-            None => self.activation.apply(&up)?,
-        };
-        self.down.forward(&inner)
+        Ok(if spec.residual_after_norm { (normed + given)? } else { (x + given)? })
     }
 }

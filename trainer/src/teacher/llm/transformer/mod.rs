@@ -1,4 +1,5 @@
-//! Decoders of several families on dequantised weights, which hand out the hidden states of every layer.
+//! Transformers of several families, decoders and encoders, on dequantised weights: they hand out the hidden states of
+//! every layer.
 //!
 //! The usual quantised implementations return the logits of the last token only, and a probe needs the inside.
 //! Weights are held as f32 (about 4 bytes a parameter): on a CPU a matrix product over a batch of tokens is several
@@ -7,20 +8,20 @@
 mod block;
 mod position;
 
+use anyhow::{Context as _, Result};
 use block::Block;
 use candle_core::{D, Device, Module, Tensor};
 use candle_nn::{Embedding, ops};
 use position::Places;
 
-use crate::teacher::Result;
-use crate::teacher::llm::config::architecture::{Family, Spec};
-use crate::teacher::llm::layers::{Normed, Projection};
-use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::config::architecture::Spec;
+use crate::teacher::llm::layers::{Normed, Parameters, Projection};
 use crate::teacher::llm::token_batch::Tokens;
 
-pub struct Decoder {
+pub struct Transformer {
     pub spec: Spec,
     embedding: Embedding,
+    segment: Option<Tensor>,
     embedding_norm: Option<Normed>,
     project_in: Option<Projection>,
     places: Places,
@@ -31,7 +32,7 @@ pub struct Decoder {
     gradient: bool,
 }
 
-impl Decoder {
+impl Transformer {
     /// Loads the weights. `context` is the longest sequence that will be asked for.
     pub fn load(
         parameters: &mut Parameters<'_>,
@@ -39,57 +40,64 @@ impl Decoder {
         context: usize,
         device: &Device,
     ) -> Result<Self> {
-        let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
-        let context = context.min(spec.context);
+        let (names, width, inner) = (spec.family.names(), spec.width, spec.embedding_width);
         let shape = [spec.vocabulary, inner];
-        let embedding =
-            parameters.tensor(&format!("{}.weight", family.names().embedding), &shape)?;
+        let embedding = parameters.tensor(&format!("{}.weight", names.embedding), &shape)?;
+        let mut segment = None;
+        if spec.segments > 0 {
+            let all = format!("{}.weight", names.segments);
+            segment = Some(parameters.tensor(&all, &[spec.segments, width])?.get(0)?);
+        }
         let bends = inner != width;
-        let mut project = |name: &str, shape| match bends {
-            true => parameters.linear(&format!("model.decoder.{name}"), shape, false).map(Some),
-            false => Ok(None),
+        let mut project = |name: &str, shape| {
+            let name = bends.then(|| format!("model.decoder.{name}"));
+            name.map(|name| parameters.linear(&name, shape, false)).transpose()
         };
         let project_in = project("project_in", (width, inner))?;
         let project_out = project("project_out", (inner, width))?;
-        let embedding_norm = match family {
-            Family::Bloom => Some("transformer.word_embeddings_layernorm"),
-            _ => None,
+        let mut norm = |name: Option<&str>| {
+            name.map(|name| parameters.norm(name, width, spec.norm)).transpose()
         };
-        let embedding_norm =
-            embedding_norm.map(|name| parameters.norm(name, width, spec.norm)).transpose()?;
-        let places = Places::load(parameters, &spec, context, device)?;
+        let embedding_norm = norm(names.embedding_norm)?;
+        let last_norm = norm(spec.final_norm.then_some(names.last_norm))?;
+        let places = Places::load(parameters, &spec, context.min(spec.context), device)?;
         let blocks = (0..spec.depth)
             .map(|layer| Block::load(parameters, &spec, layer))
-            .collect::<Result<_, _>>()?;
-        let last_norm = spec.final_norm.then(|| family.names().last_norm);
-        let norm = last_norm.map(|name| parameters.norm(name, width, spec.norm)).transpose()?;
-        // A checkpoint of a classifier or of the bare model has no output matrix.
+            .collect::<Result<_>>()?;
+        // An encoder, a checkpoint of a classifier or of the bare model has no output matrix.
         let unembedding = match spec.tied {
             true => Some(embedding.clone()),
             false => parameters.maybe("lm_head.weight", &shape)?,
         };
-        let unembedding = unembedding.map(|weight| Projection::new(weight, None, None));
         Ok(Self {
             embedding: Embedding::new(embedding, inner),
+            segment,
             embedding_norm,
             project_in,
             places,
             blocks,
-            norm,
+            norm: last_norm,
             project_out,
-            unembedding,
+            unembedding: unembedding.map(Projection::plain),
             gradient: parameters.trainable.is_some(),
             spec,
         })
     }
 
-    /// Number of decoder layers; hidden states are numbered 0 (embedding) to this (after the last layer).
-    pub fn depth(&self) -> usize {
-        self.blocks.len()
-    }
-
     pub fn speaks(&self) -> bool {
         self.unembedding.is_some()
+    }
+
+    pub fn device(&self) -> &Device {
+        self.embedding.embeddings().device()
+    }
+
+    /// Sequences of ids as the family sees them: each token those before it, or all of them.
+    pub fn tokens(&self, rows: &[&[u32]]) -> Result<Tokens> {
+        match self.spec.family.is_encoder() {
+            true => Tokens::mutual(rows, self.device()),
+            false => Tokens::causal(rows, self.device()),
+        }
     }
 
     /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the
@@ -111,12 +119,15 @@ impl Decoder {
         if let Some(learned) = &placed.embedding {
             x = (x + learned)?;
         }
+        if let Some(segment) = &self.segment {
+            x = x.broadcast_add(segment)?;
+        }
         if let Some(norm) = &self.embedding_norm {
             x = norm.forward(&x, self.gradient)?;
         }
         visit(0, &x)?;
         for (i, block) in self.blocks.iter().take(depth).enumerate() {
-            x = block.forward(&x, &placed)?;
+            x = block.forward(&x, &self.spec, &placed)?;
             match &self.norm {
                 Some(norm) if i + 1 == self.blocks.len() => {
                     visit(i + 1, &norm.forward(&x, self.gradient)?)?;
@@ -129,7 +140,12 @@ impl Decoder {
 
     /// The states after the last layer, as [`Self::run`] shows them: [batch, length, width].
     pub fn last(&self, tokens: &Tokens) -> Result<Tensor> {
-        tokens.last(|visit| self.run(tokens, self.depth(), visit))
+        let mut last = None;
+        self.run(tokens, self.spec.depth, |_, states| {
+            last = Some(states.clone());
+            Ok(())
+        })?;
+        last.context("the model has no layer")
     }
 
     /// Last-layer states as a head reads them: [.., width] to [.., output width].
@@ -142,12 +158,8 @@ impl Decoder {
 
     /// Logits of the next token from last-layer states: [.., width] to [.., vocabulary].
     pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
-        match &self.unembedding {
-            Some(matrix) => matrix.forward(&self.output(states)?),
-            None => {
-                Err(candle_core::Error::Msg("the checkpoint has no lm_head.weight".into()).into())
-            }
-        }
+        let matrix = self.unembedding.as_ref().context("the checkpoint has no lm_head.weight")?;
+        matrix.forward(&self.output(states)?)
     }
 
     /// Log-probabilities of the next token from last-layer states: [n, width] to [n, vocabulary].

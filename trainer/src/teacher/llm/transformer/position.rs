@@ -2,30 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use candle_nn::rotary_emb;
 
-use crate::teacher::llm::config::architecture::{Position, Spec, Stretch};
-use crate::teacher::llm::parameters::Parameters;
+use crate::teacher::llm::config::architecture::{Family, Position, Spec, Stretch};
+use crate::teacher::llm::layers::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
-use crate::teacher::{Result, TeacherError};
 
-/// cos and sin of every position and frequency: [context, head width / 2] each.
-pub(super) struct Table {
-    cos: Tensor,
-    sin: Tensor,
-}
+/// cos and sin of positions and frequencies: [.., head width / 2] each.
+type Turns = (Tensor, Tensor);
 
 pub(super) enum Places {
-    Rotary { far: Table, near: Table },
+    Rotary { far: Turns, near: Turns },
     Learned { table: Tensor, offset: usize },
     Slopes(Vec<f32>),
 }
 
 /// What the tables say of one batch; layers with equal windows share it.
 pub(super) struct Placed {
-    far: Option<(Tensor, Tensor)>,
-    near: Option<(Tensor, Tensor)>,
+    far: Option<Turns>,
+    near: Option<Turns>,
     scores: BTreeMap<Option<usize>, Tensor>,
     pub embedding: Option<Tensor>,
     pub gradient: bool,
@@ -42,25 +39,21 @@ impl Places {
             let turns = frequencies(spec.head_width, base, stretch);
             let all = |f: fn(f64) -> f64| {
                 let of = |p: usize| turns.iter().map(move |turn| f(p as f64 * turn) as f32);
-                Tensor::from_vec(
-                    (0..context).flat_map(of).collect(),
-                    (context, turns.len()),
-                    device,
-                )
+                let values: Vec<f32> = (0..context).flat_map(of).collect();
+                Tensor::from_vec(values, (context, turns.len()), device)
             };
-            Ok::<_, TeacherError>(Table { cos: all(f64::cos)?, sin: all(f64::sin)? })
+            anyhow::Ok((all(f64::cos)?, all(f64::sin)?))
         };
         Ok(match &spec.position {
-            Position::Rotary { base, stretch, local_base } => Self::Rotary {
-                far: table(*base, stretch)?,
-                near: table(
-                    *local_base,
-                    if spec.near_turns_alike() { stretch } else { &Stretch::None },
-                )?,
-            },
+            Position::Rotary { base, stretch, local_base } => {
+                // Layers with a window turn as the others do in all families but this one.
+                let gemma = spec.family == Family::Gemma3;
+                let near = if gemma { &Stretch::None } else { stretch };
+                Self::Rotary { far: table(*base, stretch)?, near: table(*local_base, near)? }
+            }
             Position::Learned { offset } => {
-                let shape = [spec.context + offset, spec.width];
-                let table = parameters.tensor("model.decoder.embed_positions.weight", &shape)?;
+                let name = format!("{}.weight", spec.family.names().positions);
+                let table = parameters.tensor(&name, &[spec.context + offset, spec.width])?;
                 Self::Learned { table, offset: *offset }
             }
             Position::Slopes => Self::Slopes(slopes(spec.heads)),
@@ -85,8 +78,8 @@ impl Places {
         let mut tilt = None;
         match self {
             Self::Rotary { far, near } => {
-                placed.far = Some((rows(&far.cos, 0)?, rows(&far.sin, 0)?));
-                placed.near = Some((rows(&near.cos, 0)?, rows(&near.sin, 0)?));
+                placed.far = Some((rows(&far.0, 0)?, rows(&far.1, 0)?));
+                placed.near = Some((rows(&near.0, 0)?, rows(&near.1, 0)?));
             }
             Self::Learned { table, offset } => {
                 placed.embedding = Some(rows(table, *offset as u32)?);
@@ -137,9 +130,7 @@ impl Placed {
 
     /// What is added to a layer's scores.
     pub(super) fn added(&self, window: Option<usize>) -> Result<&Tensor> {
-        self.scores
-            .get(&window)
-            .ok_or_else(|| candle_core::Error::Msg("no mask for this window".into()).into())
+        self.scores.get(&window).context("no mask for this window")
     }
 }
 

@@ -1,12 +1,15 @@
 //! GGUF container: typed hyper-parameters, dequantised tensors and the tokenizer that travels inside the file.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use candle_core::{Device, Tensor};
+use qdllm_host::errors::OfFile as _;
 use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -15,7 +18,6 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 
 use crate::teacher::llm::config::architecture::{Family, Norm, Position, SUPPORTED, Spec, Stretch};
 use crate::teacher::llm::weights::Tensors;
-use crate::teacher::{Result, TeacherError};
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {
@@ -27,17 +29,20 @@ pub struct Gguf {
 
 impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
-        let mut reader = BufReader::new(File::open(path).map_err(TeacherError::io(path))?);
-        let content = Content::read(&mut reader).map_err(|e| {
-            TeacherError::model(path, format!("not a readable GGUF file ({e}); fetch it again"))
-        })?;
+        let mut reader = BufReader::new(File::open(path).of_file(path)?);
+        let place = path.display();
+        let content = Content::read(&mut reader)
+            .map_err(|e| anyhow!("{place}: not a readable GGUF file ({e}); fetch it again"))?;
         let mut gguf = Self { path: path.to_owned(), reader, content, architecture: String::new() };
-        gguf.architecture =
-            gguf.text("general.architecture").map(str::to_owned).ok_or_else(|| {
-                let what = "the GGUF header has no `general.architecture`; fetch it again";
-                TeacherError::model(path, what)
-            })?;
+        let named = gguf.text("general.architecture").map(str::to_owned);
+        gguf.architecture = named.ok_or_else(|| {
+            gguf.bad("the GGUF header has no `general.architecture`; fetch it again")
+        })?;
         Ok(gguf)
+    }
+
+    fn bad(&self, what: impl Display) -> anyhow::Error {
+        anyhow!("{}: {what}", self.path.display())
     }
 
     /// A text of the header, under its full key.
@@ -45,36 +50,28 @@ impl Gguf {
         Some(self.content.metadata.get(key)?.to_string().ok()?.as_str())
     }
 
-    fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.architecture)
+    /// A hyper-parameter under the architecture's prefix; `None` when the file leaves it out.
+    fn number<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Value) -> candle_core::Result<T>,
+    ) -> Result<Option<T>> {
+        let key = format!("{}.{key}", self.architecture);
+        let found = self.content.metadata.get(&key).map(read).transpose();
+        found.map_err(|e| self.bad(format!("GGUF key `{key}` has the wrong type ({e})")))
     }
 
-    fn value(&self, key: &str) -> Result<&Value> {
-        self.content.metadata.get(key).ok_or_else(|| {
-            TeacherError::model(&self.path, format!("the GGUF header has no `{key}`"))
-        })
+    /// A count such as `block_count`.
+    fn count(&self, key: &str) -> Result<usize> {
+        let missing = || self.bad(format!("the GGUF header has no `{}.{key}`", self.architecture));
+        Ok(self.number(key, Value::to_u32)?.ok_or_else(missing)? as usize)
     }
 
-    fn bad(&self, key: &str, e: &candle_core::Error) -> TeacherError {
-        TeacherError::model(&self.path, format!("GGUF key `{key}` has the wrong type ({e})"))
+    fn real(&self, key: &str, default: f32) -> Result<f64> {
+        Ok(f64::from(self.number(key, Value::to_f32)?.unwrap_or(default)))
     }
 
-    /// A count such as `block_count`, under the architecture's prefix.
-    pub fn count(&self, key: &str) -> Result<usize> {
-        let key = self.key(key);
-        self.value(&key)?.to_u32().map(|n| n as usize).map_err(|e| self.bad(&key, &e))
-    }
-
-    /// A real hyper-parameter, or `default` when the file leaves it out.
-    pub fn real(&self, key: &str, default: f32) -> Result<f32> {
-        let key = self.key(key);
-        match self.content.metadata.get(&key) {
-            None => Ok(default),
-            Some(v) => v.to_f32().map_err(|e| self.bad(&key, &e)),
-        }
-    }
-
-    pub fn has_tensor(&self, name: &str) -> bool {
+    fn has_tensor(&self, name: &str) -> bool {
         self.content.tensor_infos.contains_key(name)
     }
 
@@ -83,14 +80,9 @@ impl Gguf {
         if !self.has_tensor(name) {
             return Ok(None);
         }
-        self.content
-            .tensor(&mut self.reader, name, &Device::Cpu)
-            .and_then(|t| t.dequantize(&Device::Cpu))
-            .map(Some)
-            .map_err(|e| {
-                let what = format!("tensor `{name}`: {e}; fetch the file again");
-                TeacherError::model(&self.path, what)
-            })
+        let packed = self.content.tensor(&mut self.reader, name, &Device::Cpu);
+        let whole = packed.and_then(|t| t.dequantize(&Device::Cpu)).map(Some);
+        whole.map_err(|e| self.bad(format!("tensor `{name}`: {e}; fetch the file again")))
     }
 
     pub fn spec(&mut self) -> Result<Spec> {
@@ -98,25 +90,23 @@ impl Gguf {
             [("llama", Family::Llama), ("qwen2", Family::Qwen2), ("qwen3", Family::Qwen3)];
         let own = self.architecture.as_str();
         let Some(&(_, family)) = families.iter().find(|(name, _)| *name == own) else {
-            let what = format!("architecture `{own}` is not supported; these are: {SUPPORTED}");
-            return Err(TeacherError::model(&self.path, what));
+            return Err(
+                self.bad(format!("architecture `{own}` is not supported; these are: {SUPPORTED}"))
+            );
         };
         let (width, heads) = (self.count("embedding_length")?, self.count("attention.head_count")?);
         let depth = self.count("block_count")?;
-        let given = self.content.metadata.contains_key(&self.key("attention.key_length"));
-        let head_width = match given {
-            true => self.count("attention.key_length")?,
-            false => width / heads.max(1),
-        };
-        let base = f64::from(self.real("rope.freq_base", 10_000.0)?);
-        let scaling = self.text(&self.key("rope.scaling.type")).unwrap_or("none").to_owned();
+        let given = self.number("attention.key_length", Value::to_u32)?;
+        let head_width = given.map_or(width / heads.max(1), |n| n as usize);
+        let base = self.real("rope.freq_base", 10_000.0)?;
+        let scaling = self.text(&format!("{own}.rope.scaling.type")).unwrap_or("none").to_owned();
         let stretch = match (scaling.as_str(), self.read("rope_freqs.weight")?) {
             (_, Some(divisors)) => Stretch::Divisors(divisors.flatten_all()?.to_vec1()?),
             ("none", None) => Stretch::None,
-            ("linear", None) => Stretch::Linear(f64::from(self.real("rope.scaling.factor", 1.0)?)),
+            ("linear", None) => Stretch::Linear(self.real("rope.scaling.factor", 1.0)?),
             (other, None) => {
-                let what = format!("rope scaling `{other}` is not supported; none and linear are");
-                return Err(TeacherError::model(&self.path, what));
+                return Err(self
+                    .bad(format!("rope scaling `{other}` is not supported; none and linear are")));
             }
         };
         let sizes = [
@@ -127,7 +117,7 @@ impl Gguf {
             self.count("feed_forward_length")?,
             self.count("context_length")?,
         ];
-        let epsilon = f64::from(self.real("attention.layer_norm_rms_epsilon", 1e-5)?);
+        let epsilon = self.real("attention.layer_norm_rms_epsilon", 1e-5)?;
         let norm = Norm::Rms { epsilon, plus_one: false };
         let position = Position::Rotary { base, stretch, local_base: base };
         let spec = Spec {
@@ -140,10 +130,7 @@ impl Gguf {
             tied: !self.has_tensor("output.weight"),
             ..Spec::plain(family, sizes, norm, position)
         };
-        match spec.fault() {
-            Some(fault) => Err(TeacherError::model(&self.path, fault)),
-            None => Ok(spec),
-        }
+        spec.fault().map_or(Ok(spec), |fault| Err(self.bad(fault)))
     }
 
     pub fn opening(&self) -> Vec<u32> {
@@ -156,19 +143,15 @@ impl Gguf {
         }
     }
 
-    pub fn vocabulary(&self) -> Result<usize> {
-        self.content
-            .tensor_infos
-            .get("token_embd.weight")
-            .and_then(|info| info.shape.dims().first().copied())
-            .ok_or_else(|| TeacherError::model(&self.path, "tensor `token_embd.weight` is missing"))
+    fn vocabulary(&self) -> Result<usize> {
+        let shape = self.shape("model.embed_tokens.weight");
+        let rows = shape.and_then(|shape| shape.first().copied());
+        rows.ok_or_else(|| self.bad("tensor `token_embd.weight` is missing"))
     }
 
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        let mut tokenizer =
-            <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content).map_err(|e| {
-                TeacherError::model(&self.path, format!("its tokenizer cannot be used ({e})"))
-            })?;
+        let mut tokenizer = <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content)
+            .map_err(|e| self.bad(format!("its tokenizer cannot be used ({e})")))?;
         if self.text("tokenizer.ggml.pre") == Some("smollm") {
             // This family reads every digit by itself and puts no space before the first word; the
             // reader's default for names it does not know does neither.

@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use sha2::{Digest as _, Sha256};
 
-use crate::teacher::llm::config::json::JsonObject;
-use crate::teacher::{Result, TeacherError};
+use crate::teacher::llm::config::JsonObject;
 
 pub trait Tensors {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>>;
@@ -32,7 +33,7 @@ pub trait Tensors {
 pub fn file_digest(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
-    copied.map_err(TeacherError::io(path))?;
+    copied.of_file(path)?;
     Ok(hex::encode(hash.finalize()))
 }
 
@@ -63,45 +64,45 @@ impl Safetensors {
     pub fn open(folder: &Path, stem: &str) -> Result<Self> {
         let single = folder.join(format!("{stem}.safetensors"));
         let index = folder.join(format!("{stem}.safetensors.index.json"));
+        let empty = |path: &Path| Self {
+            path: path.to_owned(),
+            files: Vec::new(),
+            places: BTreeMap::new(),
+        };
         if single.is_file() {
-            let mut shards =
-                Self { path: single.clone(), files: Vec::new(), places: BTreeMap::new() };
+            let mut shards = empty(&single);
             shards.add(single, &|_| true)?;
             return Ok(shards);
         }
+        let place = folder.display();
+        if !index.is_file() && folder.join("pytorch_model.bin").exists() {
+            bail!(
+                "{place}: holds pytorch_model.bin, which can run code when read, and no {stem}.safetensors; convert it with `save_pretrained(..., safe_serialization=True)`"
+            );
+        }
         if !index.is_file() {
-            let what = match folder.join("pytorch_model.bin").exists() {
-                true => format!(
-                    "holds pytorch_model.bin, which can run code when read, and no {stem}.safetensors; convert it with `save_pretrained(..., safe_serialization=True)`"
-                ),
-                false => format!(
-                    "has neither {stem}.safetensors nor {stem}.safetensors.index.json; fetch the folder again"
-                ),
-            };
-            return Err(TeacherError::model(folder, what));
+            bail!(
+                "{place}: has neither {stem}.safetensors nor {stem}.safetensors.index.json; fetch the folder again"
+            );
         }
-        let keys = JsonObject::read(&index)?;
-        let map = keys.child("weight_map")?.ok_or_else(|| keys.refuse("has no `weight_map`"))?;
-        let names: BTreeSet<&str> = map.texts().map(|(_, file)| file).collect();
-        let mut shards = Self { path: index.clone(), files: Vec::new(), places: BTreeMap::new() };
-        for name in names {
+        let map = shard_of_each_tensor(&index)?;
+        let mut shards = empty(&index);
+        let place = index.display();
+        for name in map.values().collect::<BTreeSet<_>>() {
             let path = folder.join(name);
-            let plain = Path::new(name).file_name().is_some_and(|n| n == name);
+            let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
             if !plain || !path.is_file() {
-                let what = format!(
-                    "names the shard {name}, which is not in the folder; fetch that file again"
+                bail!(
+                    "{place}: names the shard {name}, which is not in the folder; fetch that file again"
                 );
-                return Err(TeacherError::model(&index, what));
             }
-            let own = |tensor: &str| map.text(tensor).is_ok_and(|file| file == Some(name));
-            shards.add(path, &own)?;
+            shards.add(path, &|tensor| map.get(tensor) == Some(name))?;
         }
-        for (tensor, file) in map.texts() {
+        for (tensor, file) in &map {
             if !shards.places.contains_key(tensor) {
-                let what = format!(
-                    "puts tensor `{tensor}` into {file}, which does not hold it; fetch that file again"
+                bail!(
+                    "{place}: puts tensor `{tensor}` into {file}, which does not hold it; fetch that file again"
                 );
-                return Err(TeacherError::model(&index, what));
             }
         }
         Ok(shards)
@@ -109,35 +110,19 @@ impl Safetensors {
 
     /// Reads one file's header and takes the tensors that are wanted of it.
     fn add(&mut self, path: PathBuf, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
-        let bad = |what: String| {
-            TeacherError::model(
-                &path,
-                format!("is no whole safetensors file ({what}); fetch it again"),
-            )
-        };
-        let mut file = File::open(&path).map_err(TeacherError::io(&path))?;
-        let length = file.metadata().map_err(TeacherError::io(&path))?.len();
-        let mut word = [0; 8];
-        file.read_exact(&mut word).map_err(|e| bad(e.to_string()))?;
-        let header = u64::from_le_bytes(word);
-        if header > MAX_HEADER_BYTES || header + 8 > length {
-            return Err(bad(format!("its header claims {header} bytes")));
-        }
-        let mut text = vec![0; header as usize];
-        file.read_exact(&mut text).map_err(|e| bad(e.to_string()))?;
-        let metadata: Metadata = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-        if metadata.data_len() as u64 + 8 + header != length {
-            return Err(bad(format!("{} bytes of tensors are not there", metadata.data_len())));
-        }
+        let mut file = File::open(&path).of_file(&path)?;
+        let (start, metadata) = header(&mut file).map_err(|e| {
+            anyhow!("{}: is no whole safetensors file ({e}); fetch it again", path.display())
+        })?;
         let number = self.files.len();
         for (name, info) in metadata.tensors() {
-            let (start, end) = info.data_offsets;
+            let (from, to) = info.data_offsets;
             let place = Place {
                 file: number,
                 dtype: info.dtype,
                 shape: info.shape.clone(),
-                start: 8 + header + start as u64,
-                bytes: end.saturating_sub(start),
+                start: start + from as u64,
+                bytes: to.saturating_sub(from),
             };
             if wanted(&name) {
                 self.places.insert(name, place);
@@ -162,6 +147,30 @@ impl Safetensors {
     }
 }
 
+/// Where the tensors of a safetensors file begin, and what it says of them.
+fn header(file: &mut File) -> Result<(u64, Metadata)> {
+    let length = file.metadata()?.len();
+    let mut word = [0; 8];
+    file.read_exact(&mut word)?;
+    let header = u64::from_le_bytes(word);
+    if header > MAX_HEADER_BYTES || header + 8 > length {
+        bail!("its header claims {header} bytes");
+    }
+    let mut text = vec![0; header as usize];
+    file.read_exact(&mut text)?;
+    let metadata: Metadata = serde_json::from_slice(&text)?;
+    if metadata.data_len() as u64 + 8 + header != length {
+        bail!("{} bytes of tensors are not there", metadata.data_len());
+    }
+    Ok((8 + header, metadata))
+}
+
+/// What an index of shards says: the file of each tensor.
+pub fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>> {
+    let keys = JsonObject::read(index)?;
+    keys.get("weight_map")?.ok_or_else(|| keys.refuse("has no `weight_map`"))
+}
+
 impl Tensors for Safetensors {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>> {
         let Some(place) = self.places.get(name) else {
@@ -173,16 +182,14 @@ impl Tensors for Safetensors {
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
             Dtype::F64 => DType::F64,
-            other => {
-                let what = format!(
-                    "tensor `{name}` holds numbers of type {other:?}; f32, f16 and bf16 are supported"
-                );
-                return Err(TeacherError::model(path, what));
-            }
+            other => bail!(
+                "{}: tensor `{name}` holds numbers of type {other:?}; f32, f16 and bf16 are supported",
+                path.display()
+            ),
         };
         let mut bytes = vec![0; place.bytes];
-        file.seek(SeekFrom::Start(place.start)).map_err(TeacherError::io(path))?;
-        file.read_exact(&mut bytes).map_err(TeacherError::io(path))?;
+        let at = file.seek(SeekFrom::Start(place.start));
+        at.and_then(|_| file.read_exact(&mut bytes)).of_file(path)?;
         let tensor = Tensor::from_raw_buffer(&bytes, dtype, &place.shape, &Device::Cpu)?;
         Ok(Some(tensor.to_dtype(DType::F32)?))
     }
