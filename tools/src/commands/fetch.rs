@@ -107,15 +107,10 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
     let platform = args.access.connect_for(&open.batch)?;
     let most = Duration::from_secs_f64(if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) });
     let poll = Duration::from_millis(args.poll.max(1));
-    Ok(with_progress("fetching", total, |at| {
-        collect(
-            platform.as_ref(),
-            open,
-            most,
-            poll,
-            |open| at(total - open.count(State::submitted)),
-        )
-    })?)
+    with_progress("fetching", total, |at| {
+        let step = |open: &Open| at(total - open.count(State::submitted));
+        collect(platform.as_ref(), open, most, poll, step)
+    })
 }
 
 fn described(job: &Job) -> Value {

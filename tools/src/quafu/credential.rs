@@ -1,9 +1,9 @@
 //! Where the token comes from: a file, the environment, or the system's keyring. Never the command line.
 
 use super::Kind;
+use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use clap::ValueEnum as _;
 use qdllm_host::secret::{NotASecret, NotPrivate, Secret, read_private};
-use std::io;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -13,31 +13,9 @@ const SERVICE: &str = "qdllm-hw";
 /// Shown in a text where the token stood.
 pub const MASK: &str = "[token]";
 
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenError {
-    #[error("no token: set {0}, or give --token-file FILE, or store one with `qdllm-hw token`")]
-    Missing(&'static str),
-    #[error("the file of --token-file cannot be read: {0}")]
-    File(io::ErrorKind),
-    #[error(
-        "the file of --token-file can be read by others (mode {0:04o}); close it with `chmod 600 FILE`"
-    )]
-    Exposed(u32),
-    #[error("the token from {0} {1}")]
-    Malformed(&'static str, NotASecret),
-    #[error(
-        "a token must not stand on the command line, where other users and the shell's history see it; \
-         use {0}, --token-file or `qdllm-hw token`, and replace that token"
-    )]
-    OnCommandLine(&'static str),
-    #[error("the system's keyring: {0}")]
-    Keyring(String),
-}
-
 /// The token for a platform: `file` if given, else the environment, else the keyring.
 /// No error repeats a token or the file's name, which may be a token given by mistake.
-pub fn find(platform: Kind, file: Option<&Path>) -> Result<Secret, TokenError> {
+pub fn find(platform: Kind, file: Option<&Path>) -> Result<Secret> {
     if let Some(path) = file {
         return from_file(path);
     }
@@ -45,37 +23,48 @@ pub fn find(platform: Kind, file: Option<&Path>) -> Result<Secret, TokenError> {
     match std::env::var(variable) {
         Ok(text) if !text.trim().is_empty() => return of(text, variable),
         Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(TokenError::Malformed(variable, NotASecret::Characters));
+            return Err(malformed(variable, NotASecret::Characters));
         }
         _ => {}
     }
     // A machine without a keyring is a machine without a stored token.
     let stored = entry(platform).and_then(|e| e.get_password());
-    of(stored.map_err(|_| TokenError::Missing(variable))?, "the keyring")
+    let stored = stored.ok().with_context(|| {
+        format!(
+            "no token: set {variable}, or give --token-file FILE, or store one with `qdllm-hw token`"
+        )
+    });
+    of(stored?, "the keyring")
 }
 
 /// A token from a text; `place` names its source in errors.
-fn of(text: String, place: &'static str) -> Result<Secret, TokenError> {
-    Secret::new(text, MASK).map_err(|e| TokenError::Malformed(place, e))
+fn of(text: String, place: &str) -> Result<Secret> {
+    Secret::new(text, MASK).map_err(|why| malformed(place, why))
 }
 
-fn from_file(path: &Path) -> Result<Secret, TokenError> {
+fn malformed(place: &str, why: NotASecret) -> Error {
+    anyhow!("the token from {place} {why}")
+}
+
+fn from_file(path: &Path) -> Result<Secret> {
     let place = "--token-file";
     let text = read_private(path).map_err(|e| match e {
-        NotPrivate::Io(e) => TokenError::File(e.kind()),
-        NotPrivate::Exposed(mode) => TokenError::Exposed(mode),
+        NotPrivate::Io(e) => anyhow!("the file of {place} cannot be read: {}", e.kind()),
+        NotPrivate::Exposed(mode) => anyhow!(
+            "the file of {place} can be read by others (mode {mode:04o}); close it with `chmod 600 FILE`"
+        ),
         // No token is so long.
-        NotPrivate::TooLong => TokenError::Malformed(place, NotASecret::Characters),
+        NotPrivate::TooLong => malformed(place, NotASecret::Characters),
     })?;
     of(text.to_string(), place)
 }
 
-pub fn store(platform: Kind, token: &Secret) -> Result<(), TokenError> {
+pub fn store(platform: Kind, token: &Secret) -> Result<()> {
     entry(platform).and_then(|e| e.set_password(token.expose())).map_err(keyring_failed)
 }
 
 /// Removes a stored token; whether there was one.
-pub fn forget(platform: Kind) -> Result<bool, TokenError> {
+pub fn forget(platform: Kind) -> Result<bool> {
     match entry(platform).and_then(|e| e.delete_credential()) {
         Ok(()) => Ok(true),
         Err(keyring::Error::NoEntry) => Ok(false),
@@ -88,12 +77,13 @@ fn entry(platform: Kind) -> keyring::Result<keyring::Entry> {
 }
 
 /// The variants that carry what was stored are not shown.
-fn keyring_failed(error: keyring::Error) -> TokenError {
-    TokenError::Keyring(match error {
+fn keyring_failed(error: keyring::Error) -> Error {
+    let why = match error {
         keyring::Error::BadEncoding(_) => "what is stored is not text".into(),
         keyring::Error::PlatformFailure(e) | keyring::Error::NoStorageAccess(e) => e.to_string(),
         _ => "it is closed to this login; use --token-file".into(),
-    })
+    };
+    anyhow!("the system's keyring: {why}")
 }
 
 /// Options that other programs take a token by; refused before the command line is parsed, because
@@ -105,7 +95,7 @@ const REFUSED: [&str; 7] =
 /// the value of one of the token variables.
 pub fn refuse_on_command_line(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<(), TokenError> {
+) -> Result<()> {
     let known: Vec<Zeroizing<String>> = Kind::value_variants()
         .iter()
         .filter_map(|k| std::env::var(k.variable()).ok())
@@ -117,10 +107,13 @@ pub fn refuse_on_command_line(
         let option = text.split('=').next().unwrap_or(text);
         REFUSED.contains(&option) || known.iter().any(|t| text.contains(t.as_str()))
     };
-    match arguments.into_iter().any(|a| a.to_str().is_some_and(shown)) {
-        true => Err(TokenError::OnCommandLine(Kind::Sqc.variable())),
-        false => Ok(()),
-    }
+    ensure!(
+        !arguments.into_iter().any(|a| a.to_str().is_some_and(shown)),
+        "a token must not stand on the command line, where other users and the shell's history see it; \
+         use {}, --token-file or `qdllm-hw token`, and replace that token",
+        Kind::Sqc.variable()
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! What `submit` was asked for, as a batch in the store.
 
-use super::args::SubmitArgs;
+use super::SubmitArgs;
+use crate::circuit::{self, Circuit};
 use crate::commands::access::{live_device, with_progress, work_text};
 use crate::commands::processor;
-use crate::quafu::jobs::store::Store;
-use crate::quafu::jobs::{Batch, VERSION, Work, plan};
+use crate::processor::Processor;
+use crate::quafu::jobs::store::{self, Store};
+use crate::quafu::jobs::{Batch, Job, State, VERSION, Work, random_hex, uuid};
+use crate::readout::Readout;
 use crate::texts::{self, Text};
 use crate::transpile::source::{Source, inputs_of};
 use crate::transpile::{Compiled, Options, Plan, native};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read;
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +51,7 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     }
     if let Some(folder) = &args.compiled {
         add("table", &read(&folder.join("readout.json"))?);
-        for compiled in plan::folder(folder)? {
+        for compiled in compiled_folder(folder)? {
             add("circuit", compiled.circuit.write().as_bytes());
         }
         stem = folder.file_stem();
@@ -63,8 +68,8 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
     // What needs no network comes first.
     let (work, bytes) = work(args)?;
     let fixed = match (&args.qasm, &args.compiled) {
-        (Some(path), _) => Some(vec![plan::circuit(path)?]),
-        (_, Some(folder)) => Some(plan::folder(folder)?),
+        (Some(path), _) => Some(vec![as_it_stands(path)?]),
+        (_, Some(folder)) => Some(compiled_folder(folder)?),
         _ => None,
     };
     let name = |path: &Option<PathBuf>| path.as_deref().map(|p| p.display().to_string());
@@ -114,7 +119,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         }
     }
     // Read-out errors belong to the chip's own qubits.
-    let jobs = plan::jobs(circuits, (!args.compile_there).then_some(&chip));
+    let jobs = jobs(circuits, (!args.compile_there).then_some(&chip));
     let batch = Batch {
         version: VERSION,
         id: id.into(),
@@ -127,7 +132,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         jobs: jobs.len(),
         work,
     };
-    Ok(store.create(&batch, &jobs)?)
+    store.create(&batch, &jobs)
 }
 
 fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
@@ -145,4 +150,83 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
     // Fetched from anywhere, the model is still found.
     let model = std::path::absolute(model).unwrap_or_else(|_| model.clone());
     Ok((Work::Model { model, sha256, texts }, Some(bytes)))
+}
+
+#[derive(Deserialize)]
+struct Table {
+    circuits: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    file: String,
+    weight: f64,
+    readouts: Vec<Readout>,
+}
+
+/// A circuit as it stands; each measured bit is an output.
+fn as_it_stands(path: &Path) -> Result<Compiled> {
+    let circuit = measured(path)?;
+    let mut bits: Vec<u8> = circuit.measures.iter().map(|m| m.1).collect();
+    bits.sort_unstable();
+    let readouts =
+        bits.into_iter().map(|bit| Readout { bits: vec![bit], negated: false }).collect();
+    Ok(Compiled { weight: 1.0, circuit, readouts })
+}
+
+fn measured(path: &Path) -> Result<Circuit> {
+    let text = std::fs::read_to_string(path).of_file(path)?;
+    let circuit = circuit::read(&text).of_file(path)?;
+    let what = match circuit.measures.len() {
+        0 => "measures nothing; add `measure q -> c;` for what is to be read",
+        n if n == circuit.bits => return Ok(circuit),
+        _ => "leaves classical bits unwritten; declare only those that it measures",
+    };
+    bail!("{}: {what}", path.display())
+}
+
+/// The circuits and the read-out table that `transpile -o` wrote.
+fn compiled_folder(path: &Path) -> Result<Vec<Compiled>> {
+    let table_path = path.join("readout.json");
+    let table: Table = store::read(&table_path)?;
+    let name = table_path.display();
+    let total: f64 = table.circuits.iter().map(|c| c.weight).sum();
+    ensure!((total - 1.0).abs() <= 1e-6, "{name}: the weights sum to {total}, not to 1");
+    let outputs = table.circuits.first().map_or(0, |c| c.readouts.len());
+    let mut all = Vec::new();
+    for Entry { file, weight, readouts } in table.circuits {
+        ensure!(
+            Path::new(&file).file_name().is_some_and(|n| n == file.as_str()),
+            "{name}: `{file}` is no file of this folder"
+        );
+        let circuit = measured(&path.join(&file))?;
+        ensure!(readouts.len() == outputs, "{name}: `{file}` has another number of outputs");
+        let most = circuit.bits;
+        if let Some(bit) = readouts.iter().flat_map(|r| &r.bits).find(|&&b| b as usize >= most) {
+            bail!("{name}: `{file}` has {most} bits; a read-out names c[{bit}]");
+        }
+        all.push(Compiled { weight, circuit, readouts });
+    }
+    Ok(all)
+}
+
+/// The jobs of a batch, each with a name that no other job anywhere has. A circuit comes with the number of
+/// its text, from 0; `device` says how its qubits are misread, where they are the chip's own.
+fn jobs(circuits: Vec<(usize, Compiled)>, device: Option<&Processor>) -> Vec<Job> {
+    let batch = random_hex(10);
+    let job = |(i, (item, compiled)): (usize, (usize, Compiled))| Job {
+        version: VERSION,
+        number: i + 1,
+        name: format!("qdllm-{batch}-{:05}", i + 1),
+        client_ref: uuid(),
+        item,
+        weight: compiled.weight,
+        bits: compiled.circuit.bits,
+        qasm: compiled.circuit.write(),
+        bit_errors: device.and_then(|d| compiled.bit_errors(|q| d.bit_error(q))),
+        readouts: compiled.readouts,
+        state: State::Ready,
+        earlier: Vec::new(),
+    };
+    circuits.into_iter().enumerate().map(job).collect()
 }

@@ -4,19 +4,17 @@
 //! `ready -> sending -> submitted -> finished | failed | cancelled`. `sending` is on disk before the
 //! request leaves; a program that finds it there asks the platform what became of it.
 
-pub mod plan;
 pub mod results;
 pub mod run;
 pub mod store;
 
-use super::{CloudError, Kind, Order};
+use super::{Kind, Order};
 use crate::readout::{BitError, Readout};
 use crate::texts::Text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub const VERSION: u32 = 1;
 
@@ -189,45 +187,6 @@ pub fn random_hex(digits: usize) -> String {
     let mut text = uuid::Uuid::new_v4().simple().to_string();
     text.truncate(digits);
     text
-}
-
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JobError {
-    #[error("{}: {why}", path.display())]
-    File { path: PathBuf, why: io::Error },
-    #[error("{}: {what}", path.display())]
-    Content { path: PathBuf, what: String },
-    #[error("{}: another qdllm-hw works on this batch; wait for it, or end it", .0.display())]
-    Locked(PathBuf),
-    #[error("no batch `{wanted}` in {}; `qdllm-hw status` lists them", store.display())]
-    NoBatch { wanted: String, store: PathBuf },
-    #[error("{} holds no batch; `qdllm-hw submit` makes one", .0.display())]
-    Empty(PathBuf),
-    #[error(transparent)]
-    Cloud(#[from] CloudError),
-    #[error(
-        "{used} of {daily} tasks of this day (Beijing time) are used; {left} jobs wait; \
-         run `qdllm-hw submit --resume {batch}` after midnight in Beijing"
-    )]
-    Quota { used: u32, daily: u32, left: usize, batch: String },
-    #[error(
-        "{name}: its submission got no answer, and the platform cannot be asked about it ({why}); \
-         it was not sent again. Look for this name in the platform's console, then run \
-         `qdllm-hw submit --resume {batch}` with --received {name}=TASK, or --lost {name}"
-    )]
-    Doubtful { name: String, batch: String, why: CloudError },
-}
-
-impl JobError {
-    /// For `map_err`: the error of the file at `path`.
-    pub fn of(path: &Path) -> impl Fn(io::Error) -> Self {
-        move |why| Self::File { path: path.into(), why }
-    }
-
-    pub fn content(path: &Path, what: impl Into<String>) -> Self {
-        Self::Content { path: path.into(), what: what.into() }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! From the counts of a batch to decisions, or to expectations for a circuit without a model.
 
-use super::{Batch, Job, JobError, State, Work};
+use super::{Batch, Job, State, Work};
 use crate::readout::{Answer, Counts, Estimate, LinearHead, Part, answer, expectations};
 use crate::simulate::Share;
 use crate::texts::Text;
 use anyhow::{Context as _, Result, ensure};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
@@ -155,12 +156,12 @@ fn item<'a, T>(
 }
 
 /// The model file, if it is the one that the circuits were made of.
-fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>, JobError> {
-    let bytes = std::fs::read(path).map_err(JobError::of(path))?;
-    if hex::encode(Sha256::digest(&bytes)) == sha256 {
-        return Ok(bytes);
-    }
-    let what =
-        "is another file than when the batch was made; put the old one back to read the counts";
-    Err(JobError::content(path, what))
+fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).of_file(path)?;
+    ensure!(
+        hex::encode(Sha256::digest(&bytes)) == sha256,
+        "{}: is another file than when the batch was made; put the old one back to read the counts",
+        path.display()
+    );
+    Ok(bytes)
 }

@@ -2,11 +2,11 @@
 //! the one of its job; and cancels them.
 
 use super::store::Open;
-use super::{Batch, Job, JobError, State};
+use super::{Batch, Job, State};
 use crate::circuit::{Circuit, angles_rad, read};
 use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
 use crate::readout::Counts;
-use anyhow::ensure;
+use anyhow::{Error, Result, bail, ensure};
 use qdllm_host::dates;
 use qdllm_host::http::Retry;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ impl Sender<'_> {
         mut used: u32,
         daily: Option<u32>,
         mut step: impl FnMut(&Open),
-    ) -> Result<(), JobError> {
+    ) -> Result<()> {
         for index in 0..open.jobs.len() {
             if !open.jobs[index].state.unsent() {
                 continue;
@@ -37,9 +37,12 @@ impl Sender<'_> {
             self.resolve(open, index)?;
             if open.jobs[index].state == State::Ready {
                 if let Some(daily) = daily.filter(|&d| used >= d) {
-                    let left = open.count(|s| *s == State::Ready);
-                    let batch = open.batch.id.clone();
-                    return Err(JobError::Quota { used, daily, left, batch });
+                    bail!(
+                        "{used} of {daily} tasks of this day (Beijing time) are used; {} jobs wait; \
+                         run `qdllm-hw submit --resume {}` after midnight in Beijing",
+                        open.count(|s| *s == State::Ready),
+                        open.batch.id
+                    );
                 }
                 self.post(open, index)?;
             }
@@ -49,7 +52,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn post(&self, open: &mut Open, index: usize) -> Result<(), JobError> {
+    fn post(&self, open: &mut Open, index: usize) -> Result<()> {
         let mut done = 0;
         loop {
             done += 1;
@@ -78,7 +81,7 @@ impl Sender<'_> {
 
     /// Finds out about a job that may have been received: afterwards it is submitted, or ready. Any error leaves
     /// it as it was, so that it is not sent again.
-    fn resolve(&self, open: &mut Open, index: usize) -> Result<(), JobError> {
+    fn resolve(&self, open: &mut Open, index: usize) -> Result<()> {
         let State::Sending { since_s } = open.jobs[index].state else { return Ok(()) };
         let due_s = since_s + self.settle.as_secs();
         loop {
@@ -90,8 +93,12 @@ impl Sender<'_> {
                 }
                 Ok(None) => std::thread::sleep(Duration::from_secs(1)),
                 Err(why @ CloudError::Protocol(_)) => {
-                    let name = open.jobs[index].name.clone();
-                    return Err(JobError::Doubtful { name, batch: open.batch.id.clone(), why });
+                    let (name, batch) = (&open.jobs[index].name, &open.batch.id);
+                    bail!(
+                        "{name}: its submission got no answer, and the platform cannot be asked about it ({why}); \
+                         it was not sent again. Look for this name in the platform's console, then run \
+                         `qdllm-hw submit --resume {batch}` with --received {name}=TASK, or --lost {name}"
+                    );
                 }
                 Err(other) => return Err(other.into()),
             }
@@ -99,7 +106,7 @@ impl Sender<'_> {
     }
 
     /// Cancels every job that has not ended; how many were cancelled and how many could not be.
-    pub fn cancel(&self, open: &mut Open) -> Result<(usize, usize), JobError> {
+    pub fn cancel(&self, open: &mut Open) -> Result<(usize, usize)> {
         let (mut cancelled, mut kept) = (0, 0);
         for index in 0..open.jobs.len() {
             self.resolve(open, index)?;
@@ -130,7 +137,7 @@ const IN_A_ROW: usize = 4;
 const ANGLE: f64 = 1e-6;
 
 /// Why the result of the job of this number was refused.
-pub type Refusal = (usize, anyhow::Error);
+pub type Refusal = (usize, Error);
 
 /// Fetches the results of all submitted jobs. A result is on disk before the next is asked for.
 /// `step` is called after each that came. Refused ones are returned; their jobs stay as they were. Gives up after
@@ -141,7 +148,7 @@ pub fn collect(
     most: Duration,
     poll: Duration,
     mut step: impl FnMut(&Open),
-) -> Result<Vec<Refusal>, JobError> {
+) -> Result<Vec<Refusal>> {
     let start = Instant::now();
     let mut refused: Vec<Refusal> = Vec::new();
     let mut from = 0;
@@ -187,11 +194,7 @@ pub fn collect(
 }
 
 /// Whether a job has ended, or why its result is refused.
-fn fetch(
-    platform: &dyn Platform,
-    open: &mut Open,
-    index: usize,
-) -> Result<anyhow::Result<bool>, JobError> {
+fn fetch(platform: &dyn Platform, open: &mut Open, index: usize) -> Result<Result<bool>> {
     let State::Submitted { task, at_s } = open.jobs[index].state.clone() else {
         return Ok(Ok(false));
     };
@@ -211,7 +214,7 @@ fn fetch(
     Ok(Ok(true))
 }
 
-fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> anyhow::Result<()> {
+fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> Result<()> {
     for (what, found, wanted) in
         [("task ", &outcome.task, task), ("", &outcome.chip, batch.chip.as_str())]
     {

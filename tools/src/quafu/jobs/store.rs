@@ -1,7 +1,9 @@
 //! The store: a folder of batches, each a folder of JSON files with a lock. Each file is whole after a power cut.
 
-use super::{Batch, Job, JobError, State, VERSION};
+use super::{Batch, Job, State, VERSION};
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
 use qdllm_host::dates;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::{sync_folder, write_durable};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File, TryLockError};
@@ -32,14 +34,13 @@ impl Store {
 
     /// Makes a batch: all of it or, after any end of the program, nothing. One of that name that another
     /// process made meanwhile is as good.
-    pub fn create(&self, batch: &Batch, jobs: &[Job]) -> Result<(), JobError> {
-        let failed = JobError::of(&self.0);
-        fs::create_dir_all(&self.0).map_err(&failed)?;
+    pub fn create(&self, batch: &Batch, jobs: &[Job]) -> Result<()> {
+        fs::create_dir_all(&self.0).of_file(&self.0)?;
         self.sweep();
         let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.0);
-        let aside = aside.map_err(&failed)?;
-        let lock = File::create(aside.path().join(LOCK)).map_err(&failed)?;
-        lock.try_lock().map_err(|_| JobError::Locked(aside.path().into()))?;
+        let aside = aside.of_file(&self.0)?;
+        let lock = File::create(aside.path().join(LOCK)).of_file(&self.0)?;
+        lock.try_lock().map_err(|_| locked(aside.path()))?;
         for job in jobs {
             write(&aside.path().join(file_name(job.number)), job)?;
         }
@@ -49,9 +50,9 @@ impl Store {
             // Nothing is left under the old name for the guard to remove.
             Ok(()) => drop(aside.keep()),
             Err(_) if self.has(&batch.id) => {}
-            Err(why) => return Err(JobError::of(&target)(why)),
+            failed => failed.of_file(&target)?,
         }
-        sync_folder(&self.0).map_err(failed)
+        sync_folder(&self.0).of_file(&self.0)
     }
 
     /// Removes what processes that ended early left behind.
@@ -65,24 +66,24 @@ impl Store {
     }
 
     /// All batches, the oldest first.
-    pub fn batches(&self) -> Result<Vec<Batch>, JobError> {
-        let paths = match entries(&self.0) {
-            Err(JobError::File { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Vec::new());
-            }
-            other => other?,
-        };
+    pub fn batches(&self) -> Result<Vec<Batch>> {
+        if self.0.try_exists().is_ok_and(|there| !there) {
+            return Ok(Vec::new());
+        }
+        let paths = entries(&self.0)?;
         let whole = paths.iter().filter(|p| !unfinished(p) && p.join(BATCH).is_file());
-        let mut all = whole.map(|p| batch_in(p)).collect::<Result<Vec<_>, _>>()?;
+        let mut all = whole.map(|p| batch_in(p)).collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
         Ok(all)
     }
 
     /// The name of the batch that `wanted` begins, or of the newest.
-    pub fn find(&self, wanted: Option<&str>) -> Result<String, JobError> {
+    pub fn find(&self, wanted: Option<&str>) -> Result<String> {
         let mut all = self.batches()?;
         let Some(wanted) = wanted else {
-            return all.pop().map(|b| b.id).ok_or_else(|| JobError::Empty(self.0.clone()));
+            return all.pop().map(|b| b.id).with_context(|| {
+                format!("{} holds no batch; `qdllm-hw submit` makes one", self.0.display())
+            });
         };
         if all.iter().any(|b| b.id == wanted) {
             return Ok(wanted.into());
@@ -90,27 +91,26 @@ impl Store {
         let mut begun = all.into_iter().filter(|b| b.id.starts_with(wanted));
         match (begun.next(), begun.next()) {
             (Some(only), None) => Ok(only.id),
-            _ => Err(JobError::NoBatch { wanted: wanted.into(), store: self.0.clone() }),
+            _ => bail!("no batch `{wanted}` in {}; `qdllm-hw status` lists them", self.0.display()),
         }
     }
 
-    pub fn read(&self, id: &str) -> Result<(Batch, Vec<Job>), JobError> {
+    pub fn read(&self, id: &str) -> Result<(Batch, Vec<Job>)> {
         let path = self.0.join(id);
         let batch = batch_in(&path)?;
         let jobs = (1..=batch.jobs).map(|n| read(&path.join(file_name(n))));
-        let jobs = jobs.collect::<Result<_, _>>()?;
-        Ok((batch, jobs))
+        Ok((batch, jobs.collect::<Result<_>>()?))
     }
 
-    pub fn open(&self, id: &str) -> Result<Open, JobError> {
+    pub fn open(&self, id: &str) -> Result<Open> {
         let path = self.0.join(id);
         let lock_path = path.join(LOCK);
-        let failed = JobError::of(&lock_path);
-        let lock = File::options().append(true).create(true).open(&lock_path).map_err(&failed)?;
+        let lock = File::options().append(true).create(true).open(&lock_path);
+        let lock = lock.of_file(&lock_path)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JobError::Locked(path)),
-            Err(TryLockError::Error(e)) => return Err(failed(e)),
+            Err(TryLockError::WouldBlock) => return Err(locked(&path)),
+            Err(TryLockError::Error(e)) => return Err(e).of_file(&lock_path),
         }
         // Files that a process that ended early did not get to rename.
         for left in entries(&path)?.iter().filter(|p| unfinished(p)) {
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Tasks submitted to the batch's platform and address since midnight in Beijing, over all batches.
-    pub fn used_today(&self, like: &Batch) -> Result<u32, JobError> {
+    pub fn used_today(&self, like: &Batch) -> Result<u32> {
         let today = dates::beijing_time(dates::now_s()).date();
         let mut used = 0;
         for batch in self.batches()? {
@@ -140,12 +140,12 @@ impl Store {
 
 impl Open {
     /// A job's new state, on disk when this returns.
-    pub fn set(&mut self, index: usize, state: State) -> Result<(), JobError> {
+    pub fn set(&mut self, index: usize, state: State) -> Result<()> {
         self.jobs[index].state = state;
         self.save(index)
     }
 
-    pub fn save(&self, index: usize) -> Result<(), JobError> {
+    pub fn save(&self, index: usize) -> Result<()> {
         let job = &self.jobs[index];
         write(&self.path.join(file_name(job.number)), job)
     }
@@ -159,34 +159,35 @@ fn file_name(number: usize) -> String {
     format!("{number:05}.json")
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, JobError> {
-    let entries = fs::read_dir(folder).map_err(JobError::of(folder))?;
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).of_file(folder)?;
     Ok(entries.flatten().map(|e| e.path()).collect())
+}
+
+fn locked(path: &Path) -> Error {
+    anyhow!("{}: another qdllm-hw works on this batch; wait for it, or end it", path.display())
 }
 
 fn unfinished(path: &Path) -> bool {
     path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(UNFINISHED))
 }
 
-fn batch_in(path: &Path) -> Result<Batch, JobError> {
+fn batch_in(path: &Path) -> Result<Batch> {
     let path = path.join(BATCH);
     let batch: Batch = read(&path)?;
-    if batch.version != VERSION {
-        let what = format!("version {}; this program reads version {VERSION}", batch.version);
-        return Err(JobError::Content { path, what });
-    }
+    let (file, version) = (path.display(), batch.version);
+    ensure!(version == VERSION, "{file}: version {version}; this program reads version {VERSION}");
     Ok(batch)
 }
 
 /// Writes `value`. At any moment the file is the old one or the new one.
-fn write(path: &Path, value: &impl Serialize) -> Result<(), JobError> {
-    let failed = JobError::of(path);
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| failed(e.into()))?;
+fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).of_file(path)?;
     text.push(b'\n');
-    write_durable(path, &text, UNFINISHED).map_err(failed)
+    write_durable(path, &text, UNFINISHED).of_file(path)
 }
 
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, JobError> {
-    let text = fs::read_to_string(path).map_err(JobError::of(path))?;
-    serde_json::from_str(&text).map_err(|e| JobError::content(path, e.to_string()))
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).of_file(path)?;
+    serde_json::from_str(&text).of_file(path)
 }
