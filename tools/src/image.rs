@@ -1,80 +1,21 @@
 //! What is written to a board's flash: pieces of memory from a model and a firmware image, and the file
 //! formats that programmers take them in.
 
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use qdllm_host::boards::{Board, Flash, with_flash};
 use qdllm_host::elf;
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
 use qdllm_runtime::Model;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use thiserror::Error;
-
-#[derive(Debug, Error)]
-pub enum ImageError {
-    #[error("no board is called {name:?}; there are {known}")]
-    UnknownBoard { name: String, known: String },
-    #[error("the model: {0}")]
-    Model(#[from] qdllm_runtime::Error),
-    #[error(
-        "the model has {bytes} bytes, a slot of {board} takes {capacity}; fewer rows (`qdllm distill --rows`) make it smaller"
-    )]
-    ModelTooLarge { bytes: usize, board: &'static str, capacity: u32 },
-    #[error("{board} has the slots 0 and 1, not {slot}")]
-    NoSuchSlot { board: &'static str, slot: u8 },
-    #[error(
-        "the firmware: {what}; it must be the ELF that `cargo build` in the board's folder made"
-    )]
-    Firmware { what: &'static str },
-    #[error(
-        "{bytes} bytes at {address:#x} are outside the program's flash of {board} ({start:#x} to {end:#x}); was this firmware built for another board?"
-    )]
-    Outside { board: &'static str, address: u32, bytes: usize, start: u32, end: u32 },
-    #[error("two pieces of the image both want address {address:#x}")]
-    Overlap { address: u32 },
-    #[error("there is nothing to write: give --model, --firmware or both")]
-    Nothing,
-    #[error("{board} has no UF2 boot loader; write .hex or .bin")]
-    NoUf2 { board: &'static str },
-}
 
 /// The board of that name, among those whose flash is written from outside.
-pub fn named(name: &str) -> Result<(&'static Board, &'static Flash), ImageError> {
+pub fn named(name: &str) -> Result<(&'static Board, &'static Flash)> {
     let all = with_flash();
-    all.iter().find(|(board, _)| board.name == name).copied().ok_or_else(|| {
+    all.iter().find(|(board, _)| board.name == name).copied().with_context(|| {
         let known: Vec<&str> = all.iter().map(|(board, _)| board.name.as_str()).collect();
-        ImageError::UnknownBoard { name: name.to_owned(), known: known.join(", ") }
+        format!("no board is called {name:?}; there are {}", known.join(", "))
     })
-}
-
-/// The memory of a board with a model in one of its slots, a firmware in front of them, or both. The model is
-/// marked as tried and confirmed: nothing is there to go back to.
-pub fn build(
-    (board, flash): (&'static Board, &'static Flash),
-    model: Option<(&[u8], u8)>,
-    firmware: Option<&[u8]>,
-) -> Result<Memory, ImageError> {
-    let board = board.name.as_str();
-    let mut memory = Memory::default();
-    if let Some(file) = firmware {
-        let (start, end) = (flash.start, flash.slots);
-        for (address, bytes) in elf::segments(file).map_err(|what| ImageError::Firmware { what })? {
-            if address < start || u64::from(address) + bytes.len() as u64 > end.into() {
-                let bytes = bytes.len();
-                return Err(ImageError::Outside { board, address, bytes, start, end });
-            }
-            memory.add(address, bytes)?;
-        }
-    }
-    if let Some((file, slot)) = model {
-        let address = flash.slot(slot).ok_or(ImageError::NoSuchSlot { board, slot })?;
-        Model::parse(file)?;
-        let capacity = flash.slot_bytes - HEADER_BYTES as u32;
-        let header = Header::of(file, 1, 0).filter(|header| header.length <= capacity);
-        let bytes = file.len();
-        let header = header.ok_or(ImageError::ModelTooLarge { bytes, board, capacity })?;
-        memory.add(address, &[&factory(&header)[..], file].concat())?;
-    }
-    if memory.0.is_empty() { Err(ImageError::Nothing) } else { Ok(memory) }
 }
 
 /// What erased flash reads as; fills gaps where a format has no addresses.
@@ -85,18 +26,56 @@ const ERASED: u8 = 0xff;
 pub struct Memory(BTreeMap<u32, Vec<u8>>);
 
 impl Memory {
+    /// Adds a firmware's segments, all of which must lie before the slots.
+    pub fn add_firmware(&mut self, board: &Board, flash: &Flash, file: &[u8]) -> Result<()> {
+        let (name, start, end) = (&board.name, flash.start, flash.slots);
+        let segments = elf::segments(file).map_err(|what| {
+            anyhow!(
+                "the firmware: {what}; it must be the ELF that `cargo build` in the board's folder made"
+            )
+        })?;
+        for (address, bytes) in segments {
+            ensure!(
+                address >= start && u64::from(address) + bytes.len() as u64 <= end.into(),
+                "{} bytes at {address:#x} are outside the program's flash of {name} ({start:#x} to {end:#x}); was this firmware built for another board?",
+                bytes.len()
+            );
+            self.add(address, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a model in one of the slots. It is marked as tried and confirmed: nothing is there to go back to.
+    pub fn add_model(&mut self, board: &Board, flash: &Flash, slot: u8, file: &[u8]) -> Result<()> {
+        let name = &board.name;
+        let address = flash.slot(slot);
+        let address =
+            address.with_context(|| format!("{name} has the slots 0 and 1, not {slot}"))?;
+        Model::parse(file).context("the model")?;
+        let capacity = flash.slot_bytes - HEADER_BYTES as u32;
+        let header = Header::of(file, 1, 0).filter(|header| header.length <= capacity);
+        let header = header.with_context(|| {
+            format!(
+                "the model has {} bytes, a slot of {name} takes {capacity}; fewer rows (`qdllm distill --rows`) make it smaller",
+                file.len()
+            )
+        })?;
+        self.add(address, &[&factory(&header)[..], file].concat())
+    }
+
     /// Adds `bytes` at `address`, unless something is there already or the address space ends.
-    pub fn add(&mut self, address: u32, bytes: &[u8]) -> Result<(), ImageError> {
+    pub fn add(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
+        let overlap = || anyhow!("two pieces of the image both want address {address:#x}");
         let start = u64::from(address);
         let after = self.0.range(address..).next().map_or(1 << 32, |(&at, _)| u64::from(at));
         let before = self.0.range_mut(..address).next_back();
         let before = before.map(|(&at, piece)| (u64::from(at) + piece.len() as u64, piece));
         match before {
-            _ if start + bytes.len() as u64 > after => return Err(ImageError::Overlap { address }),
-            Some((end, _)) if end > start => return Err(ImageError::Overlap { address }),
+            _ if start + bytes.len() as u64 > after => bail!(overlap()),
+            Some((end, _)) if end > start => bail!(overlap()),
             Some((end, piece)) if end == start => piece.extend_from_slice(bytes),
             _ => drop(self.0.insert(address, bytes.to_vec())),
         }

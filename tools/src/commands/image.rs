@@ -1,10 +1,11 @@
 //! `qdllm-hw image`: a model, a firmware, or both, as a file that a programmer takes.
 
 use crate::commands::print;
-use crate::image::{self, ImageError, Memory};
-use anyhow::{Result, bail};
+use crate::image::{self, Memory};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::boards::Board;
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -52,21 +53,18 @@ impl Content {
     /// The board, and its memory with all that was asked for; an error names the file that is the reason.
     pub fn read(&self) -> Result<(&'static Board, Memory)> {
         let (board, flash) = image::named(&self.board)?;
-        let model = self.model.as_deref().map(files::read).transpose()?;
-        let firmware = self.firmware.as_deref().map(files::read).transpose()?;
-        let slot = model.as_deref().map(|file| (file, self.slot));
-        let memory = image::build((board, flash), slot, firmware.as_deref()).map_err(|error| {
-            let file = match error {
-                ImageError::Model(_) | ImageError::ModelTooLarge { .. } => &self.model,
-                ImageError::Firmware { .. } | ImageError::Outside { .. } => &self.firmware,
-                _ => &None,
-            };
-            let error = anyhow::Error::from(error);
-            match file {
-                Some(file) => error.context(file.display().to_string()),
-                None => error,
-            }
-        })?;
+        let mut memory = Memory::default();
+        if let Some(path) = &self.model {
+            let added = memory.add_model(board, flash, self.slot, &files::read(path)?);
+            added.of_file(path)?;
+        }
+        if let Some(path) = &self.firmware {
+            memory.add_firmware(board, flash, &files::read(path)?).of_file(path)?;
+        }
+        ensure!(
+            self.model.is_some() || self.firmware.is_some(),
+            "there is nothing to write: give --model, --firmware or both"
+        );
         Ok((board, memory))
     }
 }
@@ -96,7 +94,9 @@ pub fn run(args: &ImageArgs) -> Result<()> {
         "bin" => flat,
         "hex" => memory.hex().into_bytes(),
         "uf2" => {
-            let drive = board.drive.as_ref().ok_or(ImageError::NoUf2 { board: &board.name })?;
+            let drive = board.drive.as_ref().with_context(|| {
+                format!("{} has no UF2 boot loader; write .hex or .bin", board.name)
+            })?;
             memory.uf2(drive.family)
         }
         other => bail!(

@@ -3,7 +3,7 @@
 use crate::commands::processor;
 use crate::noise::Figures;
 use crate::quafu::stand_in::cloud::{Chip, Options};
-use crate::quafu::stand_in::fault::Fault;
+use crate::quafu::stand_in::request::Fault;
 use crate::quafu::stand_in::serve;
 use anyhow::{Context, Result};
 use clap::Args;

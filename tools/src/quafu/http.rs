@@ -1,6 +1,7 @@
 //! HTTP to one platform: which addresses a token may go to, the pace of requests, and their repetition.
 
 use super::{CloudError, Delivery, Progress, SubmitError};
+use anyhow::{Context as _, Result, anyhow};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdllm_host::http::{self, Client, Failure, Retry, Url, is_local};
 use qdllm_host::secret::Secret;
@@ -55,12 +56,7 @@ pub struct Http {
 impl Http {
     /// A connection to `options.url`, which must be https or this machine. The token goes into the header
     /// `name`, behind `prefix`.
-    pub fn new(
-        options: Options,
-        token: Secret,
-        name: &'static str,
-        prefix: &str,
-    ) -> Result<Self, CloudError> {
+    pub fn new(options: Options, token: Secret, name: &'static str, prefix: &str) -> Result<Self> {
         let (url, local) = checked(&options.url)?;
         let client = http::Options {
             url,
@@ -71,7 +67,7 @@ impl Http {
             most_bytes: MOST_BYTES,
         };
         let client = Client::new(client, Some(Arc::new(token)), name, prefix);
-        let client = client.map_err(CloudError::Setup)?;
+        let client = client.map_err(|why| anyhow!("HTTPS cannot be set up: {why}"))?;
         Ok(Self { client, options, last: Mutex::new(None) })
     }
 
@@ -194,20 +190,25 @@ impl Http {
 }
 
 /// The address without a trailing slash, and whether it is this machine. `http` is for this machine only.
-fn checked(text: &str) -> Result<(String, bool), CloudError> {
-    // What follows a user name may be a token; the address is not repeated then.
-    let bad = || CloudError::Url(if text.contains('@') { "(address)".into() } else { text.into() });
-    let url = Url::parse(text).map_err(|_| bad())?;
-    let local = is_local(&url) && url.scheme() == "http";
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path().trim_matches('/').is_empty();
-    if url.host_str().is_none_or(str::is_empty) || !bare || !(local || url.scheme() == "https") {
-        return Err(bad());
-    }
-    Ok((url.as_str().trim_end_matches('/').to_string(), local))
+fn checked(text: &str) -> Result<(String, bool)> {
+    let url = Url::parse(text).ok().and_then(|url| {
+        let local = is_local(&url) && url.scheme() == "http";
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.path().trim_matches('/').is_empty();
+        let host = url.host_str().is_some_and(|host| !host.is_empty());
+        let good = host && bare && (local || url.scheme() == "https");
+        good.then(|| (url.as_str().trim_end_matches('/').to_string(), local))
+    });
+    url.with_context(|| {
+        // What follows a user name may be a token; the address is not repeated then.
+        let shown = if text.contains('@') { "(address)" } else { text };
+        format!(
+            "`{shown}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
+        )
+    })
 }
 
 /// What a call is called in messages: the method and the path, without the query.

@@ -11,6 +11,7 @@ pub mod portal;
 pub mod sqc;
 pub mod stand_in;
 
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,18 +73,18 @@ pub trait Platform {
     fn limits(&self, chip: &str) -> Result<Limits, CloudError>;
 
     /// An error when a chip takes no tasks now.
-    fn ready(&self, chip: &str) -> Result<(), CloudError> {
+    fn ready(&self, chip: &str) -> Result<()> {
         let all = self.backends()?;
-        match all.iter().find(|b| b.name == chip) {
-            Some(found) if found.online => Ok(()),
-            Some(Backend { status, .. }) => {
-                Err(CloudError::Offline { chip: chip.into(), status: status.clone() })
-            }
-            None => {
-                let known = all.into_iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
-                Err(CloudError::UnknownChip { chip: chip.into(), known })
-            }
-        }
+        let Some(found) = all.iter().find(|b| b.name == chip) else {
+            let known = all.into_iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
+            bail!("`{chip}` is no chip of the platform; it has {known}");
+        };
+        ensure!(
+            found.online,
+            "{chip} takes no tasks now: {}; nothing was submitted (see `qdllm-hw backends`)",
+            found.status
+        );
+        Ok(())
     }
 }
 
@@ -146,12 +147,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn check(&self, chip: &str, shots: u32) -> Result<(), CloudError> {
-        let inside = (self.min_shots..=self.max_shots).contains(&shots);
-        if inside && shots.is_multiple_of(self.step.max(1)) {
-            return Ok(());
-        }
-        Err(CloudError::Shots { chip: chip.into(), shots, limits: *self })
+    pub fn check(&self, chip: &str, shots: u32) -> Result<()> {
+        let Self { min_shots, max_shots, step, .. } = *self;
+        ensure!(
+            (min_shots..=max_shots).contains(&shots) && shots.is_multiple_of(step.max(1)),
+            "{shots} shots; {chip} takes {min_shots} to {max_shots} in steps of {step}"
+        );
+        Ok(())
     }
 }
 
@@ -159,10 +161,6 @@ impl Limits {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloudError {
-    #[error(
-        "`{0}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
-    )]
-    Url(String),
     #[error("{what}: no answer after {tries} tries: {why}")]
     NoAnswer { what: String, tries: u32, why: String },
     #[error("{what}: refused with HTTP {status}: {text}{}", remedy(*.status))]
@@ -171,17 +169,6 @@ pub enum CloudError {
     Later { what: String, after: Duration },
     #[error("the answer is not understood: {0}")]
     Protocol(String),
-    #[error("`{chip}` is no chip of the platform; it has {known}")]
-    UnknownChip { chip: String, known: String },
-    #[error("{chip} takes no tasks now: {status}; nothing was submitted (see `qdllm-hw backends`)")]
-    Offline { chip: String, status: String },
-    #[error(
-        "{shots} shots; {chip} takes {} to {} in steps of {}",
-        .limits.min_shots, .limits.max_shots, .limits.step
-    )]
-    Shots { chip: String, shots: u32, limits: Limits },
-    #[error("HTTPS cannot be set up: {0}")]
-    Setup(String),
 }
 
 /// What a status means that says little by itself.

@@ -1,7 +1,7 @@
 //! What the server knows: chips, tasks, faults; and the thread that runs one task after another: compiled where
 //! that is asked for, simulated, and sampled.
 
-use super::fault::{Fault, Route, Wrong, take};
+use super::request::{Fault, Route, Wrong, take};
 use crate::circuit::{self, Circuit};
 use crate::noise::{Figures, NoiseModel, Sampler};
 use crate::processor::Processor;

@@ -5,22 +5,20 @@
 //! use them. `/admin` scripts faults and tells what was received.
 
 pub mod cloud;
-pub mod fault;
-mod message;
 mod portal;
+pub mod request;
 mod sqc;
 
 use anyhow::{Context as _, Result, anyhow};
 use cloud::{Cloud, Options};
-use fault::{Fault, Route, Wrong};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use message::{Reply, Request, ok, refused};
 use percent_encoding::percent_decode_str;
+use request::{Fault, Reply, Request, Route, Wrong, ok, refused};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::io;

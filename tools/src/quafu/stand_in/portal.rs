@@ -1,8 +1,7 @@
 //! The portal's side of the protocol.
 
 use super::cloud::{Chip, Group, State, Task, TaskStatus};
-use super::fault::{Route, Wrong};
-use super::message::{Reply, Request, ok, refused};
+use super::request::{Reply, Request, Route, Wrong, ok, refused};
 use crate::quafu::jobs::random_hex;
 use qdllm_host::dates;
 use serde_json::{Value, json};

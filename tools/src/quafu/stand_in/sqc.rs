@@ -1,8 +1,7 @@
 //! Quafu-SQC's side of the protocol.
 
 use super::cloud::{Chip, State, Task, TaskStatus};
-use super::fault::{Route, Wrong};
-use super::message::{Reply, Request, ok, refused};
+use super::request::{Reply, Request, Route, Wrong, ok, refused};
 use qdllm_host::dates;
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,48 @@
-//! Faults on demand: which request, what goes wrong, how often.
+//! A request as both protocols read it, what it is for, the answers that they give, and faults on demand: which
+//! request, what goes wrong, how often.
 
+use anyhow::{Error, Result, anyhow};
 use clap::ValueEnum;
+use hyper::body::Bytes;
 use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::str::FromStr;
+
+pub struct Request {
+    pub post: bool,
+    pub path: Vec<String>,
+    pub query: BTreeMap<String, String>,
+    /// The token, from whichever header the platform uses; empty without one.
+    pub token: String,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub fn parts(&self) -> Vec<&str> {
+        self.path.iter().map(String::as_str).collect()
+    }
+
+    pub fn get(&self, key: &str) -> &str {
+        self.query.get(key).map_or("", String::as_str)
+    }
+
+    pub fn number(&self, key: &str, otherwise: usize) -> usize {
+        self.get(key).parse().unwrap_or(otherwise)
+    }
+}
+
+/// Status and body of an answer.
+pub type Reply = (u16, Value);
+
+pub fn ok(body: impl Into<Value>) -> Reply {
+    (200, body.into())
+}
+
+/// Another status, with a text in the field where the portal has it.
+pub fn refused(status: u16, code: &str, text: &str) -> Reply {
+    (status, json!({"error": text, "code": code, "error_category": null, "vars": {}}))
+}
 
 /// What a request is for, on either platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
@@ -70,19 +110,17 @@ pub struct Fault {
     pub left: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no fault; give WHERE=WHAT or WHERE=WHAT*TIMES, WHERE of any, verify, backends, run, status, \
-     result, cancel, list, chip, WHAT of a status such as 500 or 429:SECONDS, after:500, cut, cut-before, \
-     truncate, slow:MILLISECONDS, fail, other, long, stale, echo"
-)]
-pub struct NotAFault(String);
-
 impl FromStr for Fault {
-    type Err = NotAFault;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, NotAFault> {
-        let bad = || NotAFault(text.into());
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            anyhow!(
+                "`{text}` is no fault; give WHERE=WHAT or WHERE=WHAT*TIMES, WHERE of any, verify, backends, \
+                 run, status, result, cancel, list, chip, WHAT of a status such as 500 or 429:SECONDS, after:500, \
+                 cut, cut-before, truncate, slow:MILLISECONDS, fail, other, long, stale, echo"
+            )
+        };
         let (on, rest) = text.split_once('=').ok_or_else(bad)?;
         let (what, left) = match rest.split_once('*') {
             Some((what, "always")) => (what, None),
