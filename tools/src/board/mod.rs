@@ -1,7 +1,6 @@
 //! Talks to a board: a port, the protocol's client over it, and the transfer of a model.
 
 pub mod client;
-pub mod console;
 pub mod transfer;
 
 pub use client::Client;
@@ -9,9 +8,10 @@ pub use client::Client;
 use qdllm_link::Fault;
 use serialport::ErrorKind::{Io, NoDevice};
 use serialport::SerialPort;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// What goes wrong between a host and a board, each with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +199,56 @@ impl Link for Port {
                 _ => Err(error),
             },
             read => read,
+        }
+    }
+}
+
+/// The board's console: lines to the board and what it says back.
+pub fn console(mut port: Port, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut listening = port.try_clone()?;
+    if io::stdin().is_terminal() {
+        eprintln!("type a sentence; :help lists the commands; Ctrl-D ends");
+    }
+    let (said, heard) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count) = listening.receive(&mut buffer, Duration::from_millis(50))
+            && said.send(buffer[..count].to_vec()).is_ok()
+        {}
+    });
+    let (typed, lines) = channel();
+    std::thread::spawn(move || {
+        let mut lines = io::stdin().lock().lines();
+        while let Some(Ok(line)) = lines.next()
+            && typed.send(line).is_ok()
+        {}
+    });
+    // After the last line the board has a moment to answer it.
+    let mut ended: Option<Instant> = None;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(20)) {
+            Ok(bytes) => {
+                out.write_all(&bytes)?;
+                out.flush()?;
+                if !bytes.is_empty() && ended.is_some() {
+                    ended = Some(Instant::now());
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let (name, during) = ("the board".into(), String::new());
+                return Err(BoardError::Lost { name, during }.into());
+            }
+        }
+        match lines.try_recv() {
+            Ok(line) => port.send(format!("{line}\n").as_bytes())?,
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                let since = *ended.get_or_insert_with(Instant::now);
+                if since.elapsed() > Duration::from_secs(1) {
+                    return Ok(());
+                }
+            }
         }
     }
 }
