@@ -66,7 +66,7 @@ impl Counters for Steady {
 /// When it does not fit.
 pub fn provision<const W: usize, const E: usize>(flash: &mut MockFlash<'_, W, E>, model: &[u8]) {
     let header = Header::of(model, 1, 0).expect("a model has a checksum");
-    let bytes = flash.bytes_mut();
+    let bytes = &mut flash.bytes;
     bytes[..HEADER_BYTES].copy_from_slice(&factory(&header));
     bytes[HEADER_BYTES..][..model.len()].copy_from_slice(model);
 }

@@ -19,13 +19,14 @@ pub const ERASE_STEPS: u64 = 4;
 /// chips with error correction. Writing takes one step a byte, erasing [`ERASE_STEPS`] a sector.
 #[derive(Clone, Debug)]
 pub struct MockFlash<'m, const WRITE: usize, const ERASE: usize> {
-    bytes: Vec<u8>,
+    /// To look at or to damage.
+    pub bytes: Vec<u8>,
     /// Units that were written since they were erased.
     written: Vec<bool>,
     /// What `map` has handed out: copies, so that nothing handed out ever changes.
     views: &'m Bump,
-    /// Steps until power fails.
-    left: u64,
+    /// Steps until power fails; 0: it has.
+    pub left: u64,
     /// Whether the byte that power fails in loses some of its bits.
     pub torn: bool,
     /// Steps taken.
@@ -70,21 +71,6 @@ impl<'m, const WRITE: usize, const ERASE: usize> MockFlash<'m, WRITE, ERASE> {
     pub fn cut_after(&mut self, steps: u64) {
         self.left = steps;
         self.noise ^= (steps + 1).wrapping_mul(0xd134_2543_de82_ef95);
-    }
-
-    /// Whether power has failed.
-    pub fn is_off(&self) -> bool {
-        self.left == 0
-    }
-
-    /// Power for good.
-    pub fn power_on(&mut self) {
-        self.left = u64::MAX;
-    }
-
-    /// The bytes, to look at or to damage.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
     }
 
     /// The same flash with its views elsewhere.

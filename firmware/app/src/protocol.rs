@@ -77,25 +77,18 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
         request: Request<'_>,
         table: &'r mut Table,
     ) -> Result<Response<'r>, Fault> {
-        let Self { slots, boot, engine, .. } = self;
         Ok(match request {
             Request::Info => Response::Info(self.info()),
             Request::Slot(slot) => Response::Slot(self.slot(slot.into())?),
             Request::Classify(text) => Response::Class(self.class(text, table)?),
-            Request::Begin(model) => {
-                Response::Received(transfer::begin(slots, boot, transfer, model, *engine)?)
-            }
+            Request::Begin(model) => Response::Received(self.begin(transfer, model)?),
             Request::Chunk { offset, data } => {
-                Response::Received(transfer::chunk(slots, transfer, offset, data)?)
+                Response::Received(self.chunk(transfer, offset, data)?)
             }
-            Request::Finish(model) => {
-                Response::Received(transfer::finish(slots, boot, transfer, model, *engine)?)
-            }
-            Request::Activate(model) => {
-                Response::Switched { reset: transfer::activate(slots, boot, model, *engine)? }
-            }
+            Request::Finish(model) => Response::Received(self.finish(transfer, model)?),
+            Request::Activate(model) => Response::Switched { reset: self.activate(model)? },
             Request::Rollback(model) => {
-                transfer::rollback(slots, boot, model, *engine)?;
+                self.rollback(model)?;
                 Response::Switched { reset: true }
             }
             Request::Bench { runs } => Response::Bench(self.bench(runs.clamp(1, MAX_RUNS))?),

@@ -1,7 +1,8 @@
 //! Takes a model in parts into the slot that is not in use, and changes the model that the next start
 //! uses: forward to the new one, or back to the one before.
 
-use crate::board::SlotFlash;
+use crate::app::App;
+use crate::board::{Counters, SlotFlash};
 use crate::boot::Boot;
 use crate::engine::Engine;
 use crate::slots::{Found, Slots};
@@ -29,138 +30,9 @@ pub(crate) fn id(header: &Header) -> ModelId {
     ModelId { length: header.length, checksum: header.checksum }
 }
 
-/// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
-///
-/// # Errors
-/// [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
-pub(crate) fn begin<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &mut Slots<'_, F>,
-    boot: &Boot<'m>,
-    transfer: &mut Option<Transfer>,
-    model: ModelId,
-    engine: &E,
-) -> Result<u32, Fault> {
-    if let Some(under_way) = transfer
-        && id(&under_way.header) == model
-    {
-        return Ok(under_way.received);
-    }
-    if in_use(boot, model) || complete(slots, boot, model, engine).is_ok() {
-        return Ok(model.length);
-    }
-    let slot = boot.spare();
-    if model.length > slots.capacity(slot) {
-        return Err(Fault::TooLarge);
-    }
-    if model.length < SHORTEST {
-        return Err(Error::TooShort.into());
-    }
-    let headers = [0, 1].map(|slot| slots.header(slot).map_or(0, |(header, _)| header.sequence));
-    let newest = headers.into_iter().max().unwrap_or(0);
-    let header = Header {
-        sequence: newest.saturating_add(1),
-        length: model.length,
-        checksum: model.checksum,
-        floor: floor(boot),
-    };
-    *transfer = None;
-    let mut begun = Transfer { slot, header, received: 0, erased: 0 };
-    begun.erase(slots, HEADER_BYTES as u32)?;
-    slots.unit(slot, 0, &header.encode())?;
-    *transfer = Some(begun);
-    Ok(0)
-}
-
 /// The lowest model version that this board takes.
 pub(crate) fn floor(boot: &Boot<'_>) -> u32 {
     boot.active.as_ref().map_or(0, Found::floor)
-}
-
-/// Writes a chunk; gives where the next one begins. A chunk that was written before is left alone.
-///
-/// # Errors
-/// [`Fault::NoTransfer`], [`Fault::OutOfOrder`], [`Fault::ChunkShape`]; after [`Fault::Flash`] the
-/// transfer must begin anew.
-pub(crate) fn chunk<'m, F: SlotFlash<'m>>(
-    slots: &mut Slots<'_, F>,
-    transfer: &mut Option<Transfer>,
-    offset: u32,
-    data: &[u8],
-) -> Result<u32, Fault> {
-    let Some(under_way) = transfer else {
-        return Err(Fault::NoTransfer);
-    };
-    let end = offset.saturating_add(data.len() as u32);
-    let whole = data.len().is_multiple_of(UNIT) || end == under_way.header.length;
-    let inside = end <= under_way.header.length && data.len() <= CHUNK_BYTES;
-    if data.is_empty() || !whole || !inside || !offset.is_multiple_of(UNIT as u32) {
-        return Err(Fault::ChunkShape);
-    }
-    if end <= under_way.received {
-        return Ok(under_way.received);
-    }
-    if offset != under_way.received {
-        return Err(Fault::OutOfOrder);
-    }
-    match under_way.write(slots, data) {
-        Ok(()) => Ok(under_way.received),
-        Err(fault) => {
-            // What flash took of it is unknown, and no place may be written twice.
-            *transfer = None;
-            Err(fault)
-        }
-    }
-}
-
-/// Checks what arrived and marks it complete.
-///
-/// # Errors
-/// [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
-/// what else is wrong with the model, after which the transfer must begin anew.
-pub(crate) fn finish<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &mut Slots<'_, F>,
-    boot: &Boot<'m>,
-    transfer: &mut Option<Transfer>,
-    model: ModelId,
-    engine: &E,
-) -> Result<u32, Fault> {
-    let under_way = transfer.filter(|transfer| id(&transfer.header) == model);
-    let Some(Transfer { slot, header, received, .. }) = under_way else {
-        if !in_use(boot, model) {
-            complete(slots, boot, model, engine).map_err(|_| Fault::NoTransfer)?;
-        }
-        return Ok(model.length);
-    };
-    if received < header.length {
-        return Err(Fault::OutOfOrder);
-    }
-    *transfer = None;
-    acceptable(slots, boot, slot, model, engine).map_err(|fault| match fault {
-        Fault::SlotContent | Fault::Model(Error::BadChecksum) => Fault::TransferDamaged,
-        other => other,
-    })?;
-    slots.mark(slot, Mark::Complete)?;
-    Ok(model.length)
-}
-
-/// The model of a slot, if it is this one, whole, and new enough.
-#[inline(never)]
-fn acceptable<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &Slots<'_, F>,
-    boot: &Boot<'m>,
-    slot: usize,
-    model: ModelId,
-    engine: &E,
-) -> Result<Found<'m>, Fault> {
-    let (header, marks) = slots.header(slot)?;
-    if id(&header) != model {
-        return Err(Fault::OtherModel);
-    }
-    if marks.has(Mark::Rejected) {
-        return Err(Fault::SlotRejected);
-    }
-    let found = slots.found(slot, header, marks, engine)?;
-    if found.versions.version < floor(boot) { Err(Fault::TooOld) } else { Ok(found) }
 }
 
 /// Whether this is the model in use.
@@ -174,71 +46,179 @@ fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
     boot.active.as_ref().is_none_or(|active| header.sequence > active.header.sequence)
 }
 
-/// Whether the spare slot holds this model whole, not given up, and newer than the one in use.
-#[inline(never)]
-fn complete<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &Slots<'_, F>,
-    boot: &Boot<'m>,
-    model: ModelId,
-    engine: &E,
-) -> Result<(), Fault> {
-    let slot = boot.spare();
-    let (header, marks) = slots.header(slot)?;
-    let whole = marks.has(Mark::Complete) && !marks.has(Mark::Rejected);
-    if id(&header) != model || !whole || !is_newer(boot, &header) {
-        return Err(Fault::OtherModel);
+impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
+    /// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
+    ///
+    /// # Errors
+    /// [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
+    pub(crate) fn begin(
+        &mut self,
+        transfer: &mut Option<Transfer>,
+        model: ModelId,
+    ) -> Result<u32, Fault> {
+        if let Some(under_way) = transfer
+            && id(&under_way.header) == model
+        {
+            return Ok(under_way.received);
+        }
+        if in_use(&self.boot, model) || self.complete(model).is_ok() {
+            return Ok(model.length);
+        }
+        let slot = self.boot.spare();
+        if model.length > self.slots.capacity(slot) {
+            return Err(Fault::TooLarge);
+        }
+        if model.length < SHORTEST {
+            return Err(Error::TooShort.into());
+        }
+        let headers =
+            [0, 1].map(|slot| self.slots.header(slot).map_or(0, |(header, _)| header.sequence));
+        let newest = headers.into_iter().max().unwrap_or(0);
+        let header = Header {
+            sequence: newest.saturating_add(1),
+            length: model.length,
+            checksum: model.checksum,
+            floor: floor(&self.boot),
+        };
+        *transfer = None;
+        let mut begun = Transfer { slot, header, received: 0, erased: 0 };
+        begun.erase(&mut self.slots, HEADER_BYTES as u32)?;
+        self.slots.unit(slot, 0, &header.encode())?;
+        *transfer = Some(begun);
+        Ok(0)
     }
-    slots.found(slot, header, marks, engine).map(drop)
-}
 
-/// Lets the next start try a complete model; says whether a reset must follow.
-///
-/// Everything is checked again: only bytes that are in flash now are ever activated.
-///
-/// # Errors
-/// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
-/// use, or what is wrong with the model.
-pub(crate) fn activate<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &mut Slots<'_, F>,
-    boot: &Boot<'m>,
-    model: ModelId,
-    engine: &E,
-) -> Result<bool, Fault> {
-    if in_use(boot, model) {
-        return Ok(false);
+    /// Writes a chunk; gives where the next one begins. A chunk that was written before is left alone.
+    ///
+    /// # Errors
+    /// [`Fault::NoTransfer`], [`Fault::OutOfOrder`], [`Fault::ChunkShape`]; after [`Fault::Flash`] the
+    /// transfer must begin anew.
+    pub(crate) fn chunk(
+        &mut self,
+        transfer: &mut Option<Transfer>,
+        offset: u32,
+        data: &[u8],
+    ) -> Result<u32, Fault> {
+        let Some(under_way) = transfer else {
+            return Err(Fault::NoTransfer);
+        };
+        let end = offset.saturating_add(data.len() as u32);
+        let whole = data.len().is_multiple_of(UNIT) || end == under_way.header.length;
+        let inside = end <= under_way.header.length && data.len() <= CHUNK_BYTES;
+        if data.is_empty() || !whole || !inside || !offset.is_multiple_of(UNIT as u32) {
+            return Err(Fault::ChunkShape);
+        }
+        if end <= under_way.received {
+            return Ok(under_way.received);
+        }
+        if offset != under_way.received {
+            return Err(Fault::OutOfOrder);
+        }
+        match under_way.write(&mut self.slots, data) {
+            Ok(()) => Ok(under_way.received),
+            Err(fault) => {
+                // What flash took of it is unknown, and no place may be written twice.
+                *transfer = None;
+                Err(fault)
+            }
+        }
     }
-    let found = acceptable(slots, boot, boot.spare(), model, engine)?;
-    if !found.marks.has(Mark::Complete) {
-        return Err(Fault::SlotIncomplete);
-    }
-    if !is_newer(boot, &found.header) {
-        return Err(Fault::Older);
-    }
-    if !found.marks.has(Mark::Activated) {
-        slots.mark(found.slot, Mark::Activated)?;
-    }
-    Ok(true)
-}
 
-/// Gives up the model in use, so that the next start uses the one before.
-///
-/// # Errors
-/// [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
-/// back would lower the version that the board insists on.
-pub(crate) fn rollback<'m, F: SlotFlash<'m>, E: Engine>(
-    slots: &mut Slots<'_, F>,
-    boot: &Boot<'m>,
-    model: ModelId,
-    engine: &E,
-) -> Result<(), Fault> {
-    let active = boot.active.as_ref().filter(|active| id(&active.header) == model);
-    let active = active.ok_or(Fault::OtherModel)?;
-    let before = slots.usable(boot.spare(), engine).ok().filter(Found::is_confirmed);
-    let before = before.filter(|_| !active.bare).ok_or(Fault::NothingBefore)?;
-    if before.floor() < floor(boot) {
-        return Err(Fault::TooOld);
+    /// Checks what arrived and marks it complete.
+    ///
+    /// # Errors
+    /// [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
+    /// what else is wrong with the model, after which the transfer must begin anew.
+    pub(crate) fn finish(
+        &mut self,
+        transfer: &mut Option<Transfer>,
+        model: ModelId,
+    ) -> Result<u32, Fault> {
+        let under_way = transfer.filter(|transfer| id(&transfer.header) == model);
+        let Some(Transfer { slot, header, received, .. }) = under_way else {
+            if !in_use(&self.boot, model) {
+                self.complete(model).map_err(|_| Fault::NoTransfer)?;
+            }
+            return Ok(model.length);
+        };
+        if received < header.length {
+            return Err(Fault::OutOfOrder);
+        }
+        *transfer = None;
+        self.acceptable(slot, model).map_err(|fault| match fault {
+            Fault::SlotContent | Fault::Model(Error::BadChecksum) => Fault::TransferDamaged,
+            other => other,
+        })?;
+        self.slots.mark(slot, Mark::Complete)?;
+        Ok(model.length)
     }
-    slots.mark(active.slot, Mark::Rejected)
+
+    /// The model of a slot, if it is this one, whole, and new enough.
+    #[inline(never)]
+    fn acceptable(&self, slot: usize, model: ModelId) -> Result<Found<'m>, Fault> {
+        let (header, marks) = self.slots.header(slot)?;
+        if id(&header) != model {
+            return Err(Fault::OtherModel);
+        }
+        if marks.has(Mark::Rejected) {
+            return Err(Fault::SlotRejected);
+        }
+        let found = self.slots.found(slot, header, marks, self.engine)?;
+        if found.versions.version < floor(&self.boot) { Err(Fault::TooOld) } else { Ok(found) }
+    }
+
+    /// Whether the spare slot holds this model whole, not given up, and newer than the one in use.
+    #[inline(never)]
+    fn complete(&self, model: ModelId) -> Result<(), Fault> {
+        let slot = self.boot.spare();
+        let (header, marks) = self.slots.header(slot)?;
+        let whole = marks.has(Mark::Complete) && !marks.has(Mark::Rejected);
+        if id(&header) != model || !whole || !is_newer(&self.boot, &header) {
+            return Err(Fault::OtherModel);
+        }
+        self.slots.found(slot, header, marks, self.engine).map(drop)
+    }
+
+    /// Lets the next start try a complete model; says whether a reset must follow.
+    ///
+    /// Everything is checked again: only bytes that are in flash now are ever activated.
+    ///
+    /// # Errors
+    /// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
+    /// use, or what is wrong with the model.
+    pub(crate) fn activate(&mut self, model: ModelId) -> Result<bool, Fault> {
+        if in_use(&self.boot, model) {
+            return Ok(false);
+        }
+        let found = self.acceptable(self.boot.spare(), model)?;
+        if !found.marks.has(Mark::Complete) {
+            return Err(Fault::SlotIncomplete);
+        }
+        if !is_newer(&self.boot, &found.header) {
+            return Err(Fault::Older);
+        }
+        if !found.marks.has(Mark::Activated) {
+            self.slots.mark(found.slot, Mark::Activated)?;
+        }
+        Ok(true)
+    }
+
+    /// Gives up the model in use, so that the next start uses the one before.
+    ///
+    /// # Errors
+    /// [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
+    /// back would lower the version that the board insists on.
+    pub(crate) fn rollback(&mut self, model: ModelId) -> Result<(), Fault> {
+        let active = self.boot.active.as_ref().filter(|active| id(&active.header) == model);
+        let active = active.ok_or(Fault::OtherModel)?;
+        let before =
+            self.slots.usable(self.boot.spare(), self.engine).ok().filter(Found::is_confirmed);
+        let before = before.filter(|_| !active.bare).ok_or(Fault::NothingBefore)?;
+        if before.floor() < floor(&self.boot) {
+            return Err(Fault::TooOld);
+        }
+        self.slots.mark(active.slot, Mark::Rejected)
+    }
 }
 
 impl Transfer {

@@ -39,7 +39,7 @@ fn every_flipped_bit_of_header_and_model_is_refused_and_the_other_slot_answers()
     for bit in 0..8 * used {
         let views = Bump::new();
         let mut board = two(&views);
-        board.flash.bytes_mut()[SLOT + bit / 8] ^= 1 << (bit % 8);
+        board.flash.bytes[SLOT + bit / 8] ^= 1 << (bit % 8);
         assert_eq!(board.label(), "class light", "bit {bit}");
         let number = fault_of(&mut board, 1);
         assert!(Fault::from_number(number).is_some(), "bit {bit}: {number}");
@@ -57,7 +57,7 @@ fn every_flipped_bit_of_the_only_model_is_refused_or_heals() {
         let mut flash = MockFlash::<4, 4096>::new(&views, 2 * SLOT);
         provision(&mut flash, 0, OLD, 1);
         let mut board = Board::new(flash, SLOT as u32);
-        board.flash.bytes_mut()[bit / 8] ^= 1 << (bit % 8);
+        board.flash.bytes[bit / 8] ^= 1 << (bit % 8);
         let number = fault_of(&mut board, 0);
         assert_ne!(number, 0, "bit {bit}");
         let label = board.label();
@@ -76,7 +76,7 @@ fn every_truncation_of_a_slot_is_refused() {
         let views = Bump::new();
         let mut board = two(&views);
         // The rest was never written.
-        board.flash.bytes_mut()[SLOT + kept..].fill(0xff);
+        board.flash.bytes[SLOT + kept..].fill(0xff);
         assert_ne!(fault_of(&mut board, 1), 0, "{kept} bytes");
         assert_eq!(board.label(), "class light", "{kept} bytes");
     }

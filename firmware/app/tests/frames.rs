@@ -155,7 +155,7 @@ fn no_frames_stop_the_board_or_activate_what_did_not_arrive() {
                 activated += 1;
                 // What is in use is byte for byte what was sent.
                 let at = SLOT + 256;
-                assert_eq!(&board.flash.bytes_mut()[at..at + new.len()], &new[..]);
+                assert_eq!(&board.flash.bytes[at..at + new.len()], &new[..]);
             }
             _ => panic!("seed {seed:#x}, {frames} frames: {label}"),
         }

@@ -23,7 +23,7 @@ fn models_take_turns() {
     for bare in [false, true] {
         let mut flash = flash(&views);
         if bare {
-            flash.bytes_mut()[..OLD.len()].copy_from_slice(OLD);
+            flash.bytes[..OLD.len()].copy_from_slice(OLD);
         } else {
             provision(&mut flash, 0, OLD, 1);
         }

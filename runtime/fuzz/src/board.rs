@@ -69,8 +69,8 @@ pub fn board(data: &[u8]) {
     let views = Bump::new();
     let mut flash = MockFlash::<4, 512>::new(&views, 2 * SLOT_BYTES);
     let header = Header::of(MODEL, 1, 0).expect("the frozen sample is whole");
-    flash.bytes_mut()[..HEADER_BYTES].copy_from_slice(&factory(&header));
-    flash.bytes_mut()[HEADER_BYTES..][..MODEL.len()].copy_from_slice(MODEL);
+    flash.bytes[..HEADER_BYTES].copy_from_slice(&factory(&header));
+    flash.bytes[HEADER_BYTES..][..MODEL.len()].copy_from_slice(MODEL);
     let config = BoardConfig::new("fuzz", Layout::pair(0, SLOT_BYTES as u32));
     let input = [data, &wire(LAST, &Request::Classify(TEXT)), &wire(LAST, &Request::Info)].concat();
     let mut port = Script { input: &input, output: Vec::new() };
@@ -95,7 +95,7 @@ pub fn board(data: &[u8]) {
     assert!(class, "the good frame was not answered");
     let (slot, id) = slot.expect("a model is in use");
     let at = usize::from(slot) * SLOT_BYTES + HEADER_BYTES;
-    let file = &flash.bytes_mut()[at..][..id.length as usize];
+    let file = &flash.bytes[at..][..id.length as usize];
     assert!(Model::parse(file).is_ok());
     assert_eq!(file.last_chunk(), Some(&id.checksum.to_le_bytes()));
 }
