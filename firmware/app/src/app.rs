@@ -27,10 +27,7 @@ pub(crate) struct App<'f, 'm, F, M, E> {
 }
 
 impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
-    /// The model in use.
-    ///
-    /// # Errors
-    /// Why there is none.
+    /// The model in use, or why there is none.
     pub(crate) fn model(&self) -> Result<Model<'m>, Fault> {
         let active = self.boot.active.as_ref();
         active.map(|found| found.model).ok_or_else(|| self.boot.fault())

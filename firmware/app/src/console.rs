@@ -56,9 +56,6 @@ pub(crate) fn answer<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
 }
 
 /// Sends the answer to what cannot be done: `!`, a number, and what is wrong.
-///
-/// # Errors
-/// Those of the port.
 pub(crate) fn refuse<P: Write>(fault: Fault, port: &mut P) -> Result<(), P::Error> {
     let answer = LineWriter::new(port).text("!").number(fault.number().into()).text("\t");
     match fault {

@@ -34,10 +34,8 @@ impl Buffer {
         Self { bytes: Vec::new(), after_return: false }
     }
 
-    /// Reads up to the next line end or the end of a frame.
-    ///
-    /// # Errors
-    /// Those of the port; the part of a line or frame that came before is dropped.
+    /// Reads up to the next line end or the end of a frame. Where the port fails, the part of a line or frame that came
+    /// before is dropped.
     pub(crate) fn read<P: Read>(&mut self, port: &mut P) -> Result<Input, P::Error> {
         self.bytes.clear();
         let mut too_long = false;

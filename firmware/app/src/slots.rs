@@ -55,9 +55,7 @@ pub(crate) struct Slots<'f, F> {
 
 impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
     /// Reads header and marks of a slot, whatever they say.
-    ///
-    /// # Errors
-    /// [`Fault::SlotBlank`], [`Fault::SlotHeader`] or [`Fault::SlotMark`].
+    /// Faults: [`Fault::SlotBlank`], [`Fault::SlotHeader`] or [`Fault::SlotMark`].
     pub(crate) fn header(&self, slot: usize) -> Result<(Header, Marks), Fault> {
         let region = self.flash.map(self.offset(slot)?, HEADER_BYTES);
         let header = Header::decode(region)?;
@@ -65,9 +63,7 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
     }
 
     /// What header and marks say about a slot whose model may be used, if it is whole.
-    ///
-    /// # Errors
-    /// Those of [`header`](Self::header); [`Fault::SlotIncomplete`], [`Fault::SlotInactive`] or
+    /// Faults: those of [`header`](Self::header); [`Fault::SlotIncomplete`], [`Fault::SlotInactive`] or
     /// [`Fault::SlotRejected`].
     pub(crate) fn state(&self, slot: usize) -> Result<State, Fault> {
         if self.bare_region(slot).is_some() {
@@ -92,9 +88,6 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
 
     /// The model in a slot if it may be used: complete, activated, not given up, whole, and within
     /// what the board and its engine can do.
-    ///
-    /// # Errors
-    /// The first of these that is not so.
     #[inline(never)]
     pub(crate) fn usable<E: Engine>(&self, slot: usize, engine: &E) -> Result<Found<'m>, Fault> {
         self.state(slot)?;
@@ -116,18 +109,12 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
     }
 
     /// Whether the model in a slot may be used.
-    ///
-    /// # Errors
-    /// Those of [`usable`](Self::usable).
     #[inline(never)]
     pub(crate) fn sound<E: Engine>(&self, slot: usize, engine: &E) -> Result<(), Fault> {
         self.usable(slot, engine).map(drop)
     }
 
     /// The model that a header states, its marks aside.
-    ///
-    /// # Errors
-    /// What is wrong with the model.
     pub(crate) fn found<E: Engine>(
         &self,
         slot: usize,
@@ -172,17 +159,11 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
     }
 
     /// Writes a mark.
-    ///
-    /// # Errors
-    /// [`Fault::Flash`].
     pub(crate) fn mark(&mut self, slot: usize, mark: Mark) -> Result<(), Fault> {
         self.unit(slot, mark.offset(), &mark.pattern())
     }
 
     /// Writes a unit of the header region.
-    ///
-    /// # Errors
-    /// [`Fault::Flash`].
     pub(crate) fn unit(&mut self, slot: usize, at: usize, unit: &[u8; UNIT]) -> Result<(), Fault> {
         const { assert!(UNIT.is_multiple_of(F::WRITE_SIZE), "WRITE_SIZE must divide 32") };
         let at = self.offset(slot)?.saturating_add(at as u32);
@@ -206,9 +187,7 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
 }
 
 /// Checks a model's signature against the public key.
-///
-/// # Errors
-/// [`Fault::Unsigned`], [`Fault::OtherKey`] or [`Fault::BadSignature`]; a signature section of a wrong
+/// Faults: [`Fault::Unsigned`], [`Fault::OtherKey`] or [`Fault::BadSignature`]; a signature section of a wrong
 /// shape is the runtime's error.
 #[cfg(feature = "signing")]
 fn signed(model: &Model<'_>, public: &[u8; 32]) -> Result<Versions, Fault> {

@@ -48,9 +48,7 @@ fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
 
 impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     /// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
-    ///
-    /// # Errors
-    /// [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
+    /// Faults: [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
     pub(crate) fn begin(
         &mut self,
         transfer: &mut Option<Transfer>,
@@ -89,9 +87,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     }
 
     /// Writes a chunk; gives where the next one begins. A chunk that was written before is left alone.
-    ///
-    /// # Errors
-    /// [`Fault::NoTransfer`], [`Fault::OutOfOrder`], [`Fault::ChunkShape`]; after [`Fault::Flash`] the
+    /// Faults: [`Fault::NoTransfer`], [`Fault::OutOfOrder`], [`Fault::ChunkShape`]; after [`Fault::Flash`] the
     /// transfer must begin anew.
     pub(crate) fn chunk(
         &mut self,
@@ -125,9 +121,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     }
 
     /// Checks what arrived and marks it complete.
-    ///
-    /// # Errors
-    /// [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
+    /// Faults: [`Fault::NoTransfer`]; [`Fault::OutOfOrder`] before the last byte; [`Fault::TransferDamaged`] or
     /// what else is wrong with the model, after which the transfer must begin anew.
     pub(crate) fn finish(
         &mut self,
@@ -182,9 +176,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     /// Lets the next start try a complete model; says whether a reset must follow.
     ///
     /// Everything is checked again: only bytes that are in flash now are ever activated.
-    ///
-    /// # Errors
-    /// [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
+    /// Faults: [`Fault::OtherModel`], [`Fault::SlotIncomplete`], [`Fault::Older`] for the model before the one in
     /// use, or what is wrong with the model.
     pub(crate) fn activate(&mut self, model: ModelId) -> Result<bool, Fault> {
         if in_use(&self.boot, model) {
@@ -204,9 +196,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     }
 
     /// Gives up the model in use, so that the next start uses the one before.
-    ///
-    /// # Errors
-    /// [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
+    /// Faults: [`Fault::OtherModel`] when it is not in use; [`Fault::NothingBefore`]; [`Fault::TooOld`] when going
     /// back would lower the version that the board insists on.
     pub(crate) fn rollback(&mut self, model: ModelId) -> Result<(), Fault> {
         let active = self.boot.active.as_ref().filter(|active| id(&active.header) == model);

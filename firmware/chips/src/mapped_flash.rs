@@ -15,12 +15,8 @@ pub trait Driver {
     const WRITE_SIZE: usize;
     const ERASE_SIZE: usize;
 
-    /// # Errors
-    /// Where the flash did not do it.
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind>;
 
-    /// # Errors
-    /// Where the flash did not do it.
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind>;
 }
 
