@@ -34,25 +34,16 @@ pub(crate) fn answer<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     line: &str,
     port: &mut P,
 ) -> Result<Option<End>, P::Error> {
-    match line {
+    let answered = match line {
         ":quit" => return Ok(Some(End::Quit)),
-        ":info" => info("info", app, port)?,
+        ":info" => Ok(info("info", app, port)),
         // Who needs help does not know the colon yet.
-        ":help" | "help" | "?" => LineWriter::new(port).text(HELP).end()?,
-        ":model" => match app.model() {
-            Ok(model) => describe(&model, port)?,
-            Err(fault) => refuse(fault, port)?,
-        },
-        ":bench" => match app.bench(BENCH_RUNS) {
-            Ok(cost) => bench(cost, port)?,
-            Err(fault) => refuse(fault, port)?,
-        },
-        text => match app.classify(text) {
-            Ok((model, prediction, cost)) => class(&model, &prediction, cost, port)?,
-            Err(fault) => refuse(fault, port)?,
-        },
-    }
-    Ok(None)
+        ":help" | "help" | "?" => Ok(LineWriter::new(port).text(HELP).end()),
+        ":model" => app.model().map(|model| describe(&model, port)),
+        ":bench" => app.bench(BENCH_RUNS).map(|cost| bench(cost, port)),
+        text => app.classify(text).map(|(model, found, cost)| class(&model, &found, cost, port)),
+    };
+    answered.unwrap_or_else(|fault| refuse(fault, port)).map(|()| None)
 }
 
 /// Sends the answer to what cannot be done: `!`, a number, and what is wrong.

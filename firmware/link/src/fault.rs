@@ -4,7 +4,7 @@ use core::fmt;
 use qdllm_runtime::Error;
 
 macro_rules! faults {
-    ($($(#[$doc:meta])+ $fault:ident = $number:literal, $text:literal;)+) => {
+    ($($(#[$doc:meta])* $fault:ident = $number:literal, $text:literal;)+) => {
         /// Why a board refused something.
         ///
         /// Numbers up to 99 are those of [`qdllm_runtime::Error`]; the others begin at 100. They never
@@ -15,8 +15,8 @@ macro_rules! faults {
             /// The model file or its use, as the runtime says it.
             Model(Error),
             $(
-                $(#[$doc])+
-                #[doc = concat!("\n\nNumber ", $number, ".")]
+                #[doc = concat!("Number ", $number, ": ", $text, ".\n\n")]
+                $(#[$doc])*
                 $fault,
             )+
         }
@@ -45,39 +45,27 @@ macro_rules! faults {
 }
 
 faults! {
-    /// A typed line is longer than the board's buffer.
     LineTooLong = 100, "line longer than 1024 bytes";
-    /// A typed line is not UTF-8.
     NotUtf8 = 101, "line is not UTF-8";
     /// A frame whose code or checksum is wrong.
     FrameDamaged = 110, "frame is damaged";
-    /// A frame longer than the board's buffer.
     FrameTooLong = 111, "frame is too long";
-    /// A frame of another version of the protocol.
     ProtocolVersion = 112, "frame of another protocol version";
     /// A frame whose message cannot be decoded.
     UnknownMessage = 113, "unknown message";
-    /// Nothing was ever written to the slot.
     SlotBlank = 120, "no model was ever written here";
     /// The slot's header is damaged or no header at all.
     SlotHeader = 121, "slot header is damaged";
     /// One of the slot's marks is damaged, or bytes that must be erased are not.
     SlotMark = 122, "slot mark is damaged";
-    /// The slot's model never arrived whole.
     SlotIncomplete = 123, "model did not arrive whole";
-    /// The slot's model is whole but was never activated.
     SlotInactive = 124, "model was not activated";
-    /// The slot's model was tried and given up.
     SlotRejected = 125, "model was given up";
-    /// The model in the slot is not the one that the header states.
     SlotContent = 126, "slot holds another model than its header says";
-    /// The model is longer than a slot.
     TooLarge = 130, "model is longer than a slot";
-    /// The model has more classes than the board takes.
     TooManyClasses = 131, "model has more classes than this board takes";
     /// The model failed to classify the built-in sentence after the reset.
     ProbeFailed = 132, "model failed its probe";
-    /// No transfer is under way.
     NoTransfer = 140, "no transfer is under way";
     /// A chunk that does not begin where the last one ended.
     OutOfOrder = 141, "chunk is out of order";
@@ -85,21 +73,14 @@ faults! {
     ChunkShape = 142, "chunk has a wrong size";
     /// What arrived has another checksum than was announced.
     TransferDamaged = 143, "model was damaged on its way";
-    /// The order names another model than the board has.
     OtherModel = 144, "another model is meant";
-    /// There is no earlier model to go back to.
     NothingBefore = 145, "no earlier model to go back to";
     /// The flash did not take what was written, or cannot be written on this board.
     Flash = 146, "flash cannot be written";
-    /// The model came before the one in use, so no start would choose it.
     Older = 147, "model came before the one in use; go back to it or put it again";
-    /// The model carries no signature, and this board asks for one.
     Unsigned = 150, "model is not signed";
-    /// The model is signed with another key than the board's.
     OtherKey = 151, "model is signed with another key";
-    /// The signature does not fit the model.
     BadSignature = 152, "signature is wrong";
-    /// The model's version is below the lowest that the board still takes.
     TooOld = 153, "model is older than this board still takes";
 }
 
