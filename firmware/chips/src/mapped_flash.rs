@@ -1,7 +1,6 @@
 //! Flash that the processor also sees as memory, as the app wants it.
 #![allow(unsafe_code)]
 
-use crate::memory::slots_region;
 use core::ptr;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
@@ -54,8 +53,9 @@ impl<D: Driver> MappedFlash<D> {
     ///
     /// # Safety
     /// As [`new`](Self::new).
+    #[cfg(target_arch = "arm")]
     pub unsafe fn of_slots(driver: D) -> Self {
-        let (address, bytes) = slots_region();
+        let (address, bytes) = crate::memory::slots_region();
         Self { driver, address, bytes }
     }
 

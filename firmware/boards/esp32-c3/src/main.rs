@@ -12,8 +12,7 @@ use esp_hal::time::Instant;
 use esp_hal::uart::{Config, Uart};
 use esp_hal::{Blocking, Config as ChipConfig, main};
 use esp_storage::FlashStorage;
-use flash::SLOT_BYTES;
-use qdllm_app::{BoardConfig, Counters, End, Layout, Memory, run};
+use qdllm_app::{BoardConfig, Counters, End, Memory, run};
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
@@ -34,7 +33,7 @@ fn main() -> ! {
         software_reset()
     };
     let mut counters = TimerCounter(Instant::now());
-    let config = BoardConfig::new("esp32-c3", Layout::pair(0, SLOT_BYTES));
+    let config = BoardConfig::new("esp32-c3", flash.layout());
     loop {
         // A port that reports an error, such as a wrong stop bit, is simply served again.
         if let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, &config)
