@@ -53,16 +53,10 @@ pub fn golden_section(
 }
 
 /// Rows of different lengths, one after the other in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ragged<T> {
     ends: Vec<usize>,
     pub values: Vec<T>,
-}
-
-impl<T> Default for Ragged<T> {
-    fn default() -> Self {
-        Self { ends: Vec::new(), values: Vec::new() }
-    }
 }
 
 impl<T> Ragged<T> {

@@ -6,12 +6,13 @@ use crate::data::{BadRows, Rows};
 use crate::evaluation::evaluate;
 use crate::numeric::argmax;
 use crate::options::Config;
-use crate::student::run::{Keep, distill};
+use crate::student::run::distill;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::terminal::Progress;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Distil the shipped smart-home commands and show what came out
 ///
@@ -27,6 +28,8 @@ pub struct DemoArgs {
     pub json: bool,
 }
 
+/// Goes on with an earlier run; a checkpoint every second.
+const KEEP: (bool, Duration) = (false, Duration::from_secs(1));
 const TRAIN: &[u8] = include_bytes!("../../data/commands/train.tsv");
 const TEST: &[u8] = include_bytes!("../../data/commands/test.tsv");
 const SOFT: &[u8] = include_bytes!("../../data/commands/soft.jsonl");
@@ -53,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     }
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
-    let outcome = distill(&config, &out, Keep::default(), &mut progress)?;
+    let outcome = distill(&config, &out, KEEP, &mut progress)?;
     let labels_only = labels_only(&config, folder, &mut progress)?;
     let evaluation = evaluate(&out, &test, BadRows::Refuse, Some(&config), args.json)?;
     let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;
@@ -106,6 +109,6 @@ fn labels_only(config: &Config, folder: &Path, progress: &mut Progress) -> Resul
     // 160 texts hold few n-grams that occur twice.
     config.student.rows = config.student.rows.min(128);
     let out = folder.join("labels-only.qdm");
-    distill(&config, &out, Keep::default(), progress)?;
+    distill(&config, &out, KEEP, progress)?;
     Ok(out)
 }

@@ -6,7 +6,7 @@ use crate::commands::teach::{self, TeachArgs};
 use crate::data::review::{doubts, list_least_sure, report, review};
 use crate::data::soft::SoftLabels;
 use crate::options::{Config, Given};
-use crate::student::run::{Keep, beside, distill};
+use crate::student::run::{beside, distill};
 use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_host::terminal::Progress;
@@ -71,10 +71,7 @@ pub fn run(args: &DistillArgs) -> Result<()> {
     if let Some(unsure) = &unsure {
         (if args.json { eprint!("{unsure}") } else { print!("{unsure}") });
     }
-    let keep = Keep {
-        restart: args.restart,
-        checkpoint_every: Duration::from_secs(args.checkpoint_seconds),
-    };
+    let keep = (args.restart, Duration::from_secs(args.checkpoint_seconds));
     let outcome = distill(&config, &args.out, keep, &mut progress)?;
     print(&outcome, args.json)
 }

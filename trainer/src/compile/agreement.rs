@@ -35,18 +35,13 @@ pub fn circles(angles: &[f32; QUBITS]) -> Circles {
 }
 
 /// How a back end compares with the statevector.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Agreement {
     pub share: f64,
     /// The largest difference of a logit, less the mean over classes.
     pub largest_error: f32,
     /// The share expected to be decided otherwise on such texts, less noisy than `1 - share`.
     pub expected_loss: f64,
-}
-
-impl Agreement {
-    /// Of what was never run.
-    pub const NONE: Self = Self { share: 0.0, largest_error: 0.0, expected_loss: 0.0 };
 }
 
 impl CircuitInputs {

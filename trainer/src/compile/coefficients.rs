@@ -7,6 +7,7 @@
 
 use super::agreement::circuit_of;
 use crate::gradient::Bound;
+use nalgebra::Matrix3;
 use qdllm_runtime::Model;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::state::StateVector;
@@ -83,16 +84,17 @@ impl Coefficients {
         self.values.len() / self.classes
     }
 
-    /// Multiplies along qubit `q` by a matrix: `new[i] = sum_j matrix[i][j] old[j]`.
-    pub fn along(&mut self, q: usize, matrix: &[[f64; 3]; 3]) {
+    /// Multiplies along qubit `q` by a matrix.
+    pub fn along(&mut self, q: usize, matrix: &Matrix3<f64>) {
         let step = 3_usize.pow(q as u32) * self.classes;
         for block in self.values.chunks_exact_mut(3 * step) {
             let (zero, rest) = block.split_at_mut(step);
             let (one, two) = rest.split_at_mut(step);
             for ((a, b), c) in zero.iter_mut().zip(one).zip(two) {
                 let old = [*a, *b, *c];
-                let new = matrix.map(|row| row[0] * old[0] + row[1] * old[1] + row[2] * old[2]);
-                [*a, *b, *c] = new;
+                let new =
+                    |i| matrix[(i, 0)] * old[0] + matrix[(i, 1)] * old[1] + matrix[(i, 2)] * old[2];
+                [*a, *b, *c] = [0, 1, 2].map(new);
             }
         }
     }

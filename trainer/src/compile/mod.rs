@@ -79,7 +79,7 @@ impl<'m> Task<'m> {
         compare: impl Fn(&[u8], &CircuitInputs) -> Result<Agreement>,
     ) -> Result<Tried> {
         let measured = |a| measured(self.asked, self.report.len(), a, (multiply_adds, ram_bytes));
-        let bytes = section(&measured(Agreement::NONE));
+        let bytes = section(&measured(Agreement::default()));
         let (chosen, reported) = (compare(&bytes, &self.choice)?, compare(&bytes, &self.report)?);
         let measured = measured(reported);
         let compiled = Compiled { section: section(&measured), made_of, measured };
@@ -98,7 +98,7 @@ impl<'m> Task<'m> {
     }
 
     fn out_of_reach(&self, what: &str, best: Best) -> Error {
-        let best = best.unwrap_or(("none".to_owned(), Agreement::NONE));
+        let best = best.unwrap_or(("none".to_owned(), Agreement::default()));
         // A share that was reached may still ask for more certainty than there is.
         let certain = (best.1.share - 10.0 * best.1.expected_loss).max(0.0);
         out_of_reach(what, best, (self.asked, certain), self.report.len())

@@ -14,7 +14,7 @@ use std::f32::consts::PI;
 /// as `theta`, and `dropout` as the chance that a part of the input is left out where a sample has a key.
 pub trait FrontEnd: Clone + Sync {
     /// A part of a text's input: a vocabulary row, or a number of a vector.
-    type Item: Copy + Send + Sync;
+    type Item: Copy + Default + Send + Sync;
     /// A validation text as the model file takes it.
     type Probe;
     /// What rounding to the file's numbers leaves beside the rounded weights.
@@ -101,18 +101,12 @@ pub struct Sample<'a, T> {
 
 /// Texts as a front end reads them, with labels and soft labels, one after the other in memory: about 40 bytes a short
 /// text for `words`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Examples<T> {
     pub inputs: Ragged<T>,
     labels: Vec<Option<u8>>,
     /// Empty where the teacher was not asked.
     teacher: Ragged<f32>,
-}
-
-impl<T> Default for Examples<T> {
-    fn default() -> Self {
-        Self { inputs: Ragged::default(), labels: Vec::new(), teacher: Ragged::default() }
-    }
 }
 
 impl<T> Examples<T> {

@@ -18,20 +18,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How a run deals with an earlier one and with its own end.
-#[derive(Clone, Copy, Debug)]
-pub struct Keep {
-    /// Whether an earlier, unfinished run is forgotten.
-    pub restart: bool,
-    pub checkpoint_every: Duration,
-}
-
-impl Default for Keep {
-    fn default() -> Self {
-        Self { restart: false, checkpoint_every: Duration::from_secs(1) }
-    }
-}
-
 /// A path with something appended to its name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -39,11 +25,12 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete.
+/// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete. With
+/// `restart` an earlier, unfinished run is forgotten.
 pub fn distill(
     config: &Config,
     out: &Path,
-    keep: Keep,
+    (restart, checkpoint_every): (bool, Duration),
     progress: &mut Progress,
 ) -> Result<Outcome> {
     let student = &config.student;
@@ -59,31 +46,27 @@ pub fn distill(
     }
     let started = Instant::now();
     let checkpoint = beside(out, ".ckpt");
-    if keep.restart && checkpoint.exists() {
+    if restart && checkpoint.exists() {
         std::fs::remove_file(&checkpoint).of_file(&checkpoint)?;
     }
-    let mut outcome = if dense {
-        train_and_write(&Dense::prepare(config, progress)?, config, out, keep, progress)?
+    let time = (started, checkpoint_every);
+    if dense {
+        train_and_write(&Dense::prepare(config, progress)?, config, out, time, progress)
     } else {
-        train_and_write(&Words::prepare(config, progress)?, config, out, keep, progress)?
-    };
-    outcome.train_seconds = started.elapsed().as_secs_f64();
-    Ok(outcome)
+        train_and_write(&Words::prepare(config, progress)?, config, out, time, progress)
+    }
 }
 
 fn train_and_write<F: FrontEnd>(
     prepared: &Prepared<F>,
     config: &Config,
     out: &Path,
-    keep: Keep,
+    (started, every): (Instant, Duration),
     progress: &mut Progress,
 ) -> Result<Outcome> {
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
-    let resume = Resume {
-        path: checkpoint.clone(),
-        fingerprint: prepared.fingerprint(config),
-        every: keep.checkpoint_every,
-    };
+    let resume =
+        Resume { path: checkpoint.clone(), fingerprint: prepared.fingerprint(config), every };
     let earlier = Checkpoint::read(&checkpoint, &resume.fingerprint)?;
     let done = earlier.map_or(0, |state| state.epochs);
     if done > 0 {
@@ -118,7 +101,7 @@ fn train_and_write<F: FrontEnd>(
         bytes: bytes.len(),
         ram_bytes: size_of::<Scratch>(),
         parameters: student.shape.parameters(),
-        train_seconds: 0.0,
+        train_seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
         summary: student.summary,
         largest_gap,

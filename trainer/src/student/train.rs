@@ -1,8 +1,7 @@
 //! The training loop with its optimiser and its checkpoint: emits events, prints nothing.
 
-use super::backprop::Batcher;
+use super::backprop::{Batcher, loss};
 use super::front_end::{Examples, FrontEnd, Sample};
-use super::loss::loss;
 use super::shape::Shape;
 use crate::numeric::argmax;
 use crate::options::TrainingConfig;

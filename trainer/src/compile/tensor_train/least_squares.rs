@@ -34,8 +34,7 @@ impl Weighted {
     /// Turns coefficients by (1, cosine, sine) into those by functions with the given triangles.
     pub fn new(mut tensor: Coefficients, bases: [Matrix3<f64>; QUBITS]) -> Self {
         for (q, basis) in bases.iter().enumerate().take(tensor.qubits) {
-            let turned = basis.transpose();
-            tensor.along(q, &std::array::from_fn(|i| std::array::from_fn(|j| turned[(i, j)])));
+            tensor.along(q, &basis.transpose());
         }
         let size = tensor.values.iter().map(|x| x * x).sum::<f64>().sqrt();
         // A triangle without zeros on its diagonal has an inverse.

@@ -161,11 +161,7 @@ fn finish(
     texts: &[Circles],
 ) -> Result<Option<Tried>> {
     let Some(chain) = quantise(train, cores, texts) else { return Ok(None) };
-    let stored = match cores {
-        Cores::F32 => "f32",
-        Cores::I16 => "i16",
-        Cores::I8 => "i8",
-    };
+    let stored = format!("{cores:?}").to_lowercase();
     let bonds = |sites: Vec<&Site>| -> String {
         sites.iter().map(|site| site.bond.to_string()).collect::<Vec<_>>().join(" ")
     };
