@@ -52,23 +52,6 @@ impl Calls {
     }
 }
 
-/// Erases the sector at `offset` of the slots' region.
-fn erase_sector(offset: u32) {
-    let Some(at) = in_flash(offset, SECTOR_BYTES) else { return };
-    let calls = Calls::look_up();
-    // SAFETY: the sector belongs to the slots, which nothing executes from; interrupts are off, so
-    // no code runs from flash before it is mapped again.
-    critical_section::with(|_| unsafe { erase_from_ram(&calls, at) });
-}
-
-/// Programs the page at `offset` of the slots' region; only bits that become 0 change.
-fn program_page(offset: u32, page: &[u8; PAGE_BYTES]) {
-    let Some(at) = in_flash(offset, PAGE_BYTES) else { return };
-    let calls = Calls::look_up();
-    // SAFETY: as above; the page lies in RAM, on a caller's stack.
-    critical_section::with(|_| unsafe { program_from_ram(&calls, at, page.as_ptr()) });
-}
-
 /// The place in the flash chip of `bytes` at `offset` of the slots' region, if they lie inside it.
 fn in_flash(offset: u32, bytes: usize) -> Option<u32> {
     let (address, room) = slots_region();
@@ -129,7 +112,11 @@ impl Driver for Slots {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         for sector in (from..to).step_by(SECTOR_BYTES) {
-            erase_sector(sector);
+            let Some(at) = in_flash(sector, SECTOR_BYTES) else { continue };
+            let calls = Calls::look_up();
+            // SAFETY: the sector belongs to the slots, which nothing executes from; interrupts are off, so
+            // no code runs from flash before it is mapped again.
+            critical_section::with(|_| unsafe { erase_from_ram(&calls, at) });
         }
         Ok(())
     }
@@ -142,7 +129,11 @@ impl Driver for Slots {
             let (part, left) = rest.split_at(rest.len().min(PAGE_BYTES - into));
             let mut page = [0xff; PAGE_BYTES];
             page.iter_mut().skip(into).zip(part).for_each(|(to, from)| *to = *from);
-            program_page((at - into) as u32, &page);
+            if let Some(at) = in_flash((at - into) as u32, PAGE_BYTES) {
+                let (calls, page) = (Calls::look_up(), page.as_ptr());
+                // SAFETY: as above; the page lies in RAM. Only bits that become 0 change.
+                critical_section::with(|_| unsafe { program_from_ram(&calls, at, page) });
+            }
             at += part.len();
             rest = left;
         }
