@@ -2,12 +2,13 @@
 //! help, default. Options win over the file; the resolved settings are written beside the result.
 
 use crate::data::BadRows;
+use anyhow::{Result, anyhow, ensure};
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
+use qdllm_host::errors::OfFile as _;
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// Everything that decides a run's result, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
@@ -336,29 +337,12 @@ const FIRST_NAMES: [(&str, &str); 5] = [
     ("weight_decay", "decay"),
 ];
 
-/// Why settings are refused.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    #[error("{path}: {source}")]
-    Read { path: String, source: std::io::Error },
-    /// The file is not valid TOML or has an unknown key; the message has the line.
-    #[error("{path}: {message}")]
-    Parse { path: String, message: String },
-    /// A value out of its range.
-    #[error("{key} is {value}; it must be {range}")]
-    Range { key: &'static str, value: String, range: &'static str },
-}
-
 impl Config {
     /// Reads a settings file; keys left out keep their defaults.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
-        toml::from_str(&text).map_err(|e| ConfigError::Parse {
-            path: name,
-            message: e.to_string().trim().to_owned(),
-        })
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).of_file(path)?;
+        let parsed = toml::from_str(&text).map_err(|e| anyhow!("{}", e.to_string().trim()));
+        parsed.of_file(path)
     }
 
     /// The settings as TOML.
@@ -393,11 +377,11 @@ impl Config {
     }
 
     /// Refuses values outside their ranges.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub fn check(&self) -> Result<()> {
         let Self { sources, student, training, dense } = self;
-        let range = |ok: bool, key, value: &dyn std::fmt::Display, range| match ok {
-            true => Ok(()),
-            false => Err(ConfigError::Range { key, value: value.to_string(), range }),
+        let range = |ok: bool, key: &str, value: &dyn std::fmt::Display, range: &str| {
+            ensure!(ok, "{key} is {value}; it must be {range}");
+            Ok(())
         };
         let share = |key, x: f32| range((0.0..=1.0).contains(&x), key, &x, "from 0 to 1");
         let chance = |key, x: f32| range((0.0..1.0).contains(&x), key, &x, "from 0 to below 1");

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use qdllm_trainer::data::{BadRows, DataError, DataFault, Fault, Row, Rows, text_digest};
+use anyhow::Result;
+use qdllm_trainer::data::{BadRows, Row, Rows, text_digest};
 use tempfile::TempDir;
 
 fn file(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
@@ -21,28 +22,21 @@ fn plain(line: u64, text: &str) -> Row {
     Row { line, label: None, text: text.to_owned() }
 }
 
-fn labelled(path: &Path) -> Result<Vec<Row>, DataError> {
+fn labelled(path: &Path) -> Result<Vec<Row>> {
     Rows::labelled(path, BadRows::Refuse)?.collect()
 }
 
-fn unlabelled(path: &Path) -> Result<Vec<Row>, DataError> {
+fn unlabelled(path: &Path) -> Result<Vec<Row>> {
     Rows::unlabelled(path, BadRows::Refuse)?.collect()
 }
 
-/// The fault of the first bad row and its line.
-fn fault(name: &str, bytes: &[u8]) -> (u64, Fault) {
+/// Asserts that the first bad row is on a line, and refused in these words.
+fn refused(name: &str, bytes: &[u8], line: u64, words: &str) {
     let dir = TempDir::new().unwrap();
     let path = file(&dir, name, bytes);
-    let error = labelled(&path).unwrap_err();
-    let said = error.to_string();
-    match (error.line, error.what) {
-        (Some(line), DataFault::Row(fault)) => {
-            assert!(said.contains(&format!("{}:{line}: ", path.display())), "{said}");
-            assert!(said.contains("--bad-rows skip"), "{said}");
-            (line, fault)
-        }
-        other => panic!("{other:?}"),
-    }
+    let said = labelled(&path).unwrap_err().to_string();
+    assert!(said.starts_with(&format!("{}:{line}: ", path.display())), "{said}");
+    assert!(said.contains(words) && said.contains("--bad-rows skip"), "{said}");
 }
 
 #[test]
@@ -89,7 +83,8 @@ fn txt_is_one_text_a_line_and_has_no_labels() {
     let path = file(&dir, "a.txt", b"first text\n   \n second \nlast");
     let rows = [plain(1, "first text"), plain(3, " second "), plain(4, "last")];
     assert_eq!(unlabelled(&path).unwrap(), rows);
-    assert!(matches!(labelled(&path).unwrap_err().what, DataFault::NoLabels));
+    let said = labelled(&path).unwrap_err().to_string();
+    assert!(said.contains("holds texts without labels"), "{said}");
 }
 
 #[test]
@@ -130,34 +125,24 @@ fn quoted_csv_fields_span_lines_and_line_numbers_stay_true() {
 
 #[test]
 fn bad_rows_are_named() {
-    let blank = |field| Fault::Blank { field };
-    assert_eq!(fault("a.tsv", b"a\tb\nno tab\n"), (2, Fault::NoTab));
-    assert_eq!(fault("a.tsv", b"a\tb\n\n \tb\n"), (3, blank("label")));
-    assert_eq!(fault("a.tsv", b"a\t \n"), (1, blank("text")));
-    let utf8 = |field, byte| Fault::Utf8 { field, byte };
-    assert_eq!(fault("a.tsv", b"a\tcaf\xE9\n"), (1, utf8("text", 4)));
-    assert_eq!(fault("a.tsv", b"\xFFa\tb\n"), (1, utf8("label", 1)));
-    assert_eq!(fault("a.jsonl", b"{\"text\":\"\xE9\"}\n"), (1, utf8("line", 10)));
-    assert_eq!(fault("a.csv", b"label,text\na,b\na,\xE9\n"), (3, utf8("text", 1)));
-    assert_eq!(fault("a.csv", b"label,text\n,b\n"), (2, blank("label")));
-    let fields = |found, expected| Fault::Fields { found, expected };
-    assert_eq!(fault("a.csv", b"label,text\na,b,c\n"), (2, fields(3, 2)));
-    assert_eq!(fault("a.csv", b"label,text\na\n"), (2, fields(1, 2)));
-    let missing = |field| Fault::Missing { field };
-    assert_eq!(fault("a.jsonl", b"{\"text\":\"t\"}"), (1, missing("label")));
-    assert_eq!(fault("a.jsonl", b"{\"label\":\"t\"}"), (1, missing("text")));
-    assert_eq!(fault("a.jsonl", b"[\"t\", \"l\"]"), (1, Fault::NotObject));
-    let kind = |field, found, expected| Fault::Kind { field, found, expected };
-    assert_eq!(
-        fault("a.jsonl", b"{\"text\":\"t\",\"label\":1.5}"),
-        (1, kind("label", "a fraction", "a string or an integer"))
-    );
-    assert_eq!(
-        fault("a.jsonl", b"{\"text\":[],\"label\":1}"),
-        (1, kind("text", "an array", "a string"))
-    );
-    let (line, json) = fault("a.jsonl", b"{\"text\":\"t\",\"label\":1}\n{\"text\":\"t\"");
-    assert!(line == 2 && matches!(json, Fault::Json(_)), "{json}");
+    refused("a.tsv", b"a\tb\nno tab\n", 2, "no tab");
+    refused("a.tsv", b"a\tb\n\n \tb\n", 3, "`label` is empty");
+    refused("a.tsv", b"a\t \n", 1, "`text` is empty");
+    refused("a.tsv", b"a\tcaf\xE9\n", 1, "`text` is not UTF-8 from its byte 4 on");
+    refused("a.tsv", b"\xFFa\tb\n", 1, "`label` is not UTF-8 from its byte 1 on");
+    refused("a.jsonl", b"{\"text\":\"\xE9\"}\n", 1, "`line` is not UTF-8 from its byte 10 on");
+    refused("a.csv", b"label,text\na,b\na,\xE9\n", 3, "`text` is not UTF-8 from its byte 1 on");
+    refused("a.csv", b"label,text\n,b\n", 2, "`label` is empty");
+    refused("a.csv", b"label,text\na,b,c\n", 2, "3 fields where the header has 2");
+    refused("a.csv", b"label,text\na\n", 2, "1 fields where the header has 2");
+    refused("a.jsonl", b"{\"text\":\"t\"}", 1, "`label` is missing");
+    refused("a.jsonl", b"{\"label\":\"t\"}", 1, "`text` is missing");
+    refused("a.jsonl", b"[\"t\", \"l\"]", 1, "not a JSON object");
+    let fraction = "`label` is a fraction; it must be a string or an integer";
+    refused("a.jsonl", b"{\"text\":\"t\",\"label\":1.5}", 1, fraction);
+    let array = "`text` is an array; it must be a string";
+    refused("a.jsonl", b"{\"text\":[],\"label\":1}", 1, array);
+    refused("a.jsonl", b"{\"text\":\"t\",\"label\":1}\n{\"text\":\"t\"", 2, "not valid JSON");
 }
 
 #[test]
@@ -165,7 +150,7 @@ fn bad_rows_are_skipped_by_choice_and_counted() {
     let dir = TempDir::new().unwrap();
     let path = file(&dir, "a.tsv", b"bad\na\tb\n\tbad\n\na\t\xFF\nc\td\n");
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
-    let good: Result<Vec<Row>, DataError> = rows.by_ref().collect();
+    let good: Result<Vec<Row>> = rows.by_ref().collect();
     assert_eq!(good.unwrap(), [row(2, "a", "b"), row(6, "c", "d")]);
     assert_eq!(rows.skipped(), 3);
 }
@@ -181,38 +166,34 @@ fn a_file_without_a_good_row_is_an_error() {
         ("b.tsv", b"\xEF\xBB\xBF"),
     ] {
         let error = labelled(&file(&dir, name, bytes)).unwrap_err();
-        assert!(matches!(error.what, DataFault::Empty { skipped: 0 }), "{error}");
+        assert!(error.to_string().contains("no rows (0 bad rows skipped)"), "{error}");
     }
     let path = file(&dir, "c.tsv", b"bad\nbad\n");
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
     let error = rows.next().unwrap().unwrap_err();
-    assert!(matches!(error.what, DataFault::Empty { skipped: 2 }), "{error}");
+    assert!(error.to_string().contains("no rows (2 bad rows skipped)"), "{error}");
     assert!(rows.next().is_none());
 }
 
 #[test]
 fn what_is_no_data_file_is_refused_by_name() {
     let dir = TempDir::new().unwrap();
-    let refused = |path: &Path| match Rows::unlabelled(path, BadRows::Skip) {
+    let refused = |path: &Path, words: &str| match Rows::unlabelled(path, BadRows::Skip) {
         Ok(_) => panic!("accepted {}", path.display()),
         Err(error) => {
-            assert!(error.to_string().contains(&path.display().to_string()));
-            error
+            let said = error.to_string();
+            assert!(said.contains(&path.display().to_string()) && said.contains(words), "{said}");
         }
     };
-    let missing = refused(&dir.path().join("missing.tsv"));
-    assert!(matches!(missing.what, DataFault::Open(_)));
+    refused(&dir.path().join("missing.tsv"), "cannot open the data file");
     let folder = dir.path().join("folder.tsv");
     fs::create_dir(&folder).unwrap();
-    assert!(matches!(refused(&folder).what, DataFault::Directory));
-    let odd = refused(&file(&dir, "a.parquet", b"PAR1"));
-    assert!(matches!(odd.what, DataFault::Extension { .. }));
-    let bare = refused(&file(&dir, "data", b"a\tb\n"));
-    assert!(matches!(bare.what, DataFault::Extension { .. }));
-    let header = refused(&file(&dir, "a.csv", b"label,sentence\na,b\n"));
-    assert!(header.to_string().contains("`label`, `sentence`"), "{header}");
-    let twice = refused(&file(&dir, "b.csv", b"text,Text\na,b\n"));
-    assert!(matches!(twice.what, DataFault::Header { field: "text", .. }));
+    refused(&folder, "is a directory");
+    let formats = "rename the file to one of .txt, .tsv, .csv, .jsonl, .ndjson";
+    refused(&file(&dir, "a.parquet", b"PAR1"), formats);
+    refused(&file(&dir, "data", b"a\tb\n"), formats);
+    refused(&file(&dir, "a.csv", b"label,sentence\na,b\n"), "`label`, `sentence`");
+    refused(&file(&dir, "b.csv", b"text,Text\na,b\n"), "must name one column `text`");
 }
 
 #[test]
@@ -227,7 +208,7 @@ fn an_open_quote_is_an_error_and_does_not_swallow_rows() {
         let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
         assert_eq!(rows.next().unwrap().unwrap(), row(2, "a", "b"));
         let error = rows.next().unwrap().unwrap_err();
-        assert!(matches!((error.line, &error.what), (Some(3), DataFault::OpenQuote)), "{error}");
+        assert!(error.to_string().contains(".csv:3: the record that starts here"), "{error}");
         assert!(rows.next().is_none());
     }
     let mut long = b"label,text\na,\"open".to_vec();
@@ -235,7 +216,7 @@ fn an_open_quote_is_an_error_and_does_not_swallow_rows() {
     let path = file(&dir, "long.csv", &long);
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
     let error = rows.next().unwrap().unwrap_err();
-    assert!(matches!((error.line, &error.what), (Some(2), DataFault::OpenQuote)), "{error}");
+    assert!(error.to_string().contains(".csv:2: the record that starts here"), "{error}");
     assert!(rows.bytes_read() < 2 << 20, "stopped at the limit");
 }
 
@@ -244,18 +225,18 @@ fn an_absurd_line_is_refused_or_skipped() {
     let mut bytes = b"a\tb\na\t".to_vec();
     bytes.resize((1 << 20) + 64, b'x');
     bytes.extend_from_slice(b"\nc\td\n");
-    assert_eq!(fault("a.tsv", &bytes), (2, Fault::TooLong));
+    refused("a.tsv", &bytes, 2, "longer than 1024 KiB");
     let mut csv = b"label,text\n".to_vec();
     csv.extend_from_slice(&bytes);
     let at_comma = csv.iter().position(|&b| b == b'\t').unwrap();
     csv[at_comma] = b',';
     csv[at_comma + 4] = b',';
-    assert_eq!(fault("a.csv", &csv), (3, Fault::TooLong));
+    refused("a.csv", &csv, 3, "longer than 1024 KiB");
 
     let dir = TempDir::new().unwrap();
     let path = file(&dir, "a.tsv", &bytes);
     let mut rows = Rows::labelled(&path, BadRows::Skip).unwrap();
-    let good: Result<Vec<Row>, DataError> = rows.by_ref().collect();
+    let good: Result<Vec<Row>> = rows.by_ref().collect();
     assert_eq!(good.unwrap(), [row(1, "a", "b"), row(3, "c", "d")]);
     assert_eq!(rows.skipped(), 1);
 }

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use qdllm_host::errors::FileError;
-use qdllm_trainer::data::soft::{SoftError, SoftFault, SoftLabels, SoftWriter, TeacherInfo};
+use qdllm_trainer::data::soft::{SoftLabels, SoftWriter, TeacherInfo};
 use qdllm_trainer::data::text_digest;
 use tempfile::TempDir;
 
@@ -28,35 +27,25 @@ fn hex(text: &str) -> String {
 const HEADER: &str =
     r#"{"qdllm_soft":1,"classes":["off","on"],"teacher":{"name":"n","digest":"d","method":"m"}}"#;
 
-fn what(error: &SoftError) -> &SoftFault {
-    match error {
-        SoftError::File(error) => &error.what,
-        other => panic!("{other}"),
-    }
-}
-
-/// Reads a file of these lines and returns the fault and its line.
-fn fault(lines: &[&str]) -> (u64, SoftFault) {
+/// Reads a file of these lines and returns the line of the error and what is said of it.
+fn fault(lines: &[&str]) -> (u64, String) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("soft.jsonl");
     fs::write(&path, lines.join("\n") + "\n").unwrap();
-    let error = SoftLabels::read(&path).unwrap_err();
-    let said = error.to_string();
-    match error {
-        SoftError::File(FileError { line: Some(line), what, .. }) => {
-            assert!(said.starts_with(&format!("{}:{line}: ", path.display())), "{said}");
-            (line, what)
-        }
-        other => panic!("{other}"),
-    }
+    let said = format!("{:#}", SoftLabels::read(&path).unwrap_err());
+    let place = said.strip_prefix(&format!("{}:", path.display()));
+    let (line, what) = place.and_then(|place| place.split_once(": ")).expect(&said);
+    (line.parse().expect(&said), what.to_owned())
 }
 
-fn row_fault(row: &str) -> SoftFault {
+/// Asserts that a row is refused in these words.
+fn refused(row: &str, words: &str) {
     let row = row.replace("HEX", &hex("a"));
-    let (line, fault) = fault(&[HEADER, &row]);
-    assert_eq!(line, 2);
-    fault
+    let (line, said) = fault(&[HEADER, &row]);
+    assert!(line == 2 && said.contains(words), "{line}: {said}");
 }
+
+const NO_HEADER: &str = "no header: line 1 must be";
 
 #[test]
 fn what_is_written_is_read() {
@@ -122,7 +111,7 @@ fn another_header_is_refused_and_the_file_left_alone() {
     assert!(said.contains("`teacher.digest` is `00ff`, this run has `11`"), "{said}");
     let swapped: Vec<String> = classes().into_iter().rev().collect();
     let error = SoftWriter::open(&path, &swapped, &teacher()).unwrap_err();
-    assert!(matches!(what(&error), SoftFault::OtherHeader { field: "classes", .. }), "{error}");
+    assert!(error.to_string().contains("header field `classes` is"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let mut command = teacher();
@@ -133,10 +122,7 @@ fn another_header_is_refused_and_the_file_left_alone() {
     for foreign in ["label\ttext\n", "no line end", "{}\n"] {
         fs::write(&path, foreign).unwrap();
         let error = SoftWriter::open(&path, &classes(), &teacher()).unwrap_err();
-        assert!(
-            matches!(what(&error), SoftFault::NoHeader) && error.to_string().contains(":1: "),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!(":1: {NO_HEADER}")), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
     }
 }
@@ -146,14 +132,14 @@ fn the_writer_refuses_what_the_reader_would() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("soft.jsonl");
     let mut writer = SoftWriter::open(&path, &classes(), &teacher()).unwrap();
-    let fault = |result: Result<bool, SoftError>| match result {
-        Err(SoftError::File(FileError { what: SoftFault::Append(fault), .. })) => *fault,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(fault(writer.append("a", &[0.0, f32::NAN])), SoftFault::NotFinite(2));
-    assert_eq!(fault(writer.append("a", &[f32::INFINITY, 0.0])), SoftFault::NotFinite(1));
-    let count = SoftFault::Count { found: 1, expected: 2 };
-    assert_eq!(fault(writer.append("a", &[0.0])), count);
+    for (logits, words) in [
+        (&[0.0, f32::NAN][..], "not finite at place 2"),
+        (&[f32::INFINITY, 0.0], "not finite at place 1"),
+        (&[0.0], "has 1 numbers, the header has 2 classes"),
+    ] {
+        let said = writer.append("a", logits).unwrap_err().to_string();
+        assert!(said.contains("soft.jsonl: cannot be written: ") && said.contains(words), "{said}");
+    }
     assert_eq!(SoftLabels::read(&path).unwrap().len(), 0);
     let one = ["on".to_owned()];
     assert!(SoftWriter::open(&dir.path().join("b"), &one, &teacher()).is_err());
@@ -162,32 +148,33 @@ fn the_writer_refuses_what_the_reader_would() {
 
 #[test]
 fn bad_rows_are_named() {
-    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[NaN,1]}"#), SoftFault::NotFinite(1));
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1,-Infinity]}"#),
-        SoftFault::NotFinite(2)
-    );
-    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1,null]}"#), SoftFault::NotFinite(2));
-    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1e39,1]}"#), SoftFault::NotFinite(1));
-    let count = SoftFault::Count { found: 3, expected: 2 };
-    assert_eq!(row_fault(r#"{"text_sha256":"HEX","logits":[1,2,3]}"#), count);
-    assert_eq!(row_fault(r#"{"text_sha256":"HEx","logits":[1,2]}"#), SoftFault::Hex);
+    for (row, words) in [
+        (
+            r#"{"text_sha256":"HEX","logits":[NaN,1]}"#,
+            "`logits` holds a number that is not finite at place 1",
+        ),
+        (r#"{"text_sha256":"HEX","logits":[1,-Infinity]}"#, "not finite at place 2"),
+        (r#"{"text_sha256":"HEX","logits":[1,null]}"#, "not finite at place 2"),
+        (r#"{"text_sha256":"HEX","logits":[1e39,1]}"#, "not finite at place 1"),
+        (r#"{"text_sha256":"HEX","logits":[1,2,3]}"#, "has 3 numbers, the header has 2 classes"),
+        (r#"{"text_sha256":"HEx","logits":[1,2]}"#, "`text_sha256` is not 64 hex digits"),
+        (r#"{"logits":[1,2]}"#, "`text_sha256` is missing"),
+        (r#"{"text_sha256":"HEX"}"#, "`logits` is missing"),
+        (
+            r#"{"text_sha256":"HEX","logits":[1,"2"]}"#,
+            "`logits` is a string; it must be numbers only",
+        ),
+        (
+            r#"{"text_sha256":"HEX","logits":[1,2],"teacher":"me"}"#,
+            "`teacher` is a string; it must be an object",
+        ),
+        ("[1,2]", "`line` is an array; it must be an object"),
+        ("{", "not valid JSON"),
+    ] {
+        refused(row, words);
+    }
     let no_hex = format!(r#"{{"text_sha256":"{}","logits":[1,2]}}"#, "g".repeat(64));
-    assert_eq!(row_fault(&no_hex), SoftFault::Hex);
-    let missing = |field| SoftFault::Missing { field };
-    assert_eq!(row_fault(r#"{"logits":[1,2]}"#), missing("text_sha256"));
-    assert_eq!(row_fault(r#"{"text_sha256":"HEX"}"#), missing("logits"));
-    let kind = |field, found, expected| SoftFault::Kind { field, found, expected };
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1,"2"]}"#),
-        kind("logits", "a string", "numbers only")
-    );
-    assert_eq!(
-        row_fault(r#"{"text_sha256":"HEX","logits":[1,2],"teacher":"me"}"#),
-        kind("teacher", "a string", "an object")
-    );
-    assert_eq!(row_fault("[1,2]"), kind("line", "an array", "an object"));
-    assert!(matches!(row_fault("{"), SoftFault::Json(_)));
+    refused(&no_hex, "`text_sha256` is not 64 hex digits");
 }
 
 #[test]
@@ -201,27 +188,32 @@ fn rows_may_name_their_teacher_and_repeat_themselves_but_not_contradict() {
     assert_eq!((soft.len(), soft.get("a")), (1, Some(&[1.0_f32, 2.0][..])));
     assert_eq!(soft.teacher.command, "");
     let other = same.replace("[1,2]", "[1,3]");
-    assert_eq!(fault(&[HEADER, &same, &other]), (3, SoftFault::Contradiction));
+    let (line, said) = fault(&[HEADER, &same, &other]);
+    assert!(line == 3 && said.contains("an earlier line, with other logits"), "{line}: {said}");
 }
 
 #[test]
 fn bad_headers_are_named() {
-    assert_eq!(fault(&[""]), (2, SoftFault::NoHeader));
-    assert_eq!(fault(&["a\tb"]), (1, SoftFault::NoHeader));
-    let version = HEADER.replace("\"qdllm_soft\":1", "\"qdllm_soft\":2");
-    assert_eq!(fault(&[&version]), (1, SoftFault::Version(2)));
+    for (line, header, words) in [
+        (2, "", NO_HEADER),
+        (1, "a\tb", NO_HEADER),
+        (
+            1,
+            &HEADER.replace("\"qdllm_soft\":1", "\"qdllm_soft\":2"),
+            "`qdllm_soft` is 2, this program",
+        ),
+    ] {
+        let (at, said) = fault(&[header]);
+        assert!(at == line && said.contains(words), "{at}: {said}");
+    }
     for (from, to, field) in [
         (r#""off","on""#, r#""on","on""#, "classes"),
         (r#""off","on""#, r#""on""#, "classes"),
         (r#""off","on""#, r#""on",1"#, "classes"),
         (r#""digest":"d","#, "", "teacher"),
     ] {
-        let (line, found) = fault(&[&HEADER.replace(from, to)]);
-        assert_eq!(line, 1);
-        assert!(
-            matches!(found, SoftFault::Header { field: named, .. } if named == field),
-            "{found}"
-        );
+        let (line, said) = fault(&[&HEADER.replace(from, to)]);
+        assert!(line == 1 && said.contains(&format!("header field `{field}` ")), "{line}: {said}");
     }
 }
 
@@ -230,13 +222,12 @@ fn a_torn_file_is_refused_by_the_reader_with_the_remedy() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("soft.jsonl");
     fs::write(&path, format!("{HEADER}\n{{\"text_sha256\":\"12")).unwrap();
-    let error = SoftLabels::read(&path).unwrap_err();
-    assert!(
-        matches!(what(&error), SoftFault::Torn) && error.to_string().contains(":2: "),
-        "{error}"
-    );
-    let none = SoftLabels::read(&dir.path().join("none.jsonl")).unwrap_err();
-    assert!(matches!(what(&none), SoftFault::Open(_)), "{none}");
-    let folder = SoftLabels::read(dir.path()).unwrap_err();
-    assert!(matches!(what(&folder), SoftFault::Directory), "{folder}");
+    for (path, words) in [
+        (path.as_path(), ":2: the last line breaks off"),
+        (&dir.path().join("none.jsonl"), "cannot open the soft label file"),
+        (dir.path(), "is a directory; name a soft label file"),
+    ] {
+        let error = SoftLabels::read(path).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }

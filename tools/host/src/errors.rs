@@ -2,43 +2,7 @@
 
 use anyhow::Context;
 use std::error::Error;
-use std::fmt;
-use std::path::{Path, PathBuf};
-
-/// `path:line: what is wrong; the remedy`. `what` says both, so that no message lacks its remedy.
-#[derive(Debug)]
-pub struct FileError<What> {
-    pub path: PathBuf,
-    /// Counted from 1; `None` where the whole file is meant.
-    pub line: Option<u64>,
-    pub what: What,
-}
-
-impl<What> FileError<What> {
-    pub fn new(path: impl Into<PathBuf>, what: impl Into<What>) -> Self {
-        Self { path: path.into(), line: None, what: what.into() }
-    }
-
-    pub fn at(path: impl Into<PathBuf>, line: u64, what: impl Into<What>) -> Self {
-        Self { path: path.into(), line: Some(line), what: what.into() }
-    }
-}
-
-impl<What: fmt::Display> fmt::Display for FileError<What> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match self.line {
-            Some(line) => write!(f, "{path}:{line}: {}", self.what),
-            None => write!(f, "{path}: {}", self.what),
-        }
-    }
-}
-
-impl<What: Error> Error for FileError<What> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.what.source()
-    }
-}
+use std::path::Path;
 
 /// Names the file in the error of work on it.
 pub trait OfFile<T> {

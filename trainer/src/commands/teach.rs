@@ -161,7 +161,7 @@ fn write(
             std::fs::remove_file(&partial).of_file(&partial)?;
             SoftWriter::open(&partial, &teacher.about().classes, &outcome.info)?
         }
-        Err(e) => return Err(e.into()),
+        Err(e) => return Err(e),
     };
     let known: &[Vec<f32>] = outcome.findings.as_ref().map_or(&[], |f| &f.labelled);
     for ((text, _), logits) in texts.known.iter().zip(known) {

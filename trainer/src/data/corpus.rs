@@ -1,13 +1,11 @@
 //! The texts of a run: labelled, unlabelled and validation files as one stream, read as often as
 //! needed and never held in memory.
 
-mod error;
-
 use crate::data::labelled::rank;
 use crate::data::soft::SoftLabels;
 use crate::data::{Rows, text_digest};
 use crate::options::Sources;
-pub use error::CorpusError;
+use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use serde::{Deserialize, Serialize};
@@ -58,11 +56,14 @@ pub struct Corpus {
 
 impl Corpus {
     /// Reads the soft labels and surveys the labelled file: classes, label draw, digest.
-    pub fn open(sources: &Sources, progress: &mut Progress) -> Result<Self, CorpusError> {
+    pub fn open(sources: &Sources, progress: &mut Progress) -> Result<Self> {
         let open = |path| SoftLabels::open(path, sources);
         let soft = sources.soft.as_deref().map(open).transpose()?;
         if let (Some(path), None) = (&sources.unlabelled, &soft) {
-            return Err(CorpusError::NoTeacher { path: path.clone() });
+            bail!(
+                "{}: unlabelled texts teach nothing without a teacher; make soft labels with `qdllm teach` and give them as --soft",
+                path.display()
+            );
         }
         let mut digest = Sha256::new();
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -83,9 +84,20 @@ impl Corpus {
                 }
                 *counts.entry(label).or_default() += 1;
             }
-            check_classes(path, &counts, soft.is_none())?;
+            let (path, found, most) = (path.display(), counts.len(), qdllm_runtime::MAX_CLASSES);
+            if let (Some(label), true, None) = (counts.keys().next(), found == 1, &soft) {
+                bail!(
+                    "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
+                );
+            }
+            ensure!(
+                found <= most,
+                "{path}: {found} different labels; a model has at most {most}. Is the label in the first column?"
+            );
         } else if soft.is_none() {
-            return Err(CorpusError::NoSource);
+            bail!(
+                "nothing to learn from: give labelled texts (--data) or soft labels (--soft) with --unlabelled"
+            );
         }
         let classes = match &soft {
             Some(soft) => soft.classes.clone(),
@@ -116,7 +128,7 @@ impl Corpus {
         stage: &str,
         progress: &mut Progress,
         mut visit: impl FnMut(Text<'_>),
-    ) -> Result<Tally, CorpusError> {
+    ) -> Result<Tally> {
         let (mut pass, sources) = (Pass::default(), &self.sources);
         if let Some(path) = &sources.valid {
             for row in Rows::labelled(path, sources.bad_rows)? {
@@ -133,14 +145,20 @@ impl Corpus {
             }
         }
         if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &sources.soft) {
-            return Err(CorpusError::NoSoftLabel { soft: soft.clone(), path, line, missing });
+            bail!(
+                "{}: holds no soft label for the text at {}:{line} ({missing} texts have none). Soft labels belong to the texts that they were made for: run `qdllm teach` on these files",
+                soft.display(),
+                path.display()
+            );
         }
         let (train, valid) = (pass.tally.labelled + pass.tally.soft_only, pass.tally.valid);
         let part = if train == 0 { "training" } else { "validation" };
-        if train == 0 || valid == 0 {
-            let (texts, holdout) = (train + valid, sources.holdout);
-            return Err(CorpusError::EmptyPart { part, texts, holdout });
-        }
+        ensure!(
+            train > 0 && valid > 0,
+            "no text is left for {part}: {} different texts, holdout {}. Give more texts, a --valid file, or another --holdout",
+            train + valid,
+            sources.holdout
+        );
         Ok(pass.tally)
     }
 
@@ -152,7 +170,7 @@ impl Corpus {
         progress: &mut Progress,
         pass: &mut Pass,
         visit: &mut impl FnMut(Text<'_>),
-    ) -> Result<(), CorpusError> {
+    ) -> Result<()> {
         let mut rows = match origin {
             Origin::Unlabelled => Rows::unlabelled(path, self.sources.bad_rows)?,
             _ => Rows::labelled(path, self.sources.bad_rows)?,
@@ -160,7 +178,7 @@ impl Corpus {
         progress.stage(stage, rows.bytes_total());
         while let Some(row) = rows.next().transpose()? {
             progress.at(rows.bytes_read());
-            let class = row.label.map(|label| self.class(path, row.line, label)).transpose()?;
+            let class = row.label.map(|label| self.class(path, row.line, &label)).transpose()?;
             let short = short(&row.text);
             let tally = &mut pass.tally;
             if origin != Origin::Valid && pass.held.contains(&short) {
@@ -211,21 +229,20 @@ impl Corpus {
         if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
     }
 
-    fn class(&self, path: &Path, line: u64, label: String) -> Result<usize, CorpusError> {
-        match self.classes.iter().position(|c| *c == label) {
-            Some(class) => Ok(class),
-            None => Err(CorpusError::UnknownLabel {
-                path: path.to_owned(),
-                line,
-                label,
-                known: self.classes.join(", "),
-                origin: match (&self.sources.soft, &self.sources.data) {
-                    (Some(soft), _) => format!("the teacher's file {}", soft.display()),
-                    (None, Some(data)) => format!("the training file {}", data.display()),
-                    (None, None) => "nowhere".into(),
-                },
-            }),
-        }
+    fn class(&self, path: &Path, line: u64, label: &str) -> Result<usize> {
+        let class = self.classes.iter().position(|class| class == label);
+        class.with_context(|| {
+            let origin = match (&self.sources.soft, &self.sources.data) {
+                (Some(soft), _) => format!("the teacher's file {}", soft.display()),
+                (None, Some(data)) => format!("the training file {}", data.display()),
+                (None, None) => "nowhere".into(),
+            };
+            format!(
+                "{}:{line}: label `{label}` is unknown; the classes are {} (from {origin}). Rename the label or leave the row out",
+                path.display(),
+                self.classes.join(", ")
+            )
+        })
     }
 }
 
@@ -242,22 +259,6 @@ struct Pass {
     held: HashSet<[u8; 16]>,
     tally: Tally,
     missing: Option<(PathBuf, u64, u64)>,
-}
-
-fn check_classes(
-    path: &Path,
-    counts: &BTreeMap<String, u64>,
-    decides: bool,
-) -> Result<(), CorpusError> {
-    if let (true, 1, Some(label)) = (decides, counts.len(), counts.keys().next()) {
-        return Err(CorpusError::OneClass { path: path.to_owned(), label: label.clone() });
-    }
-    let most = qdllm_runtime::MAX_CLASSES;
-    if counts.len() > most {
-        let (path, found) = (path.to_owned(), counts.len());
-        return Err(CorpusError::TooManyClasses { path, found, most });
-    }
-    Ok(())
 }
 
 /// Half a digest: enough to tell a billion texts apart, half the memory.

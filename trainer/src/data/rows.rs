@@ -11,23 +11,17 @@
 //! nothing but spaces is blank and passed over. Everything else that is not a row is a *bad row*:
 //! an error that names file, line, field and remedy, or counted and left out by choice
 //! ([`BadRows`]), never lost silently. A label is trimmed of white space; a text is kept exactly
-//! as read, because [`text_digest`] is its identity in caches and soft labels.
+//! as read, because [`text_digest`](super::text_digest) is its identity in caches and soft labels.
 
-mod error;
 mod fields;
-mod lines;
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-pub use error::{DataError, DataFault, Fault};
+use super::lines::{Line, Lines, open_file, too_long};
 use fields::{Cut, LineFormat, Table, cut_line};
-pub use lines::MAX_ROW_BYTES;
-pub(crate) use lines::{Counted, Line, json_kind, read_line};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -51,14 +45,14 @@ pub enum BadRows {
 }
 
 enum Source {
-    Lines { format: LineFormat, reader: BufReader<Counted<File>>, line: u64, buffer: Vec<u8> },
+    Lines(LineFormat, Lines),
     Table(Box<Table>),
 }
 
 /// The rows of one data file, read as the iterator is driven.
 ///
-/// After an error the iterator ends. A file without a single good row ends in
-/// [`DataFault::Empty`], so a caller that sees no error has seen at least one row.
+/// After an error the iterator ends. A file without a single good row ends in an error, so a caller
+/// that sees none has seen at least one row.
 pub struct Rows {
     path: PathBuf,
     labelled: bool,
@@ -72,50 +66,40 @@ pub struct Rows {
 
 impl Rows {
     /// Opens a file whose rows carry labels.
-    pub fn labelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
+    pub fn labelled(path: &Path, bad: BadRows) -> Result<Self> {
         Self::open(path, bad, true)
     }
 
     /// Opens a file for its texts alone; labels, where there are any, are ignored.
-    pub fn unlabelled(path: &Path, bad: BadRows) -> Result<Self, DataError> {
+    pub fn unlabelled(path: &Path, bad: BadRows) -> Result<Self> {
         Self::open(path, bad, false)
     }
 
-    fn open(path: &Path, bad: BadRows, labelled: bool) -> Result<Self, DataError> {
-        let extension =
-            path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-        let format = match extension.as_str() {
+    fn open(path: &Path, bad: BadRows, labelled: bool) -> Result<Self> {
+        let name = path.display();
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let format = match extension.to_str().unwrap_or_default() {
             "tsv" => Some(LineFormat::Tsv),
             "jsonl" | "ndjson" => Some(LineFormat::Json),
-            "txt" if labelled => return Err(DataError::new(path, DataFault::NoLabels)),
+            "txt" if labelled => bail!(
+                "{name}: a .txt file holds texts without labels; give a .tsv of `label<TAB>text`, a .csv or a .jsonl"
+            ),
             "txt" => Some(LineFormat::Text),
             "csv" => None,
             _ => {
-                let all = ".txt, .tsv, .csv, .jsonl, .ndjson";
-                let accepted = if labelled { all.trim_start_matches(".txt, ") } else { all };
-                return Err(DataError::new(path, DataFault::Extension { accepted }));
+                let text = if labelled { "" } else { ".txt, " };
+                bail!(
+                    "{name}: the extension does not tell the format; rename the file to one of {text}.tsv, .csv, .jsonl, .ndjson"
+                );
             }
         };
-        let (file, bytes_total) = open_file(path)?;
+        let (file, bytes_total) = open_file(path, "data file")?;
         let source = match format {
-            Some(format) => Source::Lines {
-                format,
-                reader: BufReader::with_capacity(1 << 16, Counted::new(file)),
-                line: 0,
-                buffer: Vec::new(),
-            },
+            Some(format) => Source::Lines(format, Lines::new(path, file)),
             None => Source::Table(Box::new(Table::open(path, file, labelled)?)),
         };
-        Ok(Self {
-            path: path.into(),
-            labelled,
-            bad,
-            source,
-            bytes_total,
-            good: 0,
-            skipped: 0,
-            done: false,
-        })
+        let path = path.into();
+        Ok(Self { path, labelled, bad, source, bytes_total, good: 0, skipped: 0, done: false })
     }
 
     /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
@@ -127,7 +111,7 @@ impl Rows {
     /// equal to [`Rows::bytes_total`] at the end.
     pub fn bytes_read(&self) -> u64 {
         match &self.source {
-            Source::Lines { reader, .. } => reader.get_ref().count(),
+            Source::Lines(_, lines) => lines.read,
             Source::Table(table) => table.bytes_read(),
         }
     }
@@ -138,39 +122,28 @@ impl Rows {
     }
 
     /// The next non-blank line or record, good or bad; `None` at the end of the file.
-    fn cut(&mut self) -> Result<Option<(u64, Cut)>, DataError> {
-        let labelled = self.labelled;
-        match &mut self.source {
-            Source::Table(table) => table.cut(&self.path),
-            Source::Lines { format, reader, line, buffer } => loop {
-                *line += 1;
-                let read = read_line(reader, buffer)
-                    .map_err(|e| DataError::at(&self.path, *line, DataFault::Read(e)))?;
-                match read {
-                    Line::End => return Ok(None),
-                    Line::TooLong => return Ok(Some((*line, Err(Fault::TooLong)))),
-                    Line::Read { .. } => {}
-                }
-                let mut bytes = buffer.as_slice();
-                if *line == 1 {
-                    bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-                }
-                bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-                if bytes.iter().all(|&b| b == b' ') {
-                    continue;
-                }
-                return Ok(Some((*line, cut_line(*format, bytes, labelled))));
-            },
-        }
+    fn cut(&mut self) -> Result<Option<(u64, Cut)>> {
+        let (format, lines) = match &mut self.source {
+            Source::Table(table) => return table.cut(&self.path),
+            Source::Lines(format, lines) => (*format, lines),
+        };
+        let cut = match lines.advance()? {
+            Line::End => return Ok(None),
+            Line::TooLong => Err(too_long(lines.most)),
+            Line::Read => cut_line(format, &lines.buffer, self.labelled),
+        };
+        Ok(Some((lines.number, cut)))
     }
 }
 
 impl Iterator for Rows {
-    type Item = Result<Row, DataError>;
+    type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
-            let end = match self.cut() {
+            let cut = self.cut();
+            let path = self.path.display();
+            let end = match cut {
                 Ok(Some((line, Ok((label, text))))) => {
                     self.good += 1;
                     return Some(Ok(Row { line, label, text }));
@@ -179,11 +152,14 @@ impl Iterator for Rows {
                     self.skipped += 1;
                     continue;
                 }
-                Ok(Some((line, Err(fault)))) => {
-                    Some(DataError::at(&self.path, line, DataFault::Row(fault)))
-                }
+                Ok(Some((line, Err(fault)))) => Some(anyhow!(
+                    "{path}:{line}: {fault}; or pass `--bad-rows skip` to leave bad rows out"
+                )),
                 Ok(None) => (self.good == 0).then(|| {
-                    DataError::new(&self.path, DataFault::Empty { skipped: self.skipped })
+                    let skipped = self.skipped;
+                    anyhow!(
+                        "{path}: no rows ({skipped} bad rows skipped); give a file with at least one text"
+                    )
                 }),
                 Err(error) => Some(error),
             };
@@ -192,20 +168,4 @@ impl Iterator for Rows {
         }
         None
     }
-}
-
-/// SHA-256 of the text's bytes exactly as read: the identity of a text in caches and soft labels.
-pub fn text_digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
-/// Opens a regular file or pipe and tells its size.
-fn open_file(path: &Path) -> Result<(File, u64), DataError> {
-    let open = |e| DataError::new(path, DataFault::Open(e));
-    let file = File::open(path).map_err(open)?;
-    let metadata = file.metadata().map_err(open)?;
-    if metadata.is_dir() {
-        return Err(DataError::new(path, DataFault::Directory));
-    }
-    Ok((file, metadata.len()))
 }

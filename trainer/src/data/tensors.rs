@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files::write_whole;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,68 +35,62 @@ impl Table {
 
     /// Reads the tensor `name`, or the only two-dimensional one of floats.
     pub fn read(path: &Path, name: &str) -> Result<Self> {
-        let fail = |what: String| anyhow!("{}: {what}", path.display());
-        let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| fail(format!("not a whole safetensors file ({e:?}); write it again")))?;
-        let (_, head) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(format!("{e:?}")))?;
-        let metadata = head.metadata().clone().unwrap_or_default();
-        let view = choose(&file, name).map_err(&fail)?;
-        let [rows, width] = *view.shape() else {
-            return Err(fail(format!(
-                "tensor `{name}` has the shape {:?}, not rows x numbers",
-                view.shape()
-            )));
-        };
-        if rows == 0 || width == 0 {
-            return Err(fail(format!("tensor `{name}` is empty ({rows} x {width})")));
-        }
-        let values = floats(&view).ok_or_else(|| {
-            fail(format!("tensor `{name}` is {:?}; write F32, F64, F16 or BF16", view.dtype()))
-        })?;
-        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-            return Err(fail(format!(
-                "row {}: number {} is not finite; the model that made it overflowed, make the row again in f32",
-                at / width + 1,
-                at % width + 1
-            )));
-        }
-        let digests = match file.tensor("text_sha256") {
-            Err(_) => None,
-            Ok(view) if view.dtype() == Dtype::U8 && view.shape() == [rows, 32] => {
-                Some(view.data().as_chunks().0.to_vec())
+        let parse = || -> Result<Self> {
+            let bytes = std::fs::read(path)?;
+            let file = SafeTensors::deserialize(&bytes)
+                .map_err(|e| anyhow!("not a whole safetensors file ({e:?}); write it again"))?;
+            let metadata = SafeTensors::read_metadata(&bytes)?.1.metadata().clone();
+            let view = choose(&file, name)?;
+            let [rows, width] = *view.shape() else {
+                bail!("tensor `{name}` has the shape {:?}, not rows x numbers", view.shape());
+            };
+            ensure!(rows > 0 && width > 0, "tensor `{name}` is empty ({rows} x {width})");
+            let values = floats(&view).with_context(|| {
+                format!("tensor `{name}` is {:?}; write F32, F64, F16 or BF16", view.dtype())
+            })?;
+            if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+                bail!(
+                    "row {}: number {} is not finite; the model that made it overflowed, make the row again in f32",
+                    at / width + 1,
+                    at % width + 1
+                );
             }
-            Ok(view) => {
-                let (dtype, shape) = (view.dtype(), view.shape());
-                return Err(fail(format!(
-                    "tensor `text_sha256` is {dtype:?} {shape:?}; it must be U8 [{rows}, 32]"
-                )));
-            }
+            let digests = match file.tensor("text_sha256") {
+                Err(_) => None,
+                Ok(view) if view.dtype() == Dtype::U8 && view.shape() == [rows, 32] => {
+                    Some(view.data().as_chunks().0.to_vec())
+                }
+                Ok(view) => bail!(
+                    "tensor `text_sha256` is {:?} {:?}; it must be U8 [{rows}, 32]",
+                    view.dtype(),
+                    view.shape()
+                ),
+            };
+            Ok(Self { width, values, digests, metadata: metadata.unwrap_or_default() })
         };
-        Ok(Self { width, values, digests, metadata })
+        parse().of_file(path)
     }
 
     /// Writes the table as the tensor `name`, by temporary name and rename.
     pub fn write(&self, path: &Path, name: &str) -> Result<()> {
-        let fail = |what: String| anyhow!("{}: {what}", path.display());
-        let bytes: Vec<u8> = self.values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let digests: Vec<u8> = self.digests.iter().flatten().flatten().copied().collect();
-        let view = |dtype, shape, data| {
-            TensorView::new(dtype, shape, data).map_err(|e| fail(format!("{e:?}")))
+        let write = || -> Result<()> {
+            let bytes: Vec<u8> = self.values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let digests: Vec<u8> = self.digests.iter().flatten().flatten().copied().collect();
+            let shape = vec![self.len(), self.width];
+            let mut tensors = vec![(name, TensorView::new(Dtype::F32, shape, &bytes)?)];
+            if self.digests.is_some() {
+                let shape = vec![self.len(), 32];
+                tensors.push(("text_sha256", TensorView::new(Dtype::U8, shape, &digests)?));
+            }
+            let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone());
+            Ok(write_whole(path, safetensors::serialize(tensors, metadata)?)?)
         };
-        let mut tensors = vec![(name, view(Dtype::F32, vec![self.len(), self.width], &bytes)?)];
-        if self.digests.is_some() {
-            tensors.push(("text_sha256", view(Dtype::U8, vec![self.len(), 32], &digests)?));
-        }
-        let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone());
-        let whole = safetensors::serialize(tensors, metadata);
-        let whole = whole.map_err(|e| fail(format!("{e:?}")))?;
-        qdllm_host::files::write_whole(path, whole).map_err(|e| fail(e.to_string()))
+        write().of_file(path)
     }
 }
 
 /// The tensor of that name, or the only table of floats.
-fn choose<'f>(file: &SafeTensors<'f>, name: &str) -> Result<TensorView<'f>, String> {
+fn choose<'f>(file: &SafeTensors<'f>, name: &str) -> Result<TensorView<'f>> {
     if let Ok(view) = file.tensor(name) {
         return Ok(view);
     }
@@ -105,11 +101,11 @@ fn choose<'f>(file: &SafeTensors<'f>, name: &str) -> Result<TensorView<'f>, Stri
         .collect();
     match tables.len() {
         1 => Ok(tables.swap_remove(0).1),
-        0 => Err(format!("holds no two-dimensional tensor; name it `{name}`")),
+        0 => bail!("holds no two-dimensional tensor; name it `{name}`"),
         _ => {
             let mut names: Vec<String> = tables.into_iter().map(|(name, _)| name).collect();
             names.sort();
-            Err(format!("holds the tensors {}; name the one to use `{name}`", names.join(", ")))
+            bail!("holds the tensors {}; name the one to use `{name}`", names.join(", "))
         }
     }
 }
@@ -184,7 +180,7 @@ mod tests {
         let path = folder.path().join("x.safetensors");
         let floats = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
         let says = |needle: &str| {
-            let message = Table::read(&path, "vectors").unwrap_err().to_string();
+            let message = format!("{:#}", Table::read(&path, "vectors").unwrap_err());
             assert!(message.contains(needle) && message.contains("x.safetensors"), "{message}");
         };
         write(&path, "vectors", Dtype::F32, &[2, 2], &floats(&[1.0, 2.0, 3.0, f32::NAN]));

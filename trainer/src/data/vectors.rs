@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::data::tensors::Table;
-use crate::data::{BadRows, DataError, Rows, text_digest};
+use super::lines::{Lines, numbers_of, open_file, text_digest};
+use super::rows::{BadRows, Rows};
+use super::tensors::Table;
 
 /// Vectors of one width under their texts' digests.
 #[derive(Debug, Default)]
@@ -20,13 +21,6 @@ pub struct Vectors {
     digest: String,
 }
 
-#[derive(Deserialize)]
-struct Row {
-    text: Option<String>,
-    text_sha256: Option<String>,
-    vector: Vec<Option<f64>>,
-}
-
 impl Vectors {
     /// Reads vector files. Those without digests belong, in their order, to `texts`: row `i` to the `i`-th text.
     pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self> {
@@ -35,46 +29,38 @@ impl Vectors {
         let mut unnamed = texts.iter();
         for path in files {
             let table = table(path)?;
+            let name = path.display();
             let digests = match &table.digests {
                 Some(digests) => digests.clone(),
                 None => {
-                    let file = |what: String| anyhow!("{}: {what}", path.display());
-                    let Some(of) = unnamed.next() else {
-                        return Err(file(
-                            "has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid".into(),
-                        ));
-                    };
-                    let digests = digests_of(of, bad)?;
-                    if digests.len() != table.len() {
-                        return Err(file(format!(
-                            "has {} rows, {} has {} texts; a file without `text_sha256` needs one row a text, in that order",
-                            table.len(),
-                            of.display(),
-                            digests.len()
-                        )));
-                    }
+                    let of = unnamed.next().with_context(|| {
+                        format!("{name}: has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid")
+                    })?;
+                    let (digests, rows) = (digests_of(of, bad)?, table.len());
+                    ensure!(
+                        digests.len() == rows,
+                        "{name}: has {rows} rows, {} has {} texts; a file without `text_sha256` needs one row a text, in that order",
+                        of.display(),
+                        digests.len()
+                    );
                     digests
                 }
             };
-            vectors.add(path, &table, &digests)?;
+            vectors.add(&table, &digests).of_file(path)?;
         }
         vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
         vectors.digest = hex::encode(hasher.finalize());
         Ok(vectors)
     }
 
-    fn add(&mut self, path: &Path, table: &Table, digests: &[[u8; 32]]) -> Result<()> {
-        let file = |what: String| anyhow!("{}: {what}", path.display());
-        if self.width != 0 && self.width != table.width {
-            return Err(file(format!(
-                "holds vectors of {} numbers, the file before it of {}; give vectors of one model and layer",
-                table.width, self.width
-            )));
-        }
-        if u16::try_from(table.width).is_err() {
-            return Err(file(format!("{} numbers a row; a model takes 65535", table.width)));
-        }
-        self.width = table.width;
+    fn add(&mut self, table: &Table, digests: &[[u8; 32]]) -> Result<()> {
+        let (before, width) = (self.width, table.width);
+        ensure!(
+            before == 0 || before == width,
+            "holds vectors of {width} numbers, the file before it of {before}; give vectors of one model and layer"
+        );
+        ensure!(u16::try_from(width).is_ok(), "{width} numbers a row; a model takes 65535");
+        self.width = width;
         for (i, digest) in digests.iter().enumerate() {
             let row = table.row(i);
             match self.places.get(digest) {
@@ -83,13 +69,11 @@ impl Vectors {
                     self.values.extend_from_slice(row);
                 }
                 // Batches of another make-up give other last digits.
-                Some(&at) if close(&self.values[at * self.width..][..self.width], row) => {}
-                Some(_) => {
-                    return Err(file(format!(
-                        "row {}: the text of an earlier row, with another vector; keep one of the two",
-                        i + 1
-                    )));
-                }
+                Some(&at) if close(self.at(at), row) => {}
+                Some(_) => bail!(
+                    "row {}: the text of an earlier row, with another vector; keep one of the two",
+                    i + 1
+                ),
             }
         }
         Ok(())
@@ -125,7 +109,7 @@ impl Vectors {
 }
 
 /// The digests of the texts of a file, in its order.
-pub fn digests_of(texts: &Path, bad: BadRows) -> Result<Vec<[u8; 32]>, DataError> {
+pub fn digests_of(texts: &Path, bad: BadRows) -> Result<Vec<[u8; 32]>> {
     Rows::unlabelled(texts, bad)?.map(|row| Ok(text_digest(&row?.text))).collect()
 }
 
@@ -141,41 +125,25 @@ pub fn table(path: &Path) -> Result<Table> {
 }
 
 fn read_lines(path: &Path) -> Result<Table> {
-    let whole = |what: String| anyhow!("{}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|e| whole(e.to_string()))?;
+    let mut lines = Lines::new(path, open_file(path, "file of vectors")?.0);
+    // The most numbers that a model takes, written at length.
+    lines.most = 2 << 20;
     let (mut width, mut values, mut digests) = (0, Vec::new(), Vec::new());
-    for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let fail = |what: String| anyhow!("{}:{}: {what}", path.display(), i + 1);
-        let row: Row = serde_json::from_str(line).map_err(|e| {
-            let hint = if line.contains("NaN") || line.contains("Infinity") {
-                "; JSON has no NaN and no infinity: make the row again"
-            } else {
-                "; each line is {\"text\": .., \"vector\": [..]}"
-            };
-            fail(format!("{e}{hint}"))
-        })?;
-        let digest = match (&row.text, &row.text_sha256) {
-            (Some(text), None) => text_digest(text),
-            (None, Some(digest)) => hex::decode(digest)
-                .ok_or_else(|| fail("field `text_sha256` is not 64 hex digits".into()))?,
-            _ => return Err(fail("needs one of the fields `text` and `text_sha256`".into())),
-        };
+    while lines.next_row()? {
+        let row = numbers_of(&lines.buffer, "vector");
+        let (digest, vector) = row.map_err(|what| lines.error(what))?;
         if width == 0 {
-            width = row.vector.len();
+            width = vector.len();
         }
-        if row.vector.len() != width || width == 0 {
-            let found = row.vector.len();
-            return Err(fail(format!("field `vector` has {found} numbers, the first row {width}")));
+        if vector.len() != width || width == 0 {
+            let found = vector.len();
+            let what = format!("field `vector` has {found} numbers, the first row {width}");
+            return Err(lines.error(what));
         }
-        values.extend(row.vector.iter().map(|x| x.map_or(f32::NAN, |x| x as f32)));
-        if let Some(j) = values[values.len() - width..].iter().position(|x| !x.is_finite()) {
-            return Err(fail(format!("field `vector` holds no finite number at place {}", j + 1)));
-        }
+        values.extend(vector);
         digests.push(digest);
     }
-    if digests.is_empty() {
-        return Err(whole("holds no vector".into()));
-    }
+    ensure!(!digests.is_empty(), "{}: holds no vector", path.display());
     Ok(Table { width, values, digests: Some(digests), metadata: HashMap::new() })
 }
 
@@ -207,7 +175,8 @@ mod tests {
         assert_eq!(Vectors::read(&both, &[&texts], BadRows::Refuse).unwrap().len(), 2);
 
         let says = |files: &[PathBuf], texts: &[&Path], needle: &str| {
-            let message = Vectors::read(files, texts, BadRows::Refuse).unwrap_err().to_string();
+            let error = Vectors::read(files, texts, BadRows::Refuse).unwrap_err();
+            let message = format!("{error:#}");
             assert!(message.contains(needle), "{message}");
         };
         says(&both[1..], &[], "text_sha256");
@@ -215,7 +184,7 @@ mod tests {
         says(&both[1..], &[&path("u.txt")], "3 rows");
         for (line, needle) in [
             ("{\"text\":\"one\",\"vector\":[1]}", "v.jsonl:2"),
-            ("{\"text\":\"one\",\"vector\":[1,NaN]}", "no NaN"),
+            ("{\"text\":\"one\",\"vector\":[1,NaN]}", "place 2"),
             ("{\"text\":\"one\",\"vector\":[1,null]}", "place 2"),
             ("{\"vector\":[1,2]}", "`text`"),
             ("{\"text\":\"two\",\"vector\":[9,9]}", "another vector"),

@@ -9,12 +9,12 @@ use std::fs::File;
 use std::io::{self, Chain, Read};
 use std::path::Path;
 
+use anyhow::{Result, anyhow, bail};
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::{DataError, DataFault, Fault};
-use super::lines::{Counted, MAX_ROW_BYTES, json_kind};
+use crate::data::lines::{MAX_ROW_BYTES, too_long, utf8, wrong_kind};
 
 /// What a line of a line-by-line file holds.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +25,15 @@ pub(super) enum LineFormat {
 }
 
 /// A label and a text cut from the file, or what is wrong with them.
-pub(super) type Cut = Result<(Option<String>, String), Fault>;
+pub(super) type Cut = Result<(Option<String>, String), String>;
 
 pub(super) fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
     match format {
         LineFormat::Text => Ok((None, checked_text(utf8("text", bytes)?)?)),
         LineFormat::Tsv => {
-            let tab = bytes.iter().position(|&b| b == b'\t').ok_or(Fault::NoTab)?;
+            let tab = bytes.iter().position(|&b| b == b'\t').ok_or(
+                "no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`",
+            )?;
             let label = labelled.then(|| checked_label(utf8("label", &bytes[..tab])?));
             Ok((label.transpose()?, checked_text(utf8("text", &bytes[tab + 1..])?)?))
         }
@@ -48,41 +50,56 @@ fn cut_json(line: &str, labelled: bool) -> Cut {
         #[serde(default)]
         label: Value,
     }
-    let kind =
-        |field, value: &Value, expected| Fault::Kind { field, found: json_kind(value), expected };
     if !line.trim_start().starts_with('{') {
-        return Err(Fault::NotObject);
+        return Err("the line is not a JSON object; write {\"text\": \"..\", \"label\": \"..\"} on one line".into());
     }
-    let object: Object = serde_json::from_str(line).map_err(|e| Fault::Json(e.to_string()))?;
+    let object: Object =
+        serde_json::from_str(line).map_err(|e| format!("not valid JSON: {e}; correct the line"))?;
     let text = match object.text {
         Value::String(text) => checked_text(&text)?,
-        Value::Null => return Err(Fault::Missing { field: "text" }),
-        other => return Err(kind("text", &other, "a string")),
+        other => return Err(wrong_kind("text", &other, "a string")),
     };
     let label = match object.label {
         _ if !labelled => None,
         Value::String(label) => Some(checked_label(&label)?),
         Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
-        Value::Null => return Err(Fault::Missing { field: "label" }),
-        other => return Err(kind("label", &other, "a string or an integer")),
+        other => return Err(wrong_kind("label", &other, "a string or an integer")),
     };
     Ok((label, text))
 }
 
-/// Bytes as text, or the fault that names the field and the first bad byte, counted from 1.
-fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
-    std::str::from_utf8(bytes).map_err(|e| Fault::Utf8 { field, byte: e.valid_up_to() + 1 })
+fn checked_label(label: &str) -> Result<String, String> {
+    Ok(filled("label", label)?.trim().to_owned())
 }
 
-fn checked_label(label: &str) -> Result<String, Fault> {
-    match label.trim() {
-        "" => Err(Fault::Blank { field: "label" }),
-        label => Ok(label.to_owned()),
+fn checked_text(text: &str) -> Result<String, String> {
+    filled("text", text).map(str::to_owned)
+}
+
+fn filled<'a>(field: &str, text: &'a str) -> Result<&'a str, String> {
+    match text.trim() {
+        "" => Err(format!("field `{field}` is empty; fill it in or delete the row")),
+        _ => Ok(text),
     }
 }
 
-fn checked_text(text: &str) -> Result<String, Fault> {
-    if text.trim().is_empty() { Err(Fault::Blank { field: "text" }) } else { Ok(text.to_owned()) }
+/// A reader that counts its bytes and refuses to go past a limit.
+struct Counted<R> {
+    inner: R,
+    count: u64,
+    /// No read may start at or beyond this count.
+    limit: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.count >= self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let read = self.inner.read(buffer)?;
+        self.count += read as u64;
+        Ok(read)
+    }
 }
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -99,7 +116,8 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads the header. A file without one is left for the first [`Table::cut`] to find empty.
-    pub(super) fn open(path: &Path, file: File, labelled: bool) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path, file: File, labelled: bool) -> Result<Self> {
+        let counted = Counted { inner: file, count: 0, limit: u64::MAX };
         let mut table = Self {
             reader: ReaderBuilder::new()
                 .has_headers(false)
@@ -107,7 +125,7 @@ impl Table {
                 // Only \n ends a record: with \r as well the crate's line count slips on CRLF.
                 .terminator(Terminator::Any(b'\n'))
                 .buffer_capacity(BUFFER_BYTES)
-                .from_reader(Counted::new(file).chain(TAIL)),
+                .from_reader(counted.chain(TAIL)),
             record: ByteRecord::new(),
             fields: 0,
             text: 0,
@@ -119,14 +137,15 @@ impl Table {
                 .iter()
                 .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
                 .collect();
-            let column = |field: &'static str| {
+            let column = |field: &str| {
                 let mut found = names.iter().enumerate().filter(|(_, name)| *name == field);
                 match (found.next(), found.next()) {
                     (Some((index, _)), None) => Ok(index),
-                    _ => {
-                        let found = format!("`{}`", names.join("`, `"));
-                        Err(DataError::at(path, line, DataFault::Header { field, found }))
-                    }
+                    _ => Err(anyhow!(
+                        "{}:{line}: the header must name one column `{field}`, it names `{}`; add or rename the column",
+                        path.display(),
+                        names.join("`, `")
+                    )),
                 }
             };
             table.fields = names.len();
@@ -138,20 +157,23 @@ impl Table {
 
     /// Bytes taken from the file so far.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.reader.get_ref().get_ref().0.count()
+        self.reader.get_ref().get_ref().0.count
     }
 
     /// The next record's line, and its label and text or what is wrong with them.
-    pub(super) fn cut(&mut self, path: &Path) -> Result<Option<(u64, Cut)>, DataError> {
+    pub(super) fn cut(&mut self, path: &Path) -> Result<Option<(u64, Cut)>> {
         Ok(self.read(path)?.map(|line| (line, self.columns())))
     }
 
     fn columns(&self) -> Cut {
         if self.record.as_slice().len() > MAX_ROW_BYTES {
-            return Err(Fault::TooLong);
+            return Err(too_long(MAX_ROW_BYTES));
         }
-        if self.record.len() != self.fields {
-            return Err(Fault::Fields { found: self.record.len(), expected: self.fields });
+        let (found, expected) = (self.record.len(), self.fields);
+        if found != expected {
+            return Err(format!(
+                "{found} fields where the header has {expected}; put quotes around a field that contains a comma"
+            ));
         }
         let field = |name, index| utf8(name, self.record.get(index).unwrap_or_default());
         let label = self.label.map(|index| checked_label(field("label", index)?));
@@ -159,25 +181,30 @@ impl Table {
     }
 
     /// Reads the next record that is not blank into `record`, returns the line it starts on.
-    fn read(&mut self, path: &Path) -> Result<Option<u64>, DataError> {
+    fn read(&mut self, path: &Path) -> Result<Option<u64>> {
         loop {
             let line = self.reader.position().line();
             let start = self.reader.position().byte();
-            let limit = start + u64::try_from(MAX_ROW_BYTES + 2 * BUFFER_BYTES).unwrap_or(u64::MAX);
-            self.reader.get_mut().get_mut().0.set_limit(limit);
+            let limit = start + (MAX_ROW_BYTES + 2 * BUFFER_BYTES) as u64;
+            self.reader.get_mut().get_mut().0.limit = limit;
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
-                Err(error) => return Err(failure(path, line, error)),
+                Err(error) => match error.into_kind() {
+                    ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => {
+                        return Err(open_quote(path, line));
+                    }
+                    ErrorKind::Io(e) => bail!("{}:{line}: reading failed: {e}", path.display()),
+                    e => bail!("{}:{line}: reading failed: {e:?}", path.display()),
+                },
             }
             let end = self.reader.position();
             let inside = self.record.as_slice().iter().filter(|&&b| b == b'\n');
-            let inside = u64::try_from(inside.count()).unwrap_or(u64::MAX);
             let closed = end.byte() < self.bytes_read() + 2;
             // A closed record's own line feed has been counted, an open one's is a field's.
-            let first = end.line().saturating_sub(inside + u64::from(closed));
+            let first = end.line().saturating_sub(inside.count() as u64 + u64::from(closed));
             if !closed {
-                return Err(DataError::at(path, first, DataFault::OpenQuote));
+                return Err(open_quote(path, first));
             }
             // Of a CRLF line end the \r is still in the last field.
             if self.record.as_slice().ends_with(b"\r") {
@@ -193,11 +220,10 @@ impl Table {
     }
 }
 
-fn failure(path: &Path, line: u64, error: csv::Error) -> DataError {
-    let what = match error.into_kind() {
-        ErrorKind::Io(e) if e.kind() == io::ErrorKind::FileTooLarge => DataFault::OpenQuote,
-        ErrorKind::Io(e) => DataFault::Read(e),
-        other => DataFault::Read(io::Error::other(format!("{other:?}"))),
-    };
-    DataError::at(path, line, what)
+/// No later row can be told apart.
+fn open_quote(path: &Path, line: u64) -> anyhow::Error {
+    let (path, most) = (path.display(), MAX_ROW_BYTES >> 10);
+    anyhow!(
+        "{path}:{line}: the record that starts here does not end within the file or {most} KiB; close its quote, or double the quotes inside the field"
+    )
 }

@@ -18,26 +18,148 @@
 //! which hold `logits` (texts x classes). Their classes stand in the metadata (`classes`, a JSON list) or are given;
 //! rows are found by `text_sha256` (bytes, texts x 32) or follow the order of a file of texts.
 
-mod error;
-mod record;
 mod writer;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
+use anyhow::{Result, anyhow, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use self::error::SoftFile;
-use self::record::{Header, SoftReader, check_classes, parse_row};
+use super::lines::{Lines, not_finite, numbers_of, open_file, text_digest};
 use crate::data::tensors::Table;
-use crate::data::text_digest;
 use crate::data::vectors::digests_of;
 use crate::options::Sources;
 
-pub use error::{SoftError, SoftFault};
-pub use record::TeacherInfo;
 pub use writer::SoftWriter;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeacherInfo {
+    pub name: String,
+    /// Digest of the model's files: what tells two teachers apart.
+    pub digest: String,
+    /// How logits were drawn from the model (probe, zero-shot, layer, pooling, prompt).
+    pub method: String,
+    /// The command that made the file; empty when unknown.
+    #[serde(default)]
+    pub command: String,
+}
+
+impl TeacherInfo {
+    /// Stands for a teacher of whom the file says nothing.
+    fn unknown() -> Self {
+        Self {
+            name: "precomputed".into(),
+            digest: "unknown".into(),
+            method: "logits from a file".into(),
+            command: String::new(),
+        }
+    }
+}
+
+/// The version of the format that is written and read.
+const VERSION: u64 = 1;
+const NO_HEADER: &str = "no header: line 1 must be {\"qdllm_soft\":1,\"classes\":[..],\"teacher\":{..}}; make the file with `qdllm teach`, or state the classes by --soft-classes";
+
+#[derive(Debug, Serialize)]
+struct Header {
+    qdllm_soft: u64,
+    classes: Vec<String>,
+    teacher: TeacherInfo,
+}
+
+impl Header {
+    /// `None` where the line is no header at all.
+    fn parse(line: &[u8]) -> Result<Option<Self>, String> {
+        let object: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+        match object.get("qdllm_soft").and_then(Value::as_u64) {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(format!(
+                    "header field `qdllm_soft` is {version}, this program reads {VERSION}; use the program that wrote it"
+                ));
+            }
+            None => return Ok(None),
+        }
+        let classes: Vec<String> = header_field(&object, "classes")?;
+        check_classes(&classes)?;
+        let teacher = match object.get("teacher") {
+            None => TeacherInfo::unknown(),
+            Some(_) => header_field(&object, "teacher")?,
+        };
+        Ok(Some(Self { qdllm_soft: VERSION, classes, teacher }))
+    }
+}
+
+fn header_field<T: DeserializeOwned>(
+    object: &Map<String, Value>,
+    field: &str,
+) -> Result<T, String> {
+    let value = object.get(field).ok_or_else(|| wrong_header(field, "is missing"))?;
+    T::deserialize(value).map_err(|e| wrong_header(field, &format!("is not what it must be ({e})")))
+}
+
+fn wrong_header(field: &str, problem: &str) -> String {
+    format!("header field `{field}` {problem}; make the file again with `qdllm teach`")
+}
+
+/// Two classes at least, each named, no name twice.
+fn check_classes(classes: &[String]) -> Result<(), String> {
+    let problem = |problem: String| Err(wrong_header("classes", &problem));
+    if classes.len() < 2 {
+        return problem(format!("has {} names, two are the least", classes.len()));
+    }
+    for (i, class) in classes.iter().enumerate() {
+        if class.trim().is_empty() {
+            return problem(format!("has an empty name at place {}", i + 1));
+        }
+        if classes[..i].contains(class) {
+            return problem(format!("has `{class}` twice"));
+        }
+    }
+    Ok(())
+}
+
+/// A text's digest and its logits.
+type Row = ([u8; 32], Vec<f32>);
+
+fn parse_row(line: &[u8], classes: usize) -> Result<Row, String> {
+    let row = numbers_of(line, "logits")?;
+    check_logits(&row.1, classes)?;
+    Ok(row)
+}
+
+/// One finite logit a class.
+fn check_logits(logits: &[f32], classes: usize) -> Result<(), String> {
+    let found = logits.len();
+    match logits.iter().position(|x| !x.is_finite()) {
+        Some(i) => Err(not_finite("logits", i)),
+        None if found != classes => Err(format!(
+            "field `logits` has {found} numbers, the header has {classes} classes; write one a class, in that order"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn next_row(lines: &mut Lines, classes: usize) -> Result<Option<Row>> {
+    let row = lines.next_row()?.then(|| parse_row(&lines.buffer, classes)).transpose();
+    // A run that was ended in the middle of a write leaves half a line, without a line end.
+    row.map_err(|what| {
+        lines.error(if lines.torn {
+            "the last line breaks off; run the same `qdllm teach` again, it resumes, or delete the line".into()
+        } else {
+            what
+        })
+    })
+}
+
+fn lines_of(path: &Path) -> Result<Lines> {
+    Ok(Lines::new(path, open_file(path, "soft label file")?.0))
+}
 
 /// A soft label file in memory: 4 bytes a logit and about 40 bytes a text.
 #[derive(Debug)]
@@ -56,7 +178,7 @@ impl SoftLabels {
     /// # Errors
     /// As [`SoftLabels::read`]; also when the classes are stated nowhere, or differently in the file and by
     /// `--soft-classes`, and when rows and texts do not go together.
-    pub fn open(path: &Path, sources: &Sources) -> Result<Self, SoftError> {
+    pub fn open(path: &Path, sources: &Sources) -> Result<Self> {
         let stated = &sources.soft_classes;
         let labels = if path.extension().is_some_and(|e| e == "safetensors") {
             Self::from_tensors(path, sources)?
@@ -64,9 +186,12 @@ impl SoftLabels {
             Self::from_lines(path, stated)?
         };
         if !stated.is_empty() && *stated != labels.classes {
-            let fault =
-                SoftFault::Classes { found: labels.classes.join(","), stated: stated.join(",") };
-            return Err(SoftFile::at(path, 1, fault).into());
+            bail!(
+                "{}:1: the file has the classes `{}`, --soft-classes says `{}`; logits stand in the file's order",
+                path.display(),
+                labels.classes.join(","),
+                stated.join(",")
+            );
         }
         Ok(labels)
     }
@@ -77,72 +202,75 @@ impl SoftLabels {
     /// When the file cannot be read or is empty, when its header is not one of this format, and at the first row that is
     /// malformed, holds a logit that is not finite, has another number of logits than there are classes, or contradicts
     /// an earlier row of the same text.
-    pub fn read(path: &Path) -> Result<Self, SoftError> {
+    pub fn read(path: &Path) -> Result<Self> {
         Self::from_lines(path, &[])
     }
 
     /// Rows whose header may be missing where the classes are stated elsewhere.
-    fn from_lines(path: &Path, stated: &[String]) -> Result<Self, SoftError> {
-        let mut reader = SoftReader::open(path)?;
-        if !reader.next_line()? {
-            return Err(reader.fault(SoftFault::NoHeader));
+    fn from_lines(path: &Path, stated: &[String]) -> Result<Self> {
+        let mut lines = lines_of(path)?;
+        lines.digest = Some(Sha256::new());
+        if !lines.next_row()? {
+            return Err(lines.error(NO_HEADER));
         }
-        let mut labels = match Header::parse(&reader.buffer) {
-            Ok(Header { classes, teacher, .. }) => Self::empty(classes, teacher),
-            Err(SoftFault::NoHeader) if !stated.is_empty() => {
-                check_classes(stated).map_err(|fault| reader.fault(fault))?;
+        let start = || match Header::parse(&lines.buffer)? {
+            Some(Header { classes, teacher, .. }) => Ok(Self::empty(classes, teacher)),
+            None if stated.is_empty() => Err(NO_HEADER.into()),
+            None => {
+                check_classes(stated)?;
                 let mut labels = Self::empty(stated.to_vec(), TeacherInfo::unknown());
-                let first = parse_row(&reader.buffer, stated.len());
-                let added = first.and_then(|(digest, logits)| labels.insert(digest, &logits));
-                added.map_err(|fault| reader.fault(fault))?;
-                labels
+                let (digest, logits) = parse_row(&lines.buffer, stated.len())?;
+                labels.insert(digest, &logits)?;
+                Ok(labels)
             }
-            Err(fault) => return Err(reader.fault(fault)),
         };
-        while let Some((digest, logits)) = reader.row(labels.classes.len())? {
-            labels.insert(digest, &logits).map_err(|fault| reader.fault(fault))?;
+        let mut labels = start().map_err(|what: String| lines.error(what))?;
+        while let Some((digest, logits)) = next_row(&mut lines, labels.classes.len())? {
+            labels.insert(digest, &logits).map_err(|what| lines.error(what))?;
         }
-        labels.digest = reader.finish();
+        labels.digest = lines.digest.unwrap_or_default().finalize().into();
         Ok(labels)
     }
 
-    fn from_tensors(path: &Path, sources: &Sources) -> Result<Self, SoftError> {
+    fn from_tensors(path: &Path, sources: &Sources) -> Result<Self> {
         let table = Table::read(path, "logits")?;
-        let at =
-            |line: usize, fault: SoftFault| SoftError::from(SoftFile::at(path, line as u64, fault));
+        let at = |line: usize, what: String| anyhow!("{}:{line}: {what}", path.display());
         let classes: Vec<String> = match table.metadata.get("classes") {
             Some(list) => serde_json::from_str(list).map_err(|e| {
-                let problem = format!("is not a JSON list of names ({e})");
-                at(1, SoftFault::Header { field: "classes", problem })
+                at(1, wrong_header("classes", &format!("is not a JSON list of names ({e})")))
             })?,
-            None if sources.soft_classes.is_empty() => return Err(at(1, SoftFault::NoClasses)),
             None => sources.soft_classes.clone(),
         };
+        if classes.is_empty() {
+            return Err(at(1, "the classes are stated nowhere: give --soft-classes in the order of the logits, or write them into the file's metadata (`classes`, a JSON list)".into()));
+        }
         let mut teacher = TeacherInfo::unknown();
         if let Some(name) = table.metadata.get("teacher") {
             teacher.name.clone_from(name);
         }
-        check_classes(&classes).map_err(|fault| at(1, fault))?;
-        if classes.len() != table.width {
-            let fault = SoftFault::Count { found: table.width, expected: classes.len() };
-            return Err(at(1, fault));
-        }
+        check_classes(&classes)
+            .and_then(|()| check_logits(table.row(0), classes.len()))
+            .map_err(|what| at(1, what))?;
         let digests = match (&table.digests, &sources.soft_texts) {
             (Some(digests), _) => digests.clone(),
-            (None, None) => return Err(at(1, SoftFault::NoTexts)),
-            (None, Some(texts)) => {
-                let all = digests_of(texts, sources.bad_rows)?;
-                let (rows, texts) = (table.len(), all.len());
-                if rows != texts {
-                    return Err(at(rows.min(texts) + 1, SoftFault::Order { rows, texts }));
-                }
-                all
+            (None, None) => {
+                return Err(at(1, "has no tensor `text_sha256`: give the file of texts whose order the rows follow as --soft-texts".into()));
             }
+            (None, Some(texts)) => digests_of(texts, sources.bad_rows)?,
         };
+        let (rows, texts) = (table.len(), digests.len());
+        if rows != texts {
+            return Err(at(
+                rows.min(texts) + 1,
+                format!(
+                    "{rows} rows for {texts} texts; give the file of texts whose order the rows follow, one row a text"
+                ),
+            ));
+        }
         let mut labels = Self::empty(classes, teacher);
         let mut hasher = Sha256::new();
         for (i, digest) in digests.iter().enumerate() {
-            labels.insert(*digest, table.row(i)).map_err(|fault| at(i + 1, fault))?;
+            labels.insert(*digest, table.row(i)).map_err(|what| at(i + 1, what))?;
             table.row(i).iter().for_each(|x| hasher.update(x.to_le_bytes()));
             hasher.update(digest);
         }
@@ -154,15 +282,18 @@ impl SoftLabels {
         Self { classes, teacher, rows: HashMap::new(), logits: Vec::new(), digest: [0; 32] }
     }
 
-    fn insert(&mut self, digest: [u8; 32], logits: &[f32]) -> Result<(), SoftFault> {
-        let next = u32::try_from(self.rows.len()).map_err(|_| SoftFault::TooMany)?;
+    fn insert(&mut self, digest: [u8; 32], logits: &[f32]) -> Result<(), String> {
+        let next = u32::try_from(self.rows.len())
+            .map_err(|_| "more than 2^32 texts; split the file".to_owned())?;
         match self.rows.entry(digest) {
             Entry::Vacant(slot) => {
                 slot.insert(next);
                 self.logits.extend_from_slice(logits);
             }
             Entry::Occupied(slot) if at(&self.logits, *slot.get(), logits.len()) == logits => {}
-            Entry::Occupied(_) => return Err(SoftFault::Contradiction),
+            Entry::Occupied(_) => {
+                return Err("field `text_sha256` names a text of an earlier line, with other logits; delete one of the two lines".into());
+            }
         }
         Ok(())
     }

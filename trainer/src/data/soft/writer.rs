@@ -5,9 +5,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::{SoftError, SoftFault, SoftFile};
-use super::record::{Header, SoftReader, TeacherInfo, check_classes, check_logits, format_row};
-use crate::data::text_digest;
+use anyhow::{Result, anyhow, bail};
+use qdllm_host::hex;
+
+use super::{
+    Header, NO_HEADER, TeacherInfo, VERSION, check_classes, check_logits, lines_of, next_row,
+    text_digest,
+};
 
 /// Appends rows to a soft label file.
 ///
@@ -32,58 +36,41 @@ impl SoftWriter {
     /// # Errors
     /// When the file cannot be opened, is not a soft label file, is damaged before its last line,
     /// or has another header. An existing file is then left as it was.
-    pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self, SoftError> {
-        let header = Header::new(classes, teacher);
-        let refuse = |fault| SoftFile::new(path, SoftFault::Append(Box::new(fault)));
-        check_classes(classes).map_err(refuse)?;
-        let first = serde_json::to_string(&header)
-            .map_err(|e| refuse(SoftFault::Json(e.to_string())))?
-            + "\n";
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|e| SoftFile::new(path, SoftFault::Open(e.to_string())))?;
-        let mut writer =
-            Self { path: path.into(), file, classes: classes.len(), done: HashSet::new() };
+    pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self> {
+        let name = path.display();
+        check_classes(classes).map_err(|what| anyhow!("{name}: cannot be written: {what}"))?;
+        let (classes, teacher) = (classes.to_vec(), teacher.clone());
+        let header = Header { qdllm_soft: VERSION, classes, teacher };
+        let first = serde_json::to_string(&header)? + "\n";
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
+        let file = opened.map_err(|e| {
+            anyhow!(
+                "{name}: cannot open the soft label file: {e}; check the path and its permissions"
+            )
+        })?;
+        let classes = header.classes.len();
+        let mut writer = Self { path: path.into(), file, classes, done: HashSet::new() };
         let whole = writer.take_up(&header, &first)?;
         let cut = writer.file.set_len(whole);
         let end = cut.and_then(|()| writer.file.seek(SeekFrom::End(0)));
-        if end.map_err(|e| writer.failed(e))? == 0 {
+        if end.map_err(|e| writer.failed(&e))? == 0 {
             writer.write(first.as_bytes())?;
         }
         Ok(writer)
     }
 
     /// Reads what is there already; returns how many bytes of it to keep.
-    fn take_up(&mut self, header: &Header, first: &str) -> Result<u64, SoftError> {
-        let path = self.path.clone();
-        let mut reader = SoftReader::open(&path)?;
-        let found = reader.header();
-        if reader.torn {
-            // Ended within the first write? Then the file is a beginning of our own header.
-            let ours = first.as_bytes().starts_with(&reader.buffer);
-            return if ours { Ok(0) } else { Err(reader.fault(SoftFault::NoHeader)) };
-        }
-        let Some(found) = found? else {
+    fn take_up(&mut self, wanted: &Header, first: &str) -> Result<u64> {
+        let mut lines = lines_of(&self.path)?;
+        let any = lines.next_row()?;
+        // Ended within the first write? Then the file is a beginning of our own header.
+        if !any || lines.torn && first.as_bytes().starts_with(&lines.buffer) {
             return Ok(0);
-        };
-        self.compare(&found, header)?;
-        loop {
-            let row = reader.row(self.classes);
-            if reader.torn {
-                return Ok(reader.whole);
-            }
-            match row? {
-                Some((digest, _)) => self.done.insert(digest),
-                None => return Ok(reader.whole),
-            };
         }
-    }
-
-    fn compare(&self, found: &Header, wanted: &Header) -> Result<(), SoftError> {
+        let found = if lines.torn { Ok(None) } else { Header::parse(&lines.buffer) };
+        let found = found.and_then(|found| found.ok_or_else(|| NO_HEADER.to_owned()));
+        let found = found.map_err(|what| lines.error(what))?;
         let quote = |text: &String| format!("`{text}`");
         let list = |names: &[String]| names.iter().map(quote).collect::<Vec<_>>().join(", ");
         let (old, new) = (&found.teacher, &wanted.teacher);
@@ -94,11 +81,22 @@ impl SoftWriter {
             ("teacher.method", quote(&old.method), quote(&new.method)),
         ] {
             if found != wanted {
-                let other = SoftFault::OtherHeader { field, found, wanted };
-                return Err(SoftFile::at(&self.path, 1, other).into());
+                bail!(
+                    "{}:1: header field `{field}` is {found}, this run has {wanted}; give another output file, or delete this one to start again",
+                    self.path.display()
+                );
             }
         }
-        Ok(())
+        loop {
+            let row = next_row(&mut lines, self.classes);
+            if lines.torn {
+                return Ok(lines.whole);
+            }
+            match row? {
+                Some((digest, _)) => self.done.insert(digest),
+                None => return Ok(lines.whole),
+            };
+        }
     }
 
     /// Whether a text's logits are in the file already.
@@ -113,43 +111,55 @@ impl SoftWriter {
 
     /// Adds a text's logits, one a class, written with at most four decimals. A text that is in
     /// the file already is left as it is; returns whether a row was added.
-    pub fn append(&mut self, text: &str, logits: &[f32]) -> Result<bool, SoftError> {
+    pub fn append(&mut self, text: &str, logits: &[f32]) -> Result<bool> {
         check_logits(logits, self.classes)
-            .map_err(|fault| SoftFile::new(&self.path, SoftFault::Append(Box::new(fault))))?;
+            .map_err(|what| anyhow!("{}: cannot be written: {what}", self.path.display()))?;
         let digest = text_digest(text);
         if self.done.contains(&digest) {
             return Ok(false);
         }
-        self.write(format_row(&digest, logits).as_bytes())?;
+        let logits: Vec<String> = logits.iter().map(|&x| decimal(x)).collect();
+        let (hex, logits) = (hex::encode(digest), logits.join(","));
+        self.write(format!("{{\"text_sha256\":\"{hex}\",\"logits\":[{logits}]}}\n").as_bytes())?;
         self.done.insert(digest);
         Ok(true)
     }
 
     /// Adds what `ask` says of the texts that are not in the file yet, a thousand at a time; waits for the disk.
-    pub fn append_all<E: From<SoftError>>(
+    pub fn append_all(
         &mut self,
         texts: &[&str],
-        mut ask: impl FnMut(&[&str]) -> Result<Vec<Vec<f32>>, E>,
-    ) -> Result<(), E> {
+        mut ask: impl FnMut(&[&str]) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<()> {
         for chunk in texts.chunks(1024) {
             let open: Vec<&str> = chunk.iter().copied().filter(|t| !self.contains(t)).collect();
             for (text, logits) in open.iter().zip(ask(&open)?) {
                 self.append(text, &logits)?;
             }
         }
-        Ok(self.flush()?)
+        self.flush()
     }
 
     /// Waits until all rows are on the disk.
-    pub fn flush(&mut self) -> Result<(), SoftError> {
-        self.file.sync_data().map_err(|e| self.failed(e))
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|e| self.failed(&e))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SoftError> {
-        self.file.write_all(bytes).map_err(|e| self.failed(e))
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| self.failed(&e))
     }
 
-    fn failed(&self, reason: io::Error) -> SoftError {
-        SoftFile::new(&self.path, SoftFault::Write(reason.to_string())).into()
+    fn failed(&self, reason: &io::Error) -> anyhow::Error {
+        anyhow!(
+            "{}: writing failed: {reason}; make room and run the same command again, it goes on where it stopped",
+            self.path.display()
+        )
     }
+}
+
+/// A finite number rounded to four decimals, without trailing zeros.
+fn decimal(x: f32) -> String {
+    let rounded = (f64::from(x) * 1e4).round() / 1e4;
+    // Adding zero turns -0 into 0.
+    format!("{}", rounded + 0.0)
 }

@@ -1,0 +1,239 @@
+//! Lines of a file, each of bounded length, and the fields of JSON ones: what every line-by-line format here is read
+//! through.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use qdllm_host::hex;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// The longest line or CSV record that is read, in bytes: 1 MiB.
+pub const MAX_ROW_BYTES: usize = 1 << 20;
+
+/// Opens a regular file or pipe and tells its size; `kind` is what an error calls it.
+pub(crate) fn open_file(path: &Path, kind: &str) -> Result<(File, u64)> {
+    let name = path.display();
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.map_err(|e| {
+        anyhow!("{name}: cannot open the {kind}: {e}; check the path and its permissions")
+    })?;
+    if metadata.is_dir() {
+        bail!("{name}: is a directory; name a {kind}");
+    }
+    Ok((file, metadata.len()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    End,
+    /// The line is in the buffer, without its line end.
+    Read,
+    /// The line was longer than it may be and has been passed over.
+    TooLong,
+}
+
+/// The lines of a file that are not blank, one in memory at a time.
+pub(crate) struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    /// Where the current line stands, counted from 1.
+    pub number: u64,
+    pub buffer: Vec<u8>,
+    /// Whether the current line breaks off with the file, without a line end.
+    pub torn: bool,
+    /// Bytes up to the end of the current line.
+    pub read: u64,
+    /// Bytes up to the end of the last line that has a line end.
+    pub whole: u64,
+    /// The longest line that is read, in bytes.
+    pub most: usize,
+    /// Digest of all bytes read, where it is wanted.
+    pub digest: Option<Sha256>,
+}
+
+impl Lines {
+    pub fn new(path: &Path, file: File) -> Self {
+        Self {
+            path: path.into(),
+            reader: BufReader::with_capacity(1 << 16, file),
+            number: 0,
+            buffer: Vec::new(),
+            torn: false,
+            read: 0,
+            whole: 0,
+            most: MAX_ROW_BYTES,
+            digest: None,
+        }
+    }
+
+    /// Takes the next line that holds more than spaces.
+    pub fn advance(&mut self) -> Result<Line> {
+        loop {
+            self.number += 1;
+            let line = self.read_line()?;
+            if self.number == 1 && self.buffer.starts_with(b"\xEF\xBB\xBF") {
+                self.buffer.drain(..3);
+            }
+            if self.buffer.ends_with(b"\r") {
+                self.buffer.pop();
+            }
+            if line != Line::Read || self.buffer.iter().any(|&b| b != b' ') {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// As [`Lines::advance`], for formats in which a line that is too long is an error; `false` at the end.
+    pub fn next_row(&mut self) -> Result<bool> {
+        match self.advance()? {
+            Line::TooLong => Err(self.error(too_long(self.most))),
+            line => Ok(line == Line::Read),
+        }
+    }
+
+    fn read_line(&mut self) -> Result<Line> {
+        self.buffer.clear();
+        let (mut any, mut too_long) = (false, false);
+        loop {
+            let chunk = match self.reader.fill_buf() {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(self.error(format!("reading failed: {e}"))),
+                Ok(chunk) => chunk,
+            };
+            let end = chunk.iter().position(|&b| b == b'\n');
+            let part = &chunk[..end.unwrap_or(chunk.len())];
+            let last = chunk.is_empty();
+            any |= !last;
+            too_long |= self.buffer.len() + part.len() > self.most;
+            if !too_long {
+                self.buffer.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            if let Some(digest) = &mut self.digest {
+                digest.update(&chunk[..used]);
+            }
+            self.reader.consume(used);
+            self.read += used as u64;
+            if end.is_some() {
+                self.whole = self.read;
+            }
+            if last || end.is_some() {
+                self.torn |= any && last;
+                return Ok(match (any, too_long) {
+                    (false, _) => Line::End,
+                    (true, true) => Line::TooLong,
+                    (true, false) => Line::Read,
+                });
+            }
+        }
+    }
+
+    /// An error in the current line.
+    pub fn error(&self, what: impl AsRef<str>) -> anyhow::Error {
+        anyhow!("{}:{}: {}", self.path.display(), self.number, what.as_ref())
+    }
+}
+
+/// What is wrong with a line or record of more than `most` bytes.
+pub(crate) fn too_long(most: usize) -> String {
+    let most = most >> 10;
+    format!(
+        "the line is longer than {most} KiB; a row is one short text, split it or check the line ends"
+    )
+}
+
+/// SHA-256 of the text's bytes exactly as read: the identity of a text in caches and soft labels.
+pub fn text_digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Bytes as text; the error names the field and the first bad byte, counted from 1.
+pub(crate) fn utf8<'a>(field: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let byte = e.valid_up_to() + 1;
+        format!("field `{field}` is not UTF-8 from its byte {byte} on; save the file as UTF-8")
+    })
+}
+
+/// What is said of a field of the wrong kind.
+pub(crate) fn wrong_kind(field: &str, value: &Value, expected: &str) -> String {
+    let found = match value {
+        Value::Null => return format!("field `{field}` is missing; add it or delete the line"),
+        Value::Bool(_) => "a boolean",
+        Value::Number(n) if n.is_f64() => "a fraction",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    format!("field `{field}` is {found}; it must be {expected}")
+}
+
+/// What is said of a number, counted from 0, that is not finite.
+pub(crate) fn not_finite(field: &str, i: usize) -> String {
+    let place = i + 1;
+    format!(
+        "field `{field}` holds a number that is not finite at place {place}; make the row again or delete the line"
+    )
+}
+
+/// A text's digest and its numbers: a line of `text` (or `text_sha256`) and an array of numbers, `field`.
+pub(crate) fn numbers_of(line: &[u8], field: &str) -> Result<([u8; 32], Vec<f32>), String> {
+    let line = utf8("line", line)?;
+    let mut object: Map<String, Value> = match serde_json::from_str(line) {
+        Ok(Value::Object(object)) => object,
+        Ok(value) => return Err(wrong_kind("line", &value, "an object")),
+        Err(error) => {
+            // JSON has no NaN, but Python's json module writes one all the same.
+            let numbers = line.split_once(&format!("\"{field}\"")).map_or("", |(_, rest)| rest);
+            let bad = |item: &str| item.contains("NaN") || item.contains("Infinity");
+            let other = || {
+                format!(
+                    "not valid JSON: {error}; each line is {{\"text\": .., \"{field}\": [..]}}; make the row again or delete the line"
+                )
+            };
+            return Err(numbers
+                .split(',')
+                .position(bad)
+                .map_or_else(other, |i| not_finite(field, i)));
+        }
+    };
+    let mut take = |name: &str| object.remove(name).unwrap_or(Value::Null);
+    let digest = match (take("text_sha256"), take("text")) {
+        (Value::String(digest), Value::Null) => hex::decode(&digest).ok_or(
+            "field `text_sha256` is not 64 hex digits; write the SHA-256 of the text's UTF-8 bytes",
+        )?,
+        (Value::Null, Value::String(text)) => text_digest(&text),
+        (Value::Null, Value::Null) => {
+            return Err(
+                "field `text` or `text_sha256` is missing; add it or delete the line".into()
+            );
+        }
+        (Value::Null, text) => return Err(wrong_kind("text", &text, "a string")),
+        (digest, Value::Null) => return Err(wrong_kind("text_sha256", &digest, "a string")),
+        _ => return Err("has both `text` and `text_sha256`; write one of them".into()),
+    };
+    let numbers = match take(field) {
+        Value::Array(numbers) => numbers,
+        value => return Err(wrong_kind(field, &value, "an array of numbers")),
+    };
+    if let teacher @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) =
+        take("teacher")
+    {
+        return Err(wrong_kind("teacher", &teacher, "an object"));
+    }
+    let number = |(i, value): (usize, &Value)| match value {
+        Value::Null => Err(not_finite(field, i)),
+        // A number beyond f32's range becomes infinite and is refused as such.
+        value => match value.as_f64().map(|x| x as f32) {
+            Some(x) if x.is_finite() => Ok(x),
+            Some(_) => Err(not_finite(field, i)),
+            None => Err(wrong_kind(field, value, "numbers only")),
+        },
+    };
+    let numbers = numbers.iter().enumerate().map(number).collect::<Result<_, _>>()?;
+    Ok((digest, numbers))
+}
