@@ -1,4 +1,4 @@
-//! What a run cost this machine: peak memory, and time a text.
+//! What a run cost this machine, peak memory and time a text, and which machine it is.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -13,9 +13,7 @@ pub fn peak_memory_bytes() -> Option<u64> {
 }
 
 fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
+    Some(kibibytes(status, "VmHWM")? * 1024)
 }
 
 /// Mean wall-clock microseconds of `classify`, given one item after another on this thread, over the first thousand
@@ -31,9 +29,38 @@ pub fn microseconds_a_text<T, R>(items: &[T], mut classify: impl FnMut(&T) -> R)
     start.elapsed().as_secs_f64() * 1e6 / timed.len() as f64
 }
 
+/// Processor, cores and memory in a line; what the system does not tell is left out.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processor = field(&read("/proc/cpuinfo"), "model name").map(str::to_owned);
+    let memory = kibibytes(&read("/proc/meminfo"), "MemTotal");
+    let memory = memory.map(|k| format!(", {:.1} GiB", k as f64 / 1024.0 / 1024.0));
+    let processor = processor.unwrap_or_else(|| std::env::consts::ARCH.into());
+    let (memory, system) = (memory.unwrap_or_default(), std::env::consts::OS);
+    format!("{processor}, {cores} cores{memory}, {system}")
+}
+
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    field(text, name)?.strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// The value of the first `name : value` line.
+fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_found() {
+        assert_eq!(field("a\t: 1\nmodel name\t: Some CPU\n", "model name").unwrap(), "Some CPU");
+        assert_eq!(field("", "model name"), None);
+        assert!(machine().contains("cores"));
+    }
 
     #[test]
     fn the_high_water_mark_is_found_or_nothing() {

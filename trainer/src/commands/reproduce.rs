@@ -3,15 +3,15 @@
 use anyhow::{Context, Result, ensure};
 
 pub use crate::reproduce::options::ReproduceArgs;
-use crate::reproduce::{self, teacher};
+use crate::reproduce::{self, lesson};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When a file is missing or refused, runs of other data are in the folder, or a run failed; what was run is kept.
 pub fn run(args: &ReproduceArgs) -> Result<()> {
-    if let Some(lesson) = &args.lesson {
-        println!("{}", teacher::run(lesson)?);
+    if let Some(path) = &args.lesson {
+        println!("{}", lesson::run(path)?);
         return Ok(());
     }
     let out = args.out.as_deref().context("--out is missing")?;

@@ -4,6 +4,7 @@ pub mod classes;
 pub mod corpus;
 pub mod labelled;
 mod lines;
+pub mod near_duplicates;
 pub mod review;
 pub mod rows;
 pub mod soft;

@@ -46,7 +46,7 @@ pub enum BadRows {
 
 enum Source {
     Lines(LineFormat, Lines),
-    Table(Box<Table>),
+    Table(Table),
 }
 
 /// The rows of one data file, read as the iterator is driven.
@@ -96,7 +96,7 @@ impl Rows {
         let (file, bytes_total) = open_file(path, "data file")?;
         let source = match format {
             Some(format) => Source::Lines(format, Lines::new(path, file)),
-            None => Source::Table(Box::new(Table::open(path, file, labelled)?)),
+            None => Source::Table(Table::open(path, file, labelled)?),
         };
         let path = path.into();
         Ok(Self { path, labelled, bad, source, bytes_total, good: 0, skipped: 0, done: false })

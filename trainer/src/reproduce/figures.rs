@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::journal::Run;
-use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
-use crate::controls::Control;
+use super::journal::{Outcome, Run};
+use super::method::{METHODS, Method};
 
 /// Mean and standard deviation over the seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -51,12 +50,12 @@ pub struct Figures {
     pub microseconds_per_text: Option<Stat>,
 }
 
-/// The figures of one task: shares falling, methods in the order of [`Method::all`].
+/// The figures of one task: shares falling, methods in the order of [`METHODS`].
 pub fn figures(runs: &[Run], task: &str) -> Vec<Figures> {
-    let order: Vec<String> = Method::all().iter().map(ToString::to_string).collect();
     let mut groups: BTreeMap<(Reverse<u32>, usize), Vec<&Run>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.task == task) {
-        let place = order.iter().position(|name| *name == run.method).unwrap_or(order.len());
+        let place = METHODS.iter().position(|method| method.name == run.method);
+        let place = place.unwrap_or(METHODS.len());
         groups.entry((Reverse(run.share), place)).or_default().push(run);
     }
     groups.into_values().filter_map(|group| Figures::of(&group)).collect()
@@ -65,24 +64,26 @@ pub fn figures(runs: &[Run], task: &str) -> Vec<Figures> {
 impl Figures {
     fn of(runs: &[&Run]) -> Option<Self> {
         let first = runs.first()?;
-        let all = |of: fn(&Run) -> f64| Stat::of(runs.iter().map(|run| of(run)));
-        let some = |of: fn(&Run) -> Option<f64>| Stat::of(runs.iter().filter_map(|run| of(run)));
+        let all = |of: fn(&Outcome) -> f64| Stat::of(runs.iter().map(|run| of(&run.outcome)));
+        let some = |of: fn(&Outcome) -> Option<f64>| {
+            Stat::of(runs.iter().filter_map(|run| of(&run.outcome)))
+        };
         Some(Self {
             share: first.share,
             method: first.method.clone(),
-            title: Method::named(&first.method).map_or(first.method.clone(), Method::title),
+            title: Method::named(&first.method).map_or(&first.method, |m| &m.title).clone(),
             seeds: runs.len(),
             labels: first.labels,
-            rows: runs.iter().filter_map(|run| run.rows).min(),
-            accuracy: all(|run| run.accuracy)?,
-            precision: all(|run| run.precision)?,
-            recall: all(|run| run.recall)?,
-            f1: all(|run| run.f1)?,
-            parameters: some(|run| run.parameters.map(|n| n as f64)),
-            bytes: some(|run| run.bytes.map(|n| n as f64)),
-            peak_memory_bytes: some(|run| run.peak_memory_bytes.map(|n| n as f64)),
-            train_seconds: all(|run| run.train_seconds)?,
-            microseconds_per_text: some(|run| run.microseconds_per_text),
+            rows: runs.iter().filter_map(|run| run.outcome.rows).min(),
+            accuracy: all(|of| of.accuracy)?,
+            precision: all(|of| of.weighted.precision)?,
+            recall: all(|of| of.weighted.recall)?,
+            f1: all(|of| of.weighted.f1)?,
+            parameters: some(|of| Some(of.parameters? as f64)),
+            bytes: some(|of| Some(of.bytes? as f64)),
+            peak_memory_bytes: some(|of| Some(of.peak_memory_bytes? as f64)),
+            train_seconds: all(|of| of.train_seconds)?,
+            microseconds_per_text: some(|of| of.microseconds_per_text),
         })
     }
 }
@@ -113,8 +114,7 @@ impl Difference {
 type Pairs<'r> = Vec<(&'r Run, &'r Run)>;
 
 /// The difference of two methods on every task and share that has both; tasks by name, shares falling.
-fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference> {
-    let (method, against) = (method.to_string(), against.to_string());
+fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference> {
     let mut groups: BTreeMap<(&str, Reverse<u32>), Pairs<'_>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.method == method) {
         let same = |other: &&Run| {
@@ -126,16 +126,17 @@ fn differences(runs: &[Run], method: Method, against: Method) -> Vec<Difference>
         }
     }
     let difference = |((task, Reverse(share)), pairs): ((&str, _), Pairs<'_>)| {
-        let difference = Stat::of(pairs.iter().map(|(a, b)| a.accuracy - b.accuracy))?;
+        let difference =
+            Stat::of(pairs.iter().map(|(a, b)| a.outcome.accuracy - b.outcome.accuracy))?;
         let (first, other) = pairs.first()?;
         let texts = first.test_texts as f64;
-        let sampling = |run: &Run| run.accuracy * (1.0 - run.accuracy) / texts;
+        let sampling = |run: &Run| run.outcome.accuracy * (1.0 - run.outcome.accuracy) / texts;
         let over_seeds = difference.sd.map_or(0.0, |sd| sd * sd / difference.n as f64);
         Some(Difference {
             task: task.to_owned(),
             share,
-            method: method.clone(),
-            against: against.clone(),
+            method: method.into(),
+            against: against.into(),
             difference,
             standard_error: (over_seeds + (sampling(first) + sampling(other))).sqrt(),
         })
@@ -159,21 +160,22 @@ pub struct Findings {
 
 impl Findings {
     pub fn of(runs: &[Run]) -> Self {
-        use Supervision::{Labels, Regression};
-        let edge = |by| Method::Edge(Size::K4, by);
-        let controls = [Control::Linear, Control::Cosine, Control::Tanh].map(|c| (c, Labels));
-        let linear = [Regression, TFIDF, MODEL].map(|by| (Control::Linear, by));
-        let less = |(control, by)| differences(runs, edge(by), Method::Control(control, by));
-        let circuit: Vec<Difference> = controls.into_iter().chain(linear).flat_map(less).collect();
-        let without = |method| match method {
-            Method::Edge(size, MODEL) => Some(Method::Edge(size, Labels)),
-            Method::Dense(preset, MODEL) => Some(Method::Dense(preset, Labels)),
-            _ => None,
-        };
-        let taught = Method::all().into_iter().filter_map(|m| Some((m, without(m)?)));
-        let teacher: Vec<Difference> = taught.flat_map(|(m, w)| differences(runs, m, w)).collect();
-        let students = differences(runs, edge(MODEL), edge(TFIDF));
-        let [with, without] = TeacherKind::ALL.map(Method::Teacher);
+        let circuit: Vec<Difference> = [
+            ("edge-4k", "linear"),
+            ("edge-4k", "cosine"),
+            ("edge-4k", "tanh"),
+            ("edge-4k+regression", "linear+regression"),
+            ("edge-4k+tfidf", "linear+tfidf"),
+            ("edge-4k+teacher", "linear+teacher"),
+        ]
+        .into_iter()
+        .flat_map(|(student, control)| differences(runs, student, control))
+        .collect();
+        let teacher: Vec<Difference> = ["paper", "dense", "edge-1k", "edge-4k", "edge-16k"]
+            .into_iter()
+            .flat_map(|student| differences(runs, &format!("{student}+teacher"), student))
+            .collect();
+        let students = differences(runs, "edge-4k+teacher", "edge-4k+tfidf");
         Self {
             circuit_says: circuit_says(&circuit),
             teacher_says: by_share("A teacher moves its student", &teacher),
@@ -181,7 +183,7 @@ impl Findings {
                 "Hidden states beside TF-IDF in the teacher move its edge student",
                 &students,
             ),
-            model: [differences(runs, with, without), students].concat(),
+            model: [differences(runs, "teacher", "teacher-tfidf"), students].concat(),
             circuit,
             teacher,
         }

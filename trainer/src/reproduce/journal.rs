@@ -10,7 +10,10 @@ use qdllm_host::errors::OfFile as _;
 use qdllm_host::lines::{self, LinesError};
 use serde::{Deserialize, Serialize};
 
-use super::task::Inputs;
+use super::method::Method;
+use super::task::{Inputs, Task};
+use crate::metrics::Scores;
+use crate::options::Config;
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -32,34 +35,24 @@ pub struct Run {
     pub labels: usize,
     pub unlabelled: usize,
     pub test_texts: usize,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// The figures of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
     /// Rows of the vocabulary, where there is one.
     pub rows: Option<usize>,
     pub accuracy: f64,
-    /// Precision over the classes, weighted by their texts; so are recall and F1.
-    pub precision: f64,
-    pub recall: f64,
-    pub f1: f64,
-    pub parameters: Option<u64>,
-    pub bytes: Option<u64>,
+    /// Over the classes, weighted by their texts.
+    #[serde(flatten)]
+    pub weighted: Scores,
+    pub parameters: Option<usize>,
+    pub bytes: Option<usize>,
     pub peak_memory_bytes: Option<u64>,
     pub train_seconds: f64,
     pub microseconds_per_text: Option<f64>,
-}
-
-/// Where a run stands in the table: task, share, seed, method.
-pub type Place = (String, u32, u64, String);
-
-impl Run {
-    pub fn place(&self) -> Place {
-        (self.task.clone(), self.share, self.seed, self.method.clone())
-    }
-}
-
-/// What a new run of the same place would be made from; `settings` is `None` where the place is not asked for now.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    pub inputs: Inputs,
-    pub settings: Option<String>,
 }
 
 /// The file of runs, locked against other writers.
@@ -99,18 +92,20 @@ impl Journal {
     }
 
     /// Refuses to go on with runs of another version, other data or other settings.
-    pub fn check(&self, wanted: impl Fn(&Run) -> Option<Wanted>) -> Result<()> {
+    pub fn check(&self, tasks: &[Task], base: &Config) -> Result<()> {
         for run in &self.runs {
-            let mut pairs = vec![("version", Some(&*run.version), Some(VERSION))];
-            let (then, wanted) = (&run.inputs, wanted(run));
-            if let Some(Wanted { inputs: now, settings }) = &wanted {
+            let mut pairs = vec![("version", Some(run.version.clone()), Some(VERSION.to_owned()))];
+            if let Some(task) = tasks.iter().find(|task| task.about.name == run.task) {
+                let (then, now) = (run.inputs.clone(), task.inputs.clone());
                 pairs.extend([
-                    ("training file", Some(&*then.train), Some(&*now.train)),
-                    ("validation file", Some(&then.valid), Some(&now.valid)),
-                    ("set of vectors", then.vectors.as_deref(), now.vectors.as_deref()),
+                    ("training file", Some(then.train), Some(now.train)),
+                    ("validation file", Some(then.valid), Some(now.valid)),
+                    ("set of vectors", then.vectors, now.vectors),
                 ]);
-                let now = settings.as_deref();
-                pairs.extend(now.map(|now| ("set of settings", Some(&*run.settings), Some(now))));
+                if let Some(method) = Method::named(&run.method) {
+                    let now = method.settings(task, run.seed, base);
+                    pairs.push(("set of settings", Some(run.settings.clone()), Some(now)));
+                }
             }
             if let Some((what, then, now)) = pairs.into_iter().find(|(_, then, now)| then != now) {
                 bail!(
@@ -120,8 +115,8 @@ impl Journal {
                     run.share,
                     run.seed,
                     run.method,
-                    then.unwrap_or("none"),
-                    now.unwrap_or("none")
+                    then.as_deref().unwrap_or("none"),
+                    now.as_deref().unwrap_or("none")
                 )
             }
         }
@@ -137,20 +132,22 @@ impl Journal {
         Ok(())
     }
 
-    pub fn has(&self, place: &Place) -> bool {
-        self.runs.iter().any(|run| run.place() == *place)
+    pub fn has(&self, task: &str, share: u32, seed: u64, method: &str) -> bool {
+        let wanted = (task, share, seed, method);
+        self.runs.iter().any(|run| (&*run.task, run.share, run.seed, &*run.method) == wanted)
     }
 }
 
-/// The runs of a file, the last one of each place.
+/// The runs of a file, the last one of each place in the table.
 fn parse(path: &Path, text: &str) -> Result<Vec<Run>> {
-    let mut places: HashMap<Place, usize> = HashMap::new();
+    let mut places: HashMap<(String, u32, u64, String), usize> = HashMap::new();
     let mut runs: Vec<Run> = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let run: Run = serde_json::from_str(line).with_context(|| {
             format!("{}:{}: not a run; remove the line, or give --restart", path.display(), i + 1)
         })?;
-        let at = *places.entry(run.place()).or_insert(runs.len());
+        let place = (run.task.clone(), run.share, run.seed, run.method.clone());
+        let at = *places.entry(place).or_insert(runs.len());
         if at < runs.len() { runs[at] = run } else { runs.push(run) }
     }
     Ok(runs)

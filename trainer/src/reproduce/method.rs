@@ -1,174 +1,127 @@
 //! The methods of the table: what is trained, who answers for its training texts, and the settings that belong to it.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
-use super::task::{Task, folder, short};
-use super::teacher;
+use super::task::{Task, describe, folder, short};
 use crate::controls::Control;
 use crate::options::{Config, Criterion, Preset};
+use Learner::{Control as Beside, Dense, Edge, Teacher};
+use Supervision::{Labels, Model, Regression, TfIdf};
 
-/// Rows of the edge student's vocabulary at most; fewer where the texts hold fewer n-grams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Size {
-    /// 1024 rows.
-    #[value(name = "1k")]
-    K1,
-    /// 4096 rows.
-    #[value(name = "4k")]
-    K4,
-    /// 16384 rows, word pairs, int8.
-    #[value(name = "16k")]
-    K16,
-}
+/// The edge student's sizes by name: thousands of rows, fewer where the texts hold fewer n-grams.
+pub const SIZES: [&str; 3] = ["1k", "4k", "16k"];
 
-impl Size {
-    pub const ALL: [Self; 3] = [Self::K1, Self::K4, Self::K16];
-
-    pub fn rows(self) -> usize {
-        1024 << (2 * self as usize)
-    }
-
-    pub fn name(self) -> &'static str {
-        ["1k", "4k", "16k"][self as usize]
-    }
-}
-
-/// A teacher that answers for all training texts and knows only the labels that its students know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TeacherKind {
-    /// Hidden states of a language model, where there are any, beside TF-IDF.
-    Model,
-    /// TF-IDF alone: what a teacher gives that has read nothing but the task's own texts.
-    TfIdf,
+pub enum Learner {
+    /// Answers for all training texts and knows only the labels that its students know.
+    Teacher,
+    Dense(Preset),
+    /// Of so many rows.
+    Edge(usize),
+    Control(Control),
 }
 
-impl TeacherKind {
-    pub const ALL: [Self; 2] = [Self::Model, Self::TfIdf];
-
-    /// The files of hidden states of a task that it reads.
-    pub fn vectors(self, task: &Task) -> &[PathBuf] {
-        if self == Self::Model { &task.vectors } else { &[] }
-    }
-}
-
-/// Who answers for the texts that a student or a control learns from.
+/// Who answers for the texts that a student or a control learns from; of a teacher: which one it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Supervision {
     Labels,
     /// A logistic regression on the student's own n-grams, fitted on the same labels.
     Regression,
-    Teacher(TeacherKind),
+    /// A teacher of TF-IDF alone: what one gives that has read nothing but the task's own texts.
+    TfIdf,
+    /// A teacher of a language model's hidden states, where there are any, beside TF-IDF.
+    Model,
 }
 
-pub const MODEL: Supervision = Supervision::Teacher(TeacherKind::Model);
-pub const TFIDF: Supervision = Supervision::Teacher(TeacherKind::TfIdf);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    Teacher(TeacherKind),
-    Dense(Preset, Supervision),
-    Edge(Size, Supervision),
-    Control(Control, Supervision),
+#[derive(Debug, PartialEq, Eq)]
+pub struct Method {
+    /// As journal and options have it: `edge-4k+teacher`.
+    pub name: String,
+    pub title: String,
+    pub learner: Learner,
+    pub by: Supervision,
 }
+
+/// Every method, in the order of the report.
+pub static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| {
+    // One size shows what regression and TF-IDF give; so does the linear control beside it.
+    let (all, two, one) = ([Labels, Regression, TfIdf, Model], [Labels, Model], [Labels]);
+    let learners: [(&str, &str, Learner, &[Supervision]); 12] = [
+        ("teacher", "teacher", Teacher, &[Model]),
+        ("teacher-tfidf", "TF-IDF as teacher", Teacher, &[TfIdf]),
+        ("paper", "paper's student, hidden states", Dense(Preset::Paper), &two),
+        ("dense", "dense student, hidden states", Dense(Preset::Product), &two),
+        ("edge-1k", "edge student, K = 1k", Edge(1024), &two),
+        ("edge-4k", "edge student, K = 4k", Edge(4096), &all),
+        ("edge-16k", "edge student, K = 16k", Edge(16384), &two),
+        ("linear", "control of K = 4k: linear", Beside(Control::Linear), &all),
+        ("cosine", "control of K = 4k: cosine, no ansatz", Beside(Control::Cosine), &one),
+        ("tanh", "control of K = 4k: 11 x tanh", Beside(Control::Tanh), &one),
+        ("fasttext", "fastText", Beside(Control::Fasttext), &one),
+        ("tfidf", "TF-IDF + logistic regression", Beside(Control::Tfidf), &one),
+    ];
+    let ends = [
+        ("", ""),
+        ("+regression", ", with regression"),
+        ("+tfidf", ", with TF-IDF as teacher"),
+        ("+teacher", ", with teacher"),
+    ];
+    let mut methods = Vec::new();
+    for (name, title, learner, by) in learners {
+        for &by in by {
+            let (name_end, title_end) = ends[if learner == Teacher { 0 } else { by as usize }];
+            let (name, title) = (name.to_owned() + name_end, title.to_owned() + title_end);
+            methods.push(Method { name, title, learner, by });
+        }
+    }
+    methods
+});
 
 impl Method {
-    /// Every method, in the order of the report.
-    pub fn all() -> Vec<Self> {
-        use Supervision::{Labels, Regression};
-        let mut all = TeacherKind::ALL.map(Self::Teacher).to_vec();
-        for preset in [Preset::Paper, Preset::Product] {
-            all.extend([Labels, MODEL].map(|by| Self::Dense(preset, by)));
+    pub fn named(name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.name == name)
+    }
+
+    /// The teacher whose soft labels a student or control learns from.
+    pub fn taught(&self) -> Option<&'static Self> {
+        let mut teachers = METHODS.iter().filter(|other| other.learner == Teacher);
+        teachers.find(|other| self.learner != Teacher && other.by == self.by)
+    }
+
+    pub fn dense(&self) -> bool {
+        matches!(self.learner, Dense(_))
+    }
+
+    /// Rows of its vocabulary at most, where it has one.
+    pub fn rows(&self) -> Option<usize> {
+        match self.learner {
+            Edge(rows) => Some(rows),
+            Beside(control) => control.heart().map(|_| 4096),
+            Teacher | Dense(_) => None,
         }
-        for size in Size::ALL {
-            // One size shows what regression and TF-IDF give; so does the linear control beside it.
-            let shown = |by: &Supervision| size == Size::K4 || [Labels, MODEL].contains(by);
-            let by = [Labels, Regression, TFIDF, MODEL].into_iter().filter(shown);
-            all.extend(by.map(|by| Self::Edge(size, by)));
-        }
-        all.extend([Labels, Regression, TFIDF, MODEL].map(|by| Self::Control(Control::Linear, by)));
-        let others = [Control::Cosine, Control::Tanh, Control::Fasttext, Control::Tfidf];
-        all.extend(others.map(|control| Self::Control(control, Labels)));
-        all
-    }
-
-    pub fn named(name: &str) -> Option<Self> {
-        Self::all().into_iter().find(|method| method.to_string() == name)
-    }
-
-    /// The teacher whose soft labels it learns from; `None` for teachers themselves.
-    pub fn taught(self) -> Option<TeacherKind> {
-        self.teacher().filter(|_| !matches!(self, Self::Teacher(_)))
-    }
-
-    /// The teacher that it is or learns from.
-    fn teacher(self) -> Option<TeacherKind> {
-        if let Supervision::Teacher(kind) = self.supervision() { Some(kind) } else { None }
-    }
-
-    fn supervision(self) -> Supervision {
-        match self {
-            Self::Teacher(kind) => Supervision::Teacher(kind),
-            Self::Dense(_, by) | Self::Edge(_, by) | Self::Control(_, by) => by,
-        }
-    }
-
-    pub fn dense(self) -> bool {
-        matches!(self, Self::Dense(..))
     }
 
     /// Whether a task has it: students on hidden states need those, and without them one teacher is the other.
-    pub fn fits(self, task: &Task) -> bool {
-        !task.vectors.is_empty() || !(self.dense() || self.teacher() == Some(TeacherKind::TfIdf))
+    pub fn fits(&self, task: &Task) -> bool {
+        !task.vectors.is_empty() || !(self.dense() || self.by == TfIdf)
     }
 
     /// Whether another seed gives another result. With every label known, TF-IDF draws no number at all.
-    pub fn varies(self, share: u32) -> bool {
-        share < 100 || self != Self::Control(Control::Tfidf, Supervision::Labels)
-    }
-
-    /// Its name and its title.
-    fn words(self) -> (String, String) {
-        let (name, title) = match self {
-            Self::Teacher(TeacherKind::Model) => return ("teacher".into(), "teacher".into()),
-            Self::Teacher(TeacherKind::TfIdf) => {
-                return ("teacher-tfidf".into(), "TF-IDF as teacher".into());
-            }
-            Self::Dense(Preset::Paper, _) => ("paper", "paper's student, hidden states"),
-            Self::Dense(Preset::Product, _) => ("dense", "dense student, hidden states"),
-            Self::Edge(Size::K1, _) => ("edge-1k", "edge student, K = 1k"),
-            Self::Edge(Size::K4, _) => ("edge-4k", "edge student, K = 4k"),
-            Self::Edge(Size::K16, _) => ("edge-16k", "edge student, K = 16k"),
-            Self::Control(Control::Linear, _) => ("linear", "control of K = 4k: linear"),
-            Self::Control(Control::Cosine, _) => ("cosine", "control of K = 4k: cosine, no ansatz"),
-            Self::Control(Control::Tanh, _) => ("tanh", "control of K = 4k: 11 x tanh"),
-            Self::Control(Control::Fasttext, _) => ("fasttext", "fastText"),
-            Self::Control(Control::Tfidf, _) => ("tfidf", "TF-IDF + logistic regression"),
-        };
-        let (name_end, title_end) = match self.supervision() {
-            Supervision::Labels => ("", ""),
-            Supervision::Regression => ("+regression", ", with regression"),
-            MODEL => ("+teacher", ", with teacher"),
-            TFIDF => ("+tfidf", ", with TF-IDF as teacher"),
-        };
-        (name.to_owned() + name_end, title.to_owned() + title_end)
-    }
-
-    pub fn title(self) -> String {
-        self.words().1
+    pub fn varies(&self, share: u32) -> bool {
+        share < 100 || self.name != "tfidf"
     }
 
     /// The student's settings on a task, the user's own beneath; paths are filled in when it is run.
-    pub fn config(self, task: &str, seed: u64, base: &Config) -> Config {
+    pub fn config(&self, task: &str, seed: u64, base: &Config) -> Config {
         let mut config = base.clone();
         config.training.seed = seed;
-        if let Self::Dense(preset, _) = self {
+        if let Dense(preset) = self.learner {
             config.dense.preset = preset;
-            return config;
         }
-        config.training.regression |= self.supervision() == Supervision::Regression;
+        let Some(rows) = self.rows() else { return config };
+        config.training.regression |= self.by == Regression;
         let student = &mut config.student;
         // Topics are told by single words, feelings by overlapping n-grams, sentences with a hidden message by how
         // words follow each other and where they begin and end.
@@ -179,31 +132,23 @@ impl Method {
         student.prefixes |= of == "senti";
         student.trigrams |= of == "stega";
         student.edges |= of == "stega";
-        let size = if let Self::Edge(size, _) = self { size } else { Size::K4 };
-        student.rows = size.rows();
-        if size == Size::K16 {
+        student.rows = rows;
+        if self.learner == Edge(16384) {
             (student.bigrams, student.row_bits) = (true, 8);
         }
         config
     }
 
     /// Digest of everything but data and version that decides the result.
-    pub fn settings(self, task: &Task, seed: u64, base: &Config) -> String {
-        let mut digest = Sha256::new_with_prefix(self.to_string());
-        match self {
-            Self::Control(Control::Fasttext | Control::Tfidf, _) | Self::Teacher(_) => {}
-            _ => digest.update(self.config(&task.name, seed, base).recipe()),
+    pub fn settings(&self, task: &Task, seed: u64, base: &Config) -> String {
+        let mut digest = Sha256::new_with_prefix(&self.name);
+        if !matches!(self.learner, Beside(Control::Fasttext | Control::Tfidf) | Teacher) {
+            digest.update(self.config(&task.about.name, seed, base).recipe());
         }
-        if let Some(kind) = self.teacher() {
-            digest.update(teacher::describe(!kind.vectors(task).is_empty()));
+        if [Model, TfIdf].contains(&self.by) {
+            digest.update(describe(self.by == Model && !task.vectors.is_empty()));
         }
         short(digest)
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words().0)
     }
 }
 
@@ -215,30 +160,28 @@ mod tests {
 
     #[test]
     fn every_method_has_a_name_of_its_own_and_is_found_by_it() {
-        let all = Method::all();
-        let names: HashSet<String> = all.iter().map(ToString::to_string).collect();
-        assert_eq!(names.len(), all.len());
-        for method in all {
-            assert_eq!(Method::named(&method.to_string()), Some(method));
+        let names: HashSet<&String> = METHODS.iter().map(|method| &method.name).collect();
+        assert_eq!((names.len(), METHODS.len()), (22, 22));
+        for method in METHODS.iter() {
+            assert_eq!(Method::named(&method.name), Some(method));
         }
         assert_eq!(Method::named("edge-2k"), None);
+        let taught = Method::named("linear+tfidf").unwrap();
+        assert_eq!(taught.title, "control of K = 4k: linear, with TF-IDF as teacher");
+        assert_eq!(taught.taught(), Method::named("teacher-tfidf"));
     }
 
     #[test]
     fn settings_follow_task_and_size() {
-        let of = |task, method: Method| method.config(task, 7, &Config::default());
-        let small = of("senti", Method::Edge(Size::K1, MODEL));
+        let of = |task, method| Method::named(method).unwrap().config(task, 7, &Config::default());
+        let small = of("senti", "edge-1k+teacher");
         assert_eq!(
             (small.student.rows, small.student.prefixes, small.training.seed),
             (1024, true, 7)
         );
-        let grouped = of("topic-groups", Method::Control(Control::Linear, Supervision::Labels));
-        assert_eq!(grouped, of("topic", Method::Edge(Size::K4, Supervision::Labels)));
-        let large = of("topic", Method::Edge(Size::K16, Supervision::Labels));
+        assert_eq!(of("topic-groups", "linear"), of("topic", "edge-4k"));
+        let large = of("topic", "edge-16k");
         assert_eq!((large.student.row_bits, large.student.bigrams), (8, true));
-        assert_eq!(
-            of("stega", Method::Dense(Preset::Paper, Supervision::Labels)).dense.preset,
-            Preset::Paper
-        );
+        assert_eq!(of("stega", "paper").dense.preset, Preset::Paper);
     }
 }

@@ -2,34 +2,34 @@
 
 mod figures;
 mod journal;
+pub mod lesson;
 mod method;
-mod near_duplicates;
 pub mod options;
 mod plot;
 mod process;
 mod report;
 mod task;
-pub mod teacher;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
+use qdllm_host::terminal::Progress;
 
-use self::journal::{Journal, Wanted};
-use self::method::{Method, TeacherKind};
-use self::options::{Plan, ReproduceArgs};
+use self::journal::Journal;
+use self::method::{Learner, METHODS, Method};
+use self::options::ReproduceArgs;
 use self::process::Group;
 use self::report::{Report, Settings};
 use self::task::Task;
-use qdllm_host::terminal::Progress;
+use crate::options::Config;
 
 /// Runs what is missing in the folder `out`; returns what failed. What was run is kept when this ends in an error.
 pub fn run_missing(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
-    let plan = Plan::new(args)?;
+    let args = &args.resolved();
+    let base = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     let data = args.data.as_deref().context("--data is missing")?;
     ensure!(
         data.is_dir(),
@@ -41,61 +41,62 @@ pub fn run_missing(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     folder(&out.join("soft"))?;
     let mut journal = Journal::open(&out.join("runs.jsonl"))?;
     let mut progress = Progress::new(args.quiet || args.json);
-    let made = process::hidden_states(args, &plan, data, out, &progress)?;
+    let made = process::hidden_states(args, data, out, &progress)?;
     let vectors = args.vectors.as_deref().or(made.as_deref());
     let read = |name: &String| Task::read(data, name, vectors);
-    let tasks: Vec<Task> = plan.tasks.iter().map(read).collect::<Result<_>>()?;
+    let tasks: Vec<Task> = args.tasks.iter().map(read).collect::<Result<_>>()?;
     if args.restart {
         journal.restart()?;
         std::fs::remove_file(out.join("settings.json")).ok();
     }
-    // What a run of the journal would be made from today.
-    journal.check(|run| {
-        let task = tasks.iter().find(|task| task.name == run.task)?;
-        let settings = |m: Method| m.settings(task, run.seed, &plan.base);
-        let settings = Method::named(&run.method).map(settings);
-        Some(Wanted { inputs: task.inputs.clone(), settings })
-    })?;
+    journal.check(&tasks, &base)?;
     // What a run that was ended left behind; the journal's lock says that nobody works there but, for a moment more, a
     // process of that run, which may still write: what cannot be removed now is removed at the end.
     let work = out.join("work");
     std::fs::remove_dir_all(&work).ok();
     folder(&work)?;
-    plan.note(&tasks, out)?;
-    let failed = work_off(&plan, &tasks, out, &mut journal, &mut progress)?;
+    args.note(&base, &tasks, out)?;
+    let failed = work_off(args, &base, &tasks, out, &mut journal, &mut progress)?;
     std::fs::remove_dir_all(&work).ok();
     Ok(failed)
 }
 
 /// Runs what the journal has not; returns what failed. Every run is on disk before the next begins.
 fn work_off(
-    plan: &Plan,
+    args: &ReproduceArgs,
+    base: &Config,
     tasks: &[Task],
     out: &Path,
     journal: &mut Journal,
     progress: &mut Progress,
 ) -> Result<Vec<String>> {
+    // Whole seeds first, so that a table that is cut short has as many of all.
     let mut todo = Vec::new();
-    for (task, share, seed) in plan.places(tasks) {
-        let mut methods = plan.methods(task, share, seed);
-        methods.retain(|m| !journal.has(&(task.name.clone(), share, seed, m.to_string())));
-        if !methods.is_empty() {
+    for seed in 0..args.seeds {
+        for (task, share) in tasks.iter().flat_map(|t| args.shares.iter().map(move |&s| (t, s))) {
+            let mut methods = args.methods.clone();
+            methods.retain(|m| {
+                m.fits(task)
+                    && (seed == 0 || m.varies(share))
+                    && !journal.has(&task.about.name, share, seed, &m.name)
+            });
             todo.push((task, share, seed, methods));
         }
     }
-    let mut left: Vec<Method> = todo.iter().flat_map(|group| group.3.clone()).rev().collect();
-    let total = left.len();
+    todo.retain(|place| !place.3.is_empty());
+    let total: usize = todo.iter().map(|place| place.3.len()).sum();
     progress.stage("reproducing", total as u64);
-    let (mut failed, mut clock) = (Vec::new(), Clock::default());
+    let (mut failed, mut done, began) = (Vec::new(), 0, Instant::now());
     for (task, share, seed, methods) in todo {
-        let group = Group::new(task, share, seed, &plan.base, out)?;
-        let label = |m: Method| format!("{}, {share}% of the labels, seed {seed}, {m}", task.name);
+        let group = Group::new((task, share, seed), base, out)?;
+        let label = |m: &Method| {
+            format!("{}, {share}% of the labels, seed {seed}, {}", task.about.name, m.name)
+        };
         // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
-        for kind in TeacherKind::ALL {
-            let teacher = Method::Teacher(kind);
-            let needed = methods.iter().any(|m| m.taught() == Some(kind));
+        for teacher in METHODS.iter().filter(|method| method.learner == Learner::Teacher) {
+            let needed = methods.iter().any(|m| m.taught() == Some(teacher));
             if needed
-                && !group.soft(kind).is_file()
+                && !group.soft(teacher).is_file()
                 && !methods.contains(&teacher)
                 && let Err(error) = group.run(teacher)
             {
@@ -105,16 +106,19 @@ fn work_off(
         for method in methods {
             let started = Instant::now();
             let outcome = match method.taught() {
-                Some(kind) if !group.soft(kind).is_file() => Err(anyhow!("its teacher failed")),
+                Some(teacher) if !group.soft(teacher).is_file() => {
+                    Err(anyhow!("its teacher failed"))
+                }
                 _ => group.run(method),
             };
-            left.pop();
-            clock.add(method, started.elapsed());
-            let (label, done) = (label(method), total - left.len());
+            done += 1;
+            let label = label(method);
             match outcome {
                 Ok(run) => {
-                    let (seconds, eta) = (started.elapsed().as_secs_f64(), clock.left(&left));
-                    let accuracy = run.accuracy;
+                    let (accuracy, seconds) =
+                        (run.outcome.accuracy, started.elapsed().as_secs_f64());
+                    let each = began.elapsed().as_secs_f64() / done as f64;
+                    let eta = rounded((total - done) as f64 * each);
                     progress.say(&format!(
                         "[{done}/{total}] {label}: {accuracy:.4} ({seconds:.1} s, about {eta} left)"
                     ));
@@ -132,31 +136,11 @@ fn work_off(
     Ok(failed)
 }
 
-/// How long what is left will take, by what runs of the same method took: seconds and number of runs.
-#[derive(Default)]
-struct Clock {
-    by_method: HashMap<String, (f64, f64)>,
-    all: (f64, f64),
-}
-
-impl Clock {
-    fn add(&mut self, method: Method, took: Duration) {
-        for (sum, count) in [self.by_method.entry(method.to_string()).or_default(), &mut self.all] {
-            *sum += took.as_secs_f64();
-            *count += 1.0;
-        }
-    }
-
-    fn left(&self, methods: &[Method]) -> String {
-        let mean = |m: &Method| {
-            let (sum, count) = self.by_method.get(&m.to_string()).unwrap_or(&self.all);
-            sum / count.max(1.0)
-        };
-        match methods.iter().map(mean).sum::<f64>() + 0.0 {
-            s if s < 120.0 => format!("{s:.0} s"),
-            s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-            s => format!("{:.1} h", s / 3600.0),
-        }
+fn rounded(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
     }
 }
 
@@ -174,8 +158,7 @@ pub fn report(out: &Path) -> Result<String> {
         ("accuracy-bytes.svg", plot::by_bytes(&report)),
         ("accuracy-labels.svg", plot::by_labels(&report)),
     ] {
-        let path = out.join(name);
-        files::write_whole(&path, text).of_file(&path)?;
+        files::write(&out.join(name), text)?;
     }
     Ok(json)
 }

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 
-use super::method::{Method, Size, Supervision};
-use super::report::{Settings, TaskNote};
-use super::task::{TASKS, Task, hidden_states};
-use super::teacher;
+use super::method::{Learner, METHODS, Method, SIZES};
+use super::report::Settings;
+use super::task::{TASKS, Task};
 use crate::options::Config;
 
 /// Reproduce arXiv 2505.13205 on one page: students, teachers and controls, by task, seed and share of labels
@@ -56,12 +54,12 @@ pub struct ReproduceArgs {
     /// Percentages of the training labels that are known
     #[arg(long, value_delimiter = ',', default_value = "100,25,10,5", value_name = "P,..", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub shares: Vec<u32>,
-    /// Rows of the edge student's vocabulary
-    #[arg(long, value_delimiter = ',', default_value = "1k,4k,16k", value_name = "K,..")]
-    pub sizes: Vec<Size>,
+    /// Rows of the edge student's vocabulary: 1024, 4096, or 16384 with word pairs and int8
+    #[arg(long, value_delimiter = ',', default_value = "1k,4k,16k", value_name = "K,..", value_parser = SIZES)]
+    pub sizes: Vec<String>,
     /// Methods, by the names that runs.jsonl has [default: all]
     #[arg(long, value_delimiter = ',', value_name = "METHOD,..", value_parser = method)]
-    pub methods: Vec<Method>,
+    pub methods: Vec<&'static Method>,
     /// A folder of hidden states: TASK.safetensors or TASK.jsonl
     #[arg(long, value_name = "FOLDER")]
     pub vectors: Option<PathBuf>,
@@ -91,83 +89,47 @@ pub struct ReproduceArgs {
     pub lesson: Option<PathBuf>,
 }
 
-fn method(name: &str) -> Result<Method, String> {
-    let names = || Method::all().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+fn method(name: &str) -> Result<&'static Method, String> {
+    let names = || METHODS.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
     Method::named(name).ok_or_else(|| format!("the methods are {}", names()))
 }
 
-pub struct Plan {
-    pub tasks: Vec<String>,
-    seeds: u64,
-    pub shares: Vec<u32>,
-    methods: Vec<Method>,
-    pub base: Config,
-}
-
-impl Plan {
-    pub fn new(args: &ReproduceArgs) -> Result<Self> {
-        let quick = args.quick;
-        let mut tasks = args.tasks.clone();
-        if tasks.is_empty() {
-            tasks = TASKS[..if quick { 3 } else { 4 }].iter().map(ToString::to_string).collect();
+impl ReproduceArgs {
+    /// With every choice made: tasks, shares falling, and the methods that are asked for.
+    pub fn resolved(&self) -> Self {
+        let mut args = self.clone();
+        if args.quick {
+            (args.seeds, args.shares) = (1, vec![100, 10]);
+            args.sizes.truncate(2);
         }
-        let sizes = if quick { &[Size::K1, Size::K4][..] } else { &args.sizes };
-        let asked = |m: &Method| {
-            (args.methods.is_empty() || args.methods.contains(m))
-                && !matches!(m, Method::Edge(size, _) if !sizes.contains(size))
+        if args.tasks.is_empty() {
+            args.tasks = TASKS.map(str::to_owned)[..if args.quick { 3 } else { 4 }].to_vec();
+        }
+        let of_size =
+            |name: &str| args.sizes.iter().any(|k| name.starts_with(&format!("edge-{k}")));
+        let asked = |m: &&'static Method| {
+            (self.methods.is_empty() || self.methods.contains(m))
+                && (!matches!(m.learner, Learner::Edge(_)) || of_size(&m.name))
         };
-        let mut shares = if quick { vec![100, 10] } else { args.shares.clone() };
-        shares.sort_unstable_by(|a, b| b.cmp(a));
-        shares.dedup();
-        Ok(Self {
-            tasks,
-            seeds: if quick { 1 } else { args.seeds },
-            shares,
-            methods: Method::all().into_iter().filter(asked).collect(),
-            base: args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
-        })
-    }
-
-    /// The methods of a place; those that fit the task.
-    pub fn methods(&self, task: &Task, share: u32, seed: u64) -> Vec<Method> {
-        let here = |m: &&Method| m.fits(task) && (seed == 0 || m.varies(share));
-        self.methods.iter().filter(here).copied().collect()
-    }
-
-    /// Every task, share and seed: whole seeds first, so that a table that is cut short has as many of all.
-    pub fn places<'t>(&self, tasks: &'t [Task]) -> Vec<(&'t Task, u32, u64)> {
-        let of = |seed| {
-            tasks
-                .iter()
-                .flat_map(move |task| self.shares.iter().map(move |&share| (task, share, seed)))
-        };
-        (0..self.seeds).flat_map(of).collect()
+        args.methods = METHODS.iter().filter(asked).collect();
+        args.shares.sort_unstable_by(|a, b| b.cmp(a));
+        args.shares.dedup();
+        args
     }
 
     /// Writes the resolved settings beside the runs: the report tells them.
-    pub fn note(&self, tasks: &[Task], out: &Path) -> Result<()> {
-        let task = |task: &Task| TaskNote {
-            name: task.name.clone(),
-            classes: task.classes.clone(),
-            train_texts: task.train.len(),
-            valid_texts: task.valid.len(),
-            split: task.split.clone(),
-            teacher: teacher::describe(!task.vectors.is_empty()),
-            hidden_states: task.vectors.first().map(|path| hidden_states(path)),
-        };
-        let edge = |size| Method::Edge(size, Supervision::Labels);
-        let sizes = Size::ALL.into_iter().filter(|&size| self.methods.contains(&edge(size)));
+    pub fn note(&self, base: &Config, tasks: &[Task], out: &Path) -> Result<()> {
+        let asked = |k: &&str| self.methods.iter().any(|m| m.name == format!("edge-{k}"));
         let mut settings = Settings {
             seeds: self.seeds,
             shares: self.shares.clone(),
-            sizes: sizes.map(|size| size.name().to_owned()).collect(),
-            base: self.base.to_toml(),
-            tasks: tasks.iter().map(task).collect(),
+            sizes: SIZES.into_iter().filter(asked).map(str::to_owned).collect(),
+            base: base.to_toml(),
+            tasks: tasks.iter().map(|task| task.about.clone()).collect(),
         };
         // Tasks of an earlier command of the same folder stay described.
         let earlier = Settings::read(out).unwrap_or_default().tasks;
         settings.tasks.extend(earlier.into_iter().filter(|task| !self.tasks.contains(&task.name)));
-        let path = out.join("settings.json");
-        files::write_whole(&path, serde_json::to_vec_pretty(&settings)?).of_file(&path)
+        files::write(&out.join("settings.json"), serde_json::to_vec_pretty(&settings)?)
     }
 }

@@ -1,28 +1,20 @@
 //! The two plots: accuracy against bytes with all labels, accuracy against the share of labels.
 
 use super::figures::Figures;
-use super::method::{MODEL, Method, Size, Supervision, TeacherKind};
 use super::report::{Report, TaskReport};
-use crate::controls::Control;
-use crate::options::Preset;
 use qdllm_host::plots::{Axis, Panel, Point, Series, figure};
 
-/// A family of methods: its legend, whether its points are joined, its members. Its place is its colour.
-type Family = (&'static str, bool, Vec<Method>);
+/// A family of methods: its legend and its members. Its place is its colour.
+type Family = (&'static str, &'static [&'static str]);
 
-/// The families; in the first three stand the students and the controls that a plot shows.
-fn families(first: [Family; 3], joined: bool) -> Vec<Family> {
-    let control = |control| Method::Control(control, Supervision::Labels);
-    let dense = |preset| Method::Dense(preset, Supervision::Labels);
-    let others = [
-        ("fastText", control(Control::Fasttext)),
-        ("TF-IDF + logistic regression", control(Control::Tfidf)),
-        ("teacher", Method::Teacher(TeacherKind::Model)),
-        ("paper's student", dense(Preset::Paper)),
-        ("dense student", dense(Preset::Product)),
-    ];
-    first.into_iter().chain(others.map(|(name, method)| (name, joined, vec![method]))).collect()
-}
+/// The families behind the first three, which are the students and controls that a plot shows.
+const OTHERS: [Family; 5] = [
+    ("fastText", &["fasttext"]),
+    ("TF-IDF + logistic regression", &["tfidf"]),
+    ("teacher", &["teacher"]),
+    ("paper's student", &["paper"]),
+    ("dense student", &["dense"]),
+];
 
 /// One panel a task: its title, its series, and the horizontal axis that belongs to them.
 fn panels(report: &Report, of: impl Fn(&TaskReport) -> (String, Vec<Series>, Axis)) -> String {
@@ -35,19 +27,15 @@ fn panels(report: &Report, of: impl Fn(&TaskReport) -> (String, Vec<Series>, Axi
 
 /// Accuracy against the bytes of the model, the largest share of labels there is.
 pub fn by_bytes(report: &Report) -> String {
-    let edge = |by| Size::ALL.map(|size| Method::Edge(size, by)).to_vec();
-    let controls = [Control::Linear, Control::Cosine, Control::Tanh]
-        .map(|control| Method::Control(control, Supervision::Labels));
-    let first = [
-        ("edge student", true, edge(Supervision::Labels)),
-        ("edge student, with teacher", true, edge(MODEL)),
-        ("linear, cosine, tanh controls", false, controls.to_vec()),
+    let first: [Family; 3] = [
+        ("edge student", &["edge-1k", "edge-4k", "edge-16k"]),
+        ("edge student, with teacher", &["edge-1k+teacher", "edge-4k+teacher", "edge-16k+teacher"]),
+        ("linear, cosine, tanh controls", &["linear", "cosine", "tanh"]),
     ];
-    let families = families(first, false);
     panels(report, |task| {
         let share = task.figures.iter().map(|f| f.share).max().unwrap_or(100);
         let point = |f: &Figures| Some(point(f.bytes?.mean, f));
-        let series = series(&families, |method| task.of(share, method).and_then(point).into_iter());
+        let series = series(first, 2, |method| task.of(share, method).and_then(point).into_iter());
         let bytes = || series.iter().flat_map(|s| &s.points).map(|p| p.x);
         let (low, high) = (bytes().fold(f64::INFINITY, f64::min), bytes().fold(0.0, f64::max));
         let ends = match high {
@@ -71,17 +59,14 @@ pub fn by_bytes(report: &Report) -> String {
 
 /// Accuracy against the share of known labels, the edge student of 4k rows.
 pub fn by_labels(report: &Report) -> String {
-    let edge = |by| vec![Method::Edge(Size::K4, by)];
-    let linear = vec![Method::Control(Control::Linear, Supervision::Labels)];
-    let first = [
-        ("edge student, K = 4k", true, edge(Supervision::Labels)),
-        ("edge student, K = 4k, with teacher", true, edge(MODEL)),
-        ("linear control", true, linear),
+    let first: [Family; 3] = [
+        ("edge student, K = 4k", &["edge-4k"]),
+        ("edge student, K = 4k, with teacher", &["edge-4k+teacher"]),
+        ("linear control", &["linear"]),
     ];
-    let families = families(first, true);
     panels(report, |task| {
         let shares = task.shares();
-        let series = series(&families, |method| {
+        let series = series(first, 8, |method| {
             let figures = shares.iter().filter_map(move |&share| task.of(share, method));
             figures.map(|f| point(f64::from(f.share), f))
         });
@@ -100,16 +85,17 @@ fn point(x: f64, figures: &Figures) -> Point {
     Point { x, y: figures.accuracy.mean, error: figures.accuracy.sd.unwrap_or(0.0) }
 }
 
-/// The families that have a point; numbers of colours stay with the family.
+/// The families that have a point, the points of the first few joined; numbers of colours stay with the family.
 fn series<I: Iterator<Item = Point>>(
-    families: &[Family],
-    points: impl Fn(Method) -> I,
+    first: [Family; 3],
+    joined: usize,
+    points: impl Fn(&'static str) -> I,
 ) -> Vec<Series> {
-    let all = families.iter().enumerate().map(|(style, (name, joined, methods))| Series {
-        name: (*name).into(),
+    let all = first.into_iter().chain(OTHERS).enumerate().map(|(style, (name, methods))| Series {
+        name: name.into(),
         style,
-        joined: *joined,
-        points: methods.iter().flat_map(|&method| points(method)).collect(),
+        joined: style < joined,
+        points: methods.iter().flat_map(|method| points(method)).collect(),
     });
     all.filter(|series| !series.points.is_empty()).collect()
 }

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{Difference, Figures, Findings, Stat, figures, points};
 use super::journal::Run;
-use super::method::{MODEL, Method, Size, Supervision, TFIDF, TeacherKind};
-use super::task;
-use crate::controls::Control;
-use crate::options::{Config, Criterion, Preset};
+use super::method::{Method, SIZES};
+use super::task::{self, About};
+use crate::options::{Config, Criterion};
 
 /// The resolved settings of the latest command, and the tasks of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,20 +21,7 @@ pub struct Settings {
     pub shares: Vec<u32>,
     pub sizes: Vec<String>,
     pub base: String,
-    pub tasks: Vec<TaskNote>,
-}
-
-/// A task as the report describes it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TaskNote {
-    pub name: String,
-    pub classes: Vec<String>,
-    pub train_texts: usize,
-    pub valid_texts: usize,
-    pub split: String,
-    pub teacher: String,
-    /// Where hidden states come from; `None` without.
-    pub hidden_states: Option<String>,
+    pub tasks: Vec<About>,
 }
 
 impl Settings {
@@ -51,7 +37,7 @@ pub struct TaskReport {
     pub name: String,
     pub title: String,
     /// What is known of it, where the settings tell.
-    pub about: Option<TaskNote>,
+    pub about: Option<About>,
     /// Its figures: shares falling, methods in a fixed order.
     pub figures: Vec<Figures>,
 }
@@ -63,9 +49,8 @@ impl TaskReport {
         shares
     }
 
-    pub fn of(&self, share: u32, method: Method) -> Option<&Figures> {
-        let name = method.to_string();
-        self.figures.iter().find(|f| f.share == share && f.method == name)
+    pub fn of(&self, share: u32, method: &str) -> Option<&Figures> {
+        self.figures.iter().find(|f| f.share == share && f.method == method)
     }
 }
 
@@ -109,25 +94,36 @@ impl Report {
 
 /// `YYYY-MM-DD HH:MM` in UTC of seconds since 1970.
 fn minute(seconds: u64) -> String {
-    let mut date = dates::utc(seconds);
-    date.truncate("YYYY-MM-DD HH:MM".len());
-    date
+    dates::utc(seconds)[.."YYYY-MM-DD HH:MM".len()].to_owned()
 }
 
-const COLUMNS_OF_A_TASK: [&str; 12] = [
-    "method",
-    "accuracy",
-    "precision",
-    "recall",
-    "F1",
-    ">parameters",
-    ">bytes",
-    ">memory, MiB",
-    ">training, s",
-    ">a text, us",
-    ">rows",
-    ">seeds",
+/// The columns of a task's tables: what stands above them, and what they say of a method.
+type Columns = [(&'static str, fn(&Figures) -> String); 12];
+
+const COLUMNS_OF_A_TASK: Columns = [
+    ("method", |f| f.title.clone()),
+    ("accuracy", |f| score(f.accuracy)),
+    ("precision", |f| score(f.precision)),
+    ("recall", |f| score(f.recall)),
+    ("F1", |f| score(f.f1)),
+    (">parameters", |f| mean(f.parameters, 1.0, 0)),
+    (">bytes", |f| mean(f.bytes, 1.0, 0)),
+    (">memory, MiB", |f| mean(f.peak_memory_bytes, 1_048_576.0, 0)),
+    (">training, s", |f| mean(Some(f.train_seconds), 1.0, 1)),
+    (">a text, us", |f| mean(f.microseconds_per_text, 1.0, 1)),
+    (">rows", |f| f.rows.map_or(String::new(), |n| n.to_string())),
+    (">seeds", |f| f.seeds.to_string()),
 ];
+
+fn score(stat: Stat) -> String {
+    let sd = stat.sd.map_or(String::new(), |sd| format!(" ± {sd:.4}"));
+    format!("{:.4}{sd}", stat.mean)
+}
+
+fn mean(stat: Option<Stat>, unit: f64, digits: usize) -> String {
+    stat.map_or(String::new(), |s| format!("{:.digits$}", s.mean / unit))
+}
+
 /// What the columns of the tables mean.
 const COLUMNS: &str = include_str!("columns.md");
 
@@ -181,59 +177,50 @@ fn head(report: &Report) -> String {
     if !settings.shares.is_empty() {
         let shares: Vec<String> = settings.shares.iter().map(|s| format!("{s}%")).collect();
         let (shares, sizes) = (shares.join(", "), settings.sizes.join(", "));
-        let seeds =
-            format!("{} seed{}", settings.seeds, if settings.seeds == 1 { "" } else { "s" });
-        out += &row(["asked for", &format!("{seeds}, {shares} of the labels, K = {sizes}")]);
+        let (seeds, end) = (settings.seeds, if settings.seeds == 1 { "" } else { "s" });
+        out +=
+            &row(["asked for", &format!("{seeds} seed{end}, {shares} of the labels, K = {sizes}")]);
     }
     out + "\n"
 }
 
-/// A column of the tables at a glance: what stands above it, and the method whose accuracy stands in it.
-type Column = (&'static str, Method);
-
 /// A line a task and share, a column a method; those columns left out that no task has.
 fn at_a_glance(report: &Report) -> String {
-    use Supervision::{Labels, Regression};
-    let edge = |by| Method::Edge(Size::K4, by);
-    let (control, dense) = (Method::Control, Method::Dense);
-    let teacher = ("teacher", Method::Teacher(TeacherKind::Model));
     let words = glance(
         report,
         "On words: the edge student of K = 4k, its linear control, the teachers, and baselines.",
         &[
-            ("student", edge(Labels)),
-            ("with regression", edge(Regression)),
-            ("with TF-IDF as teacher", edge(TFIDF)),
-            ("with teacher", edge(MODEL)),
-            ("linear control", control(Control::Linear, Labels)),
-            ("linear, with teacher", control(Control::Linear, MODEL)),
-            teacher,
-            ("TF-IDF", control(Control::Tfidf, Labels)),
-            ("fastText", control(Control::Fasttext, Labels)),
+            ("student", "edge-4k"),
+            ("with regression", "edge-4k+regression"),
+            ("with TF-IDF as teacher", "edge-4k+tfidf"),
+            ("with teacher", "edge-4k+teacher"),
+            ("linear control", "linear"),
+            ("linear, with teacher", "linear+teacher"),
+            ("teacher", "teacher"),
+            ("TF-IDF", "tfidf"),
+            ("fastText", "fasttext"),
         ],
     );
     let states = glance(
         report,
         "On the language model's hidden states:",
         &[
-            ("paper's student", dense(Preset::Paper, Labels)),
-            ("with teacher", dense(Preset::Paper, MODEL)),
-            ("dense student", dense(Preset::Product, Labels)),
-            ("with teacher", dense(Preset::Product, MODEL)),
-            teacher,
+            ("paper's student", "paper"),
+            ("with teacher", "paper+teacher"),
+            ("dense student", "dense"),
+            ("with teacher", "dense+teacher"),
+            ("teacher", "teacher"),
         ],
     );
     let both = words + &states;
     if both.is_empty() { both } else { format!("\n## At a glance\n{both}") }
 }
 
-fn glance(report: &Report, title: &str, all: &[Column]) -> String {
-    let has = |method: Method| {
-        report.tasks.iter().any(|t| t.shares().into_iter().any(|s| t.of(s, method).is_some()))
-    };
-    let shown: Vec<&Column> = all.iter().filter(|column| has(column.1)).collect();
+fn glance(report: &Report, title: &str, all: &[(&str, &str)]) -> String {
+    let has = |method| report.tasks.iter().flat_map(|t| &t.figures).any(|f| f.method == method);
+    let shown: Vec<&(&str, &str)> = all.iter().filter(|column| has(column.1)).collect();
     // A teacher alone says nothing of students.
-    if shown.iter().all(|column| matches!(column.1, Method::Teacher(_))) {
+    if shown.iter().all(|column| column.1 == "teacher") {
         return String::new();
     }
     let mut out = format!("\n{title} Mean accuracy over the seeds.\n\n");
@@ -241,7 +228,7 @@ fn glance(report: &Report, title: &str, all: &[Column]) -> String {
     out += &columns(["task", ">labels"].into_iter().chain(right.iter().map(String::as_str)));
     for task in &report.tasks {
         for share in task.shares() {
-            let accuracy = |column: &&Column| {
+            let accuracy = |column: &&(&str, &str)| {
                 let figures = task.of(share, column.1);
                 figures.map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
             };
@@ -266,56 +253,29 @@ fn of_task(task: &TaskReport) -> String {
             states.map_or(String::new(), |states| format!(" Hidden states: {states}."))
         );
     }
-    let teacher = Method::Teacher(TeacherKind::Model);
     for share in task.shares() {
         let rows: Vec<&Figures> = task.figures.iter().filter(|f| f.share == share).collect();
         let labels = rows.first().map_or(0, |row| row.labels);
         out += &format!("### {share}% of the labels: {labels}\n\n");
-        out += &columns(COLUMNS_OF_A_TASK);
+        out += &columns(COLUMNS_OF_A_TASK.map(|column| column.0));
         let stated = task.about.as_ref().is_some_and(|about| about.hidden_states.is_some());
         let dense = |row: &&Figures| Method::named(&row.method).is_some_and(Method::dense);
         let without = !stated && !rows.iter().any(dense);
-        // The rows of the students on hidden states where there are none, below the teacher's.
-        let none: String = [Preset::Paper, Preset::Product]
-            .map(|preset| Method::Dense(preset, Supervision::Labels).title())
-            .map(|title| format!("| {title} | no hidden states given | | | | | | | | | | |\n"))
-            .concat();
-        for row in rows {
-            out += &line(row);
-            if without && row.method == teacher.to_string() {
-                out += &none;
+        let cells = |row: &&Figures| self::row(COLUMNS_OF_A_TASK.map(|column| column.1(row)));
+        let mut lines: Vec<String> = rows.iter().map(cells).collect();
+        if without {
+            // The rows of the students on hidden states where there are none, below the teacher's.
+            let teacher = rows.iter().position(|row| row.method == "teacher");
+            let below = teacher.map_or(rows.len(), |at| at + 1);
+            for student in ["dense student", "paper's student"] {
+                let none = "hidden states | no hidden states given | | | | | | | | | | |";
+                lines.insert(below, format!("| {student}, {none}\n"));
             }
         }
-        if without && task.of(share, teacher).is_none() {
-            out += &none;
-        }
+        out += &lines.concat();
         out += "\n";
     }
     out
-}
-
-fn line(figures: &Figures) -> String {
-    let score = |stat: &Stat| match stat.sd {
-        Some(sd) => format!("{:.4} ± {sd:.4}", stat.mean),
-        None => format!("{:.4}", stat.mean),
-    };
-    let mean = |stat: &Option<Stat>, unit: f64, digits: usize| {
-        stat.map_or(String::new(), |s| format!("{:.digits$}", s.mean / unit))
-    };
-    row([
-        figures.title.clone(),
-        score(&figures.accuracy),
-        score(&figures.precision),
-        score(&figures.recall),
-        score(&figures.f1),
-        mean(&figures.parameters, 1.0, 0),
-        mean(&figures.bytes, 1.0, 0),
-        mean(&figures.peak_memory_bytes, 1_048_576.0, 0),
-        mean(&Some(figures.train_seconds), 1.0, 1),
-        mean(&figures.microseconds_per_text, 1.0, 1),
-        figures.rows.map_or(String::new(), |n| n.to_string()),
-        figures.seeds.to_string(),
-    ])
 }
 
 fn differences(title: &str, about: &str, all: &[Difference]) -> String {
@@ -346,9 +306,9 @@ fn settings(report: &Report) -> String {
     let mut out = String::from("\n## Settings\n\n");
     out += &columns(["task", "K", ">rows at most", ">bits a number", "n-grams", "chosen by"]);
     for task in &report.tasks {
-        for size in Size::ALL {
-            let method = Method::Edge(size, Supervision::Labels);
-            let student = method.config(&task.name, 0, &base).student;
+        for size in SIZES {
+            let Some(edge) = Method::named(&format!("edge-{size}")) else { continue };
+            let student = edge.config(&task.name, 0, &base).student;
             let mut grams = vec!["words"];
             grams.extend(student.bigrams.then_some("pairs"));
             grams.extend(student.trigrams.then_some("triples"));
@@ -357,7 +317,7 @@ fn settings(report: &Report) -> String {
             let weight = student.select == Criterion::Weight;
             out += &row([
                 task.name.clone(),
-                size.name().into(),
+                size.into(),
                 student.rows.to_string(),
                 student.row_bits.to_string(),
                 grams.join(", "),

@@ -1,6 +1,6 @@
 //! The tasks: their files, texts and labels, the share of labels that a run may know.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,8 +9,8 @@ use qdllm_host::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::near_duplicates;
 use crate::data::labelled::draw_share;
+use crate::data::near_duplicates;
 use crate::data::vectors::{Vectors, table};
 use crate::data::{BadRows, Rows};
 
@@ -18,8 +18,6 @@ use crate::data::{BadRows, Rows};
 pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];
 /// What is added to a task's name for the split by near-duplicate group.
 const GROUPED: &str = "-groups";
-/// Kinds of file that are looked for, the first that is there counts.
-const KINDS: [&str; 3] = ["tsv", "csv", "jsonl"];
 
 pub type Row = (String, String);
 
@@ -32,19 +30,41 @@ pub struct Inputs {
     pub vectors: Option<String>,
 }
 
-#[derive(Debug)]
-pub struct Task {
-    /// Its name: the folder's, with `-groups` for the split by near-duplicate group.
+/// A task as the report describes it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct About {
+    /// The folder's name, with `-groups` for the split by near-duplicate group.
     pub name: String,
     pub classes: Vec<String>,
+    pub train_texts: usize,
+    pub valid_texts: usize,
+    /// How the split came about, in a sentence.
+    pub split: String,
+    pub teacher: String,
+    /// Where hidden states come from; `None` without.
+    pub hidden_states: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Task {
+    pub about: About,
     pub train: Vec<Row>,
     /// Validation texts, none of them trained on.
     pub valid: Vec<Row>,
     /// Vector files, one a model or layer; empty without hidden states.
     pub vectors: Vec<PathBuf>,
     pub inputs: Inputs,
-    /// How the split came about, in a sentence.
-    pub split: String,
+}
+
+/// Rounds in which a teacher labels the texts without labels and learns from them.
+pub const ROUNDS: usize = 2;
+
+/// What a teacher does, in words; another text means other soft labels.
+pub fn describe(vectors: bool) -> String {
+    let probes = if vectors { "linear probes on hidden states averaged with " } else { "" };
+    format!(
+        "{probes}TF-IDF + logistic regression, {ROUNDS} rounds in which the average labels the texts without labels"
+    )
 }
 
 pub fn title(name: &str) -> String {
@@ -70,8 +90,9 @@ impl Task {
         let (train_path, valid_path) = (file(&folder, "train")?, file(&folder, "valid")?);
         let (train, train_digest) = rows(&train_path)?;
         let (valid, valid_digest) = rows(&valid_path)?;
-        let classes: BTreeSet<&String> = train.iter().map(|(label, _)| label).collect();
-        let classes: Vec<String> = classes.into_iter().cloned().collect();
+        let mut classes: Vec<String> = train.iter().map(|(label, _)| label.clone()).collect();
+        classes.sort_unstable();
+        classes.dedup();
         if let [only] = classes.as_slice() {
             bail!("{}: every label is `{only}`; two classes are the least", train_path.display());
         }
@@ -86,23 +107,32 @@ impl Task {
             false => apart(train, valid)?,
             true => by_group(train, valid),
         };
-        let missing =
-            |class: &&String| ![&train, &valid].iter().all(|p| p.iter().any(|(l, _)| l == *class));
-        if let Some(class) = classes.iter().find(missing) {
-            bail!("{}: class `{class}` is missing on one side of the split", folder.display());
+        for class in &classes {
+            let on = |side: &[Row]| side.iter().any(|(label, _)| label == class);
+            ensure!(
+                on(&train) && on(&valid),
+                "{}: class `{class}` is missing on one side of the split",
+                folder.display()
+            );
         }
         let inputs = Inputs { train: train_digest, valid: valid_digest, vectors: None };
-        let (name, none) = (name.to_owned(), Vec::new());
-        let mut task = Self { name, classes, train, valid, vectors: none, inputs, split };
-        if let Some(folder) = vectors {
-            task.find_vectors(folder)?;
-        }
+        let about = About {
+            name: name.to_owned(),
+            classes,
+            train_texts: train.len(),
+            valid_texts: valid.len(),
+            split,
+            teacher: describe(false),
+            hidden_states: None,
+        };
+        let mut task = Self { about, train, valid, vectors: Vec::new(), inputs };
+        vectors.map_or(Ok(()), |folder| task.find_vectors(folder))?;
         Ok(task)
     }
 
     /// `FOLDER/TASK.safetensors`, `TASK.jsonl`, and any `TASK.*` of the same kinds: one file a model or layer.
     fn find_vectors(&mut self, place: &Path) -> Result<()> {
-        let base = folder(&self.name);
+        let base = folder(&self.about.name);
         for entry in std::fs::read_dir(place).of_file(place)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -122,11 +152,13 @@ impl Task {
                 missing == 0,
                 "{}: {missing} texts of the task {} have no vector; make vectors of train and valid (qdllm teach --data TRAIN --test VALID --export-vectors FILE)",
                 path.display(),
-                self.name
+                self.about.name
             );
         }
-        if !self.vectors.is_empty() {
+        if let Some(first) = self.vectors.first() {
             self.inputs.vectors = Some(short(digest));
+            self.about.teacher = describe(true);
+            self.about.hidden_states = Some(hidden_states(first));
         }
         Ok(())
     }
@@ -144,7 +176,7 @@ impl Task {
 }
 
 /// What a file of hidden states says of itself.
-pub fn hidden_states(path: &Path) -> String {
+fn hidden_states(path: &Path) -> String {
     let metadata = table(path).map(|table| table.metadata).unwrap_or_default();
     match (metadata.get("model"), metadata.get("cell")) {
         (Some(model), Some(cell)) => format!("{model}, {cell}"),
@@ -153,14 +185,14 @@ pub fn hidden_states(path: &Path) -> String {
     }
 }
 
-/// The file of a part, whichever kind it is.
+/// The file of a part, whichever kind it is; the first that is there counts.
 fn file(folder: &Path, part: &str) -> Result<PathBuf> {
-    let found =
-        KINDS.iter().map(|kind| folder.join(format!("{part}.{kind}"))).find(|p| p.is_file());
+    let files = ["tsv", "csv", "jsonl"].map(|kind| folder.join(part).with_extension(kind));
+    let found = files.into_iter().find(|path| path.is_file());
     found.with_context(|| {
         format!(
             "{}: not found (nor .csv, .jsonl); --data names a folder with TASK/train.tsv and TASK/valid.tsv, --tasks the tasks to run",
-            folder.join(format!("{part}.tsv")).display()
+            folder.join(part).with_extension("tsv").display()
         )
     })
 }
@@ -181,9 +213,7 @@ fn rows(path: &Path) -> Result<(Vec<Row>, String)> {
 
 /// The first 16 hexadecimal digits of a digest.
 pub fn short(digest: Sha256) -> String {
-    let mut digits = hex::encode(digest.finalize());
-    digits.truncate(16);
-    digits
+    hex::encode(&digest.finalize()[..8])
 }
 
 type Split = (Vec<Row>, Vec<Row>, String);
@@ -237,13 +267,11 @@ mod tests {
             (["a", "b"][usize::from(i.is_multiple_of(5))].to_owned(), format!("text {i}"))
         };
         Task {
-            name: "t".into(),
-            classes: vec!["a".into(), "b".into()],
+            about: About::default(),
             train: (0..100).map(row).collect(),
             valid: (100..120).map(row).collect(),
             vectors: Vec::new(),
             inputs: Inputs { train: String::new(), valid: String::new(), vectors: None },
-            split: String::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Near-duplicate groups: texts that share a run of words, and a split that keeps every group on one side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -31,12 +31,11 @@ pub fn near_duplicates(texts: &[&str]) -> Vec<usize> {
         }
     }
     let mut names: HashMap<usize, usize> = HashMap::new();
-    (0..texts.len())
-        .map(|i| {
-            let next = names.len();
-            *names.entry(root(&mut parents, i)).or_insert(next)
-        })
-        .collect()
+    let mut name = |i| {
+        let next = names.len();
+        *names.entry(root(&mut parents, i)).or_insert(next)
+    };
+    (0..texts.len()).map(&mut name).collect()
 }
 
 fn root(parents: &mut [usize], mut i: usize) -> usize {
@@ -60,20 +59,18 @@ pub fn split(texts: &[&str], groups: &[usize], valid: usize) -> Vec<bool> {
         ranked.into_iter().map(|(group, (rank, size))| (rank, group, size)).collect();
     order.sort_unstable();
     let mut left = valid;
-    let mut chosen = std::collections::HashSet::new();
-    for (_, group, size) in order {
-        if size <= left {
-            left -= size;
-            chosen.insert(group);
-        }
-    }
+    let fits = |&(_, _, size): &(_, _, usize)| {
+        let fits = size <= left;
+        left -= if fits { size } else { 0 };
+        fits
+    };
+    let chosen: HashSet<usize> =
+        order.into_iter().filter(fits).map(|(_, group, _)| group).collect();
     groups.iter().map(|group| chosen.contains(group)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use rand::Rng as _;
 
     use super::*;
