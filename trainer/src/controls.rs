@@ -2,9 +2,9 @@
 //! training, and another layer than the circuit between them.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum as _;
 use qdllm_runtime::Model;
 use serde::Serialize;
@@ -24,7 +24,8 @@ use crate::student::words::Words;
 use crate::student::{Prepared, Student};
 use qdllm_host::terminal::Progress;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Control {
     /// TF-IDF of words and characters, logistic regression
     Tfidf,
@@ -39,16 +40,6 @@ pub enum Control {
 }
 
 impl Control {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tfidf => "tfidf",
-            Self::Fasttext => "fasttext",
-            Self::Linear => "linear",
-            Self::Cosine => "cosine",
-            Self::Tanh => "tanh",
-        }
-    }
-
     /// The heart it puts in the circuit's place; `None` for one that is no student.
     pub fn heart(self) -> Option<HiddenLayer> {
         match self {
@@ -100,8 +91,7 @@ pub struct ControlsArgs {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Its name: `tfidf`, `fasttext`, `linear`, `cosine` or `tanh`.
-    pub control: &'static str,
+    pub control: Control,
     pub accuracy: f64,
     pub standard_error: f64,
     pub macro_f1: f64,
@@ -128,24 +118,14 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
     let train = Labelled::read(&args.data, args.bad_rows, &mut skipped_rows)?;
     let test = Labelled::read(&args.test, args.bad_rows, &mut skipped_rows)?;
     let classes = labelled::classes(&train);
-    if classes.len() < 2 {
-        bail!(
-            "{}: every label is `{}`; give a file with texts of two classes at least",
-            args.data.display(),
-            train[0].label
-        );
-    }
-    let refused = |row: &Labelled| {
-        format!(
-            "{}:{}: label `{}` does not occur in {}; correct it, or add texts of it there",
-            args.test.display(),
-            row.line,
-            row.label,
-            args.data.display()
-        )
-    };
-    let (train, labels) = labelled::numbered(train, &classes, refused)?;
-    let (texts, truth) = labelled::numbered(test, &classes, refused)?;
+    ensure!(
+        classes.len() > 1,
+        "{}: every label is `{}`; give a file with texts of two classes at least",
+        args.data.display(),
+        classes[0]
+    );
+    let (train, labels) = labelled::numbered(train, &args.data, &classes, "the training data")?;
+    let (texts, truth) = labelled::numbered(test, &args.test, &classes, "the training data")?;
     let rows: Vec<(usize, &str)> =
         labels.into_iter().zip(train.iter().map(String::as_str)).collect();
     let config = args.config.as_deref().map(Config::read).transpose()?;
@@ -158,30 +138,28 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
     config.sources.data = Some(args.data.clone());
     let mut controls = Vec::new();
     for control in wanted {
-        let (probabilities, measured) = match control.heart() {
-            Some(heart) => same_size(heart, &config, &classes, &texts)?,
-            None if control == Control::Tfidf => {
+        let (probabilities, measured) = match (control.heart(), control) {
+            (Some(heart), _) => same_size(heart, &config, &classes, &texts)?,
+            (None, Control::Tfidf) => {
                 let start = Instant::now();
                 let model = train_tfidf(&rows, classes.len(), TfidfOptions::default());
-                let train_seconds = start.elapsed().as_secs_f64();
                 ensure!(
                     model.converged,
                     "{}: the logistic regression did not converge, so its figures would not be the control's",
                     args.data.display()
                 );
-                tested(&texts, |text| model.predict(text), model.size(), train_seconds)
+                tested(&texts, |text| model.predict(text), model.size(), start.elapsed())
             }
-            None => {
+            (None, _) => {
                 let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
                 let start = Instant::now();
                 let model = train_fasttext(&rows, classes.len(), options);
-                let train_seconds = start.elapsed().as_secs_f64();
-                tested(&texts, |text| model.predict(text), model.size(), train_seconds)
+                tested(&texts, |text| model.predict(text), model.size(), start.elapsed())
             }
         };
         let report = Report::from(&classes, &truth, &probabilities);
         controls.push(Outcome {
-            control: control.name(),
+            control,
             accuracy: report.accuracy,
             standard_error: report.standard_error,
             macro_f1: report.macro_avg.f1,
@@ -203,28 +181,30 @@ fn tested(
     texts: &[String],
     predict: impl Fn(&str) -> Vec<f32>,
     (parameters, bytes): (usize, usize),
-    train_seconds: f64,
+    train: Duration,
 ) -> (Vec<Vec<f32>>, Measured) {
+    let train_seconds = train.as_secs_f64();
     let probabilities = texts.iter().map(|text| predict(text)).collect();
     let microseconds_per_text = microseconds_a_text(texts, |text| predict(text));
     (probabilities, Measured { bytes, parameters, train_seconds, microseconds_per_text })
 }
 
-/// Trains the student of `config` with another layer in the circuit's place. `refused` says why it cannot stand for
-/// these classes, given the settings' and them.
+/// Trains the student of `config` with another layer in the circuit's place.
 pub fn train_student(
     heart: HiddenLayer,
     config: &Config,
     classes: &[String],
-    refused: impl Fn(&str, &str) -> String,
     progress: &mut Progress,
 ) -> Result<(Prepared<Words>, Student<Words>)> {
     let mut config = config.clone();
     config.student.heart = heart;
     let prepared = Words::prepare(&config, progress)?;
-    if prepared.classes != classes {
-        bail!(refused(&prepared.classes.join(", "), &classes.join(", ")));
-    }
+    ensure!(
+        prepared.classes == classes,
+        "the training files that the settings name now hold the classes {}; {} are to be told apart, so give the settings of these files",
+        prepared.classes.join(", "),
+        classes.join(", ")
+    );
     progress.stage("training the linear control", prepared.passes(&config));
     let student = prepared.distill(&config, None, |moment| {
         if let Moment::Texts(done) = moment {
@@ -242,14 +222,8 @@ fn same_size(
     classes: &[String],
     texts: &[String],
 ) -> Result<(Vec<Vec<f32>>, Measured)> {
-    let refused = |named: &str, found: &str| {
-        format!(
-            "the settings name the classes {named}, the data {found}; give the settings of this data"
-        )
-    };
     let start = Instant::now();
-    let (prepared, student) =
-        train_student(heart, config, classes, refused, &mut Progress::new(true))?;
+    let (prepared, student) = train_student(heart, config, classes, &mut Progress::new(true))?;
     let train_seconds = start.elapsed().as_secs_f64();
     let vocab = prepared.shape.front.vocabulary();
     let probabilities = student.probabilities_of(&vocab, texts);

@@ -42,13 +42,8 @@ pub fn evaluate(
     let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
     let control = |config| {
         let mut progress = Progress::new(quiet);
-        let refused = |now: &str, has: &str| {
-            format!(
-                "the training files beside the model now hold the classes {now}; the model has {has}"
-            )
-        };
         let (prepared, student) =
-            train_student(HiddenLayer::Linear, config, &classes, refused, &mut progress)?;
+            train_student(HiddenLayer::Linear, config, &classes, &mut progress)?;
         let probabilities = student.probabilities_of(&prepared.shape.front.vocabulary(), &texts);
         anyhow::Ok(Report::from(&classes, &truth, &probabilities))
     };

@@ -55,8 +55,8 @@ fn both_controls_learn_and_are_reported() {
     let summary = measure(&arguments).unwrap();
     assert_eq!(summary.classes, ["off", "on", "timer"]);
     assert_eq!((summary.train_texts, summary.test_texts), (12, 6));
-    let names: Vec<&str> = summary.controls.iter().map(|o| o.control).collect();
-    assert_eq!(names, ["tfidf", "fasttext"]);
+    let names: Vec<Control> = summary.controls.iter().map(|o| o.control).collect();
+    assert_eq!(names, [Control::Tfidf, Control::Fasttext]);
     for outcome in &summary.controls {
         assert!((outcome.accuracy - 1.0).abs() < 1e-12, "{outcome:?}");
         assert!((outcome.macro_f1 - 1.0).abs() < 1e-12, "{outcome:?}");
@@ -82,7 +82,8 @@ fn one_control_and_skipped_rows_are_a_choice() {
     let summary = measure(&arguments).unwrap();
     assert_eq!(summary.skipped_rows, 1);
     assert_eq!(summary.controls.len(), 1);
-    assert_eq!(summary.controls[0].control, "fasttext");
+    assert_eq!(summary.controls[0].control, Control::Fasttext);
+    assert_eq!(serde_json::to_value(&summary).unwrap()["controls"][0]["control"], "fasttext");
 }
 
 #[test]
@@ -106,8 +107,9 @@ fn a_students_own_controls_have_its_rows_and_no_circuit() {
     let mut arguments = arguments(&dir, &rows(&many), &rows(&ROOMS));
     arguments.config = Some(settings);
     let summary = measure(&arguments).unwrap();
-    let names: Vec<&str> = summary.controls.iter().map(|o| o.control).collect();
-    assert_eq!(names, ["tfidf", "fasttext", "linear", "cosine", "tanh"]);
+    let names: Vec<Control> = summary.controls.iter().map(|o| o.control).collect();
+    use Control::{Cosine, Fasttext, Linear, Tanh, Tfidf};
+    assert_eq!(names, [Tfidf, Fasttext, Linear, Cosine, Tanh]);
     for outcome in &summary.controls[2..] {
         assert!(outcome.accuracy > 0.9, "{outcome:?}");
         // 12 rows and a bias of 11 numbers, a head of 3 classes.

@@ -121,16 +121,9 @@ impl<W: Write> Answers<'_, W> {
         let batches = BatchClassifier::new(self.model);
         let mut memory = [0.0; MAX_CLASSES];
         loop {
-            let (mut texts, mut failed) = (Vec::new(), Ok(()));
-            for line in all.by_ref().take(BATCH) {
-                match line {
-                    Ok(line) => texts.push(line),
-                    Err(e) => {
-                        failed = Err(e);
-                        break;
-                    }
-                }
-            }
+            let mut failed = Ok(());
+            let good = |line: Result<String>| line.map_err(|e| failed = Err(e)).ok();
+            let texts: Vec<String> = all.by_ref().take(BATCH).map_while(good).collect();
             let mut out = Vec::new();
             for (text, answer) in texts.iter().zip(batches.classify(&texts)?) {
                 let explanation = self.explanation(text)?;

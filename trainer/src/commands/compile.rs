@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use qdllm_runtime::Model;
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::tensor_train::Cores;
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
@@ -80,21 +81,13 @@ pub enum CoresArg {
 struct Report {
     backend: &'static str,
     made_of: String,
-    asked: f32,
-    agreement: f32,
-    texts: u32,
-    largest_logit_error: f32,
     section_bytes: usize,
     file_bytes: usize,
-    ram_bytes: u32,
-    multiply_adds: u32,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When a file cannot be read, a label is unknown to the model, or nothing agrees well enough; then
-/// nothing is written.
+/// Runs the command; where nothing agrees well enough, nothing is written.
 pub fn run(args: &CompileArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     let (model, classes) = parse(&bytes, &args.model)?;
@@ -130,18 +123,12 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     let file = with_section(&model, kind, &compiled);
     Model::parse(&file).context("internal error: the compiled model would be refused")?;
     files::write(&args.out, &file)?;
-    let measured = compiled.measured;
     let report = Report {
         backend: kind.name(),
         made_of: compiled.made_of,
-        asked: measured.asked,
-        agreement: measured.agreement,
-        texts: measured.texts,
-        largest_logit_error: measured.largest_logit_error,
         section_bytes: compiled.section.len() + ENTRY_BYTES,
         file_bytes: file.len(),
-        ram_bytes: measured.ram_bytes,
-        multiply_adds: measured.multiply_adds,
+        measured: compiled.measured,
     };
     print(&report, args.json)
 }
@@ -157,15 +144,16 @@ fn with_section(model: &Model<'_>, kind: Kind, compiled: &Compiled) -> Vec<u8> {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let m = &self.measured;
         writeln!(f, "back end      {}: {}", self.backend, self.made_of)?;
         writeln!(
             f,
             "agreement     {:.4} of {} texts that did not choose it ({} asked)",
-            self.agreement, self.texts, self.asked
+            m.agreement, m.texts, m.asked
         )?;
-        writeln!(f, "logit error   {:.4} at most", self.largest_logit_error)?;
+        writeln!(f, "logit error   {:.4} at most", m.largest_logit_error)?;
         writeln!(f, "size          {} bytes more, {} in all", self.section_bytes, self.file_bytes)?;
-        writeln!(f, "RAM           {} bytes beside the stack", self.ram_bytes)?;
-        writeln!(f, "arithmetic    {} multiply-adds", self.multiply_adds)
+        writeln!(f, "RAM           {} bytes beside the stack", m.ram_bytes)?;
+        writeln!(f, "arithmetic    {} multiply-adds", m.multiply_adds)
     }
 }

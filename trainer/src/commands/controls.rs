@@ -24,7 +24,8 @@ impl fmt::Display for Summary {
         )?;
         writeln!(f, "control   accuracy  std error  macro F1     bytes  train seconds")?;
         self.controls.iter().try_for_each(|o| {
-            let (name, accuracy, error, f1) = (o.control, o.accuracy, o.standard_error, o.macro_f1);
+            let name = format!("{:?}", o.control).to_lowercase();
+            let (accuracy, error, f1) = (o.accuracy, o.standard_error, o.macro_f1);
             let (bytes, seconds) = (o.measured.bytes, o.measured.train_seconds);
             writeln!(
                 f,

@@ -5,9 +5,10 @@ use crate::model_file::{load, parse};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
+use qdllm_runtime::circuit::qasm;
 use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::format::meta::FrontEnd;
-use qdllm_runtime::format::{CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, VERSION};
+use qdllm_runtime::format::{Kind, VERSION};
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ struct Inspection<'a> {
     provenance: Vec<(&'a str, &'a str)>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Circuit {
     qubits: usize,
     named_angles: usize,
@@ -57,13 +58,9 @@ struct Circuit {
 struct BackEnd {
     name: &'static str,
     made_of: String,
-    asked: f32,
-    agreement: f32,
-    texts: u32,
-    largest_logit_error: f32,
     section_bytes: usize,
-    ram_bytes: u32,
-    multiply_adds: u32,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
@@ -76,11 +73,9 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         .iter()
         .filter_map(|&kind| Some((kind.name(), model.container().get(kind)?.len())))
         .collect();
-    let framed = HEADER_BYTES + ENTRY_BYTES * sections.len() + CHECKSUM_BYTES;
     let held: usize = sections.iter().map(|(_, n)| n).sum();
     // What is left is the padding that aligns sections to 4 bytes.
     sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
-    debug_assert!(model.len_bytes() - held >= framed);
     let named = |has: bool, name: &'static str| if has { name } else { "" };
     let front = match model.meta().front {
         FrontEnd::Words { rows, kinds, row_bits, .. } => format!(
@@ -95,21 +90,20 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     };
     let program = model.program();
     let qasm = model.qasm();
-    let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |q| {
-        let names = qdllm_runtime::circuit::qasm::Circuit::read(q.circuit)
-            .map(|c| c.names)
-            .unwrap_or_default();
-        names.into_iter().zip(q.angles_rad()).collect()
-    });
+    let angles_rad: Vec<(String, f32)> = qasm
+        .iter()
+        .flat_map(|qasm| {
+            let names = qasm::Circuit::read(qasm.circuit).map(|circuit| circuit.names);
+            names.unwrap_or_default().into_iter().zip(qasm.angles_rad())
+        })
+        .collect();
     let mut circuit = Circuit {
         qubits: program.qubits(),
         named_angles: model.source().map_or(0, |s| s.angles_rad().count()) + angles_rad.len(),
-        fused_phases: 0,
-        fused_rotations: 0,
-        index_maps: 0,
         outputs: program.outputs(),
-        qasm: qasm.map(|q| q.circuit.to_owned()),
+        qasm: qasm.map(|qasm| qasm.circuit.to_owned()),
         angles_rad,
+        ..Circuit::default()
     };
     for op in program.ops() {
         match op {
@@ -135,18 +129,9 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
 
 fn compiled(model: &Model<'_>) -> Vec<BackEnd> {
     let mut all = Vec::new();
-    let mut add = |kind: Kind, made_of: String, m: &Measured| {
-        all.push(BackEnd {
-            name: kind.name(),
-            made_of,
-            asked: m.asked,
-            agreement: m.agreement,
-            texts: m.texts,
-            largest_logit_error: m.largest_logit_error,
-            section_bytes: model.container().get(kind).map_or(0, <[u8]>::len),
-            ram_bytes: m.ram_bytes,
-            multiply_adds: m.multiply_adds,
-        });
+    let mut add = |kind: Kind, made_of: String, measured: &Measured| {
+        let section_bytes = model.container().get(kind).map_or(0, <[u8]>::len);
+        all.push(BackEnd { name: kind.name(), made_of, section_bytes, measured: *measured });
     };
     if let Some(measured) = model.measured_i16() {
         let amplitudes = 1_u32 << model.program().qubits();
@@ -182,10 +167,11 @@ impl std::fmt::Display for Inspection<'_> {
         )?;
         for b in &self.compiled {
             writeln!(f, "back end     {}: {}, {} bytes", b.name, b.made_of, b.section_bytes)?;
+            let m = &b.measured;
             writeln!(
                 f,
                 "             {:.4} of {} texts as the statevector ({} asked), logits within {:.4}, {} bytes of RAM, {} multiply-adds",
-                b.agreement, b.texts, b.asked, b.largest_logit_error, b.ram_bytes, b.multiply_adds
+                m.agreement, m.texts, m.asked, m.largest_logit_error, m.ram_bytes, m.multiply_adds
             )?;
         }
         if let Some(qasm) = &c.qasm {

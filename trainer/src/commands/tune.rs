@@ -1,22 +1,24 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use qdllm_host::errors::OfFile as _;
+use qdllm_host::terminal::Progress;
 use serde::Serialize;
 
 use crate::commands::print_in_line;
 use crate::commands::teach::local::resolve;
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
+use crate::student::run::reopen;
 use crate::teacher::llm::device;
 use crate::teacher::llm::lora::adapter::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use crate::teacher::llm::pretrained::Pretrained;
-use qdllm_host::terminal::Progress;
 
 /// What is worth knowing before a long run: printed by `--help`.
 const ADVICE: &str = "\
@@ -80,42 +82,30 @@ struct Outcome {
     classes: usize,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When an input is refused or the training fails; the last checkpoint stays.
+/// Runs the command; where the training fails, the last checkpoint stays.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let Settings { rank, batch, accumulate, epochs, max_tokens, rate, alpha, decay, .. } =
+    let Settings { rank, alpha, epochs, batch, accumulate, rate, decay, max_tokens, .. } =
         args.settings;
-    for (name, value) in [
-        ("rank", rank),
-        ("batch-size", batch),
-        ("accumulate", accumulate),
-        ("epochs", epochs as usize),
-        ("max-tokens", max_tokens),
-    ] {
-        if value == 0 {
-            bail!("--{name} must be at least 1");
-        }
-    }
+    ensure!(
+        ![rank, batch, accumulate, max_tokens, epochs as usize].contains(&0),
+        "--rank, --batch-size, --accumulate, --max-tokens and --epochs must be at least 1"
+    );
     let finite = |x: f64| x.is_finite() && x >= 0.0;
-    if !finite(rate) || rate == 0.0 || !finite(decay) || !finite(alpha) {
-        bail!("--lr must be a positive number, --weight-decay and --alpha numbers of at least 0");
-    }
+    ensure!(
+        finite(rate) && rate > 0.0 && finite(decay) && finite(alpha),
+        "--lr must be a positive number, --weight-decay and --alpha numbers of at least 0"
+    );
     let mut skipped = 0;
     let train = Labelled::read(&args.data, args.bad_rows, &mut skipped)?;
     let read = |path: &PathBuf| Labelled::read(path, args.bad_rows, &mut skipped);
     let valid = args.valid.as_ref().map(read).transpose()?.unwrap_or_default();
     let classes = labelled::classes(&train);
-    let numbered = |rows: Vec<Labelled>, path: &Path| -> Result<Vec<(String, usize)>> {
-        let (texts, labels) = labelled::numbered(rows, &classes, |row| {
-            let (path, data) = (path.display(), classes.join(", "));
-            format!("{path}: label `{}` is none of the training data's ({data})", row.label)
-        })?;
+    let numbered = |rows, path| -> Result<Vec<(String, usize)>> {
+        let (texts, labels) = labelled::numbered(rows, path, &classes, "the training data")?;
         Ok(texts.into_iter().zip(labels).collect())
     };
     let train = numbered(train, &args.data)?;
-    let valid = numbered(valid, args.valid.as_deref().unwrap_or(&args.data))?;
+    let valid = numbered(valid, args.valid.as_ref().unwrap_or(&args.data))?;
     let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
     let (data, settings) = ((train.as_slice(), valid.as_slice()), args.settings.clone());
     let mut tuner = Tuner::open(model, &classes, data, settings, &args.out, &device()?)?;
@@ -158,25 +148,21 @@ fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
     }
     progress.stage("tuning", all);
     progress.at(done);
+    // Epochs that ended after the checkpoint come again.
     let path = args.out.join("metrics.jsonl");
-    let mut log = String::new();
-    if tuner.resumed {
-        // Epochs that ended after the checkpoint come again.
-        let earlier = std::fs::read_to_string(&path).unwrap_or_default();
-        log.extend(earlier.lines().take(tuner.epochs_done() as usize).flat_map(|l| [l, "\n"]));
-    }
+    let mut log = reopen(&path, tuner.epochs_done() as usize).of_file(&path)?;
     let (mut saved, mut epochs) = (Instant::now(), Vec::new());
     while tuner.progress().0 < all {
         let epoch = tuner.step()?;
         progress.at(tuner.progress().0);
         if let Some(epoch) = epoch {
-            log.push_str(&serde_json::to_string(&epoch)?);
-            log.push('\n');
-            std::fs::write(&path, &log).of_file(&path)?;
-            let valid = match (epoch.valid_loss, epoch.valid_accuracy) {
-                (Some(loss), Some(share)) => format!(", validation {loss:.4}, accuracy {share:.3}"),
-                _ => String::new(),
-            };
+            writeln!(log, "{}", serde_json::to_string(&epoch)?).of_file(&path)?;
+            let valid = epoch
+                .valid_loss
+                .zip(epoch.valid_accuracy)
+                .map_or(String::new(), |(loss, share)| {
+                    format!(", validation {loss:.4}, accuracy {share:.3}")
+                });
             progress.say(&format!("epoch {}: loss {:.4}{valid}", epoch.epoch, epoch.train_loss));
             epochs.push(epoch);
         }

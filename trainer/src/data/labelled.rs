@@ -7,10 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::rows::{BadRows, Rows};
+use super::rows::{BadRows, Row, Rows};
 
 /// A labelled text and its line, for error messages.
 #[derive(Clone, Debug)]
@@ -24,14 +24,11 @@ impl Labelled {
     /// The rows of a file; those left out as bad are added to `skipped`.
     pub fn read(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<Self>> {
         let mut rows = Rows::labelled(path, bad)?;
-        let mut all = Vec::new();
-        for row in rows.by_ref() {
-            let row = row?;
-            let label = row.label.with_context(|| {
-                format!("{}:{}: the row has no label", path.display(), row.line)
-            })?;
-            all.push(Self { line: row.line, label, text: row.text });
-        }
+        let labelled = |row: Result<Row>| {
+            let Row { line, label, text } = row?;
+            Ok(Self { line, label: label.unwrap_or_default(), text })
+        };
+        let all = rows.by_ref().map(labelled).collect::<Result<_>>()?;
         *skipped += rows.skipped();
         Ok(all)
     }
@@ -50,16 +47,23 @@ pub fn classes(rows: &[Labelled]) -> Vec<String> {
     labels.into_iter().cloned().collect()
 }
 
-/// The texts of some rows, and the place of each one's label among the classes; the error is what `refused` says of the
-/// first row whose label is no class.
+/// The texts of some rows, and the place of each one's label among the classes; `whose` they are is said where a label
+/// is none.
 pub fn numbered(
     rows: Vec<Labelled>,
+    path: &Path,
     classes: &[String],
-    refused: impl Fn(&Labelled) -> String,
+    whose: &str,
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    let number = |row: Labelled| match classes.iter().position(|class| *class == row.label) {
-        Some(class) => Ok((row.text, class)),
-        None => bail!(refused(&row)),
+    let number = |Labelled { line, label, text }| {
+        let class = classes.iter().position(|class| *class == label).with_context(|| {
+            format!(
+                "{}:{line}: label `{label}` is unknown to {whose}, which has {}; correct it, or leave the row out",
+                path.display(),
+                classes.join(", ")
+            )
+        })?;
+        Ok((text, class))
     };
     rows.into_iter().map(number).collect()
 }
@@ -70,19 +74,7 @@ pub fn read_labelled(
     bad: BadRows,
     classes: &[String],
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    let number = |row| {
-        let super::Row { line, label, text } = row?;
-        let label = label.unwrap_or_default();
-        match classes.iter().position(|class| *class == label) {
-            Some(class) => Ok((text, class)),
-            None => bail!(
-                "{}:{line}: label `{label}` is unknown to the model, which has {}",
-                path.display(),
-                classes.join(", ")
-            ),
-        }
-    };
-    Rows::labelled(path, bad)?.map(number).collect()
+    numbered(Labelled::read(path, bad, &mut 0)?, path, classes, "the model")
 }
 
 /// Place of a text in draw number `draw`: SHA-256 of `qdllm label draw`, the draw as 8 bytes little endian, and the

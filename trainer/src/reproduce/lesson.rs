@@ -22,7 +22,7 @@ use crate::options::Config;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::run::{Keep, distill};
 use crate::teacher::Teacher;
-use crate::teacher::committee::{self, Committee, Member};
+use crate::teacher::committee::{Committee, Member};
 use crate::teacher::features::{Features, VectorFile};
 use crate::teacher::probe::{Options, ProbeTeacher};
 
@@ -159,7 +159,7 @@ impl Lesson {
                 ProbeTeacher::fit(sources, labelled, unlabelled, &self.classes, options)?;
             probes = Some(Member { teacher: Box::new(teacher), held_out: findings.labelled });
         }
-        let options = committee::Options { rounds: ROUNDS, seed };
+        let options = Options { rounds: ROUNDS, seed };
         let (teacher, findings) =
             Committee::fit(probes, labelled, unlabelled, &self.classes, options)?;
         Ok((teacher, findings.labelled))
@@ -169,7 +169,7 @@ impl Lesson {
 /// Log-probabilities of texts, one row a text.
 fn ask(teacher: &mut Committee, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     teacher.prepare(texts, &mut |_, _| {})?;
-    Ok(teacher.logits(texts)?)
+    teacher.logits(texts)
 }
 
 #[cfg(test)]

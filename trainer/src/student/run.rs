@@ -110,7 +110,7 @@ fn train_and_write<F: FrontEnd>(
 }
 
 /// The metrics file with the lines of the epochs that the checkpoint has done.
-fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
+pub fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
     let kept: String = match std::fs::read_to_string(path) {
         Ok(text) => text.lines().take(epochs).map(|l| format!("{l}\n")).collect(),
         Err(_) => String::new(),

@@ -58,15 +58,7 @@ impl Texts {
         if let Some(path) = &args.test {
             let taught: HashSet<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
             let rows = Labelled::read(path, args.bad_rows, &mut texts.skipped)?;
-            let (test, labels) = numbered(rows, &texts.classes, |row| {
-                format!(
-                    "{}:{}: label `{}` is none of the classes ({}); correct it or add it to the data",
-                    path.display(),
-                    row.line,
-                    row.label,
-                    texts.classes.join(", ")
-                )
-            })?;
+            let (test, labels) = numbered(rows, path, &texts.classes, "the teacher")?;
             let overlap = test.iter().filter(|text| taught.contains(text.as_str())).count();
             if overlap > 0 {
                 eprintln!(
