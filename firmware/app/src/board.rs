@@ -1,8 +1,6 @@
 //! What a board gives the app: its name, slots and limits, its flash, its counters.
 
-use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use qdllm_runtime::MAX_CLASSES;
 
 /// A sentence that a model must classify before it is confirmed.
@@ -95,31 +93,19 @@ pub trait SlotFlash<'m>: NorFlash {
 #[derive(Debug)]
 pub struct ReadOnly<'m>(pub &'m [u8]);
 
-/// Nothing can be written here.
-#[derive(Clone, Copy, Debug)]
-pub struct NotWritable;
-
-impl NorFlashError for NotWritable {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::Other
-    }
-}
-
 impl ErrorType for ReadOnly<'_> {
-    type Error = NotWritable;
+    type Error = NorFlashErrorKind;
 }
 
 impl ReadNorFlash for ReadOnly<'_> {
     const READ_SIZE: usize = 1;
 
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NotWritable> {
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         let found = self.map(offset, bytes.len());
         if found.len() != bytes.len() {
-            return Err(NotWritable);
+            return Err(NorFlashErrorKind::Other);
         }
-        for (to, from) in bytes.iter_mut().zip(found) {
-            *to = *from;
-        }
+        bytes.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 
@@ -132,12 +118,12 @@ impl NorFlash for ReadOnly<'_> {
     const WRITE_SIZE: usize = 1;
     const ERASE_SIZE: usize = 1;
 
-    fn erase(&mut self, _: u32, _: u32) -> Result<(), NotWritable> {
-        Err(NotWritable)
+    fn erase(&mut self, _: u32, _: u32) -> Result<(), NorFlashErrorKind> {
+        Err(NorFlashErrorKind::Other)
     }
 
-    fn write(&mut self, _: u32, _: &[u8]) -> Result<(), NotWritable> {
-        Err(NotWritable)
+    fn write(&mut self, _: u32, _: &[u8]) -> Result<(), NorFlashErrorKind> {
+        Err(NorFlashErrorKind::Other)
     }
 }
 

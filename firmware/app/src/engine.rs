@@ -42,18 +42,9 @@ impl Engine for qdllm_runtime::ScratchI16 {
     }
 }
 
-/// The compiled polynomial, with room for one probability a class.
+/// The compiled polynomial: room for one probability a class is all that it needs.
 #[cfg(feature = "polynomial")]
-#[derive(Debug, Default)]
-pub struct Polynomial(qdllm_runtime::Probabilities);
-
-#[cfg(feature = "polynomial")]
-impl Polynomial {
-    /// Fresh memory; usable in a `static`.
-    pub const fn new() -> Self {
-        Self(qdllm_runtime::Probabilities::new())
-    }
-}
+pub type Polynomial = qdllm_runtime::Probabilities;
 
 #[cfg(feature = "polynomial")]
 impl Engine for Polynomial {
@@ -64,7 +55,7 @@ impl Engine for Polynomial {
     }
 
     fn classify<'s>(&'s mut self, model: &Model<'_>, text: &str) -> Result<Prediction<'s>, Error> {
-        model.classify_by_polynomial(text, &mut self.0)
+        model.classify_by_polynomial(text, self)
     }
 }
 
@@ -80,11 +71,8 @@ pub struct TensorTrain {
 impl TensorTrain {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
-        let (work, probabilities) = (
-            qdllm_runtime::compiled::tensor_train::Work::new(),
-            qdllm_runtime::Probabilities::new(),
-        );
-        Self { work, probabilities }
+        let work = qdllm_runtime::compiled::tensor_train::Work::new();
+        Self { work, probabilities: qdllm_runtime::Probabilities::new() }
     }
 }
 

@@ -17,7 +17,7 @@ mod slots;
 mod transfer;
 
 pub use app::End;
-pub use board::{BoardConfig, Counters, Layout, NotWritable, PROBE, ReadOnly, SlotFlash};
+pub use board::{BoardConfig, Counters, Layout, PROBE, ReadOnly, SlotFlash};
 pub use engine::Engine;
 #[cfg(feature = "polynomial")]
 pub use engine::Polynomial;

@@ -15,8 +15,8 @@ use core::hint::black_box;
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use embedded_io::{Read, Write};
-use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use qdllm_app::{BoardConfig, Counters, Engine, Layout, Memory, NotWritable, SlotFlash, run};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use qdllm_app::{BoardConfig, Counters, Engine, Layout, Memory, SlotFlash, run};
 use qdllm_link::Fault;
 use qdllm_runtime::{Error, Model, Prediction};
 
@@ -45,13 +45,13 @@ impl Write for Unknown {
 }
 
 impl ErrorType for Unknown {
-    type Error = NotWritable;
+    type Error = NorFlashErrorKind;
 }
 
 impl ReadNorFlash for Unknown {
     const READ_SIZE: usize = 1;
 
-    fn read(&mut self, _: u32, bytes: &mut [u8]) -> Result<(), NotWritable> {
+    fn read(&mut self, _: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         black_box(bytes);
         black_box(Ok(()))
     }
@@ -65,12 +65,12 @@ impl NorFlash for Unknown {
     const WRITE_SIZE: usize = 4;
     const ERASE_SIZE: usize = 4096;
 
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), NotWritable> {
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         black_box((from, to));
         black_box(Ok(()))
     }
 
-    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), NotWritable> {
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
         black_box((at, bytes));
         black_box(Ok(()))
     }

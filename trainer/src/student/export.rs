@@ -73,8 +73,7 @@ fn compare<F: FrontEnd>(bytes: &[u8], student: &Student<F>, prepared: &Prepared<
     let model = Model::parse(bytes).map_err(refused)?;
     // Probes are the first of the validation texts.
     let samples = prepared.valid.samples();
-    let inputs = samples.iter().take(prepared.probes.len()).map(|sample| sample.input);
-    let trained = student.probabilities(inputs);
+    let trained = student.probabilities(&samples[..prepared.probes.len()]);
     let mut scratch = Box::new(Scratch::new());
     let mut largest = 0.0_f32;
     for (i, (probe, expected)) in prepared.probes.iter().zip(&trained).enumerate() {

@@ -133,17 +133,9 @@ impl<F: FrontEnd> Prepared<F> {
 }
 
 impl<F: FrontEnd> Student<F> {
-    /// Calibrated probabilities, one row an input, computed on the host.
-    pub fn probabilities<'a>(
-        &self,
-        inputs: impl IntoIterator<Item = &'a [F::Item]>,
-    ) -> Vec<Vec<f32>>
-    where
-        F::Item: 'a,
-    {
-        let unlabelled = |input| Sample { input, label: None, teacher: None, dropout_key: None };
-        let samples: Vec<Sample<'_, F::Item>> = inputs.into_iter().map(unlabelled).collect();
-        let logits = Batcher::new(&self.shape, &self.theta, 0.0).logits(&samples);
+    /// Calibrated probabilities, one row a sample, computed on the host.
+    pub fn probabilities(&self, samples: &[Sample<'_, F::Item>]) -> Vec<Vec<f32>> {
+        let logits = Batcher::new(&self.shape, &self.theta, 0.0).logits(samples);
         logits.iter().map(|z| softmax(z, self.summary.temperature)).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! The front end `words`: n-grams of the selected vocabulary, each a row of 11 numbers; rows pooled, plus a bias.
 
-use super::front_end::{FrontEnd, Sample, turn_slope};
+use super::front_end::{Examples, FrontEnd, Sample, turn_slope};
 use super::ngram_regression::Weigher;
 use super::shape::{Ansatz, Shape};
 use super::vocabulary::{Counter, HostVocab};
@@ -194,8 +194,9 @@ impl FrontEnd for Words {
 impl Student<Words> {
     /// Calibrated probabilities of texts, one row a text, computed on the host.
     pub fn probabilities_of(&self, vocab: &HostVocab, texts: &[String]) -> Vec<Vec<f32>> {
-        let rows: Vec<Vec<u16>> = texts.iter().map(|t| vocab.rows(t).collect()).collect();
-        self.probabilities(rows.iter().map(Vec::as_slice))
+        let mut examples = Examples::default();
+        texts.iter().for_each(|text| examples.push(vocab.rows(text), None, None));
+        self.probabilities(&examples.samples())
     }
 }
 

@@ -18,13 +18,9 @@ pub const BYTES: usize = 2 * SECTOR_BYTES as usize;
 const KEYS: [u32; 2] = [0x4567_0123, 0xcdef_89ab];
 
 /// Both sectors; offset 0 is the first one's first byte.
-pub struct Slots(FLASH);
+pub struct Slots(pub FLASH);
 
 impl Slots {
-    pub fn new(flash: FLASH) -> Self {
-        Self(flash)
-    }
-
     /// Waits until the last order is done and says whether it was.
     fn done(&self) -> Result<(), NorFlashErrorKind> {
         let flash = &self.0;

@@ -37,7 +37,7 @@ fn main() -> ! {
     };
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
-    let flash = unsafe { MappedFlash::new(Slots::new(chip.FLASH), START, BYTES) };
+    let flash = unsafe { MappedFlash::new(Slots(chip.FLASH), START, BYTES) };
     let config = BoardConfig::new("nucleo-f446", flash.layout());
     let config = BoardConfig { ahead_bytes: AHEAD_BYTES, ..config };
     serve::on_chip(&config, Port::new(serial, chip.DMA1), flash, counters, MEMORY)

@@ -64,7 +64,8 @@ fn main() -> ! {
     else {
         restart()
     };
-    let mut ports = SerialPorts::new(device.build(), serial, uart, timer);
+    let usb = device.build();
+    let mut ports = SerialPorts { usb, serial, uart, timer, over_usb: false };
     let core_hz = clocks.system_clock.freq().to_Hz();
     let mut counters = TimerCounter { timer, since_us: 0, core_hz };
     // SAFETY: flash is mapped as long as the board runs, and this is the only time.

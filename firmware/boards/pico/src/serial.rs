@@ -24,24 +24,15 @@ pub type Uart0 = UartPeripheral<
 >;
 
 pub struct SerialPorts<'b> {
-    usb: UsbDevice<'b, UsbBus>,
-    serial: SerialPort<'b, UsbBus>,
-    uart: Uart0,
-    timer: Timer,
-    over_usb: bool,
+    pub usb: UsbDevice<'b, UsbBus>,
+    pub serial: SerialPort<'b, UsbBus>,
+    pub uart: Uart0,
+    pub timer: Timer,
+    /// Where answers go: to the UART until USB speaks.
+    pub over_usb: bool,
 }
 
-impl<'b> SerialPorts<'b> {
-    /// Answers go to the UART until USB speaks.
-    pub fn new(
-        usb: UsbDevice<'b, UsbBus>,
-        serial: SerialPort<'b, UsbBus>,
-        uart: Uart0,
-        timer: Timer,
-    ) -> Self {
-        Self { usb, serial, uart, timer, over_usb: false }
-    }
-
+impl SerialPorts<'_> {
     /// Serves USB and looks for one byte on both ports.
     fn poll(&mut self) -> Option<u8> {
         self.usb.poll(&mut [&mut self.serial]);
