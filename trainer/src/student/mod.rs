@@ -7,7 +7,6 @@ pub mod backprop;
 pub mod dense;
 pub mod export;
 pub mod front_end;
-pub mod ngram_regression;
 pub mod run;
 pub mod shape;
 pub mod train;

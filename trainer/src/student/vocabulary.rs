@@ -1,10 +1,18 @@
-//! Vocabulary selection: the n-grams of the training part that tell the classes apart best.
+//! Vocabulary selection: the n-grams of the training part that tell the classes apart best, by chi-squared or by their
+//! weight in a logistic regression on all n-grams. The regression also teaches a student where nobody else does.
+//!
+//! Where n-grams overlap (a word, its prefix, its pairs) chi-squared picks the same evidence several
+//! times; a regression shares it out. Texts are unit vectors of `idf = 1 + ln(texts / occurring)`;
+//! the objective is `|w|^2 / 2 + sum of cross-entropies`, descended by `AdaGrad` on the n-grams that
+//! occur, so that the cost grows with the texts and not with the vocabulary. It is none of `regression::logistic`: its
+//! few passes decide which n-grams are chosen, a minimum would choose others.
 
 use crate::data::corpus::{Part, Text};
-use crate::numeric::softmax;
+use crate::numeric::{Ragged, softmax};
 use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;
+use std::mem::take;
 
 /// Keys of n-grams and the rows that they stand for.
 #[derive(Clone, Debug)]
@@ -155,7 +163,7 @@ fn is_frequent(counts: &[f32]) -> bool {
 }
 
 /// How much of a training text counts for each class: its label, else the teacher's probabilities.
-pub(crate) fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
+fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
     match (text.part, text.label, text.teacher) {
         (Part::Train, Some(label), _) => {
             Some((0..classes).map(|c| f32::from(u8::from(c == label))).collect())
@@ -166,11 +174,130 @@ pub(crate) fn shares(text: &Text<'_>, classes: usize) -> Option<Vec<f32>> {
 }
 
 /// The `rows` keys with the largest scores, ascending.
-pub(crate) fn best(mut ranked: Vec<(f64, u32)>, rows: usize) -> Vec<u32> {
+fn best(mut ranked: Vec<(f64, u32)>, rows: usize) -> Vec<u32> {
     ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut keys: Vec<u32> = ranked.into_iter().take(rows).map(|(_, k)| k).collect();
     keys.sort_unstable();
     keys
+}
+
+/// Passes over the texts: the ranking no longer moves after these.
+const EPOCHS: usize = 12;
+const RATE: f32 = 0.5;
+
+/// A logistic regression on the candidates of every training text.
+#[derive(Debug)]
+pub struct Regression {
+    keys: Vec<u32>,
+    candidates: HostVocab,
+    occurrences: Vec<u32>,
+    /// The texts to fit to, and what each counts for; none when it is fitted.
+    texts: Ragged<u32>,
+    shares: Vec<f32>,
+    idf: Vec<f32>,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Regression {
+    /// Weighs `keys` (ascending) for a vocabulary of `rows` rows.
+    pub fn new(classes: usize, rows: usize, kinds: GramKinds, keys: Vec<u32>) -> Self {
+        Self {
+            candidates: HostVocab::new(&keys, rows, kinds),
+            occurrences: vec![0; keys.len()],
+            texts: Ragged::default(),
+            shares: Vec::new(),
+            idf: Vec::new(),
+            weights: vec![0.0; keys.len() * classes],
+            bias: vec![0.0; classes],
+            keys,
+        }
+    }
+
+    /// Adds a text if it belongs to training.
+    pub fn add(&mut self, text: &Text<'_>) {
+        let Some(shares) = shares(text, self.bias.len()) else { return };
+        let places = self.candidates.different(text.text);
+        self.texts.push(places.inspect(|&place| self.occurrences[place as usize] += 1));
+        self.shares.extend(shares);
+    }
+
+    /// Fits it to the texts added.
+    pub fn fit(mut self) -> Self {
+        let (texts, shares) = (take(&mut self.texts), take(&mut self.shares));
+        let Self { occurrences, idf, weights, bias, .. } = &mut self;
+        let (count, classes) = (texts.rows() as f32, bias.len());
+        idf.extend(occurrences.iter().map(|&n| 1.0 + (count / n.max(1) as f32).ln()));
+        let mut squares = vec![1e-6_f32; weights.len()];
+        for epoch in 0..EPOCHS {
+            // A fixed stride visits every text once in a scattered order.
+            for text in scattered(texts.rows(), epoch) {
+                let text_vector = unit(texts.row(text), idf);
+                let mut slope = softmax(&logits(&text_vector, weights, bias), 1.0);
+                let shares = &shares[text * classes..];
+                slope.iter_mut().zip(shares).for_each(|(s, share)| *s -= share);
+                bias.iter_mut().zip(&slope).for_each(|(b, s)| *b -= 0.01 * s);
+                for (g, x) in text_vector {
+                    // The penalty of a weight is shared out over the texts in which it occurs.
+                    let shrink = 1.0 / occurrences[g as usize] as f32;
+                    for (class, s) in slope.iter().enumerate() {
+                        let i = g as usize * classes + class;
+                        let gradient = x * s + shrink * weights[i];
+                        squares[i] += gradient * gradient;
+                        weights[i] -= RATE * gradient / squares[i].sqrt();
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// The keys of the `rows` n-grams with the largest `|w| idf sqrt(occurring)`, ascending; `|w|` is
+    /// the length of an n-gram's weights around their mean over the classes.
+    pub fn select(&self, rows: usize) -> Vec<u32> {
+        let classes = self.bias.len();
+        let score = |place: usize| {
+            let w = &self.weights[place * classes..(place + 1) * classes];
+            let mean = w.iter().sum::<f32>() / classes as f32;
+            let length = w.iter().map(|w| (w - mean).powi(2)).sum::<f32>().sqrt();
+            f64::from(length * self.idf[place] * (self.occurrences[place] as f32).sqrt())
+        };
+        best(self.keys.iter().enumerate().map(|(i, &key)| (score(i), key)).collect(), rows)
+    }
+
+    pub fn logits(&self, text: &str) -> Vec<f32> {
+        let grams: Vec<u32> = self.candidates.different(text).collect();
+        logits(&unit(&grams, &self.idf), &self.weights, &self.bias)
+    }
+}
+
+/// A text's unit vector: its n-grams, each with its share.
+fn unit(grams: &[u32], idf: &[f32]) -> Vec<(u32, f32)> {
+    let length = grams.iter().map(|&g| idf[g as usize].powi(2)).sum::<f32>().sqrt();
+    grams.iter().map(|&g| (g, idf[g as usize] / length)).collect()
+}
+
+fn logits(text: &[(u32, f32)], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+    let mut logits = bias.to_vec();
+    for &(g, x) in text {
+        let row = &weights[g as usize * bias.len()..];
+        logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
+    }
+    logits
+}
+
+/// 0..count in a scattered order that differs by epoch.
+fn scattered(count: usize, epoch: usize) -> impl Iterator<Item = usize> {
+    let coprime = |a: usize| {
+        let (mut x, mut y) = (a, count);
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        x == 1
+    };
+    let golden = (count as f64 * 0.618_034) as usize + 2 * epoch + 1;
+    let stride = (golden..).find(|&s| coprime(s)).unwrap_or(1);
+    (0..count).map(move |i| (i * stride + epoch) % count)
 }
 
 #[cfg(test)]
@@ -204,5 +331,35 @@ mod tests {
             counter.add(&Text { part: Part::Valid, label: Some(0), teacher: None, text: "blue" });
         }
         assert_eq!(counter.candidates().len(), 1);
+    }
+
+    #[test]
+    fn every_text_is_visited_once() {
+        for count in [1, 2, 10, 97, 1000] {
+            let mut seen: Vec<usize> = scattered(count, 3).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn telling_words_outweigh_common_ones() {
+        let kinds = GramKinds::default();
+        let keyed = |text: &str| -> Vec<u32> {
+            let mut keys: Vec<u32> =
+                grams(text, kinds).map(|g| key(g.hash, bucket_bits_for(2))).collect();
+            keys.sort_unstable();
+            keys
+        };
+        let mut regression = Regression::new(2, 2, kinds, keyed("good bad the film"));
+        for (label, text) in [(0, "the bad film"), (1, "the good film")].repeat(10) {
+            regression.add(&Text { part: Part::Train, label: Some(label), teacher: None, text });
+        }
+        let regression = regression.fit();
+        assert_eq!(regression.select(2), keyed("good bad"));
+        let [bad, none, good] = ["a bad one", "", "good, good"].map(|text| regression.logits(text));
+        assert!(bad[0] > bad[1] && good[1] > good[0], "{bad:?} {good:?}");
+        // Both classes have as many texts; the last one seen leaves the bias a little to its side.
+        assert!((none[0] - none[1]).abs() < 0.1, "{none:?}");
     }
 }

@@ -1,9 +1,8 @@
 //! The front end `words`: n-grams of the selected vocabulary, each a row of 11 numbers; rows pooled, plus a bias.
 
 use super::front_end::{Examples, FrontEnd, Sample, turn_slope};
-use super::ngram_regression::Weigher;
 use super::shape::{Ansatz, Shape};
-use super::vocabulary::{Counter, HostVocab};
+use super::vocabulary::{Counter, HostVocab, Regression};
 use super::{Prepared, Student};
 use crate::data::corpus::{Corpus, Part, Text};
 use crate::options::{Config, Criterion, HiddenLayer, TrainingConfig};
@@ -49,9 +48,9 @@ impl Words {
         let by_weight = config.student.select == Criterion::Weight;
         let mut regression = None;
         if by_weight || config.training.regression {
-            let mut weigher = Weigher::new(classes, rows, kinds, candidates);
-            corpus.each("weighing n-grams", progress, |text| weigher.add(&text))?;
-            regression = Some(weigher.fit());
+            let mut own = Regression::new(classes, rows, kinds, candidates);
+            corpus.each("weighing n-grams", progress, |text| own.add(&text))?;
+            regression = Some(own.fit());
         }
         let keys = match &regression {
             Some(regression) if by_weight => regression.select(rows),
