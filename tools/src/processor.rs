@@ -116,7 +116,9 @@ impl Processor {
         let missing = |field: &str| anyhow!("chip information lacks `{field}`");
         let entries =
             |field: &str| value.get(field).and_then(Value::as_object).ok_or_else(|| missing(field));
-        let mut calibration = Calibration { average: averages(value), ..Calibration::default() };
+        let all = value.get("global_info").unwrap_or(&Value::Null);
+        let mut calibration =
+            Calibration { average: figures(all, AVERAGES), ..Calibration::default() };
         let mut pairs = Vec::new();
         for (name, coupler) in entries("couplers_info")? {
             let pair = coupler.get("qubits_index").and_then(Value::as_array);
@@ -124,10 +126,11 @@ impl Processor {
             let (Some(a), Some(b)) = (index(0), index(1)) else {
                 return Err(missing(&format!("couplers_info.{name}.qubits_index")));
             };
-            let Some(error) = infidelity(coupler, "fidelity") else { continue };
+            let figures = figures(coupler, COUPLER);
+            if figures.cz_error.is_none() {
+                continue;
+            }
             pairs.push((a, b));
-            let (cz_error, cz_ns) = (Some(error), length_ns(coupler, "length"));
-            let figures = Figures { cz_error, cz_ns, ..Figures::default() };
             // A number beyond 255 is refused with its pair when the map is built.
             calibration.couplers.insert((a.min(b) as u8, a.max(b) as u8), figures);
         }
@@ -136,7 +139,12 @@ impl Processor {
             let index = qubit.get("index").and_then(Value::as_u64);
             let index = index.ok_or_else(|| missing(&format!("qubits_info.{name}.index")))?;
             last = last.max(Some(index as usize));
-            calibration.qubits.insert(index as u8, qubit_figures(qubit));
+            let zero = infidelity(qubit, "readout g_fidelity");
+            let readout = zero.zip(infidelity(qubit, "readout e_fidelity"));
+            let readout =
+                readout.map(|(zero, one)| BitError { one_from_zero: zero, zero_from_one: one });
+            let figures = Figures { readout, ..figures(qubit, QUBIT) };
+            calibration.qubits.insert(index as u8, figures);
         }
         let name = value.get("name").and_then(Value::as_str).unwrap_or("chip");
         let date =
@@ -328,31 +336,32 @@ impl Calibration {
     }
 }
 
-fn averages(value: &Value) -> Figures {
-    let all = value.get("global_info").unwrap_or(&Value::Null);
+/// Figures under the names that they have there: errors of one-qubit gates and CZ, T1, T2, and the lengths of both.
+fn figures(of: &Value, [one, cz, t1, t2, one_length, cz_length]: [&str; 6]) -> Figures {
     Figures {
-        one_error: infidelity(all, "single_qubit_gate_fidelity_average"),
-        cz_error: infidelity(all, "two_qubit_gate_fidelity_average"),
-        t1_us: positive(all, "T1_average"),
-        t2_us: positive(all, "T2_average"),
-        one_ns: length_ns(all, "one_qubit_gate_length"),
-        cz_ns: length_ns(all, "two_qubit_gate_length"),
+        one_error: infidelity(of, one),
+        cz_error: infidelity(of, cz),
+        t1_us: positive(of, t1),
+        t2_us: positive(of, t2),
+        one_ns: length_ns(of, one_length),
+        cz_ns: length_ns(of, cz_length),
         readout: None,
     }
 }
 
-fn qubit_figures(qubit: &Value) -> Figures {
-    let zero = infidelity(qubit, "readout g_fidelity");
-    let readout = zero.zip(infidelity(qubit, "readout e_fidelity"));
-    Figures {
-        one_error: infidelity(qubit, "fidelity"),
-        t1_us: positive(qubit, "T1"),
-        t2_us: positive(qubit, "T2"),
-        one_ns: length_ns(qubit, "length"),
-        readout: readout.map(|(zero, one)| BitError { one_from_zero: zero, zero_from_one: one }),
-        ..Figures::default()
-    }
-}
+/// Not published of a qubit, or of a coupler.
+const ABSENT: &str = "";
+
+const QUBIT: [&str; 6] = ["fidelity", ABSENT, "T1", "T2", "length", ABSENT];
+const COUPLER: [&str; 6] = [ABSENT, "fidelity", ABSENT, ABSENT, ABSENT, "length"];
+const AVERAGES: [&str; 6] = [
+    "single_qubit_gate_fidelity_average",
+    "two_qubit_gate_fidelity_average",
+    "T1_average",
+    "T2_average",
+    "one_qubit_gate_length",
+    "two_qubit_gate_length",
+];
 
 /// The service gives lengths in seconds.
 fn length_ns(value: &Value, field: &str) -> Option<f64> {

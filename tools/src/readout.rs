@@ -111,10 +111,6 @@ impl Counts {
         Self::new(strings.iter().map(|(key, &n)| (outcome(key), n)), bits)
     }
 
-    pub fn to_strings(&self) -> BTreeMap<String, u64> {
-        self.iter().map(|(x, n)| (key(self.bits, |bit| x >> bit & 1 == 1), n)).collect()
-    }
-
     pub fn bits(&self) -> usize {
         self.bits
     }
@@ -383,7 +379,6 @@ mod tests {
         let counts = Counts::from_strings(&given, 3).unwrap();
         assert_eq!(counts.iter().collect::<Vec<_>>(), [(0b001, 5), (0b100, 2), (0b110, 1)]);
         assert_eq!((counts.shots(), counts.bits()), (8, 3));
-        assert_eq!(counts.to_strings(), given);
         assert_eq!(key(5, |i| i == 1), "00010");
     }
 

@@ -13,6 +13,8 @@ const TRIES: u32 = 4;
 /// The longest that a board may take for an answer, the erasure of a large sector included.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+const SILENT: &str = "nothing answers";
+
 /// Takes one kind of response and passes over the others.
 macro_rules! only {
     ($kind:pat => $value:expr) => {
@@ -29,11 +31,8 @@ pub struct Client<L> {
     name: String,
     number: u16,
     heard: Vec<u8>,
-    /// Whether anything at all arrived, and whether a frame did.
-    any: bool,
-    frames: bool,
-    /// Whether a whole frame arrived that is no answer.
-    echoes: bool,
+    /// Why it is no board of ours; `None` once a frame came.
+    strange: Option<&'static str>,
     pub patience: Duration,
 }
 
@@ -87,9 +86,8 @@ pub struct Answer {
 impl<L: Link> Client<L> {
     /// A client over a link that the user knows as `name`.
     pub fn new(link: L, name: &str) -> Self {
-        let heard = Vec::new();
-        let (any, frames, echoes, patience) = (false, false, false, PATIENCE);
-        Self { link, name: name.to_owned(), number: 0, heard, any, frames, echoes, patience }
+        let (name, heard, strange) = (name.to_owned(), Vec::new(), Some(SILENT));
+        Self { link, name, number: 0, heard, strange, patience: PATIENCE }
     }
 
     pub fn into_link(self) -> L {
@@ -197,9 +195,11 @@ impl<L: Link> Client<L> {
                 match opened {
                     Err((_, Fault::FrameDamaged)) => {}
                     // Not an answer, although whole: a port that sends back what it is sent does this.
-                    Err((_, Fault::UnknownMessage)) => self.echoes |= !self.frames,
+                    Err((_, Fault::UnknownMessage)) => {
+                        self.strange = self.strange.and(Some("it only sends back what it is sent"));
+                    }
                     _ => {
-                        self.frames = true;
+                        self.strange = None;
                         return Ok(Some(sealed));
                     }
                 }
@@ -210,20 +210,19 @@ impl<L: Link> Client<L> {
             }
             let mut buffer = [0; 4096];
             let count = self.link.receive(&mut buffer, wait).map_err(|_| self.lost(""))?;
-            self.any |= count > 0;
+            if count > 0 && self.strange == Some(SILENT) {
+                self.strange = Some("what it sends is nothing that a qdllm board says");
+            }
             self.heard.extend_from_slice(&buffer[..count]);
         }
     }
 
     /// What silence means: a board that answered before is lost, another never was one.
     pub(super) fn silent(&self) -> BoardError {
-        let what = match (self.frames, self.echoes, self.any) {
-            (true, ..) => return self.lost(""),
-            (false, true, _) => "it only sends back what it is sent",
-            (false, false, true) => "what it sends is nothing that a qdllm board says",
-            (false, false, false) => "nothing answers",
-        };
-        BoardError::NotOurs { name: self.name.clone(), what }
+        match self.strange {
+            Some(what) => BoardError::NotOurs { name: self.name.clone(), what },
+            None => self.lost(""),
+        }
     }
 
     pub(super) fn lost(&self, during: &str) -> BoardError {

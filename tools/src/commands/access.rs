@@ -1,7 +1,7 @@
 //! What the cloud commands share: where jobs are kept, how a platform is reached, progress.
 
 use crate::processor::Processor;
-use crate::quafu::http::{Http, Options};
+use crate::quafu::http::Http;
 use crate::quafu::jobs::run::Sender;
 use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, Job, State, Work};
@@ -9,12 +9,13 @@ use crate::quafu::portal::Portal;
 use crate::quafu::sqc::Sqc;
 use crate::quafu::{Kind, Platform, credential};
 use anyhow::{Context, Result};
-use clap::{ArgAction, Args};
-use qdllm_host::http::{Backoff, Retry};
+use clap::Args;
 use qdllm_host::terminal::Progress;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use crate::quafu::http::Access;
 
 /// Where jobs are kept.
 #[derive(Args, Debug, Clone)]
@@ -47,55 +48,15 @@ impl Where {
     }
 }
 
-/// How a platform is reached.
-#[derive(Args, Debug, Clone)]
-pub struct Access {
-    /// File that holds the token and that only you can read
-    ///
-    /// Without it the token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (platform
-    /// portal), or from the keyring (`qdllm-hw token`). There is no option for the token itself.
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// Milliseconds from one request to the next
-    #[arg(long, value_name = "MS", default_value_t = 200)]
-    pub pause: u64,
-    /// Seconds to wait for an answer
-    #[arg(long, value_name = "S", default_value_t = 60.0)]
-    pub timeout: f64,
-    /// Tries of a request on timeouts, lost connections, HTTP 429 and 5xx
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub tries: u32,
-    /// Milliseconds before the second try; doubled for each further one
-    #[arg(long, value_name = "MS", default_value_t = 500)]
-    pub backoff: u64,
-    /// Say each request on standard error; twice: answers, too
-    #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
-}
-
 impl Access {
-    fn retry(&self) -> Retry {
-        let usual = Retry::default();
-        let backoff = Backoff { first: Duration::from_millis(self.backoff), ..usual.backoff };
-        Retry { tries: self.tries.max(1), backoff, ..usual }
-    }
-
     pub fn sender<'a>(&self, platform: &'a dyn Platform, settle_s: u64) -> Sender<'a> {
         Sender { platform, retry: self.retry(), settle: Duration::from_secs(settle_s) }
     }
 
     /// A client of a platform.
     pub fn connect(&self, platform: Kind, url: &str) -> Result<Box<dyn Platform>> {
-        let seconds = self.timeout.clamp(0.05, 3600.0);
-        let options = Options {
-            url: url.into(),
-            retry: self.retry(),
-            pause: Duration::from_millis(self.pause),
-            timeout: Duration::from_secs_f64(seconds),
-            verbose: self.verbose,
-        };
         let token = credential::find(platform, self.token_file.as_deref())?;
-        let http = |header, prefix| Http::new(options, token, header, prefix);
+        let http = |header, prefix| Http::new(self, url, token, header, prefix);
         Ok(match platform {
             Kind::Sqc => Box::new(Sqc(http("token", "")?)),
             Kind::Portal => Box::new(Portal(http("authorization", "Bearer ")?)),

@@ -25,10 +25,8 @@ pub struct BackendsArgs {
     /// Write it to this file
     #[arg(short, long, value_name = "FILE", requires = "chip")]
     pub output: Option<PathBuf>,
-    /// Which platform
     #[command(flatten)]
     pub place: Where,
-    /// How it is reached
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON

@@ -21,10 +21,8 @@ pub struct CancelArgs {
     /// Seconds after a lost answer until the platform's list of tasks is taken to be complete
     #[arg(long, value_name = "S", default_value_t = 5)]
     pub settle: u64,
-    /// Where jobs are kept
     #[command(flatten)]
     pub store: StoreArgs,
-    /// How the platform is reached
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON

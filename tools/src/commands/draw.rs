@@ -20,13 +20,11 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct DrawArgs {
-    /// Where the circuit comes from
     #[command(flatten)]
     pub from: From,
     /// Draw what `transpile` would give
     #[arg(long)]
     pub compiled: bool,
-    /// How to compile
     #[command(flatten)]
     pub how: How,
     /// Write SVG to this file instead; of several circuits, number 2 and on get `.2` and on

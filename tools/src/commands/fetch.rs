@@ -43,10 +43,8 @@ pub struct FetchArgs {
     /// Undo read-out errors that the chip published when the batch was made
     #[arg(long)]
     pub mitigate: bool,
-    /// Where jobs are kept
     #[command(flatten)]
     pub store: StoreArgs,
-    /// How the platform is reached
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON, raw counts included

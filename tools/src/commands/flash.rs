@@ -20,7 +20,6 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct FlashArgs {
-    /// What is written
     #[command(flatten)]
     pub content: Content,
     /// Where the boot loader's drive is mounted [default: it is looked for]

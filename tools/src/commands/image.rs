@@ -21,7 +21,6 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ImageArgs {
-    /// What is written
     #[command(flatten)]
     pub content: Content,
     /// The file; its ending says the format: .bin, .hex or .uf2

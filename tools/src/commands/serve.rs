@@ -2,7 +2,7 @@
 
 use crate::commands::processor;
 use crate::noise::Figures;
-use crate::quafu::stand_in::cloud::{Chip, Options};
+use crate::quafu::stand_in::cloud::{Chip, Cloud, State, Task};
 use crate::quafu::stand_in::request::Fault;
 use crate::quafu::stand_in::serve;
 use anyhow::{Context, Result};
@@ -60,7 +60,6 @@ pub struct ServeArgs {
     /// Shots without any other noise
     #[arg(long)]
     pub noiseless: bool,
-    /// Noise figures that replace the chip's
     #[command(flatten)]
     pub noise: Figures,
     /// A fault, once, or *TIMES, or *always
@@ -82,17 +81,14 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     let status = if args.offline { "Offline" } else { "Online" };
     let mut chip = processor(&args.target)?;
     chip.name = "Baihua".into();
-    let options = Options {
-        port: args.port,
-        seed: args.seed,
-        delay: Duration::from_millis(args.delay),
-        queue: args.queue,
-        chips: vec![Chip { name: "Baihua".into(), device: chip, info, status: status.into() }],
-        noise: (!args.noiseless).then_some(args.noise),
-        faults: args.fault.clone(),
-        verbose: args.verbose,
-    };
-    serve(options, |address| {
+    let chip = Chip { name: "Baihua".into(), device: chip, info, status: status.into() };
+    let mut state = State { chips: vec![chip], faults: args.fault.clone(), ..State::default() };
+    for _ in 0..args.queue {
+        state.add(Task { foreign: true, ..Task::default() });
+    }
+    let noise = (!args.noiseless).then_some(args.noise);
+    let cloud = Cloud::start(state, noise, Duration::from_millis(args.delay), args.seed);
+    serve(&cloud, args.port, args.verbose, |address| {
         let url = format!("http://{address}");
         // Whoever started it reads the address here; standard output may be a pipe that is closed.
         let line =

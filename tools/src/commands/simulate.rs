@@ -48,10 +48,8 @@ pub struct SimulateArgs {
     /// Undo the read-out errors
     #[arg(long)]
     pub mitigate: bool,
-    /// How to compile
     #[command(flatten)]
     pub how: How,
-    /// The noise
     #[command(flatten)]
     pub noise: Figures,
     /// Print as JSON, every text's decisions included

@@ -25,10 +25,8 @@ pub struct StatusArgs {
     /// Ask the platform how far the submitted jobs are
     #[arg(long, requires = "batch")]
     pub live: bool,
-    /// Where jobs are kept
     #[command(flatten)]
     pub store: StoreArgs,
-    /// How the platform is reached
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON

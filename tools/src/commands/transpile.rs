@@ -25,10 +25,8 @@ use std::time::{Duration, Instant};
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct TranspileArgs {
-    /// Where the circuit comes from
     #[command(flatten)]
     pub from: From,
-    /// How to compile
     #[command(flatten)]
     pub how: How,
     /// Folder for the compiled circuits; made if absent

@@ -93,7 +93,8 @@ impl Sampler {
                 *all.entry(outcome).or_default() += 1;
             }
         };
-        run(&self.events, self.qubits, shots, &mut rng, &mut measure);
+        let mut walk = Walk { events: &self.events, rng: &mut rng, measure: &mut measure };
+        walk.group(StateVector::zero(self.qubits), 0, Stage::Decay, shots);
         all
     }
 }
@@ -236,21 +237,10 @@ enum Stage {
     Gate,
 }
 
-/// Runs `shots` shots; `measure` gets each final state with how many shots have it.
-fn run(
-    events: &[Event],
-    qubits: usize,
-    shots: u64,
-    rng: &mut ChaCha8Rng,
-    measure: &mut dyn FnMut(&StateVector, u64, &mut ChaCha8Rng),
-) {
-    let mut walk = Walk { events, rng, measure };
-    walk.group(StateVector::zero(qubits), 0, Stage::Decay, shots);
-}
-
 struct Walk<'a> {
     events: &'a [Event],
     rng: &'a mut ChaCha8Rng,
+    /// Gets each final state with how many shots have it.
     measure: &'a mut dyn FnMut(&StateVector, u64, &mut ChaCha8Rng),
 }
 

@@ -2,11 +2,13 @@
 
 use super::{CloudError, Delivery, Progress, SubmitError};
 use anyhow::{Context as _, Result, anyhow};
+use clap::{ArgAction, Args};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use qdllm_host::http::{self, Client, Failure, Retry, Url, is_local};
+use qdllm_host::http::{Backoff, Client, Failure, Options, Retry, Url, is_local};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,14 +25,38 @@ pub fn escaped(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub url: String,
-    pub retry: Retry,
-    pub pause: Duration,
-    pub timeout: Duration,
-    /// 1: a line a call on standard error; 2: answers, too.
+/// How a platform is reached.
+#[derive(Args, Debug, Clone)]
+pub struct Access {
+    /// File that holds the token and that only you can read
+    ///
+    /// Without it the token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (platform
+    /// portal), or from the keyring (`qdllm-hw token`). There is no option for the token itself.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Milliseconds from one request to the next
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    pub pause: u64,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "S", default_value_t = 60.0)]
+    pub timeout: f64,
+    /// Tries of a request on timeouts, lost connections, HTTP 429 and 5xx
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub tries: u32,
+    /// Milliseconds before the second try; doubled for each further one
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    pub backoff: u64,
+    /// Say each request on standard error; twice: answers, too
+    #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Access {
+    pub fn retry(&self) -> Retry {
+        let usual = Retry::default();
+        let backoff = Backoff { first: Duration::from_millis(self.backoff), ..usual.backoff };
+        Retry { tries: self.tries.max(1), backoff, ..usual }
+    }
 }
 
 pub const fn get(path: &str) -> Request<'_> {
@@ -49,35 +75,40 @@ pub fn counts_of(value: &Value) -> Result<BTreeMap<String, u64>, CloudError> {
 
 pub struct Http {
     client: Client,
-    options: Options,
+    pub retry: Retry,
+    pause: Duration,
+    verbose: u8,
     last: Mutex<Option<Instant>>,
 }
 
 impl Http {
-    /// A connection to `options.url`, which must be https or this machine. The token goes into the header
-    /// `name`, behind `prefix`.
-    pub fn new(options: Options, token: Secret, name: &'static str, prefix: &str) -> Result<Self> {
-        let (url, local) = checked(&options.url)?;
-        let client = http::Options {
+    /// A connection to `url`, which must be https or this machine. The token goes into the header `name`, behind
+    /// `prefix`.
+    pub fn new(
+        access: &Access,
+        url: &str,
+        token: Secret,
+        name: &'static str,
+        prefix: &str,
+    ) -> Result<Self> {
+        let (url, local) = checked(url)?;
+        let options = Options {
             url,
             local,
             https_only: !local,
             user_agent: concat!("qdllm-hw/", env!("CARGO_PKG_VERSION")),
-            timeout: options.timeout,
+            timeout: Duration::from_secs_f64(access.timeout.clamp(0.05, 3600.0)),
             most_bytes: MOST_BYTES,
         };
-        let client = Client::new(client, Some(Arc::new(token)), name, prefix);
+        let client = Client::new(options, Some(Arc::new(token)), name, prefix);
         let client = client.map_err(|why| anyhow!("HTTPS cannot be set up: {why}"))?;
-        Ok(Self { client, options, last: Mutex::new(None) })
-    }
-
-    pub fn retry(&self) -> Retry {
-        self.options.retry
+        let (retry, pause) = (access.retry(), Duration::from_millis(access.pause));
+        Ok(Self { client, retry, pause, verbose: access.verbose, last: Mutex::new(None) })
     }
 
     /// A call that only reads, or whose repetition does no harm: tried as often as the options say.
     pub fn call(&self, call: &Request<'_>) -> Result<Value, CloudError> {
-        let (what, retry) = (name(call), self.options.retry);
+        let (what, retry) = (name(call), self.retry);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -113,7 +144,7 @@ impl Http {
             Err(Failure::NoAnswer { why, .. }) => {
                 failed(Delivery::Unknown, CloudError::NoAnswer { what, tries: 1, why })
             }
-            Err(Failure::Status(429, _, Some(after))) if after > self.options.retry.patience => {
+            Err(Failure::Status(429, _, Some(after))) if after > self.retry.patience => {
                 failed(Delivery::Refused, CloudError::Later { what, after })
             }
             Err(Failure::Status(status, text, after)) => {
@@ -176,14 +207,14 @@ impl Http {
 
     fn keep_pace(&self) {
         let Ok(mut last) = self.last.lock() else { return };
-        if let Some(wait) = last.and_then(|t| self.options.pause.checked_sub(t.elapsed())) {
+        if let Some(wait) = last.and_then(|t| self.pause.checked_sub(t.elapsed())) {
             std::thread::sleep(wait);
         }
         *last = Some(Instant::now());
     }
 
     fn say(&self, level: u8, text: impl FnOnce() -> String) {
-        if self.options.verbose >= level {
+        if self.verbose >= level {
             eprintln!("{}", self.client.clean(&text()));
         }
     }

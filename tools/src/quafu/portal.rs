@@ -56,7 +56,7 @@ impl Platform for Portal {
                 Err(error) => error,
             };
             let refused = error.delivery == Delivery::Refused;
-            if refused || !self.0.retry().pause(done, error.wait) {
+            if refused || !self.0.retry.pause(done, error.wait) {
                 return Err(error.why);
             }
         }

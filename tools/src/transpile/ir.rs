@@ -61,15 +61,14 @@ impl Step {
 
     #[must_use]
     pub fn renamed(&self, name: impl Fn(u8) -> u8) -> Self {
-        match self.clone() {
-            Self::Rz(q, t) => Self::Rz(name(q), t),
-            Self::Ry(q, t) => Self::Ry(name(q), t),
-            Self::X(q) => Self::X(name(q)),
-            Self::Zz(a, b, t) => Self::Zz(name(a), name(b), t),
-            Self::Cx(a, b) => Self::Cx(name(a), name(b)),
-            Self::ZzProduct(a, b, t) => Self::ZzProduct(name(a), name(b), t),
-            Self::Swap(a, b) => Self::Swap(name(a), name(b)),
+        let mut step = self.clone();
+        match &mut step {
+            Self::Rz(q, _) | Self::Ry(q, _) | Self::X(q) => *q = name(*q),
+            Self::Zz(a, b, _) | Self::Cx(a, b) | Self::ZzProduct(a, b, _) | Self::Swap(a, b) => {
+                (*a, *b) = (name(*a), name(*b));
+            }
         }
+        step
     }
 
     /// CZs that it takes on its own.

@@ -7,7 +7,6 @@ pub mod native;
 pub mod place;
 pub mod rewrite;
 pub mod route;
-pub mod schedule;
 pub mod search;
 pub mod source;
 pub mod synthesis;
@@ -45,7 +44,6 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct Plan {
     source: Source,
-    pub processor: Processor,
     options: Options,
     branches: Vec<PlannedBranch>,
 }
@@ -98,7 +96,7 @@ impl Plan {
                 laid_out(&branch, needed, source.qubits, processor, options.seed, options.tries);
             planned.push(PlannedBranch { branch, steps, layout });
         }
-        Ok(Self { source, processor: processor.clone(), options, branches: planned })
+        Ok(Self { source, options, branches: planned })
     }
 
     /// The circuits for given inputs (radians), each checked against the source.
@@ -117,10 +115,6 @@ impl Plan {
             "internal error: the compiled circuit differs from its source by {difference:e}; nothing was written"
         );
         Ok(all)
-    }
-
-    pub fn circuits(&self) -> usize {
-        self.branches.len()
     }
 
     fn bound(&self, planned: &PlannedBranch, inputs: &[f64]) -> Compiled {

@@ -105,13 +105,10 @@ pub struct SubmitArgs {
     /// Seconds after a lost answer until the platform's list of tasks is taken to be complete
     #[arg(long, value_name = "S", default_value_t = 5)]
     pub settle: u64,
-    /// Where jobs are kept
     #[command(flatten)]
     pub store: StoreArgs,
-    /// Which platform
     #[command(flatten)]
     pub place: Where,
-    /// How it is reached
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON

@@ -17,22 +17,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Port on 127.0.0.1; 0: any free one.
-    pub port: u16,
-    pub seed: u64,
-    /// How long a task runs, besides what its simulation takes.
-    pub delay: Duration,
-    /// Tasks of others that stand in the queue at the start.
-    pub queue: usize,
-    pub chips: Vec<Chip>,
-    /// Figures that replace those of real chips' noise; `None`: no noise. Simulators of the portal have none.
-    pub noise: Option<Figures>,
-    pub faults: Vec<Fault>,
-    pub verbose: bool,
-}
-
-#[derive(Clone, Debug)]
 pub struct Chip {
     pub name: String,
     pub device: Processor,
@@ -110,19 +94,17 @@ pub struct State {
 pub struct Cloud {
     state: Mutex<State>,
     work: Condvar,
-    options: Options,
+    noise: Option<Figures>,
+    delay: Duration,
+    seed: u64,
 }
 
 impl Cloud {
-    pub fn start(mut options: Options) -> Arc<Self> {
-        let (faults, chips) =
-            (std::mem::take(&mut options.faults), std::mem::take(&mut options.chips));
-        let mut state = State { faults, chips, ..State::default() };
-        for _ in 0..options.queue {
-            state.add(Task { foreign: true, ..Task::default() });
-        }
+    /// `noise` are figures that replace those of real chips' noise; `None`: no noise. Simulators of the portal have
+    /// none. `delay` is how long a task runs, besides what its simulation takes.
+    pub fn start(state: State, noise: Option<Figures>, delay: Duration, seed: u64) -> Arc<Self> {
         let (state, work) = (Mutex::new(state), Condvar::new());
-        let cloud = Arc::new(Self { state, work, options });
+        let cloud = Arc::new(Self { state, work, noise, delay, seed });
         let worker = Arc::clone(&cloud);
         std::thread::spawn(move || worker.work());
         cloud
@@ -156,13 +138,13 @@ impl Cloud {
             let task = state.tasks[next].clone();
             let chip = state.chip_of(&task.chip).cloned();
             drop(state);
-            std::thread::sleep(self.options.delay);
+            std::thread::sleep(self.delay);
             let result = if task.foreign {
                 Err(String::new())
             } else if task.doomed {
                 Err("the control electronics lost synchronisation".into())
             } else {
-                execute(&task, chip.as_ref(), self.options.noise, self.options.seed)
+                execute(&task, chip.as_ref(), self.noise, self.seed)
             };
             let task = &mut self.state().tasks[next];
             // Cancelled meanwhile: what it measured is thrown away.

@@ -10,7 +10,7 @@ pub mod request;
 mod sqc;
 
 use anyhow::{Context as _, Result, anyhow};
-use cloud::{Cloud, Options};
+use cloud::Cloud;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -28,10 +28,13 @@ use std::time::Duration;
 
 const MOST_BYTES: usize = 16 << 20;
 
-/// Serves until the process ends; `ready` is told the address once requests are accepted.
-pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<()> {
-    let (port, verbose) = (options.port, options.verbose);
-    let cloud = Cloud::start(options);
+/// Serves until the process ends; `ready` is told the address once requests are accepted. Port 0: any free one.
+pub fn serve(
+    cloud: &Arc<Cloud>,
+    port: u16,
+    verbose: bool,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     runtime.context("the server cannot be started")?.block_on(async move {
         // Never another address: there is no protection beyond this machine.
@@ -46,7 +49,7 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<()> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let cloud = Arc::clone(&cloud);
+            let cloud = Arc::clone(cloud);
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| {
                     respond(Arc::clone(&cloud), request, verbose)
