@@ -1,6 +1,5 @@
 //! Calendar time: seconds since 1970 as UTC or Beijing date and time.
 
-#[cfg(feature = "dates")]
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,35 +11,30 @@ pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64)
 }
 
-#[cfg(feature = "dates")]
 pub fn utc(seconds: u64) -> String {
     shown(at(seconds, 0))
 }
 
-#[cfg(feature = "dates")]
 pub fn beijing(seconds: u64) -> String {
     shown(beijing_time(seconds))
 }
 
 /// Date and time in Beijing: eight hours ahead of UTC, without summer time.
-#[cfg(feature = "dates")]
 pub fn beijing_time(seconds: u64) -> DateTime {
     at(seconds, 8)
 }
 
-#[cfg(feature = "dates")]
 fn at(seconds: u64, ahead_hours: i8) -> DateTime {
     let instant = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
     // A time beyond the year 9999 is no date of a job or a report.
     Offset::constant(ahead_hours).to_datetime(instant.unwrap_or(Timestamp::MAX))
 }
 
-#[cfg(feature = "dates")]
 fn shown(time: DateTime) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-#[cfg(all(test, feature = "dates"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

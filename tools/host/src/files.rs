@@ -1,8 +1,8 @@
 //! Reading files, and writing them so that their names never show a part of them.
 
 use anyhow::{Context as _, Result};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 /// A file's bytes; the error names the file.
@@ -55,4 +55,48 @@ fn replace(path: &Path, bytes: &[u8], prefix: &str, public: bool) -> io::Result<
     let _ = public;
     file.persist(path)?;
     Ok(())
+}
+
+/// Opens or creates a file of whole lines that one process at a time adds to, locked where the file system knows
+/// locks, and returns its lines; [`io::ErrorKind::WouldBlock`] where another process has it. A last line that breaks
+/// off, left by a process that was ended, is cut off; the next write goes to the end.
+pub fn open_lines(path: &Path) -> io::Result<(File, String)> {
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    text.truncate(whole_lines(&text).len());
+    file.set_len(text.len() as u64)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok((file, text))
+}
+
+pub fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_is_cut_off_and_the_next_goes_to_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        let (mut file, text) = open_lines(&path).unwrap();
+        assert_eq!(text, "one\ntwo\n");
+        assert!(
+            matches!(open_lines(&path), Err(e) if e.kind() == io::ErrorKind::WouldBlock),
+            "one at a time"
+        );
+        file.write_all(b"three\n").unwrap();
+        drop(file);
+        assert_eq!(open_lines(&path).unwrap().1, "one\ntwo\nthree\n");
+        assert!(open_lines(folder.path()).is_err());
+        assert_eq!((whole_lines("half"), whole_lines("")), ("", ""));
+    }
 }

@@ -12,7 +12,6 @@ pub mod files;
 pub mod hex;
 #[cfg(feature = "http")]
 pub mod http;
-pub mod lines;
 pub mod plots;
 #[cfg(feature = "http")]
 pub mod secret;

@@ -3,7 +3,6 @@
 use crate::processor::Processor;
 use crate::quafu::http::Http;
 use crate::quafu::jobs::run::Sender;
-use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, Job, State, Work};
 use crate::quafu::portal::Portal;
 use crate::quafu::sqc::Sqc;
@@ -12,24 +11,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::terminal::Progress;
 use serde_json::{Map, Value};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::quafu::http::Access;
-
-/// Where jobs are kept.
-#[derive(Args, Debug, Clone)]
-pub struct StoreArgs {
-    /// Folder of the job files
-    #[arg(long, value_name = "FOLDER", env = "QDLLM_JOBS", default_value = "qdllm-jobs")]
-    pub store: PathBuf,
-}
-
-impl StoreArgs {
-    pub fn open(&self) -> Store {
-        Store(self.store.clone())
-    }
-}
 
 /// Which platform.
 #[derive(Args, Debug, Clone)]

@@ -1,7 +1,8 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
-use crate::commands::access::{Access, StoreArgs, states, states_text};
+use crate::commands::access::{Access, states, states_text};
 use crate::commands::line;
+use crate::quafu::jobs::store::Store;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
@@ -22,7 +23,7 @@ pub struct CancelArgs {
     #[arg(long, value_name = "S", default_value_t = 5)]
     pub settle: u64,
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: Store,
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON
@@ -31,7 +32,7 @@ pub struct CancelArgs {
 }
 
 pub fn run(args: &CancelArgs) -> Result<()> {
-    let store = args.store.open();
+    let store = &args.store;
     let id = store.find(Some(&args.batch))?;
     let mut open = store.open(&id)?;
     let (mut cancelled, mut kept) = (0, 0);

@@ -1,7 +1,7 @@
 //! `qdllm-hw draw`: a circuit as text or SVG, as it is or compiled.
 
 use crate::circuit::{self, Circuit, depth, two_qubit_gates};
-use crate::commands::{From, How, print};
+use crate::commands::{From, How, print, processor};
 use crate::draw::{svg, text};
 use crate::transpile::Plan;
 use anyhow::Result;
@@ -83,7 +83,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
 fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
     if args.compiled {
         let (source, inputs) = args.from.read()?;
-        let plan = Plan::new(source, &args.how.processor()?, args.how.options())?;
+        let plan = Plan::new(source, &processor(&args.how.target)?, args.how.options())?;
         return Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect());
     }
     let circuit = match &args.from.qasm {

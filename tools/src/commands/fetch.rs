@@ -1,9 +1,9 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::access::{Access, StoreArgs, states, states_text, with_progress};
+use crate::commands::access::{Access, states, states_text, with_progress};
 use crate::quafu::jobs::results::{Answers, Summary, answers};
 use crate::quafu::jobs::run::{Refusal, collect};
-use crate::quafu::jobs::store::Open;
+use crate::quafu::jobs::store::{Open, Store};
 use crate::quafu::jobs::{Job, State};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -44,7 +44,7 @@ pub struct FetchArgs {
     #[arg(long)]
     pub mitigate: bool,
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: Store,
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON, raw counts included
@@ -53,7 +53,7 @@ pub struct FetchArgs {
 }
 
 pub fn run(args: &FetchArgs) -> Result<()> {
-    let store = args.store.open();
+    let store = &args.store;
     let id = store.find(args.batch.as_deref())?;
     let mut open = store.open(&id)?;
     let refused = fetch(args, &mut open)?;

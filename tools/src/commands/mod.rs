@@ -86,10 +86,6 @@ pub struct How {
 }
 
 impl How {
-    pub fn processor(&self) -> Result<Processor> {
-        processor(&self.target)
-    }
-
     pub fn options(&self) -> Options {
         Options {
             rewrite: !self.no_rewrite,

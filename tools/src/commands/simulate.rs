@@ -1,6 +1,6 @@
 //! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
 
-use crate::commands::{How, print};
+use crate::commands::{How, print, processor};
 use crate::noise::{Figures, NoiseModel, assumed};
 use crate::readout::LinearHead;
 use crate::simulate::{Quota, Rehearsal, Report, Score, TASKS_A_DAY};
@@ -63,7 +63,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let model = Model::parse(&bytes).with_context(name)?;
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
-    let device = args.how.processor()?;
+    let device = processor(&args.how.target)?;
     let plan = Plan::new(Source::from_model(&model), &device, args.how.options());
     let rehearsal = Rehearsal {
         head: LinearHead::of(&model).with_context(name)?,

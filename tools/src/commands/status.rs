@@ -1,7 +1,8 @@
 //! `qdllm-hw status`: batches and jobs in the store, and what the platform says of them.
 
-use crate::commands::access::{Access, StoreArgs, states, states_text, work_text};
+use crate::commands::access::{Access, states, states_text, work_text};
 use crate::quafu::Progress;
+use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, Job, State};
 use anyhow::Result;
 use clap::Args;
@@ -26,7 +27,7 @@ pub struct StatusArgs {
     #[arg(long, requires = "batch")]
     pub live: bool,
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: Store,
     #[command(flatten)]
     pub access: Access,
     /// Print as JSON
@@ -35,14 +36,14 @@ pub struct StatusArgs {
 }
 
 pub fn run(args: &StatusArgs) -> Result<()> {
-    let store = args.store.open();
+    let store = &args.store;
     let Some(wanted) = &args.batch else {
         let ids = store.batches()?.into_iter().map(|b| b.id);
         let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>, _>>()?;
         if args.json {
             println!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>());
         } else if rows.is_empty() {
-            println!("{} holds no batch", store.0.display());
+            println!("{} holds no batch", store.folder.display());
         } else {
             for (batch, jobs) in &rows {
                 let made = dates::utc(batch.created_ms / 1000);

@@ -1,6 +1,6 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
-use crate::commands::{From, How, print};
+use crate::commands::{From, How, print, processor};
 use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
@@ -63,7 +63,7 @@ struct CompiledCircuit {
 
 pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
-    let device = args.how.processor()?;
+    let device = processor(&args.how.target)?;
     let start = Instant::now();
     let plan = Plan::new(source, &device, args.how.options())?;
     let planned = start.elapsed();

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use qdllm_host::errors::OfFile as _;
-use qdllm_host::lines::{self, LinesError};
+use qdllm_host::files;
 use serde::{Deserialize, Serialize};
 
 use super::method::Method;
@@ -66,8 +66,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or creates the file. Half a line at its end, left by a run that was ended, is cut off.
     pub fn open(path: &Path) -> Result<Self> {
-        let (file, text) = match lines::open(path) {
-            Err(LinesError::Busy) => bail!(
+        let (file, text) = match files::open_lines(path) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => bail!(
                 "{}: another run writes here; wait for it, or give another --out",
                 path.display()
             ),
@@ -81,7 +81,7 @@ impl Journal {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{}: no runs to report; run without --report-only first", path.display())
         })?;
-        parse(path, lines::whole(&text))
+        parse(path, files::whole_lines(&text))
     }
 
     /// Forgets every run.

@@ -1,7 +1,7 @@
 //! What `submit` is asked for, and as a batch in the store.
 
 use crate::circuit::{self, Circuit};
-use crate::commands::access::{Access, StoreArgs, Where, live_device, with_progress, work_text};
+use crate::commands::access::{Access, Where, live_device, with_progress, work_text};
 use crate::commands::processor;
 use crate::processor::Processor;
 use crate::quafu::jobs::store::{self, Store};
@@ -106,7 +106,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "S", default_value_t = 5)]
     pub settle: u64,
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: Store,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
@@ -160,7 +160,7 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
 }
 
 /// Makes the batch, after everything that can be wrong with it was looked for; else nothing is kept.
-pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
+pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
     // What needs no network comes first.
     let (work, bytes) = work(args)?;
     let fixed = match (&args.qasm, &args.compiled) {
@@ -228,7 +228,7 @@ pub fn create(args: &SubmitArgs, store: &Store, id: &str) -> Result<()> {
         jobs: jobs.len(),
         work,
     };
-    store.create(&batch, &jobs)
+    args.store.create(&batch, &jobs)
 }
 
 fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {

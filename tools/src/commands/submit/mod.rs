@@ -5,14 +5,14 @@ mod batch;
 use crate::commands::access::{states, states_text, with_progress};
 use crate::commands::line;
 use crate::quafu::jobs::State;
-use crate::quafu::jobs::store::{Open, Store};
+use crate::quafu::jobs::store::Open;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 pub use batch::SubmitArgs;
 
 pub fn run(args: &SubmitArgs) -> Result<()> {
-    let store = args.store.open();
+    let store = &args.store;
     let id = match &args.resume {
         Some(wanted) => store.find(Some(wanted))?,
         None => {
@@ -20,7 +20,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
             if store.has(&id) {
                 eprintln!("batch {id} exists; going on with it (--name makes another)");
             } else {
-                batch::create(args, &store, &id)?;
+                batch::create(args, &id)?;
             }
             id
         }
@@ -34,12 +34,12 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
             }
         }
     }
-    let sent = send(args, &store, &mut open);
+    let sent = send(args, &mut open);
     let all = states_text(&open.jobs);
     sent.with_context(|| format!("batch {id}: {all}; go on with `qdllm-hw submit --resume {id}`"))?;
     let batch = &open.batch;
     let value = json!({
-        "batch": id, "store": store.0, "platform": batch.platform, "chip": batch.chip,
+        "batch": id, "store": store.folder, "platform": batch.platform, "chip": batch.chip,
         "shots": batch.shots, "jobs": batch.jobs, "states": states(&open.jobs),
     });
     let next = format!("fetch the results with `qdllm-hw fetch {id}`");
@@ -47,7 +47,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
     Ok(())
 }
 
-fn send(args: &SubmitArgs, store: &Store, open: &mut Open) -> Result<()> {
+fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {
     let total = open.count(State::unsent);
     if total == 0 {
         return Ok(());
@@ -58,7 +58,7 @@ fn send(args: &SubmitArgs, store: &Store, open: &mut Open) -> Result<()> {
         Some(n) => Some(n).filter(|&n| n > 0),
         None => platform.limits(&open.batch.chip)?.daily_tasks,
     };
-    let used = store.used_today(&open.batch)?;
+    let used = args.store.used_today(&open.batch)?;
     let sender = args.access.sender(platform.as_ref(), args.settle);
     with_progress("submitting", total, |at| {
         sender.send(open, used, daily, |open| at(total - open.count(State::unsent)))

@@ -15,8 +15,12 @@ const LOCK: &str = "lock";
 const UNFINISHED: &str = ".new-";
 
 /// The store in a folder, which need not exist yet.
-#[derive(Clone, Debug)]
-pub struct Store(pub PathBuf);
+#[derive(clap::Args, Clone, Debug)]
+pub struct Store {
+    /// Folder of the job files
+    #[arg(long = "store", value_name = "FOLDER", env = "QDLLM_JOBS", default_value = "qdllm-jobs")]
+    pub folder: PathBuf,
+}
 
 /// A batch that no other process works on.
 #[derive(Debug)]
@@ -29,35 +33,35 @@ pub struct Open {
 
 impl Store {
     pub fn has(&self, id: &str) -> bool {
-        self.0.join(id).join(BATCH).is_file()
+        self.folder.join(id).join(BATCH).is_file()
     }
 
     /// Makes a batch: all of it or, after any end of the program, nothing. One of that name that another
     /// process made meanwhile is as good.
     pub fn create(&self, batch: &Batch, jobs: &[Job]) -> Result<()> {
-        fs::create_dir_all(&self.0).of_file(&self.0)?;
+        fs::create_dir_all(&self.folder).of_file(&self.folder)?;
         self.sweep();
-        let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.0);
-        let aside = aside.of_file(&self.0)?;
-        let lock = File::create(aside.path().join(LOCK)).of_file(&self.0)?;
+        let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder);
+        let aside = aside.of_file(&self.folder)?;
+        let lock = File::create(aside.path().join(LOCK)).of_file(&self.folder)?;
         lock.try_lock().map_err(|_| locked(aside.path()))?;
         for job in jobs {
             write(&aside.path().join(file_name(job.number)), job)?;
         }
         write(&aside.path().join(BATCH), batch)?;
-        let target = self.0.join(&batch.id);
+        let target = self.folder.join(&batch.id);
         match fs::rename(aside.path(), &target) {
             // Nothing is left under the old name for the guard to remove.
             Ok(()) => drop(aside.keep()),
             Err(_) if self.has(&batch.id) => {}
             failed => failed.of_file(&target)?,
         }
-        sync_folder(&self.0).of_file(&self.0)
+        sync_folder(&self.folder).of_file(&self.folder)
     }
 
     /// Removes what processes that ended early left behind.
     fn sweep(&self) {
-        for path in entries(&self.0).unwrap_or_default().iter().filter(|p| unfinished(p)) {
+        for path in entries(&self.folder).unwrap_or_default().iter().filter(|p| unfinished(p)) {
             // Whoever still writes there holds the lock.
             if File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
                 let _ = fs::remove_dir_all(path);
@@ -67,10 +71,10 @@ impl Store {
 
     /// All batches, the oldest first.
     pub fn batches(&self) -> Result<Vec<Batch>> {
-        if self.0.try_exists().is_ok_and(|there| !there) {
+        if self.folder.try_exists().is_ok_and(|there| !there) {
             return Ok(Vec::new());
         }
-        let paths = entries(&self.0)?;
+        let paths = entries(&self.folder)?;
         let whole = paths.iter().filter(|p| !unfinished(p) && p.join(BATCH).is_file());
         let mut all = whole.map(|p| batch_in(p)).collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
@@ -82,7 +86,7 @@ impl Store {
         let mut all = self.batches()?;
         let Some(wanted) = wanted else {
             return all.pop().map(|b| b.id).with_context(|| {
-                format!("{} holds no batch; `qdllm-hw submit` makes one", self.0.display())
+                format!("{} holds no batch; `qdllm-hw submit` makes one", self.folder.display())
             });
         };
         if all.iter().any(|b| b.id == wanted) {
@@ -91,19 +95,22 @@ impl Store {
         let mut begun = all.into_iter().filter(|b| b.id.starts_with(wanted));
         match (begun.next(), begun.next()) {
             (Some(only), None) => Ok(only.id),
-            _ => bail!("no batch `{wanted}` in {}; `qdllm-hw status` lists them", self.0.display()),
+            _ => bail!(
+                "no batch `{wanted}` in {}; `qdllm-hw status` lists them",
+                self.folder.display()
+            ),
         }
     }
 
     pub fn read(&self, id: &str) -> Result<(Batch, Vec<Job>)> {
-        let path = self.0.join(id);
+        let path = self.folder.join(id);
         let batch = batch_in(&path)?;
         let jobs = (1..=batch.jobs).map(|n| read(&path.join(file_name(n))));
         Ok((batch, jobs.collect::<Result<_>>()?))
     }
 
     pub fn open(&self, id: &str) -> Result<Open> {
-        let path = self.0.join(id);
+        let path = self.folder.join(id);
         let lock_path = path.join(LOCK);
         let lock = File::options().append(true).create(true).open(&lock_path);
         let lock = lock.of_file(&lock_path)?;

@@ -4,11 +4,11 @@
 //! come. A run that is ended between the two leaves the larger figure behind: the count is never too small.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use qdllm_host::lines::{self, LinesError};
+use qdllm_host::files::open_lines;
 use serde::{Deserialize, Serialize};
 
 use crate::teacher::endpoint::settings::Way;
@@ -61,11 +61,11 @@ impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
     pub fn open(path: &Path, budget: Budget) -> Result<Self> {
         let place = path.display();
-        let (file, text) = lines::open(path).map_err(|e| match e {
-            LinesError::Busy => anyhow!(
+        let (file, text) = open_lines(path).map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock => anyhow!(
                 "{place}: another run asks the same question now; wait for it, or give another --cache"
             ),
-            LinesError::Io(e) => anyhow!("{place}: {e}; check the cache folder"),
+            _ => anyhow!("{place}: {e}; check the cache folder"),
         })?;
         let mut ledger = Self {
             file,
