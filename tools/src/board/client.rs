@@ -1,6 +1,7 @@
 //! The host's end of the protocol: requests with numbers, answers, and asking again.
 
 use super::{BoardError, Link};
+use anyhow::anyhow;
 use qdllm_host::hex::encode as hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
@@ -151,7 +152,7 @@ impl<L: Link> Client<L> {
             while let Some(sealed) = self.frame(until)? {
                 match frame::open::<Response<'_>>(&sealed) {
                     Ok((_, Response::Fault { number: 112, .. })) => {
-                        return Err(BoardError::OtherVersion(self.name.clone()));
+                        return Err(self.other_version());
                     }
                     Ok((to, response)) if to == number => match response {
                         // Damaged on its way there, and said so: ask again at once.
@@ -165,7 +166,7 @@ impl<L: Link> Client<L> {
                     },
                     Ok((0, Response::Fault { number: 110 | 111, .. })) => break,
                     Err((_, Fault::ProtocolVersion)) => {
-                        return Err(BoardError::OtherVersion(self.name.clone()));
+                        return Err(self.other_version());
                     }
                     _ => {}
                 }
@@ -223,6 +224,11 @@ impl<L: Link> Client<L> {
             Some(what) => BoardError::NotOurs { name: self.name.clone(), what },
             None => self.lost(""),
         }
+    }
+
+    fn other_version(&self) -> BoardError {
+        let what = "speaks another version of the protocol: update its firmware or use the qdllm-hw of its release";
+        anyhow!("the board at {} {what}", self.name).into()
     }
 
     pub(super) fn lost(&self, during: &str) -> BoardError {

@@ -5,6 +5,7 @@ pub mod transfer;
 
 pub use client::Client;
 
+use anyhow::{Error, Result, anyhow};
 use qdllm_link::Fault;
 use serialport::ErrorKind::{Io, NoDevice};
 use serialport::SerialPort;
@@ -17,32 +18,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoardError {
-    #[error("{0:?} names no port: give a device such as /dev/ttyACM0 or COM3, or tcp:HOST:PORT")]
-    BadName(String),
-    #[error("there is no port {name}; {found}")]
-    NoPort { name: String, found: String },
-    #[error(
-        "{0} is in use by another program: close the terminal or monitor that has it open, then try \
-         again"
-    )]
-    Busy(String),
-    #[error(
-        "{0} may not be opened by this user: on Linux add the user to the group that owns it \
-         (sudo usermod -aG dialout $USER, then log in again)"
-    )]
-    Denied(String),
-    #[error("nothing answers at {name} ({why}): start the emulator or the serial server first")]
-    NoServer { name: String, why: String },
     #[error(
         "{name} is open, but {what}: check that it is the board's port and that nothing else is \
          connected to it, reset the board, or flash the firmware (qdllm-hw flash)"
     )]
     NotOurs { name: String, what: &'static str },
-    #[error(
-        "the board at {0} speaks another version of the protocol: update its firmware or use the \
-         qdllm-hw of its release"
-    )]
-    OtherVersion(String),
     #[error(
         "the link to {name} was lost{during}; the board keeps the model that it has: check the cable, \
          then run the same command again"
@@ -50,41 +30,18 @@ pub enum BoardError {
     Lost { name: String, during: String },
     #[error("the board refused: {} (number {})", .0, .0.number())]
     Refused(Fault),
-    #[error("the board refused with number {0}, which is newer than this program: update it")]
-    Unknown(u8),
-    #[error(
-        "the model has {bytes} bytes and a slot of this board takes {capacity}: train one with fewer \
-         rows (qdllm distill --help), or compile it to a smaller back end (qdllm compile)"
-    )]
-    TooLarge { bytes: u64, capacity: u32 },
-    #[error(
-        "this board takes no model over its port: write one into its flash (qdllm-hw image, \
-         qdllm-hw flash)"
-    )]
-    NotWritable,
-    #[error("the model has {classes} classes and this board takes {most}")]
-    TooManyClasses { classes: usize, most: u8 },
-    #[error(
-        "this board takes only models signed for the key that begins with {key}: sign it with \
-         qdllm-hw sign"
-    )]
-    MustBeSigned { key: String },
-    #[error(
-        "the board tried the model after its reset and went back to the one before ({}, number {}): \
-         the model does not run there, check it on this machine (qdllm classify)",
-        .0, .0.number()
-    )]
-    WentBack(Fault),
-    #[error(
-        "the other slot holds no new model: put one first (qdllm-hw board put MODEL), or go back to \
-         the one before (qdllm-hw board rollback)"
-    )]
-    NothingPut,
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
 }
 
 impl BoardError {
     pub fn refused(number: u8) -> Self {
-        Fault::from_number(number).map_or(Self::Unknown(number), Self::Refused)
+        let newer = || {
+            anyhow!(
+                "the board refused with number {number}, which is newer than this program: update it"
+            )
+        };
+        Fault::from_number(number).map_or_else(|| newer().into(), Self::Refused)
     }
 }
 
@@ -106,10 +63,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 impl Port {
     /// Opens `/dev/ttyACM0`, `COM3` or `tcp:HOST:PORT`; `baud` is for serial lines.
-    pub fn open(name: &str, baud: u32) -> Result<Self, BoardError> {
+    pub fn open(name: &str, baud: u32) -> Result<Self> {
         match name.strip_prefix("tcp:") {
             Some(address) => connect(name, address).map(Self::Tcp),
-            None if name.is_empty() => Err(BoardError::BadName(name.to_owned())),
+            None if name.is_empty() => Err(bad_name(name)),
             None => serial(name, baud).map(Self::Serial),
         }
     }
@@ -123,12 +80,16 @@ impl Port {
     }
 }
 
-fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
-    let bad = || BoardError::BadName(name.into());
-    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
-    let port: u16 = port.parse().map_err(|_| bad())?;
-    let failed =
-        |error: io::Error| BoardError::NoServer { name: name.into(), why: error.to_string() };
+fn bad_name(name: &str) -> Error {
+    anyhow!("{name:?} names no port: give a device such as /dev/ttyACM0 or COM3, or tcp:HOST:PORT")
+}
+
+fn connect(name: &str, address: &str) -> Result<TcpStream> {
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| bad_name(name))?;
+    let port: u16 = port.parse().map_err(|_| bad_name(name))?;
+    let failed = |why: io::Error| {
+        anyhow!("nothing answers at {name} ({why}): start the emulator or the serial server first")
+    };
     let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs().map_err(failed)? {
         match TcpStream::connect_timeout(&address, CONNECT) {
@@ -143,20 +104,25 @@ fn connect(name: &str, address: &str) -> Result<TcpStream, BoardError> {
     Err(failed(last))
 }
 
-fn serial(name: &str, baud: u32) -> Result<Box<dyn SerialPort>, BoardError> {
+fn serial(name: &str, baud: u32) -> Result<Box<dyn SerialPort>> {
     let opened = serialport::new(name, baud).timeout(Duration::from_millis(100)).open();
     opened.map_err(|error| match error.kind() {
         Io(ErrorKind::NotFound) => no_port(name),
-        Io(ErrorKind::PermissionDenied) => BoardError::Denied(name.into()),
-        Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => BoardError::Busy(name.into()),
-        // On Unix this is also what a locked terminal gives.
-        NoDevice if std::path::Path::new(name).exists() => BoardError::Busy(name.into()),
-        NoDevice => no_port(name),
-        _ => BoardError::BadName(name.into()),
+        Io(ErrorKind::PermissionDenied) => anyhow!(
+            "{name} may not be opened by this user: on Linux add the user to the group that owns it \
+             (sudo usermod -aG dialout $USER, then log in again)"
+        ),
+        // On Unix a missing device is also what a locked terminal gives.
+        NoDevice if !std::path::Path::new(name).exists() => no_port(name),
+        NoDevice | Io(ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => anyhow!(
+            "{name} is in use by another program: close the terminal or monitor that has it open, \
+             then try again"
+        ),
+        _ => bad_name(name),
     })
 }
 
-fn no_port(name: &str) -> BoardError {
+fn no_port(name: &str) -> Error {
     let ports = serialport::available_ports().unwrap_or_default();
     let names: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
     let found = if names.is_empty() {
@@ -164,7 +130,7 @@ fn no_port(name: &str) -> BoardError {
     } else {
         format!("plug the board in, or choose one of {}", names.join(", "))
     };
-    BoardError::NoPort { name: name.to_owned(), found }
+    anyhow!("there is no port {name}; {found}")
 }
 
 impl Link for Port {
@@ -204,7 +170,7 @@ impl Link for Port {
 }
 
 /// The board's console: lines to the board and what it says back.
-pub fn console(mut port: Port, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     let mut listening = port.try_clone()?;
     if io::stdin().is_terminal() {
         eprintln!("type a sentence; :help lists the commands; Ctrl-D ends");

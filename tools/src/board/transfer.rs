@@ -3,6 +3,7 @@
 
 use super::client::{About, Client};
 use super::{BoardError, Link};
+use anyhow::{Context as _, anyhow};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use qdllm_link::message::{ModelId, Request, Response};
@@ -30,20 +31,32 @@ pub fn id(file: &[u8]) -> Result<ModelId, qdllm_runtime::Error> {
 pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
     let refused = |error: qdllm_runtime::Error| BoardError::Refused(error.into());
     let model = Model::parse(file).map_err(refused)?;
-    if about.capacity_bytes == 0 {
-        return Err(BoardError::NotWritable);
+    let (bytes, capacity) = (file.len() as u64, about.capacity_bytes);
+    if capacity == 0 {
+        return Err(anyhow!(
+            "this board takes no model over its port: write one into its flash (qdllm-hw image, \
+             qdllm-hw flash)"
+        )
+        .into());
     }
-    if file.len() as u64 > about.capacity_bytes.into() {
-        let (bytes, capacity) = (file.len() as u64, about.capacity_bytes);
-        return Err(BoardError::TooLarge { bytes, capacity });
+    if bytes > capacity.into() {
+        return Err(anyhow!(
+            "the model has {bytes} bytes and a slot of this board takes {capacity}: train one with fewer \
+             rows (qdllm distill --help), or compile it to a smaller back end (qdllm compile)"
+        ).into());
     }
-    if model.classes() > about.max_classes.into() {
-        let (classes, most) = (model.classes(), about.max_classes);
-        return Err(BoardError::TooManyClasses { classes, most });
+    let (classes, most) = (model.classes(), about.max_classes);
+    if classes > most.into() {
+        return Err(anyhow!("the model has {classes} classes and this board takes {most}").into());
     }
     if let Some(key) = &about.key {
         let signed = ModelSignature::of(model.container()).map_err(refused)?;
-        let signed = signed.ok_or_else(|| BoardError::MustBeSigned { key: key.clone() })?;
+        let signed = signed.with_context(|| {
+            format!(
+                "this board takes only models signed for the key that begins with {key}: sign it with \
+                 qdllm-hw sign"
+            )
+        })?;
         if hex(signed.key) != *key {
             return Err(BoardError::Refused(Fault::OtherKey));
         }
@@ -158,8 +171,8 @@ fn answer<L: Link>(
     Ok(None)
 }
 
-/// Waits for the board after its reset; gives what it then is, or [`BoardError::WentBack`] when it uses another
-/// model than `expected`. `connect` opens the port anew: a board with USB disappears during its reset.
+/// Waits for the board after its reset; gives what it then is, or an error when it uses another model than
+/// `expected`. `connect` opens the port anew: a board with USB disappears during its reset.
 pub fn restarted<L: Link>(
     client: Client<L>,
     connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
@@ -183,7 +196,12 @@ pub fn restarted<L: Link>(
     }
     let tried = 1 - about.active_slot.unwrap_or(1).min(1);
     let fault = client.slot(tried).map_or(0, |slot| slot.fault);
-    Err(BoardError::WentBack(Fault::from_number(fault).unwrap_or(Fault::SlotRejected)))
+    let fault = Fault::from_number(fault).unwrap_or(Fault::SlotRejected);
+    Err(anyhow!(
+        "the board tried the model after its reset and went back to the one before ({fault}, number {}): \
+         the model does not run there, check it on this machine (qdllm classify)",
+        fault.number()
+    ).into())
 }
 
 /// How often a broken transfer is taken up again by itself.
@@ -227,9 +245,10 @@ pub fn waiting<L: Link>(client: &mut Client<L>, about: &About) -> Result<ModelId
     match Fault::from_number(slot.fault) {
         Some(Fault::SlotInactive) => Ok(slot.id),
         // Without a fault it is the model before the one in use.
-        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => {
-            Err(BoardError::NothingPut)
-        }
+        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => Err(anyhow!(
+            "the other slot holds no new model: put one first (qdllm-hw board put MODEL), or go back to \
+                 the one before (qdllm-hw board rollback)"
+        ).into()),
         Some(fault) => Err(BoardError::Refused(fault)),
     }
 }
