@@ -94,7 +94,6 @@ impl Counts {
 
     /// Counts as a service gives them, for a circuit of `bits` classical bits.
     pub fn from_strings(strings: &BTreeMap<String, u64>, bits: usize) -> Result<Self> {
-        ensure!(bits <= MAX_BITS, "{bits} classical bits; at most {MAX_BITS} are understood");
         for key in strings.keys() {
             ensure!(
                 key.bytes().all(|b| matches!(b, b'0' | b'1')),

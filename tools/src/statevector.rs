@@ -26,14 +26,6 @@ impl StateVector {
         Self { im: vec![0.0; re.len()], re }
     }
 
-    pub fn from_amplitudes(all: &[C]) -> Self {
-        Self { re: all.iter().map(|z| z.re).collect(), im: all.iter().map(|z| z.im).collect() }
-    }
-
-    pub fn amplitudes(&self) -> impl Iterator<Item = C> + '_ {
-        self.re.iter().zip(&self.im).map(|(&re, &im)| C::new(re, im))
-    }
-
     /// The state after `circuit` on |0..0>, over its used qubits only: bit `i` of the index is the
     /// `i`-th of `used`. `None` beyond [`MAX_SIMULATED`] qubits.
     pub fn after(circuit: &Circuit, used: &[u8]) -> Option<Self> {

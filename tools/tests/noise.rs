@@ -4,11 +4,11 @@ use crate::MODEL;
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use qdllm_runtime::{Model, Scratch};
-use qdllm_tools::circuit::Circuit;
+use qdllm_tools::circuit::{Circuit, angles_rad};
+use qdllm_tools::matrix::{Matrix, Matrix4};
 use qdllm_tools::noise::{CouplerNoise, Figures, NoiseModel, QubitNoise, Sampler};
 use qdllm_tools::processor::Processor;
 use qdllm_tools::readout::{Answer, BitError, Counts, LinearHead, Part, answer};
-use qdllm_tools::statevector::StateVector;
 use qdllm_tools::transpile::source::{Source, inputs_of};
 use qdllm_tools::transpile::{Compiled, Options, Plan};
 use rand::{Rng, SeedableRng};
@@ -29,22 +29,27 @@ impl Density {
         Self { qubits, entries }
     }
 
+    /// Multiplies by a matrix on these bits of the index; the first is its least.
+    fn apply(&mut self, bits: &[usize], m: impl Fn(usize, usize) -> C) {
+        let spread = |x: usize| bits.iter().enumerate().map(|(i, b)| (x >> i & 1) << b).sum();
+        let masks: Vec<usize> = (0..1 << bits.len()).map(spread).collect();
+        for x in (0..self.entries.len()).filter(|x| x & masks[masks.len() - 1] == 0) {
+            let old: Vec<C> = masks.iter().map(|mask| self.entries[x | mask]).collect();
+            for (i, mask) in masks.iter().enumerate() {
+                self.entries[x | mask] = old.iter().enumerate().map(|(j, z)| m(i, j) * z).sum();
+            }
+        }
+    }
+
+    /// Rows by the gate's matrix, columns by its complex conjugate.
     fn gate(&mut self, gate: &Gate) {
-        let [a, b] = gate.qubits.map(usize::from);
-        let n = self.qubits;
-        let mut state = StateVector::from_amplitudes(&self.entries);
-        state.gate(gate, [a, b]);
-        // The complex conjugate: of these gates only RX and RZ are not real.
-        let mut other = *gate;
-        if let (GateKind::Rx | GateKind::Rz, Angle::Const(t)) = (gate.kind, gate.angles[0]) {
-            other.angles[0] = Angle::Const(-t);
-        }
-        state.gate(&other, [a + n, b + n]);
-        self.entries = state.amplitudes().collect();
-        if gate.kind == GateKind::Y {
-            // Y* = -Y.
-            self.entries.iter_mut().for_each(|z| *z = z.scale(-1.0));
-        }
+        let angles = angles_rad(gate);
+        let rows: Vec<usize> = gate.on().iter().map(|&q| q.into()).collect();
+        let columns: Vec<usize> = rows.iter().map(|q| q + self.qubits).collect();
+        let (one, two) = (Matrix::of(gate.kind, angles), Matrix4::of_two(gate.kind, angles[0]));
+        let entry = |i: usize, j: usize| one.map_or_else(|| two.unwrap().0[i][j], |m| m.0[i][j]);
+        self.apply(&rows, entry);
+        self.apply(&columns, |i, j| entry(i, j).conj());
     }
 
     /// Entries by what they are (row bit, column bit) on a qubit.

@@ -6,16 +6,9 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 /// Exactly `N` bytes from `2 N` digits of either case.
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    let good = text.len() == 2 * N && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |i: usize| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
+    good.then(|| std::array::from_fn(byte))
 }
 
 #[cfg(test)]

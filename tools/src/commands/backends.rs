@@ -1,7 +1,7 @@
 //! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
 
 use crate::commands::access::{Access, Where};
-use crate::commands::line;
+use crate::commands::{line, print};
 use crate::quafu::Backend;
 use anyhow::Result;
 use clap::Args;
@@ -47,14 +47,10 @@ pub fn run(args: &BackendsArgs) -> Result<()> {
         return Ok(());
     }
     let all = platform.backends()?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
-        return Ok(());
-    }
-    for Backend { name, status, queue, qubits, .. } in all {
+    let row = |Backend { name, status, queue, qubits, .. }: &Backend| {
         let queue = queue.map_or(String::new(), |n| format!("  {n} in the queue"));
         let qubits = qubits.map_or(String::new(), |n| format!("  {n} qubits"));
-        println!("{name:20}  {status}{queue}{qubits}");
-    }
-    Ok(())
+        format!("{name:20}  {status}{queue}{qubits}")
+    };
+    print(args.json, &all, all.iter().map(row).collect::<Vec<_>>().join("\n"))
 }

@@ -81,7 +81,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     let status = if args.offline { "Offline" } else { "Online" };
     let mut chip = processor(&args.target)?;
     chip.name = "Baihua".into();
-    let chip = Chip { name: "Baihua".into(), device: chip, info, status: status.into() };
+    let chip = Chip { device: chip, info, status: status.into() };
     let mut state = State { chips: vec![chip], faults: args.fault.clone(), ..State::default() };
     for _ in 0..args.queue {
         state.add(Task { foreign: true, ..Task::default() });

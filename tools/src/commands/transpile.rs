@@ -1,7 +1,6 @@
 //! `qdllm-hw transpile`: a circuit compiled for a processor, as QASM files and a read-out table.
 
 use crate::commands::{From, How, print, processor};
-use crate::processor::Processor;
 use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::{Compiled, Plan};
@@ -79,10 +78,18 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         let ms = |t: Duration| t.as_secs_f64() * 1e3;
         eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
     }
+    let described = |(i, c): (usize, &Compiled)| CompiledCircuit {
+        file: format!("circuit-{}.qasm", i + 1),
+        weight: c.weight,
+        readouts: c.readouts.clone(),
+        measures: c.circuit.measures.clone(),
+        report: Report::of(&c.circuit, &device),
+        qasm: Some(c.circuit.write()),
+    };
     let mut result = Compilation {
         target: device.name.clone(),
         calibrated: device.calibrated.clone(),
-        circuits: compiled.iter().enumerate().map(|(i, c)| described(i, c, &device)).collect(),
+        circuits: compiled.iter().enumerate().map(described).collect(),
     };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)
@@ -95,17 +102,6 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         result.circuits.iter_mut().zip(texts).for_each(|(c, text)| c.qasm = text);
     }
     print(args.json, &result, words(&result))
-}
-
-fn described(i: usize, compiled: &Compiled, device: &Processor) -> CompiledCircuit {
-    CompiledCircuit {
-        file: format!("circuit-{}.qasm", i + 1),
-        weight: compiled.weight,
-        readouts: compiled.readouts.clone(),
-        measures: compiled.circuit.measures.clone(),
-        report: Report::of(&compiled.circuit, device),
-        qasm: Some(compiled.circuit.write()),
-    }
 }
 
 fn words(result: &Compilation) -> String {

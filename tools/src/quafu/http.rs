@@ -135,17 +135,16 @@ impl Http {
     /// A call that must not be repeated blindly: one try.
     pub fn submit(&self, call: &Request<'_>) -> Result<Value, SubmitError> {
         let what = name(call);
-        let failed = |delivery, why| SubmitError { delivery, why, wait: None };
-        Err(match self.once(call) {
-            Ok(text) => return self.json(&text).map_err(|why| failed(Delivery::Unknown, why)),
-            Err(Failure::NotSent(why)) => {
-                failed(Delivery::NotReceived, CloudError::NoAnswer { what, tries: 1, why })
-            }
-            Err(Failure::NoAnswer { why, .. }) => {
-                failed(Delivery::Unknown, CloudError::NoAnswer { what, tries: 1, why })
-            }
+        let unanswered = |what, why| CloudError::NoAnswer { what, tries: 1, why };
+        let (delivery, why, wait) = match self.once(call) {
+            Ok(text) => match self.json(&text) {
+                Ok(answer) => return Ok(answer),
+                Err(why) => (Delivery::Unknown, why, None),
+            },
+            Err(Failure::NotSent(why)) => (Delivery::NotReceived, unanswered(what, why), None),
+            Err(Failure::NoAnswer { why, .. }) => (Delivery::Unknown, unanswered(what, why), None),
             Err(Failure::Status(429, _, Some(after))) if after > self.retry.patience => {
-                failed(Delivery::Refused, CloudError::Later { what, after })
+                (Delivery::Refused, CloudError::Later { what, after }, None)
             }
             Err(Failure::Status(status, text, after)) => {
                 let (delivery, wait) = match status {
@@ -154,9 +153,10 @@ impl Http {
                     500.. => (Delivery::Unknown, None),
                     _ => (Delivery::Refused, None),
                 };
-                SubmitError { delivery, why: CloudError::Refused { what, status, text }, wait }
+                (delivery, CloudError::Refused { what, status, text }, wait)
             }
-        })
+        };
+        Err(SubmitError { delivery, why, wait })
     }
 
     fn once(&self, call: &Request<'_>) -> Result<String, Failure> {

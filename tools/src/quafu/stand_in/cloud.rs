@@ -7,6 +7,7 @@ use crate::noise::{Figures, NoiseModel, Sampler};
 use crate::processor::Processor;
 use crate::transpile::source::Source;
 use crate::transpile::{self, Plan, native};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use qdllm_host::dates;
 use qdllm_runtime::circuit::QUBITS;
 use serde::Serialize;
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Chip {
-    pub name: String,
     pub device: Processor,
     /// The information that it was read from, served as it is.
     pub info: Option<Value>,
@@ -140,9 +140,9 @@ impl Cloud {
             drop(state);
             std::thread::sleep(self.delay);
             let result = if task.foreign {
-                Err(String::new())
+                Err(Error::msg(""))
             } else if task.doomed {
-                Err("the control electronics lost synchronisation".into())
+                Err(Error::msg("the control electronics lost synchronisation"))
             } else {
                 execute(&task, chip.as_ref(), self.noise, self.seed)
             };
@@ -152,7 +152,7 @@ impl Cloud {
                 task.times.1 = Some(dates::now_s());
                 match result {
                     Ok(ran) => (task.status, task.ran) = (TaskStatus::Finished, Some(ran)),
-                    Err(error) => (task.status, task.error) = (TaskStatus::Failed, error),
+                    Err(e) => (task.status, task.error) = (TaskStatus::Failed, e.to_string()),
                 }
             }
         }
@@ -176,7 +176,7 @@ impl State {
     }
 
     pub fn chip(&self, name: &str) -> Option<&Chip> {
-        self.chips.iter().find(|c| c.name == name)
+        self.chips.iter().find(|c| c.device.name == name)
     }
 
     /// The chip of that name, or that the simulator of that name stands for.
@@ -215,23 +215,16 @@ impl Task {
 }
 
 /// Runs a circuit on a chip, or on a simulator without couplings; else says why the task failed.
-fn execute(
-    task: &Task,
-    chip: Option<&Chip>,
-    noise: Option<Figures>,
-    seed: u64,
-) -> Result<Ran, String> {
-    let mut circuit = circuit::read(&task.circuit).map_err(|e| e.to_string())?;
-    if circuit.measures.is_empty() {
-        return Err("the circuit measures nothing".into());
-    }
+fn execute(task: &Task, chip: Option<&Chip>, noise: Option<Figures>, seed: u64) -> Result<Ran> {
+    let mut circuit = circuit::read(&task.circuit)?;
+    ensure!(!circuit.measures.is_empty(), "the circuit measures nothing");
     let mut model = NoiseModel::none();
     if let Some(chip) = chip {
         if task.compile {
             circuit = compiled(circuit, chip)?;
         } else {
             circuit = moved(circuit, &task.target_qubits)?;
-            native::check(&circuit, &chip.device).map_err(|e| e.to_string())?;
+            native::check(&circuit, &chip.device)?;
         }
         if let Some(overrides) = noise {
             model = NoiseModel::of(&chip.device, &overrides);
@@ -243,7 +236,7 @@ fn execute(
     hash.update(task.shots.to_le_bytes());
     hash.update(task.circuit.as_bytes());
     let seed = hash.finalize().iter().take(8).fold(0, |n, &byte| n << 8 | u64::from(byte));
-    let sampler = Sampler::new(&circuit, &model).map_err(|e| e.to_string())?;
+    let sampler = Sampler::new(&circuit, &model)?;
     Ok(Ran {
         counts: sampler.counts(task.shots.into(), seed),
         executed: circuit.write(),
@@ -253,35 +246,34 @@ fn execute(
 }
 
 /// The circuit laid out on the chip, one circuit whose every bit is read as it was.
-fn compiled(circuit: Circuit, chip: &Chip) -> Result<Circuit, String> {
-    if circuit.used().len() > QUBITS {
-        return Err(format!("{} qubits; {QUBITS} can be compiled here", circuit.used().len()));
-    }
+fn compiled(circuit: Circuit, chip: &Chip) -> Result<Circuit> {
+    let qubits = circuit.used().len();
+    ensure!(qubits <= QUBITS, "{qubits} qubits; {QUBITS} can be compiled here");
     let mut bits: Vec<u8> = circuit.measures.iter().map(|m| m.1).collect();
     bits.sort_unstable();
-    let source = Source::from_circuit(&circuit).map_err(|e| e.to_string())?;
+    let source = Source::from_circuit(&circuit)?;
     let options = transpile::Options { rewrite: false, tries: 20, ..transpile::Options::default() };
-    let plan = Plan::new(source, &chip.device, options).map_err(|e| e.to_string())?;
-    let mut all = plan.compile(&[]).map_err(|e| e.to_string())?;
-    let Some(first) = all.pop() else { return Err("nothing was compiled".into()) };
+    let plan = Plan::new(source, &chip.device, options)?;
+    let mut all = plan.compile(&[])?;
+    let first = all.pop().context("nothing was compiled")?;
     // Output `i` of the source is its `i`-th bit; here each is one measured bit.
     let qubit = |bit: u8| first.circuit.measures.iter().find(|m| m.1 == bit).map(|m| m.0);
     let mut measures = Vec::new();
     for (readout, &bit) in first.readouts.iter().zip(&bits) {
         match (readout.bits.as_slice(), readout.negated) {
             (&[only], false) => measures.extend(qubit(only).map(|q| (q, bit))),
-            _ => return Err("a bit would be read from several qubits".into()),
+            _ => bail!("a bit would be read from several qubits"),
         }
     }
     Ok(Circuit { bits: circuit.bits, measures, ..first.circuit })
 }
 
 /// The circuit on the chip's qubits that `targets` gives; without any, its own numbers are the chip's.
-fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit, String> {
+fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit> {
     if targets.is_empty() {
         return Ok(circuit);
     }
-    let to = |q: u8| targets.get(q as usize).copied().ok_or("target_qubits are too few");
+    let to = |q: u8| targets.get(q as usize).copied().context("target_qubits are too few");
     for gate in &mut circuit.gates {
         let [a, b] = gate.qubits;
         gate.qubits = [to(a)?, to(b)?];

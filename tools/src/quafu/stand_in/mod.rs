@@ -174,7 +174,7 @@ fn admin(cloud: &Cloud, ask: &Request) -> Reply {
             ok(state.faults.len())
         }
         (true, ["admin", "chips", name]) => {
-            match state.chips.iter_mut().find(|c| c.name == *name) {
+            match state.chips.iter_mut().find(|c| c.device.name == *name) {
                 Some(chip) => chip.status = ask.get("status").into(),
                 None => return bad("no such chip"),
             }

@@ -85,7 +85,7 @@ fn metadata(chip: &Chip, target: &str) -> Value {
         "n_qubits": chip.device.qubits,
         "basis_gates": ["h", "rx", "ry", "rz", "cz", "u"],
         "coupling_map": chip.device.couplers,
-        "limits": limits(target == chip.name),
+        "limits": limits(target == chip.device.name),
     })
 }
 
@@ -95,8 +95,8 @@ fn calibration(chip: &Chip) -> Value {
     let coupler =
         |&(a, b): &(u8, u8)| json!({"qubits": [a, b], "cz_fidelity": 1.0 - device.cz_error(a, b)});
     json!({
-        "id": format!("cal-{}", chip.name),
-        "chip": chip.name,
+        "id": format!("cal-{}", chip.device.name),
+        "chip": chip.device.name,
         "calibrated_at": device.calibrated,
         "source": "stand-in",
         "basis_gates": ["h", "rx", "ry", "rz", "cz"],
@@ -108,12 +108,12 @@ fn calibration(chip: &Chip) -> Value {
 
 fn device(state: &State, chip: &Chip) -> Value {
     json!({
-        "name": chip.name,
+        "name": chip.device.name,
         "status": chip.status.to_ascii_lowercase(),
         "n_qubits": chip.device.qubits,
         "queue": state.queue(),
         "simulator_available": true,
-        "calibration_id": format!("cal-{}", chip.name),
+        "calibration_id": format!("cal-{}", chip.device.name),
         "limits": limits(true),
         "sim_limits": limits(false),
     })
@@ -136,11 +136,11 @@ fn submit(state: &mut State, ask: &Request, wrong: Option<Wrong>) -> Reply {
     }
     let target = text("target");
     let real = match state.chip_of(target) {
-        Some(chip) if chip.name == target && !chip.online() => {
+        Some(chip) if chip.device.name == target && !chip.online() => {
             let error = format!("{target} is {}", chip.status);
             return refused(409, "runtime.deviceUnavailable", &error);
         }
-        Some(chip) => chip.name == target,
+        Some(chip) => chip.device.name == target,
         None if target == "sim" => false,
         None => return refused(404, "unknown_device", "no such target"),
     };
@@ -208,12 +208,12 @@ fn task(state: &State, group: &Group, seq: usize, wrong: Option<Wrong>) -> Value
         "task_id": format!("{}-{seq}", group.id),
         "status": task.status,
         "target": task.chip,
-        "chip": chip.map(|c| &c.name),
-        "kind": if chip.is_some_and(|c| c.name == task.chip) { "real" } else { "sim" },
+        "chip": chip.map(|c| &c.device.name),
+        "kind": if chip.is_some_and(|c| c.device.name == task.chip) { "real" } else { "sim" },
         "name": task.name,
         "job": {"id": id, "seq": seq},
         "execution": {"shots_requested": task.shots, "compiler": {"name": "qdllm"}},
-        "calibration": {"id": chip.map(|c| format!("cal-{}", c.name))},
+        "calibration": {"id": chip.map(|c| format!("cal-{}", c.device.name))},
         "submitted_at": dates::utc(task.times.0),
     });
     if let Some(ran) = &task.ran {

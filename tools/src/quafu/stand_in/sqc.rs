@@ -27,7 +27,7 @@ pub fn reply(state: &mut State, ask: &Request, route: Route, wrong: Option<Wrong
             let queue = state.queue();
             let row = |c: &Chip| {
                 let shown = if c.online() { json!(queue) } else { json!(c.status) };
-                (c.name.clone(), shown)
+                (c.device.name.clone(), shown)
             };
             ok(state.chips.iter().map(row).collect::<Map<_, _>>())
         }
