@@ -1,7 +1,8 @@
 //! Key files for model signatures: an Ed25519 seed and its public key, each as hex in a text file.
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
+use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use ed25519_compact::{KeyPair, PublicKey, Seed};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read_text;
 use qdllm_host::hex;
 use qdllm_host::secret::{NotPrivate, read_private};
@@ -86,12 +87,11 @@ pub fn sign(
     version: u32,
     minimum: u32,
 ) -> Result<Vec<u8>> {
-    let name_of = || name.display().to_string();
-    Model::parse(file).with_context(name_of)?;
+    Model::parse(file).of_file(name)?;
     let mut short = [0; 8];
     short.copy_from_slice(&pair.pk[..8]);
     let sign = |message: &[u8]| *pair.sk.sign(message, None);
-    let signed = with_signature(file, version, minimum, short, sign).with_context(name_of)?;
+    let signed = with_signature(file, version, minimum, short, sign).of_file(name)?;
     // What is given out has been read again and checked.
     verify(name, &signed, &pair.pk)?;
     Ok(signed)
@@ -99,14 +99,15 @@ pub fn sign(
 
 pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32)> {
     let shown = name.display();
-    let model = Model::parse(file).with_context(|| shown.to_string())?;
-    let signed = ModelSignature::of(model.container()).with_context(|| shown.to_string())?;
+    let model = Model::parse(file).of_file(name)?;
+    let signed = ModelSignature::of(model.container()).of_file(name)?;
     let signed = signed.with_context(|| format!("{shown}: the model is not signed"))?;
     let signature = ed25519_compact::Signature::new(*signed.signature);
     let message = [&CONTEXT[..], signed.covered].concat();
-    if PublicKey::new(*public).verify(message, &signature).is_err() {
-        bail!("{shown}: the signature does not hold: the file was changed after it was signed");
-    }
+    ensure!(
+        PublicKey::new(*public).verify(message, &signature).is_ok(),
+        "{shown}: the signature does not hold: the file was changed after it was signed"
+    );
     Ok((signed.version, signed.minimum))
 }
 

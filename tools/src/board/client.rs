@@ -5,7 +5,8 @@ use anyhow::anyhow;
 use qdllm_host::hex::encode as hex;
 use qdllm_link::message::{Cost, Info, ModelId, Request, Response, Slot};
 use qdllm_link::{Fault, frame};
-use serde::ser::{SerializeStruct as _, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// How often a request is sent before the link counts as lost.
@@ -37,7 +38,7 @@ pub struct Client<L> {
     pub patience: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct About {
     pub firmware: String,
     pub board: String,
@@ -65,14 +66,11 @@ pub struct About {
 
 /// A model's id as length and checksum in hex.
 fn shown<S: Serializer>(id: &Option<ModelId>, to: S) -> Result<S::Ok, S::Error> {
-    let Some(id) = id else { return to.serialize_none() };
-    let mut shown = to.serialize_struct("Shown", 2)?;
-    shown.serialize_field("bytes", &id.length)?;
-    shown.serialize_field("checksum", &format!("{:08x}", id.checksum))?;
-    shown.end()
+    let checksum = |id: &ModelId| format!("{:08x}", id.checksum);
+    id.map(|id| json!({"bytes": id.length, "checksum": checksum(&id)})).serialize(to)
 }
 
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     pub label: String,
     pub class: u8,

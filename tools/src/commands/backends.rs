@@ -1,7 +1,6 @@
 //! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
 
-use crate::commands::access::{Access, Where};
-use crate::commands::{line, print};
+use crate::commands::{Access, Where, line, print};
 use crate::quafu::Backend;
 use anyhow::Result;
 use clap::Args;

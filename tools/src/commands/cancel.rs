@@ -1,7 +1,6 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
-use crate::commands::access::{Access, states, states_text};
-use crate::commands::line;
+use crate::commands::{Access, line, states, states_text};
 use crate::quafu::jobs::store::Store;
 use anyhow::Result;
 use clap::Args;

@@ -1,6 +1,6 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::access::{Access, states, states_text, with_progress};
+use crate::commands::{Access, states, states_text, with_progress};
 use crate::quafu::jobs::results::{Answers, Summary, answers};
 use crate::quafu::jobs::run::{Refusal, collect};
 use crate::quafu::jobs::store::{Open, Store};

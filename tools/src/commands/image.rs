@@ -8,6 +8,7 @@ use qdllm_host::boards::Board;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Write a model and a firmware as .bin, .hex or .uf2
@@ -76,13 +77,7 @@ struct Written {
     /// The lowest address; what a programmer must be told with a .bin.
     address: u32,
     file_bytes: usize,
-    pieces: Vec<Piece>,
-}
-
-#[derive(Debug, Serialize)]
-struct Piece {
-    address: u32,
-    bytes: usize,
+    pieces: Vec<Value>,
 }
 
 pub fn run(args: &ImageArgs) -> Result<()> {
@@ -104,16 +99,16 @@ pub fn run(args: &ImageArgs) -> Result<()> {
         ),
     };
     files::write(&args.output, &file)?;
-    let pieces = memory.pieces().map(|(address, bytes)| Piece { address, bytes: bytes.len() });
+    let piece = |(address, bytes): (u32, &[u8])| json!({"address": address, "bytes": bytes.len()});
     let written = Written {
         board: &board.name,
         file: args.output.display().to_string(),
         format,
         address,
         file_bytes: file.len(),
-        pieces: pieces.collect(),
+        pieces: memory.pieces().map(piece).collect(),
     };
-    let lines = written.pieces.iter().map(|p| format!("{:#010x}  {} bytes\n", p.address, p.bytes));
+    let lines = memory.pieces().map(|(at, bytes)| format!("{at:#010x}  {} bytes\n", bytes.len()));
     let end =
         format!("wrote {} ({} bytes), from {address:#x} on", written.file, written.file_bytes);
     print(args.json, &written, lines.chain([end]).collect::<String>())

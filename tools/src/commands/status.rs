@@ -1,6 +1,6 @@
 //! `qdllm-hw status`: batches and jobs in the store, and what the platform says of them.
 
-use crate::commands::access::{Access, states, states_text, work_text};
+use crate::commands::{Access, states, states_text, work_text};
 use crate::quafu::Progress;
 use crate::quafu::jobs::store::Store;
 use crate::quafu::jobs::{Batch, Job, State};

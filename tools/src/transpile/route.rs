@@ -5,7 +5,6 @@
 use crate::circuit::longest_chain;
 use crate::processor::Processor;
 use crate::transpile::ir::{Step, exchanged};
-use crate::transpile::place::{Layout, NOWHERE};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{HashMap, VecDeque};
@@ -77,6 +76,11 @@ pub fn scheduled(steps: &[Step]) -> Vec<Step> {
 pub fn cz_depth(steps: &[Step]) -> usize {
     longest_chain(steps.iter().filter_map(|s| s.pair().map(|(a, b)| ([a, b], s.cost()))))
 }
+
+/// Which physical qubit each logical qubit has; [`NOWHERE`] for qubits that no step touches.
+pub type Layout = Vec<u8>;
+
+pub const NOWHERE: u8 = u8::MAX;
 
 /// Steps on physical qubits, and where each logical qubit ends.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,7 @@
 //! What `submit` is asked for, and as a batch in the store.
 
 use crate::circuit::{self, Circuit};
-use crate::commands::access::{Access, Where, live_device, with_progress, work_text};
-use crate::commands::processor;
+use crate::commands::{Access, Where, live_device, processor, with_progress, work_text};
 use crate::processor::Processor;
 use crate::quafu::jobs::store::{self, Store};
 use crate::quafu::jobs::{Batch, Job, State, VERSION, Work, random_hex, uuid};

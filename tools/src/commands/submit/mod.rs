@@ -2,8 +2,7 @@
 
 mod batch;
 
-use crate::commands::access::{states, states_text, with_progress};
-use crate::commands::line;
+use crate::commands::{line, states, states_text, with_progress};
 use crate::quafu::jobs::State;
 use crate::quafu::jobs::store::Open;
 use anyhow::{Context, Result, bail};
