@@ -5,7 +5,6 @@ pub mod circuit;
 pub mod cli;
 pub mod commands;
 pub mod draw;
-pub mod flash;
 pub mod image;
 pub mod keys;
 pub mod matrix;

@@ -1,7 +1,7 @@
 //! Texts to classify, from a file: `label<TAB>text` (.tsv), JSON lines with `text` and perhaps
 //! `label` (.jsonl), or one text a line (anything else).
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::files::read_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,33 +26,34 @@ pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>> {
     let mut texts = Vec::new();
     for (i, row) in rows.take(limit.unwrap_or(usize::MAX)) {
         let line = i + 1;
-        let (label, text) = parsed(kind, row).map_err(|what| anyhow!("{file}:{line}: {what}"))?;
+        let (label, text) = parsed(kind, row).with_context(|| format!("{file}:{line}"))?;
         texts.push(Text { line, label, text });
     }
     ensure!(!texts.is_empty(), "{file}: holds no text");
     Ok(texts)
 }
 
-fn parsed(kind: &str, row: &str) -> Result<(Option<String>, String), String> {
-    match kind {
-        "tsv" => match row.split_once('\t') {
-            Some((label, _)) if label.trim().is_empty() => Err("the label is empty".into()),
-            Some((label, text)) => Ok((Some(label.trim().to_owned()), text.to_owned())),
-            None => Err("no tab; a row is a label, a tab and a text".into()),
-        },
+fn parsed(kind: &str, row: &str) -> Result<(Option<String>, String)> {
+    Ok(match kind {
+        "tsv" => {
+            let parts = row.split_once('\t');
+            let (label, text) = parts.context("no tab; a row is a label, a tab and a text")?;
+            ensure!(!label.trim().is_empty(), "the label is empty");
+            (Some(label.trim().to_owned()), text.to_owned())
+        }
         "jsonl" | "ndjson" => {
-            let value: Value = serde_json::from_str(row).map_err(|e| e.to_string())?;
+            let value: Value = serde_json::from_str(row)?;
             let text = value.get("text").and_then(Value::as_str);
             let label = match value.get("label") {
                 None | Some(Value::Null) => None,
                 Some(Value::String(s)) => Some(s.clone()),
                 Some(Value::Number(n)) => Some(n.to_string()),
-                Some(_) => return Err("field `label` is neither a string nor a number".into()),
+                Some(_) => bail!("field `label` is neither a string nor a number"),
             };
-            Ok((label, text.ok_or("field `text` is missing or no string")?.to_owned()))
+            (label, text.context("field `text` is missing or no string")?.to_owned())
         }
-        _ => Ok((None, row.to_owned())),
-    }
+        _ => (None, row.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn bad_rows_are_named_with_file_and_line() {
-        let refused = |name, content| file(name, content, None).unwrap_err().to_string();
+        let refused = |name, content| format!("{:#}", file(name, content, None).unwrap_err());
         assert!(refused("a.tsv", "on\tx\nno tab\n").contains("a.tsv:2: no tab"));
         assert!(refused("a.tsv", "\tx\n").contains("label is empty"));
         assert!(refused("a.jsonl", "{\"label\":\"x\"}\n").contains("`text` is missing"));

@@ -3,7 +3,7 @@
 
 use crate::commands::image::Content;
 use crate::commands::print;
-use crate::flash::{copy, find, probe};
+use crate::image::{copy, find, probe};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;

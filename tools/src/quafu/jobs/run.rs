@@ -9,6 +9,7 @@ use crate::readout::Counts;
 use anyhow::{Error, Result, bail, ensure};
 use qdllm_host::dates;
 use qdllm_host::http::Retry;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy)]
@@ -242,11 +243,7 @@ fn same(a: &str, b: &str) -> bool {
         return true;
     }
     let (Ok(a), Ok(b)) = (read(a), read(b)) else { return false };
-    let measures = |c: &Circuit| {
-        let mut all = c.measures.clone();
-        all.sort_unstable();
-        all
-    };
+    let measures = |c: &Circuit| c.measures.iter().copied().collect::<BTreeSet<_>>();
     measures(&a) == measures(&b)
         && a.gates.len() == b.gates.len()
         && a.gates.iter().zip(&b.gates).all(|(p, q)| {
