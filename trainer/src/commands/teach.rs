@@ -15,8 +15,6 @@ pub use self::options::TeachArgs;
 use self::report::{Outcome, Taught};
 use self::texts::{Texts, apart};
 use crate::commands::print_in_line;
-#[cfg(feature = "endpoint")]
-use crate::data::classes::Classes;
 use crate::data::soft::SoftWriter;
 use crate::metrics::Report;
 use crate::student::run::beside;
@@ -69,7 +67,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         test,
         set_aside,
         labelled: judged(unfitted)?,
-        info: teacher.about().info(command()),
+        info: teacher.about().info(report::command()),
         texts: texts.to_label().len(),
         labels: texts.known.len(),
         skipped_rows: texts.skipped,
@@ -84,39 +82,19 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
 fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     #[cfg(feature = "endpoint")]
     if !args.endpoint.is_empty() {
-        return ask_endpoint(args, texts);
+        let (classes, sample) = (args.classes(&texts.classes)?, texts.to_label()[0]);
+        let asked = (args.prompt.as_deref(), sample);
+        let mut teacher =
+            EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
+        let speeds = report::prepare(&mut teacher, &texts.every())?;
+        let (requests, tokens) = teacher.spent();
+        eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");
+        return Ok((Box::new(teacher), None, speeds));
     }
     #[cfg(feature = "teacher")]
-    {
-        local::ask(args, texts)
-    }
+    return local::ask(args, texts);
     #[cfg(not(feature = "teacher"))]
-    {
-        let _ = (args, texts);
-        bail!("no teacher is named: give {SOURCES}")
-    }
-}
-
-/// A model behind an endpoint.
-#[cfg(feature = "endpoint")]
-fn ask_endpoint(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    let classes = match args.named()? {
-        Some(classes) => classes,
-        None if texts.classes.is_empty() => bail!(
-            "the classes are named nowhere: give --classes (names, or a .toml file), or --data with labelled texts"
-        ),
-        None => Classes::named(&texts.classes, &args.class_words)?,
-    };
-    let Some(sample) = texts.to_label().first().map(ToString::to_string) else {
-        bail!("no text to label: give --data or --unlabelled");
-    };
-    let asked = (args.prompt.as_deref(), sample.as_str());
-    let mut teacher =
-        EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
-    let speeds = report::prepare(&mut teacher, &texts.every())?;
-    let (requests, tokens) = teacher.spent();
-    eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");
-    Ok((Box::new(teacher), None, speeds))
+    bail!("no teacher is named: give {SOURCES}")
 }
 
 /// Joins a teacher with a regression on words, or takes that alone.
@@ -126,23 +104,21 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
     }
     let (labelled, labels, pool) = texts.to_learn();
     let (mut cells, mut speeds, mut model) = (Findings::default(), Vec::new(), None);
-    if let Some((mut teacher, found, fast)) = taught {
-        speeds = fast;
+    if let Some((mut teacher, found, work)) = taught {
+        speeds = work;
         // Probes have judged their labelled texts held out; a teacher that saw no label may simply be asked.
-        let held_out = match found {
-            Some(found) => {
-                cells = found;
-                std::mem::take(&mut cells.labelled)
-            }
+        let held_out = match &found {
+            Some(found) => found.labelled.clone(),
             None => teacher.logits(&labelled)?,
         };
+        cells = found.unwrap_or_default();
         model = Some(Member { teacher, held_out });
     }
     let options = Options { rounds: ROUNDS, seed: 0 };
     let (teacher, found) =
         Committee::fit(model, (&labelled, &labels), &pool, &texts.classes, options)?;
-    let findings =
-        Findings { cells: cells.cells, finalists: cells.finalists, blends: cells.blends, ..found };
+    let Findings { accuracy, loss, temperature, labelled, .. } = found;
+    let findings = Findings { accuracy, loss, temperature, labelled, ..cells };
     Ok((Box::new(teacher), Some(findings), speeds))
 }
 
@@ -154,35 +130,20 @@ fn write(
     outcome: &Outcome,
 ) -> Result<()> {
     let partial = beside(&args.out, ".partial");
-    // What an earlier run of other labels or models left behind is of no use.
-    let mut writer = match SoftWriter::open(&partial, &teacher.about().classes, &outcome.info) {
-        Ok(writer) => writer,
+    let open =
+        |teacher: &dyn Teacher| SoftWriter::open(&partial, &teacher.about().classes, &outcome.info);
+    let mut writer = match open(teacher) {
+        // What an earlier run of other labels or models left behind is of no use.
         Err(_) if partial.is_file() => {
             std::fs::remove_file(&partial).of_file(&partial)?;
-            SoftWriter::open(&partial, &teacher.about().classes, &outcome.info)?
+            open(teacher)?
         }
-        Err(e) => return Err(e),
+        opened => opened?,
     };
     let known: &[Vec<f32>] = outcome.findings.as_ref().map_or(&[], |f| &f.labelled);
     for ((text, _), logits) in texts.known.iter().zip(known) {
         writer.append(text, logits)?;
     }
-    writer.append_all(&texts.to_label(), |texts| anyhow::Ok(teacher.logits(texts)?))?;
+    writer.append_all(&texts.to_label(), |texts| teacher.logits(texts))?;
     std::fs::rename(&partial, &args.out).of_file(&args.out)
-}
-
-/// The command line, with absolute paths cut to their last part: where a model lay says nothing to others.
-fn command() -> String {
-    let short = |arg: String| match std::path::Path::new(&arg) {
-        path if path.is_absolute() => {
-            path.file_name().map_or(arg.clone(), |n| n.to_string_lossy().into_owned())
-        }
-        _ => arg,
-    };
-    let quote = |arg: String| match arg.contains([' ', '"', '{']) {
-        true => format!("'{arg}'"),
-        false => arg,
-    };
-    let args: Vec<String> = std::env::args().skip(1).map(|arg| quote(short(arg))).collect();
-    format!("qdllm {}", args.join(" "))
 }

@@ -13,7 +13,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
@@ -70,14 +70,14 @@ impl Cache {
         let header =
             [MAGIC, &(cells as u32).to_le_bytes()[..], &(width as u32).to_le_bytes(), &seed];
         if !cache.read_index(&header.concat()).of_file(&cache.path)? {
-            return Err(cache.bad("is not the feature file its name says"));
+            return cache.refuse("is not the feature file its name says");
         }
         Ok(cache)
     }
 
     /// An error of the file, which can always be made again.
-    pub fn bad(&self, what: impl Display) -> anyhow::Error {
-        anyhow!("{}: {what}; delete the file and run again", self.path.display())
+    pub fn refuse<T>(&self, what: impl Display) -> Result<T> {
+        bail!("{}: {what}; delete the file and run again", self.path.display())
     }
 
     pub fn path(&self) -> &Path {
@@ -108,7 +108,7 @@ impl Cache {
         for row in rows {
             let (expected, got) = (self.cells * self.width, row.1.values.len());
             if got != expected {
-                return Err(self.bad(format!("holds records of {expected} numbers, got {got}")));
+                return self.refuse(format!("holds records of {expected} numbers, got {got}"));
             }
             if !self.index.contains_key(&row.0) && !fresh.iter().any(|held| held.0 == row.0) {
                 fresh.push(row);
@@ -144,7 +144,7 @@ impl Cache {
         let start = self.offset(record) + (RECORD_HEAD_BYTES + cell * self.cell_bytes()) as u64;
         let bytes = self.read_at(start, self.cell_bytes()).of_file(&self.path)?;
         let Some(values) = self.values(&bytes) else {
-            return Err(self.bad(format!("record {record} does not match its checksum")));
+            return self.refuse(format!("record {record} does not match its checksum"));
         };
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         Ok(Some(values.chunks_exact(4).map(float).collect()))

@@ -79,7 +79,7 @@ impl Features {
             match self.cache.read(&key, cell)? {
                 Some(row) => values.extend(row),
                 None => {
-                    return Err(self.cache.bad(format!("has no features of `{}`", start(text))));
+                    return self.cache.refuse(format!("has no features of `{}`", start(text)));
                 }
             }
         }

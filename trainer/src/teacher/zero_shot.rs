@@ -51,7 +51,7 @@ impl ClassScores {
                 "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head"
             );
         }
-        let tail = causal.prompt.after().trim_end();
+        let tail = causal.prompt.tail.trim_end();
         let before = causal.tokenizer.piece(tail)?;
         let mut tokens: Vec<Vec<u32>> = Vec::new();
         for word in words.iter().flatten() {
@@ -119,7 +119,7 @@ impl Extractor for ClassScores {
             .iter()
             .map(|text| (text.ids.as_slice(), text.ids.len() + extra, text.cut))
             .collect();
-        in_batches(&rows, TOKENS_A_BATCH, |ids| self.score(ids))
+        in_batches(&rows, TOKENS_A_BATCH, |_, ids| self.score(ids))
     }
 }
 

@@ -7,11 +7,11 @@ use anyhow::{Result, bail};
 use super::options::{Method, TeachArgs};
 use super::report::{Taught, prepare};
 use super::texts::Texts;
-use crate::data::classes::{Class, Classes};
+use crate::data::classes::Class;
 use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::teacher::Work;
-use crate::teacher::features::Features;
+use crate::teacher::features::{Features, ScoreTeacher};
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Findings, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
@@ -50,8 +50,7 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
             Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &args.cache())?;
         let name = features.description().identity.name.clone();
         let run = |at: &mut dyn FnMut(usize)| features.prepare(&every, &mut |done, _| at(done));
-        let work = Progress::new(false).during(&name, every.len(), run)?;
-        speeds.push(work);
+        speeds.push(Progress::new(false).during(&name, every.len(), run)?);
         sources.push(features);
     }
     let (labelled, labels, pool) = texts.to_learn();
@@ -86,8 +85,7 @@ fn export(
     let (values, width) = teacher.vectors(best, &unique)?;
     let name = speeds.get(best.model).map_or("", |s| s.model.as_str());
     let digests = unique.iter().map(|text| text_digest(text)).collect();
-    let about = [("model", name.to_owned()), ("cell", best.cell.to_string())];
-    let metadata = about.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let metadata = [("model".into(), name.into()), ("cell".into(), best.cell.to_string())].into();
     let table = Table { width, values, digests: Some(digests), metadata };
     table.write(path, "vectors")?;
     eprintln!(
@@ -101,16 +99,11 @@ fn export(
 
 fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let path = one(args, "zero-shot")?;
-    let classes = match args.named()? {
-        Some(classes) => classes,
-        None => Classes::named(&texts.classes, &args.class_words)?,
-    };
+    let classes = args.classes(&texts.classes)?;
     let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
     let scores = ClassScores::new(llm::causal(&path, &reading(args))?, &words)?;
     let how = (args.local.several, !args.local.no_calibration);
-    let mut teacher = zero_shot::teacher(scores, &classes.names(), how, &args.cache())?;
-    let speeds = prepare(&mut teacher, &texts.every())?;
-    Ok((Box::new(teacher), None, speeds))
+    scored(zero_shot::teacher(scores, &classes.names(), how, &args.cache())?, texts)
 }
 
 fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
@@ -121,7 +114,10 @@ fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         );
     }
     let scores = llm::head(&path, &reading(args))?;
-    let mut teacher = classifier::teacher(scores, &texts.classes, &args.cache())?;
+    scored(classifier::teacher(scores, &texts.classes, &args.cache())?, texts)
+}
+
+fn scored(mut teacher: ScoreTeacher, texts: &Texts) -> Result<Taught> {
     let speeds = prepare(&mut teacher, &texts.every())?;
     Ok((Box::new(teacher), None, speeds))
 }
@@ -145,26 +141,13 @@ pub fn resolve(model: &Path, token_file: Option<&Path>) -> Result<PathBuf> {
     if model.exists() || !text.starts_with("hf:") {
         return Ok(model.to_owned());
     }
-    fetch(&text, token_file)
-}
-
-#[cfg(feature = "hub")]
-fn fetch(text: &str, token_file: Option<&Path>) -> Result<PathBuf> {
-    use crate::teacher::endpoint::{key_from_file, key_from_variable};
-    use crate::teacher::llm::hub::{Address, Hub, TOKEN_VARIABLE};
-    let Some(address) = Address::parse(text) else {
-        return Ok(PathBuf::from(text));
-    };
-    let token = match token_file {
-        Some(path) => Some(key_from_file(path)?),
-        None => key_from_variable(TOKEN_VARIABLE)?,
-    };
-    Hub { endpoint: None, cache: None, token }.fetch(&address?)
-}
-
-#[cfg(not(feature = "hub"))]
-fn fetch(text: &str, _token_file: Option<&Path>) -> Result<PathBuf> {
-    anyhow::bail!(
-        "{text}: this build does not reach the hub; build with `--features hub`, or fetch the folder and give its path"
-    )
+    #[cfg(feature = "hub")]
+    return crate::teacher::llm::hub::fetch(&text, token_file);
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = token_file;
+        bail!(
+            "{text}: this build does not reach the hub; build with `--features hub`, or fetch the folder and give its path"
+        )
+    }
 }

@@ -139,6 +139,18 @@ impl TeachArgs {
             names => Ok(Some(Classes::named(names, &self.class_words)?)),
         }
     }
+
+    /// Those classes, or else those of the data.
+    #[cfg(any(feature = "teacher", feature = "endpoint"))]
+    pub(super) fn classes(&self, of_data: &[String]) -> Result<Classes> {
+        match self.named()? {
+            Some(classes) => Ok(classes),
+            None if of_data.is_empty() => anyhow::bail!(
+                "the classes are named nowhere: give --classes (names, or a .toml file), or --data with labelled texts"
+            ),
+            None => Classes::named(of_data, &self.class_words),
+        }
+    }
 }
 
 /// How logits are drawn from a model.

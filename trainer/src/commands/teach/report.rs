@@ -1,6 +1,7 @@
 //! What `teach` prints: the cross-validation table, the chosen cells, the teacher's own accuracy and its speed.
 
 use std::fmt;
+use std::path::Path;
 
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 use anyhow::Result;
@@ -20,6 +21,17 @@ pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Work>> {
     let name = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
     let run = |at: &mut dyn FnMut(usize)| teacher.prepare(texts, &mut |done, _| at(done));
     qdllm_host::terminal::Progress::new(false).during(&name, texts.len(), run)
+}
+
+/// The command line, with absolute paths cut to their last part: where a model lay says nothing to others.
+pub fn command() -> String {
+    let short = |arg: String| match Path::new(&arg).file_name() {
+        Some(name) if Path::new(&arg).is_absolute() => name.to_string_lossy().into_owned(),
+        _ => arg,
+    };
+    let quote = |arg: String| if arg.contains([' ', '"', '{']) { format!("'{arg}'") } else { arg };
+    let args: Vec<String> = std::env::args().skip(1).map(|arg| quote(short(arg))).collect();
+    format!("qdllm {}", args.join(" "))
 }
 
 #[derive(Debug, Serialize)]

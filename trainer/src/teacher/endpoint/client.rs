@@ -19,9 +19,6 @@ use crate::teacher::log_mean_exp;
 const MOST_LIMITS: u32 = 100;
 const PATIENCE_S: u64 = 300;
 const MOST_VOTES: usize = 16;
-/// What is wrong where an echoed token has the next one's log-probability.
-const LATE: &str = "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes";
-
 /// Longest wait between tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -252,23 +249,17 @@ impl Client {
                 false => self.ledger().take_back(asked.most_tokens)?,
             }
             let url = server.url();
-            let result = match answer.map(|answer| (parse(&answer), answer)) {
+            let parsed = answer.map(|answer| {
+                let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
+                (parse(&answer), error.unwrap_or_default())
+            });
+            let result = match parsed {
                 Ok((Ok(scores), _)) => Ok(scores),
                 Ok((Err(unfit @ (NoScores::Unfit(_) | NoScores::Late)), _)) => {
                     self.fleet.give_back(place, None);
-                    bail!(
-                        "{url}: {}",
-                        if let NoScores::Unfit(what) = &unfit { what } else { LATE }
-                    );
+                    bail!("{url}: {unfit}");
                 }
-                Ok((Err(NoScores::NotFinite), _)) => {
-                    let why = "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32";
-                    Err(Trouble::Passing(why.into()))
-                }
-                Ok((Err(NoScores::NotOffered(what)), answer)) => {
-                    let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
-                    Err(Trouble::Passing(format!("gives no {what}{}", error.unwrap_or_default())))
-                }
+                Ok((Err(none), error)) => Err(Trouble::Passing(format!("{none}{error}"))),
                 Err(trouble) => Err(trouble),
             };
             self.fleet.give_back(place, result.as_ref().err());

@@ -103,14 +103,23 @@ impl Request {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why an answer gives no scores.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoScores {
     /// The endpoint does not give what was asked for.
+    #[error("gives no {0}")]
     NotOffered(&'static str),
+    #[error(
+        "a log-probability that is no number (NaN); the model overflows there, serve it in bf16 or f32"
+    )]
     NotFinite,
     /// Each echoed token has the log-probability that belongs to the next one.
+    #[error(
+        "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes"
+    )]
     Late,
     /// The answer is there and cannot serve; says why and what to do.
+    #[error("{0}")]
     Unfit(String),
 }
 

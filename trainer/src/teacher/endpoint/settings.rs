@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use qdllm_host::secret::{NotASecret, NotPrivate, Secret, read_private};
+use qdllm_host::secret::{NotPrivate, Secret, read_private};
 use serde::{Deserialize, Serialize};
 
 /// How class scores are drawn from an endpoint.
@@ -111,12 +111,8 @@ fn refused(place: &str, what: &str) -> anyhow::Error {
 
 /// A key from a text; white space around it is dropped. `place` names its source in errors.
 pub fn key(text: String, place: &str) -> Result<Secret> {
-    Secret::new(text, "[key]").map_err(|e| match e {
-        NotASecret::Empty => refused(place, "is empty; put the key there, or leave the option out"),
-        NotASecret::Characters => {
-            refused(place, "holds a space or a control character; give the key alone")
-        }
-    })
+    let remedy = "give the key alone, or leave the option out";
+    Secret::new(text, "[key]").map_err(|e| refused(place, &format!("{e}; {remedy}")))
 }
 
 /// The key in an environment variable; `None` when it is not set.

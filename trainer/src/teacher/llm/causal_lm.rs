@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use candle_core::{Device, IndexOp as _, Tensor};
 
 use crate::teacher::llm::pretrained::Pretrained;
-use crate::teacher::llm::token_batch::by_length;
+use crate::teacher::llm::token_batch::{Row, in_batches};
 use crate::teacher::llm::tokenizer::TextTokenizer;
 use crate::teacher::llm::transformer::Transformer;
 use crate::teacher::{Cell, Description, Extractor, Identity, Pooled, Pooling};
@@ -24,7 +24,7 @@ pub struct Causal {
 
 impl Causal {
     /// Loads a checkpoint. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
-    /// those whose states are wanted, each with both poolings, or none for [`spread`] over the depth.
+    /// those whose states are wanted, each with both poolings, or none for six spread over the depth.
     pub fn load(
         mut pretrained: Pretrained,
         template: &str,
@@ -76,7 +76,7 @@ impl Causal {
 }
 
 /// Six layers at even steps, the last one among them (all when there are fewer).
-pub fn spread(depth: usize) -> Vec<usize> {
+fn spread(depth: usize) -> Vec<usize> {
     let mut layers: Vec<usize> = (1..=6).map(|i| (i * depth).div_ceil(6)).collect();
     layers.dedup();
     layers
@@ -91,54 +91,42 @@ impl Extractor for Causal {
         let rows = self.fill(texts)?;
         let Description { cells, width, .. } = &self.about;
         let depth = cells.iter().map(|c| c.layer).max().unwrap_or(0);
-        let empty = |row: &Prompted| Pooled {
-            values: vec![0.0; cells.len() * width],
-            tokens: row.ids.len(),
-            cut: row.cut,
-        };
-        let mut out: Vec<Pooled> = rows.iter().map(empty).collect();
-        let lengths: Vec<usize> = rows.iter().map(|r| r.ids.len()).collect();
-        for group in by_length(&lengths, TOKENS_A_BATCH) {
-            let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].ids.as_slice()).collect();
-            let ran = self.model.run(&self.model.tokens(&ids)?, depth, |layer, states| {
+        let all: Vec<Row<'_>> =
+            rows.iter().map(|row| (row.ids.as_slice(), row.ids.len(), row.cut)).collect();
+        in_batches(&all, TOKENS_A_BATCH, |group, ids| {
+            let mut out = vec![vec![0.0; cells.len() * width]; group.len()];
+            self.model.run(&self.model.tokens(ids)?, depth, |layer, states| {
                 for (slot, cell) in cells.iter().enumerate().filter(|(_, c)| c.layer == layer) {
-                    for (row, &i) in group.iter().enumerate() {
-                        let pooled =
-                            pool(states, row, &rows[i].text, lengths[i] - 1, cell.pooling)?;
-                        out[i].values[slot * width..(slot + 1) * width].copy_from_slice(&pooled);
+                    for (row, (&i, out)) in group.iter().zip(&mut out).enumerate() {
+                        let pooled = pool(&states.i(row)?, &rows[i], cell.pooling)?;
+                        out[slot * width..(slot + 1) * width].copy_from_slice(&pooled);
                     }
                 }
                 Ok(())
-            });
-            ran.context("running the model failed")?;
-        }
-        Ok(out)
+            })?;
+            Ok(out)
+        })
     }
 }
 
-/// Pools one row of a batch of states [batch, length, width].
-fn pool(
-    states: &Tensor,
-    row: usize,
-    text: &Range<usize>,
-    end: usize,
-    pooling: Pooling,
-) -> Result<Vec<f32>> {
-    let states = states.i(row)?;
+/// Pools the states of a row: [length, width].
+fn pool(states: &Tensor, row: &Prompted, pooling: Pooling) -> Result<Vec<f32>> {
+    let Prompted { ids, text, .. } = row;
     let pooled = match pooling {
         // An empty text has no tokens of its own: its end state stands in.
         Pooling::Mean if !text.is_empty() => states.narrow(0, text.start, text.len())?.mean(0)?,
-        _ => states.i(end)?,
+        _ => states.i(ids.len() - 1)?,
     };
     Ok(pooled.to_vec1()?)
 }
 
-pub const SLOT: &str = "{text}";
+const SLOT: &str = "{text}";
 
 /// A template split at its slot and tokenised once.
 #[derive(Debug, Clone)]
 pub struct Prompt {
-    template: String,
+    /// The words behind the slot.
+    pub(crate) tail: String,
     before: Vec<u32>,
     after: Vec<u32>,
     /// Words of byte-level BPE carry the space before them, so a space before the slot belongs to the text.
@@ -170,16 +158,12 @@ impl Prompt {
         };
         reader.spell_marks(false);
         let before = [&reader.opening, reader.piece(&first)?.as_slice()].concat();
-        let after = reader.piece(after)?;
+        let (tail, after) = (after.to_owned(), reader.piece(after)?);
         reader.spell_marks(true);
-        Ok(Self { template: template.to_owned(), before, after, space })
+        Ok(Self { tail, before, after, space })
     }
 
-    pub fn after(&self) -> &str {
-        self.template.split_once(SLOT).map_or("", |(_, after)| after)
-    }
-
-    pub fn overhead(&self) -> usize {
+    fn overhead(&self) -> usize {
         self.before.len() + self.after.len()
     }
 

@@ -38,14 +38,14 @@ impl Classifier {
         let outputs = match outputs.or_else(own) {
             Some(outputs) if outputs >= 2 => outputs,
             Some(outputs) => {
-                return Err(parameters.bad(format!(
+                return parameters.refuse(format!(
                     "its classification head has {outputs} output; at least 2 classes are needed"
-                )));
+                ));
             }
             None => {
-                return Err(parameters.bad(format!(
+                return parameters.refuse(format!(
                     "has no classification head (`{name}.weight`); use --method probe or zero-shot, or train one with `qdllm tune`"
-                )));
+                ));
             }
         };
         let body = Transformer::load(parameters, spec, limit, device)?;

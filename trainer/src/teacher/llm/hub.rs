@@ -1,19 +1,21 @@
 //! Models fetched from a hub of Hugging Face's kind into its usual cache: `hf:owner/name`, a revision and a file besides.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
+use qdllm_host::http::{self, Url};
 use qdllm_host::secret::Secret;
 
+use crate::teacher::endpoint::{key_from_file, key_from_variable};
 use crate::teacher::llm::weights::shard_of_each_tensor;
 
 /// What a model on the hub is called on the command line.
-pub const SCHEME: &str = "hf:";
+const SCHEME: &str = "hf:";
 /// The variable that holds the token, as other programs name it.
-pub const TOKEN_VARIABLE: &str = "HF_TOKEN";
+const TOKEN_VARIABLE: &str = "HF_TOKEN";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -49,6 +51,16 @@ impl Address {
     }
 }
 
+/// The path of a model on the hub; the token is that of the file, or of the variable.
+pub fn fetch(address: &str, token_file: Option<&Path>) -> Result<PathBuf> {
+    let Some(address) = Address::parse(address) else { return Ok(address.into()) };
+    let token = match token_file {
+        Some(path) => Some(key_from_file(path)?),
+        None => key_from_variable(TOKEN_VARIABLE)?,
+    };
+    Hub { endpoint: None, cache: None, token }.fetch(&address?)
+}
+
 pub struct Hub {
     /// Address of the hub; `None` for the variable `HF_ENDPOINT` or the public one.
     pub endpoint: Option<String>,
@@ -61,28 +73,27 @@ impl Hub {
     /// Fetches what is not in the cache; gives the folder, or the GGUF file.
     pub fn fetch(&self, address: &Address) -> Result<PathBuf> {
         let name = format!("{SCHEME}{}", address.repository);
-        let blot = |text: String| match &self.token {
-            Some(token) => token.redact(&text),
-            None => text,
+        let refuse = |what: String| {
+            let token = self.token.as_ref();
+            anyhow!("{name}: {}", token.map_or_else(|| what.clone(), |token| token.redact(&what)))
         };
         let bad = |file: &str, e: ApiError| {
             let said = e.to_string();
             let refused = ["401", "403"].iter().any(|code| said.contains(code));
             let remedy = match refused {
-                true => format!(
-                    "accept the model's terms and give a token by {TOKEN_VARIABLE} or --hub-token-file"
-                ),
-                false => "fetch the folder by other means and give its path".into(),
+                true => "accept the model's terms and give a token by HF_TOKEN or --hub-token-file",
+                false => "fetch the folder by other means and give its path",
             };
-            anyhow!("{name}: {}", blot(format!("{file}: {said}; {remedy}")))
+            refuse(format!("{file}: {said}; {remedy}"))
         };
         let cache = self.cache.clone().map_or_else(Cache::from_env, Cache::new);
         let mut builder = ApiBuilder::from_cache(cache);
         let endpoint = self.endpoint.clone().or_else(|| std::env::var("HF_ENDPOINT").ok());
         if let Some(endpoint) = endpoint {
             if self.token.is_some() && !guarded(&endpoint) {
-                let what = format!("the token would go over plain http to {endpoint}; use https");
-                bail!("{name}: {}", blot(what));
+                return Err(refuse(format!(
+                    "the token would go over plain http to {endpoint}; use https"
+                )));
             }
             builder = builder.with_endpoint(endpoint);
         }
@@ -92,10 +103,10 @@ impl Hub {
         let api = builder.build().map_err(|e| bad("hub", e))?;
         let (id, revision) = (address.repository.clone(), address.revision.clone());
         let repo = api.repo(Repo::with_revision(id, RepoType::Model, revision));
-        if let Some(file) = &address.file {
-            return repo.get(file).map_err(|e| bad(file, e));
-        }
         let get = |file: &str| repo.get(file).map_err(|e| bad(file, e));
+        if let Some(file) = &address.file {
+            return get(file);
+        }
         let config = get("config.json")?;
         get("tokenizer.json")?;
         for shard in shards(&repo, &get)? {
@@ -122,11 +133,7 @@ fn shards(repo: &ApiRepo, get: &impl Fn(&str) -> Result<PathBuf>) -> Result<BTre
 
 /// True for https, and for this machine.
 fn guarded(endpoint: &str) -> bool {
-    let host = |scheme: &str| endpoint.strip_prefix(scheme);
-    host("https://").is_some()
-        || host("http://").is_some_and(|rest| {
-            ["127.0.0.1:", "localhost:", "[::1]:"].iter().any(|own| rest.starts_with(own))
-        })
+    Url::parse(endpoint).is_ok_and(|url| url.scheme() == "https" || http::is_local(&url))
 }
 
 #[cfg(test)]

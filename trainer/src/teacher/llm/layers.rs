@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use candle_core::{D, Device, Tensor, Var};
 use candle_nn::ops;
 use rand::Rng as _;
@@ -43,8 +43,8 @@ impl Parameters<'_> {
     }
 
     /// An error that names the file of the weights.
-    pub fn bad(&self, what: impl Display) -> anyhow::Error {
-        anyhow!("{}: {what}", self.tensors.path().display())
+    pub fn refuse<T>(&self, what: impl Display) -> Result<T> {
+        bail!("{}: {what}", self.tensors.path().display())
     }
 
     /// The shape of a tensor as the adapter or the checkpoint has it.
@@ -66,20 +66,23 @@ impl Parameters<'_> {
             return Ok(None);
         };
         if tensor.dims() != shape {
-            return Err(self.bad(format!(
+            return self.refuse(format!(
                 "tensor `{}` has shape {:?}, the configuration asks for {shape:?}; take both from the same model",
                 self.tensors.own_name(name),
                 tensor.dims()
-            )));
+            ));
         }
         Ok(Some(tensor.to_device(&self.device)?))
     }
 
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        self.maybe(name, shape)?.ok_or_else(|| {
-            let own = self.tensors.own_name(name);
-            self.bad(format!("tensor `{own}` is missing; fetch the model again"))
-        })
+        match self.maybe(name, shape)? {
+            Some(tensor) => Ok(tensor),
+            None => {
+                let own = self.tensors.own_name(name);
+                self.refuse(format!("tensor `{own}` is missing; fetch the model again"))
+            }
+        }
     }
 
     /// The matrix `name.weight` of `rows` outputs and `columns` inputs, with `name.bias` where asked for.

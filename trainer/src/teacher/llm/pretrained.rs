@@ -158,7 +158,7 @@ impl Extractor for TextVectors {
             texts.iter().map(|text| self.tokenizer.whole(text)).collect::<Result<Vec<_>>>()?;
         let rows: Vec<Row<'_>> =
             texts.iter().map(|(ids, cut)| (ids.as_slice(), ids.len(), *cut)).collect();
-        in_batches(&rows, self.budget, &self.run)
+        in_batches(&rows, self.budget, |_, ids| (self.run)(ids))
     }
 }
 

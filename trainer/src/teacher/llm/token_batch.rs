@@ -77,18 +77,19 @@ fn longest(rows: &[&[u32]]) -> usize {
 /// A text's ids, the tokens that they take in a batch, and whether they were cut.
 pub type Row<'a> = (&'a [u32], usize, bool);
 
-/// Runs `model` over rows in batches of at most `budget` padded tokens: one vector a row, in their order.
+/// Runs `model` over rows in batches of at most `budget` padded tokens: one vector a row, in their order. It is given the
+/// numbers of the rows, and their ids.
 pub fn in_batches(
     rows: &[Row<'_>],
     budget: usize,
-    mut model: impl FnMut(&[&[u32]]) -> Result<Vec<Vec<f32>>>,
+    mut model: impl FnMut(&[usize], &[&[u32]]) -> Result<Vec<Vec<f32>>>,
 ) -> Result<Vec<Pooled>> {
     let empty = |&(_, tokens, cut): &Row<'_>| Pooled { values: Vec::new(), tokens, cut };
     let mut out: Vec<Pooled> = rows.iter().map(empty).collect();
     let lengths: Vec<usize> = rows.iter().map(|row| row.1).collect();
     for group in by_length(&lengths, budget) {
         let ids: Vec<&[u32]> = group.iter().map(|&i| rows[i].0).collect();
-        let vectors = model(&ids).context("running the model failed")?;
+        let vectors = model(&group, &ids).context("running the model failed")?;
         for (&i, vector) in group.iter().zip(vectors) {
             out[i].values = vector;
         }
@@ -98,7 +99,7 @@ pub fn in_batches(
 
 /// Splits `lengths` into groups of indices: sorted by length, each group at most `budget` tokens after padding
 /// (always at least one text). Deterministic for equal input.
-pub fn by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
+fn by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&i| (lengths[i], i));
     let mut groups: Vec<Vec<usize>> = Vec::new();

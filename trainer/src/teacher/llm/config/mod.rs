@@ -5,7 +5,7 @@ pub mod architecture;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use qdllm_host::files;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
@@ -29,8 +29,8 @@ impl JsonObject {
         Ok(Self { path: path.to_owned(), map })
     }
 
-    pub fn refuse(&self, what: impl Display) -> anyhow::Error {
-        anyhow!("{}: {what}", self.path.display())
+    pub fn refuse<T>(&self, what: impl Display) -> Result<T> {
+        bail!("{}: {what}", self.path.display())
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -39,12 +39,12 @@ impl JsonObject {
 
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let value = self.map.get(key).unwrap_or(&Value::Null);
-        Option::deserialize(value).map_err(|e| self.refuse(format!("`{key}` cannot be read: {e}")))
+        Option::deserialize(value).or_else(|e| self.refuse(format!("`{key}` cannot be read: {e}")))
     }
 
     pub fn need<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
         let missing = || self.refuse(format!("`{key}` is missing; fetch the file again"));
-        self.get(key)?.ok_or_else(missing)
+        self.get(key)?.map_or_else(missing, Ok)
     }
 
     pub fn or<T: DeserializeOwned>(&self, key: &str, default: T) -> Result<T> {
@@ -73,12 +73,12 @@ pub fn read(config: &JsonObject) -> Result<Spec> {
         "bert" => encoder(Family::Bert, config)?,
         "distilbert" => encoder(Family::DistilBert, config)?,
         _ => {
-            return Err(config.refuse(format!(
+            return config.refuse(format!(
                 "model type `{model_type}` is not supported; these are: {SUPPORTED}"
-            )));
+            ));
         }
     };
-    spec.fault().map_or(Ok(spec), |fault| Err(config.refuse(fault)))
+    spec.fault().map_or(Ok(spec), |fault| config.refuse(fault))
 }
 
 /// Decoders with rotary positions: Llama, Qwen 2 and 3, Gemma 3.
@@ -93,7 +93,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
     };
     for cap in ["attn_logit_softcapping", "final_logit_softcapping"] {
         if keys.has(cap) {
-            return Err(keys.refuse(format!("`{cap}` is not supported")));
+            return keys.refuse(format!("`{cap}` is not supported"));
         }
     }
     let bias = keys.or("attention_bias", family == Family::Qwen2)?;
@@ -156,9 +156,9 @@ fn stretch(keys: &JsonObject) -> Result<Stretch> {
             high: keys.need("high_freq_factor")?,
             original: keys.need("original_max_position_embeddings")?,
         }),
-        other => Err(keys.refuse(format!(
+        other => keys.refuse(format!(
             "rope type `{other}` is not supported; default, linear and llama3 are"
-        ))),
+        )),
     }
 }
 
@@ -178,7 +178,7 @@ fn windows(family: Family, keys: &JsonObject, depth: usize) -> Result<Vec<Option
         let see = |kind: &String| match kind.as_str() {
             "sliding_attention" => Ok(window),
             "full_attention" => Ok(None),
-            other => Err(keys.refuse(format!("layer type `{other}` is not supported"))),
+            other => keys.refuse(format!("layer type `{other}` is not supported")),
         };
         return types.iter().map(see).collect();
     }
@@ -195,7 +195,7 @@ fn windows(family: Family, keys: &JsonObject, depth: usize) -> Result<Vec<Option
 fn opt(keys: &JsonObject) -> Result<Spec> {
     let width = keys.need("hidden_size")?;
     if !keys.or("layer_norm_elementwise_affine", true)? {
-        return Err(keys.refuse("norms without weights are not supported"));
+        return keys.refuse("norms without weights are not supported");
     }
     let (pre_norm, bias) = (keys.or("do_layer_norm_before", true)?, keys.or("enable_bias", true)?);
     let sizes = [
@@ -250,7 +250,7 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
     let distilled = family == Family::DistilBert;
     let count = |bert: &str, other: &str| keys.need(if distilled { other } else { bert });
     if keys.text_or("position_embedding_type", "absolute")? != "absolute" {
-        return Err(keys.refuse("only absolute position embeddings are supported"));
+        return keys.refuse("only absolute position embeddings are supported");
     }
     let sizes = [
         keys.need("vocab_size")?,
@@ -281,6 +281,6 @@ fn activation(keys: &JsonObject, key: &str, default: &str) -> Result<Activation>
         "relu" => Ok(Activation::Relu),
         "gelu" => Ok(Activation::Gelu),
         "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
-        other => Err(keys.refuse(format!("activation `{other}` is not supported"))),
+        other => keys.refuse(format!("activation `{other}` is not supported")),
     }
 }

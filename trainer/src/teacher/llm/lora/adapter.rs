@@ -37,9 +37,7 @@ impl Adapter {
         let keys = JsonObject::read(&config)?;
         let kind = keys.text_or("peft_type", "LORA")?;
         if kind != "LORA" {
-            return Err(
-                keys.refuse(format!("adapters of type `{kind}` are not supported; LORA is"))
-            );
+            return keys.refuse(format!("adapters of type `{kind}` are not supported; LORA is"));
         }
         let mut merged = vec![];
         for flag in ["use_dora", "lora_bias", "use_qalora", "use_bdlora"] {
@@ -50,23 +48,19 @@ impl Adapter {
             merged.extend((!map.is_empty()).then_some(pattern));
         }
         if let Some(what) = merged.first() {
-            return Err(
-                keys.refuse(format!("`{what}` is not supported; merge the adapter with PEFT"))
-            );
+            return keys.refuse(format!("`{what}` is not supported; merge the adapter with PEFT"));
         }
         if keys.or("fan_in_fan_out", false)? {
-            return Err(keys.refuse(
+            return keys.refuse(
                 "`fan_in_fan_out` is for matrices stored transposed, as GPT-2 has them; none of the supported families does",
-            ));
+            );
         }
         if keys.text_or("bias", "none")? != "none" {
-            return Err(
-                keys.refuse("trained biases are not supported; merge the adapter with PEFT")
-            );
+            return keys.refuse("trained biases are not supported; merge the adapter with PEFT");
         }
         let (rank, alpha): (usize, f64) = (keys.need("r")?, keys.need("lora_alpha")?);
         if rank == 0 {
-            return Err(keys.refuse("`r` must be at least 1"));
+            return keys.refuse("`r` must be at least 1");
         }
         let root = if keys.or("use_rslora", false)? { (rank as f64).sqrt() } else { rank as f64 };
         let shards = Safetensors::open(folder, "adapter_model")?;

@@ -1,6 +1,6 @@
 //! Where tokens stand: rotation tables, learned positions, slopes on the scores, and windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
@@ -14,15 +14,18 @@ use crate::teacher::llm::token_batch::Tokens;
 type Turns = (Tensor, Tensor);
 
 pub(super) enum Places {
-    Rotary { far: Turns, near: Turns },
-    Learned { table: Tensor, offset: usize },
+    /// For layers that see everything, and for those with a window.
+    Rotary([Turns; 2]),
+    Learned {
+        table: Tensor,
+        offset: usize,
+    },
     Slopes(Vec<f32>),
 }
 
 /// What the tables say of one batch; layers with equal windows share it.
 pub(super) struct Placed {
-    far: Option<Turns>,
-    near: Option<Turns>,
+    turns: Option<[Turns; 2]>,
     scores: BTreeMap<Option<usize>, Tensor>,
     pub embedding: Option<Tensor>,
     pub gradient: bool,
@@ -49,7 +52,7 @@ impl Places {
                 // Layers with a window turn as the others do in all families but this one.
                 let gemma = spec.family == Family::Gemma3;
                 let near = if gemma { &Stretch::None } else { stretch };
-                Self::Rotary { far: table(*base, stretch)?, near: table(*local_base, near)? }
+                Self::Rotary([table(*base, stretch)?, table(*local_base, near)?])
             }
             Position::Learned { offset } => {
                 let name = format!("{}.weight", spec.family.names().positions);
@@ -73,17 +76,13 @@ impl Places {
             let at = Tensor::from_vec(at, batch * length, device)?;
             from.index_select(&at, 0)?.reshape((batch, length, from.dim(1)?))
         };
-        let mut placed =
-            Placed { far: None, near: None, scores: BTreeMap::new(), embedding: None, gradient };
-        let mut tilt = None;
+        let (mut turns, mut embedding, mut tilt) = (None, None, None);
         match self {
-            Self::Rotary { far, near } => {
-                placed.far = Some((rows(&far.0, 0)?, rows(&far.1, 0)?));
-                placed.near = Some((rows(&near.0, 0)?, rows(&near.1, 0)?));
+            Self::Rotary([far, near]) => {
+                let of = |(cos, sin): &Turns| anyhow::Ok((rows(cos, 0)?, rows(sin, 0)?));
+                turns = Some([of(far)?, of(near)?]);
             }
-            Self::Learned { table, offset } => {
-                placed.embedding = Some(rows(table, *offset as u32)?);
-            }
+            Self::Learned { table, offset } => embedding = Some(rows(table, *offset as u32)?),
             Self::Slopes(slopes) => {
                 let of = |row: &[u32]| {
                     let each =
@@ -95,28 +94,26 @@ impl Places {
                 tilt = Some(Tensor::from_vec::<_, f32>(all, shape, device)?);
             }
         }
-        for window in windows {
-            if !placed.scores.contains_key(window) {
-                let mut added = match window {
-                    Some(window) => tokens.near(*window)?,
-                    None => tokens.mask.clone(),
-                };
-                if let Some(tilt) = &tilt {
-                    added = added.broadcast_add(tilt)?;
-                }
-                placed.scores.insert(*window, added);
+        let mut scores = BTreeMap::new();
+        for window in windows.iter().collect::<BTreeSet<_>>() {
+            let mut added = match window {
+                Some(window) => tokens.near(*window)?,
+                None => tokens.mask.clone(),
+            };
+            if let Some(tilt) = &tilt {
+                added = added.broadcast_add(tilt)?;
             }
+            scores.insert(*window, added);
         }
-        Ok(placed)
+        Ok(Placed { turns, scores, embedding, gradient })
     }
 }
 
 impl Placed {
     /// Turns queries or keys [batch, heads, length, head width] of a layer with or without a window.
     pub(super) fn turn(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor> {
-        let Some((cos, sin)) = (if window.is_some() { &self.near } else { &self.far }) else {
-            return Ok(x.clone());
-        };
+        let Some(turns) = &self.turns else { return Ok(x.clone()) };
+        let (cos, sin) = &turns[usize::from(window.is_some())];
         if !self.gradient {
             return Ok(rotary_emb::rope(&x.contiguous()?, cos, sin)?);
         }

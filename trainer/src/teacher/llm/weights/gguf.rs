@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use candle_core::{Device, Tensor};
@@ -31,18 +31,19 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
         let mut reader = BufReader::new(File::open(path).of_file(path)?);
         let place = path.display();
-        let content = Content::read(&mut reader)
-            .map_err(|e| anyhow!("{place}: not a readable GGUF file ({e}); fetch it again"))?;
-        let mut gguf = Self { path: path.to_owned(), reader, content, architecture: String::new() };
-        let named = gguf.text("general.architecture").map(str::to_owned);
-        gguf.architecture = named.ok_or_else(|| {
-            gguf.bad("the GGUF header has no `general.architecture`; fetch it again")
+        let content = match Content::read(&mut reader) {
+            Ok(content) => content,
+            Err(e) => bail!("{place}: not a readable GGUF file ({e}); fetch it again"),
+        };
+        let named = content.metadata.get("general.architecture").and_then(|v| v.to_string().ok());
+        let architecture = named.cloned().with_context(|| {
+            format!("{place}: the GGUF header has no `general.architecture`; fetch it again")
         })?;
-        Ok(gguf)
+        Ok(Self { path: path.to_owned(), reader, content, architecture })
     }
 
-    fn bad(&self, what: impl Display) -> anyhow::Error {
-        anyhow!("{}: {what}", self.path.display())
+    fn refuse<T>(&self, what: impl Display) -> Result<T> {
+        bail!("{}: {what}", self.path.display())
     }
 
     /// A text of the header, under its full key.
@@ -58,13 +59,14 @@ impl Gguf {
     ) -> Result<Option<T>> {
         let key = format!("{}.{key}", self.architecture);
         let found = self.content.metadata.get(&key).map(read).transpose();
-        found.map_err(|e| self.bad(format!("GGUF key `{key}` has the wrong type ({e})")))
+        found.or_else(|e| self.refuse(format!("GGUF key `{key}` has the wrong type ({e})")))
     }
 
     /// A count such as `block_count`.
     fn count(&self, key: &str) -> Result<usize> {
-        let missing = || self.bad(format!("the GGUF header has no `{}.{key}`", self.architecture));
-        Ok(self.number(key, Value::to_u32)?.ok_or_else(missing)? as usize)
+        let missing =
+            || self.refuse(format!("the GGUF header has no `{}.{key}`", self.architecture));
+        self.number(key, Value::to_u32)?.map_or_else(missing, |n| Ok(n as usize))
     }
 
     fn real(&self, key: &str, default: f32) -> Result<f64> {
@@ -82,7 +84,7 @@ impl Gguf {
         }
         let packed = self.content.tensor(&mut self.reader, name, &Device::Cpu);
         let whole = packed.and_then(|t| t.dequantize(&Device::Cpu)).map(Some);
-        whole.map_err(|e| self.bad(format!("tensor `{name}`: {e}; fetch the file again")))
+        whole.or_else(|e| self.refuse(format!("tensor `{name}`: {e}; fetch the file again")))
     }
 
     pub fn spec(&mut self) -> Result<Spec> {
@@ -90,9 +92,8 @@ impl Gguf {
             [("llama", Family::Llama), ("qwen2", Family::Qwen2), ("qwen3", Family::Qwen3)];
         let own = self.architecture.as_str();
         let Some(&(_, family)) = families.iter().find(|(name, _)| *name == own) else {
-            return Err(
-                self.bad(format!("architecture `{own}` is not supported; these are: {SUPPORTED}"))
-            );
+            return self
+                .refuse(format!("architecture `{own}` is not supported; these are: {SUPPORTED}"));
         };
         let (width, heads) = (self.count("embedding_length")?, self.count("attention.head_count")?);
         let depth = self.count("block_count")?;
@@ -105,8 +106,9 @@ impl Gguf {
             ("none", None) => Stretch::None,
             ("linear", None) => Stretch::Linear(self.real("rope.scaling.factor", 1.0)?),
             (other, None) => {
-                return Err(self
-                    .bad(format!("rope scaling `{other}` is not supported; none and linear are")));
+                return self.refuse(format!(
+                    "rope scaling `{other}` is not supported; none and linear are"
+                ));
             }
         };
         let sizes = [
@@ -130,7 +132,7 @@ impl Gguf {
             tied: !self.has_tensor("output.weight"),
             ..Spec::plain(family, sizes, norm, position)
         };
-        spec.fault().map_or(Ok(spec), |fault| Err(self.bad(fault)))
+        spec.fault().map_or(Ok(spec), |fault| self.refuse(fault))
     }
 
     pub fn opening(&self) -> Vec<u32> {
@@ -146,12 +148,12 @@ impl Gguf {
     fn vocabulary(&self) -> Result<usize> {
         let shape = self.shape("model.embed_tokens.weight");
         let rows = shape.and_then(|shape| shape.first().copied());
-        rows.ok_or_else(|| self.bad("tensor `token_embd.weight` is missing"))
+        rows.map_or_else(|| self.refuse("tensor `token_embd.weight` is missing"), Ok)
     }
 
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let mut tokenizer = <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content)
-            .map_err(|e| self.bad(format!("its tokenizer cannot be used ({e})")))?;
+            .or_else(|e| self.refuse(format!("its tokenizer cannot be used ({e})")))?;
         if self.text("tokenizer.ggml.pre") == Some("smollm") {
             // This family reads every digit by itself and puts no space before the first word; the
             // reader's default for names it does not know does neither.

@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest as _, Sha256};
 
 use crate::teacher::llm::config::JsonObject;
@@ -45,18 +45,12 @@ pub fn joint_digest(digests: &str) -> String {
 /// Longest header that is believed, bytes; the format's own limit.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-struct Place {
-    file: usize,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    start: u64,
-    bytes: usize,
-}
-
 pub struct Safetensors {
     path: PathBuf,
-    files: Vec<(PathBuf, File)>,
-    places: BTreeMap<String, Place>,
+    /// Each with the place where its tensors begin.
+    files: Vec<(PathBuf, File, u64)>,
+    /// The number of a tensor's file, and what that says of it.
+    tensors: BTreeMap<String, (usize, TensorInfo)>,
 }
 
 impl Safetensors {
@@ -67,7 +61,7 @@ impl Safetensors {
         let empty = |path: &Path| Self {
             path: path.to_owned(),
             files: Vec::new(),
-            places: BTreeMap::new(),
+            tensors: BTreeMap::new(),
         };
         if single.is_file() {
             let mut shards = empty(&single);
@@ -99,7 +93,7 @@ impl Safetensors {
             shards.add(path, &|tensor| map.get(tensor) == Some(name))?;
         }
         for (tensor, file) in &map {
-            if !shards.places.contains_key(tensor) {
+            if !shards.tensors.contains_key(tensor) {
                 bail!(
                     "{place}: puts tensor `{tensor}` into {file}, which does not hold it; fetch that file again"
                 );
@@ -114,32 +108,23 @@ impl Safetensors {
         let (start, metadata) = header(&mut file).map_err(|e| {
             anyhow!("{}: is no whole safetensors file ({e}); fetch it again", path.display())
         })?;
-        let number = self.files.len();
         for (name, info) in metadata.tensors() {
-            let (from, to) = info.data_offsets;
-            let place = Place {
-                file: number,
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                start: start + from as u64,
-                bytes: to.saturating_sub(from),
-            };
             if wanted(&name) {
-                self.places.insert(name, place);
+                self.tensors.insert(name, (self.files.len(), info.clone()));
             }
         }
-        self.files.push((path, file));
+        self.files.push((path, file, start));
         Ok(())
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
+        self.tensors.keys().map(String::as_str)
     }
 
     /// SHA-256 of the files: that of the one, or of all digests in order.
     pub fn digest(&self) -> Result<String> {
         let each: Vec<String> =
-            self.files.iter().map(|(path, _)| file_digest(path)).collect::<Result<_, _>>()?;
+            self.files.iter().map(|(path, ..)| file_digest(path)).collect::<Result<_, _>>()?;
         match each.as_slice() {
             [one] => Ok(one.clone()),
             many => Ok(joint_digest(&many.concat())),
@@ -168,16 +153,16 @@ fn header(file: &mut File) -> Result<(u64, Metadata)> {
 /// What an index of shards says: the file of each tensor.
 pub fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>> {
     let keys = JsonObject::read(index)?;
-    keys.get("weight_map")?.ok_or_else(|| keys.refuse("has no `weight_map`"))
+    keys.need("weight_map")
 }
 
 impl Tensors for Safetensors {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>> {
-        let Some(place) = self.places.get(name) else {
+        let Some((number, info)) = self.tensors.get(name) else {
             return Ok(None);
         };
-        let (path, file) = &mut self.files[place.file];
-        let dtype = match place.dtype {
+        let (path, file, start) = &mut self.files[*number];
+        let dtype = match info.dtype {
             Dtype::F32 => DType::F32,
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
@@ -187,15 +172,16 @@ impl Tensors for Safetensors {
                 path.display()
             ),
         };
-        let mut bytes = vec![0; place.bytes];
-        let at = file.seek(SeekFrom::Start(place.start));
+        let (from, to) = info.data_offsets;
+        let mut bytes = vec![0; to.saturating_sub(from)];
+        let at = file.seek(SeekFrom::Start(*start + from as u64));
         at.and_then(|_| file.read_exact(&mut bytes)).of_file(path)?;
-        let tensor = Tensor::from_raw_buffer(&bytes, dtype, &place.shape, &Device::Cpu)?;
+        let tensor = Tensor::from_raw_buffer(&bytes, dtype, &info.shape, &Device::Cpu)?;
         Ok(Some(tensor.to_dtype(DType::F32)?))
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.places.get(name).map(|place| place.shape.clone())
+        self.tensors.get(name).map(|(_, info)| info.shape.clone())
     }
 
     fn path(&self) -> &Path {
