@@ -30,7 +30,7 @@ pub struct Trainable {
 pub struct Parameters<'a> {
     pub tensors: &'a mut dyn Tensors,
     /// Name of the inner model, which checkpoints of the bare model leave out.
-    pub inner: &'static str,
+    pub inner: String,
     pub adapter: Option<Adapter>,
     /// What is to be trained; `None` when the model only reads.
     pub trainable: Option<Trainable>,
@@ -39,7 +39,7 @@ pub struct Parameters<'a> {
 
 impl Parameters<'_> {
     fn bare<'n>(&self, name: &'n str) -> Option<&'n str> {
-        name.strip_prefix(self.inner).and_then(|rest| rest.strip_prefix('.'))
+        name.strip_prefix(&self.inner).and_then(|rest| rest.strip_prefix('.'))
     }
 
     /// An error that names the file of the weights.

@@ -98,7 +98,7 @@ impl Pretrained {
     pub fn parameters(&mut self, device: &Device) -> Parameters<'_> {
         Parameters {
             tensors: self.tensors.as_mut(),
-            inner: self.spec.family.names().inner,
+            inner: self.spec.family.inner(),
             adapter: self.adapter.take(),
             trainable: None,
             device: device.clone(),

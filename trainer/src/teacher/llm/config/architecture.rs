@@ -21,129 +21,111 @@ pub enum Family {
     DistilBert,
 }
 
-/// What a family calls its tensors; those of a layer stand behind `layers` and its number.
-#[derive(Clone, Copy)]
-pub struct Names {
-    /// The inner model in a checkpoint.
-    pub inner: &'static str,
-    pub embedding: &'static str,
-    pub embedding_norm: Option<&'static str>,
-    /// Learned positions and segments, in the families that have them.
-    pub positions: &'static str,
-    pub segments: &'static str,
-    pub last_norm: &'static str,
-    pub layers: &'static str,
-    pub attention: &'static str,
-    /// Query, key and value, or one matrix of all three.
-    pub inputs: &'static [&'static str],
-    pub output: &'static str,
-    pub attention_norm: &'static str,
-    pub feed_norm: &'static str,
-    /// Norms of what a step gives, in the families that have them.
-    pub after: Option<[&'static str; 2]>,
-    pub gate: Option<&'static str>,
-    pub up: &'static str,
-    pub down: &'static str,
-    /// The matrices that LoRA pairs stand beside unless others are named.
-    pub targets: [&'static str; 2],
-}
+/// What a family calls parts of a model, by Llama's names for them (`self_attn.qkv_proj`, the extra norms, positions and
+/// segments are none of Llama's).
+pub type Names = &'static [(&'static str, &'static str)];
 
-const LLAMA: Names = Names {
-    inner: "model",
-    embedding: "model.embed_tokens",
-    embedding_norm: None,
-    positions: "",
-    segments: "",
-    last_norm: "model.norm",
-    layers: "model.layers",
-    attention: "self_attn",
-    inputs: &["q_proj", "k_proj", "v_proj"],
-    output: "o_proj",
-    attention_norm: "input_layernorm",
-    feed_norm: "post_attention_layernorm",
-    after: None,
-    gate: Some("mlp.gate_proj"),
-    up: "mlp.up_proj",
-    down: "mlp.down_proj",
-    targets: ["q_proj", "v_proj"],
-};
+/// The name of a tensor, less its last part, in files of these names.
+pub fn renamed(stem: &str, names: Names) -> String {
+    let own = |part| names.iter().find(|name| name.0 == part).map_or(part, |name| name.1);
+    match stem.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) {
+        Some((layer, part)) => format!("{}.{layer}.{}", own("model.layers"), own(part)),
+        None => own(stem).to_owned(),
+    }
+}
 
 impl Family {
     pub const fn is_encoder(self) -> bool {
         matches!(self, Self::Bert | Self::DistilBert)
     }
 
-    pub const fn names(self) -> Names {
+    /// Whether the feed-forward step has a gate.
+    pub const fn is_gated(self) -> bool {
+        matches!(self, Self::Llama | Self::Qwen2 | Self::Qwen3 | Self::Gemma3)
+    }
+
+    /// Its own name of a tensor, less the last part.
+    pub fn own(self, stem: &str) -> String {
+        renamed(stem, self.names())
+    }
+
+    /// Whether it has a part that Llama has not.
+    pub fn has(self, part: &str) -> bool {
+        self.names().iter().any(|(name, _)| *name == part)
+    }
+
+    /// The inner model in a checkpoint.
+    pub fn inner(self) -> String {
+        self.own("model.embed_tokens").split('.').take(1).collect()
+    }
+
+    /// The matrices that LoRA pairs stand beside unless others are named, by the last parts of their names.
+    pub fn targets(self) -> Vec<String> {
+        let parts = match self {
+            Self::Bloom => ["self_attn.qkv_proj", "self_attn.o_proj"],
+            _ => ["self_attn.q_proj", "self_attn.v_proj"],
+        };
+        parts.iter().map(|part| self.own(part).rsplit('.').take(1).collect()).collect()
+    }
+
+    const fn names(self) -> Names {
         match self {
-            Self::Llama | Self::Qwen2 | Self::Qwen3 => LLAMA,
-            Self::Gemma3 => Names {
-                feed_norm: "pre_feedforward_layernorm",
-                after: Some(["post_attention_layernorm", "post_feedforward_layernorm"]),
-                ..LLAMA
-            },
-            Self::Opt => Names {
-                embedding: "model.decoder.embed_tokens",
-                positions: "model.decoder.embed_positions",
-                last_norm: "model.decoder.final_layer_norm",
-                layers: "model.decoder.layers",
-                output: "out_proj",
-                attention_norm: "self_attn_layer_norm",
-                feed_norm: "final_layer_norm",
-                gate: None,
-                up: "fc1",
-                down: "fc2",
-                ..LLAMA
-            },
-            Self::Bloom => Names {
-                inner: "transformer",
-                embedding: "transformer.word_embeddings",
-                embedding_norm: Some("transformer.word_embeddings_layernorm"),
-                last_norm: "transformer.ln_f",
-                layers: "transformer.h",
-                attention: "self_attention",
-                inputs: &["query_key_value"],
-                output: "dense",
-                gate: None,
-                up: "mlp.dense_h_to_4h",
-                down: "mlp.dense_4h_to_h",
-                targets: ["query_key_value", "dense"],
-                ..LLAMA
-            },
-            Self::Bert => Names {
-                inner: "bert",
-                embedding: "bert.embeddings.word_embeddings",
-                embedding_norm: Some("bert.embeddings.LayerNorm"),
-                positions: "bert.embeddings.position_embeddings",
-                segments: "bert.embeddings.token_type_embeddings",
-                layers: "bert.encoder.layer",
-                attention: "attention",
-                inputs: &["self.query", "self.key", "self.value"],
-                output: "output.dense",
-                attention_norm: "attention.output.LayerNorm",
-                feed_norm: "output.LayerNorm",
-                gate: None,
-                up: "intermediate.dense",
-                down: "output.dense",
-                targets: ["query", "value"],
-                ..LLAMA
-            },
-            Self::DistilBert => Names {
-                inner: "distilbert",
-                embedding: "distilbert.embeddings.word_embeddings",
-                embedding_norm: Some("distilbert.embeddings.LayerNorm"),
-                positions: "distilbert.embeddings.position_embeddings",
-                layers: "distilbert.transformer.layer",
-                attention: "attention",
-                inputs: &["q_lin", "k_lin", "v_lin"],
-                output: "out_lin",
-                attention_norm: "sa_layer_norm",
-                feed_norm: "output_layer_norm",
-                gate: None,
-                up: "ffn.lin1",
-                down: "ffn.lin2",
-                targets: ["q_lin", "v_lin"],
-                ..LLAMA
-            },
+            Self::Llama | Self::Qwen2 | Self::Qwen3 => &[],
+            Self::Gemma3 => &[
+                ("attention_after_norm", "post_attention_layernorm"),
+                ("post_attention_layernorm", "pre_feedforward_layernorm"),
+                ("feed_after_norm", "post_feedforward_layernorm"),
+            ],
+            Self::Opt => &[
+                ("model.embed_tokens", "model.decoder.embed_tokens"),
+                ("positions", "model.decoder.embed_positions"),
+                ("model.norm", "model.decoder.final_layer_norm"),
+                ("model.layers", "model.decoder.layers"),
+                ("self_attn.o_proj", "self_attn.out_proj"),
+                ("input_layernorm", "self_attn_layer_norm"),
+                ("post_attention_layernorm", "final_layer_norm"),
+                ("mlp.up_proj", "fc1"),
+                ("mlp.down_proj", "fc2"),
+            ],
+            Self::Bloom => &[
+                ("model.embed_tokens", "transformer.word_embeddings"),
+                ("embedding_norm", "transformer.word_embeddings_layernorm"),
+                ("model.norm", "transformer.ln_f"),
+                ("model.layers", "transformer.h"),
+                ("self_attn.qkv_proj", "self_attention.query_key_value"),
+                ("self_attn.o_proj", "self_attention.dense"),
+                ("mlp.up_proj", "mlp.dense_h_to_4h"),
+                ("mlp.down_proj", "mlp.dense_4h_to_h"),
+            ],
+            Self::Bert => &[
+                ("model.embed_tokens", "bert.embeddings.word_embeddings"),
+                ("embedding_norm", "bert.embeddings.LayerNorm"),
+                ("positions", "bert.embeddings.position_embeddings"),
+                ("segments", "bert.embeddings.token_type_embeddings"),
+                ("model.layers", "bert.encoder.layer"),
+                ("self_attn.q_proj", "attention.self.query"),
+                ("self_attn.k_proj", "attention.self.key"),
+                ("self_attn.v_proj", "attention.self.value"),
+                ("self_attn.o_proj", "attention.output.dense"),
+                ("input_layernorm", "attention.output.LayerNorm"),
+                ("post_attention_layernorm", "output.LayerNorm"),
+                ("mlp.up_proj", "intermediate.dense"),
+                ("mlp.down_proj", "output.dense"),
+            ],
+            Self::DistilBert => &[
+                ("model.embed_tokens", "distilbert.embeddings.word_embeddings"),
+                ("embedding_norm", "distilbert.embeddings.LayerNorm"),
+                ("positions", "distilbert.embeddings.position_embeddings"),
+                ("model.layers", "distilbert.transformer.layer"),
+                ("self_attn.q_proj", "attention.q_lin"),
+                ("self_attn.k_proj", "attention.k_lin"),
+                ("self_attn.v_proj", "attention.v_lin"),
+                ("self_attn.o_proj", "attention.out_lin"),
+                ("input_layernorm", "sa_layer_norm"),
+                ("post_attention_layernorm", "output_layer_norm"),
+                ("mlp.up_proj", "ffn.lin1"),
+                ("mlp.down_proj", "ffn.lin2"),
+            ],
         }
     }
 }

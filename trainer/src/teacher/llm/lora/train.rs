@@ -122,7 +122,7 @@ impl Tuner {
         }
         let spec = pretrained.spec.clone();
         if settings.targets.is_empty() {
-            settings.targets = spec.family.names().targets.map(str::to_owned).to_vec();
+            settings.targets = spec.family.targets();
         }
         settings.max_tokens = settings.max_tokens.min(spec.context);
         pretrained.tokenizer.cut_at(settings.max_tokens)?;

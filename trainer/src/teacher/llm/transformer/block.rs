@@ -27,30 +27,24 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(
-        parameters: &mut Parameters<'_>,
-        spec: &Spec,
-        layer: usize,
-        name: &str,
-    ) -> Result<Self> {
+    fn load(parameters: &mut Parameters<'_>, spec: &Spec, layer: usize) -> Result<Self> {
         let width = spec.width;
         let (inner, kv) = (spec.heads * spec.head_width, spec.kv_heads * spec.head_width);
-        let mut linear =
-            |part: &str, shape, bias| parameters.linear(&format!("{name}.{part}"), shape, bias);
-        let names = spec.family.names();
-        let inputs = match names.inputs {
-            &[query, key, value] => Inputs::Apart {
-                query: linear(query, (inner, width), spec.qkv_bias)?,
-                key: linear(key, (kv, width), spec.qkv_bias)?,
-                value: linear(value, (kv, width), spec.qkv_bias)?,
+        let full = |part: &str| spec.family.own(&format!("model.layers.{layer}.self_attn.{part}"));
+        let mut linear = |part: &str, shape, bias| parameters.linear(&full(part), shape, bias);
+        let inputs = match spec.family {
+            Family::Bloom => Inputs::Fused(linear("qkv_proj", (3 * inner, width), spec.qkv_bias)?),
+            _ => Inputs::Apart {
+                query: linear("q_proj", (inner, width), spec.qkv_bias)?,
+                key: linear("k_proj", (kv, width), spec.qkv_bias)?,
+                value: linear("v_proj", (kv, width), spec.qkv_bias)?,
             },
-            all => Inputs::Fused(linear(&all.concat(), (3 * inner, width), spec.qkv_bias)?),
         };
-        let output = linear(names.output, (width, inner), spec.output_bias)?;
+        let output = linear("o_proj", (width, inner), spec.output_bias)?;
         let normed = matches!(spec.family, Family::Qwen3 | Family::Gemma3);
         let mut norm = |part: &str| {
-            let name = normed.then(|| format!("{name}.{part}"));
-            name.map(|name| parameters.norm(&name, spec.head_width, spec.norm)).transpose()
+            let norm = || parameters.norm(&full(part), spec.head_width, spec.norm);
+            normed.then(norm).transpose()
         };
         Ok(Self {
             inputs,
@@ -116,22 +110,24 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn load(parameters: &mut Parameters<'_>, spec: &Spec, layer: usize) -> Result<Self> {
-        let names = spec.family.names();
-        let full = |part: &str| format!("{}.{layer}.{part}", names.layers);
-        let attention = Attention::load(parameters, spec, layer, &full(names.attention))?;
-        let mut step = |norm: &str, after: Option<&str>| {
-            let mut norm_of = |part: &str| parameters.norm(&full(part), spec.width, spec.norm);
-            anyhow::Ok(Step { norm: norm_of(norm)?, after: after.map(norm_of).transpose()? })
+        let family = spec.family;
+        let full = |part: &str| family.own(&format!("model.layers.{layer}.{part}"));
+        let attention = Attention::load(parameters, spec, layer)?;
+        let mut step = |norm: &str, after: &str| {
+            let mut load = |part: &str| parameters.norm(&full(part), spec.width, spec.norm);
+            let norm = load(norm)?;
+            anyhow::Ok(Step { norm, after: family.has(after).then(|| load(after)).transpose()? })
         };
-        let attending = step(names.attention_norm, names.after.map(|a| a[0]))?;
-        let feeding = step(names.feed_norm, names.after.map(|a| a[1]))?;
-        let mut linear = |name: &str, shape| parameters.linear(&full(name), shape, spec.feed_bias);
+        let attending = step("input_layernorm", "attention_after_norm")?;
+        let feeding = step("post_attention_layernorm", "feed_after_norm")?;
+        let mut linear = |part: &str, shape| parameters.linear(&full(part), shape, spec.feed_bias);
+        let wide = (spec.feed, spec.width);
         Ok(Self {
             attention,
             attending,
-            gate: names.gate.map(|name| linear(name, (spec.feed, spec.width))).transpose()?,
-            up: linear(names.up, (spec.feed, spec.width))?,
-            down: linear(names.down, (spec.width, spec.feed))?,
+            gate: family.is_gated().then(|| linear("mlp.gate_proj", wide)).transpose()?,
+            up: linear("mlp.up_proj", wide)?,
+            down: linear("mlp.down_proj", (spec.width, spec.feed))?,
             feeding,
         })
     }

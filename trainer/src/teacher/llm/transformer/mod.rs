@@ -40,14 +40,15 @@ impl Transformer {
         context: usize,
         device: &Device,
     ) -> Result<Self> {
-        let (names, width, inner) = (spec.family.names(), spec.width, spec.embedding_width);
+        let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
         let shape = [spec.vocabulary, inner];
-        let embedding = parameters.tensor(&format!("{}.weight", names.embedding), &shape)?;
-        let mut segment = None;
-        if spec.segments > 0 {
-            let all = format!("{}.weight", names.segments);
-            segment = Some(parameters.tensor(&all, &[spec.segments, width])?.get(0)?);
-        }
+        let mut table = |part: &str, shape: &[usize]| {
+            parameters.tensor(&format!("{}.weight", family.own(part)), shape)
+        };
+        let embedding = table("model.embed_tokens", &shape)?;
+        let segments = spec.segments;
+        let segments = (segments > 0).then(|| table("segments", &[segments, width])).transpose()?;
+        let segment = segments.map(|all| all.get(0)).transpose()?;
         let bends = inner != width;
         let mut project = |name: &str, shape| {
             let name = bends.then(|| format!("model.decoder.{name}"));
@@ -55,11 +56,11 @@ impl Transformer {
         };
         let project_in = project("project_in", (width, inner))?;
         let project_out = project("project_out", (inner, width))?;
-        let mut norm = |name: Option<&str>| {
-            name.map(|name| parameters.norm(name, width, spec.norm)).transpose()
+        let mut norm = |part: &str, wanted: bool| {
+            wanted.then(|| parameters.norm(&family.own(part), width, spec.norm)).transpose()
         };
-        let embedding_norm = norm(names.embedding_norm)?;
-        let last_norm = norm(spec.final_norm.then_some(names.last_norm))?;
+        let embedding_norm = norm("embedding_norm", family.has("embedding_norm"))?;
+        let last_norm = norm("model.norm", spec.final_norm)?;
         let places = Places::load(parameters, &spec, context.min(spec.context), device)?;
         let blocks = (0..spec.depth)
             .map(|layer| Block::load(parameters, &spec, layer))

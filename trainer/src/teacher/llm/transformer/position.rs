@@ -55,7 +55,7 @@ impl Places {
                 Self::Rotary([table(*base, stretch)?, table(*local_base, near)?])
             }
             Position::Learned { offset } => {
-                let name = format!("{}.weight", spec.family.names().positions);
+                let name = format!("{}.weight", spec.family.own("positions"));
                 let table = parameters.tensor(&name, &[spec.context + offset, spec.width])?;
                 Self::Learned { table, offset: *offset }
             }

@@ -16,7 +16,9 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
-use crate::teacher::llm::config::architecture::{Family, Norm, Position, SUPPORTED, Spec, Stretch};
+use crate::teacher::llm::config::architecture::{
+    Family, Names, Norm, Position, SUPPORTED, Spec, Stretch, renamed,
+};
 use crate::teacher::llm::weights::Tensors;
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
@@ -165,8 +167,11 @@ impl Gguf {
     }
 }
 
-/// Names of Hugging Face and of GGUF, less `model.layers.N.` and `blk.N.`.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: Names = &[
+    ("model.embed_tokens", "token_embd"),
+    ("model.norm", "output_norm"),
+    ("lm_head", "output"),
+    ("model.layers", "blk"),
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
     ("self_attn.v_proj", "attn_v"),
@@ -212,25 +217,7 @@ impl Tensors for Gguf {
     }
 
     fn own_name(&self, name: &str) -> String {
-        let whole = [
-            ("model.embed_tokens.", "token_embd."),
-            ("model.norm.", "output_norm."),
-            ("lm_head.", "output."),
-        ];
-        for (from, to) in whole {
-            if let Some(rest) = name.strip_prefix(from) {
-                return format!("{to}{rest}");
-            }
-        }
-        let Some((layer, rest)) =
-            name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'))
-        else {
-            return name.to_owned();
-        };
-        let part = NAMES.iter().find_map(|(from, to)| {
-            let rest = rest.strip_prefix(from).filter(|rest| rest.starts_with('.'))?;
-            Some(format!("blk.{layer}.{to}{rest}"))
-        });
-        part.unwrap_or_else(|| name.to_owned())
+        let (stem, end) = name.rsplit_once('.').unwrap_or((name, "weight"));
+        format!("{}.{end}", renamed(stem, NAMES))
     }
 }
