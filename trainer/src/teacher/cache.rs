@@ -34,13 +34,14 @@ pub type Key = [u8; 32];
 
 /// An open feature file, locked against other writers.
 pub struct Cache {
-    path: PathBuf,
+    pub path: PathBuf,
     file: File,
     seed: [u8; 32],
     cells: usize,
     width: usize,
     index: HashMap<Key, Entry>,
-    records: u64,
+    /// How many texts are held.
+    pub records: u64,
 }
 
 /// What is known of a held text without reading its vectors.
@@ -78,18 +79,6 @@ impl Cache {
     /// An error of the file, which can always be made again.
     pub fn refuse<T>(&self, what: impl Display) -> Result<T> {
         bail!("{}: {what}; delete the file and run again", self.path.display())
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
     }
 
     pub fn key(&self, text: &str) -> Key {

@@ -48,16 +48,19 @@ pub struct Findings {
     pub labelled: Vec<Vec<f32>>,
 }
 
-struct Member {
+/// One member's features.
+struct View {
     model: usize,
     slot: usize,
     scaler: Scaler,
-    probe: Logistic,
+    penalty: f64,
+    /// The labelled rows first, then the pool of unlabelled texts; empty once a probe is fitted.
+    x: Dense,
 }
 
 pub struct ProbeTeacher {
     sources: Vec<Features>,
-    members: Vec<Member>,
+    members: Vec<(View, Logistic)>,
     about: About,
     temperature: f64,
 }
@@ -92,20 +95,18 @@ impl ProbeTeacher {
         let Some(chosen) = blends.first() else { bail!("no model was given to probe") };
         let chosen: Vec<&Candidate> = chosen.members.iter().map(|&i| &finalists[i]).collect();
 
-        let (mut views, mut scalers) = (Vec::new(), Vec::new());
-        for candidate in &chosen {
-            let (scaler, x) = scaled(&mut sources[candidate.model], candidate.slot, &all)?;
-            views.push(View { x, penalty: candidate.trial.penalty });
-            scalers.push(scaler);
+        let mut views = Vec::new();
+        for &&Candidate { model, slot, ref trial, .. } in &chosen {
+            let (scaler, x) = scaled(&mut sources[model], slot, &all)?;
+            views.push(View { model, slot, scaler, penalty: trial.penalty, x });
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
         let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(&raw, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
-        let of = chosen.iter().map(|c| (c.model, c.slot)).zip(scalers).zip(probes);
-        let members = of
-            .map(|(((model, slot), scaler), probe)| Member { model, slot, scaler, probe })
-            .collect();
+        let fitted = views.into_iter().zip(probes);
+        let members =
+            fitted.map(|(view, probe)| (View { x: Dense::default(), ..view }, probe)).collect();
         let method = describe(&sources, &chosen, options, all.len() - texts.len());
         let findings = Findings {
             labelled: rows(&table, labels.classes),
@@ -136,19 +137,14 @@ fn scaled(source: &mut Features, slot: usize, texts: &[&str]) -> Result<(Scaler,
 }
 
 fn describe(sources: &[Features], chosen: &[&Candidate], options: Options, pool: usize) -> String {
-    let models: Vec<String> = sources
-        .iter()
-        .enumerate()
-        .map(|(m, source)| {
-            let about = source.description();
-            let own: Vec<String> = chosen
-                .iter()
-                .filter(|c| c.model == m)
-                .map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty))
-                .collect();
-            format!("{} ({}) at {}", about.identity.name, about.summary, own.join(" and "))
-        })
-        .collect();
+    let model = |(m, source): (usize, &Features)| {
+        let about = source.description();
+        let own = chosen.iter().filter(|c| c.model == m);
+        let own: Vec<String> =
+            own.map(|c| format!("{}, penalty {}", c.cell, c.trial.penalty)).collect();
+        format!("{} ({}) at {}", about.identity.name, about.summary, own.join(" and "))
+    };
+    let models: Vec<String> = sources.iter().enumerate().map(model).collect();
     let rounds = match options.rounds {
         0 => String::new(),
         n => format!("; {n} rounds of self-training on {pool} unlabelled texts"),
@@ -171,19 +167,13 @@ impl Teacher for ProbeTeacher {
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let mut tables = Vec::with_capacity(self.members.len());
-        for member in &self.members {
-            let values = self.sources[member.model].vectors(texts, member.slot)?;
-            tables.push(table(&member.probe, &member.scaler.apply(&values)));
+        for (view, probe) in &self.members {
+            let values = self.sources[view.model].vectors(texts, view.slot)?;
+            tables.push(table(probe, &view.scaler.apply(&values)));
         }
         let classes = self.about.classes.len();
         Ok(rows(&cool(&average(&tables, classes), classes, self.temperature), classes))
     }
-}
-
-/// One member's features: the labelled rows first, then the pool of unlabelled texts.
-struct View {
-    x: Dense,
-    penalty: f64,
 }
 
 /// With thousands of rows instead of a hundred the penalty of the labelled fit is too strong.

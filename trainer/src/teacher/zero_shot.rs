@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use candle_core::{Device, Tensor};
+use candle_core::{D, Device, Tensor};
+use candle_nn::ops::log_softmax;
 
 use crate::teacher::features::ScoreTeacher;
 use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
@@ -46,7 +47,7 @@ impl ClassScores {
         if words.len() < 2 {
             bail!("zero-shot needs at least 2 classes, got {}", words.len());
         }
-        if !causal.model.speaks() {
+        if causal.model.unembedding.is_none() {
             bail!(
                 "the checkpoint has no output matrix (lm_head.weight), so it cannot be asked for words; use --method probe or head"
             );
@@ -87,7 +88,8 @@ impl ClassScores {
             // From the prompt's last token on, every place predicts a class token.
             let (first, all) = (branches.prompt - 1, branches.ids.len());
             let used = states.narrow(0, row, 1)?.squeeze(0)?.narrow(0, first, all - first)?;
-            self.read(&self.causal.model.next_token(&used)?, branches)
+            let logits = self.causal.model.logits(&used)?;
+            self.read(&log_softmax(&logits, D::Minus1)?, branches)
         };
         rows.iter().enumerate().map(row).collect()
     }

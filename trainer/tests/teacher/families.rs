@@ -24,9 +24,8 @@ fn open(folder: &std::path::Path) -> anyhow::Result<Pretrained> {
 
 /// The body of a checkpoint's model.
 pub fn transformer(checkpoint: &mut Pretrained) -> anyhow::Result<Transformer> {
-    let spec = checkpoint.spec.clone();
     let mut loader = checkpoint.parameters(&Device::Cpu);
-    let model = Transformer::load(&mut loader, spec, 32, &Device::Cpu)?;
+    let model = Transformer::load(&mut loader, 32)?;
     loader.finish()?;
     Ok(model)
 }
@@ -81,9 +80,8 @@ fn encoders_agree_with_hugging_face() {
 
 /// The head's logits of a checkpoint, adapter merged if any.
 pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> anyhow::Result<Tensor> {
-    let spec = checkpoint.spec.clone();
     let mut loader = checkpoint.parameters(&Device::Cpu);
-    let model = Classifier::load(&mut loader, spec, 32, None, &Device::Cpu)?;
+    let model = Classifier::load(&mut loader, 32, None)?;
     loader.finish()?;
     model.logits(&refs(rows))
 }

@@ -173,7 +173,7 @@ impl RequestBuilder {
         let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
         // A token has a byte at least; a model that chats on is cut.
         let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
-        let mut more = json!({"temperature": temperature, "n": n});
+        let mut more = json!({"temperature": temperature, "n": n, "max_tokens": longest});
         match constrain {
             Constrain::None => {}
             Constrain::Choice => {
@@ -186,7 +186,7 @@ impl RequestBuilder {
                 more["grammar"] = format!("root ::= {}", quoted.join(" | ")).into();
             }
         }
-        self.chat_request(text, longest * n, &more).limited(longest)
+        self.chat_request(text, longest * n, &more)
     }
 }
 

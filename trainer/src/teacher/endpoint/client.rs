@@ -119,9 +119,11 @@ impl Client {
             ),
         };
         let empty = if self.empty.is_some() { "; minus the score of an empty text" } else { "" };
-        let lettered = self.builder.letters && self.way != Way::Completions;
-        let letters = if lettered { ", classes by letter" } else { "" };
-        format!("endpoint; {how}{letters}; prompt {:?}{empty}", self.builder.template(self.way))
+        let RequestBuilder { letters, chat, completion, .. } = &self.builder;
+        let completed = self.way == Way::Completions;
+        let letters = if *letters && !completed { ", classes by letter" } else { "" };
+        let prompt = if completed { completion } else { chat };
+        format!("endpoint; {how}{letters}; prompt {prompt:?}{empty}")
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -142,7 +144,7 @@ impl Client {
         Err(last.unwrap_or_else(|| {
             anyhow!(
                 "{}: answers neither chat nor completion requests as OpenAI's API does; check the address",
-                self.fleet.servers[0].url()
+                self.fleet.servers[0].0.url()
             )
         }))
     }
@@ -248,7 +250,7 @@ impl Client {
                 true => self.ledger().settle(asked.most_tokens, spent)?,
                 false => self.ledger().take_back(asked.most_tokens)?,
             }
-            let url = server.url();
+            let url = server.0.url();
             let parsed = answer.map(|answer| {
                 let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
                 (parse(&answer), error.unwrap_or_default())

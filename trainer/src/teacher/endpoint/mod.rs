@@ -1,6 +1,6 @@
 //! A language model behind an OpenAI-compatible HTTP endpoint as a teacher: vLLM, llama.cpp's server, Ollama, hosted.
 //!
-//! Log-probabilities where they are offered, votes where not ([`Way`]). Every answer is kept at once in a file of its
+//! Log-probabilities where they are offered, votes where not (`Way`). Every answer is kept at once in a file of its
 //! own, so a run that is ended at any moment loses the answers under way and nothing else; what may be spent is counted
 //! on disk as well and holds over all runs.
 

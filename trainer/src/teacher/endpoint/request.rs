@@ -4,7 +4,6 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::data::classes::{Class, Classes};
-use crate::teacher::endpoint::settings::Way;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.
@@ -21,7 +20,7 @@ pub struct RequestBuilder {
     /// The words that a completion is scored on: one list a class.
     pub words: Vec<Vec<String>>,
     pub(super) model: String,
-    chat: String,
+    pub(super) chat: String,
     pub(super) completion: String,
 }
 
@@ -67,11 +66,6 @@ impl RequestBuilder {
         })
     }
 
-    /// The prompt without the text: what decides the answers.
-    pub fn template(&self, way: Way) -> &str {
-        if way == Way::Completions { &self.completion } else { &self.chat }
-    }
-
     pub(super) fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
         let content = self.chat.replace("{text}", text);
         // A byte-level tokenizer never gives more tokens than there are bytes.
@@ -93,14 +87,6 @@ pub struct Request {
     pub body: Value,
     /// The most tokens that it can cost, prompt included.
     pub most_tokens: u64,
-}
-
-impl Request {
-    /// With another limit of the tokens of one answer.
-    pub(super) fn limited(mut self, tokens: usize) -> Self {
-        self.body["max_tokens"] = tokens.into();
-        self
-    }
 }
 
 /// Why an answer gives no scores.

@@ -28,7 +28,7 @@ pub enum Trouble {
     Refused(u16, String),
 }
 
-pub struct Server(Client);
+pub struct Server(pub Client);
 
 impl Server {
     /// An endpoint at `address`: `http(s)://host[:port]`, with `/v1` or the path of its API.
@@ -44,11 +44,6 @@ impl Server {
         };
         let client = Client::new(options, key, "authorization", "Bearer ");
         client.map(Self).map_err(|e| anyhow!("the HTTP client cannot be set up: {e}"))
-    }
-
-    /// The address as it is used.
-    pub fn url(&self) -> &str {
-        self.0.url()
     }
 
     /// Sends `body` to `path` and reads a JSON object.

@@ -32,24 +32,23 @@ impl Causal {
         layers: &[usize],
         device: &Device,
     ) -> Result<Self> {
-        let (path, spec) = (pretrained.path.clone(), pretrained.spec.clone());
+        let (path, spec) = (pretrained.path.clone(), &pretrained.spec);
         let path = path.display();
         if spec.family.is_encoder() {
             bail!("{path}: is an encoder, which continues no text; zero-shot needs a causal model");
         }
+        let (depth, width, limit) = (spec.depth, spec.width, limit.min(spec.context));
         let prompt = Prompt::parse(template, &mut pretrained.tokenizer)?;
-        let limit = limit.min(spec.context);
         if prompt.overhead() >= limit {
             bail!(
                 "{path}: the prompt alone fills the limit of {limit} tokens; shorten it or raise the limit"
             );
         }
-        let (depth, width) = (spec.depth, spec.width);
         if let Some(layer) = layers.iter().find(|&&layer| layer > depth) {
             bail!("{path}: has {depth} layers, layer {layer} was asked for");
         }
-        let (model, _) = pretrained
-            .load(device, |parameters| Transformer::load(parameters, spec, limit, device))?;
+        let (model, _) =
+            pretrained.load(device, |parameters| Transformer::load(parameters, limit))?;
         let layers = if layers.is_empty() { spread(depth) } else { layers.to_vec() };
         let both =
             |&layer: &usize| [Pooling::Mean, Pooling::Last].map(|pooling| Cell { layer, pooling });
@@ -156,10 +155,10 @@ impl Prompt {
             true => format!(" {first}"),
             false => first.to_owned(),
         };
-        reader.spell_marks(false);
+        reader.pieces.set_encode_special_tokens(false);
         let before = [&reader.opening, reader.piece(&first)?.as_slice()].concat();
         let (tail, after) = (after.to_owned(), reader.piece(after)?);
-        reader.spell_marks(true);
+        reader.pieces.set_encode_special_tokens(true);
         Ok(Self { tail, before, after, space })
     }
 

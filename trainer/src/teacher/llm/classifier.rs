@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
 use crate::teacher::features::ScoreTeacher;
-use crate::teacher::llm::config::architecture::{Family, Spec};
+use crate::teacher::llm::config::architecture::Family;
 use crate::teacher::llm::layers::{Parameters, Projection};
 use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
 use crate::teacher::llm::transformer::Transformer;
@@ -27,12 +27,10 @@ impl Classifier {
     /// Loads body and head. `outputs` is asked for where the head is to be trained; otherwise the checkpoint says.
     pub fn load(
         parameters: &mut Parameters<'_>,
-        spec: Spec,
         limit: usize,
         outputs: Option<usize>,
-        device: &Device,
     ) -> Result<Self> {
-        let (family, width) = (spec.family, spec.embedding_width);
+        let (family, width) = (parameters.spec.family, parameters.spec.embedding_width);
         let name = if family.is_encoder() { "classifier" } else { "score" };
         let own = || Some(*parameters.shape(&format!("{name}.weight"))?.first()?);
         let outputs = match outputs.or_else(own) {
@@ -48,8 +46,8 @@ impl Classifier {
                 ));
             }
         };
-        let body = Transformer::load(parameters, spec, limit, device)?;
-        let shape = (width, width);
+        let body = Transformer::load(parameters, limit)?;
+        let shape = [width, width];
         let pooler: Option<(Projection, Squash)> = match family {
             Family::Bert => {
                 Some((parameters.linear("bert.pooler.dense", shape, true)?, Tensor::tanh))
@@ -59,7 +57,7 @@ impl Classifier {
             }
             _ => None,
         };
-        let head = parameters.head(name, (outputs, width), pooler.is_some())?;
+        let head = parameters.head(name, [outputs, width], pooler.is_some())?;
         Ok(Self { body, pooler, head, outputs })
     }
 
@@ -87,10 +85,9 @@ const TOKENS_A_BATCH: usize = 512;
 /// The head's logits of texts, one vector a text. They are read as they are, with the model's own marks around them;
 /// those of more than `limit` tokens are cut.
 pub fn scores(mut of: Pretrained, limit: usize, device: &Device) -> Result<TextVectors> {
-    let (spec, limit) = (of.spec.clone(), limit.min(of.spec.context));
+    let limit = limit.min(of.spec.context);
     of.tokenizer.cut_at(limit)?;
-    let (model, _) =
-        of.load(device, |parameters| Classifier::load(parameters, spec, limit, None, device))?;
+    let (model, _) = of.load(device, |parameters| Classifier::load(parameters, limit, None))?;
     let settings = format!("classification head, at most {limit} tokens");
     let about = (0, Pooling::Last, model.outputs);
     let run = move |rows: &[&[u32]]| Ok(model.logits(rows)?.to_vec2()?);

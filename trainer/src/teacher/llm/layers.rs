@@ -11,7 +11,7 @@ use candle_nn::ops;
 use rand::Rng as _;
 
 use crate::seed;
-use crate::teacher::llm::config::architecture::{Activation, Norm};
+use crate::teacher::llm::config::architecture::{Activation, Norm, Spec};
 use crate::teacher::llm::lora::adapter::Adapter;
 use crate::teacher::llm::weights::Tensors;
 
@@ -29,8 +29,7 @@ pub struct Trainable {
 
 pub struct Parameters<'a> {
     pub tensors: &'a mut dyn Tensors,
-    /// Name of the inner model, which checkpoints of the bare model leave out.
-    pub inner: String,
+    pub spec: Spec,
     pub adapter: Option<Adapter>,
     /// What is to be trained; `None` when the model only reads.
     pub trainable: Option<Trainable>,
@@ -38,8 +37,9 @@ pub struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
+    /// A name as checkpoints of the bare model have it.
     fn bare<'n>(&self, name: &'n str) -> Option<&'n str> {
-        name.strip_prefix(&self.inner).and_then(|rest| rest.strip_prefix('.'))
+        name.strip_prefix(self.spec.family.inner())
     }
 
     /// An error that names the file of the weights.
@@ -85,26 +85,18 @@ impl Parameters<'_> {
         }
     }
 
-    /// The matrix `name.weight` of `rows` outputs and `columns` inputs, with `name.bias` where asked for.
-    pub fn linear(
-        &mut self,
-        name: &str,
-        (rows, columns): (usize, usize),
-        bias: bool,
-    ) -> Result<Projection> {
-        let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
-        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &[rows])).transpose()?;
-        let lora = match &mut self.trainable {
-            Some(trainable) if trainable.wants(name) => {
-                Some(trainable.lora(name, (rows, columns), &self.device)?)
-            }
-            _ => None,
-        };
+    /// The matrix `name.weight` of outputs and inputs, with `name.bias` where asked for.
+    pub fn linear(&mut self, name: &str, size: [usize; 2], bias: bool) -> Result<Projection> {
+        let weight = self.tensor(&format!("{name}.weight"), &size)?;
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &size[..1])).transpose()?;
+        let trainable = self.trainable.as_mut().filter(|trainable| trainable.wants(name));
+        let lora = trainable.map(|t| t.lora(name, size, &self.device)).transpose()?;
         Ok(Projection { weight, bias, lora })
     }
 
     /// The norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
-    pub fn norm(&mut self, name: &str, width: usize, norm: Norm) -> Result<Normed> {
+    pub fn norm(&mut self, name: &str, width: usize) -> Result<Normed> {
+        let norm = self.spec.norm;
         let mut tensor =
             |new: &str, old: &str| match self.maybe(&format!("{name}.{old}"), &[width])? {
                 Some(tensor) => anyhow::Ok(tensor),
@@ -123,20 +115,15 @@ impl Parameters<'_> {
     }
 
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
-    pub fn head(
-        &mut self,
-        name: &str,
-        (rows, columns): (usize, usize),
-        bias: bool,
-    ) -> Result<Projection> {
+    pub fn head(&mut self, name: &str, size: [usize; 2], bias: bool) -> Result<Projection> {
         let Some(trainable) = &mut self.trainable else {
-            return self.linear(name, (rows, columns), bias);
+            return self.linear(name, size, bias);
         };
         let mut new = |part: &str, shape: &[usize]| {
             trainable.variable(&format!("{name}.{part}"), shape, &self.device)
         };
-        let weight = new("weight", &[rows, columns])?;
-        let bias = bias.then(|| new("bias", &[rows])).transpose()?;
+        let weight = new("weight", &size)?;
+        let bias = bias.then(|| new("bias", &size[..1])).transpose()?;
         Ok(Projection { weight, bias, lora: None })
     }
 
@@ -176,15 +163,10 @@ impl Trainable {
         (0..count).map(|_| draw.random_range(-reach..reach)).collect()
     }
 
-    fn lora(
-        &mut self,
-        name: &str,
-        (rows, columns): (usize, usize),
-        device: &Device,
-    ) -> Result<Lora> {
-        let down =
-            self.variable(&format!("{name}.lora_A.weight"), &[self.rank, columns], device)?;
-        let up = self.variable(&format!("{name}.lora_B.weight"), &[rows, self.rank], device)?;
+    fn lora(&mut self, name: &str, size: [usize; 2], device: &Device) -> Result<Lora> {
+        let (down, up) = ([self.rank, size[1]], [size[0], self.rank]);
+        let down = self.variable(&format!("{name}.lora_A.weight"), &down, device)?;
+        let up = self.variable(&format!("{name}.lora_B.weight"), &up, device)?;
         Ok(Lora { down, up, scale: self.scale })
     }
 }

@@ -98,7 +98,7 @@ impl Pretrained {
     pub fn parameters(&mut self, device: &Device) -> Parameters<'_> {
         Parameters {
             tensors: self.tensors.as_mut(),
-            inner: self.spec.family.inner(),
+            spec: self.spec.clone(),
             adapter: self.adapter.take(),
             trainable: None,
             device: device.clone(),
@@ -181,12 +181,10 @@ fn unit_mean(states: &Tensor, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
 /// `limit` tokens (the special ones included) are cut; the model's own limit applies too.
 pub fn sentences(mut of: Pretrained, limit: usize, device: &Device) -> Result<TextVectors> {
     const TOKENS_A_BATCH: usize = 1024;
-    let spec = of.spec.clone();
-    let limit = limit.clamp(2, spec.context.max(2));
-    let about = (spec.depth, Pooling::Mean, spec.width);
+    let limit = limit.clamp(2, of.spec.context.max(2));
+    let about = (of.spec.depth, Pooling::Mean, of.spec.width);
     of.tokenizer.cut_at(limit)?;
-    let (model, _) =
-        of.load(device, |parameters| Transformer::load(parameters, spec, limit, device))?;
+    let (model, _) = of.load(device, |parameters| Transformer::load(parameters, limit))?;
     let settings = format!("at most {limit} tokens, mean pooled, unit length");
     let run = move |rows: &[&[u32]]| unit_mean(&model.last(&model.tokens(rows)?)?, rows);
     Ok(TextVectors::new(of, settings, about, TOKENS_A_BATCH, run))

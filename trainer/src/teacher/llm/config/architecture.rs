@@ -54,9 +54,14 @@ impl Family {
         self.names().iter().any(|(name, _)| *name == part)
     }
 
-    /// The inner model in a checkpoint.
-    pub fn inner(self) -> String {
-        self.own("model.embed_tokens").split('.').take(1).collect()
+    /// What the names of the inner model begin with.
+    pub const fn inner(self) -> &'static str {
+        match self {
+            Self::Bloom => "transformer.",
+            Self::Bert => "bert.",
+            Self::DistilBert => "distilbert.",
+            _ => "model.",
+        }
     }
 
     /// The matrices that LoRA pairs stand beside unless others are named, by the last parts of their names.

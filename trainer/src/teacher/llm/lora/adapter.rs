@@ -108,9 +108,8 @@ impl Adapter {
 
     /// Complains about LoRA matrices that no part of the model took.
     pub fn check_used(&self) -> Result<()> {
-        let mut left =
-            self.shards.names().filter(|name| name.contains("lora_") && !self.used.contains(*name));
-        match left.next() {
+        let left = |name: &&String| name.contains("lora_") && !self.used.contains(*name);
+        match self.shards.tensors.keys().find(left) {
             Some(name) => bail!(
                 "{}: `{name}` belongs to no matrix of the model; this adapter was made for another one",
                 self.shards.path().display()

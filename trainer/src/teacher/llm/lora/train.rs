@@ -120,11 +120,10 @@ impl Tuner {
                 classes.len()
             );
         }
-        let spec = pretrained.spec.clone();
         if settings.targets.is_empty() {
-            settings.targets = spec.family.targets();
+            settings.targets = pretrained.spec.family.targets();
         }
-        settings.max_tokens = settings.max_tokens.min(spec.context);
+        settings.max_tokens = settings.max_tokens.min(pretrained.spec.context);
         pretrained.tokenizer.cut_at(settings.max_tokens)?;
         let mut cut = 0;
         let mut read = |rows: Labelled<'_>| {
@@ -147,7 +146,7 @@ impl Tuner {
         };
         let (model, trained) = pretrained.load(device, |parameters| {
             parameters.trainable = Some(new);
-            Classifier::load(parameters, spec, limit, Some(classes.len()), device)
+            Classifier::load(parameters, limit, Some(classes.len()))
         })?;
         let mut state = State::new(trained.map(|t| t.variables).unwrap_or_default())?;
         for target in &settings.targets {

@@ -33,17 +33,17 @@ impl Attention {
         let full = |part: &str| spec.family.own(&format!("model.layers.{layer}.self_attn.{part}"));
         let mut linear = |part: &str, shape, bias| parameters.linear(&full(part), shape, bias);
         let inputs = match spec.family {
-            Family::Bloom => Inputs::Fused(linear("qkv_proj", (3 * inner, width), spec.qkv_bias)?),
+            Family::Bloom => Inputs::Fused(linear("qkv_proj", [3 * inner, width], spec.qkv_bias)?),
             _ => Inputs::Apart {
-                query: linear("q_proj", (inner, width), spec.qkv_bias)?,
-                key: linear("k_proj", (kv, width), spec.qkv_bias)?,
-                value: linear("v_proj", (kv, width), spec.qkv_bias)?,
+                query: linear("q_proj", [inner, width], spec.qkv_bias)?,
+                key: linear("k_proj", [kv, width], spec.qkv_bias)?,
+                value: linear("v_proj", [kv, width], spec.qkv_bias)?,
             },
         };
-        let output = linear("o_proj", (width, inner), spec.output_bias)?;
+        let output = linear("o_proj", [width, inner], spec.output_bias)?;
         let normed = matches!(spec.family, Family::Qwen3 | Family::Gemma3);
         let mut norm = |part: &str| {
-            let norm = || parameters.norm(&full(part), spec.head_width, spec.norm);
+            let norm = || parameters.norm(&full(part), spec.head_width);
             normed.then(norm).transpose()
         };
         Ok(Self {
@@ -114,20 +114,20 @@ impl Block {
         let full = |part: &str| family.own(&format!("model.layers.{layer}.{part}"));
         let attention = Attention::load(parameters, spec, layer)?;
         let mut step = |norm: &str, after: &str| {
-            let mut load = |part: &str| parameters.norm(&full(part), spec.width, spec.norm);
+            let mut load = |part: &str| parameters.norm(&full(part), spec.width);
             let norm = load(norm)?;
             anyhow::Ok(Step { norm, after: family.has(after).then(|| load(after)).transpose()? })
         };
         let attending = step("input_layernorm", "attention_after_norm")?;
         let feeding = step("post_attention_layernorm", "feed_after_norm")?;
         let mut linear = |part: &str, shape| parameters.linear(&full(part), shape, spec.feed_bias);
-        let wide = (spec.feed, spec.width);
+        let wide = [spec.feed, spec.width];
         Ok(Self {
             attention,
             attending,
             gate: family.is_gated().then(|| linear("mlp.gate_proj", wide)).transpose()?,
             up: linear("mlp.up_proj", wide)?,
-            down: linear("mlp.down_proj", (spec.width, spec.feed))?,
+            down: linear("mlp.down_proj", [spec.width, spec.feed])?,
             feeding,
         })
     }

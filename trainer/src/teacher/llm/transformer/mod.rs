@@ -10,8 +10,8 @@ mod position;
 
 use anyhow::{Context as _, Result};
 use block::Block;
-use candle_core::{D, Device, Module, Tensor};
-use candle_nn::{Embedding, ops};
+use candle_core::{Device, Module, Tensor};
+use candle_nn::Embedding;
 use position::Places;
 
 use crate::teacher::llm::config::architecture::Spec;
@@ -28,18 +28,15 @@ pub struct Transformer {
     blocks: Vec<Block>,
     norm: Option<Normed>,
     project_out: Option<Projection>,
-    unembedding: Option<Projection>,
+    /// The output matrix.
+    pub unembedding: Option<Projection>,
     gradient: bool,
 }
 
 impl Transformer {
     /// Loads the weights. `context` is the longest sequence that will be asked for.
-    pub fn load(
-        parameters: &mut Parameters<'_>,
-        spec: Spec,
-        context: usize,
-        device: &Device,
-    ) -> Result<Self> {
+    pub fn load(parameters: &mut Parameters<'_>, context: usize) -> Result<Self> {
+        let spec = parameters.spec.clone();
         let (family, width, inner) = (spec.family, spec.width, spec.embedding_width);
         let shape = [spec.vocabulary, inner];
         let mut table = |part: &str, shape: &[usize]| {
@@ -54,14 +51,14 @@ impl Transformer {
             let name = bends.then(|| format!("model.decoder.{name}"));
             name.map(|name| parameters.linear(&name, shape, false)).transpose()
         };
-        let project_in = project("project_in", (width, inner))?;
-        let project_out = project("project_out", (inner, width))?;
+        let project_in = project("project_in", [width, inner])?;
+        let project_out = project("project_out", [inner, width])?;
         let mut norm = |part: &str, wanted: bool| {
-            wanted.then(|| parameters.norm(&family.own(part), width, spec.norm)).transpose()
+            wanted.then(|| parameters.norm(&family.own(part), width)).transpose()
         };
         let embedding_norm = norm("embedding_norm", family.has("embedding_norm"))?;
         let last_norm = norm("model.norm", spec.final_norm)?;
-        let places = Places::load(parameters, &spec, context.min(spec.context), device)?;
+        let places = Places::load(parameters, &spec, context.min(spec.context))?;
         let blocks = (0..spec.depth)
             .map(|layer| Block::load(parameters, &spec, layer))
             .collect::<Result<_>>()?;
@@ -83,10 +80,6 @@ impl Transformer {
             gradient: parameters.trainable.is_some(),
             spec,
         })
-    }
-
-    pub fn speaks(&self) -> bool {
-        self.unembedding.is_some()
     }
 
     pub fn device(&self) -> &Device {
@@ -161,10 +154,5 @@ impl Transformer {
     pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
         let matrix = self.unembedding.as_ref().context("the checkpoint has no lm_head.weight")?;
         matrix.forward(&self.output(states)?)
-    }
-
-    /// Log-probabilities of the next token from last-layer states: [n, width] to [n, vocabulary].
-    pub fn next_token(&self, states: &Tensor) -> Result<Tensor> {
-        Ok(ops::log_softmax(&self.logits(states)?, D::Minus1)?)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::rotary_emb;
 
 use crate::teacher::llm::config::architecture::{Family, Position, Spec, Stretch};
@@ -36,14 +36,13 @@ impl Places {
         parameters: &mut Parameters<'_>,
         spec: &Spec,
         context: usize,
-        device: &Device,
     ) -> Result<Self> {
         let table = |base: f64, stretch: &Stretch| {
             let turns = frequencies(spec.head_width, base, stretch);
             let all = |f: fn(f64) -> f64| {
                 let of = |p: usize| turns.iter().map(move |turn| f(p as f64 * turn) as f32);
                 let values: Vec<f32> = (0..context).flat_map(of).collect();
-                Tensor::from_vec(values, (context, turns.len()), device)
+                Tensor::from_vec(values, (context, turns.len()), &parameters.device)
             };
             anyhow::Ok((all(f64::cos)?, all(f64::sin)?))
         };

@@ -50,7 +50,7 @@ pub struct Safetensors {
     /// Each with the place where its tensors begin.
     files: Vec<(PathBuf, File, u64)>,
     /// The number of a tensor's file, and what that says of it.
-    tensors: BTreeMap<String, (usize, TensorInfo)>,
+    pub tensors: BTreeMap<String, (usize, TensorInfo)>,
 }
 
 impl Safetensors {
@@ -115,10 +115,6 @@ impl Safetensors {
         }
         self.files.push((path, file, start));
         Ok(())
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
     }
 
     /// SHA-256 of the files: that of the one, or of all digests in order.
