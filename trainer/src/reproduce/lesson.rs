@@ -1,7 +1,7 @@
 //! One run, as a process of its own: files of texts in, a teacher's soft labels or a model out, and its figures.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use qdllm_host::errors::OfFile as _;
@@ -20,7 +20,7 @@ use crate::evaluation::{evaluate, evaluate_vectors};
 use crate::metrics::{Report, Scores};
 use crate::options::Config;
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
-use crate::student::run::{Keep, distill};
+use crate::student::run::distill;
 use crate::teacher::Teacher;
 use crate::teacher::committee::{Committee, Member};
 use crate::teacher::features::{Features, VectorFile};
@@ -67,7 +67,7 @@ type Figures = ((f64, Scores), Option<(usize, usize)>, f64, Option<f64>);
 impl Lesson {
     fn student(&self) -> Result<Figures> {
         let (model, vectors) = (self.folder.join("student.qdm"), &self.config.sources.vectors);
-        let keep = Keep { restart: true, ..Keep::default() };
+        let keep = (true, Duration::from_secs(1));
         let trained = distill(&self.config, &model, keep, &mut Progress::new(true))?;
         let (report, microseconds) = if vectors.is_empty() {
             let judged = evaluate(&model, &self.valid, BadRows::Refuse, None, true)?;
