@@ -7,13 +7,18 @@ use embedded_io::Write;
 
 const EXIT_PANIC: u8 = 101;
 const EXIT_FAULT: u8 = 102;
-/// Exit code where the start-up code handed out the core's peripherals before, which it never does.
-pub const EXIT_NO_PERIPHERALS: u8 = 120;
+/// Where the core's peripherals were handed out before, which the start-up code never does.
+const EXIT_NO_PERIPHERALS: u8 = 120;
 
 /// Semihosting: end the program with a code of its own.
 const SYS_EXIT_EXTENDED: usize = 0x20;
 /// The reason that goes with a code.
 const APPLICATION_EXIT: usize = 0x20026;
+
+/// The core's peripherals; a second call ends the program.
+pub fn peripherals() -> cortex_m::Peripherals {
+    cortex_m::Peripherals::take().unwrap_or_else(|| exit(EXIT_NO_PERIPHERALS))
+}
 
 /// Ends the program; the emulator ends with this code.
 pub fn exit(code: u8) -> ! {

@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::emulated_flash::SemihostingFlash;
-use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::exit;
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_chips::uart::{Pl011, clock};
@@ -23,9 +23,7 @@ const FIRST_UART: u32 = 1;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
-    let Some(peripherals) = cortex_m::Peripherals::take() else {
-        exit::exit(EXIT_NO_PERIPHERALS);
-    };
+    let peripherals = exit::peripherals();
     // SAFETY: the peripherals were there to take, so this is the only time.
     let flash = unsafe { MappedFlash::of_slots(SemihostingFlash::open()) };
     let config = BoardConfig::new("lm3s6965evb", flash.layout());

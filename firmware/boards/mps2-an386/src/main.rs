@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use qdllm_app::{BoardConfig, Memory};
 use qdllm_chips::emulated_flash::RamFlash;
-use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS};
+use qdllm_chips::exit;
 use qdllm_chips::mapped_flash::MappedFlash;
 use qdllm_chips::serve;
 use qdllm_chips::uart::Cmsdk;
@@ -19,9 +19,7 @@ type Uart = qdllm_chips::uart::Uart<Cmsdk, 0x4000_4000, 0>;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
-    let Some(peripherals) = cortex_m::Peripherals::take() else {
-        exit::exit(EXIT_NO_PERIPHERALS);
-    };
+    let peripherals = exit::peripherals();
     // SAFETY: the peripherals were there to take, so this is the only time.
     let flash = unsafe { MappedFlash::of_slots(RamFlash) };
     let config = BoardConfig::new("mps2-an386", flash.layout());

@@ -18,8 +18,6 @@ const EXCHANGES: usize = 500;
 #[derive(Clone, Debug)]
 pub struct Site {
     pub qubit: usize,
-    /// Width of the bond that it reads.
-    pub from: usize,
     /// Width of the bond that it writes.
     pub bond: usize,
     pub pivots: Vec<bool>,
@@ -33,10 +31,8 @@ pub struct Gauged {
     pub left: Vec<Site>,
     /// From the right end to the node.
     pub right: Vec<Site>,
-    /// Output by output, then by the left bond's entry, then by the right's.
+    /// Output by output (differences to the first class), then by the left bond's entry, then by the right's.
     pub node: Vec<f64>,
-    /// Numbers that come out: differences to the first class.
-    pub outputs: usize,
 }
 
 impl Gauged {
@@ -48,7 +44,7 @@ impl Gauged {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for k in 0..leg {
             let Mode::Qubit(qubit) = cores[k].mode else { return None };
-            let (site, passed) = site(qubit, cores[k].left, &cores[k].tall())?;
+            let (site, passed) = site(qubit, &cores[k].tall())?;
             cores[k + 1].mix_left(&passed);
             left.push(site);
         }
@@ -59,7 +55,7 @@ impl Gauged {
             let seen = DMatrix::from_fn(core.right * core.dim, core.left, |row, a| {
                 core.entry(a, row % core.dim, row / core.dim)
             });
-            let (site, passed) = site(qubit, core.right, &seen)?;
+            let (site, passed) = site(qubit, &seen)?;
             cores[k - 1].mix_right(&passed.transpose());
             right.push(site);
         }
@@ -70,26 +66,24 @@ impl Gauged {
                 node.extend((0..core.right).map(|b| core.entry(a, c, b) - core.entry(a, 0, b)));
             }
         }
-        Some(Self { left, right, node, outputs: core.dim - 1 })
+        Some(Self { left, right, node })
     }
 
-    pub fn sites(&self) -> impl Iterator<Item = &Site> {
-        self.left.iter().chain(&self.right)
-    }
-
-    /// Widths of the bonds at the node.
-    pub fn at_node(&self) -> [usize; 2] {
-        [&self.left, &self.right].map(|side| side.last().map_or(1, |site| site.bond))
+    /// Width of the right bond at the node.
+    fn width(&self) -> usize {
+        self.right.last().map_or(1, |site| site.bond)
     }
 
     pub fn multiply_adds(&self) -> usize {
-        let sites: usize = self.sites().map(|site| 2 * site.from + site.rows.len()).sum();
-        sites + self.node.len() + self.outputs * self.at_node()[0]
+        // A site reads three entries for each of the bond before it.
+        let sites = self.left.iter().chain(&self.right);
+        let sites: usize = sites.map(|s| 2 * (s.pivots.len() / 3) + s.rows.len()).sum();
+        sites + self.node.len() + self.node.len() / self.width()
     }
 }
 
 /// A core by rows (a, i): in its new basis, and the matrix that the next core takes.
-fn site(qubit: usize, from: usize, rows: &DMatrix<f64>) -> Option<(Site, DMatrix<f64>)> {
+fn site(qubit: usize, rows: &DMatrix<f64>) -> Option<(Site, DMatrix<f64>)> {
     let mut chosen = independent(rows)?;
     let mut basis = in_terms_of(rows, &chosen)?;
     for _ in 0..EXCHANGES {
@@ -109,7 +103,7 @@ fn site(qubit: usize, from: usize, rows: &DMatrix<f64>) -> Option<(Site, DMatrix
     let pivots: Vec<bool> = (0..rows.nrows()).map(|row| chosen.contains(&row)).collect();
     let others = (0..rows.nrows()).filter(|&row| !pivots[row]);
     let entries = others.flat_map(|row| basis.row(row).iter().copied().collect::<Vec<_>>());
-    let site = Site { qubit, from, bond: rows.ncols(), rows: entries.collect(), pivots };
+    let site = Site { qubit, bond: rows.ncols(), rows: entries.collect(), pivots };
     Some((site, rows.select_rows(&chosen)))
 }
 
@@ -184,11 +178,10 @@ pub fn quantise(train: &Gauged, cores: Cores, texts: &[Circles]) -> Option<Store
     let (left, left_bits) = side(&train.left, &left)?;
     let (right, right_bits) = side(&train.right, &right)?;
     // Rows of the node are summed along the right bond: each is a column of its own.
-    let turned: Vec<f64> = {
-        let width = train.at_node()[1];
-        (0..width).flat_map(|b| train.node.iter().skip(b).step_by(width).copied()).collect()
-    };
-    let bits = fraction(&turned, train.node.len() / train.at_node()[1], 0.0, limit)?;
+    let width = train.width();
+    let column = |b| train.node.iter().skip(b).step_by(width).copied();
+    let turned: Vec<f64> = (0..width).flat_map(column).collect();
+    let bits = fraction(&turned, train.node.len() / width, 0.0, limit)?;
     let unit = f64::from(1_u32 << bits);
     let (inner, sum_bits) = shift(right_bits + i32::from(bits), node)?;
     let node = train.node.iter().map(|x| (x * unit).round() as f32).collect();
@@ -220,7 +213,7 @@ fn shift(bits: i32, largest: f64) -> Option<(u8, i32)> {
 /// The largest entries of vectors on texts: after each site of either side, and at the node.
 fn largest(train: &Gauged, texts: &[Circles]) -> ([Vec<f64>; 2], f64) {
     let mut sides = [&train.left, &train.right].map(|sites| vec![0.0; sites.len()]);
-    let (mut node, width) = (0.0_f64, train.at_node()[1]);
+    let (mut node, width) = (0.0_f64, train.width());
     for circles in texts {
         carried(&train.left, circles, &mut sides[0]);
         let right = carried(&train.right, circles, &mut sides[1]);

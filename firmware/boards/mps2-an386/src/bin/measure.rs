@@ -7,9 +7,11 @@ use core::panic::PanicInfo;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embedded_io::Write;
 use qdllm_chips::counters::InstructionCounter;
-use qdllm_chips::exit::{self, EXIT_NO_PERIPHERALS, exit};
+use qdllm_chips::exit::{self, exit};
 use qdllm_chips::memory::{model_region, stack_high_water_bytes, static_ram_bytes};
 use qdllm_chips::uart::Cmsdk;
+#[cfg(feature = "tensor-train")]
+use qdllm_runtime::compiled::tensor_train::Work;
 use qdllm_runtime::{Error, Model, Prediction};
 
 const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen now";
@@ -17,48 +19,28 @@ const SENTENCE: &str = "please turn on the lamp in the hallway and the kitchen n
 /// The board's first serial port, with its interrupt.
 type Uart = qdllm_chips::uart::Uart<Cmsdk, 0x4000_4000, 0>;
 
-/// All memory that the back ends write beside the stack.
-struct Memory {
-    #[cfg(feature = "statevector")]
-    f32: qdllm_runtime::Scratch,
-    #[cfg(feature = "statevector-i16")]
-    i16: qdllm_runtime::ScratchI16,
-    #[cfg(feature = "tensor-train")]
-    work: qdllm_runtime::compiled::tensor_train::Work,
-    #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
-    compiled: qdllm_runtime::Probabilities,
-}
-
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory {
-        #[cfg(feature = "statevector")]
-        f32: qdllm_runtime::Scratch::new(),
-        #[cfg(feature = "statevector-i16")]
-        i16: qdllm_runtime::ScratchI16::new(),
-        #[cfg(feature = "tensor-train")]
-        work: qdllm_runtime::compiled::tensor_train::Work::new(),
-        #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
-        compiled: qdllm_runtime::Probabilities::new(),
-    };
-    let Some(peripherals) = cortex_m::Peripherals::take() else {
-        exit(EXIT_NO_PERIPHERALS);
-    };
-    let mut bench =
-        Bench { counters: InstructionCounter::new(peripherals.SYST), uart: Uart::start() };
+    #[cfg(feature = "statevector")]
+    static mut F32: qdllm_runtime::Scratch = qdllm_runtime::Scratch::new();
+    #[cfg(feature = "statevector-i16")]
+    static mut I16: qdllm_runtime::ScratchI16 = qdllm_runtime::ScratchI16::new();
+    #[cfg(feature = "tensor-train")]
+    static mut WORK: Work = Work::new();
+    #[cfg(any(feature = "polynomial", feature = "tensor-train"))]
+    static mut COMPILED: qdllm_runtime::Probabilities = qdllm_runtime::Probabilities::new();
+    let counters = InstructionCounter::new(exit::peripherals().SYST);
+    let mut bench = Bench { counters, uart: Uart::start() };
     match &Model::from_region(model_region()) {
         Ok(model) => {
             #[cfg(feature = "statevector")]
-            bench.run("statevector", || model.classify(SENTENCE, &mut MEMORY.f32));
+            bench.run("statevector", || model.classify(SENTENCE, F32));
             #[cfg(feature = "statevector-i16")]
-            bench.run("statevector-i16", || model.classify_i16(SENTENCE, &mut MEMORY.i16));
+            bench.run("statevector-i16", || model.classify_i16(SENTENCE, I16));
             #[cfg(feature = "polynomial")]
-            bench
-                .run("polynomial", || model.classify_by_polynomial(SENTENCE, &mut MEMORY.compiled));
+            bench.run("polynomial", || model.classify_by_polynomial(SENTENCE, COMPILED));
             #[cfg(feature = "tensor-train")]
-            bench.run("tensor-train", || {
-                model.classify_by_tensor_train(SENTENCE, &mut MEMORY.work, &mut MEMORY.compiled)
-            });
+            bench.run("tensor-train", || model.classify_by_tensor_train(SENTENCE, WORK, COMPILED));
             let _ = &model;
             exit(0)
         }
