@@ -108,7 +108,11 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
             engine_ram_bytes: size_of::<E>() as u32,
             static_ram_bytes: self.counters.static_bytes() as u32,
             stack_bytes: self.counters.stack_bytes() as u32,
-            key: self.key(),
+            // The first bytes of the key that models must be signed for.
+            #[cfg(feature = "signing")]
+            key: config.key.and_then(|key| key.first_chunk().copied()),
+            #[cfg(not(feature = "signing"))]
+            key: None,
             floor: transfer::floor(&self.boot),
             // There are two slots and at most 64 classes.
             active: active.map(|found| found.slot as u8),
@@ -116,18 +120,6 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
             classes: active.map_or(0, |found| found.model.classes() as u8),
             version: active.map_or(0, |found| found.versions.version),
         }
-    }
-
-    /// The first bytes of the key that models must be signed for.
-    #[cfg(feature = "signing")]
-    fn key(&self) -> Option<[u8; 8]> {
-        self.slots.config.key.and_then(|key| key.first_chunk().copied())
-    }
-
-    /// Nothing must be signed.
-    #[cfg(not(feature = "signing"))]
-    fn key(&self) -> Option<[u8; 8]> {
-        None
     }
 
     fn slot(&self, slot: usize) -> Result<Slot, Fault> {

@@ -27,7 +27,8 @@ pub fn minimise(
         }
         let direction = descent(&gradient, &history);
         let slope = dot(&direction, &gradient);
-        let start = if history.is_empty() { 1.0 / norm(&gradient).max(1.0) } else { 1.0 };
+        let start =
+            if history.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt().max(1.0) } else { 1.0 };
         // Bracketing bisection for the weak Wolfe conditions: keeps every curvature pair positive.
         let (mut low, mut high, mut step) = (0.0, f64::INFINITY, start);
         let mut trial = |step: f64, next_gradient: &mut [f64]| {
@@ -111,10 +112,6 @@ fn add(to: &mut [f64], factor: f64, from: &[f64]) {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn norm(a: &[f64]) -> f64 {
-    dot(a, a).sqrt()
 }
 
 fn largest(a: &[f64]) -> f64 {

@@ -37,11 +37,8 @@ pub struct Tfidf {
 const MIN_TEXTS: u32 = 2;
 const BLOCKS: usize = 2;
 
-/// An n-gram's key, with its column and its weight by rarity.
-type Columns = HashMap<u64, (u32, f32)>;
-
-/// The n-grams of some texts and how rare each is.
-pub struct Features(Columns);
+/// The n-grams of some texts: for each key its column and its weight by rarity.
+pub struct Features(HashMap<u64, (u32, f32)>);
 
 /// Texts with their features, ready for a regression on any of them.
 pub struct Corpus {

@@ -38,7 +38,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
             HiddenLayer::Circuit => shape.angles_rad(theta),
             _ => Vec::new(),
         };
-        Self { shape, theta, circuit: Batch::new(shape.circuit(), &angles), dropout }
+        Self { shape, theta, circuit: Batch::new(&shape.ansatz.fused, &angles), dropout }
     }
 
     /// Logits of each sample, one row of `classes` a sample.
@@ -87,7 +87,11 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         }
         if self.shape.hidden == HiddenLayer::Circuit {
             let mut by_parameter = vec![0.0; self.shape.ansatz.parameters];
-            to_parameters(self.shape.circuit(), &self.circuit.slopes(angles), &mut by_parameter);
+            to_parameters(
+                &self.shape.ansatz.fused,
+                &self.circuit.slopes(angles),
+                &mut by_parameter,
+            );
             let angles = &mut gradient[self.shape.angle_range()];
             angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
         }

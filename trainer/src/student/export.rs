@@ -32,7 +32,7 @@ pub fn export<F: FrontEnd>(
         labels: prepared.classes.clone(),
         front: shape.front.parts(&student.rounded, weights, bias),
         squash: shape.front.squash(),
-        circuit: shape.circuit().clone(),
+        circuit: shape.ansatz.fused.clone(),
         parameters: shape.angles_rad(theta),
         preset: shape.ansatz.qasm.is_none().then_some(Preset::Paper),
         qasm: shape.ansatz.qasm.clone(),

@@ -64,14 +64,10 @@ pub struct Shape<F> {
 }
 
 impl<F: FrontEnd> Shape<F> {
-    pub fn circuit(&self) -> &Fused {
-        &self.ansatz.fused
-    }
-
     /// Numbers that the head reads: the circuit's expectations, else the features.
     pub fn outputs(&self) -> usize {
         match self.hidden {
-            HiddenLayer::Circuit => self.circuit().outputs.len(),
+            HiddenLayer::Circuit => self.ansatz.fused.outputs.len(),
             _ => QUBITS,
         }
     }
