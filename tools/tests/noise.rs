@@ -173,6 +173,19 @@ fn misfit(counts: &Counts, expected: &[f64]) -> f64 {
     expected.iter().enumerate().map(term).sum::<f64>() / (expected.len() - 1) as f64
 }
 
+fn uniform(q: QubitNoise, c: CouplerNoise) -> NoiseModel {
+    let overrides = Figures {
+        one_error: Some(q.one_error),
+        cz_error: Some(c.error),
+        t1_us: Some(q.t1_us),
+        t2_us: Some(q.t2_us),
+        one_ns: Some(q.one_ns),
+        cz_ns: Some(c.cz_ns),
+        readout: Some(q.readout),
+    };
+    NoiseModel { overrides, ..NoiseModel::none() }
+}
+
 fn strong() -> (QubitNoise, CouplerNoise) {
     let readout = BitError { one_from_zero: 0.02, zero_from_one: 0.07 };
     let qubit = QubitNoise { one_error: 0.02, t1_us: 9.0, t2_us: 6.0, one_ns: 80.0, readout };
@@ -187,11 +200,11 @@ fn trajectories_follow_the_density_matrix() {
     let forever = f64::INFINITY;
     let timeless = QubitNoise { t1_us: forever, t2_us: forever, ..qubit };
     let models = [
-        NoiseModel::uniform(qubit, coupler),
+        uniform(qubit, coupler),
         // One mechanism at a time.
-        NoiseModel::uniform(quiet, CouplerNoise { error: 0.0, ..coupler }),
-        NoiseModel::uniform(timeless, CouplerNoise { cz_ns: 0.0, ..coupler }),
-        NoiseModel::uniform(QubitNoise { t2_us: 2.0 * qubit.t1_us, ..quiet }, coupler),
+        uniform(quiet, CouplerNoise { error: 0.0, ..coupler }),
+        uniform(timeless, CouplerNoise { cz_ns: 0.0, ..coupler }),
+        uniform(QubitNoise { t2_us: 2.0 * qubit.t1_us, ..quiet }, coupler),
     ];
     for qubits in 1..=4_u8 {
         for noise in &models {
@@ -216,7 +229,7 @@ fn trajectories_follow_the_density_matrix() {
 #[test]
 fn the_same_seed_gives_the_same_counts_and_c0_is_rightmost() {
     let (qubit, coupler) = strong();
-    let noise = NoiseModel::uniform(qubit, coupler);
+    let noise = uniform(qubit, coupler);
     let mut circuit = random_circuit(&mut ChaCha8Rng::seed_from_u64(2), 3, 30);
     let sampler = Sampler::new(&circuit, &noise).unwrap();
     assert_eq!(sampler.counts(500, 9), sampler.counts(500, 9));

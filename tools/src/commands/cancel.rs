@@ -1,7 +1,7 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
 use crate::commands::{Access, line, states, states_text};
-use crate::quafu::jobs::store::Store;
+use crate::quafu::jobs::Store;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
@@ -36,7 +36,7 @@ pub fn run(args: &CancelArgs) -> Result<()> {
     let mut open = store.open(&id)?;
     let (mut cancelled, mut kept) = (0, 0);
     if open.count(|s| s.unsent() || s.submitted()) > 0 {
-        let platform = args.access.connect_for(&open.batch)?;
+        let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
         let sender = args.access.sender(platform.as_ref(), args.settle);
         (cancelled, kept) = sender.cancel(&mut open)?;
     }

@@ -1,12 +1,12 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::{Access, states, states_text, with_progress};
+use crate::commands::{Access, states, states_text};
 use crate::quafu::jobs::results::{Answers, Summary, answers};
 use crate::quafu::jobs::run::{Refusal, collect};
-use crate::quafu::jobs::store::{Open, Store};
-use crate::quafu::jobs::{Job, State};
+use crate::quafu::jobs::{Job, Open, State, Store};
 use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_host::terminal::Progress;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -102,10 +102,10 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
     if total == 0 {
         return Ok(Vec::new());
     }
-    let platform = args.access.connect_for(&open.batch)?;
+    let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
     let most = Duration::from_secs_f64(if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) });
     let poll = Duration::from_millis(args.poll.max(1));
-    with_progress("fetching", total, |at| {
+    Progress::new(total < 10).during("fetching", total, |at| {
         let step = |open: &Open| at(total - open.count(State::submitted));
         collect(platform.as_ref(), open, most, poll, step)
     })

@@ -4,7 +4,7 @@ use crate::circuit;
 use crate::processor::Processor;
 use crate::quafu::http::Http;
 use crate::quafu::jobs::run::Sender;
-use crate::quafu::jobs::{Batch, Job, State, Work};
+use crate::quafu::jobs::{Job, Work};
 use crate::quafu::portal::Portal;
 use crate::quafu::sqc::Sqc;
 use crate::quafu::{Kind, Platform, credential};
@@ -15,10 +15,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::{read, read_text};
-use qdllm_host::terminal::Progress;
 use qdllm_runtime::Model;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,9 +57,8 @@ pub struct From {
 impl From {
     pub fn read(&self) -> Result<(Source, Vec<f64>)> {
         if let Some(path) = &self.qasm {
-            let name = path.display().to_string();
-            let circuit = circuit::read(&read_text(path)?).with_context(|| name.clone())?;
-            return Ok((Source::from_circuit(&circuit).context(name)?, Vec::new()));
+            let circuit = circuit::read(&read_text(path)?).of_file(path)?;
+            return Ok((Source::from_circuit(&circuit).of_file(path)?, Vec::new()));
         }
         let (Some(path), Some(text)) = (&self.model, &self.text) else {
             anyhow::bail!("give a model and a text, or --qasm FILE");
@@ -109,7 +108,7 @@ impl How {
 pub fn processor(target: &str) -> Result<Processor> {
     let path = Path::new(target);
     if path.is_file() {
-        return Processor::from_json(&read_text(path)?).with_context(|| target.to_owned());
+        return Processor::from_json(&read_text(path)?).of_file(path);
     }
     Processor::named(target)
 }
@@ -164,11 +163,6 @@ impl Access {
             Kind::Portal => Box::new(Portal(http("authorization", "Bearer ")?)),
         })
     }
-
-    /// The platform of a batch.
-    pub fn connect_for(&self, batch: &Batch) -> Result<Box<dyn Platform>> {
-        self.connect(batch.platform, &batch.url)
-    }
 }
 
 /// A chip's couplings and calibration, live. A simulator without couplings couples all its qubits.
@@ -185,10 +179,10 @@ pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
 }
 
 /// How many jobs are in each state that there is.
-pub fn states(jobs: &[Job]) -> Map<String, Value> {
-    let count = |name| jobs.iter().filter(|j| j.state.name() == name).count();
-    let all = State::NAMES.iter().map(|name| (name.to_string(), count(*name).into()));
-    all.filter(|(_, n)| *n != 0).collect()
+pub fn states(jobs: &[Job]) -> BTreeMap<&'static str, usize> {
+    let mut all = BTreeMap::new();
+    jobs.iter().for_each(|job| *all.entry(job.state.name()).or_default() += 1);
+    all
 }
 
 /// The same in words: `3 finished, 2 submitted`.
@@ -205,13 +199,4 @@ pub fn work_text(work: &Work) -> String {
             format!("{}, {} text{s}", model.display(), texts.len())
         }
     }
-}
-
-/// [`Progress::during`] a stage of many steps; of few nothing is shown.
-pub fn with_progress<T>(
-    stage: &str,
-    total: usize,
-    work: impl FnOnce(&mut dyn FnMut(usize)) -> T,
-) -> T {
-    Progress::new(total < 10).during(stage, total, work)
 }

@@ -2,6 +2,7 @@
 
 use crate::commands::processor;
 use crate::noise::Figures;
+use crate::processor::Processor;
 use crate::quafu::stand_in::cloud::{Chip, Cloud, State, Task};
 use crate::quafu::stand_in::request::Fault;
 use crate::quafu::stand_in::serve;
@@ -79,9 +80,8 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     let info = info.with_context(|| args.target.clone())?;
     let info = info.filter(|info| info.get("couplers_info").is_some());
     let status = if args.offline { "Offline" } else { "Online" };
-    let mut chip = processor(&args.target)?;
-    chip.name = "Baihua".into();
-    let chip = Chip { device: chip, info, status: status.into() };
+    let device = Processor { name: "Baihua".into(), ..processor(&args.target)? };
+    let chip = Chip { device, info, status: status.into() };
     let mut state = State { chips: vec![chip], faults: args.fault.clone(), ..State::default() };
     for _ in 0..args.queue {
         state.add(Task { foreign: true, ..Task::default() });

@@ -2,8 +2,7 @@
 
 use crate::commands::{Access, states, states_text, work_text};
 use crate::quafu::Progress;
-use crate::quafu::jobs::store::Store;
-use crate::quafu::jobs::{Batch, Job, State};
+use crate::quafu::jobs::{Batch, Job, State, Store};
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::dates;
@@ -39,7 +38,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
     let store = &args.store;
     let Some(wanted) = &args.batch else {
         let ids = store.batches()?.into_iter().map(|b| b.id);
-        let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>, _>>()?;
+        let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>>>()?;
         if args.json {
             println!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>());
         } else if rows.is_empty() {
@@ -54,7 +53,8 @@ pub fn run(args: &StatusArgs) -> Result<()> {
         return Ok(());
     };
     let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
-    let platform = args.live.then(|| args.access.connect_for(&batch)).transpose()?;
+    let platform =
+        args.live.then(|| args.access.connect(batch.platform, &batch.url)).transpose()?;
     let said = |job: &Job| -> Result<Option<String>> {
         let (Some(platform), State::Submitted { task, .. }) = (&platform, &job.state) else {
             return Ok(None);

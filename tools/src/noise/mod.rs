@@ -10,16 +10,14 @@ pub mod trajectory;
 pub use crate::processor::{CouplerNoise, Figures, QubitNoise};
 pub use trajectory::Sampler;
 
-use crate::processor::{Processor, TYPICAL};
+use crate::processor::{Calibration, Processor, TYPICAL};
 use crate::readout::BitError;
-use std::collections::BTreeMap;
 
+/// What `overrides` say, else what is published of a processor, else [`TYPICAL`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseModel {
-    qubits: Vec<QubitNoise>,
-    couplers: BTreeMap<(u8, u8), CouplerNoise>,
-    /// For qubits and couplers that are not on the processor.
-    elsewhere: (QubitNoise, CouplerNoise),
+    pub overrides: Figures,
+    pub published: Calibration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,14 +28,6 @@ pub struct Relaxation {
 }
 
 impl QubitNoise {
-    const NONE: Self = Self {
-        one_error: 0.0,
-        t1_us: f64::INFINITY,
-        t2_us: f64::INFINITY,
-        one_ns: 0.0,
-        readout: BitError { one_from_zero: 0.0, zero_from_one: 0.0 },
-    };
-
     /// Relaxation over `ns` nanoseconds: coherence falls by `exp(-t/T2)`, of which the decay of |1> by
     /// `exp(-t/T1)` gives the square root.
     pub fn relaxation(&self, ns: f64) -> Relaxation {
@@ -91,31 +81,28 @@ fn depolarising(error: f64, kept: f64, d: f64) -> f64 {
 impl NoiseModel {
     /// No noise at all: what is left is the scatter of the shots.
     pub fn none() -> Self {
-        Self::uniform(QubitNoise::NONE, CouplerNoise { error: 0.0, cz_ns: 0.0 })
+        let overrides = Figures {
+            one_error: Some(0.0),
+            cz_error: Some(0.0),
+            t1_us: Some(f64::INFINITY),
+            t2_us: Some(f64::INFINITY),
+            one_ns: Some(0.0),
+            cz_ns: Some(0.0),
+            readout: Some(BitError::default()),
+        };
+        Self { overrides, published: Calibration::default() }
     }
 
-    pub fn uniform(qubit: QubitNoise, coupler: CouplerNoise) -> Self {
-        Self { qubits: Vec::new(), couplers: BTreeMap::new(), elsewhere: (qubit, coupler) }
-    }
-
-    /// The noise of a processor: what `overrides` say, else what is published of it, else [`TYPICAL`].
     pub fn of(processor: &Processor, overrides: &Figures) -> Self {
-        let one = |q: u8| overrides.or(processor.calibration.qubit(q)).qubit();
-        let two = |(a, b): (u8, u8)| overrides.or(processor.calibration.coupler(a, b)).coupler();
-        // No qubit has number 255 on a processor of at most 255: it gives averages or typical values.
-        Self {
-            qubits: (0..processor.qubits).map(|q| one(q as u8)).collect(),
-            couplers: processor.couplers.iter().map(|&pair| (pair, two(pair))).collect(),
-            elsewhere: (one(u8::MAX), two((u8::MAX, u8::MAX))),
-        }
+        Self { overrides: *overrides, published: processor.calibration.clone() }
     }
 
     pub fn qubit(&self, q: u8) -> QubitNoise {
-        self.qubits.get(q as usize).copied().unwrap_or(self.elsewhere.0)
+        self.overrides.or(self.published.qubit(q)).qubit()
     }
 
     pub fn coupler(&self, a: u8, b: u8) -> CouplerNoise {
-        self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.elsewhere.1)
+        self.overrides.or(self.published.coupler(a, b)).coupler()
     }
 }
 
@@ -151,9 +138,13 @@ pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Figures) -> Vec
 mod tests {
     use super::*;
 
+    fn none() -> QubitNoise {
+        NoiseModel::none().qubit(0)
+    }
+
     #[test]
     fn an_error_without_relaxation_is_the_textbook_depolarising() {
-        let q = QubitNoise { one_error: 1e-3, ..QubitNoise::NONE };
+        let q = QubitNoise { one_error: 1e-3, ..none() };
         assert!((q.depolarising() - 1.5e-3).abs() < 1e-15);
         let c = CouplerNoise { error: 0.017, cz_ns: 200.0 };
         assert!((c.depolarising(&q, &q) - 1.25 * 0.017).abs() < 1e-15);
@@ -161,7 +152,7 @@ mod tests {
 
     #[test]
     fn relaxation_is_part_of_the_published_error() {
-        let q = QubitNoise { t1_us: 71.507, t2_us: 23.724, one_ns: 74.0, ..QubitNoise::NONE };
+        let q = QubitNoise { t1_us: 71.507, t2_us: 23.724, one_ns: 74.0, ..none() };
         let r = q.relaxation(217.0);
         let coherence = (1.0 - r.decay).sqrt() * (1.0 - 2.0 * r.flip);
         assert!((coherence - (-0.217_f64 / 23.724).exp()).abs() < 1e-15);

@@ -1,10 +1,9 @@
 //! What `submit` is asked for, and as a batch in the store.
 
 use crate::circuit::{self, Circuit};
-use crate::commands::{Access, Where, live_device, processor, with_progress, work_text};
+use crate::commands::{Access, Where, live_device, processor, work_text};
 use crate::processor::Processor;
-use crate::quafu::jobs::store::{self, Store};
-use crate::quafu::jobs::{Batch, Job, State, VERSION, Work, random_hex, uuid};
+use crate::quafu::jobs::{self, Batch, Job, State, Store, VERSION, Work, random_hex, uuid};
 use crate::readout::Readout;
 use crate::texts::{self, Text};
 use crate::transpile::native::{self, Basis};
@@ -14,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read;
+use qdllm_host::terminal::Progress;
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
 use serde::Deserialize;
@@ -193,7 +193,7 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
         }
         (None, Some(model), Work::Model { texts, .. }) => {
             let plan = Plan::new(Source::from_model(model), target, options)?;
-            let compiled = with_progress("compiling", texts.len(), |at| {
+            let compiled = Progress::new(texts.len() < 10).during("compiling", texts.len(), |at| {
                 let mut all = Vec::new();
                 for (item, text) in texts.iter().enumerate() {
                     let inputs = inputs_of(model, &text.text);
@@ -214,7 +214,7 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
         }
     }
     // Read-out errors belong to the chip's own qubits.
-    let jobs = jobs(circuits, (!args.compile_there).then_some(&chip));
+    let jobs = jobs_of(circuits, (!args.compile_there).then_some(&chip));
     let batch = Batch {
         version: VERSION,
         id: id.into(),
@@ -283,7 +283,7 @@ fn measured(path: &Path) -> Result<Circuit> {
 /// The circuits and the read-out table that `transpile -o` wrote.
 fn compiled_folder(path: &Path) -> Result<Vec<Compiled>> {
     let table_path = path.join("readout.json");
-    let table: Table = store::read(&table_path)?;
+    let table: Table = jobs::read(&table_path)?;
     let name = table_path.display();
     let total: f64 = table.circuits.iter().map(|c| c.weight).sum();
     ensure!((total - 1.0).abs() <= 1e-6, "{name}: the weights sum to {total}, not to 1");
@@ -307,7 +307,7 @@ fn compiled_folder(path: &Path) -> Result<Vec<Compiled>> {
 
 /// The jobs of a batch, each with a name that no other job anywhere has. A circuit comes with the number of
 /// its text, from 0; `device` says how its qubits are misread, where they are the chip's own.
-fn jobs(circuits: Vec<(usize, Compiled)>, device: Option<&Processor>) -> Vec<Job> {
+fn jobs_of(circuits: Vec<(usize, Compiled)>, device: Option<&Processor>) -> Vec<Job> {
     let batch = random_hex(10);
     let job = |(i, (item, compiled)): (usize, (usize, Compiled))| Job {
         version: VERSION,

@@ -2,10 +2,10 @@
 
 mod batch;
 
-use crate::commands::{line, states, states_text, with_progress};
-use crate::quafu::jobs::State;
-use crate::quafu::jobs::store::Open;
+use crate::commands::{line, states, states_text};
+use crate::quafu::jobs::{Open, State};
 use anyhow::{Context, Result, bail};
+use qdllm_host::terminal::Progress;
 use serde_json::json;
 
 pub use batch::SubmitArgs;
@@ -51,7 +51,7 @@ fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {
     if total == 0 {
         return Ok(());
     }
-    let platform = args.access.connect_for(&open.batch)?;
+    let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
     platform.ready(&open.batch.chip)?;
     let daily = match args.daily {
         Some(n) => Some(n).filter(|&n| n > 0),
@@ -59,7 +59,7 @@ fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {
     };
     let used = args.store.used_today(&open.batch)?;
     let sender = args.access.sender(platform.as_ref(), args.settle);
-    with_progress("submitting", total, |at| {
+    Progress::new(total < 10).during("submitting", total, |at| {
         sender.send(open, used, daily, |open| at(total - open.count(State::unsent)))
     })
 }

@@ -1,20 +1,26 @@
 //! Jobs on a quantum cloud, kept on disk so that any step can be repeated after any end of the program.
 //!
-//! A batch is a folder: `batch.json`, written once, and one file a job. A job goes
+//! The store is a folder of batches. A batch is a folder with a lock: `batch.json`, written once, and one file a job, each
+//! whole after a power cut. A job goes
 //! `ready -> sending -> submitted -> finished | failed | cancelled`. `sending` is on disk before the
 //! request leaves; a program that finds it there asks the platform what became of it.
 
 pub mod results;
 pub mod run;
-pub mod store;
 
 use super::{Kind, Order};
 use crate::readout::{BitError, Readout};
 use crate::texts::Text;
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
+use qdllm_host::dates;
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files::{sync_folder, write_durable};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
 
 pub const VERSION: u32 = 1;
 
@@ -104,18 +110,15 @@ pub enum State {
 }
 
 impl State {
-    pub const NAMES: [&str; 6] =
-        ["ready", "sending", "submitted", "finished", "failed", "cancelled"];
-
     pub const fn name(&self) -> &'static str {
-        Self::NAMES[match self {
-            Self::Ready => 0,
-            Self::Sending { .. } => 1,
-            Self::Submitted { .. } => 2,
-            Self::Finished { .. } => 3,
-            Self::Failed { .. } => 4,
-            Self::Cancelled { .. } => 5,
-        }]
+        match self {
+            Self::Ready => "ready",
+            Self::Sending { .. } => "sending",
+            Self::Submitted { .. } => "submitted",
+            Self::Finished { .. } => "finished",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+        }
     }
 
     pub const fn unsent(&self) -> bool {
@@ -187,6 +190,196 @@ pub fn random_hex(digits: usize) -> String {
     let mut text = uuid::Uuid::new_v4().simple().to_string();
     text.truncate(digits);
     text
+}
+
+const BATCH: &str = "batch.json";
+const LOCK: &str = "lock";
+/// Begins the name of what is not in its place yet.
+const UNFINISHED: &str = ".new-";
+
+/// The store in a folder, which need not exist yet.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Store {
+    /// Folder of the job files
+    #[arg(long = "store", value_name = "FOLDER", env = "QDLLM_JOBS", default_value = "qdllm-jobs")]
+    pub folder: PathBuf,
+}
+
+/// A batch that no other process works on.
+#[derive(Debug)]
+pub struct Open {
+    path: PathBuf,
+    pub batch: Batch,
+    pub jobs: Vec<Job>,
+    _lock: File,
+}
+
+impl Store {
+    pub fn has(&self, id: &str) -> bool {
+        self.folder.join(id).join(BATCH).is_file()
+    }
+
+    /// Makes a batch: all of it or, after any end of the program, nothing. One of that name that another
+    /// process made meanwhile is as good.
+    pub fn create(&self, batch: &Batch, jobs: &[Job]) -> Result<()> {
+        fs::create_dir_all(&self.folder).of_file(&self.folder)?;
+        self.sweep();
+        let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder);
+        let aside = aside.of_file(&self.folder)?;
+        let lock = File::create(aside.path().join(LOCK)).of_file(&self.folder)?;
+        lock.try_lock().map_err(|_| locked(aside.path()))?;
+        for job in jobs {
+            write(&aside.path().join(file_name(job.number)), job)?;
+        }
+        write(&aside.path().join(BATCH), batch)?;
+        let target = self.folder.join(&batch.id);
+        match fs::rename(aside.path(), &target) {
+            // Nothing is left under the old name for the guard to remove.
+            Ok(()) => drop(aside.keep()),
+            Err(_) if self.has(&batch.id) => {}
+            failed => failed.of_file(&target)?,
+        }
+        sync_folder(&self.folder).of_file(&self.folder)
+    }
+
+    /// Removes what processes that ended early left behind.
+    fn sweep(&self) {
+        for path in entries(&self.folder).unwrap_or_default().iter().filter(|p| unfinished(p)) {
+            // Whoever still writes there holds the lock.
+            if File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+                let _ = fs::remove_dir_all(path);
+            }
+        }
+    }
+
+    /// All batches, the oldest first.
+    pub fn batches(&self) -> Result<Vec<Batch>> {
+        if self.folder.try_exists().is_ok_and(|there| !there) {
+            return Ok(Vec::new());
+        }
+        let paths = entries(&self.folder)?;
+        let whole = paths.iter().filter(|p| !unfinished(p) && p.join(BATCH).is_file());
+        let mut all = whole.map(|p| batch_in(p)).collect::<Result<Vec<_>>>()?;
+        all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+        Ok(all)
+    }
+
+    /// The name of the batch that `wanted` begins, or of the newest.
+    pub fn find(&self, wanted: Option<&str>) -> Result<String> {
+        let mut all = self.batches()?;
+        let Some(wanted) = wanted else {
+            return all.pop().map(|b| b.id).with_context(|| {
+                format!("{} holds no batch; `qdllm-hw submit` makes one", self.folder.display())
+            });
+        };
+        if all.iter().any(|b| b.id == wanted) {
+            return Ok(wanted.into());
+        }
+        let mut begun = all.into_iter().filter(|b| b.id.starts_with(wanted));
+        match (begun.next(), begun.next()) {
+            (Some(only), None) => Ok(only.id),
+            _ => bail!(
+                "no batch `{wanted}` in {}; `qdllm-hw status` lists them",
+                self.folder.display()
+            ),
+        }
+    }
+
+    pub fn read(&self, id: &str) -> Result<(Batch, Vec<Job>)> {
+        let path = self.folder.join(id);
+        let batch = batch_in(&path)?;
+        let jobs = (1..=batch.jobs).map(|n| read(&path.join(file_name(n))));
+        Ok((batch, jobs.collect::<Result<_>>()?))
+    }
+
+    pub fn open(&self, id: &str) -> Result<Open> {
+        let path = self.folder.join(id);
+        let lock_path = path.join(LOCK);
+        let lock = File::options().append(true).create(true).open(&lock_path);
+        let lock = lock.of_file(&lock_path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(&path)),
+            Err(TryLockError::Error(e)) => return Err(e).of_file(&lock_path),
+        }
+        // Files that a process that ended early did not get to rename.
+        for left in entries(&path)?.iter().filter(|p| unfinished(p)) {
+            let _ = fs::remove_file(left);
+        }
+        let (batch, jobs) = self.read(id)?;
+        Ok(Open { path, batch, jobs, _lock: lock })
+    }
+
+    /// Tasks submitted to the batch's platform and address since midnight in Beijing, over all batches.
+    pub fn used_today(&self, like: &Batch) -> Result<u32> {
+        let today = dates::beijing_time(dates::now_s()).date();
+        let mut used = 0;
+        for batch in self.batches()? {
+            if (batch.platform, &batch.url) != (like.platform, &like.url) {
+                continue;
+            }
+            for job in self.read(&batch.id)?.1 {
+                let earlier = job.earlier.iter().map(|a| a.at_s);
+                let all = job.state.at_s().into_iter().chain(earlier);
+                used += all.filter(|&s| dates::beijing_time(s).date() == today).count() as u32;
+            }
+        }
+        Ok(used)
+    }
+}
+
+impl Open {
+    /// A job's new state, on disk when this returns.
+    pub fn set(&mut self, index: usize, state: State) -> Result<()> {
+        self.jobs[index].state = state;
+        self.save(index)
+    }
+
+    pub fn save(&self, index: usize) -> Result<()> {
+        let job = &self.jobs[index];
+        write(&self.path.join(file_name(job.number)), job)
+    }
+
+    pub fn count(&self, of: fn(&State) -> bool) -> usize {
+        self.jobs.iter().filter(|j| of(&j.state)).count()
+    }
+}
+
+fn file_name(number: usize) -> String {
+    format!("{number:05}.json")
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).of_file(folder)?;
+    Ok(entries.flatten().map(|e| e.path()).collect())
+}
+
+fn locked(path: &Path) -> Error {
+    anyhow!("{}: another qdllm-hw works on this batch; wait for it, or end it", path.display())
+}
+
+fn unfinished(path: &Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(UNFINISHED))
+}
+
+fn batch_in(path: &Path) -> Result<Batch> {
+    let path = path.join(BATCH);
+    let batch: Batch = read(&path)?;
+    let (file, version) = (path.display(), batch.version);
+    ensure!(version == VERSION, "{file}: version {version}; this program reads version {VERSION}");
+    Ok(batch)
+}
+
+/// Writes `value`. At any moment the file is the old one or the new one.
+fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).of_file(path)?;
+    text.push(b'\n');
+    write_durable(path, &text, UNFINISHED).of_file(path)
+}
+
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).of_file(path)?;
+    serde_json::from_str(&text).of_file(path)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Sends a batch's jobs, each exactly once, whatever happens on the way; fetches their results, each checked to be
 //! the one of its job; and cancels them.
 
-use super::store::Open;
-use super::{Batch, Job, State};
+use super::{Batch, Job, Open, State};
 use crate::circuit::{Circuit, angles_rad, read};
 use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
 use crate::readout::Counts;
