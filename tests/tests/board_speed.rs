@@ -200,14 +200,14 @@ fn measure<const E: usize>(chip: Chip, file: &[u8]) -> (f64, usize) {
     // The clocks here stand still while the machine is busy with something else.
     client.patience = Duration::from_secs(120);
     let about = client.info().unwrap();
-    let mut host = client.into_link();
+    let mut host = client.link;
     host.clock = host.clock.max(host.free);
     let started = host.clock;
     let mut client = Client::new(host, "line");
     client.patience = Duration::from_secs(120);
     let id = transfer::send_model(&mut client, &about, file, &mut |_| {}).unwrap();
     assert!(client.switch(&Request::Activate(id)).unwrap());
-    let ended = client.into_link().clock;
+    let ended = client.link.clock;
     ((ended - started) as f64 / 1e9, board.join().unwrap())
 }
 

@@ -73,8 +73,8 @@ pub const MAX_BITS: usize = 64;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    bits: usize,
-    shots: u64,
+    pub bits: usize,
+    pub shots: u64,
     outcomes: BTreeMap<u64, u64>,
 }
 
@@ -108,14 +108,6 @@ impl Counts {
         // The leftmost character is the highest bit.
         let outcome = |key: &String| key.bytes().fold(0, |x, b| x << 1 | u64::from(b == b'1'));
         Self::new(strings.iter().map(|(key, &n)| (outcome(key), n)), bits)
-    }
-
-    pub fn bits(&self) -> usize {
-        self.bits
-    }
-
-    pub fn shots(&self) -> u64 {
-        self.shots
     }
 
     /// Each outcome (bit `i` is classical bit `i`) with its count, in ascending order.
@@ -284,7 +276,7 @@ fn combined(
 fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<()> {
     let found = part.readouts.len();
     ensure!(found == outputs, "circuit {number} gives {found} outputs; the model takes {outputs}");
-    let bits = part.counts.bits();
+    let bits = part.counts.bits;
     for &bit in part.readouts.iter().flat_map(|r| &r.bits) {
         ensure!(
             usize::from(bit) < bits,
@@ -297,7 +289,7 @@ fn check(number: usize, part: &Part<'_>, outputs: usize) -> Result<()> {
             "circuit {number}: the read-out errors of c[{bit}] are unknown or too large to be undone"
         );
     }
-    let shots = part.counts.shots();
+    let shots = part.counts.shots;
     ensure!(shots >= 2, "circuit {number} has {shots} shots; at least 2 are needed");
     Ok(())
 }
@@ -377,7 +369,7 @@ mod tests {
         let given = strings(&[("001", 5), ("100", 2), ("110", 1)]);
         let counts = Counts::from_strings(&given, 3).unwrap();
         assert_eq!(counts.iter().collect::<Vec<_>>(), [(0b001, 5), (0b100, 2), (0b110, 1)]);
-        assert_eq!((counts.shots(), counts.bits()), (8, 3));
+        assert_eq!((counts.shots, counts.bits), (8, 3));
         assert_eq!(key(5, |i| i == 1), "00010");
     }
 

@@ -94,28 +94,31 @@ impl StateVector {
         }
     }
 
-    /// Multiplies everything, or only where `bit` is 1.
-    pub fn scale(&mut self, bit: Option<usize>, by: f64) {
-        let half = bit.map_or(self.re.len(), |b| 1 << b);
-        let all = bit.is_none();
+    /// Calls with the parts of the amplitudes where `bit` is 0 and where it is 1.
+    fn halves(&mut self, bit: usize, mut each: impl FnMut(&mut [f64], &mut [f64])) {
         for part in [&mut self.re, &mut self.im] {
-            for block in part.chunks_mut(2 * half) {
-                let from = if all { 0 } else { half };
-                block[from..].iter_mut().for_each(|x| *x *= by);
+            for block in part.chunks_exact_mut(2 << bit) {
+                let (zeros, ones) = block.split_at_mut(1 << bit);
+                each(zeros, ones);
             }
         }
     }
 
+    pub fn scale(&mut self, by: f64) {
+        self.re.iter_mut().chain(&mut self.im).for_each(|x| *x *= by);
+    }
+
+    /// Multiplies where `bit` is 1.
+    pub fn scale_ones(&mut self, bit: usize, by: f64) {
+        self.halves(bit, |_, ones| ones.iter_mut().for_each(|x| *x *= by));
+    }
+
     /// Takes |1> of `bit` to |0>, and what was |0> away.
     pub fn lower(&mut self, bit: usize) {
-        let half = 1 << bit;
-        for part in [&mut self.re, &mut self.im] {
-            for block in part.chunks_exact_mut(2 * half) {
-                let (zeros, ones) = block.split_at_mut(half);
-                zeros.copy_from_slice(ones);
-                ones.fill(0.0);
-            }
-        }
+        self.halves(bit, |zeros, ones| {
+            zeros.copy_from_slice(ones);
+            ones.fill(0.0);
+        });
     }
 
     fn apply_two(&mut self, [a, b]: [usize; 2], matrix: &Matrix4) {
@@ -133,13 +136,11 @@ impl StateVector {
     }
 
     fn cz(&mut self, [a, b]: [usize; 2]) {
-        let (low, high) = (1 << a.min(b), 1 << a.max(b));
-        for part in [&mut self.re, &mut self.im] {
-            for block in part.chunks_exact_mut(2 * high) {
-                for inner in block[high..].chunks_exact_mut(2 * low) {
-                    inner[low..].iter_mut().for_each(|x| *x = -*x);
-                }
+        let low = 1 << a.min(b);
+        self.halves(a.max(b), |_, ones| {
+            for block in ones.chunks_exact_mut(2 * low) {
+                block[low..].iter_mut().for_each(|x| *x = -*x);
             }
-        }
+        });
     }
 }

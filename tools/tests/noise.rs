@@ -165,7 +165,7 @@ fn random_circuit(rng: &mut ChaCha8Rng, qubits: u8, gates: usize) -> Circuit {
 /// Pearson's statistic, over its degrees of freedom.
 fn misfit(counts: &Counts, expected: &[f64]) -> f64 {
     let seen: BTreeMap<u64, u64> = counts.iter().collect();
-    let shots = counts.shots() as f64;
+    let shots = counts.shots as f64;
     let term = |(x, p): (usize, &f64)| {
         let wanted = (p * shots).max(1e-9);
         (seen.get(&(x as u64)).copied().unwrap_or(0) as f64 - wanted).powi(2) / wanted
@@ -212,7 +212,7 @@ fn trajectories_follow_the_density_matrix() {
             let exact = exact(&circuit, noise);
             assert!((exact.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             let counts = Sampler::new(&circuit, noise).unwrap().sample(100_000, 5).unwrap();
-            assert_eq!(counts.shots(), 100_000);
+            assert_eq!(counts.shots, 100_000);
             // Mean 1 and variance 2 over the degrees of freedom: six standard deviations.
             let limit = 1.0 + 6.0 * (2.0 / (exact.len() - 1) as f64).sqrt();
             let fit = misfit(&counts, &exact);

@@ -29,7 +29,7 @@ macro_rules! only {
 
 #[derive(Debug)]
 pub struct Client<L> {
-    link: L,
+    pub link: L,
     name: String,
     number: u16,
     heard: Vec<u8>,
@@ -87,10 +87,6 @@ impl<L: Link> Client<L> {
     pub fn new(link: L, name: &str) -> Self {
         let (name, heard, strange) = (name.to_owned(), Vec::new(), Some(SILENT));
         Self { link, name, number: 0, heard, strange, patience: PATIENCE }
-    }
-
-    pub fn into_link(self) -> L {
-        self.link
     }
 
     /// What the board is and has; [`BoardError::NotOurs`] when nothing that answers is a qdllm board.

@@ -123,7 +123,7 @@ pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
             writeln!(out, "{}: {} a classification", about.board, shown(&cost))?;
             Ok(())
         }
-        Action::Console => console(client.into_link(), out),
+        Action::Console => console(client.link, out),
     }
 }
 

@@ -58,10 +58,6 @@ impl Relaxation {
         let coherence = (1.0 - self.decay).sqrt() * (1.0 - 2.0 * self.flip);
         (1.0 + 2.0 * coherence + (1.0 - self.decay)) / 4.0
     }
-
-    pub fn is_nothing(&self) -> bool {
-        self.decay == 0.0 && self.flip == 0.0
-    }
 }
 
 /// The probability of a Pauli other than the identity that makes a gate of dimension `d` have average

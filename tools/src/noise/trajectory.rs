@@ -218,7 +218,7 @@ impl TimeLine<'_> {
     fn settle(&mut self, bit: usize, now: f64) {
         let gate = std::mem::replace(&mut self.pending[bit], Matrix::IDENTITY);
         let relaxation = self.waited(bit, now);
-        if !relaxation.is_nothing() || gate != Matrix::IDENTITY {
+        if relaxation != Relaxation::default() || gate != Matrix::IDENTITY {
             self.events.push(Event::one(bit, relaxation, gate, 0.0));
         }
     }
@@ -291,13 +291,13 @@ impl Walk<'_> {
                         other.lower(*bit);
                         self.rest(other, i, Stage::Flip, decayed);
                     }
-                    state.scale(Some(*bit), (1.0 - gamma).sqrt());
+                    state.scale_ones(*bit, (1.0 - gamma).sqrt());
                     norm -= lost;
                     scalar *= 1.0 - flip;
                     let flipped = waiting.leave(scalar * norm);
                     if flipped > 0 {
                         let mut other = state.clone();
-                        other.scale(Some(*bit), -1.0);
+                        other.scale_ones(*bit, -1.0);
                         self.rest(other, i, Stage::Gate, flipped);
                     }
                     state.apply(*bit, gate);
@@ -321,7 +321,7 @@ impl Walk<'_> {
     /// Shots that had an error go on by themselves.
     fn rest(&mut self, mut state: StateVector, event: usize, stage: Stage, shots: u64) {
         let norm: f64 = state.weights().sum();
-        state.scale(None, norm.sqrt().recip());
+        state.scale(norm.sqrt().recip());
         self.group(state, event, stage, shots);
     }
 

@@ -84,6 +84,11 @@ impl Step {
     }
 }
 
+/// CZs that steps take with every qubit coupled to every other.
+pub fn cost(steps: &[Step]) -> usize {
+    steps.iter().map(Step::cost).sum()
+}
+
 /// The place of a qubit after `a` and `b` have been exchanged.
 pub fn exchanged(q: u8, a: u8, b: u8) -> u8 {
     match q {

@@ -15,7 +15,7 @@ use crate::processor::Processor;
 use crate::readout::{BitError, Readout};
 use crate::transpile::block::merged;
 use crate::transpile::check::{TOLERANCE, outputs_differ};
-use crate::transpile::ir::{Step, simplified};
+use crate::transpile::ir::{Step, cost, simplified};
 use crate::transpile::native::{Basis, elements, written};
 use crate::transpile::rewrite::{Branch, fold_phases, split};
 use crate::transpile::route::Layout;
@@ -167,11 +167,11 @@ fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
     let shortened = |mut branch: Branch| {
         // Each pass can open the way for the others; each lowers the number of steps or stops.
         loop {
-            let before = (branch.steps.len(), branch.cost());
+            let before = (branch.steps.len(), cost(&branch.steps));
             branch = cleaned(branch);
             branch.absorb_measurement();
             branch.steps = simplified(branch.steps);
-            if (branch.steps.len(), branch.cost()) == before {
+            if (branch.steps.len(), cost(&branch.steps)) == before {
                 return branch;
             }
         }

@@ -1,7 +1,7 @@
 //! Rewrites that change what is prepared or read: a branch of the source becomes shorter ones whose weighted mixture has
 //! the same outputs.
 
-use crate::transpile::ir::{Axis, Step, merged};
+use crate::transpile::ir::{Axis, Step, cost, merged};
 use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::PI;
 
@@ -21,11 +21,6 @@ impl Branch {
             if *one { sin * sin } else { cos * cos }
         };
         self.weight.iter().map(factor).product()
-    }
-
-    /// CZs that the steps take with every qubit coupled to every other.
-    pub fn cost(&self) -> usize {
-        self.steps.iter().map(Step::cost).sum()
     }
 
     /// Takes away what stands before the read-out: diagonals that commute to the end vanish, CX and X turn
@@ -98,7 +93,7 @@ pub fn split(branch: Branch, qubits: u8) -> Vec<Branch> {
     let mut all = vec![branch];
     for q in 0..qubits {
         let next: Vec<Branch> = all.iter().flat_map(|b| split_at(b, q)).collect();
-        let most = |list: &[Branch]| list.iter().map(Branch::cost).max();
+        let most = |list: &[Branch]| list.iter().map(|b| cost(&b.steps)).max();
         let saves = most(&next) < most(&all);
         if next.len() == all.len() || (saves && next.len() <= MAX_BRANCHES) {
             all = next;

@@ -4,7 +4,7 @@
 use crate::circuit::longest_chain;
 use crate::processor::Processor;
 use crate::transpile::block::merged;
-use crate::transpile::ir::{Step, expanded};
+use crate::transpile::ir::{Step, cost, expanded};
 use crate::transpile::native::elements;
 use crate::transpile::rewrite::{Branch, kept_products, mark_products};
 use crate::transpile::route::{
@@ -65,10 +65,6 @@ pub fn laid_out(
     };
     let best = finished.into_iter().min_by_key(key);
     best.map_or_else(nowhere, |r| (r.steps, r.layout))
-}
-
-fn cost(steps: &[Step]) -> usize {
-    steps.iter().map(Step::cost).sum()
 }
 
 /// Orders of the steps, with the phases onto fresh qubits of a tree from different roots; the

@@ -174,7 +174,10 @@ fn word_phase(gates: &mut Vec<Gate>, mask: u16, angle: Angle) {
 fn index_map(gates: &mut Vec<Gate>, map: &IndexMap, qubits: u8) {
     let n = qubits as usize;
     // rows[i]: which source bits make bit i.
-    let mut rows: Vec<u16> = (0..n).map(|i| map_row(map, i)).collect();
+    let row = |i: usize| {
+        map.columns.iter().enumerate().fold(0, |row, (j, column)| row | (column >> i & 1) << j)
+    };
+    let mut rows: Vec<u16> = (0..n).map(row).collect();
     let mut undo = Vec::new();
     for column in 0..n {
         if rows[column] >> column & 1 == 0
@@ -194,8 +197,4 @@ fn index_map(gates: &mut Vec<Gate>, map: &IndexMap, qubits: u8) {
     gates.extend(undo.iter().rev().map(cx));
     let flips = (0..qubits).filter(|q| map.offset >> q & 1 == 1);
     gates.extend(flips.map(|q| Gate::fixed(GateKind::X, q, q)));
-}
-
-fn map_row(map: &IndexMap, i: usize) -> u16 {
-    map.columns.iter().enumerate().fold(0, |row, (j, column)| row | (column >> i & 1) << j)
 }

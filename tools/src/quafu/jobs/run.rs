@@ -225,7 +225,7 @@ fn verify(batch: &Batch, job: &Job, task: &str, outcome: &Outcome) -> Result<()>
         outcome.circuit.as_ref().is_none_or(|text| same(text, &job.qasm)),
         "the result is of another circuit than the one that was sent"
     );
-    let found = Counts::from_strings(&outcome.counts, job.bits)?.shots();
+    let found = Counts::from_strings(&outcome.counts, job.bits)?.shots;
     // A platform may leave out shots, but then says so.
     let (wanted, asked) = (outcome.shots, u64::from(batch.shots));
     ensure!(

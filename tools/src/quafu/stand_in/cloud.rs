@@ -93,7 +93,8 @@ pub struct State {
 
 pub struct Cloud {
     state: Mutex<State>,
-    work: Condvar,
+    /// Told that there may be a task.
+    pub work: Condvar,
     noise: Option<Figures>,
     delay: Duration,
     seed: u64,
@@ -113,11 +114,6 @@ impl Cloud {
     pub fn state(&self) -> MutexGuard<'_, State> {
         // No code that holds the lock can leave it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets the worker look for a task.
-    pub fn wake(&self) {
-        self.work.notify_one();
     }
 
     /// Notes a request; the fault that happens to it.

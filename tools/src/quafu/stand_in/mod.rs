@@ -105,7 +105,7 @@ async fn respond(
         _ => {
             let answer = if parts[0] == "api" { portal::reply } else { sqc::reply };
             let reply = answer(&mut cloud.state(), &ask, route, wrong);
-            cloud.wake();
+            cloud.work.notify_one();
             reply
         }
     };
