@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
+use crate::inference::circuit_bytes;
 use crate::metrics::{Report, Scores};
-use crate::model_file::circuit_bytes;
 use crate::options::{Config, HiddenLayer};
 use crate::regression::fasttext::{FastTextOptions, train_fasttext};
 use crate::regression::tfidf::{TfidfOptions, train_tfidf};

@@ -1,12 +1,12 @@
 //! How good a model file is on labelled texts, or on the vectors of texts.
 
-use crate::batch_inference::BatchClassifier;
 use crate::controls::train_student;
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::data::vectors::Vectors;
+use crate::inference::BatchClassifier;
+use crate::inference::{circuit_bytes, load, parse, parse_for_text, takes_vectors};
 use crate::metrics::Report;
-use crate::model_file::{circuit_bytes, load, parse, parse_for_text, takes_vectors};
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use anyhow::{Context, Result};

@@ -4,7 +4,7 @@ mod many {
     //! Files in batches: the answers of the runtime text by text, whatever the number of threads.
 
     use qdllm_runtime::{MAX_CLASSES, Model, Scratch};
-    use qdllm_trainer::batch_inference::BatchClassifier;
+    use qdllm_trainer::inference::BatchClassifier;
     use std::fmt::Write as _;
     use std::path::Path;
     use std::process::Command;

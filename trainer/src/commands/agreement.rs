@@ -4,7 +4,7 @@ use crate::commands::print;
 use crate::compile::agreement::{Agreement, CircuitInputs};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
-use crate::model_file::{load, parse_for_text};
+use crate::inference::{load, parse_for_text};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::format::Kind;

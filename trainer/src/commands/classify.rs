@@ -1,22 +1,17 @@
 //! `qdllm classify`: texts to classes, one by one through the runtime that devices run, a file in
 //! batches on all cores.
 
-use crate::batch_inference::BatchClassifier;
 use crate::data::vectors::table;
-use crate::explain::{Moved, explain};
-use crate::model_file::{load, parse, parse_for_text, takes_vectors};
+use crate::inference::{
+    BatchClassifier, Moved, explain, load, parse, parse_for_text, takes_vectors,
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
-use qdllm_runtime::{MAX_CLASSES, Model, Prediction, Scratch};
+use qdllm_runtime::{Model, Prediction, Scratch};
 use serde::Serialize;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-
-const REJECTED: &str = "  (rejected: too unsure)";
-
-/// Lines of a file that are classified together.
-const BATCH: usize = 8192;
 
 /// Classify texts with a model file
 ///
@@ -52,6 +47,47 @@ pub struct ClassifyArgs {
     pub json: bool,
 }
 
+pub fn run(args: &ClassifyArgs) -> Result<()> {
+    let bytes = load(&args.model)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if let Some(path) = &args.vectors {
+        let (model, _) = parse(&bytes, &args.model)?;
+        return vectors(&model, path, args, &mut out);
+    }
+    let (model, _) = parse_for_text(&bytes, &args.model)?;
+    if let Some(path) = &args.input {
+        let file = BufReader::new(std::fs::File::open(path).of_file(path)?);
+        let texts = lines(path.display().to_string(), file);
+        let batches = BatchClassifier::new(&model);
+        let done = batches.each(texts, |text, p| write(&model, text, p, args, &mut out));
+        out.flush()?;
+        return done;
+    }
+    let mut scratch = Box::new(Scratch::new());
+    let mut answer = |text: &str| -> Result<()> {
+        write(&model, text, &model.classify(text, &mut scratch)?, args, &mut out)?;
+        // A device or a person on the other end of a pipe waits for each line.
+        Ok(out.flush()?)
+    };
+    if !args.texts.is_empty() {
+        return args.texts.iter().try_for_each(|text| answer(text));
+    }
+    if std::io::stdin().is_terminal() {
+        eprintln!("type a text a line; end with Ctrl-D");
+    }
+    lines("standard input".into(), std::io::stdin().lock()).try_for_each(|line| answer(&line?))
+}
+
+/// The lines of a text, errors with their number.
+fn lines(name: String, reader: impl BufRead) -> impl Iterator<Item = Result<String>> {
+    reader.lines().enumerate().map(move |(i, line)| match line {
+        Err(e) if e.kind() == ErrorKind::InvalidData => {
+            bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
+        }
+        line => line.with_context(|| name.clone()),
+    })
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     text: &'a str,
@@ -66,90 +102,10 @@ struct Answer<'a> {
     explanation: Option<Vec<Moved>>,
 }
 
-pub fn run(args: &ClassifyArgs) -> Result<()> {
-    let bytes = load(&args.model)?;
-    let out = std::io::stdout().lock();
-    if let Some(path) = &args.vectors {
-        return vectors(&bytes, path, args, &mut BufWriter::new(out));
-    }
-    let (model, _) = parse_for_text(&bytes, &args.model)?;
-    let mut answers = Answers { model: &model, args, scratch: Box::new(Scratch::new()), out };
-    if let Some(path) = &args.input {
-        let name = path.display().to_string();
-        let file = std::fs::File::open(path).of_file(path)?;
-        return answers.of_file(lines(&name, BufReader::new(file)));
-    }
-    if !args.texts.is_empty() {
-        return args.texts.iter().try_for_each(|text| answers.of(text));
-    }
-    if std::io::stdin().is_terminal() {
-        eprintln!("type a text a line; end with Ctrl-D");
-    }
-    lines("standard input", std::io::stdin().lock()).try_for_each(|line| answers.of(&line?))
-}
-
-/// The lines of a text, errors with their number.
-fn lines(name: &str, reader: impl BufRead) -> impl Iterator<Item = Result<String>> {
-    reader.lines().enumerate().map(move |(i, line)| match line {
-        Ok(line) => Ok(line),
-        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-            bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
-        }
-        Err(e) => Err(e).context(name.to_owned()),
-    })
-}
-
-/// Answers one after another.
-struct Answers<'a, W> {
-    model: &'a Model<'a>,
-    args: &'a ClassifyArgs,
-    scratch: Box<Scratch>,
-    out: W,
-}
-
-impl<W: Write> Answers<'_, W> {
-    fn of(&mut self, text: &str) -> Result<()> {
-        let explanation = self.explanation(text)?;
-        let prediction = self.model.classify(text, &mut self.scratch)?;
-        write(self.model, text, &prediction, explanation, self.args, &mut self.out)?;
-        // A device or a person on the other end of a pipe waits for each line.
-        Ok(self.out.flush()?)
-    }
-
-    /// Classifies lines in batches; what comes before a bad line is answered.
-    fn of_file(&mut self, mut all: impl Iterator<Item = Result<String>>) -> Result<()> {
-        let batches = BatchClassifier::new(self.model);
-        let mut memory = [0.0; MAX_CLASSES];
-        loop {
-            let mut failed = Ok(());
-            let good = |line: Result<String>| line.map_err(|e| failed = Err(e)).ok();
-            let texts: Vec<String> = all.by_ref().take(BATCH).map_while(good).collect();
-            let mut out = Vec::new();
-            for (text, answer) in texts.iter().zip(batches.classify(&texts)?) {
-                let explanation = self.explanation(text)?;
-                let prediction = batches.prediction(&answer, &mut memory);
-                write(self.model, text, &prediction, explanation, self.args, &mut out)?;
-            }
-            self.out.write_all(&out)?;
-            self.out.flush()?;
-            failed?;
-            if texts.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn explanation(&mut self, text: &str) -> Result<Option<Vec<Moved>>> {
-        let asked = self.args.explain.then(|| explain(self.model, text, &mut self.scratch));
-        Ok(asked.transpose()?)
-    }
-}
-
 fn write(
     model: &Model<'_>,
     text: &str,
     p: &Prediction<'_>,
-    explanation: Option<Vec<Moved>>,
     args: &ClassifyArgs,
     out: &mut impl Write,
 ) -> Result<()> {
@@ -162,47 +118,47 @@ fn write(
         known_ngrams: p.found(),
         top: p.top(args.top).map(|(c, p)| (model.label(c), p)).collect(),
         probabilities: p.probabilities(),
-        explanation,
+        explanation: args.explain.then(|| explain(model, text)).transpose()?,
     };
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-        return Ok(());
+        return Ok(writeln!(out, "{}", serde_json::to_string(&answer)?)?);
     }
-    let others: Vec<String> =
-        answer.top.iter().skip(1).map(|(label, p)| format!("{label} {p:.3}")).collect();
-    let rejected = if answer.rejected { REJECTED } else { "" };
+    let others = answer.top.iter().skip(1).map(|(label, p)| format!("{label} {p:.3}"));
+    let (others, rejected) = (others.collect::<Vec<_>>().join(", "), rejected(p));
     let unknown = if answer.known_ngrams == 0 { "  (no known word)" } else { "" };
-    writeln!(
-        out,
-        "{}\t{:.3}\t{text}\t{}{rejected}{unknown}",
-        answer.label,
-        answer.probability,
-        others.join(", ")
-    )?;
+    let (label, probability) = (answer.label, answer.probability);
+    writeln!(out, "{label}\t{probability:.3}\t{text}\t{others}{rejected}{unknown}")?;
     for moved in answer.explanation.iter().flatten() {
         writeln!(out, "    {:+.3}  {}", moved.by, moved.ngram)?;
     }
     Ok(())
 }
 
+fn rejected(p: &Prediction<'_>) -> &'static str {
+    if p.is_rejected() { "  (rejected: too unsure)" } else { "" }
+}
+
 /// Classifies every row of a file of vectors, in its order: row, class, probability.
-fn vectors(bytes: &[u8], path: &Path, args: &ClassifyArgs, out: &mut impl Write) -> Result<()> {
-    let (model, _) = parse(bytes, &args.model)?;
+fn vectors(
+    model: &Model<'_>,
+    path: &Path,
+    args: &ClassifyArgs,
+    out: &mut impl Write,
+) -> Result<()> {
     let table = table(path)?;
-    takes_vectors(&model, &args.model, table.width)?;
+    takes_vectors(model, &args.model, table.width)?;
     let mut scratch = Box::new(Scratch::new());
     for row in 0..table.len() {
         let p = model.classify_vector(table.row(row), &mut scratch)?;
-        let label = model.label(p.class());
+        let (row, label) = (row + 1, model.label(p.class()));
         if args.json {
             let answer = serde_json::json!({
-                "row": row + 1, "class": p.class(), "label": label, "probability": p.probability(),
+                "row": row, "class": p.class(), "label": label, "probability": p.probability(),
                 "rejected": p.is_rejected(), "probabilities": p.probabilities(),
             });
             writeln!(out, "{answer}")?;
         } else {
-            let note = if p.is_rejected() { REJECTED } else { "" };
-            writeln!(out, "{}\t{label}\t{:.3}{note}", row + 1, p.probability())?;
+            writeln!(out, "{row}\t{label}\t{:.3}{}", p.probability(), rejected(&p))?;
         }
     }
     Ok(out.flush()?)

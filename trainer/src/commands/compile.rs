@@ -4,7 +4,7 @@ use crate::commands::print;
 use crate::compile::{Compiled, Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
-use crate::model_file::{load, parse};
+use crate::inference::{load, parse};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use qdllm_host::errors::OfFile as _;

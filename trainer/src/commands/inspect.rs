@@ -1,7 +1,7 @@
 //! `qdllm inspect`: what a model file holds.
 
 use crate::commands::print;
-use crate::model_file::{load, parse};
+use crate::inference::{load, parse};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;

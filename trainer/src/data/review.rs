@@ -4,7 +4,8 @@
 use super::rows::{BadRows, Rows};
 use super::soft::SoftLabels;
 use crate::numeric::{argmax, softmax};
-use anyhow::{Result, bail};
+use crate::options::Sources;
+use anyhow::{Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use std::collections::HashSet;
@@ -17,70 +18,80 @@ const LISTED: usize = 50;
 
 /// What the teacher says of one text.
 #[derive(Debug, Clone)]
-pub struct Doubt {
-    pub text: String,
-    pub probabilities: Vec<f32>,
+struct Doubt {
+    text: String,
+    probabilities: Vec<f32>,
 }
 
 impl Doubt {
-    pub fn guess(&self) -> usize {
+    fn guess(&self) -> usize {
         argmax(&self.probabilities)
     }
 
-    pub fn confidence(&self) -> f32 {
+    fn confidence(&self) -> f32 {
         self.probabilities[self.guess()]
     }
 }
 
-/// What the teacher says of each different text of a file that it knows.
-pub fn doubts(soft: &SoftLabels, texts: &Path, bad_rows: BadRows) -> Result<Vec<Doubt>> {
+/// Reports how sure the teacher is of the texts of a file, writes the least sure to `list` with the class taken and its
+/// probability, and lets a person label at most so many into a file where that is asked for.
+pub fn judge(
+    soft: &Path,
+    texts: &Path,
+    sources: &Sources,
+    list: &Path,
+    reviewed: Option<(usize, &Path)>,
+) -> Result<String> {
+    let labels = SoftLabels::open(soft, sources)?;
     let mut doubts = Vec::new();
     let mut seen = HashSet::new();
-    for row in Rows::unlabelled(texts, bad_rows)? {
+    for row in Rows::unlabelled(texts, sources.bad_rows)? {
         let text = row?.text;
-        if let Some(logits) = soft.get(&text).filter(|_| !seen.contains(&text)) {
-            doubts.push(Doubt { probabilities: softmax(logits, 1.0), text: text.clone() });
-            seen.insert(text);
+        if let Some(logits) = labels.get(&text).filter(|_| seen.insert(text.clone())) {
+            doubts.push(Doubt { probabilities: softmax(logits, 1.0), text });
         }
     }
-    Ok(doubts)
-}
-
-/// Writes the first 50 at most, with the class taken and its probability; says how many.
-pub fn list_least_sure(classes: &[String], doubts: &[Doubt], list: &Path) -> Result<usize> {
+    ensure!(
+        !doubts.is_empty(),
+        "{}: holds no soft label of a text in {}",
+        soft.display(),
+        texts.display()
+    );
+    let classes = &labels.classes;
+    let report = report(classes, &doubts);
+    doubts.sort_by(|a, b| a.confidence().total_cmp(&b.confidence()));
     let listed = &doubts[..doubts.len().min(LISTED)];
-    let rows: String = listed.iter().fold(String::new(), |mut rows, d| {
-        let plain = d.text.replace(['\t', '\n', '\r'], " ");
-        let _ = writeln!(rows, "{}\t{:.3}\t{plain}", classes[d.guess()], d.confidence());
-        rows
-    });
-    files::write_whole(list, rows).of_file(list)?;
-    Ok(listed.len())
+    let row = |doubt: &Doubt| {
+        let plain = doubt.text.replace(['\t', '\n', '\r'], " ");
+        format!("{}\t{:.3}\t{plain}\n", classes[doubt.guess()], doubt.confidence())
+    };
+    files::write(list, listed.iter().map(row).collect::<String>())?;
+    if let Some((most, file)) = reviewed {
+        let (mut input, mut output) = (std::io::stdin().lock(), std::io::stderr().lock());
+        review(&doubts, classes, most, file, &mut input, &mut output)?;
+    }
+    let (listed, list) = (listed.len(), list.display());
+    Ok(format!("{report}least sure   {listed} texts listed in {list}\n"))
 }
 
 /// How sure the teacher is, over all texts and class by class.
-pub fn report(classes: &[String], doubts: &[Doubt]) -> String {
-    let n = doubts.len() as f64;
-    let mean = doubts.iter().map(|d| f64::from(d.confidence())).sum::<f64>() / n;
+fn report(classes: &[String], doubts: &[Doubt]) -> String {
+    let n = doubts.len();
+    let mean = doubts.iter().map(|d| f64::from(d.confidence())).sum::<f64>() / n as f64;
     let even = 1.0 / classes.len() as f32;
     let torn = doubts.iter().filter(|d| d.confidence() < 0.5).count();
     let blind = doubts.iter().filter(|d| d.confidence() < even + 1e-4).count();
-    let mut out = format!(
-        "teacher      {} texts, mean confidence {mean:.3}, {torn} below 0.5{}\n",
-        doubts.len(),
-        if blind > 0 { format!(", {blind} without any leaning") } else { String::new() }
-    );
+    let blind = if blind > 0 { format!(", {blind} without any leaning") } else { String::new() };
+    let mut out =
+        format!("teacher      {n} texts, mean confidence {mean:.3}, {torn} below 0.5{blind}\n");
     for (c, class) in classes.iter().enumerate() {
-        let of: Vec<f32> =
-            doubts.iter().filter(|d| d.guess() == c).map(Doubt::confidence).collect();
-        let mean = of.iter().sum::<f32>() / of.len().max(1) as f32;
-        let share = of.len() as f64 / n;
-        let note = if of.is_empty() { "  never taken: are its words clear?" } else { "" };
+        let of = doubts.iter().filter(|d| d.guess() == c).map(Doubt::confidence);
+        let (count, sum) = (of.clone().count(), of.sum::<f32>());
+        let (mean, share) = (sum / count.max(1) as f32, 100.0 * (count as f64 / n as f64));
+        let note = if count == 0 { "  never taken: are its words clear?" } else { "" };
         let _ = writeln!(
             out,
-            "  {class:<20} {:>6} texts  {share:>6.1}%  confidence {mean:.3}{note}",
-            of.len(),
-            share = 100.0 * share
+            "  {class:<20} {count:>6} texts  {share:>6.1}%  confidence {mean:.3}{note}"
         );
     }
     out
@@ -88,7 +99,7 @@ pub fn report(classes: &[String], doubts: &[Doubt]) -> String {
 
 /// Shows at most `most` texts that have no label yet and appends each answer to `labels` at once, so that a review can
 /// be left at any moment and taken up. Returns the labels written.
-pub fn review(
+fn review(
     doubts: &[Doubt],
     classes: &[String],
     most: usize,
