@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod cli;
 pub mod commands;
 pub mod compile;
 pub mod controls;

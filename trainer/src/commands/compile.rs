@@ -1,7 +1,7 @@
 //! `qdllm compile`: a model with a smaller way to run it, measured against the statevector.
 
 use crate::commands::print;
-use crate::compile::{Compiled, Task, polynomial, statevector_i16, tensor_train};
+use crate::compile::{Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::inference::{load, parse};
@@ -111,16 +111,19 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     };
     let asked = if args.exact { 1.0 } else { args.agreement };
     let task = || Task::new(&model, &texts, asked);
-    let compile = || -> Result<Compiled> {
-        match args.backend {
-            BackEnd::Polynomial => polynomial::polynomial(&task()?),
-            BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
-            BackEnd::TensorTrain => tensor_train::truncated(&task()?, cores),
-            BackEnd::StatevectorI16 => statevector_i16(&model, &texts, asked),
-        }
+    let compile = || match args.backend {
+        BackEnd::Polynomial => polynomial::polynomial(&task()?),
+        BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
+        BackEnd::TensorTrain => tensor_train::truncated(&task()?, cores),
+        BackEnd::StatevectorI16 => statevector_i16(&model, &texts, asked),
     };
     let compiled = compile().of_file(&args.data)?;
-    let file = with_section(&model, kind, &compiled);
+    // The model's file with one section more, or in place of what it had of that kind.
+    let section = |&k: &Kind| match k == kind {
+        true => Some((k, compiled.section.clone())),
+        false => Some((k, model.container().get(k)?.to_vec())),
+    };
+    let file = write(&Kind::ALL.iter().filter_map(section).collect::<Vec<_>>());
     Model::parse(&file).context("internal error: the compiled model would be refused")?;
     files::write(&args.out, &file)?;
     let report = Report {
@@ -131,15 +134,6 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         measured: compiled.measured,
     };
     print(&report, args.json)
-}
-
-/// The model's file with one section more, or in place of what it had of that kind.
-fn with_section(model: &Model<'_>, kind: Kind, compiled: &Compiled) -> Vec<u8> {
-    let section = |&k: &Kind| match k == kind {
-        true => Some((k, compiled.section.clone())),
-        false => Some((k, model.container().get(k)?.to_vec())),
-    };
-    write(&Kind::ALL.iter().filter_map(section).collect::<Vec<_>>())
 }
 
 impl std::fmt::Display for Report {

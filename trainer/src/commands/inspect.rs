@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::circuit::qasm;
-use qdllm_runtime::compiled::Measured;
+use qdllm_runtime::compiled::{Measured, polynomial::Polynomial, tensor_train::TensorTrain};
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{Kind, VERSION};
 use qdllm_runtime::{Model, Scratch};
@@ -69,34 +69,29 @@ pub fn run(args: &InspectArgs) -> Result<()> {
 }
 
 fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
-    let mut sections: Vec<(&'static str, usize)> = Kind::ALL
-        .iter()
-        .filter_map(|&kind| Some((kind.name(), model.container().get(kind)?.len())))
-        .collect();
+    let bytes = |kind: Kind| Some(model.container().get(kind)?.len());
+    let sections = Kind::ALL.iter().filter_map(|&kind| Some((kind.name(), bytes(kind)?)));
+    let mut sections: Vec<(&'static str, usize)> = sections.collect();
     let held: usize = sections.iter().map(|(_, n)| n).sum();
     // What is left is the padding that aligns sections to 4 bytes.
     sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
-    let named = |has: bool, name: &'static str| if has { name } else { "" };
     let front = match model.meta().front {
-        FrontEnd::Words { rows, kinds, row_bits, .. } => format!(
-            "words: {rows} rows of {}-bit integers; words{}{}{}{}",
-            row_bits.bits(),
-            named(kinds.prefixes, ", prefixes"),
-            named(kinds.bigrams, ", pairs"),
-            named(kinds.trigrams, ", triples"),
-            named(kinds.edges, ", over the text's ends"),
-        ),
+        FrontEnd::Words { rows, kinds, row_bits, .. } => {
+            let mut front =
+                format!("words: {rows} rows of {}-bit integers; words", row_bits.bits());
+            front += if kinds.prefixes { ", prefixes" } else { "" };
+            front += if kinds.bigrams { ", pairs" } else { "" };
+            front += if kinds.trigrams { ", triples" } else { "" };
+            front + if kinds.edges { ", over the text's ends" } else { "" }
+        }
         FrontEnd::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
-    let program = model.program();
     let qasm = model.qasm();
-    let angles_rad: Vec<(String, f32)> = qasm
-        .iter()
-        .flat_map(|qasm| {
-            let names = qasm::Circuit::read(qasm.circuit).map(|circuit| circuit.names);
-            names.unwrap_or_default().into_iter().zip(qasm.angles_rad())
-        })
-        .collect();
+    let names = qasm.as_ref().and_then(|qasm| qasm::Circuit::read(qasm.circuit).ok());
+    let angles = qasm.iter().flat_map(|qasm| qasm.angles_rad());
+    let names = names.into_iter().flat_map(|circuit| circuit.names);
+    let angles_rad: Vec<(String, f32)> = names.zip(angles).collect();
+    let program = model.program();
     let mut circuit = Circuit {
         qubits: program.qubits(),
         named_angles: model.source().map_or(0, |s| s.angles_rad().count()) + angles_rad.len(),
@@ -112,8 +107,27 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
             Op::IndexMap(_) => circuit.index_maps += 1,
         }
     }
+    let amplitudes = 1_u32 << program.qubits();
+    let of_train = |train: TensorTrain<'_>| {
+        let cores = format!("{:?}", train.cores()).to_lowercase();
+        (format!("{cores} cores, widest bond {}", train.widest()), *train.measured())
+    };
+    let of_sums = |sums: Polynomial<'_>| {
+        let monomials = sums.nodes().filter(|n| n.weights().next().is_some()).count();
+        let products = sums.nodes().count();
+        (format!("{monomials} monomials, {products} products"), *sums.measured())
+    };
+    let whole = |measured| (format!("{amplitudes} amplitudes"), measured);
+    let compiled = [
+        (Kind::StatevectorI16, model.measured_i16().map(whole)),
+        (Kind::TensorTrain, model.tensor_train().map(of_train)),
+        (Kind::Polynomial, model.polynomial().map(of_sums)),
+    ];
+    let back_end = |(kind, found): (Kind, Option<(String, Measured)>)| {
+        let ((made_of, measured), section_bytes) = (found?, bytes(kind)?);
+        Some(BackEnd { name: kind.name(), made_of, section_bytes, measured })
+    };
     Inspection {
-        compiled: compiled(model),
         bytes: model.len_bytes(),
         format_version: VERSION,
         ram_bytes: size_of::<Scratch>(),
@@ -121,33 +135,11 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         front,
         sections,
         circuit,
+        compiled: compiled.into_iter().filter_map(back_end).collect(),
         temperature: model.head().temperature(),
         reject_below: model.head().reject_below(),
         provenance: model.provenance().collect(),
     }
-}
-
-fn compiled(model: &Model<'_>) -> Vec<BackEnd> {
-    let mut all = Vec::new();
-    let mut add = |kind: Kind, made_of: String, measured: &Measured| {
-        let section_bytes = model.container().get(kind).map_or(0, <[u8]>::len);
-        all.push(BackEnd { name: kind.name(), made_of, section_bytes, measured: *measured });
-    };
-    if let Some(measured) = model.measured_i16() {
-        let amplitudes = 1_u32 << model.program().qubits();
-        add(Kind::StatevectorI16, format!("{amplitudes} amplitudes"), &measured);
-    }
-    if let Some(train) = model.tensor_train() {
-        let cores = format!("{:?}", train.cores()).to_lowercase();
-        let made_of = format!("{cores} cores, widest bond {}", train.widest());
-        add(Kind::TensorTrain, made_of, train.measured());
-    }
-    if let Some(polynomial) = model.polynomial() {
-        let monomials = polynomial.nodes().filter(|n| n.weights().next().is_some()).count();
-        let made_of = format!("{monomials} monomials, {} products", polynomial.nodes().count());
-        add(Kind::Polynomial, made_of, polynomial.measured());
-    }
-    all
 }
 
 impl std::fmt::Display for Inspection<'_> {
