@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 pub use crate::reproduce::options::ReproduceArgs;
-use crate::reproduce::{self, lesson};
+use crate::reproduce::{self, process};
 
 /// Runs the command.
 ///
@@ -11,7 +11,7 @@ use crate::reproduce::{self, lesson};
 /// When a file is missing or refused, runs of other data are in the folder, or a run failed; what was run is kept.
 pub fn run(args: &ReproduceArgs) -> Result<()> {
     if let Some(path) = &args.lesson {
-        println!("{}", lesson::run(path)?);
+        println!("{}", process::run_lesson(path)?);
         return Ok(());
     }
     let out = args.out.as_deref().context("--out is missing")?;

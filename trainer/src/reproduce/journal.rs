@@ -93,30 +93,30 @@ impl Journal {
 
     /// Refuses to go on with runs of another version, other data or other settings.
     pub fn check(&self, tasks: &[Task], base: &Config) -> Result<()> {
+        let parts = |version: &str, inputs: &Inputs, settings: String| {
+            [
+                ("version", version.to_owned()),
+                ("training file", inputs.train.clone()),
+                ("validation file", inputs.valid.clone()),
+                ("set of vectors", inputs.vectors.clone().unwrap_or("none".into())),
+                ("set of settings", settings),
+            ]
+        };
         for run in &self.runs {
-            let mut pairs = vec![("version", Some(run.version.clone()), Some(VERSION.to_owned()))];
-            if let Some(task) = tasks.iter().find(|task| task.about.name == run.task) {
-                let (then, now) = (run.inputs.clone(), task.inputs.clone());
-                pairs.extend([
-                    ("training file", Some(then.train), Some(now.train)),
-                    ("validation file", Some(then.valid), Some(now.valid)),
-                    ("set of vectors", then.vectors, now.vectors),
-                ]);
-                if let Some(method) = Method::named(&run.method) {
-                    let now = method.settings(task, run.seed, base);
-                    pairs.push(("set of settings", Some(run.settings.clone()), Some(now)));
-                }
-            }
-            if let Some((what, then, now)) = pairs.into_iter().find(|(_, then, now)| then != now) {
+            let task = tasks.iter().find(|task| task.about.name == run.task);
+            let method = task.zip(Method::named(&run.method));
+            let settings = method.map(|(task, method)| method.settings(task, run.seed, base));
+            let settings = settings.unwrap_or_else(|| run.settings.clone());
+            let then = parts(&run.version, &run.inputs, run.settings.clone());
+            let now = parts(VERSION, task.map_or(&run.inputs, |task| &task.inputs), settings);
+            if let Some(((what, then), (_, now))) = then.iter().zip(&now).find(|(a, b)| a != b) {
                 bail!(
-                    "{}: holds runs of another {what} ({}, {}% of the labels, seed {}, {}: {} then, {} now); give another --out, or --restart to forget them",
+                    "{}: holds runs of another {what} ({}, {}% of the labels, seed {}, {}: {then} then, {now} now); give another --out, or --restart to forget them",
                     self.path.display(),
                     run.task,
                     run.share,
                     run.seed,
                     run.method,
-                    then.as_deref().unwrap_or("none"),
-                    now.as_deref().unwrap_or("none")
                 )
             }
         }

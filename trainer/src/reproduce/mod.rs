@@ -2,11 +2,10 @@
 
 mod figures;
 mod journal;
-pub mod lesson;
 mod method;
 pub mod options;
 mod plot;
-mod process;
+pub mod process;
 mod report;
 mod task;
 

@@ -34,8 +34,8 @@ pub fn by_bytes(report: &Report) -> String {
     ];
     panels(report, |task| {
         let share = task.figures.iter().map(|f| f.share).max().unwrap_or(100);
-        let point = |f: &Figures| Some(point(f.bytes?.mean, f));
-        let series = series(first, 2, |method| task.of(share, method).and_then(point).into_iter());
+        let of_share = |f: &Figures| f.bytes.filter(|_| f.share == share).map(|bytes| bytes.mean);
+        let series = series(task, first, 2, of_share);
         let bytes = || series.iter().flat_map(|s| &s.points).map(|p| p.x);
         let (low, high) = (bytes().fold(f64::INFINITY, f64::min), bytes().fold(0.0, f64::max));
         let ends = match high {
@@ -66,10 +66,7 @@ pub fn by_labels(report: &Report) -> String {
     ];
     panels(report, |task| {
         let shares = task.shares();
-        let series = series(first, 8, |method| {
-            let figures = shares.iter().filter_map(move |&share| task.of(share, method));
-            figures.map(|f| point(f64::from(f.share), f))
-        });
+        let series = series(task, first, 8, |f| Some(f64::from(f.share)));
         let low = f64::from(shares.iter().min().copied().unwrap_or(1));
         let x = Axis {
             range: (low * 0.85, 115.0),
@@ -81,21 +78,25 @@ pub fn by_labels(report: &Report) -> String {
     })
 }
 
-fn point(x: f64, figures: &Figures) -> Point {
-    Point { x, y: figures.accuracy.mean, error: figures.accuracy.sd.unwrap_or(0.0) }
-}
-
 /// The families that have a point, the points of the first few joined; numbers of colours stay with the family.
-fn series<I: Iterator<Item = Point>>(
+fn series(
+    task: &TaskReport,
     first: [Family; 3],
     joined: usize,
-    points: impl Fn(&'static str) -> I,
+    x: impl Fn(&Figures) -> Option<f64>,
 ) -> Vec<Series> {
+    let point = |f: &Figures| {
+        Some(Point { x: x(f)?, y: f.accuracy.mean, error: f.accuracy.sd.unwrap_or(0.0) })
+    };
+    let points = |method: &&str| {
+        let of = task.figures.iter().filter(|f| f.method == *method);
+        of.filter_map(point).collect::<Vec<Point>>()
+    };
     let all = first.into_iter().chain(OTHERS).enumerate().map(|(style, (name, methods))| Series {
         name: name.into(),
         style,
         joined: style < joined,
-        points: methods.iter().flat_map(|method| points(method)).collect(),
+        points: methods.iter().flat_map(points).collect(),
     });
     all.filter(|series| !series.points.is_empty()).collect()
 }

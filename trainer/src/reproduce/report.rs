@@ -137,21 +137,30 @@ pub fn page(report: &Report) -> String {
     out += "![Accuracy against the share of labels](accuracy-labels.svg)\n";
     out += &at_a_glance(report);
     report.tasks.iter().for_each(|task| out += &of_task(task));
-    out += &differences(
-        "The circuit less its controls",
-        "The edge student of K = 4k without teacher, less a control with the same rows, head and training.",
-        &findings.circuit,
-    );
-    out += &differences(
-        "With teacher less without",
-        "The same student, seed and labels; the teacher knows those labels only and speaks for the other training texts.",
-        &findings.teacher,
-    );
-    out += &differences(
-        "The teacher with a language model less TF-IDF alone",
-        "The teachers, and the edge student of K = 4k that learned from each; both teachers know the same labels and texts.",
-        &findings.model,
-    );
+    for (title, about, all) in [
+        (
+            "The circuit less its controls",
+            "The edge student of K = 4k without teacher, less a control with the same rows, head and training.",
+            &findings.circuit,
+        ),
+        (
+            "With teacher less without",
+            "The same student, seed and labels; the teacher knows those labels only and speaks for the other training texts.",
+            &findings.teacher,
+        ),
+        (
+            "The teacher with a language model less TF-IDF alone",
+            "The teachers, and the edge student of K = 4k that learned from each; both teachers know the same labels and texts.",
+            &findings.model,
+        ),
+    ] {
+        if !all.is_empty() {
+            out += &format!(
+                "## {title}\n\n{about} Points of accuracy; in bold where it is more than two standard errors.\n\n"
+            );
+            out += &differences(all);
+        }
+    }
     out + COLUMNS + &settings(report)
 }
 
@@ -278,14 +287,8 @@ fn of_task(task: &TaskReport) -> String {
     out
 }
 
-fn differences(title: &str, about: &str, all: &[Difference]) -> String {
-    if all.is_empty() {
-        return String::new();
-    }
-    let mut out = format!(
-        "## {title}\n\n{about} Points of accuracy; in bold where it is more than two standard errors.\n\n"
-    );
-    out += &columns(["task", ">labels", "less", ">points", ">standard error", ">seeds"]);
+fn differences(all: &[Difference]) -> String {
+    let mut out = columns(["task", ">labels", "less", ">points", ">standard error", ">seeds"]);
     for d in all {
         let shown = points(d.difference.mean);
         out += &row([
