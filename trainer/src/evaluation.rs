@@ -64,19 +64,18 @@ impl std::fmt::Display for Evaluation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.student)?;
         writeln!(f, "{:34} accuracy  macro F1  calibration error    bytes", "")?;
-        let mut row = |name: &str, report: &Report, bytes: usize| {
-            writeln!(
-                f,
-                "{name:34} {:>8.4}  {:>8.4}  {:>17.4}  {bytes:>7}",
-                report.accuracy, report.macro_avg.f1, report.calibration_error
-            )
-        };
-        row("student (circuit)", &self.student, self.student_bytes)?;
-        if let Some(control) = &self.control {
-            row("linear control, same rows and head", control, self.control_bytes)?;
-        }
-        Ok(())
+        writeln!(f, "{}", row("student (circuit)", &self.student, self.student_bytes))?;
+        let control = self.control.iter();
+        let mut control =
+            control.map(|r| row("linear control, same rows and head", r, self.control_bytes));
+        control.try_for_each(|row| writeln!(f, "{row}"))
     }
+}
+
+/// A line of the table that sets models side by side.
+pub fn row(name: &str, report: &Report, bytes: usize) -> String {
+    let (accuracy, f1, ece) = (report.accuracy, report.macro_avg.f1, report.calibration_error);
+    format!("{name:34} {accuracy:>8.4}  {f1:>8.4}  {ece:>17.4}  {bytes:>7}")
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +98,7 @@ pub fn evaluate_vectors(
     let (model, classes) = parse(&bytes, model_path)?;
     let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
     let vectors = Vectors::read(vectors, &[data], bad_rows)?;
-    takes_vectors(&model, model_path, vectors.width())?;
+    takes_vectors(&model, model_path, vectors.width)?;
     let mut scratch = Box::new(Scratch::new());
     let (mut rows, mut probabilities) = (Vec::new(), Vec::new());
     for text in &texts {

@@ -137,21 +137,20 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (accuracy, error) = (self.accuracy, self.standard_error);
+        let (accuracy, error, ece) = (self.accuracy, self.standard_error, self.calibration_error);
         writeln!(f, "texts             {}", self.texts)?;
         writeln!(f, "accuracy          {accuracy:.4} (standard error {error:.4})")?;
-        let ece = self.calibration_error;
-        writeln!(f, "calibration error {ece:.4} ({ECE_BINS} bins of equal width)")?;
-        writeln!(f)?;
-
+        writeln!(f, "calibration error {ece:.4} ({ECE_BINS} bins of equal width)\n")?;
         let names = self.per_class.iter().map(|c| c.class.chars().count());
         let width = names.max().unwrap_or(0).max("weighted mean".len());
         writeln!(f, "{:width$}  precision  recall      f1  support", "class")?;
-        for c in &self.per_class {
-            score_line(f, &c.class, width, &c.scores, c.support)?;
+        let of_class = |c: &'_ ClassScores| (c.class.clone(), c.scores, c.support);
+        let means = [("macro mean", self.macro_avg), ("weighted mean", self.weighted_avg)];
+        let means = means.map(|(name, scores)| (name.to_owned(), scores, self.texts));
+        for (name, s, support) in self.per_class.iter().map(of_class).chain(means) {
+            let (precision, recall, f1) = (s.precision, s.recall, s.f1);
+            writeln!(f, "{name:width$}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:7}")?;
         }
-        score_line(f, "macro mean", width, &self.macro_avg, self.texts)?;
-        score_line(f, "weighted mean", width, &self.weighted_avg, self.texts)?;
         writeln!(f)?;
         if self.per_class.len() <= MATRIX_CLASSES {
             self.write_matrix(f, width)
@@ -159,17 +158,6 @@ impl fmt::Display for Report {
             self.write_confusions(f)
         }
     }
-}
-
-fn score_line(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    width: usize,
-    s: &Scores,
-    support: usize,
-) -> fmt::Result {
-    let (precision, recall, f1) = (s.precision, s.recall, s.f1);
-    writeln!(f, "{name:width$}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:7}")
 }
 
 impl Report {

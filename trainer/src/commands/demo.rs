@@ -1,9 +1,9 @@
 //! `qdllm demo`: the shipped smart-home commands, from a teacher's soft labels to a model file.
 
-use crate::data::labelled::draw_labels;
+use crate::data::BadRows;
+use crate::data::labelled::{Labelled, draw_labels};
 use crate::data::soft::SoftLabels;
-use crate::data::{BadRows, Rows};
-use crate::evaluation::evaluate;
+use crate::evaluation::{evaluate, row};
 use crate::numeric::argmax;
 use crate::options::Config;
 use crate::student::run::distill;
@@ -71,14 +71,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         return Ok(());
     }
     print!("{outcome}\n{evaluation}");
-    println!(
-        "{:34} {:>8.4}  {:>8.4}  {:>17.4}  {:>7}",
-        "the same circuit, labels only",
-        plain.student.accuracy,
-        plain.student.macro_avg.f1,
-        plain.student.calibration_error,
-        plain.student_bytes
-    );
+    println!("{}", row("the same circuit, labels only", &plain.student, plain.student_bytes));
     Ok(())
 }
 
@@ -89,9 +82,8 @@ fn teacher(config: &Config) -> Result<(String, f64, usize)> {
         bail!("the demo names its data and soft labels");
     };
     let soft = SoftLabels::read(soft)?;
-    let rows: Vec<(String, String)> = Rows::labelled(data, sources.bad_rows)?
-        .map(|row| row.map(|row| (row.label.unwrap_or_default(), row.text)))
-        .collect::<Result<_, _>>()?;
+    let rows = Labelled::read(data, sources.bad_rows, &mut 0)?;
+    let rows: Vec<_> = rows.into_iter().map(|row| (row.label, row.text)).collect();
     let kept = draw_labels(&rows, sources.labels_per_class.unwrap_or(0), sources.label_draw);
     let (mut texts, mut right) = (0, 0);
     for ((label, text), _) in rows.iter().zip(kept).filter(|(_, kept)| !kept) {

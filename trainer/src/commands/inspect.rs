@@ -87,10 +87,10 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         FrontEnd::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
     let qasm = model.qasm();
-    let names = qasm.as_ref().and_then(|qasm| qasm::Circuit::read(qasm.circuit).ok());
-    let angles = qasm.iter().flat_map(|qasm| qasm.angles_rad());
-    let names = names.into_iter().flat_map(|circuit| circuit.names);
-    let angles_rad: Vec<(String, f32)> = names.zip(angles).collect();
+    let angles_rad: Vec<(String, f32)> = qasm.as_ref().map_or_else(Vec::new, |qasm| {
+        let names = qasm::Circuit::read(qasm.circuit).map(|circuit| circuit.names);
+        names.unwrap_or_default().into_iter().zip(qasm.angles_rad()).collect()
+    });
     let program = model.program();
     let mut circuit = Circuit {
         qubits: program.qubits(),

@@ -48,10 +48,12 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Corpus {
     sources: Sources,
-    classes: Vec<String>,
-    soft: Option<SoftLabels>,
+    /// Class names in the order of the classes: the teacher's, or sorted.
+    pub classes: Vec<String>,
+    pub soft: Option<SoftLabels>,
     kept: Option<HashSet<[u8; 32]>>,
-    digest: String,
+    /// SHA-256 (hexadecimal) over the labelled rows, `label TAB text LF`.
+    pub digest: String,
 }
 
 impl Corpus {
@@ -66,7 +68,7 @@ impl Corpus {
             );
         }
         let mut digest = Sha256::new();
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut labels: BTreeSet<String> = BTreeSet::new();
         let mut draws: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
         if let Some(path) = &sources.data {
             let mut rows = Rows::labelled(path, sources.bad_rows)?;
@@ -82,10 +84,10 @@ impl Corpus {
                         best.pop_last();
                     }
                 }
-                *counts.entry(label).or_default() += 1;
+                labels.insert(label);
             }
-            let (path, found, most) = (path.display(), counts.len(), qdllm_runtime::MAX_CLASSES);
-            if let (Some(label), true, None) = (counts.keys().next(), found == 1, &soft) {
+            let (path, found, most) = (path.display(), labels.len(), qdllm_runtime::MAX_CLASSES);
+            if let (Some(label), true, None) = (labels.first(), found == 1, &soft) {
                 bail!(
                     "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
                 );
@@ -101,25 +103,11 @@ impl Corpus {
         }
         let classes = match &soft {
             Some(soft) => soft.classes.clone(),
-            None => counts.into_keys().collect(),
+            None => labels.into_iter().collect(),
         };
         let kept = sources.labels_per_class.map(|_| draws.into_values().flatten().collect());
         let digest = hex(digest.finalize());
         Ok(Self { sources: sources.clone(), classes, soft, kept, digest })
-    }
-
-    /// Class names in the order of the classes: the teacher's, or sorted.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    /// SHA-256 (hexadecimal) over the labelled rows, `label TAB text LF`.
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    pub fn soft(&self) -> Option<&SoftLabels> {
-        self.soft.as_ref()
     }
 
     /// Gives every text once, training files first; the same stream at every call.
@@ -140,9 +128,8 @@ impl Corpus {
             (&sources.unlabelled, Origin::Unlabelled),
             (&sources.valid, Origin::Valid),
         ] {
-            if let Some(path) = path {
-                self.file(path, origin, stage, progress, &mut pass, &mut visit)?;
-            }
+            let Some(path) = path else { continue };
+            self.file(path, origin, stage, progress, &mut pass, &mut visit)?;
         }
         if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &sources.soft) {
             bail!(

@@ -15,10 +15,10 @@ use super::tensors::Table;
 /// Vectors of one width under their texts' digests.
 #[derive(Debug, Default)]
 pub struct Vectors {
-    width: usize,
+    pub width: usize,
     values: Vec<f32>,
     places: HashMap<[u8; 32], usize>,
-    digest: String,
+    pub digest: String,
 }
 
 impl Vectors {
@@ -29,23 +29,9 @@ impl Vectors {
         let mut unnamed = texts.iter();
         for path in files {
             let table = table(path)?;
-            let name = path.display();
-            let digests = match &table.digests {
-                Some(digests) => digests.clone(),
-                None => {
-                    let of = unnamed.next().with_context(|| {
-                        format!("{name}: has no tensor `text_sha256`, and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid")
-                    })?;
-                    let (digests, rows) = (digests_of(of, bad)?, table.len());
-                    ensure!(
-                        digests.len() == rows,
-                        "{name}: has {rows} rows, {} has {} texts; a file without `text_sha256` needs one row a text, in that order",
-                        of.display(),
-                        digests.len()
-                    );
-                    digests
-                }
-            };
+            let texts = if table.digests.is_some() { None } else { unnamed.next() };
+            let missing = "and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid";
+            let digests = digests_of(path, &table, texts.copied(), missing, bad)?;
             vectors.add(&table, &digests).of_file(path)?;
         }
         vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
@@ -79,20 +65,12 @@ impl Vectors {
         Ok(())
     }
 
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
-    }
-
-    pub fn digest(&self) -> &str {
-        &self.digest
     }
 
     pub fn place(&self, text: &str) -> Option<usize> {
@@ -108,9 +86,29 @@ impl Vectors {
     }
 }
 
-/// The digests of the texts of a file, in its order.
-pub fn digests_of(texts: &Path, bad: BadRows) -> Result<Vec<[u8; 32]>> {
-    Rows::unlabelled(texts, bad)?.map(|row| Ok(text_digest(&row?.text))).collect()
+/// The digests of a table's texts: its own, or those of a file of texts in the same order; `missing` is said where it
+/// has neither.
+pub fn digests_of(
+    path: &Path,
+    table: &Table,
+    texts: Option<&Path>,
+    missing: &str,
+    bad: BadRows,
+) -> Result<Vec<[u8; 32]>> {
+    let (name, rows) = (path.display(), table.len());
+    if let Some(digests) = &table.digests {
+        return Ok(digests.clone());
+    }
+    let texts = texts.with_context(|| format!("{name}: has no tensor `text_sha256`, {missing}"))?;
+    let digests: Result<Vec<_>> =
+        Rows::unlabelled(texts, bad)?.map(|row| Ok(text_digest(&row?.text))).collect();
+    let (digests, texts) = (digests?, texts.display());
+    ensure!(
+        digests.len() == rows,
+        "{name}: has {rows} rows, {texts} has {} texts; a file without `text_sha256` needs one row a text, in that order",
+        digests.len()
+    );
+    Ok(digests)
 }
 
 fn close(a: &[f32], b: &[f32]) -> bool {
@@ -164,7 +162,7 @@ mod tests {
         let texts = path("t.tsv");
         for file in ["v.jsonl", "v.safetensors"] {
             let v = Vectors::read(&[path(file)], &[&texts], BadRows::Refuse).unwrap();
-            assert_eq!((v.len(), v.width()), (2, 2));
+            assert_eq!((v.len(), v.width), (2, 2));
             assert_eq!(
                 (v.get("one"), v.get("two")),
                 (Some(&[1.0, 2.0][..]), Some(&[3.0, 4.0][..]))

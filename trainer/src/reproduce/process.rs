@@ -146,7 +146,7 @@ fn fit_rows(config: &mut Config) -> Result<()> {
     loop {
         let corpus = Corpus::open(&config.sources, &mut progress)?;
         let (rows, kinds) = (config.student.rows, config.student.kinds());
-        let mut counter = Counter::new(corpus.classes().len(), rows, kinds);
+        let mut counter = Counter::new(corpus.classes.len(), rows, kinds);
         corpus.each("counting", &mut progress, |text| counter.add(&text))?;
         let found = counter.candidates().len();
         if found >= rows || found == 0 {

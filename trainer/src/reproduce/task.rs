@@ -145,7 +145,7 @@ impl Task {
         let mut digest = Sha256::new();
         for path in &self.vectors {
             let vectors = Vectors::read(std::slice::from_ref(path), &[], BadRows::Refuse)?;
-            digest.update(vectors.digest());
+            digest.update(&vectors.digest);
             let texts = self.train.iter().chain(&self.valid);
             let missing = texts.filter(|(_, text)| vectors.get(text).is_none()).count();
             ensure!(

@@ -41,9 +41,9 @@ impl Dense {
             (Some(SquashKind::PiTanh), _) | (None, Preset::Product) => Squash::PiTanh,
             (Some(SquashKind::MinMax), _) | (None, Preset::Paper) => Squash::MinMax10,
         };
-        let as_they_are = vec![(0.0, 1.0); vectors.width()];
-        let front = Self { scale: as_they_are, squash, digest: vectors.digest().to_owned() };
-        let (classes, hidden) = (corpus.classes().len(), HiddenLayer::Circuit);
+        let as_they_are = vec![(0.0, 1.0); vectors.width];
+        let front = Self { scale: as_they_are, squash, digest: vectors.digest.clone() };
+        let (classes, hidden) = (corpus.classes.len(), HiddenLayer::Circuit);
         let shape = Shape { front, classes, hidden, ansatz: Ansatz::paper() };
         let mut prepared = Prepared::new(shape, &corpus);
         let (mut missing, mut first) = (0, String::new());
@@ -63,7 +63,7 @@ impl Dense {
         );
         prepared.tally = tally?;
         if preset == Preset::Product {
-            let scale = scale(vectors.width(), &prepared.texts);
+            let scale = scale(vectors.width, &prepared.texts);
             for part in [&mut prepared.texts, &mut prepared.valid] {
                 for vector in part.inputs.values.chunks_exact_mut(scale.len()) {
                     for (x, (mean, deviation)) in vector.iter_mut().zip(&scale) {

@@ -66,9 +66,9 @@ pub struct Summary {
 impl<F: FrontEnd> Prepared<F> {
     /// A run over a corpus, its texts still to be added.
     fn new(shape: Shape<F>, corpus: &Corpus) -> Self {
-        let classes = corpus.classes().to_vec();
-        let teacher = corpus.soft().map(|soft| (soft.teacher.clone(), hex(soft.digest())));
-        let data_digest = corpus.digest().to_owned();
+        let classes = corpus.classes.clone();
+        let teacher = corpus.soft.as_ref().map(|soft| (soft.teacher.clone(), hex(soft.digest)));
+        let data_digest = corpus.digest.clone();
         let (texts, valid) = (Examples::default(), Examples::default());
         let (probes, tally) = (Vec::new(), Tally::default());
         Self { shape, classes, texts, valid, probes, tally, data_digest, teacher }

@@ -35,7 +35,7 @@ impl Words {
             _ => Ansatz::paper(),
         };
         let corpus = Corpus::open(&config.sources, progress)?;
-        let classes = corpus.classes().len();
+        let classes = corpus.classes.len();
         let (rows, kinds) = (config.student.rows, config.student.kinds());
         let mut counter = Counter::new(classes, rows, kinds);
         let tally = corpus.each("counting n-grams", progress, |text| counter.add(&text))?;

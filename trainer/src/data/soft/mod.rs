@@ -169,7 +169,7 @@ pub struct SoftLabels {
     pub teacher: TeacherInfo,
     rows: HashMap<[u8; 32], u32>,
     logits: Vec<f32>,
-    digest: [u8; 32],
+    pub digest: [u8; 32],
 }
 
 impl SoftLabels {
@@ -251,22 +251,9 @@ impl SoftLabels {
         check_classes(&classes)
             .and_then(|()| check_logits(table.row(0), classes.len()))
             .map_err(|what| at(1, what))?;
-        let digests = match (&table.digests, &sources.soft_texts) {
-            (Some(digests), _) => digests.clone(),
-            (None, None) => {
-                return Err(at(1, "has no tensor `text_sha256`: give the file of texts whose order the rows follow as --soft-texts".into()));
-            }
-            (None, Some(texts)) => digests_of(texts, sources.bad_rows)?,
-        };
-        let (rows, texts) = (table.len(), digests.len());
-        if rows != texts {
-            return Err(at(
-                rows.min(texts) + 1,
-                format!(
-                    "{rows} rows for {texts} texts; give the file of texts whose order the rows follow, one row a text"
-                ),
-            ));
-        }
+        let texts = sources.soft_texts.as_deref();
+        let missing = "give the file of texts whose order the rows follow as --soft-texts";
+        let digests = digests_of(path, &table, texts, missing, sources.bad_rows)?;
         let mut labels = Self::empty(classes, teacher);
         let mut hasher = Sha256::new();
         for (i, digest) in digests.iter().enumerate() {
@@ -311,10 +298,6 @@ impl SoftLabels {
     /// Whether the file holds a header and nothing more.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
-    }
-
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
     }
 }
 
