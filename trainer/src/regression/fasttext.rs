@@ -51,10 +51,7 @@ pub struct FastText {
 const END: &str = "</s>";
 
 /// Trains on `(class, text)` rows, on one thread. The same rows and seed give the same control.
-///
-/// # Panics
-/// When there are no rows, fewer than two classes, a class that is not below `classes`, or no
-/// dimension or bucket.
+/// Panics without rows, dimension or bucket, with fewer than two classes, or with a class not below `classes`.
 pub fn train_fasttext(
     rows: &[(usize, &str)],
     classes: usize,

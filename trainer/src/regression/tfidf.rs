@@ -75,9 +75,7 @@ impl Corpus {
 
 /// Trains on `(class, text)` rows. The same rows give the same control, whatever the number of
 /// threads. Takes about 24 bytes of memory for each different n-gram of each text.
-///
-/// # Panics
-/// When there are no rows, fewer than two classes, or a class that is not below `classes`.
+/// Panics without rows, with fewer than two classes, or with a class that is not below `classes`.
 #[must_use]
 pub fn train_tfidf(rows: &[(usize, &str)], classes: usize, options: TfidfOptions) -> Tfidf {
     check(rows, classes);

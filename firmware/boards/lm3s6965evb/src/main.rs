@@ -23,12 +23,11 @@ const FIRST_UART: u32 = 1;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<ScratchI16> = Memory::new(ScratchI16::new());
-    let peripherals = exit::peripherals();
-    // SAFETY: the peripherals were there to take, so this is the only time.
+    // SAFETY: the start-up code comes here once.
     let flash = unsafe { MappedFlash::of_slots(SemihostingFlash::open()) };
     let config = BoardConfig::new("lm3s6965evb", flash.layout());
     clock(CLOCK_GATES, FIRST_UART);
-    serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)
+    serve::in_emulator(&config, Uart::start(), flash, MEMORY)
 }
 
 #[panic_handler]

@@ -19,11 +19,10 @@ type Uart = qdllm_chips::uart::Uart<Cmsdk, 0x4000_4000, 0>;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
-    let peripherals = exit::peripherals();
-    // SAFETY: the peripherals were there to take, so this is the only time.
+    // SAFETY: the start-up code comes here once.
     let flash = unsafe { MappedFlash::of_slots(RamFlash) };
     let config = BoardConfig::new("mps2-an386", flash.layout());
-    serve::in_emulator(&config, Uart::start(), flash, peripherals.SYST, MEMORY)
+    serve::in_emulator(&config, Uart::start(), flash, MEMORY)
 }
 
 #[panic_handler]
