@@ -3,7 +3,7 @@
 
 use super::client::{About, Client};
 use super::{BoardError, Link};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use qdllm_link::message::{ModelId, Request, Response};
@@ -28,27 +28,22 @@ pub fn id(file: &[u8]) -> Result<ModelId, qdllm_runtime::Error> {
 }
 
 /// Refuses a model that this board cannot take, before anything is sent.
-pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
+pub fn check(about: &About, file: &[u8]) -> Result<ModelId> {
     let refused = |error: qdllm_runtime::Error| BoardError::Refused(error.into());
     let model = Model::parse(file).map_err(refused)?;
     let (bytes, capacity) = (file.len() as u64, about.capacity_bytes);
-    if capacity == 0 {
-        return Err(anyhow!(
-            "this board takes no model over its port: write one into its flash (qdllm-hw image, \
-             qdllm-hw flash)"
-        )
-        .into());
-    }
-    if bytes > capacity.into() {
-        return Err(anyhow!(
-            "the model has {bytes} bytes and a slot of this board takes {capacity}: train one with fewer \
-             rows (qdllm distill --help), or compile it to a smaller back end (qdllm compile)"
-        ).into());
-    }
+    ensure!(
+        capacity > 0,
+        "this board takes no model over its port: write one into its flash (qdllm-hw image, \
+         qdllm-hw flash)"
+    );
+    ensure!(
+        bytes <= capacity.into(),
+        "the model has {bytes} bytes and a slot of this board takes {capacity}: train one with fewer \
+         rows (qdllm distill --help), or compile it to a smaller back end (qdllm compile)"
+    );
     let (classes, most) = (model.classes(), about.max_classes);
-    if classes > most.into() {
-        return Err(anyhow!("the model has {classes} classes and this board takes {most}").into());
-    }
+    ensure!(classes <= most.into(), "the model has {classes} classes and this board takes {most}");
     if let Some(key) = &about.key {
         let signed = ModelSignature::of(model.container()).map_err(refused)?;
         let signed = signed.with_context(|| {
@@ -57,14 +52,10 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId, BoardError> {
                  qdllm-hw sign"
             )
         })?;
-        if hex(signed.key) != *key {
-            return Err(BoardError::Refused(Fault::OtherKey));
-        }
-        if signed.version < about.lowest_version {
-            return Err(BoardError::Refused(Fault::TooOld));
-        }
+        ensure!(hex(signed.key) == *key, BoardError::Refused(Fault::OtherKey));
+        ensure!(signed.version >= about.lowest_version, BoardError::Refused(Fault::TooOld));
     }
-    id(file).map_err(refused)
+    Ok(id(file).map_err(refused)?)
 }
 
 /// Sends a model until the board has found it whole and usable. `progress` hears how many bytes the
@@ -175,15 +166,16 @@ fn answer<L: Link>(
 /// `expected`. `connect` opens the port anew: a board with USB disappears during its reset.
 pub fn restarted<L: Link>(
     client: Client<L>,
-    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
+    connect: &mut dyn FnMut() -> Result<Client<L>>,
     expected: Option<ModelId>,
-) -> Result<(Client<L>, About), BoardError> {
+) -> Result<(Client<L>, About)> {
     let until = Instant::now() + RESTART;
     let mut current = Some(client);
     let (mut client, about) = loop {
         let answer = current.take().map_or_else(&mut *connect, Ok).and_then(|mut client| {
             client.patience = Duration::from_secs(2);
-            client.info().map(|about| (client, about))
+            let about = client.info()?;
+            Ok((client, about))
         });
         match answer {
             Ok(answer) => break answer,
@@ -197,11 +189,11 @@ pub fn restarted<L: Link>(
     let tried = 1 - about.active_slot.unwrap_or(1).min(1);
     let fault = client.slot(tried).map_or(0, |slot| slot.fault);
     let fault = Fault::from_number(fault).unwrap_or(Fault::SlotRejected);
-    Err(anyhow!(
+    bail!(
         "the board tried the model after its reset and went back to the one before ({fault}, number {}): \
          the model does not run there, check it on this machine (qdllm classify)",
         fault.number()
-    ).into())
+    )
 }
 
 /// How often a broken transfer is taken up again by itself.
@@ -213,8 +205,8 @@ pub fn send_again<L: Link>(
     about: &About,
     file: &[u8],
     quiet: bool,
-    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
-) -> Result<(Client<L>, ModelId), BoardError> {
+    connect: &mut dyn FnMut() -> Result<Client<L>>,
+) -> Result<(Client<L>, ModelId)> {
     let mut progress = Progress::new(quiet);
     progress.stage("sending", file.len() as u64);
     let mut again = 0;
@@ -226,7 +218,7 @@ pub fn send_again<L: Link>(
                 return Ok((client, id));
             }
             Err(error @ BoardError::Lost { .. }) => error,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let connected = (again..AGAIN).find_map(|_| {
             again += 1;
@@ -239,17 +231,17 @@ pub fn send_again<L: Link>(
 }
 
 /// The model that was put and waits to be activated.
-pub fn waiting<L: Link>(client: &mut Client<L>, about: &About) -> Result<ModelId, BoardError> {
+pub fn waiting<L: Link>(client: &mut Client<L>, about: &About) -> Result<ModelId> {
     let spare = about.active_slot.map_or(0, |slot| 1 - slot.min(1));
     let slot = client.slot(spare)?;
     match Fault::from_number(slot.fault) {
         Some(Fault::SlotInactive) => Ok(slot.id),
         // Without a fault it is the model before the one in use.
-        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => Err(anyhow!(
+        None | Some(Fault::SlotBlank | Fault::SlotIncomplete | Fault::SlotHeader) => bail!(
             "the other slot holds no new model: put one first (qdllm-hw board put MODEL), or go back to \
-                 the one before (qdllm-hw board rollback)"
-        ).into()),
-        Some(fault) => Err(BoardError::Refused(fault)),
+             the one before (qdllm-hw board rollback)"
+        ),
+        Some(fault) => Err(BoardError::Refused(fault).into()),
     }
 }
 
@@ -258,11 +250,11 @@ pub fn switch<L: Link>(
     mut client: Client<L>,
     request: &Request<'_>,
     expected: Option<ModelId>,
-    connect: &mut dyn FnMut() -> Result<Client<L>, BoardError>,
-) -> Result<About, BoardError> {
+    connect: &mut dyn FnMut() -> Result<Client<L>>,
+) -> Result<About> {
     match client.switch(request) {
         // The answer may be lost in the reset: the board says below what it has.
         Ok(_) | Err(BoardError::Lost { .. }) => Ok(restarted(client, connect, expected)?.1),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }

@@ -77,7 +77,7 @@ pub fn run(args: &BoardArgs) -> Result<()> {
 }
 
 pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
-    let mut connect = || -> Result<Client<Port>, BoardError> {
+    let mut connect = || -> Result<Client<Port>> {
         Ok(Client::new(Port::open(&args.port, args.baud)?, &args.port))
     };
     let mut client = connect()?;
