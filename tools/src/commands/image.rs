@@ -53,13 +53,14 @@ impl Content {
     /// The board, and its memory with all that was asked for; an error names the file that is the reason.
     pub fn read(&self) -> Result<(&'static Board, Memory)> {
         let (board, flash) = image::named(&self.board)?;
+        let model = self.model.as_deref().map(files::read).transpose()?;
+        let firmware = self.firmware.as_deref().map(files::read).transpose()?;
         let mut memory = Memory::default();
-        if let Some(path) = &self.model {
-            let added = memory.add_model(board, flash, self.slot, &files::read(path)?);
-            added.of_file(path)?;
+        if let Some((path, file)) = self.firmware.as_ref().zip(firmware) {
+            memory.add_firmware(board, flash, &file).of_file(path)?;
         }
-        if let Some(path) = &self.firmware {
-            memory.add_firmware(board, flash, &files::read(path)?).of_file(path)?;
+        if let Some((path, file)) = self.model.as_ref().zip(model) {
+            memory.add_model(board, flash, self.slot, &file).of_file(path)?;
         }
         ensure!(
             self.model.is_some() || self.firmware.is_some(),
