@@ -5,6 +5,7 @@ use crate::compile::agreement::circuit_of;
 use crate::gradient::batch::{Batch, Work};
 use anyhow::{Result, bail};
 use qdllm_host::errors::OfFile as _;
+use qdllm_runtime::compiled::{Measured, polynomial::Polynomial, tensor_train::TensorTrain};
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
 use qdllm_runtime::text::ngram::{GramKinds, grams};
@@ -57,6 +58,41 @@ pub fn circuit_bytes(model: &Model<'_>) -> usize {
         .iter()
         .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
         .sum()
+}
+
+/// A compiled back end and what its section states.
+#[derive(Serialize)]
+pub struct BackEnd {
+    pub name: &'static str,
+    pub made_of: String,
+    pub section_bytes: usize,
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+/// The compiled back ends of a model.
+pub fn back_ends(model: &Model<'_>) -> Vec<BackEnd> {
+    let amplitudes = 1_u32 << model.program().qubits();
+    let of_train = |train: TensorTrain<'_>| {
+        let cores = format!("{:?}", train.cores()).to_lowercase();
+        (format!("{cores} cores, widest bond {}", train.widest()), *train.measured())
+    };
+    let of_sums = |sums: Polynomial<'_>| {
+        let monomials = sums.nodes().filter(|n| n.weights().next().is_some()).count();
+        let products = sums.nodes().count();
+        (format!("{monomials} monomials, {products} products"), *sums.measured())
+    };
+    let whole = |measured| (format!("{amplitudes} amplitudes"), measured);
+    let compiled = [
+        (Kind::StatevectorI16, model.measured_i16().map(whole)),
+        (Kind::TensorTrain, model.tensor_train().map(of_train)),
+        (Kind::Polynomial, model.polynomial().map(of_sums)),
+    ];
+    let back_end = |(kind, found): (Kind, Option<(String, Measured)>)| {
+        let ((made_of, measured), section_bytes) = (found?, model.container().get(kind)?.len());
+        Some(BackEnd { name: kind.name(), made_of, section_bytes, measured })
+    };
+    compiled.into_iter().filter_map(back_end).collect()
 }
 
 /// The front end text by text, the circuit in batches on all cores.

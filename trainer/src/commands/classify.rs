@@ -1,16 +1,15 @@
-//! `qdllm classify`: texts to classes, one by one through the runtime that devices run, a file in
-//! batches on all cores.
+//! `qdllm classify`: texts to classes, one by one as devices do it, a file in batches on all cores.
 
-use crate::data::vectors::table;
+use crate::data::{text_lines, vectors::table};
 use crate::inference::{
     BatchClassifier, Moved, explain, load, parse, parse_for_text, takes_vectors,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_runtime::{Model, Prediction, Scratch};
 use serde::Serialize;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Classify texts with a model file
@@ -57,11 +56,10 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     let (model, _) = parse_for_text(&bytes, &args.model)?;
     if let Some(path) = &args.input {
         let file = BufReader::new(std::fs::File::open(path).of_file(path)?);
-        let texts = lines(path.display().to_string(), file);
-        let batches = BatchClassifier::new(&model);
-        let done = batches.each(texts, |text, p| write(&model, text, p, args, &mut out));
-        out.flush()?;
-        return done;
+        let texts = text_lines(path.display().to_string(), file);
+        let many = BatchClassifier::new(&model);
+        let done = many.each(texts, |text, p| write(&model, text, p, args, &mut out));
+        return done.and(Ok(out.flush()?));
     }
     let mut scratch = Box::new(Scratch::new());
     let mut answer = |text: &str| -> Result<()> {
@@ -71,21 +69,10 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     };
     if !args.texts.is_empty() {
         return args.texts.iter().try_for_each(|text| answer(text));
-    }
-    if std::io::stdin().is_terminal() {
+    } else if std::io::stdin().is_terminal() {
         eprintln!("type a text a line; end with Ctrl-D");
     }
-    lines("standard input".into(), std::io::stdin().lock()).try_for_each(|line| answer(&line?))
-}
-
-/// The lines of a text, errors with their number.
-fn lines(name: String, reader: impl BufRead) -> impl Iterator<Item = Result<String>> {
-    reader.lines().enumerate().map(move |(i, line)| match line {
-        Err(e) if e.kind() == ErrorKind::InvalidData => {
-            bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
-        }
-        line => line.with_context(|| name.clone()),
-    })
+    text_lines("standard input".into(), std::io::stdin().lock()).try_for_each(|line| answer(&line?))
 }
 
 #[derive(Serialize)]
@@ -123,10 +110,10 @@ fn write(
     if args.json {
         return Ok(writeln!(out, "{}", serde_json::to_string(&answer)?)?);
     }
-    let others = answer.top.iter().skip(1).map(|(label, p)| format!("{label} {p:.3}"));
-    let (others, rejected) = (others.collect::<Vec<_>>().join(", "), rejected(p));
+    let Answer { label, probability, ref top, .. } = answer;
+    let others: Vec<String> = top.iter().skip(1).map(|(l, p)| format!("{l} {p:.3}")).collect();
+    let (others, rejected) = (others.join(", "), rejected(p));
     let unknown = if answer.known_ngrams == 0 { "  (no known word)" } else { "" };
-    let (label, probability) = (answer.label, answer.probability);
     writeln!(out, "{label}\t{probability:.3}\t{text}\t{others}{rejected}{unknown}")?;
     for moved in answer.explanation.iter().flatten() {
         writeln!(out, "    {:+.3}  {}", moved.by, moved.ngram)?;

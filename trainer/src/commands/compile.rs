@@ -1,7 +1,7 @@
 //! `qdllm compile`: a model with a smaller way to run it, measured against the statevector.
 
 use crate::commands::print;
-use crate::compile::{Task, polynomial, statevector_i16, tensor_train};
+use crate::compile::{Compiled, Task, polynomial, statevector_i16, tensor_train};
 use crate::data::BadRows;
 use crate::data::labelled::read_labelled;
 use crate::inference::{load, parse};
@@ -53,7 +53,6 @@ pub struct CompileArgs {
     pub json: bool,
 }
 
-/// Back ends that can be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BackEnd {
     /// The most telling monomials in the cosines and sines of the encoder angles: the smallest
@@ -97,27 +96,26 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         args.model.display()
     );
     let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
-    // What is tried, one after the other.
     let cores: &[&[Cores]] = match args.cores {
         CoresArg::F32 => &[&[Cores::F32]],
         CoresArg::I16 => &[&[Cores::I16]],
         CoresArg::I8 => &[&[Cores::I8]],
         CoresArg::Auto => &[&[Cores::I8, Cores::I16], &[Cores::F32]],
     };
-    let kind = match args.backend {
-        BackEnd::Polynomial => Kind::Polynomial,
-        BackEnd::TensorTrain => Kind::TensorTrain,
-        BackEnd::StatevectorI16 => Kind::StatevectorI16,
-    };
     let asked = if args.exact { 1.0 } else { args.agreement };
     let task = || Task::new(&model, &texts, asked);
-    let compile = || match args.backend {
-        BackEnd::Polynomial => polynomial::polynomial(&task()?),
-        BackEnd::TensorTrain if args.exact => tensor_train::exact(&task()?),
-        BackEnd::TensorTrain => tensor_train::truncated(&task()?, cores),
-        BackEnd::StatevectorI16 => statevector_i16(&model, &texts, asked),
+    let (kind, compiled) = match args.backend {
+        BackEnd::StatevectorI16 => (Kind::StatevectorI16, statevector_i16(&model, &texts, asked)),
+        BackEnd::Polynomial => (Kind::Polynomial, task().and_then(|t| polynomial::polynomial(&t))),
+        BackEnd::TensorTrain => (
+            Kind::TensorTrain,
+            task().and_then(|task| match args.exact {
+                true => tensor_train::exact(&task),
+                false => tensor_train::truncated(&task, cores),
+            }),
+        ),
     };
-    let compiled = compile().of_file(&args.data)?;
+    let compiled = compiled.of_file(&args.data)?;
     // The model's file with one section more, or in place of what it had of that kind.
     let section = |&k: &Kind| match k == kind {
         true => Some((k, compiled.section.clone())),
@@ -126,14 +124,10 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     let file = write(&Kind::ALL.iter().filter_map(section).collect::<Vec<_>>());
     Model::parse(&file).context("internal error: the compiled model would be refused")?;
     files::write(&args.out, &file)?;
-    let report = Report {
-        backend: kind.name(),
-        made_of: compiled.made_of,
-        section_bytes: compiled.section.len() + ENTRY_BYTES,
-        file_bytes: file.len(),
-        measured: compiled.measured,
-    };
-    print(&report, args.json)
+    let (section_bytes, file_bytes) = (compiled.section.len() + ENTRY_BYTES, file.len());
+    let Compiled { made_of, measured, .. } = compiled;
+    let backend = kind.name();
+    print(&Report { backend, made_of, section_bytes, file_bytes, measured }, args.json)
 }
 
 impl std::fmt::Display for Report {

@@ -1,12 +1,11 @@
 //! `qdllm inspect`: what a model file holds.
 
 use crate::commands::print;
-use crate::inference::{load, parse};
+use crate::inference::{BackEnd, back_ends, load, parse};
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::circuit::qasm;
-use qdllm_runtime::compiled::{Measured, polynomial::Polynomial, tensor_train::TensorTrain};
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{Kind, VERSION};
 use qdllm_runtime::{Model, Scratch};
@@ -46,21 +45,10 @@ struct Circuit {
     fused_rotations: usize,
     index_maps: usize,
     outputs: usize,
-    /// The circuit as it was given, if not the preset.
     #[serde(skip_serializing_if = "Option::is_none")]
     qasm: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     angles_rad: Vec<(String, f32)>,
-}
-
-/// A compiled back end and what its section states.
-#[derive(Serialize)]
-struct BackEnd {
-    name: &'static str,
-    made_of: String,
-    section_bytes: usize,
-    #[serde(flatten)]
-    measured: Measured,
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
@@ -107,26 +95,6 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
             Op::IndexMap(_) => circuit.index_maps += 1,
         }
     }
-    let amplitudes = 1_u32 << program.qubits();
-    let of_train = |train: TensorTrain<'_>| {
-        let cores = format!("{:?}", train.cores()).to_lowercase();
-        (format!("{cores} cores, widest bond {}", train.widest()), *train.measured())
-    };
-    let of_sums = |sums: Polynomial<'_>| {
-        let monomials = sums.nodes().filter(|n| n.weights().next().is_some()).count();
-        let products = sums.nodes().count();
-        (format!("{monomials} monomials, {products} products"), *sums.measured())
-    };
-    let whole = |measured| (format!("{amplitudes} amplitudes"), measured);
-    let compiled = [
-        (Kind::StatevectorI16, model.measured_i16().map(whole)),
-        (Kind::TensorTrain, model.tensor_train().map(of_train)),
-        (Kind::Polynomial, model.polynomial().map(of_sums)),
-    ];
-    let back_end = |(kind, found): (Kind, Option<(String, Measured)>)| {
-        let ((made_of, measured), section_bytes) = (found?, bytes(kind)?);
-        Some(BackEnd { name: kind.name(), made_of, section_bytes, measured })
-    };
     Inspection {
         bytes: model.len_bytes(),
         format_version: VERSION,
@@ -135,7 +103,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
         front,
         sections,
         circuit,
-        compiled: compiled.into_iter().filter_map(back_end).collect(),
+        compiled: back_ends(model),
         temperature: model.head().temperature(),
         reject_below: model.head().reject_below(),
         provenance: model.provenance().collect(),
@@ -150,8 +118,8 @@ impl std::fmt::Display for Inspection<'_> {
         }
         writeln!(f, "RAM          {} bytes beside the stack", self.ram_bytes)?;
         writeln!(f, "classes      {}: {}", self.classes.len(), self.classes.join(", "))?;
-        writeln!(f, "front end    {}", self.front)?;
-        let c = &self.circuit;
+        let (front, c) = (&self.front, &self.circuit);
+        writeln!(f, "front end    {front}")?;
         writeln!(
             f,
             "circuit      {} qubits, {} named angles; fused: {} phases, {} rotations, {} index maps, {} read-outs",
@@ -172,8 +140,8 @@ impl std::fmt::Display for Inspection<'_> {
                 writeln!(f, "             {name} = {angle}")?;
             }
         }
-        writeln!(f, "temperature  {:.4}", self.temperature)?;
-        writeln!(f, "rejects      below probability {}", self.reject_below)?;
+        let (temperature, least) = (self.temperature, self.reject_below);
+        writeln!(f, "temperature  {temperature:.4}\nrejects      below probability {least}")?;
         for (name, value) in &self.provenance {
             writeln!(f, "{name:12} {value}")?;
         }

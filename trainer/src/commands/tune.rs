@@ -1,6 +1,5 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
-use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,30 +9,14 @@ use qdllm_host::errors::OfFile as _;
 use qdllm_host::terminal::Progress;
 use serde::Serialize;
 
-use crate::commands::print_in_line;
-use crate::commands::teach::local::resolve;
-use crate::data::BadRows;
-use crate::data::labelled::{self, Labelled};
+use crate::commands::{print_in_line, teach::local::resolve};
+use crate::data::{BadRows, labelled, labelled::Labelled};
 use crate::student::run::reopen;
-use crate::teacher::llm::device;
 use crate::teacher::llm::lora::adapter::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
-use crate::teacher::llm::pretrained::Pretrained;
+use crate::teacher::llm::{device, pretrained::Pretrained};
 
-/// What is worth knowing before a long run: printed by `--help`.
-const ADVICE: &str = "\
-The model's own weights stay as they are; small matrices beside its attention (LoRA) and a head that gives the classes
-are trained. The result is a folder of a few megabytes in PEFT's layout:
-  qdllm tune --model SmolLM2-135M-Instruct.Q4_1.gguf --data train.tsv --valid valid.tsv --out tuned
-  qdllm teach --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter tuned --method head \\
-      --unlabelled texts.txt --out soft.jsonl
-A run that was ended goes on with the same command from its last checkpoint and writes the bytes it would have written.
-
-With --valid the epoch of least validation loss is kept, without it the last one. If the training loss falls and the
-validation loss rises, take fewer --epochs or a smaller --rank; if the training loss hardly falls, a higher --lr.
-Memory grows with --batch-size and --max-tokens, not with --accumulate: an update sees
---batch-size x --accumulate texts.
-PEFT reads the folder too: PeftModel.from_pretrained(AutoModelForSequenceClassification..., \"tuned\").";
+const ADVICE: &str = include_str!("tune.txt");
 
 /// Trains LoRA and a classification head on labelled texts
 #[derive(Debug, Clone, clap::Args)]
@@ -76,41 +59,37 @@ struct Outcome {
     skipped_rows: u64,
     resumed: bool,
     seconds: f64,
-    /// Of this run; those before an interruption stand in metrics.jsonl too.
     epochs: Vec<Epoch>,
-    #[serde(skip)]
-    classes: usize,
 }
 
 /// Runs the command; where the training fails, the last checkpoint stays.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let Settings { rank, alpha, epochs, batch, accumulate, rate, decay, max_tokens, .. } =
-        args.settings;
+    let s = &args.settings;
     ensure!(
-        ![rank, batch, accumulate, max_tokens, epochs as usize].contains(&0),
+        ![s.rank, s.batch, s.accumulate, s.max_tokens, s.epochs as usize].contains(&0),
         "--rank, --batch-size, --accumulate, --max-tokens and --epochs must be at least 1"
     );
-    let finite = |x: f64| x.is_finite() && x >= 0.0;
     ensure!(
-        finite(rate) && rate > 0.0 && finite(decay) && finite(alpha),
+        s.rate > 0.0 && [s.rate, s.decay, s.alpha].iter().all(|x| x.is_finite() && *x >= 0.0),
         "--lr must be a positive number, --weight-decay and --alpha numbers of at least 0"
     );
     let mut skipped = 0;
     let train = Labelled::read(&args.data, args.bad_rows, &mut skipped)?;
-    let read = |path: &PathBuf| Labelled::read(path, args.bad_rows, &mut skipped);
-    let valid = args.valid.as_ref().map(read).transpose()?.unwrap_or_default();
     let classes = labelled::classes(&train);
     let numbered = |rows, path| -> Result<Vec<(String, usize)>> {
         let (texts, labels) = labelled::numbered(rows, path, &classes, "the training data")?;
         Ok(texts.into_iter().zip(labels).collect())
     };
     let train = numbered(train, &args.data)?;
-    let valid = numbered(valid, args.valid.as_ref().unwrap_or(&args.data))?;
+    let valid = match &args.valid {
+        Some(path) => numbered(Labelled::read(path, args.bad_rows, &mut skipped)?, path)?,
+        None => Vec::new(),
+    };
     let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
-    let (data, settings) = ((train.as_slice(), valid.as_slice()), args.settings.clone());
-    let mut tuner = Tuner::open(model, &classes, data, settings, &args.out, &device()?)?;
-    let (parameters, cut, resumed) = (tuner.parameters(), tuner.cut, tuner.resumed);
-    let started = Instant::now();
+    let data = (train.as_slice(), valid.as_slice());
+    let mut tuner = Tuner::open(model, &classes, data, s.clone(), &args.out, &device()?)?;
+    let (parameters, cut, resumed, started) =
+        (tuner.parameters(), tuner.cut, tuner.resumed, Instant::now());
     let epochs = descend(args, &mut tuner)?;
     let outcome = Outcome {
         about: tuner.finish()?,
@@ -121,16 +100,15 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         resumed,
         seconds: started.elapsed().as_secs_f64(),
         epochs,
-        classes: classes.len(),
     };
-    print_in_line(&outcome, args.json)?;
     eprintln!("wrote {}", args.out.display());
-    Ok(())
+    print_in_line(&outcome, args.json)
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { about, parameters, texts, cut, seconds, classes, .. } = self;
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { about, parameters, texts, cut, seconds, .. } = self;
+        let classes = about.classes.len();
         writeln!(
             f,
             "{texts} texts ({cut} cut), {classes} classes, {parameters} trained numbers, {seconds:.0} s; kept epoch {}",
@@ -141,8 +119,7 @@ impl fmt::Display for Outcome {
 
 /// All updates that are left, with progress, checkpoints and a line an epoch.
 fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
-    let (done, all) = tuner.progress();
-    let mut progress = Progress::new(false);
+    let ((done, all), mut progress) = (tuner.progress(), Progress::new(false));
     if tuner.resumed {
         progress.say(&format!("going on after update {done} of {all}"));
     }
@@ -157,12 +134,9 @@ fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
         progress.at(tuner.progress().0);
         if let Some(epoch) = epoch {
             writeln!(log, "{}", serde_json::to_string(&epoch)?).of_file(&path)?;
-            let valid = epoch
-                .valid_loss
-                .zip(epoch.valid_accuracy)
-                .map_or(String::new(), |(loss, share)| {
-                    format!(", validation {loss:.4}, accuracy {share:.3}")
-                });
+            let valid = epoch.valid_loss.zip(epoch.valid_accuracy);
+            let shown = |(loss, share)| format!(", validation {loss:.4}, accuracy {share:.3}");
+            let valid = valid.map_or(String::new(), shown);
             progress.say(&format!("epoch {}: loss {:.4}{valid}", epoch.epoch, epoch.train_loss));
             epochs.push(epoch);
         }

@@ -2,10 +2,10 @@
 //! through.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use qdllm_host::hex;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -236,4 +236,14 @@ pub(crate) fn numbers_of(line: &[u8], field: &str) -> Result<([u8; 32], Vec<f32>
     };
     let numbers = numbers.iter().enumerate().map(number).collect::<Result<_, _>>()?;
     Ok((digest, numbers))
+}
+
+/// The lines of a text, errors with their number.
+pub fn text_lines(name: String, reader: impl BufRead) -> impl Iterator<Item = Result<String>> {
+    reader.lines().enumerate().map(move |(i, line)| match line {
+        Err(e) if e.kind() == ErrorKind::InvalidData => {
+            bail!("{name}:{}: not UTF-8; convert the file first", i + 1)
+        }
+        line => line.with_context(|| name.clone()),
+    })
 }

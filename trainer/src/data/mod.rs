@@ -11,5 +11,5 @@ pub mod soft;
 pub mod tensors;
 pub mod vectors;
 
-pub use lines::text_digest;
+pub use lines::{text_digest, text_lines};
 pub use rows::{BadRows, Row, Rows};

@@ -18,7 +18,7 @@ use qdllm_host::files;
 use qdllm_host::terminal::Progress;
 
 use self::journal::Journal;
-use self::method::{Learner, METHODS, Method};
+use self::method::Method;
 use self::options::ReproduceArgs;
 use self::process::Group;
 use self::report::{Report, Settings};
@@ -88,38 +88,28 @@ fn work_off(
     let (mut failed, mut done, began) = (Vec::new(), 0, Instant::now());
     for (task, share, seed, methods) in todo {
         let group = Group::new((task, share, seed), base, out)?;
-        let label = |m: &Method| {
-            format!("{}, {share}% of the labels, seed {seed}, {}", task.about.name, m.name)
-        };
-        // Soft labels that were lost, or whose teacher nobody asked for, are made before they are needed.
-        for teacher in METHODS.iter().filter(|method| method.learner == Learner::Teacher) {
-            let needed = methods.iter().any(|m| m.taught() == Some(teacher));
-            if needed
-                && !group.soft(teacher).is_file()
-                && !methods.contains(&teacher)
-                && let Err(error) = group.run(teacher)
-            {
-                progress.say(&format!("{}: {error:#}", label(teacher)));
-            }
-        }
+        let mut tried: Vec<&Method> = Vec::new();
         for method in methods {
-            let started = Instant::now();
-            let outcome = match method.taught() {
-                Some(teacher) if !group.soft(teacher).is_file() => {
-                    Err(anyhow!("its teacher failed"))
+            let (name, started) = (&task.about.name, Instant::now());
+            let label = format!("{name}, {share}% of the labels, seed {seed}, {}", method.name);
+            let outcome = match method.taught().filter(|teacher| !group.soft(teacher).is_file()) {
+                None => group.run(method),
+                Some(teacher) if tried.contains(&teacher) => Err(anyhow!("its teacher failed")),
+                // Soft labels that were lost, or whose teacher nobody asked for, are made where they are needed.
+                Some(teacher) => {
+                    tried.push(teacher);
+                    group.run(teacher).and_then(|_| group.run(method))
                 }
-                _ => group.run(method),
             };
+            tried.push(method);
             done += 1;
-            let label = label(method);
             match outcome {
                 Ok(run) => {
-                    let (accuracy, seconds) =
-                        (run.outcome.accuracy, started.elapsed().as_secs_f64());
-                    let each = began.elapsed().as_secs_f64() / done as f64;
-                    let eta = rounded((total - done) as f64 * each);
+                    let (accuracy, took) = (run.outcome.accuracy, started.elapsed().as_secs_f64());
+                    let left = began.elapsed().as_secs_f64() / done as f64 * (total - done) as f64;
+                    let left = rounded(left);
                     progress.say(&format!(
-                        "[{done}/{total}] {label}: {accuracy:.4} ({seconds:.1} s, about {eta} left)"
+                        "[{done}/{total}] {label}: {accuracy:.4} ({took:.1} s, about {left} left)"
                     ));
                     journal.add(run)?;
                 }

@@ -193,10 +193,9 @@ fn head(report: &Report) -> String {
     out + "\n"
 }
 
-/// A line a task and share, a column a method; those columns left out that no task has.
-fn at_a_glance(report: &Report) -> String {
-    let words = glance(
-        report,
+/// The tables at a glance: what stands above one, and above its columns the methods whose accuracy stands in them.
+const GLANCES: [(&str, &[(&str, &str)]); 2] = [
+    (
         "On words: the edge student of K = 4k, its linear control, the teachers, and baselines.",
         &[
             ("student", "edge-4k"),
@@ -209,9 +208,8 @@ fn at_a_glance(report: &Report) -> String {
             ("TF-IDF", "tfidf"),
             ("fastText", "fasttext"),
         ],
-    );
-    let states = glance(
-        report,
+    ),
+    (
         "On the language model's hidden states:",
         &[
             ("paper's student", "paper"),
@@ -220,29 +218,33 @@ fn at_a_glance(report: &Report) -> String {
             ("with teacher", "dense+teacher"),
             ("teacher", "teacher"),
         ],
-    );
-    let both = words + &states;
-    if both.is_empty() { both } else { format!("\n## At a glance\n{both}") }
-}
+    ),
+];
 
-fn glance(report: &Report, title: &str, all: &[(&str, &str)]) -> String {
-    let has = |method| report.tasks.iter().flat_map(|t| &t.figures).any(|f| f.method == method);
-    let shown: Vec<&(&str, &str)> = all.iter().filter(|column| has(column.1)).collect();
-    // A teacher alone says nothing of students.
-    if shown.iter().all(|column| column.1 == "teacher") {
-        return String::new();
-    }
-    let mut out = format!("\n{title} Mean accuracy over the seeds.\n\n");
-    let right: Vec<String> = shown.iter().map(|column| format!(">{}", column.0)).collect();
-    out += &columns(["task", ">labels"].into_iter().chain(right.iter().map(String::as_str)));
-    for task in &report.tasks {
-        for share in task.shares() {
-            let accuracy = |column: &&(&str, &str)| {
+/// A line a task and share, a column a method; those columns left out that no task has.
+fn at_a_glance(report: &Report) -> String {
+    let mut out = String::new();
+    for (title, all) in GLANCES {
+        let has = |method| report.tasks.iter().flat_map(|t| &t.figures).any(|f| f.method == method);
+        let mut shown = all.to_vec();
+        shown.retain(|column| has(column.1));
+        // A teacher alone says nothing of students.
+        if shown.iter().all(|column| column.1 == "teacher") {
+            continue;
+        }
+        out += if out.is_empty() { "\n## At a glance\n" } else { "" };
+        out += &format!("\n{title} Mean accuracy over the seeds.\n\n");
+        let right: Vec<String> = shown.iter().map(|column| format!(">{}", column.0)).collect();
+        out += &columns(["task", ">labels"].into_iter().chain(right.iter().map(String::as_str)));
+        for (task, share) in
+            report.tasks.iter().flat_map(|t| t.shares().into_iter().map(move |s| (t, s)))
+        {
+            let mut cells = vec![task.name.clone(), format!("{share}%")];
+            cells.extend(shown.iter().map(|column| {
                 let figures = task.of(share, column.1);
                 figures.map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
-            };
-            let place = [task.name.clone(), format!("{share}%")];
-            out += &row(place.into_iter().chain(shown.iter().map(accuracy)));
+            }));
+            out += &row(cells);
         }
     }
     out

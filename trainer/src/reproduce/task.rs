@@ -167,11 +167,8 @@ impl Task {
     /// share, at least two, drawn by `seed`. A larger share contains the smaller.
     pub fn share(&self, percent: u32, seed: u64) -> (Vec<&Row>, Vec<&Row>) {
         let most = |size: usize| (size * percent as usize).div_ceil(100).max(2);
-        let mut parts = (Vec::new(), Vec::new());
-        for (row, known) in self.train.iter().zip(draw_share(&self.train, most, seed)) {
-            (if known { &mut parts.0 } else { &mut parts.1 }).push(row);
-        }
-        parts
+        let mut known = draw_share(&self.train, most, seed).into_iter();
+        self.train.iter().partition(|_| known.next() == Some(true))
     }
 }
 
@@ -219,11 +216,10 @@ pub fn short(digest: Sha256) -> String {
 type Split = (Vec<Row>, Vec<Row>, String);
 
 /// Training texts that validation holds too are left out.
-fn apart(train: Vec<Row>, valid: Vec<Row>) -> Result<Split> {
+fn apart(mut train: Vec<Row>, valid: Vec<Row>) -> Result<Split> {
     let held: HashSet<&str> = valid.iter().map(|(_, text)| text.as_str()).collect();
     let before = train.len();
-    let train: Vec<Row> =
-        train.into_iter().filter(|(_, text)| !held.contains(text.as_str())).collect();
+    train.retain(|(_, text)| !held.contains(text.as_str()));
     ensure!(!train.is_empty(), "every training text is a validation text too");
     let split = match before - train.len() {
         0 => "The split of the files.".to_owned(),
@@ -236,11 +232,11 @@ fn apart(train: Vec<Row>, valid: Vec<Row>) -> Result<Split> {
 fn by_group(train: Vec<Row>, valid: Vec<Row>) -> Split {
     let wanted = valid.len();
     let mut seen = HashSet::new();
-    let all: Vec<Row> =
-        train.into_iter().chain(valid).filter(|(_, text)| seen.insert(text.clone())).collect();
+    let mut all = [train, valid].concat();
+    all.retain(|(_, text)| seen.insert(text.clone()));
     let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
     let of = near_duplicates::near_duplicates(&texts);
-    let chosen = near_duplicates::split(&texts, &of, wanted);
+    let mut chosen = near_duplicates::split(&texts, &of, wanted).into_iter();
     let mut sizes = vec![0_usize; of.iter().max().map_or(0, |last| last + 1)];
     of.iter().for_each(|&group| sizes[group] += 1);
     let split = format!(
@@ -251,11 +247,8 @@ fn by_group(train: Vec<Row>, valid: Vec<Row>) -> Split {
         sizes.iter().filter(|&&size| size > 1).count(),
         sizes.iter().max().copied().unwrap_or(0),
     );
-    let mut parts = (Vec::new(), Vec::new(), split);
-    for (row, chosen) in all.into_iter().zip(chosen) {
-        (if chosen { &mut parts.1 } else { &mut parts.0 }).push(row);
-    }
-    parts
+    let (valid, train) = all.into_iter().partition(|_| chosen.next() == Some(true));
+    (train, valid, split)
 }
 
 #[cfg(test)]
