@@ -1,17 +1,16 @@
 //! The texts of a run: labelled, unlabelled and validation files as one stream, read as often as
 //! needed and never held in memory.
 
-use crate::data::labelled::rank;
+use crate::data::labelled::{class_of, rank};
 use crate::data::soft::SoftLabels;
-use crate::data::{Rows, text_digest};
+use crate::data::{Row, Rows, text_digest};
 use crate::options::Sources;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
 
 /// Whether a text trains the student or judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,28 +116,73 @@ impl Corpus {
         progress: &mut Progress,
         mut visit: impl FnMut(Text<'_>),
     ) -> Result<Tally> {
-        let (mut pass, sources) = (Pass::default(), &self.sources);
+        let sources = &self.sources;
+        let (mut tally, mut missing) = (Tally::default(), None);
+        let (mut seen, mut held) = (HashSet::new(), HashSet::new());
         if let Some(path) = &sources.valid {
             for row in Rows::labelled(path, sources.bad_rows)? {
-                pass.held.insert(short(&row?.text));
+                held.insert(short(&row?.text));
             }
         }
+        let whose = match (&sources.soft, &sources.data) {
+            (Some(soft), _) => format!("the teacher's file {}", soft.display()),
+            (None, Some(data)) => format!("the training file {}", data.display()),
+            (None, None) => "nobody".into(),
+        };
         for (path, origin) in [
             (&sources.data, Origin::Labelled),
             (&sources.unlabelled, Origin::Unlabelled),
             (&sources.valid, Origin::Valid),
         ] {
             let Some(path) = path else { continue };
-            self.file(path, origin, stage, progress, &mut pass, &mut visit)?;
+            let mut rows = match origin {
+                Origin::Unlabelled => Rows::unlabelled(path, sources.bad_rows)?,
+                _ => Rows::labelled(path, sources.bad_rows)?,
+            };
+            progress.stage(stage, rows.bytes_total());
+            while let Some(Row { line, label, text }) = rows.next().transpose()? {
+                progress.at(rows.bytes_read());
+                let class = label.map(|label| class_of(&label, &self.classes, path, line, &whose));
+                let (class, short) = (class.transpose()?, short(&text));
+                if origin != Origin::Valid && held.contains(&short) {
+                    tally.leaked += 1;
+                    continue;
+                }
+                if !seen.insert(short) {
+                    tally.duplicates += 1;
+                    continue;
+                }
+                let lost = |kept: &HashSet<_>| !kept.contains(&rank(sources.label_draw, &text));
+                let hidden = origin == Origin::Labelled && self.kept.as_ref().is_some_and(lost);
+                let label = class.filter(|_| !hidden);
+                let teacher = self.soft.as_ref().and_then(|soft| soft.get(&text));
+                let needs_teacher = origin != Origin::Valid && label.is_none();
+                if needs_teacher && teacher.is_none() {
+                    match &self.soft {
+                        Some(_) => missing.get_or_insert((path, line, 0_u64)).2 += 1,
+                        None => tally.unused += 1,
+                    }
+                    continue;
+                }
+                let part = self.part(origin, label.is_some(), &short);
+                *match (part, label) {
+                    (Part::Valid, _) => &mut tally.valid,
+                    (Part::Train, Some(_)) => &mut tally.labelled,
+                    (Part::Train, None) => &mut tally.soft_only,
+                } += 1;
+                visit(Text { part, label, teacher, text: &text });
+            }
+            tally.skipped += rows.skipped();
+            progress.done();
         }
-        if let (Some((path, line, missing)), Some(soft)) = (pass.missing, &sources.soft) {
+        if let (Some((path, line, missing)), Some(soft)) = (missing, &sources.soft) {
             bail!(
                 "{}: holds no soft label for the text at {}:{line} ({missing} texts have none). Soft labels belong to the texts that they were made for: run `qdllm teach` on these files",
                 soft.display(),
                 path.display()
             );
         }
-        let (train, valid) = (pass.tally.labelled + pass.tally.soft_only, pass.tally.valid);
+        let (train, valid) = (tally.labelled + tally.soft_only, tally.valid);
         let part = if train == 0 { "training" } else { "validation" };
         ensure!(
             train > 0 && valid > 0,
@@ -146,60 +190,7 @@ impl Corpus {
             train + valid,
             sources.holdout
         );
-        Ok(pass.tally)
-    }
-
-    fn file(
-        &self,
-        path: &Path,
-        origin: Origin,
-        stage: &str,
-        progress: &mut Progress,
-        pass: &mut Pass,
-        visit: &mut impl FnMut(Text<'_>),
-    ) -> Result<()> {
-        let mut rows = match origin {
-            Origin::Unlabelled => Rows::unlabelled(path, self.sources.bad_rows)?,
-            _ => Rows::labelled(path, self.sources.bad_rows)?,
-        };
-        progress.stage(stage, rows.bytes_total());
-        while let Some(row) = rows.next().transpose()? {
-            progress.at(rows.bytes_read());
-            let class = row.label.map(|label| self.class(path, row.line, &label)).transpose()?;
-            let short = short(&row.text);
-            let tally = &mut pass.tally;
-            if origin != Origin::Valid && pass.held.contains(&short) {
-                tally.leaked += 1;
-                continue;
-            }
-            if !pass.seen.insert(short) {
-                tally.duplicates += 1;
-                continue;
-            }
-            let lost =
-                |kept: &HashSet<_>| !kept.contains(&rank(self.sources.label_draw, &row.text));
-            let hidden = origin == Origin::Labelled && self.kept.as_ref().is_some_and(lost);
-            let label = class.filter(|_| !hidden);
-            let teacher = self.soft.as_ref().and_then(|soft| soft.get(&row.text));
-            let needs_teacher = origin != Origin::Valid && label.is_none();
-            if needs_teacher && teacher.is_none() {
-                match &self.soft {
-                    Some(_) => pass.missing.get_or_insert((path.into(), row.line, 0)).2 += 1,
-                    None => tally.unused += 1,
-                }
-                continue;
-            }
-            let part = self.part(origin, label.is_some(), &short);
-            *match (part, label) {
-                (Part::Valid, _) => &mut tally.valid,
-                (Part::Train, Some(_)) => &mut tally.labelled,
-                (Part::Train, None) => &mut tally.soft_only,
-            } += 1;
-            visit(Text { part, label, teacher, text: &row.text });
-        }
-        pass.tally.skipped += rows.skipped();
-        progress.done();
-        Ok(())
+        Ok(tally)
     }
 
     /// Validation texts: the validation file's, else a share of the texts by their digest - of those
@@ -215,22 +206,6 @@ impl Corpus {
         let place = u64::from_le_bytes(*head) as f64 / u64::MAX as f64;
         if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
     }
-
-    fn class(&self, path: &Path, line: u64, label: &str) -> Result<usize> {
-        let class = self.classes.iter().position(|class| class == label);
-        class.with_context(|| {
-            let origin = match (&self.sources.soft, &self.sources.data) {
-                (Some(soft), _) => format!("the teacher's file {}", soft.display()),
-                (None, Some(data)) => format!("the training file {}", data.display()),
-                (None, None) => "nowhere".into(),
-            };
-            format!(
-                "{}:{line}: label `{label}` is unknown; the classes are {} (from {origin}). Rename the label or leave the row out",
-                path.display(),
-                self.classes.join(", ")
-            )
-        })
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -238,14 +213,6 @@ enum Origin {
     Labelled,
     Unlabelled,
     Valid,
-}
-
-#[derive(Default)]
-struct Pass {
-    seen: HashSet<[u8; 16]>,
-    held: HashSet<[u8; 16]>,
-    tally: Tally,
-    missing: Option<(PathBuf, u64, u64)>,
 }
 
 /// Half a digest: enough to tell a billion texts apart, half the memory.

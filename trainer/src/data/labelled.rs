@@ -55,17 +55,26 @@ pub fn numbered(
     classes: &[String],
     whose: &str,
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    let number = |Labelled { line, label, text }| {
-        let class = classes.iter().position(|class| *class == label).with_context(|| {
-            format!(
-                "{}:{line}: label `{label}` is unknown to {whose}, which has {}; correct it, or leave the row out",
-                path.display(),
-                classes.join(", ")
-            )
-        })?;
-        Ok((text, class))
-    };
+    let number =
+        |Labelled { line, label, text }| Ok((text, class_of(&label, classes, path, line, whose)?));
     rows.into_iter().map(number).collect()
+}
+
+/// The place of a label among the classes.
+pub fn class_of(
+    label: &str,
+    classes: &[String],
+    path: &Path,
+    line: u64,
+    whose: &str,
+) -> Result<usize> {
+    classes.iter().position(|class| class == label).with_context(|| {
+        format!(
+            "{}:{line}: label `{label}` is unknown to {whose}, which has {}; correct it, or leave the row out",
+            path.display(),
+            classes.join(", ")
+        )
+    })
 }
 
 /// The texts of a file, and their labels as a model's classes.

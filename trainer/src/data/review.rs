@@ -136,11 +136,12 @@ fn review(
     writeln!(output, "number or name: that class; Enter: the guess is right; s: skip; q: quit")?;
     let mut written = 0;
     for (i, doubt) in open.iter().enumerate() {
-        let (guess, second) = (doubt.guess(), second(doubt));
+        let (guess, p) = (doubt.guess(), &doubt.probabilities);
+        let others = (0..p.len()).filter(|&c| c != guess);
         writeln!(output, "\n{:>3}/{}  {}", i + 1, open.len(), doubt.text)?;
         write!(output, "         {} {:.2}", classes[guess], doubt.confidence())?;
-        if let Some(second) = second {
-            write!(output, " | {} {:.2}", classes[second], doubt.probabilities[second])?;
+        if let Some(second) = others.max_by(|&a, &b| p[a].total_cmp(&p[b])) {
+            write!(output, " | {} {:.2}", classes[second], p[second])?;
         }
         match answer(classes, guess, input, output)? {
             Answer::Class(class) => {
@@ -189,11 +190,6 @@ fn answer(
             _ => write!(output, "`{said}` is no class, 1 to {}", classes.len())?,
         }
     }
-}
-
-fn second(doubt: &Doubt) -> Option<usize> {
-    let p = &doubt.probabilities;
-    (0..p.len()).filter(|&c| c != doubt.guess()).max_by(|&a, &b| p[a].total_cmp(&p[b]))
 }
 
 #[cfg(test)]
