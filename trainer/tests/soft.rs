@@ -67,7 +67,7 @@ fn what_is_written_is_read() {
     let soft = SoftLabels::read(&path).unwrap();
     assert_eq!(soft.classes, classes());
     assert_eq!(soft.teacher, teacher());
-    assert_eq!(soft.len(), 2);
+    assert_eq!(soft.texts(), 2);
     assert_eq!(soft.get("light on"), Some(&[-1.2346_f32, 2.0][..]));
     assert_eq!(soft.get("light  on"), None);
     assert_eq!(soft.digest, text_digest(&text));
@@ -140,7 +140,7 @@ fn the_writer_refuses_what_the_reader_would() {
         let said = writer.append("a", logits).unwrap_err().to_string();
         assert!(said.contains("soft.jsonl: cannot be written: ") && said.contains(words), "{said}");
     }
-    assert_eq!(SoftLabels::read(&path).unwrap().len(), 0);
+    assert_eq!(SoftLabels::read(&path).unwrap().texts(), 0);
     let one = ["on".to_owned()];
     assert!(SoftWriter::open(&dir.path().join("b"), &one, &teacher()).is_err());
     assert!(!dir.path().join("b").exists());
@@ -185,7 +185,7 @@ fn rows_may_name_their_teacher_and_repeat_themselves_but_not_contradict() {
         format!(r#"{{"text_sha256":"{}","logits":[1,2],"teacher":{{"name":"x"}}}}"#, hex("a"));
     fs::write(&path, [HEADER, &same, "", &same].join("\r\n")).unwrap();
     let soft = SoftLabels::read(&path).unwrap();
-    assert_eq!((soft.len(), soft.get("a")), (1, Some(&[1.0_f32, 2.0][..])));
+    assert_eq!((soft.texts(), soft.get("a")), (1, Some(&[1.0_f32, 2.0][..])));
     assert_eq!(soft.teacher.command, "");
     let other = same.replace("[1,2]", "[1,3]");
     let (line, said) = fault(&[HEADER, &same, &other]);

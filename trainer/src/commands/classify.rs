@@ -135,7 +135,7 @@ fn vectors(
     let table = table(path)?;
     takes_vectors(model, &args.model, table.width)?;
     let mut scratch = Box::new(Scratch::new());
-    for row in 0..table.len() {
+    for row in 0..table.rows() {
         let p = model.classify_vector(table.row(row), &mut scratch)?;
         let (row, label) = (row + 1, model.label(p.class()));
         if args.json {

@@ -21,12 +21,8 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn len(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.values.len() / self.width
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
     }
 
     pub fn row(&self, i: usize) -> &[f32] {
@@ -76,10 +72,10 @@ impl Table {
         let write = || -> Result<()> {
             let bytes: Vec<u8> = self.values.iter().flat_map(|x| x.to_le_bytes()).collect();
             let digests: Vec<u8> = self.digests.iter().flatten().flatten().copied().collect();
-            let shape = vec![self.len(), self.width];
+            let shape = vec![self.rows(), self.width];
             let mut tensors = vec![(name, TensorView::new(Dtype::F32, shape, &bytes)?)];
             if self.digests.is_some() {
-                let shape = vec![self.len(), 32];
+                let shape = vec![self.rows(), 32];
                 tensors.push(("text_sha256", TensorView::new(Dtype::U8, shape, &digests)?));
             }
             let metadata = (!self.metadata.is_empty()).then(|| self.metadata.clone());

@@ -65,14 +65,6 @@ impl Vectors {
         Ok(())
     }
 
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     pub fn place(&self, text: &str) -> Option<usize> {
         self.places.get(&text_digest(text)).copied()
     }
@@ -95,7 +87,7 @@ pub fn digests_of(
     missing: &str,
     bad: BadRows,
 ) -> Result<Vec<[u8; 32]>> {
-    let (name, rows) = (path.display(), table.len());
+    let (name, rows) = (path.display(), table.rows());
     if let Some(digests) = &table.digests {
         return Ok(digests.clone());
     }
@@ -162,7 +154,7 @@ mod tests {
         let texts = path("t.tsv");
         for file in ["v.jsonl", "v.safetensors"] {
             let v = Vectors::read(&[path(file)], &[&texts], BadRows::Refuse).unwrap();
-            assert_eq!((v.len(), v.width), (2, 2));
+            assert_eq!((v.places.len(), v.width), (2, 2));
             assert_eq!(
                 (v.get("one"), v.get("two")),
                 (Some(&[1.0, 2.0][..]), Some(&[3.0, 4.0][..]))
@@ -170,7 +162,7 @@ mod tests {
             assert_eq!(v.get("three"), None);
         }
         let both = [path("v.jsonl"), path("v.safetensors")];
-        assert_eq!(Vectors::read(&both, &[&texts], BadRows::Refuse).unwrap().len(), 2);
+        assert_eq!(Vectors::read(&both, &[&texts], BadRows::Refuse).unwrap().places.len(), 2);
 
         let says = |files: &[PathBuf], texts: &[&Path], needle: &str| {
             let error = Vectors::read(files, texts, BadRows::Refuse).unwrap_err();

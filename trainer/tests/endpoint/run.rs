@@ -69,7 +69,7 @@ impl Bench {
     pub fn labels(&self) -> SoftLabels {
         let soft = SoftLabels::read(&self.path("soft.jsonl")).unwrap();
         let rows = std::fs::read_to_string(self.path("soft.jsonl")).unwrap().lines().count() - 1;
-        assert_eq!((rows, soft.len()), (self.texts.len(), self.texts.len()), "each text once");
+        assert_eq!((rows, soft.texts()), (self.texts.len(), self.texts.len()), "each text once");
         soft
     }
 

@@ -80,7 +80,7 @@ fn two_models_teach_and_a_run_that_ended_early_is_taken_up() {
     let first = std::fs::read(bench.path("soft.jsonl")).unwrap();
     let soft = SoftLabels::read(&bench.path("soft.jsonl")).unwrap();
     assert_eq!(
-        (soft.len(), soft.classes.as_slice()),
+        (soft.texts(), soft.classes.as_slice()),
         (120, ["off", "on"].map(String::from).as_slice())
     );
     assert!(soft.teacher.name.contains("tiny + bert"), "{:?}", soft.teacher);
@@ -147,7 +147,7 @@ fn zero_shot_needs_no_labels() {
     let zero = "--model @tiny.gguf --method zero-shot --unlabelled @plain.txt";
     bench.run(&format!("{zero} --classes turn_on,turn_off --out @zero.jsonl")).unwrap();
     let soft = SoftLabels::read(&bench.path("zero.jsonl")).unwrap();
-    assert_eq!((soft.len(), soft.classes.len()), (3, 2));
+    assert_eq!((soft.texts(), soft.classes.len()), (3, 2));
     assert!(soft.teacher.method.contains("turn on"), "{}", soft.teacher.method);
 
     for (classes, says) in [
@@ -293,7 +293,7 @@ fn hidden_states_are_written_for_students_that_take_vectors() {
     let args = "--model @tiny.gguf --data @data.tsv --test @test.tsv --out @soft.jsonl";
     bench.run(&format!("{args} --export-vectors @v.safetensors --export-layer 2")).unwrap();
     let table = Table::read(&bench.path("v.safetensors"), "vectors").unwrap();
-    assert_eq!((table.len(), table.width), (180, super::tiny::WIDTH), "data and test, each once");
+    assert_eq!((table.rows(), table.width), (180, super::tiny::WIDTH), "data and test, each once");
     assert!(table.metadata["cell"].starts_with("layer 2 "), "{:?}", table.metadata);
     let files = [bench.path("v.safetensors")];
     let vectors = Vectors::read(&files, &[], qdllm_trainer::data::BadRows::Refuse).unwrap();

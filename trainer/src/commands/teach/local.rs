@@ -91,7 +91,7 @@ fn export(
     eprintln!(
         "wrote {} ({} vectors of {width} numbers: {name} {})",
         path.display(),
-        table.len(),
+        table.rows(),
         best.cell
     );
     Ok(())

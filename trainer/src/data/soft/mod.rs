@@ -291,13 +291,9 @@ impl SoftLabels {
         Some(at(&self.logits, row, self.classes.len()))
     }
 
-    pub fn len(&self) -> usize {
+    /// The number of different texts.
+    pub fn texts(&self) -> usize {
         self.rows.len()
-    }
-
-    /// Whether the file holds a header and nothing more.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 }
 
@@ -347,7 +343,7 @@ mod tests {
             ("named.safetensors", sources(&[], None)),
         ] {
             let soft = SoftLabels::open(&path(file), &sources).unwrap();
-            assert_eq!((soft.len(), soft.classes.as_slice()), (2, names(&["a", "b"]).as_slice()));
+            assert_eq!((soft.texts(), soft.classes.as_slice()), (2, names(&["a", "b"]).as_slice()));
             assert_eq!(soft.get("one"), Some(&[1.0, 2.0][..]), "{file}");
             assert_eq!(soft.get("two"), Some(&[3.0, 4.0][..]), "{file}");
         }
