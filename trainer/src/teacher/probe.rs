@@ -48,6 +48,15 @@ pub struct Findings {
     pub labelled: Vec<Vec<f32>>,
 }
 
+impl Findings {
+    /// Judges log-probabilities of labelled rows by models that did not see their labels.
+    pub fn judged(held_out: &[f64], labels: &Labels) -> Self {
+        let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(held_out, labels);
+        let labelled = rows(&table, labels.classes);
+        Self { labelled, accuracy, loss, temperature, ..Self::default() }
+    }
+}
+
 /// One member's features.
 struct View {
     model: usize,
@@ -101,22 +110,15 @@ impl ProbeTeacher {
             views.push(View { model, slot, scaler, penalty: trial.penalty, x });
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
-        let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(&raw, &labels);
+        let judged = Findings::judged(&raw, &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
         let fitted = views.into_iter().zip(probes);
         let members =
             fitted.map(|(view, probe)| (View { x: Dense::default(), ..view }, probe)).collect();
         let method = describe(&sources, &chosen, options, all.len() - texts.len());
-        let findings = Findings {
-            labelled: rows(&table, labels.classes),
-            accuracy,
-            loss,
-            temperature,
-            blends,
-            finalists,
-            cells,
-        };
+        let temperature = judged.temperature;
+        let findings = Findings { cells, finalists, blends, ..judged };
         let models = sources.iter().map(|source| source.description().identity.clone()).collect();
         let about = About { classes: classes.to_vec(), models, method };
         Ok((Self { sources, members, about, temperature }, findings))

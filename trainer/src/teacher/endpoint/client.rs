@@ -48,7 +48,7 @@ pub struct Client {
     fleet: Fleet,
     ledger: Mutex<Ledger>,
     builder: RequestBuilder,
-    args: EndpointArgs,
+    pub args: EndpointArgs,
     way: Way,
     empty: Option<Vec<f32>>,
     /// Set when nothing is wanted any more; what is asked then is an error.

@@ -33,8 +33,6 @@ pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
 pub struct EndpointTeacher {
     about: About,
     client: Client,
-    concurrency: usize,
-    most_chars: usize,
     kept: PathBuf,
     writer: SoftWriter,
     labels: Option<SoftLabels>,
@@ -58,7 +56,7 @@ impl EndpointTeacher {
             bail!("--endpoint-model is missing: the name under which the endpoint serves the model")
         };
         let builder = RequestBuilder::new(model, classes, prompt)?;
-        let (concurrency, most_chars) = (args.concurrency.max(1), args.max_chars.max(1));
+        let most_chars = args.max_chars.max(1);
         let EndpointArgs { ask, votes, vote_temperature, constrain, calibrate, .. } = args;
         let asked =
             (ask, prompt, votes, vote_temperature, constrain, calibrate, most_chars, classes);
@@ -80,7 +78,7 @@ impl EndpointTeacher {
         let about = About { classes: classes.names(), models: vec![identity], method };
         let kept = folder.join(format!("{stem}.jsonl"));
         let writer = SoftWriter::open(&kept, &about.classes, &about.info(String::new()))?;
-        Ok(Self { about, client, concurrency, most_chars, kept, writer, labels: None })
+        Ok(Self { about, client, kept, writer, labels: None })
     }
 
     pub fn spent(&self) -> (u64, u64) {
@@ -100,7 +98,8 @@ impl Teacher for EndpointTeacher {
             unique.iter().copied().filter(|text| !self.writer.contains(text)).collect();
         let model = self.about.models[0].name.clone();
         let mut work = Work { model, texts: unique.len(), ..Work::default() };
-        let most_chars = self.most_chars;
+        let EndpointArgs { max_chars, concurrency, .. } = self.client.args;
+        let most_chars = max_chars.max(1);
         let cut =
             |text: &str| text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
         work.cut = unique.iter().filter(|text| cut(text) < text.len()).count();
@@ -119,7 +118,7 @@ impl Teacher for EndpointTeacher {
         let mut failed: Option<anyhow::Error> = None;
         std::thread::scope(|scope| {
             let (sender, answers) = mpsc::channel();
-            for _ in 0..self.concurrency.min(left.len()) {
+            for _ in 0..concurrency.max(1).min(left.len()) {
                 let (sender, left, next, ask) = (sender.clone(), &left, &next, &ask);
                 scope.spawn(move || {
                     while !client.ended.load(Ordering::SeqCst) {

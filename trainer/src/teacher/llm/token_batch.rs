@@ -16,42 +16,29 @@ pub struct Tokens {
     pub mask: Tensor,
 }
 
+/// What is added to the score of a token that is not to be seen.
+fn hidden(hidden: bool) -> f32 {
+    if hidden { f32::NEG_INFINITY } else { 0.0 }
+}
+
 impl Tokens {
-    /// Plain causal sequences, right-padded to the longest: padding follows the text, so the causal mask hides it.
-    pub fn causal(rows: &[&[u32]], device: &Device) -> Result<Self> {
-        let length = longest(rows);
-        let mask = (0..length * length)
-            .map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 })
-            .collect();
-        Self::padded(rows, mask, (1, length), device)
-    }
-
-    /// Sequences in which every token sees every other, padding excepted.
-    pub fn mutual(rows: &[&[u32]], device: &Device) -> Result<Self> {
-        let length = longest(rows);
-        let sees = |row: &&[u32]| {
-            let own = row.len();
-            (0..length).map(move |to| if to < own { 0.0 } else { f32::NEG_INFINITY })
+    /// Sequences, padded with zeros behind them, in which every token sees those before it, or else every other, padding
+    /// excepted. Behind a causal sequence padding needs no mask of its own.
+    pub fn new(rows: &[&[u32]], causal: bool, device: &Device) -> Result<Self> {
+        let length = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let padded = |row: &&[u32]| row.iter().copied().chain(repeat(0)).take(length).collect();
+        let ids: Vec<Vec<u32>> = rows.iter().map(padded).collect();
+        let mask: Vec<f32> = match causal {
+            true => (0..length * length).map(|i| hidden(i % length > i / length)).collect(),
+            false => {
+                rows.iter().flat_map(|row| (0..length).map(|to| hidden(to >= row.len()))).collect()
+            }
         };
-        let mask = rows.iter().flat_map(sees).collect();
-        Self::padded(rows, mask, (rows.len(), 1), device)
-    }
-
-    /// Rows with zeros behind them; the mask is of `batch` rows, each of `from` places that see.
-    fn padded(
-        rows: &[&[u32]],
-        mask: Vec<f32>,
-        (batch, from): (usize, usize),
-        device: &Device,
-    ) -> Result<Self> {
-        let length = longest(rows);
-        let row =
-            |r: &&[u32]| r.iter().copied().chain(repeat(0)).take(length).collect::<Vec<u32>>();
-        let ids = rows.iter().flat_map(row).collect();
+        let shape = if causal { (1, 1, length, length) } else { (rows.len(), 1, 1, length) };
         Ok(Self {
-            ids: Tensor::from_vec::<_, u32>(ids, (rows.len(), length), device)?,
+            ids: Tensor::from_vec(ids.concat(), (rows.len(), length), device)?,
             positions: rows.iter().flat_map(|_| 0..length as u32).collect(),
-            mask: Tensor::from_vec::<_, f32>(mask, (batch, 1, from, length), device)?,
+            mask: Tensor::from_vec(mask, shape, device)?,
         })
     }
 
@@ -61,17 +48,13 @@ impl Tokens {
         let mut far = Vec::with_capacity(batch * length * length);
         for row in self.positions.chunks_exact(length.max(1)) {
             for &from in row {
-                let hidden = |&to: &u32| (from.saturating_sub(to) as usize) >= window;
-                far.extend(row.iter().map(|to| if hidden(to) { f32::NEG_INFINITY } else { 0.0 }));
+                let beyond = |&to: &u32| (from.saturating_sub(to) as usize) >= window;
+                far.extend(row.iter().map(|to| hidden(beyond(to))));
             }
         }
         let far = Tensor::from_vec::<_, f32>(far, (batch, 1, length, length), self.ids.device())?;
         Ok(far.broadcast_add(&self.mask)?)
     }
-}
-
-fn longest(rows: &[&[u32]]) -> usize {
-    rows.iter().map(|r| r.len()).max().unwrap_or(0)
 }
 
 /// A text's ids, the tokens that they take in a batch, and whether they were cut.

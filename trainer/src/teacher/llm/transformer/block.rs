@@ -8,18 +8,9 @@ use crate::teacher::llm::config::architecture::{Family, Spec};
 use crate::teacher::llm::layers::{Normed, Parameters, Projection, softmax};
 use crate::teacher::llm::transformer::position::Placed;
 
-enum Inputs {
-    Apart {
-        query: Projection,
-        key: Projection,
-        value: Projection,
-    },
-    /// One matrix; rows are heads x (query, key, value) x head width.
-    Fused(Projection),
-}
-
 struct Attention {
-    inputs: Inputs,
+    /// Query, key and value, or one matrix: its rows are heads x (query, key, value) x head width.
+    inputs: Vec<Projection>,
     query_norm: Option<Normed>,
     key_norm: Option<Normed>,
     output: Projection,
@@ -33,12 +24,12 @@ impl Attention {
         let full = |part: &str| spec.family.own(&format!("model.layers.{layer}.self_attn.{part}"));
         let mut linear = |part: &str, shape, bias| parameters.linear(&full(part), shape, bias);
         let inputs = match spec.family {
-            Family::Bloom => Inputs::Fused(linear("qkv_proj", [3 * inner, width], spec.qkv_bias)?),
-            _ => Inputs::Apart {
-                query: linear("q_proj", [inner, width], spec.qkv_bias)?,
-                key: linear("k_proj", [kv, width], spec.qkv_bias)?,
-                value: linear("v_proj", [kv, width], spec.qkv_bias)?,
-            },
+            Family::Bloom => vec![linear("qkv_proj", [3 * inner, width], spec.qkv_bias)?],
+            _ => vec![
+                linear("q_proj", [inner, width], spec.qkv_bias)?,
+                linear("k_proj", [kv, width], spec.qkv_bias)?,
+                linear("v_proj", [kv, width], spec.qkv_bias)?,
+            ],
         };
         let output = linear("o_proj", [width, inner], spec.output_bias)?;
         let normed = matches!(spec.family, Family::Qwen3 | Family::Gemma3);
@@ -60,14 +51,14 @@ impl Attention {
         let (heads, kv_heads, size) = (spec.heads, spec.kv_heads, spec.head_width);
         let split =
             |t: Tensor, heads: usize| t.reshape((batch, length, heads, size))?.transpose(1, 2);
-        let (query, key, value) = match &self.inputs {
-            Inputs::Apart { query, key, value } => (
+        let (query, key, value) = match &self.inputs[..] {
+            [query, key, value] => (
                 split(query.forward(x)?, heads)?,
                 split(key.forward(x)?, kv_heads)?,
                 split(value.forward(x)?, kv_heads)?,
             ),
-            Inputs::Fused(all) => {
-                let all = all.forward(x)?.reshape((batch, length, heads, 3, size))?;
+            all => {
+                let all = all[0].forward(x)?.reshape((batch, length, heads, 3, size))?;
                 let part = |i| all.narrow(3, i, 1)?.squeeze(3)?.transpose(1, 2);
                 (part(0)?, part(1)?, part(2)?)
             }

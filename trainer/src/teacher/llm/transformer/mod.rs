@@ -88,10 +88,7 @@ impl Transformer {
 
     /// Sequences of ids as the family sees them: each token those before it, or all of them.
     pub fn tokens(&self, rows: &[&[u32]]) -> Result<Tokens> {
-        match self.spec.family.is_encoder() {
-            true => Tokens::mutual(rows, self.device()),
-            false => Tokens::causal(rows, self.device()),
-        }
+        Tokens::new(rows, !self.spec.family.is_encoder(), self.device())
     }
 
     /// Runs layers 1 to `depth` and shows `visit` the states [batch, length, width] after each, 0 being the
