@@ -1,6 +1,6 @@
 //! The layers of a model from tensors by name and shape, with an adapter merged in or new LoRA matrices beside them:
-//! matrix products with an optional bias and LoRA pair, norms, softmax and activations, fused where nothing is trained,
-//! in steps that have a gradient where something is.
+//! matrix products with an optional bias and LoRA pair, norms and softmax, fused where nothing is trained, in steps that
+//! have a gradient where something is.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use candle_nn::ops;
 use rand::Rng as _;
 
 use crate::seed;
-use crate::teacher::llm::config::architecture::{Activation, Norm, Spec};
+use crate::teacher::llm::config::architecture::{Family, Spec};
 use crate::teacher::llm::lora::adapter::Adapter;
 use crate::teacher::llm::weights::Tensors;
 
@@ -96,22 +96,19 @@ impl Parameters<'_> {
 
     /// The norm `name` over `width` numbers; `gamma` and `beta` are understood as the names they once had.
     pub fn norm(&mut self, name: &str, width: usize) -> Result<Normed> {
-        let norm = self.spec.norm;
+        let Spec { family, epsilon, .. } = self.spec;
         let mut tensor =
             |new: &str, old: &str| match self.maybe(&format!("{name}.{old}"), &[width])? {
                 Some(tensor) => anyhow::Ok(tensor),
                 None => self.tensor(&format!("{name}.{new}"), &[width]),
             };
-        let weight = tensor("weight", "gamma")?;
-        Ok(match norm {
-            Norm::Rms { epsilon, plus_one } => {
-                let weight = if plus_one { (weight + 1.0)? } else { weight };
-                Normed { weight, bias: None, epsilon }
-            }
-            Norm::Layer { epsilon } => {
-                Normed { weight, bias: Some(tensor("bias", "beta")?), epsilon }
-            }
-        })
+        let mut weight = tensor("weight", "gamma")?;
+        if family == Family::Gemma3 {
+            // Its files hold the weight less 1.
+            weight = (weight + 1.0)?;
+        }
+        let bias = (!family.is_like_llama()).then(|| tensor("bias", "beta")).transpose()?;
+        Ok(Normed { weight, bias, epsilon: epsilon as f32 })
     }
 
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
@@ -216,13 +213,13 @@ fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 pub struct Normed {
     weight: Tensor,
     bias: Option<Tensor>,
-    epsilon: f64,
+    epsilon: f32,
 }
 
 impl Normed {
     /// Norms the last axis. `gradient` takes the steps that can be gone back.
     pub fn forward(&self, x: &Tensor, gradient: bool) -> Result<Tensor> {
-        let epsilon = self.epsilon as f32;
+        let epsilon = self.epsilon;
         Ok(match (&self.bias, gradient) {
             (None, false) => ops::rms_norm(&x.contiguous()?, &self.weight, epsilon)?,
             (None, true) => ops::rms_norm_slow(x, &self.weight, epsilon)?,
@@ -237,15 +234,4 @@ pub fn softmax(x: &Tensor, gradient: bool) -> Result<Tensor> {
         true => ops::softmax(x, D::Minus1)?,
         false => ops::softmax_last_dim(x)?,
     })
-}
-
-impl Activation {
-    pub fn apply(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::Silu => x.silu()?,
-            Self::GeluTanh => x.gelu()?,
-            Self::Gelu => x.gelu_erf()?,
-            Self::Relu => x.relu()?,
-        })
-    }
 }

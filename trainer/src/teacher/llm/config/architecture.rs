@@ -1,5 +1,7 @@
 //! What a model is made of: sizes, switches and names of tensors of one architecture, without a single weight.
 
+use candle_nn::Activation;
+
 /// The families, as an error lists them.
 pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
 
@@ -39,8 +41,9 @@ impl Family {
         matches!(self, Self::Bert | Self::DistilBert)
     }
 
-    /// Whether the feed-forward step has a gate.
-    pub const fn is_gated(self) -> bool {
+    /// Whether the feed-forward step has a gate, and norms divide by the root mean square alone: others centre and have a
+    /// bias.
+    pub const fn is_like_llama(self) -> bool {
         matches!(self, Self::Llama | Self::Qwen2 | Self::Qwen3 | Self::Gemma3)
     }
 
@@ -135,28 +138,6 @@ impl Family {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Norm {
-    /// Divided by their root mean square, times the weight.
-    Rms {
-        epsilon: f64,
-        /// True where the file holds the weight less 1.
-        plus_one: bool,
-    },
-    /// Centred and divided by the standard deviation, times weight, plus bias.
-    Layer { epsilon: f64 },
-}
-
-/// The function between the matrices of the feed-forward step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Silu,
-    /// Gaussian error linear unit, by its hyperbolic tangent.
-    GeluTanh,
-    Gelu,
-    Relu,
-}
-
 /// Rotation frequencies beyond the plain powers of the base.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stretch {
@@ -204,10 +185,12 @@ pub struct Spec {
     pub head_width: usize,
     /// Length between the matrices of the feed-forward step.
     pub feed: usize,
-    pub norm: Norm,
+    /// Of norms.
+    pub epsilon: f64,
     /// True when a step norms what it reads, false when it norms its sum with the residual.
     pub pre_norm: bool,
     pub final_norm: bool,
+    /// The function between the matrices of the feed-forward step.
     pub activation: Activation,
     pub position: Position,
     pub attention_scale: f64,
@@ -231,7 +214,7 @@ impl Spec {
     pub fn plain(
         family: Family,
         [vocabulary, width, depth, heads, feed, context]: [usize; 6],
-        norm: Norm,
+        epsilon: f64,
         position: Position,
     ) -> Self {
         let head_width = width / heads.max(1);
@@ -245,7 +228,7 @@ impl Spec {
             kv_heads: heads,
             head_width,
             feed,
-            norm,
+            epsilon,
             pre_norm: true,
             final_norm: true,
             activation: Activation::Silu,

@@ -6,14 +6,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use candle_nn::Activation;
 use qdllm_host::files;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::teacher::llm::config::architecture::{
-    Activation, Family, Norm, Position, SUPPORTED, Spec, Stretch,
-};
+use crate::teacher::llm::config::architecture::{Family, Position, SUPPORTED, Spec, Stretch};
 
 /// A JSON object of a file, whose errors name file and key. A key whose value is `null` counts as absent.
 pub struct JsonObject {
@@ -105,7 +104,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         keys.need("intermediate_size")?,
         keys.or("max_position_embeddings", 2048)?,
     ];
-    let norm = Norm::Rms { epsilon: keys.or("rms_norm_eps", 1e-6)?, plus_one: gemma };
+    let epsilon = keys.or("rms_norm_eps", 1e-6)?;
     let position = rotation(keys, if gemma { 1e6 } else { 1e4 })?;
     Ok(Spec {
         kv_heads: keys.or("num_key_value_heads", heads)?,
@@ -121,7 +120,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         feed_bias: keys.or("mlp_bias", false)?,
         embedding_scale: if gemma { (width as f64).sqrt() } else { 1.0 },
         tied: keys.or("tie_word_embeddings", gemma)?,
-        ..Spec::plain(family, sizes, norm, position)
+        ..Spec::plain(family, sizes, epsilon, position)
     })
 }
 
@@ -206,7 +205,6 @@ fn opt(keys: &JsonObject) -> Result<Spec> {
         keys.need("ffn_dim")?,
         keys.need("max_position_embeddings")?,
     ];
-    let (norm, position) = (Norm::Layer { epsilon: 1e-5 }, Position::Learned { offset: 2 });
     Ok(Spec {
         embedding_width: keys.or("word_embed_proj_dim", width)?,
         pre_norm,
@@ -216,7 +214,7 @@ fn opt(keys: &JsonObject) -> Result<Spec> {
         output_bias: bias,
         feed_bias: bias,
         tied: keys.or("tie_word_embeddings", true)?,
-        ..Spec::plain(Family::Opt, sizes, norm, position)
+        ..Spec::plain(Family::Opt, sizes, 1e-5, Position::Learned { offset: 2 })
     })
 }
 
@@ -233,15 +231,15 @@ fn bloom(keys: &JsonObject) -> Result<Spec> {
         // Slopes know no last position; the length it was trained on is where it is known to work.
         keys.or("seq_length", 2048)?,
     ];
-    let norm = Norm::Layer { epsilon: keys.or("layer_norm_epsilon", 1e-5)? };
+    let epsilon = keys.or("layer_norm_epsilon", 1e-5)?;
     Ok(Spec {
-        activation: Activation::GeluTanh,
+        activation: Activation::NewGelu,
         qkv_bias: true,
         output_bias: true,
         feed_bias: true,
         residual_after_norm: keys.or("apply_residual_connection_post_layernorm", false)?,
         tied: keys.or("tie_word_embeddings", true)?,
-        ..Spec::plain(Family::Bloom, sizes, norm, Position::Slopes)
+        ..Spec::plain(Family::Bloom, sizes, epsilon, Position::Slopes)
     })
 }
 
@@ -261,7 +259,6 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
         keys.need("max_position_embeddings")?,
     ];
     let epsilon = if distilled { 1e-12 } else { keys.or("layer_norm_eps", 1e-12)? };
-    let (norm, position) = (Norm::Layer { epsilon }, Position::Learned { offset: 0 });
     Ok(Spec {
         pre_norm: false,
         final_norm: false,
@@ -271,7 +268,7 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
         feed_bias: true,
         tied: false,
         segments: if distilled { 0 } else { keys.or("type_vocab_size", 2)? },
-        ..Spec::plain(family, sizes, norm, position)
+        ..Spec::plain(family, sizes, epsilon, Position::Learned { offset: 0 })
     })
 }
 
@@ -280,7 +277,7 @@ fn activation(keys: &JsonObject, key: &str, default: &str) -> Result<Activation>
         "silu" | "swish" => Ok(Activation::Silu),
         "relu" => Ok(Activation::Relu),
         "gelu" => Ok(Activation::Gelu),
-        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
+        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::NewGelu),
         other => keys.refuse(format!("activation `{other}` is not supported")),
     }
 }

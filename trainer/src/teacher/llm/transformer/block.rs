@@ -2,7 +2,7 @@
 //! norms and its residual.
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{Module as _, Tensor};
 
 use crate::teacher::llm::config::architecture::{Family, Spec};
 use crate::teacher::llm::layers::{Normed, Parameters, Projection, softmax};
@@ -116,7 +116,7 @@ impl Block {
         Ok(Self {
             attention,
             attending,
-            gate: family.is_gated().then(|| linear("mlp.gate_proj", wide)).transpose()?,
+            gate: family.is_like_llama().then(|| linear("mlp.gate_proj", wide)).transpose()?,
             up: linear("mlp.up_proj", wide)?,
             down: linear("mlp.down_proj", [spec.width, spec.feed])?,
             feeding,
@@ -130,8 +130,8 @@ impl Block {
         self.feeding.around(&x, spec, gradient, |x| {
             let up = self.up.forward(x)?;
             let inner = match &self.gate {
-                Some(gate) => (spec.activation.apply(&gate.forward(x)?)? * up)?,
-                None => spec.activation.apply(&up)?,
+                Some(gate) => (spec.activation.forward(&gate.forward(x)?)? * up)?,
+                None => spec.activation.forward(&up)?,
             };
             self.down.forward(&inner)
         })

@@ -17,7 +17,7 @@ use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 
 use crate::teacher::llm::config::architecture::{
-    Family, Names, Norm, Position, SUPPORTED, Spec, Stretch, renamed,
+    Family, Names, Position, SUPPORTED, Spec, Stretch, renamed,
 };
 use crate::teacher::llm::weights::Tensors;
 
@@ -122,7 +122,6 @@ impl Gguf {
             self.count("context_length")?,
         ];
         let epsilon = self.real("attention.layer_norm_rms_epsilon", 1e-5)?;
-        let norm = Norm::Rms { epsilon, plus_one: false };
         let position = Position::Rotary { base, stretch, local_base: base };
         let spec = Spec {
             kv_heads: self.count("attention.head_count_kv")?,
@@ -132,7 +131,7 @@ impl Gguf {
             output_bias: self.has_tensor("blk.0.attn_output.bias"),
             // A file without an output matrix shares the embedding's.
             tied: !self.has_tensor("output.weight"),
-            ..Spec::plain(family, sizes, norm, position)
+            ..Spec::plain(family, sizes, epsilon, position)
         };
         spec.fault().map_or(Ok(spec), |fault| self.refuse(fault))
     }
