@@ -13,14 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::teacher::endpoint::settings::Way;
 
-/// The most that may be spent on a question over all runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    pub requests: Option<u64>,
-    /// Tokens, those of prompts and answers together.
-    pub tokens: Option<u64>,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Entry {
@@ -48,7 +40,8 @@ pub enum Leave {
 pub struct Ledger {
     file: File,
     path: PathBuf,
-    budget: Budget,
+    /// The most requests and tokens over all runs.
+    budget: [Option<u64>; 2],
     requests: u64,
     tokens: u64,
     under_way: u64,
@@ -59,7 +52,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens or creates the file; a last line that breaks off is dropped, since what it announced was not sent.
-    pub fn open(path: &Path, budget: Budget) -> Result<Self> {
+    pub fn open(path: &Path, budget: [Option<u64>; 2]) -> Result<Self> {
         let place = path.display();
         let (file, text) = open_lines(path).map_err(|e| match e.kind() {
             ErrorKind::WouldBlock => anyhow!(
@@ -120,8 +113,8 @@ impl Ledger {
     /// When the file cannot be written, the request must not be sent.
     pub fn ask_leave(&mut self, tokens: u64) -> Result<Leave> {
         let under = |most: Option<u64>, so_far: u64| most.is_none_or(|most| so_far <= most);
-        if under(self.budget.requests, self.requests + 1)
-            && under(self.budget.tokens, self.tokens.saturating_add(tokens))
+        if under(self.budget[0], self.requests + 1)
+            && under(self.budget[1], self.tokens.saturating_add(tokens))
         {
             self.enter(Entry::Send(tokens))?;
             self.under_way += 1;
@@ -156,7 +149,7 @@ mod tests {
     fn a_budget_holds_over_runs_that_end_at_any_byte() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ledger.jsonl");
-        let budget = Budget { requests: Some(3), tokens: Some(100) };
+        let budget = [Some(3), Some(100)];
         let mut ledger = Ledger::open(&path, budget).unwrap();
         ledger.enter(Entry::Way(Way::Chat)).unwrap();
         assert_eq!(ledger.ask_leave(60).unwrap(), Leave::Granted);

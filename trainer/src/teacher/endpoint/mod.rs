@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use client::{Client, UsedUp};
-use ledger::{Budget, Ledger};
+use ledger::Ledger;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use request::RequestBuilder;
@@ -66,7 +66,7 @@ impl EndpointTeacher {
         let tame = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
         let name: String = model.chars().map(tame).take(60).collect();
         let stem = format!("endpoint-{name}-{digest}");
-        let budget = Budget { requests: args.budget_requests, tokens: args.budget_tokens };
+        let budget = [args.budget_requests, args.budget_tokens];
         let ledger = Ledger::open(&folder.join(format!("{stem}.ledger.jsonl")), budget)?;
         let client = Client::open(args.clone(), urls, builder, ledger, sample)?;
         let method = client.method();

@@ -108,7 +108,8 @@ impl Parameters<'_> {
             weight = (weight + 1.0)?;
         }
         let bias = (!family.is_like_llama()).then(|| tensor("bias", "beta")).transpose()?;
-        Ok(Normed { weight, bias, epsilon: epsilon as f32 })
+        let gradient = self.trainable.is_some();
+        Ok(Normed { weight, bias, epsilon: epsilon as f32, gradient })
     }
 
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
@@ -214,17 +215,19 @@ pub struct Normed {
     weight: Tensor,
     bias: Option<Tensor>,
     epsilon: f32,
+    /// Whether to take the steps that can be gone back.
+    gradient: bool,
 }
 
 impl Normed {
-    /// Norms the last axis. `gradient` takes the steps that can be gone back.
-    pub fn forward(&self, x: &Tensor, gradient: bool) -> Result<Tensor> {
-        let epsilon = self.epsilon;
-        Ok(match (&self.bias, gradient) {
-            (None, false) => ops::rms_norm(&x.contiguous()?, &self.weight, epsilon)?,
-            (None, true) => ops::rms_norm_slow(x, &self.weight, epsilon)?,
-            (Some(bias), false) => ops::layer_norm(&x.contiguous()?, &self.weight, bias, epsilon)?,
-            (Some(bias), true) => ops::layer_norm_slow(x, &self.weight, bias, epsilon)?,
+    /// Norms the last axis.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let Self { weight, bias, epsilon, gradient } = self;
+        Ok(match (bias, gradient) {
+            (None, false) => ops::rms_norm(&x.contiguous()?, weight, *epsilon)?,
+            (None, true) => ops::rms_norm_slow(x, weight, *epsilon)?,
+            (Some(bias), false) => ops::layer_norm(&x.contiguous()?, weight, bias, *epsilon)?,
+            (Some(bias), true) => ops::layer_norm_slow(x, weight, bias, *epsilon)?,
         })
     }
 }

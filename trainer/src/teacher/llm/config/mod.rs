@@ -105,14 +105,13 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         keys.or("max_position_embeddings", 2048)?,
     ];
     let epsilon = keys.or("rms_norm_eps", 1e-6)?;
+    let hidden =
+        if gemma { ("hidden_activation", "gelu_pytorch_tanh") } else { ("hidden_act", "silu") };
     let position = rotation(keys, if gemma { 1e6 } else { 1e4 })?;
     Ok(Spec {
         kv_heads: keys.or("num_key_value_heads", heads)?,
         head_width,
-        activation: match gemma {
-            true => activation(keys, "hidden_activation", "gelu_pytorch_tanh")?,
-            false => activation(keys, "hidden_act", "silu")?,
-        },
+        activation: activation(keys, hidden.0, hidden.1)?,
         attention_scale: scaled.powf(-0.5),
         windows: windows(family, keys, depth)?,
         qkv_bias: bias,

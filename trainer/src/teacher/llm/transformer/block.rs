@@ -64,10 +64,7 @@ impl Attention {
             }
         };
         let turned = |t: Tensor, norm: &Option<Normed>| {
-            let t = match norm {
-                Some(norm) => norm.forward(&t, placed.gradient)?,
-                None => t,
-            };
+            let t = norm.as_ref().map_or(Ok(t.clone()), |norm| norm.forward(&t))?;
             anyhow::Ok(placed.turn(&t, self.window)?.contiguous()?)
         };
         let (query, key) = (turned(query, &self.query_norm)?, turned(key, &self.key_norm)?);
@@ -124,10 +121,9 @@ impl Block {
     }
 
     pub(super) fn forward(&self, x: &Tensor, spec: &Spec, placed: &Placed) -> Result<Tensor> {
-        let gradient = placed.gradient;
         let attend = |x: &Tensor| self.attention.forward(x, spec, placed);
-        let x = self.attending.around(x, spec, gradient, attend)?;
-        self.feeding.around(&x, spec, gradient, |x| {
+        let x = self.attending.around(x, spec, attend)?;
+        self.feeding.around(&x, spec, |x| {
             let up = self.up.forward(x)?;
             let inner = match &self.gate {
                 Some(gate) => (spec.activation.forward(&gate.forward(x)?)? * up)?,
@@ -144,16 +140,15 @@ impl Step {
         &self,
         x: &Tensor,
         spec: &Spec,
-        gradient: bool,
         run: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         if !spec.pre_norm {
-            return self.norm.forward(&(x + run(x)?)?, gradient);
+            return self.norm.forward(&(x + run(x)?)?);
         }
-        let normed = self.norm.forward(x, gradient)?;
+        let normed = self.norm.forward(x)?;
         let mut given = run(&normed)?;
         if let Some(after) = &self.after {
-            given = after.forward(&given, gradient)?;
+            given = after.forward(&given)?;
         }
         Ok(if spec.residual_after_norm { (normed + given)? } else { (x + given)? })
     }

@@ -114,15 +114,13 @@ impl Transformer {
             x = x.broadcast_add(segment)?;
         }
         if let Some(norm) = &self.embedding_norm {
-            x = norm.forward(&x, self.gradient)?;
+            x = norm.forward(&x)?;
         }
         visit(0, &x)?;
         for (i, block) in self.blocks.iter().take(depth).enumerate() {
             x = block.forward(&x, &self.spec, &placed)?;
             match &self.norm {
-                Some(norm) if i + 1 == self.blocks.len() => {
-                    visit(i + 1, &norm.forward(&x, self.gradient)?)?;
-                }
+                Some(norm) if i + 1 == self.blocks.len() => visit(i + 1, &norm.forward(&x)?)?,
                 _ => visit(i + 1, &x)?,
             }
         }

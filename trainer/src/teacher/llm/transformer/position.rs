@@ -84,8 +84,7 @@ impl Places {
             Self::Learned { table, offset } => embedding = Some(rows(table, *offset as u32)?),
             Self::Slopes(slopes) => {
                 let of = |row: &[u32]| {
-                    let each =
-                        |slope: &f32| row.iter().map(|&p| slope * p as f32).collect::<Vec<_>>();
+                    let each = |slope| row.iter().map(move |&p| slope * p as f32);
                     slopes.iter().flat_map(each).collect::<Vec<f32>>()
                 };
                 let all = tokens.positions.chunks_exact(length.max(1)).flat_map(of).collect();

@@ -113,8 +113,11 @@ impl Gguf {
                 ));
             }
         };
+        let Some(&[vocabulary, _]) = self.shape("model.embed_tokens.weight").as_deref() else {
+            return self.refuse("tensor `token_embd.weight` is missing");
+        };
         let sizes = [
-            self.vocabulary()?,
+            vocabulary,
             width,
             depth,
             heads,
@@ -144,12 +147,6 @@ impl Gguf {
             Some(id) if adds.unwrap_or(llama3) => vec![id],
             _ => Vec::new(),
         }
-    }
-
-    fn vocabulary(&self) -> Result<usize> {
-        let shape = self.shape("model.embed_tokens.weight");
-        let rows = shape.and_then(|shape| shape.first().copied());
-        rows.map_or_else(|| self.refuse("tensor `token_embd.weight` is missing"), Ok)
     }
 
     pub fn tokenizer(&self) -> Result<Tokenizer> {
