@@ -87,7 +87,7 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         let mut teacher =
             EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
         let speeds = report::prepare(&mut teacher, &texts.every())?;
-        let (requests, tokens) = teacher.spent();
+        let (requests, tokens) = teacher.client.spent();
         eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");
         return Ok((Box::new(teacher), None, speeds));
     }

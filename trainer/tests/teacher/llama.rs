@@ -30,7 +30,8 @@ fn tiny(
 }
 
 fn load(path: &Path, prompt: &str, limit: usize, layers: &[usize]) -> anyhow::Result<Causal> {
-    Causal::load(Pretrained::open(path, None)?, prompt, limit, layers, &Device::Cpu)
+    let reading = Reading { prompt: prompt.into(), limit, layers: layers.to_vec(), adapter: None };
+    Causal::load(Pretrained::open(path, None)?, &reading, &Device::Cpu)
 }
 
 /// Token ids by hand: bytes, and the three merges.

@@ -32,7 +32,7 @@ pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
 
 pub struct EndpointTeacher {
     about: About,
-    client: Client,
+    pub client: Client,
     kept: PathBuf,
     writer: SoftWriter,
     labels: Option<SoftLabels>,
@@ -79,10 +79,6 @@ impl EndpointTeacher {
         let kept = folder.join(format!("{stem}.jsonl"));
         let writer = SoftWriter::open(&kept, &about.classes, &about.info(String::new()))?;
         Ok(Self { about, client, kept, writer, labels: None })
-    }
-
-    pub fn spent(&self) -> (u64, u64) {
-        self.client.spent()
     }
 }
 

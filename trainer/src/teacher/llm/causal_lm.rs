@@ -5,7 +5,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use candle_core::{Device, IndexOp as _, Tensor};
 
-use crate::teacher::llm::pretrained::Pretrained;
+use crate::teacher::llm::pretrained::{Pretrained, Reading};
 use crate::teacher::llm::token_batch::{Row, in_batches};
 use crate::teacher::llm::tokenizer::TextTokenizer;
 use crate::teacher::llm::transformer::Transformer;
@@ -23,21 +23,16 @@ pub struct Causal {
 }
 
 impl Causal {
-    /// Loads a checkpoint. `limit` is the most tokens a prompted text may take, longer texts are cut; `layers` are
-    /// those whose states are wanted, each with both poolings, or none for six spread over the depth.
-    pub fn load(
-        mut pretrained: Pretrained,
-        template: &str,
-        limit: usize,
-        layers: &[usize],
-        device: &Device,
-    ) -> Result<Self> {
+    /// Loads a checkpoint. A prompted text of more tokens than the limit is cut; each layer's states are pooled in both
+    /// ways.
+    pub fn load(mut pretrained: Pretrained, reading: &Reading, device: &Device) -> Result<Self> {
+        let Reading { prompt: template, layers, .. } = reading;
         let (path, spec) = (pretrained.path.clone(), &pretrained.spec);
         let path = path.display();
         if spec.family.is_encoder() {
             bail!("{path}: is an encoder, which continues no text; zero-shot needs a causal model");
         }
-        let (depth, width, limit) = (spec.depth, spec.width, limit.min(spec.context));
+        let (depth, width, limit) = (spec.depth, spec.width, reading.limit.min(spec.context));
         let prompt = Prompt::parse(template, &mut pretrained.tokenizer)?;
         if prompt.overhead() >= limit {
             bail!(

@@ -33,19 +33,16 @@ impl Classifier {
         let (family, width) = (parameters.spec.family, parameters.spec.embedding_width);
         let name = if family.is_encoder() { "classifier" } else { "score" };
         let own = || Some(*parameters.shape(&format!("{name}.weight"))?.first()?);
-        let outputs = match outputs.or_else(own) {
-            Some(outputs) if outputs >= 2 => outputs,
-            Some(outputs) => {
-                return parameters.refuse(format!(
-                    "its classification head has {outputs} output; at least 2 classes are needed"
-                ));
-            }
-            None => {
-                return parameters.refuse(format!(
-                    "has no classification head (`{name}.weight`); use --method probe or zero-shot, or train one with `qdllm tune`"
-                ));
-            }
+        let Some(outputs) = outputs.or_else(own) else {
+            return parameters.refuse(format!(
+                "has no classification head (`{name}.weight`); use --method probe or zero-shot, or train one with `qdllm tune`"
+            ));
         };
+        if outputs < 2 {
+            return parameters.refuse(format!(
+                "its classification head has {outputs} output; at least 2 classes are needed"
+            ));
+        }
         let body = Transformer::load(parameters, limit)?;
         let shape = [width, width];
         let pooler: Option<(Projection, Squash)> = match family {

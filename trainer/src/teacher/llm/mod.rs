@@ -18,24 +18,15 @@ pub mod tokenizer;
 pub mod transformer;
 pub mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Device;
 
 use crate::teacher::Extractor;
 use crate::teacher::llm::causal_lm::Causal;
+pub use crate::teacher::llm::pretrained::Reading;
 use crate::teacher::llm::pretrained::{Pretrained, TextVectors, sentences};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// Prompt of causal models, with `{text}` in it.
-    pub prompt: String,
-    pub limit: usize,
-    /// Layers to try, or none for six spread over the depth.
-    pub layers: Vec<usize>,
-    pub adapter: Option<PathBuf>,
-}
 
 /// The device that models run on: the first GPU in a build with `cuda`, else this processor.
 pub fn device() -> Result<Device> {
@@ -49,16 +40,12 @@ pub fn extractor(path: &Path, reading: &Reading) -> Result<Box<dyn Extractor>> {
     let checkpoint = Pretrained::open(path, reading.adapter.as_deref())?;
     Ok(match checkpoint.spec.family.is_encoder() {
         true => Box::new(sentences(checkpoint, reading.limit, &device()?)?),
-        false => Box::new(causal_of(checkpoint, reading)?),
+        false => Box::new(Causal::load(checkpoint, reading, &device()?)?),
     })
 }
 
-fn causal_of(checkpoint: Pretrained, reading: &Reading) -> Result<Causal> {
-    Causal::load(checkpoint, &reading.prompt, reading.limit, &reading.layers, &device()?)
-}
-
 pub fn causal(path: &Path, reading: &Reading) -> Result<Causal> {
-    causal_of(Pretrained::open(path, reading.adapter.as_deref())?, reading)
+    Causal::load(Pretrained::open(path, reading.adapter.as_deref())?, reading, &device()?)
 }
 
 pub fn head(path: &Path, reading: &Reading) -> Result<TextVectors> {

@@ -19,6 +19,17 @@ use crate::teacher::llm::weights::gguf::Gguf;
 use crate::teacher::llm::weights::{Safetensors, Tensors, file_digest, joint_digest};
 use crate::teacher::{Description, Extractor, Pooled, Pooling};
 
+/// How texts are read by a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Prompt of causal models, with `{text}` in it.
+    pub prompt: String,
+    pub limit: usize,
+    /// Layers to try, or none for six spread over the depth.
+    pub layers: Vec<usize>,
+    pub adapter: Option<PathBuf>,
+}
+
 /// A model whose description has been read and whose weights have not.
 pub struct Pretrained {
     pub path: PathBuf,

@@ -1,7 +1,7 @@
 //! LoRA adapters: PEFT's two files, and what `teach` wants to know besides. They are merged into the matrices as these
 //! are loaded.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::teacher::llm::config::JsonObject;
-use crate::teacher::llm::lora::checkpoint;
+use crate::teacher::llm::lora::checkpoint::{self, Named};
 use crate::teacher::llm::weights::{Safetensors, Tensors};
 
 /// What PEFT puts before every tensor's name.
@@ -134,7 +134,7 @@ pub struct About {
 
 pub fn write(
     folder: &Path,
-    variables: &BTreeMap<String, Tensor>,
+    variables: &Named,
     (rank, alpha, targets): (usize, f64, &[String]),
     about: &About,
 ) -> Result<()> {

@@ -12,6 +12,9 @@ const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
+/// Tensors by the names of variables.
+pub type Named = BTreeMap<String, Tensor>;
+
 pub struct State {
     pub variables: BTreeMap<String, Var>,
     /// Means of the gradients and of their squares, by variable.
@@ -22,7 +25,7 @@ pub struct State {
     /// Least validation loss so far, with its epoch (from 1).
     pub best: Option<(f64, u64)>,
     /// The variables after that epoch.
-    pub kept: BTreeMap<String, Tensor>,
+    pub kept: Named,
 }
 
 impl State {
@@ -37,12 +40,7 @@ impl State {
     }
 
     /// One step against the gradients; `decay` draws matrices (not biases) towards 0.
-    pub fn update(
-        &mut self,
-        gradients: &BTreeMap<String, Tensor>,
-        rate: f64,
-        decay: f64,
-    ) -> Result<()> {
+    pub fn update(&mut self, gradients: &Named, rate: f64, decay: f64) -> Result<()> {
         self.updates += 1;
         let steps = self.updates.min(1 << 30) as i32;
         let (unbias1, unbias2) = (1.0 - BETA1.powi(steps), 1.0 - BETA2.powi(steps));
@@ -117,7 +115,7 @@ impl State {
 }
 
 /// Scales gradients so that all of them together are at most `limit` long; gives the length they had.
-pub fn clip(gradients: &mut BTreeMap<String, Tensor>, limit: f64) -> Result<f64> {
+pub fn clip(gradients: &mut Named, limit: f64) -> Result<f64> {
     let mut square = 0.0;
     for gradient in gradients.values() {
         square += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);

@@ -14,7 +14,7 @@ use crate::seed;
 use crate::teacher::llm::classifier::Classifier;
 use crate::teacher::llm::layers::Trainable;
 use crate::teacher::llm::lora::adapter::{self, About};
-use crate::teacher::llm::lora::checkpoint::{State, clip};
+use crate::teacher::llm::lora::checkpoint::{Named, State, clip};
 use crate::teacher::llm::pretrained::Pretrained;
 
 /// How a model is tuned. A checkpoint belongs to what this prints.
@@ -202,7 +202,7 @@ impl Tuner {
         let texts = self.settings.batch * self.settings.accumulate;
         let from = within as usize * texts;
         let rows = &order[from..(from + texts).min(order.len())];
-        let mut sum: BTreeMap<String, Tensor> = BTreeMap::new();
+        let mut sum = Named::new();
         for batch in rows.chunks(self.settings.batch.max(1)) {
             let (loss, _) = self.losses(&self.train, batch).context("running the model failed")?;
             let value = f64::from(loss.to_scalar::<f32>()?);
