@@ -58,7 +58,13 @@ impl Features {
             let texts: Vec<&str> = chunk.iter().map(|(_, text)| *text).collect();
             let rows = self.extractor.extract(&texts)?;
             spent += started.elapsed();
-            check_finite(&rows, &texts)?;
+            let overflown = |(row, _): &(&Pooled, _)| row.values.iter().any(|v| !v.is_finite());
+            if let Some((_, text)) = rows.iter().zip(&texts).find(overflown) {
+                bail!(
+                    "the model gave a number that is not finite for the text `{}`; its weights are damaged or it overflows",
+                    start(text)
+                );
+            }
             work.computed += rows.len();
             work.tokens += rows.iter().map(|r| r.tokens).sum::<usize>();
             let rows: Vec<(Key, Pooled)> = chunk.iter().map(|(key, _)| *key).zip(rows).collect();
@@ -76,28 +82,17 @@ impl Features {
         let mut values = Vec::with_capacity(texts.len() * self.description().width);
         for text in texts {
             let key = self.cache.key(text);
-            match self.cache.read(&key, cell)? {
-                Some(row) => values.extend(row),
-                None => {
-                    return self.cache.refuse(format!("has no features of `{}`", start(text)));
-                }
-            }
+            let Some(row) = self.cache.read(&key, cell)? else {
+                return self.cache.refuse(format!("has no features of `{}`", start(text)));
+            };
+            values.extend(row);
         }
         Ok(values)
     }
 }
 
-fn check_finite(rows: &[Pooled], texts: &[&str]) -> Result<()> {
-    match rows.iter().zip(texts).find(|(row, _)| row.values.iter().any(|v| !v.is_finite())) {
-        Some((_, text)) => bail!(
-            "the model gave a number that is not finite for the text `{}`; its weights are damaged or it overflows",
-            start(text)
-        ),
-        None => Ok(()),
-    }
-}
-
-fn start(text: &str) -> String {
+/// The beginning of a text, for an error.
+pub fn start(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
@@ -198,15 +193,15 @@ impl Extractor for VectorFile {
     }
 
     fn extract(&self, texts: &[&str]) -> Result<Vec<Pooled>> {
-        let row = |text: &&str| match self.rows.get(&text_digest(text)) {
-            Some(&row) => {
-                Ok(Pooled { values: self.table.row(row).to_vec(), tokens: 0, cut: false })
-            }
-            None => bail!(
-                "{}: has no vector of the text `{}`; make vectors of every text",
-                self.path.display(),
-                start(text)
-            ),
+        let row = |text: &&str| {
+            let Some(&row) = self.rows.get(&text_digest(text)) else {
+                bail!(
+                    "{}: has no vector of the text `{}`; make vectors of every text",
+                    self.path.display(),
+                    start(text)
+                );
+            };
+            Ok(Pooled { values: self.table.row(row).to_vec(), tokens: 0, cut: false })
         };
         texts.iter().map(row).collect()
     }

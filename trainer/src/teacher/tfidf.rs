@@ -39,34 +39,28 @@ impl HeldOut {
         let all = splits.len();
         let held = |folds: usize| fold.iter().filter(|f| **f < folds).count();
         let few = (1..all).find(|&folds| held(folds) >= ENOUGH).unwrap_or(all);
-        let hold_out = |folds: std::ops::Range<usize>, strength, table: &mut [f64]| {
-            for (inside, outside) in &splits[folds] {
+        // Holds out some more folds, and judges those so far.
+        let tried = |more: std::ops::Range<usize>, strength, mut table: Vec<f64>| {
+            for (inside, outside) in &splits[more.clone()] {
                 let (truth, weights) = (labels.select(inside), vec![1.0; inside.len()]);
                 let (truth, options) = ((&truth[..], &weights[..]), options(strength));
                 let model = corpus.fit(inside, truth, labels.classes, options).0;
                 let row = |&i: &usize| logarithms(&model, &corpus.rows[i]);
                 let values: Vec<f64> = outside.iter().flat_map(row).collect();
-                put(table, labels.classes, outside, &values);
+                put(&mut table, labels.classes, outside, &values);
             }
-        };
-        let judged = |folds: usize, strength, table: Vec<f64>| {
-            let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold[i] < folds).collect();
+            let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold[i] < more.end).collect();
             let row = |i: &usize| &table[i * labels.classes..(i + 1) * labels.classes];
             let rows: Vec<f64> = held.iter().flat_map(row).copied().collect();
             let labels = Labels { of: labels.select(&held), classes: labels.classes };
             let Calibrated { temperature, loss, .. } = Calibrated::new(&rows, &labels);
             Self { strength, table, temperature, loss }
         };
-        let tried = |strength| {
-            let mut table = vec![0.0; labels.of.len() * labels.classes];
-            hold_out(0..few, strength, &mut table);
-            judged(few, strength, table)
-        };
-        let [first, rest @ ..] = STRENGTHS.map(tried);
+        let empty = vec![0.0; labels.of.len() * labels.classes];
+        let [first, rest @ ..] = STRENGTHS.map(|strength| tried(0..few, strength, empty.clone()));
         let best = |a: Self, b: Self| if b.loss < a.loss { b } else { a };
-        let Self { strength, mut table, .. } = rest.into_iter().fold(first, best);
-        hold_out(few..all, strength, &mut table);
-        judged(all, strength, table)
+        let Self { strength, table, .. } = rest.into_iter().fold(first, best);
+        tried(few..all, strength, table)
     }
 }
 

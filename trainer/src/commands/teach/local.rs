@@ -10,10 +10,10 @@ use super::texts::Texts;
 use crate::data::classes::Class;
 use crate::data::tensors::Table;
 use crate::data::text_digest;
-use crate::teacher::Work;
+use crate::teacher::Teacher as _;
 use crate::teacher::features::{Features, ScoreTeacher};
 use crate::teacher::llm::{self, Reading, classifier};
-use crate::teacher::probe::{Findings, Options, ProbeTeacher};
+use crate::teacher::probe::{Candidate, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
 use qdllm_host::terminal::Progress;
 
@@ -58,22 +58,19 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let (mut teacher, findings) =
         ProbeTeacher::fit(sources, (&labelled, &labels), &pool, &texts.classes, options)?;
     if let Some(path) = &args.local.export_vectors {
-        export(args, path, &mut teacher, &findings, &speeds, &every)?;
+        export((path, args.local.export_layer), &mut teacher, &findings.cells, &every)?;
     }
     Ok((Box::new(teacher), Some(findings), speeds))
 }
 
 /// Writes the vectors of the cell that the best single probe reads, or of the layer that was asked for.
 fn export(
-    args: &TeachArgs,
-    path: &Path,
+    (path, asked): (&Path, Option<usize>),
     teacher: &mut ProbeTeacher,
-    findings: &Findings,
-    speeds: &[Work],
+    cells: &[Candidate],
     texts: &[&str],
 ) -> Result<()> {
-    let asked = args.local.export_layer;
-    let cells = findings.cells.iter().filter(|c| asked.is_none_or(|layer| c.cell.layer == layer));
+    let cells = cells.iter().filter(|c| asked.is_none_or(|layer| c.cell.layer == layer));
     let Some(best) = cells.min_by(|a, b| a.trial.loss.total_cmp(&b.trial.loss)) else {
         bail!(
             "--export-layer {}: not among the layers tried; name it in --layers too",
@@ -83,7 +80,7 @@ fn export(
     let mut seen = std::collections::HashSet::new();
     let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
     let (values, width) = teacher.vectors(best, &unique)?;
-    let name = speeds.get(best.model).map_or("", |s| s.model.as_str());
+    let name = &teacher.about().models[best.model].name;
     let digests = unique.iter().map(|text| text_digest(text)).collect();
     let metadata = [("model".into(), name.into()), ("cell".into(), best.cell.to_string())].into();
     let table = Table { width, values, digests: Some(digests), metadata };

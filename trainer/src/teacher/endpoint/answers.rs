@@ -12,11 +12,8 @@ const ZERO: f64 = -700.0;
 
 impl RequestBuilder {
     pub fn first_token(&self, text: &str) -> Request {
-        self.chat_request(
-            text,
-            1,
-            &json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES}),
-        )
+        let more = json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES});
+        self.chat_request(text, 1, &more)
     }
 }
 

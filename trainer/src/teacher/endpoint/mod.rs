@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::classes::Classes;
 use crate::data::soft::{SoftLabels, SoftWriter};
+use crate::teacher::features::start;
 use crate::teacher::{About, Identity, OnProgress, Teacher, Work};
 pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
 
@@ -35,7 +36,7 @@ pub struct EndpointTeacher {
     pub client: Client,
     kept: PathBuf,
     writer: SoftWriter,
-    labels: Option<SoftLabels>,
+    labels: SoftLabels,
 }
 
 impl EndpointTeacher {
@@ -78,7 +79,8 @@ impl EndpointTeacher {
         let about = About { classes: classes.names(), models: vec![identity], method };
         let kept = folder.join(format!("{stem}.jsonl"));
         let writer = SoftWriter::open(&kept, &about.classes, &about.info(String::new()))?;
-        Ok(Self { about, client, kept, writer, labels: None })
+        let labels = SoftLabels::read(&kept)?;
+        Ok(Self { about, client, kept, writer, labels })
     }
 }
 
@@ -147,26 +149,22 @@ impl Teacher for EndpointTeacher {
             }
         });
         self.writer.flush()?;
-        self.labels = None;
         work.seconds = started.elapsed().as_secs_f64();
         let left = left.len() - work.computed;
         match failed.map(anyhow::Error::downcast::<UsedUp>) {
-            None => Ok(vec![work]),
+            None => {
+                self.labels = SoftLabels::read(&self.kept)?;
+                Ok(vec![work])
+            }
             Some(Ok(used_up)) => Err(UsedUp { left, ..used_up }.into()),
             Some(Err(e)) => Err(e),
         }
     }
 
     fn logits(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let labels = match self.labels.take() {
-            Some(labels) => labels,
-            None => SoftLabels::read(&self.kept)?,
-        };
-        let labels = self.labels.insert(labels);
         let one = |text: &&str| {
-            labels.get(text).map(<[f32]>::to_vec).with_context(|| {
-                let start: String = text.chars().take(40).collect();
-                let place = self.kept.display();
+            self.labels.get(text).map(<[f32]>::to_vec).with_context(|| {
+                let (place, start) = (self.kept.display(), start(text));
                 format!("{place}: has no answer for `{start}`; delete the file and run again")
             })
         };

@@ -1,5 +1,6 @@
 //! How an endpoint is reached and asked. Its key comes from a variable or a file, never from the command line.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -120,10 +121,8 @@ pub fn key_from_variable(name: &str) -> Result<Option<Secret>> {
     let place = format!("the variable {name}");
     match std::env::var(name) {
         Ok(text) => key(text, &place).map(Some),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(refused(&place, "is not UTF-8; give the key alone"))
-        }
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(refused(&place, "is not UTF-8; give the key alone")),
     }
 }
 
