@@ -19,8 +19,6 @@ use crate::teacher::log_mean_exp;
 const MOST_LIMITS: u32 = 100;
 const PATIENCE_S: u64 = 300;
 const MOST_VOTES: usize = 16;
-/// Longest wait between tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A kind of request that the endpoint does not take, or gives no usable answer to; another kind may do.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +69,8 @@ impl Client {
         if servers.is_empty() {
             bail!("endpoint ``: give an address");
         }
-        let backoff = Backoff { first: Duration::from_millis(args.backoff), longest: LONGEST_WAIT };
+        let first = Duration::from_millis(args.backoff);
+        let backoff = Backoff { first, longest: Duration::from_secs(30) };
         let known = args.ask.or(ledger.way);
         let mut client = Self {
             fleet: Fleet::new(servers, backoff),

@@ -83,17 +83,6 @@ pub struct EndpointArgs {
 }
 
 impl EndpointArgs {
-    /// Refuses numbers out of range.
-    pub fn check(&self) -> Result<()> {
-        if !(self.timeout > 0.0 && self.timeout < 1e6) {
-            bail!("--timeout is {}; it must be above 0 seconds", self.timeout);
-        }
-        if !(self.vote_temperature >= 0.0 && self.vote_temperature <= 2.0) {
-            bail!("--vote-temperature is {}; it must be from 0 to 2", self.vote_temperature);
-        }
-        Ok(())
-    }
-
     pub fn key(&self) -> Result<Option<Secret>> {
         if let Some(path) = &self.key_file {
             return key_from_file(path).map(Some);

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
 use crate::teacher::features::ScoreTeacher;
+use crate::teacher::llm::causal_lm::TOKENS_A_BATCH;
 use crate::teacher::llm::config::architecture::Family;
 use crate::teacher::llm::layers::{Parameters, Projection};
 use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
@@ -76,8 +77,6 @@ impl Classifier {
         self.head.forward(&x)
     }
 }
-
-const TOKENS_A_BATCH: usize = 512;
 
 /// The head's logits of texts, one vector a text. They are read as they are, with the model's own marks around them;
 /// those of more than `limit` tokens are cut.

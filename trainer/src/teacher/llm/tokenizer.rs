@@ -37,7 +37,9 @@ impl TextTokenizer {
         let mut whole: Tokenizer = text.parse()?;
         whole.with_truncation(None)?.with_padding(None);
         let mut json: Value = serde_json::from_str(text)?;
-        let leading_space = literal(&mut json);
+        let leading_space = ["normalizer", "pre_tokenizer"]
+            .map(|step| without_prefix(&mut json[step]))
+            .contains(&true);
         let mut pieces = if leading_space { json.to_string().parse()? } else { whole.clone() };
         pieces.with_truncation(None)?.with_padding(None);
         // What stands in front of a text: by comparing with and without.
@@ -90,13 +92,7 @@ impl TextTokenizer {
     }
 }
 
-/// Takes out of a tokenizer whatever puts a space before a text; true when there was something.
-fn literal(json: &mut Value) -> bool {
-    ["normalizer", "pre_tokenizer"]
-        .into_iter()
-        .fold(false, |changed, place| json.get_mut(place).is_some_and(without_prefix) | changed)
-}
-
+/// Takes out of a step whatever puts a space before a text; true when there was something.
 fn without_prefix(step: &mut Value) -> bool {
     match step["type"].as_str().unwrap_or_default() {
         "Prepend" => {

@@ -55,24 +55,6 @@ pub struct Settings {
 /// The tokens of a text and its class.
 type Row = (Vec<u32>, usize);
 
-/// What must be equal for a checkpoint to be gone on from.
-fn fingerprint(
-    model: &str,
-    classes: &[String],
-    settings: &Settings,
-    train: &[Row],
-    valid: &[Row],
-) -> Vec<u8> {
-    let mut hash = Sha256::new_with_prefix(b"qdllm tune");
-    hash.update(format!("{model}\0{classes:?}\0{settings:?}\0{}", train.len()));
-    for (ids, class) in train.iter().chain(valid) {
-        hash.update((*class as u64).to_le_bytes());
-        hash.update((ids.len() as u64).to_le_bytes());
-        ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-    }
-    hash.finalize().to_vec()
-}
-
 /// Longest that all gradients together may be.
 const CLIP: f64 = 1.0;
 const WARM_UP: f64 = 0.06;
@@ -135,7 +117,15 @@ impl Tuner {
             rows.iter().map(row).collect::<Result<Vec<Row>>>()
         };
         let (train, valid) = (read(train)?, read(valid)?);
-        let fingerprint = fingerprint(&pretrained.digest, classes, &settings, &train, &valid);
+        // What must be equal for a checkpoint to be gone on from.
+        let mut hash = Sha256::new_with_prefix(b"qdllm tune");
+        hash.update(format!("{}\0{classes:?}\0{settings:?}\0{}", pretrained.digest, train.len()));
+        for (ids, class) in train.iter().chain(&valid) {
+            hash.update((*class as u64).to_le_bytes());
+            hash.update((ids.len() as u64).to_le_bytes());
+            ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+        }
+        let fingerprint = hash.finalize().to_vec();
         let limit = settings.max_tokens;
         let new = Trainable {
             targets: settings.targets.clone(),
