@@ -126,11 +126,10 @@ pub fn echoed(answer: &Value, prompt: &str, word: &str) -> Result<f32, NoScores>
     let (mut found, mut first) = (Vec::new(), None);
     for (value, offset) in values.iter().zip(offsets) {
         let offset = offset.as_u64().ok_or(MISSING)?;
-        if !(start..end).contains(&offset) {
-            continue;
+        if (start..end).contains(&offset) {
+            first = first.or(Some(offset));
+            found.push(value);
         }
-        first = first.or(Some(offset));
-        found.push(value);
     }
     match first {
         // Nothing lies before the last token of the prompt: the prompt was not echoed.

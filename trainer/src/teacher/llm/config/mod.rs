@@ -50,10 +50,6 @@ impl JsonObject {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    pub fn text_or(&self, key: &str, default: &str) -> Result<String> {
-        self.or(key, default.to_owned())
-    }
-
     pub fn child(&self, key: &str) -> Result<Option<Self>> {
         Ok(self.get(key)?.map(|map| Self { path: self.path.clone(), map }))
     }
@@ -61,7 +57,7 @@ impl JsonObject {
 
 /// What `config.json` says of its model.
 pub fn read(config: &JsonObject) -> Result<Spec> {
-    let model_type = config.text_or("model_type", "")?;
+    let model_type = config.or("model_type", "".to_owned())?;
     let spec = match model_type.as_str() {
         "llama" => rotary(Family::Llama, config)?,
         "qwen2" => rotary(Family::Qwen2, config)?,
@@ -144,8 +140,8 @@ fn rotation(keys: &JsonObject, default: f64) -> Result<Position> {
 }
 
 fn stretch(keys: &JsonObject) -> Result<Stretch> {
-    let old = keys.text_or("type", "default")?;
-    match keys.text_or("rope_type", &old)?.as_str() {
+    let old = keys.or("type", "default".to_owned())?;
+    match keys.or("rope_type", old)?.as_str() {
         "default" => Ok(Stretch::None),
         "linear" => Ok(Stretch::Linear(keys.need("factor")?)),
         "llama3" => Ok(Stretch::Llama3 {
@@ -246,7 +242,7 @@ fn bloom(keys: &JsonObject) -> Result<Spec> {
 fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
     let distilled = family == Family::DistilBert;
     let count = |bert: &str, other: &str| keys.need(if distilled { other } else { bert });
-    if keys.text_or("position_embedding_type", "absolute")? != "absolute" {
+    if keys.or("position_embedding_type", "absolute".to_owned())? != "absolute" {
         return keys.refuse("only absolute position embeddings are supported");
     }
     let sizes = [
@@ -272,7 +268,7 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
 }
 
 fn activation(keys: &JsonObject, key: &str, default: &str) -> Result<Activation> {
-    match keys.text_or(key, default)?.as_str() {
+    match keys.or(key, default.to_owned())?.as_str() {
         "silu" | "swish" => Ok(Activation::Silu),
         "relu" => Ok(Activation::Relu),
         "gelu" => Ok(Activation::Gelu),

@@ -35,7 +35,7 @@ impl Adapter {
             );
         }
         let keys = JsonObject::read(&config)?;
-        let kind = keys.text_or("peft_type", "LORA")?;
+        let kind = keys.or("peft_type", "LORA".to_owned())?;
         if kind != "LORA" {
             return keys.refuse(format!("adapters of type `{kind}` are not supported; LORA is"));
         }
@@ -55,7 +55,7 @@ impl Adapter {
                 "`fan_in_fan_out` is for matrices stored transposed, as GPT-2 has them; none of the supported families does",
             );
         }
-        if keys.text_or("bias", "none")? != "none" {
+        if keys.or("bias", "none".to_owned())? != "none" {
             return keys.refuse("trained biases are not supported; merge the adapter with PEFT");
         }
         let (rank, alpha): (usize, f64) = (keys.need("r")?, keys.need("lora_alpha")?);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Result as CandleResult, Tensor};
 use qdllm_host::errors::OfFile as _;
 use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -54,11 +54,7 @@ impl Gguf {
     }
 
     /// A hyper-parameter under the architecture's prefix; `None` when the file leaves it out.
-    fn number<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&Value) -> candle_core::Result<T>,
-    ) -> Result<Option<T>> {
+    fn number<T>(&self, key: &str, read: fn(&Value) -> CandleResult<T>) -> Result<Option<T>> {
         let key = format!("{}.{key}", self.architecture);
         let found = self.content.metadata.get(&key).map(read).transpose();
         found.or_else(|e| self.refuse(format!("GGUF key `{key}` has the wrong type ({e})")))
