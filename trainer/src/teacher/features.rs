@@ -96,14 +96,16 @@ pub fn start(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
+/// How a row of scores becomes one of logits.
+type ReadScores = Box<dyn Fn(&[f32]) -> Vec<f32>>;
+
 /// A teacher whose model answers a text with a row of scores, which are cached and read as logits.
 pub struct ScoreTeacher {
     features: Features,
     about: About,
     /// Whether the scores of an empty text are taken off.
     calibrate: bool,
-    /// How a row of scores becomes one of logits.
-    read: Box<dyn Fn(&[f32]) -> Vec<f32>>,
+    read: ReadScores,
 }
 
 impl ScoreTeacher {

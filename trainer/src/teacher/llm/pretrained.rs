@@ -130,14 +130,16 @@ impl Pretrained {
     }
 }
 
+/// One vector a row of ids.
+type RunRows = Box<dyn Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>>>;
+
 /// A model that gives whole texts one vector each.
 pub struct TextVectors {
     tokenizer: TextTokenizer,
     about: Description,
     /// Padded tokens a batch.
     budget: usize,
-    /// One vector a row of ids.
-    run: Box<dyn Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>>>,
+    run: RunRows,
     /// The numbers' names; empty when the checkpoint gives none.
     pub labels: Vec<String>,
 }
