@@ -11,15 +11,14 @@ use serde::Serialize;
 
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
+use crate::evaluation::{Report, Scores, train_student};
 use crate::inference::circuit_bytes;
-use crate::metrics::{Report, Scores};
 use crate::options::{Config, HiddenLayer};
 use crate::regression::fasttext::{FastTextOptions, train_fasttext};
 use crate::regression::tfidf::{TfidfOptions, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::export::export;
 use crate::student::shape::Shape;
-use crate::student::train::Moment;
 use crate::student::words::Words;
 use crate::student::{Prepared, Student};
 use qdllm_host::terminal::Progress;
@@ -187,32 +186,6 @@ fn tested(
     let probabilities = texts.iter().map(|text| predict(text)).collect();
     let microseconds_per_text = microseconds_a_text(texts, |text| predict(text));
     (probabilities, Measured { bytes, parameters, train_seconds, microseconds_per_text })
-}
-
-/// Trains the student of `config` with another layer in the circuit's place.
-pub fn train_student(
-    heart: HiddenLayer,
-    config: &Config,
-    classes: &[String],
-    progress: &mut Progress,
-) -> Result<(Prepared<Words>, Student<Words>)> {
-    let mut config = config.clone();
-    config.student.heart = heart;
-    let prepared = Words::prepare(&config, progress)?;
-    ensure!(
-        prepared.classes == classes,
-        "the training files that the settings name now hold the classes {}; {} are to be told apart, so give the settings of these files",
-        prepared.classes.join(", "),
-        classes.join(", ")
-    );
-    progress.stage("training the linear control", prepared.passes(&config));
-    let student = prepared.distill(&config, None, |moment| {
-        if let Moment::Texts(done) = moment {
-            progress.at(done);
-        }
-    })?;
-    progress.done();
-    Ok((prepared, student))
 }
 
 /// A control of the student's size; probabilities of `texts`, and what it cost.

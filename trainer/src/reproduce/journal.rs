@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::method::Method;
 use super::task::{Inputs, Task};
-use crate::metrics::Scores;
+use crate::evaluation::Scores;
 use crate::options::Config;
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

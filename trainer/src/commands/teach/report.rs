@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::data::soft::TeacherInfo;
-use crate::metrics::Report;
+use crate::evaluation::Report;
 use crate::teacher::probe::{Candidate, Findings};
 use crate::teacher::{Teacher, Work};
 
