@@ -354,17 +354,13 @@ impl Config {
     /// The settings without the files' names: what, with the files' contents, decides the result. Its digest stands in
     /// model files and checkpoints, so it keeps the names that options had first.
     pub fn recipe(&self) -> String {
-        let sources = Sources {
-            data: None,
-            unlabelled: None,
-            soft: None,
-            soft_texts: None,
-            valid: None,
-            vectors: Vec::new(),
-            ..self.sources.clone()
-        };
-        let student = StudentConfig { circuit: None, ..self.student.clone() };
-        let text = Self { sources, student, ..self.clone() }.to_toml();
+        let mut plain = self.clone();
+        let Sources { data, unlabelled, soft, soft_texts, valid, vectors, .. } = &mut plain.sources;
+        for file in [data, unlabelled, soft, soft_texts, valid, &mut plain.student.circuit] {
+            *file = None;
+        }
+        vectors.clear();
+        let text = plain.to_toml();
         FIRST_NAMES.iter().fold(text, |text, (name, first)| {
             text.replace(&format!("\n{name} = "), &format!("\n{first} = "))
         })

@@ -110,27 +110,21 @@ impl Difference {
     }
 }
 
-/// Runs of two methods that differ in nothing else.
-type Pairs<'r> = Vec<(&'r Run, &'r Run)>;
-
 /// The difference of two methods on every task and share that has both; tasks by name, shares falling.
 fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference> {
-    let mut groups: BTreeMap<(&str, Reverse<u32>), Pairs<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Reverse<u32>), Vec<[&Run; 2]>> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.method == method) {
-        let same = |other: &&Run| {
-            (&other.task, other.share, other.seed) == (&run.task, run.share, run.seed)
-                && other.method == against
-        };
+        let place = (&run.task, run.share, run.seed);
+        let same = |o: &&Run| o.method == against && (&o.task, o.share, o.seed) == place;
         if let Some(other) = runs.iter().find(same) {
-            groups.entry((&run.task, Reverse(run.share))).or_default().push((run, other));
+            groups.entry((&run.task, Reverse(run.share))).or_default().push([run, other]);
         }
     }
-    let difference = |((task, Reverse(share)), pairs): ((&str, _), Pairs<'_>)| {
-        let difference =
-            Stat::of(pairs.iter().map(|(a, b)| a.outcome.accuracy - b.outcome.accuracy))?;
-        let (first, other) = pairs.first()?;
-        let texts = first.test_texts as f64;
-        let sampling = |run: &Run| run.outcome.accuracy * (1.0 - run.outcome.accuracy) / texts;
+    let difference = |((task, Reverse(share)), pairs): ((&str, _), Vec<[&Run; 2]>)| {
+        let accuracies = pairs.iter().map(|pair| pair.map(|run| run.outcome.accuracy));
+        let difference = Stat::of(accuracies.clone().map(|[a, b]| a - b))?;
+        let texts = pairs[0][0].test_texts as f64;
+        let sampling = accuracies.clone().next()?.map(|a| a * (1.0 - a) / texts);
         let over_seeds = difference.sd.map_or(0.0, |sd| sd * sd / difference.n as f64);
         Some(Difference {
             task: task.to_owned(),
@@ -138,7 +132,7 @@ fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference> {
             method: method.into(),
             against: against.into(),
             difference,
-            standard_error: (over_seeds + (sampling(first) + sampling(other))).sqrt(),
+            standard_error: (over_seeds + (sampling[0] + sampling[1])).sqrt(),
         })
     };
     groups.into_iter().filter_map(difference).collect()
