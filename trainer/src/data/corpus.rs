@@ -71,7 +71,7 @@ impl Corpus {
         let mut draws: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
         if let Some(path) = &sources.data {
             let mut rows = Rows::labelled(path, sources.bad_rows)?;
-            progress.stage("reading labels", rows.bytes_total());
+            progress.stage("reading labels", rows.bytes_total);
             while let Some(row) = rows.next().transpose()? {
                 progress.at(rows.bytes_read());
                 let label = row.label.unwrap_or_default();
@@ -139,7 +139,7 @@ impl Corpus {
                 Origin::Unlabelled => Rows::unlabelled(path, sources.bad_rows)?,
                 _ => Rows::labelled(path, sources.bad_rows)?,
             };
-            progress.stage(stage, rows.bytes_total());
+            progress.stage(stage, rows.bytes_total);
             while let Some(Row { line, label, text }) = rows.next().transpose()? {
                 progress.at(rows.bytes_read());
                 let class = label.map(|label| class_of(&label, &self.classes, path, line, &whose));
@@ -172,7 +172,7 @@ impl Corpus {
                 } += 1;
                 visit(Text { part, label, teacher, text: &text });
             }
-            tally.skipped += rows.skipped();
+            tally.skipped += rows.skipped;
             progress.done();
         }
         if let (Some((path, line, missing)), Some(soft)) = (missing, &sources.soft) {

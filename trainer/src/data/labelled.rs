@@ -29,7 +29,7 @@ impl Labelled {
             Ok(Self { line, label: label.unwrap_or_default(), text })
         };
         let all = rows.by_ref().map(labelled).collect::<Result<_>>()?;
-        *skipped += rows.skipped();
+        *skipped += rows.skipped;
         Ok(all)
     }
 }
@@ -38,7 +38,7 @@ impl Labelled {
 pub fn read_texts(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
     let mut rows = Rows::unlabelled(path, bad)?;
     let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<_>>()?;
-    *skipped += rows.skipped();
+    *skipped += rows.skipped;
     Ok(texts)
 }
 

@@ -190,15 +190,12 @@ pub(crate) fn numbers_of(line: &[u8], field: &str) -> Result<([u8; 32], Vec<f32>
             // JSON has no NaN, but Python's json module writes one all the same.
             let numbers = line.split_once(&format!("\"{field}\"")).map_or("", |(_, rest)| rest);
             let bad = |item: &str| item.contains("NaN") || item.contains("Infinity");
-            let other = || {
-                format!(
+            return Err(match numbers.split(',').position(bad) {
+                Some(i) => not_finite(field, i),
+                None => format!(
                     "not valid JSON: {error}; each line is {{\"text\": .., \"{field}\": [..]}}; make the row again or delete the line"
-                )
-            };
-            return Err(numbers
-                .split(',')
-                .position(bad)
-                .map_or_else(other, |i| not_finite(field, i)));
+                ),
+            });
         }
     };
     let mut take = |name: &str| object.remove(name).unwrap_or(Value::Null);
@@ -220,19 +217,15 @@ pub(crate) fn numbers_of(line: &[u8], field: &str) -> Result<([u8; 32], Vec<f32>
         Value::Array(numbers) => numbers,
         value => return Err(wrong_kind(field, &value, "an array of numbers")),
     };
-    if let teacher @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) =
-        take("teacher")
-    {
-        return Err(wrong_kind("teacher", &teacher, "an object"));
+    match take("teacher") {
+        Value::Null | Value::Object(_) => {}
+        teacher => return Err(wrong_kind("teacher", &teacher, "an object")),
     }
-    let number = |(i, value): (usize, &Value)| match value {
-        Value::Null => Err(not_finite(field, i)),
-        // A number beyond f32's range becomes infinite and is refused as such.
-        value => match value.as_f64().map(|x| x as f32) {
-            Some(x) if x.is_finite() => Ok(x),
-            Some(_) => Err(not_finite(field, i)),
-            None => Err(wrong_kind(field, value, "numbers only")),
-        },
+    // A number beyond f32's range becomes infinite and is refused as such.
+    let number = |(i, value): (usize, &Value)| match value.as_f64().map(|x| x as f32) {
+        Some(x) if x.is_finite() => Ok(x),
+        None if !value.is_null() => Err(wrong_kind(field, value, "numbers only")),
+        _ => Err(not_finite(field, i)),
     };
     let numbers = numbers.iter().enumerate().map(number).collect::<Result<_, _>>()?;
     Ok((digest, numbers))

@@ -58,9 +58,11 @@ pub struct Rows {
     labelled: bool,
     bad: BadRows,
     source: Source,
-    bytes_total: u64,
+    /// Size of the file when it was opened; 0 for a pipe.
+    pub bytes_total: u64,
     good: u64,
-    skipped: u64,
+    /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
+    pub skipped: u64,
     done: bool,
 }
 
@@ -102,11 +104,6 @@ impl Rows {
         Ok(Self { path, labelled, bad, source, bytes_total, good: 0, skipped: 0, done: false })
     }
 
-    /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
-    pub fn skipped(&self) -> u64 {
-        self.skipped
-    }
-
     /// Bytes taken from the file so far: ahead of the current row by at most one read buffer,
     /// equal to [`Rows::bytes_total`] at the end.
     pub fn bytes_read(&self) -> u64 {
@@ -114,11 +111,6 @@ impl Rows {
             Source::Lines(_, lines) => lines.read,
             Source::Table(table) => table.bytes_read(),
         }
-    }
-
-    /// Size of the file when it was opened; 0 for a pipe.
-    pub fn bytes_total(&self) -> u64 {
-        self.bytes_total
     }
 
     /// The next non-blank line or record, good or bad; `None` at the end of the file.

@@ -173,11 +173,8 @@ pub struct SoftLabels {
 }
 
 impl SoftLabels {
-    /// Reads the soft labels of a run: a file of `qdllm teach`, or logits from anywhere.
-    ///
-    /// # Errors
-    /// As [`SoftLabels::read`]; also when the classes are stated nowhere, or differently in the file and by
-    /// `--soft-classes`, and when rows and texts do not go together.
+    /// Reads the soft labels of a run: a file of `qdllm teach`, or logits from anywhere. Refuses classes that are stated
+    /// nowhere, or differently in the file and by `--soft-classes`.
     pub fn open(path: &Path, sources: &Sources) -> Result<Self> {
         let stated = &sources.soft_classes;
         let labels = if path.extension().is_some_and(|e| e == "safetensors") {
@@ -196,12 +193,8 @@ impl SoftLabels {
         Ok(labels)
     }
 
-    /// Reads a whole file of `qdllm teach`.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is empty, when its header is not one of this format, and at the first row that is
-    /// malformed, holds a logit that is not finite, has another number of logits than there are classes, or contradicts
-    /// an earlier row of the same text.
+    /// Reads a whole file of `qdllm teach`; ends at the first row that is malformed, does not fit the header or
+    /// contradicts an earlier one.
     pub fn read(path: &Path) -> Result<Self> {
         Self::from_lines(path, &[])
     }

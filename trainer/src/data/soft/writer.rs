@@ -32,10 +32,7 @@ impl SoftWriter {
     /// The same header means the same classes in the same order and the same teacher (name, digest
     /// and method; the command may differ). A last line without a line end is half a row of a run
     /// that was ended, and is dropped.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, is not a soft label file, is damaged before its last line,
-    /// or has another header. An existing file is then left as it was.
+    /// An existing file that is damaged before its last line or has another header is left as it was.
     pub fn open(path: &Path, classes: &[String], teacher: &TeacherInfo) -> Result<Self> {
         let name = path.display();
         check_classes(classes).map_err(|what| anyhow!("{name}: cannot be written: {what}"))?;
