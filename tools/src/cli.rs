@@ -22,37 +22,23 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The help of each is that of its arguments.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Draw a circuit as text or SVG
     Draw(draw::DrawArgs),
-    /// Rehearse a data set with shots and noise
     Simulate(Box<simulate::SimulateArgs>),
-    /// Write a model and a firmware as .bin, .hex or .uf2
     Image(image::ImageArgs),
-    /// Write a model and a firmware to a board
     Flash(flash::FlashArgs),
-    /// Compile a circuit for a processor
     Transpile(transpile::TranspileArgs),
-    /// Submit circuits or texts to a quantum cloud
     Submit(Box<submit::SubmitArgs>),
-    /// Show batches and jobs
     Status(status::StatusArgs),
-    /// Fetch results, and what they decide
     Fetch(fetch::FetchArgs),
-    /// Cancel the jobs of a batch
     Cancel(cancel::CancelArgs),
-    /// List chips and queues
     Backends(backends::BackendsArgs),
-    /// Keep a token in the system's keyring
     Token(token::TokenArgs),
-    /// Stand in for the quantum clouds, on this machine
     Serve(Box<serve::ServeArgs>),
-    /// Talk to a board: classify, replace its model, go back
     Board(board::BoardArgs),
-    /// Make a key pair for signing models
     Keygen(sign::KeygenArgs),
-    /// Sign a model for boards with a public key
     Sign(sign::SignArgs),
 }
 

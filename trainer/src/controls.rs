@@ -59,7 +59,7 @@ pub struct Measured {
     pub microseconds_per_text: f64,
 }
 
-/// Train TF-IDF with logistic regression and fastText on labelled texts and test them.
+/// Train and judge two classical baselines: TF-IDF with logistic regression, fastText
 ///
 /// With the settings of a student (--config MODEL.toml) three more are trained: its own rows with another heart than
 /// the circuit.

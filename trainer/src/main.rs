@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use qdllm_host::terminal;
-use qdllm_trainer::commands::Cli;
+use qdllm_trainer::cli::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 /// Stand in for the quantum clouds, on this machine
 ///
-/// Answers like Quafu-SQC (`--platform sqc`) and like the portal's task API (`--platform portal`) on one
-/// address, 127.0.0.1 only, and runs the circuits with the chip's noise, as `simulate` models it. Any token
-/// will do. Nothing is kept when it ends.
+/// Answers like Quafu-SQC (`--platform sqc`) and like the portal's task API (`--platform portal`) on
+/// one address, 127.0.0.1 only, and runs the circuits with the chip's noise, as `simulate` models it.
+/// Any token will do. Nothing is kept when it ends.
 ///
-/// Faults happen on demand. WHERE: any, verify, backends, run, status, result, cancel, list, chip. WHAT:
+/// Faults happen on demand. WHERE: any, verify, backends, run, status, result, cancel, list, chip.
+/// WHAT:
 ///   500, 401, 422 ...  an HTTP status instead of the work
 ///   429:SECONDS        the same with Retry-After
 ///   after:500          the work is done, then the status is answered
@@ -31,8 +32,9 @@ use std::time::Duration;
 ///   long               the result's bit strings are too long
 ///   stale              the list of tasks does not show any yet
 ///   echo               HTTP 401 that repeats the token
-/// While it runs, POST /admin/faults takes a JSON list of such texts, POST /admin/chips/Baihua?status=Offline
-/// takes a chip away (status=Online brings it back), GET /admin/tasks and /admin/received tell what came.
+/// While it runs, POST /admin/faults takes a JSON list of such texts, POST
+/// /admin/chips/Baihua?status=Offline takes a chip away (status=Online brings it back), GET
+/// /admin/tasks and /admin/received tell what came.
 ///
 /// Examples:
 ///   qdllm-hw serve --port 7700

@@ -18,7 +18,7 @@ use crate::teacher::llm::{device, pretrained::Pretrained};
 
 const ADVICE: &str = include_str!("tune.txt");
 
-/// Trains LoRA and a classification head on labelled texts
+/// Fine-tune a language model on labelled texts (LoRA and a head), for `teach --adapter`
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_long_help = ADVICE)]
 pub struct TuneArgs {

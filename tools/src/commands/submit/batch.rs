@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 /// --resume, and it goes on where it was. What was received is never sent again: asked for the same
 /// thing, it finds the batch that exists. To run something once more, give it another --name.
 ///
-/// The token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (portal), --token-file, or the
-/// keyring (see `qdllm-hw token`).
+/// The token comes from `QPU_API_TOKEN` (platform sqc) or `QUAFU_API_KEY` (portal), --token-file, or
+/// the keyring (see `qdllm-hw token`).
 ///
 /// Examples:
 ///   qdllm-hw submit model.qdm "turn on the light" --chip Baihua

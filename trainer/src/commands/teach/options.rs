@@ -34,7 +34,7 @@ Examples:
 
 The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
 
-/// Runs a language model over texts and writes soft labels.
+/// Ask a language model for soft labels
 ///
 /// The model is a local file (--model) or stands behind an OpenAI-compatible address (--endpoint).
 #[derive(Debug, Clone, clap::Args)]
