@@ -94,7 +94,10 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     #[cfg(feature = "teacher")]
     return local::ask(args, texts);
     #[cfg(not(feature = "teacher"))]
-    bail!("no teacher is named: give {SOURCES}")
+    {
+        let _ = (args, texts);
+        bail!("no teacher is named: give {SOURCES}")
+    }
 }
 
 /// Joins a teacher with a regression on words, or takes that alone.
