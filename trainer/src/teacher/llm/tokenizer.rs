@@ -11,6 +11,8 @@ use tokenizers::{Tokenizer, TruncationParams};
 pub struct TextTokenizer {
     pub(super) pieces: Tokenizer,
     whole: Tokenizer,
+    /// The same with a limit, and the limit.
+    short: Option<(Tokenizer, usize)>,
     /// The tokens that stand before every text.
     pub opening: Vec<u32>,
     /// True when the tokenizer thinks a space before every text, which for pieces must not happen.
@@ -47,35 +49,41 @@ impl TextTokenizer {
         let (with, without) = (ids(true)?, ids(false)?);
         let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
         let opening = if without.is_empty() { Vec::new() } else { with[..at].to_vec() };
-        Ok(Self { pieces, whole, opening, leading_space })
+        Ok(Self { pieces, whole, short: None, opening, leading_space })
     }
 
     /// A tokenizer that takes pieces literally already, with the tokens that stand before every text.
     pub fn plain(whole: Tokenizer, opening: Vec<u32>) -> Self {
-        Self { pieces: whole.clone(), whole, opening, leading_space: false }
+        Self { pieces: whole.clone(), whole, short: None, opening, leading_space: false }
     }
 
     /// Token ids of a piece of text, nothing added around it.
     pub fn piece(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.pieces.encode(text, false);
-        encoding.map(|e| e.get_ids().to_vec()).map_err(|e| anyhow!("tokenizer: {e}"))
+        ids(&self.pieces, text, false)
     }
 
     /// Lets [`Self::whole`] cut texts to `limit` tokens, marks included.
     pub fn cut_at(&mut self, limit: usize) -> Result<()> {
         let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
-        let limited = self.whole.with_truncation(Some(truncation));
-        limited.map(drop).map_err(|e| anyhow!("tokenizer: a limit of {limit} tokens: {e}"))
+        let mut short = self.whole.clone();
+        let limited = short.with_truncation(Some(truncation));
+        limited.map_err(|e| anyhow!("tokenizer: a limit of {limit} tokens: {e}"))?;
+        self.short = Some((short, limit));
+        Ok(())
     }
 
     /// Token ids of a whole text with the model's marks around it, and whether it was cut.
     pub fn whole(&self, text: &str) -> Result<(Vec<u32>, bool)> {
-        let encoding = self.whole.encode(text, true).map_err(|e| anyhow!("tokenizer: {e}"))?;
-        let mut ids = encoding.get_ids().to_vec();
-        if ids.is_empty() {
-            ids.push(0);
+        let mut found = ids(&self.whole, text, true)?;
+        // Again rather than cut here: the marks behind a text are to stay. Tokenizers do not always tell that they cut.
+        let long = self.short.as_ref().filter(|(_, limit)| found.len() > *limit);
+        if let Some((short, _)) = long {
+            found = ids(short, text, true)?;
         }
-        Ok((ids, !encoding.get_overflowing().is_empty()))
+        if found.is_empty() {
+            found.push(0);
+        }
+        Ok((found, long.is_some()))
     }
 
     /// Refuses a model that has fewer embeddings than there are tokens which texts are made of. Marks may lie beyond:
@@ -90,6 +98,11 @@ impl TextTokenizer {
         }
         Ok(())
     }
+}
+
+fn ids(tokenizer: &Tokenizer, text: &str, marks: bool) -> Result<Vec<u32>> {
+    let encoding = tokenizer.encode(text, marks);
+    encoding.map(|e| e.get_ids().to_vec()).map_err(|e| anyhow!("tokenizer: {e}"))
 }
 
 /// Takes out of a step whatever puts a space before a text; true when there was something.
