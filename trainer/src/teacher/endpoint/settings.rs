@@ -124,9 +124,7 @@ pub fn key_from_file(path: &Path) -> Result<Secret> {
         Err(NotPrivate::Exposed(mode)) => {
             format!("others can read it (mode {:o}); run `chmod 600` on it", mode & 0o777)
         }
-        Err(NotPrivate::TooLong) => {
-            "is larger than any key; name the file that holds the key".into()
-        }
+        Err(NotPrivate::TooLong) => "is larger than any key; name the file of the key".into(),
     };
     Err(refused(&place, &what))
 }

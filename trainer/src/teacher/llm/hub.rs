@@ -14,8 +14,6 @@ use crate::teacher::llm::weights::shard_of_each_tensor;
 
 /// What a model on the hub is called on the command line.
 const SCHEME: &str = "hf:";
-/// The variable that holds the token, as other programs name it.
-const TOKEN_VARIABLE: &str = "HF_TOKEN";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -51,12 +49,12 @@ impl Address {
     }
 }
 
-/// The path of a model on the hub; the token is that of the file, or of the variable.
+/// The path of a model on the hub; the token is that of the file, or of the variable that other programs read.
 pub fn fetch(address: &str, token_file: Option<&Path>) -> Result<PathBuf> {
     let Some(address) = Address::parse(address) else { return Ok(address.into()) };
     let token = match token_file {
         Some(path) => Some(key_from_file(path)?),
-        None => key_from_variable(TOKEN_VARIABLE)?,
+        None => key_from_variable("HF_TOKEN")?,
     };
     Hub { endpoint: None, cache: None, token }.fetch(&address?)
 }
