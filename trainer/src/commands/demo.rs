@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::terminal::Progress;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Distil the shipped smart-home commands and show what came out
@@ -57,7 +57,11 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
     let outcome = distill(&config, &out, KEEP, &mut progress)?;
-    let labels_only = labels_only(&config, folder, &mut progress)?;
+    // The same student without its teacher, for comparison; 160 texts hold few n-grams that occur twice.
+    let (mut alone, labels_only) = (config.clone(), folder.join("labels-only.qdm"));
+    alone.sources.soft = None;
+    alone.student.rows = alone.student.rows.min(128);
+    distill(&alone, &labels_only, KEEP, &mut progress)?;
     let evaluation = evaluate(&out, &test, BadRows::Refuse, Some(&config), args.json)?;
     let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;
     if args.json {
@@ -92,15 +96,4 @@ fn teacher(config: &Config) -> Result<(String, f64, usize)> {
         right += usize::from(soft.classes[argmax(logits)] == *label);
     }
     Ok((soft.teacher.name, right as f64 / texts.max(1) as f64, texts))
-}
-
-/// The same student without its teacher, for comparison.
-fn labels_only(config: &Config, folder: &Path, progress: &mut Progress) -> Result<PathBuf> {
-    let mut config = config.clone();
-    config.sources.soft = None;
-    // 160 texts hold few n-grams that occur twice.
-    config.student.rows = config.student.rows.min(128);
-    let out = folder.join("labels-only.qdm");
-    distill(&config, &out, KEEP, progress)?;
-    Ok(out)
 }

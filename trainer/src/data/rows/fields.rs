@@ -29,13 +29,12 @@ pub(super) type Cut = Result<(Option<String>, String), String>;
 
 pub(super) fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
     match format {
-        LineFormat::Text => Ok((None, checked_text(utf8("text", bytes)?)?)),
+        LineFormat::Text => checked(None, bytes),
         LineFormat::Tsv => {
             let tab = bytes.iter().position(|&b| b == b'\t').ok_or(
                 "no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`",
             )?;
-            let label = labelled.then(|| checked_label(utf8("label", &bytes[..tab])?));
-            Ok((label.transpose()?, checked_text(utf8("text", &bytes[tab + 1..])?)?))
+            checked(labelled.then_some(&bytes[..tab]), &bytes[tab + 1..])
         }
         LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
     }
@@ -55,32 +54,26 @@ fn cut_json(line: &str, labelled: bool) -> Cut {
     }
     let object: Object =
         serde_json::from_str(line).map_err(|e| format!("not valid JSON: {e}; correct the line"))?;
-    let text = match object.text {
-        Value::String(text) => checked_text(&text)?,
-        other => return Err(wrong_kind("text", &other, "a string")),
-    };
+    let text = object.text.as_str().ok_or_else(|| wrong_kind("text", &object.text, "a string"))?;
     let label = match object.label {
         _ if !labelled => None,
-        Value::String(label) => Some(checked_label(&label)?),
+        Value::String(label) => Some(label),
         Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
         other => return Err(wrong_kind("label", &other, "a string or an integer")),
     };
-    Ok((label, text))
+    checked(label.as_deref().map(str::as_bytes), text.as_bytes())
 }
 
-fn checked_label(label: &str) -> Result<String, String> {
-    Ok(filled("label", label)?.trim().to_owned())
-}
-
-fn checked_text(text: &str) -> Result<String, String> {
-    filled("text", text).map(str::to_owned)
-}
-
-fn filled<'a>(field: &str, text: &'a str) -> Result<&'a str, String> {
-    match text.trim() {
-        "" => Err(format!("field `{field}` is empty; fill it in or delete the row")),
-        _ => Ok(text),
-    }
+/// The label trimmed, the text as it is; neither may be empty.
+fn checked(label: Option<&[u8]>, text: &[u8]) -> Cut {
+    let filled = |field, bytes| match utf8(field, bytes)? {
+        blank if blank.trim().is_empty() => {
+            Err(format!("field `{field}` is empty; fill it in or delete the row"))
+        }
+        text => Ok(text.to_owned()),
+    };
+    let label = label.map(|label| filled("label", label)).transpose()?;
+    Ok((label.map(|label| label.trim().to_owned()), filled("text", text)?))
 }
 
 /// A reader that counts its bytes and refuses to go past a limit.
@@ -175,9 +168,8 @@ impl Table {
                 "{found} fields where the header has {expected}; put quotes around a field that contains a comma"
             ));
         }
-        let field = |name, index| utf8(name, self.record.get(index).unwrap_or_default());
-        let label = self.label.map(|index| checked_label(field("label", index)?));
-        Ok((label.transpose()?, checked_text(field("text", self.text)?)?))
+        let field = |index| self.record.get(index).unwrap_or_default();
+        checked(self.label.map(field), field(self.text))
     }
 
     /// Reads the next record that is not blank into `record`, returns the line it starts on.
