@@ -16,10 +16,11 @@ pub trait Kind {
     const TRANSMIT_FULL: u32;
     const SENDING: u32;
 
-    /// What switches a port on: registers and what is written to them.
-    const START: &'static [(usize, u32)];
-    /// What is written after a byte was read, to take its interrupt back.
-    const TAKEN: &'static [(usize, u32)];
+    /// Switches on the port whose registers begin at `base`.
+    fn start(base: usize);
+
+    /// Takes the interrupt of a byte back, after it was read.
+    fn taken(_base: usize) {}
 
     /// Whether a byte has arrived.
     fn received(state: u32) -> bool;
@@ -32,11 +33,18 @@ impl Kind for Cmsdk {
     const STATE: usize = 0x04;
     const TRANSMIT_FULL: u32 = 1;
     const SENDING: u32 = Self::TRANSMIT_FULL;
+
     /// The smallest divider that the UART accepts - QEMU does not slow down for it -; then transmitter and receiver on,
     /// with an interrupt for each byte received.
-    const START: &'static [(usize, u32)] = &[(0x10, 16), (0x08, 0b1011)];
-    /// After it was read: a byte that came meanwhile shows in the state, the next one interrupts.
-    const TAKEN: &'static [(usize, u32)] = &[(0x0c, 1 << 1)];
+    fn start(base: usize) {
+        write(base + 0x10, 16);
+        write(base + 0x08, 0b1011);
+    }
+
+    /// A byte that came since the last one was read shows in the state, the next one interrupts.
+    fn taken(base: usize) {
+        write(base + 0x0c, 1 << 1);
+    }
 
     fn received(state: u32) -> bool {
         state & (1 << 1) != 0
@@ -50,11 +58,15 @@ impl Kind for Pl011 {
     const STATE: usize = 0x18;
     const TRANSMIT_FULL: u32 = 1 << 5;
     const SENDING: u32 = 1 << 3;
+
     /// 8 bits, FIFOs of 16 bytes on; interrupts for bytes received, as many as the FIFO's level 0 says, or fewer that
     /// nothing follows; then UART, transmitter and receiver on.
-    const START: &'static [(usize, u32)] =
-        &[(0x2c, 0x70), (0x34, 0), (0x38, 1 << 4 | 1 << 6), (0x30, 0x301)];
-    const TAKEN: &'static [(usize, u32)] = &[];
+    fn start(base: usize) {
+        write(base + 0x2c, 0x70);
+        write(base + 0x34, 0);
+        write(base + 0x38, 1 << 4 | 1 << 6);
+        write(base + 0x30, 0x301);
+    }
 
     fn received(state: u32) -> bool {
         state & (1 << 4) == 0
@@ -66,14 +78,8 @@ pub struct Uart<K, const BASE: usize, const INTERRUPT: usize>(PhantomData<K>);
 
 impl<K: Kind, const BASE: usize, const INTERRUPT: usize> Uart<K, BASE, INTERRUPT> {
     pub fn start() -> Self {
-        Self::write_all_of(K::START);
+        K::start(BASE);
         Self(PhantomData)
-    }
-
-    fn write_all_of(values: &[(usize, u32)]) {
-        for &(register, value) in values {
-            write(BASE + register, value);
-        }
     }
 
     fn state() -> u32 {
@@ -93,7 +99,7 @@ impl<K: Kind, const BASE: usize, const INTERRUPT: usize> Read for Uart<K, BASE, 
         sleep_until(INTERRUPT, || K::received(Self::state()));
         // The lowest 8 bits are the byte; a PL011 has flags of errors on the line above them.
         *first = read(BASE) as u8;
-        Self::write_all_of(K::TAKEN);
+        K::taken(BASE);
         Ok(1)
     }
 }
