@@ -93,10 +93,15 @@ impl Repo {
 fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
-    for name in
-        ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_BUILD_TARGET", "CARGO_PKG_NAME"]
-    {
-        command.env_remove(name);
+    // Build scripts that ask for them (ring's does) would run again, and with them all that is built on theirs.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "CARGO_BUILD_TARGET"
+        {
+            command.env_remove(&name);
+        }
     }
     command
 }
@@ -113,4 +118,20 @@ pub fn no_panics(image: &Path) -> Result<()> {
     let found: Vec<&str> = names.into_iter().filter(|name| name.contains("panicking")).collect();
     ensure!(found.is_empty(), "the image can panic, it has {}", found.join(", "));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_do_not_hand_down_what_cargo_says_of_this_program() {
+        assert!(std::env::var_os("CARGO_PKG_VERSION_MAJOR").is_some());
+        let repo = Repo::find().expect("the repository");
+        for mut command in [repo.host("env"), repo.bare("env")] {
+            let said = String::from_utf8(command.output().expect("env").stdout).expect("text");
+            assert!(said.contains("PATH="), "{said}");
+            assert!(!said.contains("CARGO_PKG_") && !said.contains("CARGO_MANIFEST_"), "{said}");
+        }
+    }
 }
