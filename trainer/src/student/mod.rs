@@ -108,7 +108,7 @@ impl<F: FrontEnd> Prepared<F> {
     pub fn distill(
         &self,
         config: &Config,
-        resume: Option<&Resume>,
+        resume: Option<Resume>,
         observe: impl FnMut(Moment<'_>),
     ) -> Result<Student<F>> {
         let Self { shape, texts, valid, .. } = self;

@@ -65,17 +65,17 @@ fn train_and_write<F: FrontEnd>(
     progress: &mut Progress,
 ) -> Result<Outcome> {
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
-    let resume =
-        Resume { path: checkpoint.clone(), fingerprint: prepared.fingerprint(config), every };
-    let earlier = Checkpoint::read(&checkpoint, &resume.fingerprint)?;
-    let done = earlier.map_or(0, |state| state.epochs);
+    let fingerprint = prepared.fingerprint(config);
+    let earlier = Checkpoint::read(&checkpoint, &fingerprint)?;
+    let done = earlier.as_ref().map_or(0, |state| state.epochs);
     if done > 0 {
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
     let mut log = reopen(&metrics, done).of_file(&metrics)?;
     progress.stage("training", prepared.passes(config));
+    let resume = Resume { path: checkpoint.clone(), fingerprint, every, earlier };
     let mut failed = None;
-    let student = prepared.distill(config, Some(&resume), |moment| {
+    let student = prepared.distill(config, Some(resume), |moment| {
         let event = match moment {
             Moment::Texts(done) => return progress.at(done),
             Moment::Epoch(event) => event,

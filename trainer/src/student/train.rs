@@ -48,6 +48,8 @@ pub struct Resume {
     pub path: PathBuf,
     pub fingerprint: String,
     pub every: Duration,
+    /// Where an earlier run was ended.
+    pub earlier: Option<Checkpoint>,
 }
 
 /// What a student learns from, and how.
@@ -65,14 +67,15 @@ impl<F: FrontEnd> Training<'_, F> {
     /// validation loss, and that epoch, counted from 1. On an error the checkpoint holds the last state that was good.
     pub fn run(
         &self,
-        resume: Option<&Resume>,
+        mut resume: Option<Resume>,
         mut observe: impl FnMut(Moment<'_>),
     ) -> Result<(Vec<f32>, usize)> {
         let epochs = self.settings.epochs;
-        let fresh = || {
+        let earlier = resume.as_mut().and_then(|r| r.earlier.take());
+        let mut state = earlier.unwrap_or_else(|| {
             let theta = self.shape.init(self.settings.seed);
             Checkpoint {
-                fingerprint: resume.map(|r| r.fingerprint.clone()).unwrap_or_default(),
+                fingerprint: resume.as_ref().map(|r| r.fingerprint.clone()).unwrap_or_default(),
                 epochs: 0,
                 adam: Adam::new(theta.len()),
                 best: theta.clone(),
@@ -80,11 +83,7 @@ impl<F: FrontEnd> Training<'_, F> {
                 best_loss: f64::INFINITY,
                 best_epoch: 0,
             }
-        };
-        let mut state = match resume {
-            Some(r) => Checkpoint::read(&r.path, &r.fingerprint)?.unwrap_or_else(fresh),
-            None => fresh(),
-        };
+        });
         let mut saved = Instant::now();
         let patience = self.settings.patience.max(epochs / 5);
         while state.epochs < epochs && state.epochs < state.best_epoch + patience {
@@ -102,7 +101,7 @@ impl<F: FrontEnd> Training<'_, F> {
                 state.best.clone_from(&state.theta);
             }
             observe(Moment::Epoch(&Event { epoch, train_loss, valid: judged }));
-            if let Some(r) = resume.filter(|r| saved.elapsed() >= r.every) {
+            if let Some(r) = resume.as_ref().filter(|r| saved.elapsed() >= r.every) {
                 state.write(&r.path)?;
                 saved = Instant::now();
             }
