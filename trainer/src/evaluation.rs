@@ -35,7 +35,7 @@ pub const ECE_BINS: usize = 15;
 const MATRIX_CLASSES: usize = 12;
 
 /// Precision, recall and F1, each in [0, 1].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Of the texts predicted as the class, the share that is of it.
     pub precision: f64,

@@ -40,7 +40,7 @@ pub struct Run {
 }
 
 /// The figures of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Rows of the vocabulary, where there is one.
     pub rows: Option<usize>,

@@ -21,7 +21,7 @@ use crate::data::BadRows;
 use crate::data::corpus::Corpus;
 use crate::data::labelled::{read_labelled, read_texts};
 use crate::data::soft::SoftWriter;
-use crate::evaluation::{Report, Scores, evaluate, evaluate_vectors};
+use crate::evaluation::{Report, evaluate, evaluate_vectors};
 use crate::options::Config;
 use crate::resource_usage::{machine, microseconds_a_text, peak_memory_bytes};
 use crate::student::run::distill;
@@ -245,29 +245,19 @@ pub fn run_lesson(path: &Path) -> Result<String> {
     let lesson: Lesson = serde_json::from_slice(&files::read(path)?).of_file(path)?;
     lesson.config.check()?;
     let method = Method::named(&lesson.method).context("a lesson of no method")?;
-    let (scores, size, train_seconds, microseconds_per_text) = match method.learner {
+    let mut outcome = match method.learner {
         Learner::Teacher => lesson.teacher()?,
         Learner::Control(control) => lesson.control(control)?,
         Learner::Edge(_) | Learner::Dense(_) => lesson.student()?,
     };
-    let outcome = Outcome {
-        rows: method.rows().map(|_| lesson.config.student.rows),
-        accuracy: scores.0,
-        weighted: scores.1,
-        parameters: size.map(|size| size.0),
-        bytes: size.map(|size| size.1),
-        peak_memory_bytes: peak_memory_bytes(),
-        train_seconds,
-        microseconds_per_text,
-    };
+    outcome.rows = method.rows().map(|_| lesson.config.student.rows);
+    outcome.peak_memory_bytes = peak_memory_bytes();
     Ok(serde_json::to_string(&outcome)?)
 }
 
-/// Accuracy with weighted scores, parameters with bytes, seconds of training, microseconds a text.
-type Figures = ((f64, Scores), Option<(usize, usize)>, f64, Option<f64>);
-
+/// What each kind of lesson comes to, less what is the same for all: rows and peak memory.
 impl Lesson {
-    fn student(&self) -> Result<Figures> {
+    fn student(&self) -> Result<Outcome> {
         let (model, vectors) = (self.folder.join("student.qdm"), &self.config.sources.vectors);
         let keep = (true, Duration::from_secs(1));
         let trained = distill(&self.config, &model, keep, &mut Progress::new(true))?;
@@ -278,12 +268,18 @@ impl Lesson {
             let judged = evaluate_vectors(&model, &self.valid, vectors, BadRows::Refuse)?;
             (judged.report, judged.microseconds_per_text)
         };
-        let size = Some((trained.parameters, trained.bytes));
-        let scores = (report.accuracy, report.weighted_avg);
-        Ok((scores, size, trained.train_seconds, Some(microseconds)))
+        Ok(Outcome {
+            accuracy: report.accuracy,
+            weighted: report.weighted_avg,
+            parameters: Some(trained.parameters),
+            bytes: Some(trained.bytes),
+            train_seconds: trained.train_seconds,
+            microseconds_per_text: Some(microseconds),
+            ..Outcome::default()
+        })
     }
 
-    fn control(&self, control: Control) -> Result<Figures> {
+    fn control(&self, control: Control) -> Result<Outcome> {
         let settings = self.folder.join("control.toml");
         files::write(&settings, self.config.to_toml())?;
         let summary = measure(&ControlsArgs {
@@ -295,15 +291,22 @@ impl Lesson {
             only: Some(control),
             bad_rows: BadRows::Refuse,
         })?;
-        let outcome = summary.controls.first().context("no control in the report")?;
-        let (scores, m) = ((outcome.accuracy, outcome.weighted_avg), &outcome.measured);
-        let size = Some((m.parameters, m.bytes));
-        Ok((scores, size, m.train_seconds, Some(m.microseconds_per_text)))
+        let found = summary.controls.first().context("no control in the report")?;
+        let measured = &found.measured;
+        Ok(Outcome {
+            accuracy: found.accuracy,
+            weighted: found.weighted_avg,
+            parameters: Some(measured.parameters),
+            bytes: Some(measured.bytes),
+            train_seconds: measured.train_seconds,
+            microseconds_per_text: Some(measured.microseconds_per_text),
+            ..Outcome::default()
+        })
     }
 
     /// From a few labelled texts, others without labels and, where there are any, vectors of all of them, to a file of
     /// soft labels.
-    fn teacher(&self) -> Result<Figures> {
+    fn teacher(&self) -> Result<Outcome> {
         let sources = &self.config.sources;
         let files = sources.data.as_deref().zip(sources.soft.as_deref());
         let (data, soft) = files.context("a lesson without files")?;
@@ -333,8 +336,16 @@ impl Lesson {
         }
         writer.append_all(&unlabelled, |texts| ask(&mut teacher, texts))?;
         std::fs::rename(&partial, soft).of_file(soft)?;
-        let scores = (report.accuracy, report.weighted_avg);
-        Ok((scores, teacher.size(), train_seconds, microseconds_per_text))
+        let (parameters, bytes) = teacher.size().unzip();
+        Ok(Outcome {
+            accuracy: report.accuracy,
+            weighted: report.weighted_avg,
+            parameters,
+            bytes,
+            train_seconds,
+            microseconds_per_text,
+            ..Outcome::default()
+        })
     }
 
     /// A regression on TF-IDF, averaged with probes where there are vectors; returns the teacher, and logits of the
