@@ -83,7 +83,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
 fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
     if args.compiled {
         let (source, inputs) = args.from.read()?;
-        let plan = Plan::new(source, &processor(&args.how.target)?, args.how.options())?;
+        let plan = Plan::new(source, &processor(&args.how.target)?, args.how.search.options())?;
         return Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect());
     }
     let circuit = match &args.from.qasm {

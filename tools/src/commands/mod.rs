@@ -79,6 +79,13 @@ pub struct How {
     /// Processor: baihua, line:N, ring:N, full:N, grid:RxC, or a JSON file
     #[arg(long, default_value = "baihua", long_help = TARGET_HELP)]
     pub target: String,
+    #[command(flatten)]
+    pub search: Search,
+}
+
+/// How to search a circuit for a processor.
+#[derive(Args, Debug, Clone)]
+pub struct Search {
     /// One-qubit gates to use beside cz
     #[arg(long, value_enum, default_value = "h-rz")]
     pub basis: Basis,
@@ -93,7 +100,7 @@ pub struct How {
     pub seed: u64,
 }
 
-impl How {
+impl Search {
     pub fn options(&self) -> Options {
         Options {
             rewrite: !self.no_rewrite,

@@ -64,14 +64,14 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
     let device = processor(&args.how.target)?;
-    let plan = Plan::new(Source::from_model(&model), &device, args.how.options());
+    let plan = Plan::new(Source::from_model(&model), &device, args.how.search.options());
     let rehearsal = Rehearsal {
         head: LinearHead::of(&model).with_context(name)?,
         plan: plan.with_context(name)?,
         noise: NoiseModel::of(&device, &args.noise),
         model,
         shots: args.shots,
-        seed: args.how.seed,
+        seed: args.how.search.seed,
         mitigate: args.mitigate,
     };
     let start = Instant::now();

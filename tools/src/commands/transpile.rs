@@ -64,7 +64,7 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
     let device = processor(&args.how.target)?;
     let start = Instant::now();
-    let plan = Plan::new(source, &device, args.how.options())?;
+    let plan = Plan::new(source, &device, args.how.search.options())?;
     let planned = start.elapsed();
     let compiled = plan.compile(&inputs)?;
     if args.timing {

@@ -1,14 +1,14 @@
 //! What `submit` is asked for, and as a batch in the store.
 
 use crate::circuit::{self, Circuit};
-use crate::commands::{Access, Where, live_device, processor, work_text};
+use crate::commands::{Access, Search, Where, live_device, processor, work_text};
 use crate::processor::Processor;
 use crate::quafu::jobs::{self, Batch, Job, State, Store, VERSION, Work, random_hex, uuid};
 use crate::readout::Readout;
 use crate::texts::{self, Text};
-use crate::transpile::native::{self, Basis};
+use crate::transpile::native;
 use crate::transpile::source::{Source, inputs_of};
-use crate::transpile::{Compiled, Options, Plan};
+use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
@@ -89,15 +89,8 @@ pub struct SubmitArgs {
     /// Compile for this map instead of the chip's own, live one: baihua, or a JSON file
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
-    /// One-qubit gates to use beside cz
-    #[arg(long, value_enum, default_value = "h-rz")]
-    pub basis: Basis,
-    /// Keep one circuit whose every qubit is read as in the source
-    #[arg(long)]
-    pub no_rewrite: bool,
-    /// Seed of the routing
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub search: Search,
     /// Tasks a day; 0: no limit [default: what the platform is known to allow]
     #[arg(long, value_name = "N")]
     pub daily: Option<u32>,
@@ -129,8 +122,9 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     add("chip", args.chip.as_bytes());
     add("shots", &args.shots.to_le_bytes());
     add("name", args.name.as_bytes());
-    let how = (args.as_is, args.compile_there, args.no_rewrite, args.seed, args.first);
-    add("how", format!("{how:?} {:?} {:?}", args.basis, args.target).as_bytes());
+    let Search { basis, no_rewrite, seed } = args.search;
+    let how = (args.as_is, args.compile_there, no_rewrite, seed, args.first);
+    add("how", format!("{how:?} {basis:?} {:?}", args.target).as_bytes());
     if let Some(target) = args.target.as_deref().filter(|t| Path::new(t).is_file()) {
         add("target", &read(Path::new(target))?);
     }
@@ -176,12 +170,7 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
     let chip = live_device(platform.as_ref(), &args.chip)?;
     let target = args.target.as_deref().map(processor).transpose()?;
     let target = target.as_ref().unwrap_or(&chip);
-    let options = Options {
-        rewrite: !args.no_rewrite,
-        basis: args.basis,
-        seed: args.seed,
-        ..Options::default()
-    };
+    let options = args.search.options();
     let circuits: Vec<(usize, Compiled)> = match (fixed, &model, &work) {
         (Some(mut all), ..) => {
             if args.qasm.is_some() && !args.as_is && !args.compile_there {
