@@ -3,8 +3,9 @@
 use crate::board::client::{About, Answer};
 use crate::board::transfer::{send_again, switch, waiting};
 use crate::board::{BoardError, Client, Port, console};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read;
 use qdllm_link::Fault;
 use qdllm_link::message::{Cost, ModelId, Request};
@@ -90,8 +91,7 @@ pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
         Action::Classify { texts } => classify(args.json, &mut client, texts, out),
         Action::Put { model, activate } => {
             let bytes = read(model)?;
-            let name = || model.display().to_string();
-            qdllm_runtime::Model::parse(&bytes).with_context(name)?;
+            qdllm_runtime::Model::parse(&bytes).of_file(model)?;
             let started = Instant::now();
             let (client, id) = send_again(client, &about, &bytes, args.json, &mut connect)?;
             let seconds = Some(started.elapsed().as_secs_f64());
@@ -100,7 +100,7 @@ pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
                 let after = switch(client, &Request::Activate(id), Some(id), &mut connect)?;
                 (slot, what) = (after.active_slot, "sent and in use");
             }
-            let what = format!("{}: {what}", name());
+            let what = format!("{}: {what}", model.display());
             Done::of(Some(id), slot, seconds).print(args.json, &what, out)
         }
         Action::Activate => {

@@ -7,7 +7,7 @@ use crate::simulate::{Quota, Rehearsal, Report, Score, TASKS_A_DAY};
 use crate::texts;
 use crate::transpile::Plan;
 use crate::transpile::source::{Source, inputs_of};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
@@ -58,16 +58,16 @@ pub struct SimulateArgs {
 }
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    let name = || args.model.display().to_string();
-    let bytes = files::read(&args.model)?;
-    let model = Model::parse(&bytes).with_context(name)?;
+    let path = &args.model;
+    let bytes = files::read(path)?;
+    let model = Model::parse(&bytes).of_file(path)?;
     let texts = texts::read(&args.data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
     let device = processor(&args.how.target)?;
     let plan = Plan::new(Source::from_model(&model), &device, args.how.search.options());
     let rehearsal = Rehearsal {
-        head: LinearHead::of(&model).with_context(name)?,
-        plan: plan.with_context(name)?,
+        head: LinearHead::of(&model).of_file(path)?,
+        plan: plan.of_file(path)?,
         noise: NoiseModel::of(&device, &args.noise),
         model,
         shots: args.shots,

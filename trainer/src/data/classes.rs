@@ -11,7 +11,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl Classes {
             classes.check()?;
             anyhow::Ok(classes)
         };
-        parsed().with_context(|| path.display().to_string())
+        parsed().of_file(path)
     }
 
     pub fn names(&self) -> Vec<String> {
