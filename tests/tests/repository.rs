@@ -1,7 +1,9 @@
 //! What manifests and folders must agree on: `cargo run --release` in a board's folder has one program and
 //! something to run it with, every file of tests is compiled, documents link to files that are there, and the
-//! scripts in `tests/peers` hold, as far as they run without the programs that they compare with.
+//! scripts in `tests/peers` hold, as far as they run without the programs that they compare with. Also what both
+//! programs say of their commands.
 
+use clap::CommandFactory as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -149,4 +151,25 @@ fn proofs_of_the_scripts_hold() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("test_each_text_must_be_there_once_and_nothing_else"), "{said}");
+}
+
+/// What a person reads of a command first: a line in the list, and the whole text with `--help`.
+#[test]
+fn every_command_teaches_its_use() {
+    let programs =
+        [(qdllm_tools::cli::Cli::command(), 15), (qdllm_trainer::cli::Cli::command(), 10)];
+    for (program, least) in programs {
+        let mut long = 0;
+        for command in program.get_subcommands().filter(|c| c.get_name() != "help") {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name}");
+            let text = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            // Texts that are laid out by hand break badly beyond the width of help.
+            assert!(!text.contains("Examples:") || widest <= 100, "{name}: {widest}");
+            long += usize::from(text.lines().count() > 1);
+        }
+        let name = program.get_name();
+        assert!(long >= least, "{name}: {long} commands have more than a line of help");
+    }
 }

@@ -292,19 +292,3 @@ mod bench {
         }
     }
 }
-
-/// What a person reads of a command first: a line in the list, and the whole text with `--help`.
-#[test]
-fn every_command_teaches_its_use() {
-    let program = <qdllm_trainer::cli::Cli as clap::CommandFactory>::command();
-    let mut long = 0;
-    for command in program.get_subcommands().filter(|c| c.get_name() != "help") {
-        assert!(command.get_about().is_some(), "{}", command.get_name());
-        let text = command.get_long_about().map(ToString::to_string).unwrap_or_default();
-        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        // Texts that are laid out by hand break badly beyond the width of help.
-        assert!(!text.contains("Examples:") || widest <= 100, "{}: {widest}", command.get_name());
-        long += usize::from(text.lines().count() > 1);
-    }
-    assert!(long >= 10, "{long} commands have more than a line of help");
-}
