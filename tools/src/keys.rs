@@ -5,7 +5,7 @@ use ed25519_compact::{KeyPair, PublicKey, Seed};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read_text;
 use qdllm_host::hex;
-use qdllm_host::secret::{NotPrivate, read_private};
+use qdllm_host::secret::read_private;
 use qdllm_runtime::Model;
 use qdllm_runtime::format::signature::{CONTEXT, ModelSignature, with_signature};
 use rand::TryRngCore as _;
@@ -63,14 +63,7 @@ fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<()> {
 }
 
 pub fn read_secret(path: &Path) -> Result<KeyPair> {
-    let file = path.display();
-    let text = read_private(path).map_err(|error| match error {
-        NotPrivate::Io(error) => Error::from(error).context(format!("{file}: cannot be read")),
-        NotPrivate::Exposed(_) => {
-            anyhow!("{file}: others may read this secret key; first: chmod 600 {file}")
-        }
-        NotPrivate::TooLong => no_key(path, "secret"),
-    })?;
+    let text = read_private(path).of_file(path)?;
     let seed = parse(&text, SECRET).map(Zeroizing::new);
     Ok(KeyPair::from_seed(Seed::new(*seed.ok_or_else(|| no_key(path, "secret"))?)))
 }

@@ -1,7 +1,8 @@
 //! A credential that cannot be printed: neither shown, debugged nor serialised, and wiped when dropped.
 
+use anyhow::{Context as _, Result, ensure};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -48,34 +49,26 @@ impl Secret {
     }
 }
 
-/// Why a file does not serve for a secret.
-#[derive(Debug)]
-pub enum NotPrivate {
-    Io(io::Error),
-    /// Others may read or write it; its permission bits.
-    Exposed(u32),
-    TooLong,
-}
-
-/// The text of a file that its owner alone can read and write, of at most 64 KiB.
-pub fn read_private(path: &Path) -> Result<Zeroizing<String>, NotPrivate> {
+/// The text of a file that its owner alone can read and write, of at most 64 KiB. An error does not name the file,
+/// since what was given as its name may be the secret.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>> {
     const MOST_BYTES: u64 = 1 << 16;
-    let file = File::open(path).map_err(NotPrivate::Io)?;
+    let unread = "cannot be read";
+    let file = File::open(path).context(unread)?;
     // Asked of the open file, so that it cannot be exchanged in between.
-    let metadata = file.metadata().map_err(NotPrivate::Io)?;
+    let metadata = file.metadata().context(unread)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(NotPrivate::Exposed(mode));
-        }
+        ensure!(
+            mode & 0o077 == 0,
+            "can be read by others (mode {mode:04o}); close it with `chmod 600 FILE`"
+        );
     }
-    if metadata.len() > MOST_BYTES {
-        return Err(NotPrivate::TooLong);
-    }
+    ensure!(metadata.len() <= MOST_BYTES, "is larger than any key or token; name the right file");
     let mut text = Zeroizing::new(String::new());
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(NotPrivate::Io)?;
+    file.take(MOST_BYTES).read_to_string(&mut text).context(unread)?;
     Ok(text)
 }
 

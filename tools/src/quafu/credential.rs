@@ -3,7 +3,7 @@
 use super::Kind;
 use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use clap::ValueEnum as _;
-use qdllm_host::secret::{NotASecret, NotPrivate, Secret, read_private};
+use qdllm_host::secret::{NotASecret, Secret, read_private};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -48,14 +48,7 @@ fn malformed(place: &str, why: NotASecret) -> Error {
 
 fn from_file(path: &Path) -> Result<Secret> {
     let place = "--token-file";
-    let text = read_private(path).map_err(|e| match e {
-        NotPrivate::Io(e) => anyhow!("the file of {place} cannot be read: {}", e.kind()),
-        NotPrivate::Exposed(mode) => anyhow!(
-            "the file of {place} can be read by others (mode {mode:04o}); close it with `chmod 600 FILE`"
-        ),
-        // No token is so long.
-        NotPrivate::TooLong => malformed(place, NotASecret::Characters),
-    })?;
+    let text = read_private(path).map_err(|e| anyhow!("the file of {place} {e:#}"))?;
     of(text.to_string(), place)
 }
 

@@ -4,7 +4,7 @@ use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use qdllm_host::secret::{NotPrivate, Secret, read_private};
+use qdllm_host::secret::{Secret, read_private};
 use serde::{Deserialize, Serialize};
 
 /// How class scores are drawn from an endpoint.
@@ -118,15 +118,8 @@ pub fn key_from_variable(name: &str) -> Result<Option<Secret>> {
 /// The key in a file that its owner alone can read.
 pub fn key_from_file(path: &Path) -> Result<Secret> {
     let place = path.display().to_string();
-    let what = match read_private(path) {
-        Ok(text) => return key(text.to_string(), &place),
-        Err(NotPrivate::Io(e)) => e.to_string(),
-        Err(NotPrivate::Exposed(mode)) => {
-            format!("others can read it (mode {:o}); run `chmod 600` on it", mode & 0o777)
-        }
-        Err(NotPrivate::TooLong) => "is larger than any key; name the file of the key".into(),
-    };
-    Err(refused(&place, &what))
+    let text = read_private(path).map_err(|e| refused(&place, &format!("{e:#}")))?;
+    key(text.to_string(), &place)
 }
 
 #[cfg(test)]
