@@ -3,8 +3,9 @@
 #[cfg(feature = "teacher")]
 use crate::commands::tune;
 use crate::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, reproduce, teach,
+    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, teach,
 };
+use crate::reproduce;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 

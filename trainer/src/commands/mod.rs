@@ -13,7 +13,6 @@ pub mod demo;
 pub mod distill;
 pub mod eval;
 pub mod inspect;
-pub mod reproduce;
 pub mod teach;
 #[cfg(feature = "teacher")]
 pub mod tune;

@@ -28,7 +28,6 @@ impl Stat {
     }
 }
 
-/// One method on one share of a task.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     /// Percentage of the labels that were known.
@@ -96,7 +95,6 @@ pub struct Difference {
     pub share: u32,
     pub method: String,
     pub against: String,
-    /// Difference of the accuracies of equal seeds.
     pub difference: Stat,
     /// Standard error of the difference: over the seeds, and of two accuracies on so many test texts.
     pub standard_error: f64,
@@ -143,7 +141,6 @@ fn differences(runs: &[Run], method: &str, against: &str) -> Vec<Difference> {
 pub struct Findings {
     /// The edge student of 4k rows less each of its controls, and less the linear one that learned as it did.
     pub circuit: Vec<Difference>,
-    /// Students with teacher less the same without.
     pub teacher: Vec<Difference>,
     /// With the teacher that reads hidden states less with the one of TF-IDF alone: the teachers, and what they taught.
     pub model: Vec<Difference>,

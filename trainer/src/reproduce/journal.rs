@@ -1,6 +1,5 @@
 //! What has been run: one JSON line a run, on disk before the next begins, and never a mixture.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -39,7 +38,6 @@ pub struct Run {
     pub outcome: Outcome,
 }
 
-/// The figures of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Rows of the vocabulary, where there is one.
@@ -55,8 +53,13 @@ pub struct Outcome {
     pub microseconds_per_text: Option<f64>,
 }
 
+impl Run {
+    fn place(&self) -> (&str, u32, u64, &str) {
+        (&self.task, self.share, self.seed, &self.method)
+    }
+}
+
 /// The file of runs, locked against other writers.
-#[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
@@ -84,7 +87,6 @@ impl Journal {
         parse(path, files::whole_lines(&text))
     }
 
-    /// Forgets every run.
     pub fn restart(&mut self) -> Result<()> {
         self.runs.clear();
         let cut = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
@@ -93,23 +95,20 @@ impl Journal {
 
     /// Refuses to go on with runs of another version, other data or other settings.
     pub fn check(&self, tasks: &[Task], base: &Config) -> Result<()> {
-        let parts = |version: &str, inputs: &Inputs, settings: String| {
-            [
-                ("version", version.to_owned()),
-                ("training file", inputs.train.clone()),
-                ("validation file", inputs.valid.clone()),
-                ("set of vectors", inputs.vectors.clone().unwrap_or("none".into())),
-                ("set of settings", settings),
-            ]
-        };
         for run in &self.runs {
             let task = tasks.iter().find(|task| task.about.name == run.task);
             let method = task.zip(Method::named(&run.method));
             let settings = method.map(|(task, method)| method.settings(task, run.seed, base));
-            let settings = settings.unwrap_or_else(|| run.settings.clone());
-            let then = parts(&run.version, &run.inputs, run.settings.clone());
-            let now = parts(VERSION, task.map_or(&run.inputs, |task| &task.inputs), settings);
-            if let Some(((what, then), (_, now))) = then.iter().zip(&now).find(|(a, b)| a != b) {
+            let (then, now) = (&run.inputs, task.map_or(&run.inputs, |task| &task.inputs));
+            let vectors = [then, now].map(|inputs| inputs.vectors.as_deref().unwrap_or("none"));
+            let parts: [(&str, &str, &str); 5] = [
+                ("version", &run.version, VERSION),
+                ("training file", &then.train, &now.train),
+                ("validation file", &then.valid, &now.valid),
+                ("set of vectors", vectors[0], vectors[1]),
+                ("set of settings", &run.settings, settings.as_ref().unwrap_or(&run.settings)),
+            ];
+            if let Some((what, then, now)) = parts.into_iter().find(|(_, a, b)| a != b) {
                 bail!(
                     "{}: holds runs of another {what} ({}, {}% of the labels, seed {}, {}: {then} then, {now} now); give another --out, or --restart to forget them",
                     self.path.display(),
@@ -133,22 +132,21 @@ impl Journal {
     }
 
     pub fn has(&self, task: &str, share: u32, seed: u64, method: &str) -> bool {
-        let wanted = (task, share, seed, method);
-        self.runs.iter().any(|run| (&*run.task, run.share, run.seed, &*run.method) == wanted)
+        self.runs.iter().any(|run| run.place() == (task, share, seed, method))
     }
 }
 
 /// The runs of a file, the last one of each place in the table.
 fn parse(path: &Path, text: &str) -> Result<Vec<Run>> {
-    let mut places: HashMap<(String, u32, u64, String), usize> = HashMap::new();
     let mut runs: Vec<Run> = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let run: Run = serde_json::from_str(line).with_context(|| {
             format!("{}:{}: not a run; remove the line, or give --restart", path.display(), i + 1)
         })?;
-        let place = (run.task.clone(), run.share, run.seed, run.method.clone());
-        let at = *places.entry(place).or_insert(runs.len());
-        if at < runs.len() { runs[at] = run } else { runs.push(run) }
+        match runs.iter_mut().find(|earlier| earlier.place() == run.place()) {
+            Some(earlier) => *earlier = run,
+            None => runs.push(run),
+        }
     }
     Ok(runs)
 }

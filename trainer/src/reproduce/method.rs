@@ -37,7 +37,6 @@ pub enum Supervision {
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Method {
-    /// As journal and options have it: `edge-4k+teacher`.
     pub name: String,
     pub title: String,
     pub learner: Learner,
@@ -106,11 +105,6 @@ impl Method {
     /// Whether a task has it: students on hidden states need those, and without them one teacher is the other.
     pub fn fits(&self, task: &Task) -> bool {
         !task.vectors.is_empty() || !(self.dense() || self.by == TfIdf)
-    }
-
-    /// Whether another seed gives another result. With every label known, TF-IDF draws no number at all.
-    pub fn varies(&self, share: u32) -> bool {
-        share < 100 || self.name != "tfidf"
     }
 
     /// The student's settings on a task, the user's own beneath; paths are filled in when it is run.

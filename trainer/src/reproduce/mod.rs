@@ -3,9 +3,9 @@
 mod figures;
 mod journal;
 mod method;
-pub mod options;
+mod options;
 mod plot;
-pub mod process;
+mod process;
 mod report;
 mod task;
 
@@ -19,14 +19,36 @@ use qdllm_host::terminal::Progress;
 
 use self::journal::Journal;
 use self::method::Method;
-use self::options::ReproduceArgs;
+pub use self::options::ReproduceArgs;
 use self::process::Group;
 use self::report::{Report, Settings};
 use self::task::Task;
 use crate::options::Config;
 
-/// Runs what is missing in the folder `out`; returns what failed. What was run is kept when this ends in an error.
-pub fn run_missing(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
+/// Runs the command; what was run is kept when it ends in an error.
+pub fn run(args: &ReproduceArgs) -> Result<()> {
+    if let Some(path) = &args.lesson {
+        println!("{}", process::run_lesson(path)?);
+        return Ok(());
+    }
+    let out = args.out.as_deref().context("--out is missing")?;
+    let failed = if args.report_only { Vec::new() } else { run_missing(args, out)? };
+    let report = report(out)?;
+    match args.json {
+        true => println!("{report}"),
+        false => eprintln!("wrote {}", out.join("report.md").display()),
+    }
+    ensure!(
+        failed.is_empty(),
+        "{} runs failed; the same command tries them again:\n  {}",
+        failed.len(),
+        failed.join("\n  ")
+    );
+    Ok(())
+}
+
+/// Runs what is missing in the folder `out`; returns what failed.
+fn run_missing(args: &ReproduceArgs, out: &Path) -> Result<Vec<String>> {
     let args = &args.resolved();
     let base = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     let data = args.data.as_deref().context("--data is missing")?;
@@ -76,7 +98,8 @@ fn work_off(
             let mut methods = args.methods.clone();
             methods.retain(|m| {
                 m.fits(task)
-                    && (seed == 0 || m.varies(share))
+                    // With every label known, TF-IDF draws no number at all.
+                    && (seed == 0 || share < 100 || m.name != "tfidf")
                     && !journal.has(&task.about.name, share, seed, &m.name)
             });
             todo.push((task, share, seed, methods));
@@ -135,7 +158,7 @@ fn rounded(seconds: f64) -> String {
 
 /// Writes `report.json`, `report.md`, `accuracy-bytes.svg` and `accuracy-labels.svg` of a folder's runs; returns the
 /// JSON.
-pub fn report(out: &Path) -> Result<String> {
+fn report(out: &Path) -> Result<String> {
     let journal = out.join("runs.jsonl");
     let runs = Journal::read(&journal)?;
     ensure!(!runs.is_empty(), "{}: holds no run", journal.display());

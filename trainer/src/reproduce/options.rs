@@ -11,34 +11,8 @@ use super::task::{TASKS, Task};
 use crate::options::Config;
 
 /// Reproduce the paper's tasks: students, teachers and controls by seed and share of labels
-///
-/// One page for arXiv 2505.13205.
-///
-/// For every task, seed and share of the training labels are trained: the paper's student and the
-/// dense student on hidden states, the edge student of 1k, 4k and 16k rows without and with a teacher
-/// that knows those labels only, its linear, cosine and tanh controls, fastText, TF-IDF with logistic
-/// regression, and the teacher. Beside a teacher that reads hidden states stands one of TF-IDF alone
-/// (edge-4k+tfidf learns from it): the rest is what the model gave. All are judged on valid, which
-/// nothing is trained on or chosen by.
-///
-/// OUT/runs.jsonl gets a line a run, on disk before the next one begins. The same command goes on
-/// where it stopped, and with more seeds, shares or tasks it adds to what is there. Other data,
-/// settings or another version are refused. At the end OUT/report.md, report.json, accuracy-bytes.svg
-/// and accuracy-labels.svg are written.
-///
-/// Examples:
-///
-///   qdllm reproduce --data DATA --out OUT --quick
-///
-///   qdllm reproduce --data DATA --out OUT --vectors STATES      # hours
-///
-///   qdllm reproduce --out OUT --report-only
-///
-/// DATA holds a folder a task: senti, stega, topic, each with train.tsv and valid.tsv (label TAB
-/// text; .csv and .jsonl do too). STATES holds TASK.safetensors, as `teach --export-vectors` writes
-/// it; TASK.*.safetensors add models or layers that the teacher reads too.
 #[derive(clap::Args, Clone, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(long_about = include_str!("help.txt").trim_end())]
 pub struct ReproduceArgs {
     /// The folder with a folder a task
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["report_only", "lesson"])]

@@ -228,16 +228,15 @@ fn write_rows<'a>(
     std::fs::write(path, lines).of_file(path)
 }
 
-/// What a run reads and writes.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Lesson {
-    pub method: String,
+/// What a run reads and writes; models and features may be put into the folder.
+#[derive(Default, Serialize, Deserialize)]
+struct Lesson {
+    method: String,
     /// Settings with their seed and files; a teacher writes the file of soft labels that it names.
-    pub config: Config,
-    pub valid: PathBuf,
-    pub classes: Vec<String>,
-    /// Where models and features may be put.
-    pub folder: PathBuf,
+    config: Config,
+    valid: PathBuf,
+    classes: Vec<String>,
+    folder: PathBuf,
 }
 
 /// The child: runs the lesson of a file; returns its figures as JSON.
@@ -379,7 +378,6 @@ impl Lesson {
     }
 }
 
-/// Log-probabilities of texts, one row a text.
 fn ask(teacher: &mut Committee, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     teacher.prepare(texts, &mut |_, _| {})?;
     teacher.logits(texts)

@@ -25,7 +25,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those that a command left in the folder.
     pub fn read(out: &Path) -> Result<Self> {
         let path = out.join("settings.json");
         serde_json::from_slice(&std::fs::read(&path).of_file(&path)?).of_file(&path)
@@ -47,10 +46,6 @@ impl TaskReport {
         let mut shares: Vec<u32> = self.figures.iter().map(|f| f.share).collect();
         shares.dedup();
         shares
-    }
-
-    pub fn of(&self, share: u32, method: &str) -> Option<&Figures> {
-        self.figures.iter().find(|f| f.share == share && f.method == method)
     }
 }
 
@@ -124,7 +119,6 @@ fn mean(stat: Option<Stat>, unit: f64, digits: usize) -> String {
     stat.map_or(String::new(), |s| format!("{:.digits$}", s.mean / unit))
 }
 
-/// What the columns of the tables mean.
 const COLUMNS: &str = include_str!("columns.md");
 
 pub fn page(report: &Report) -> String {
@@ -241,8 +235,11 @@ fn at_a_glance(report: &Report) -> String {
         {
             let mut cells = vec![task.name.clone(), format!("{share}%")];
             cells.extend(shown.iter().map(|column| {
-                let figures = task.of(share, column.1);
-                figures.map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
+                let of = |f: &&Figures| f.share == share && f.method == column.1;
+                task.figures
+                    .iter()
+                    .find(of)
+                    .map_or(String::new(), |f| format!("{:.3}", f.accuracy.mean))
             }));
             out += &row(cells);
         }
@@ -271,10 +268,9 @@ fn of_task(task: &TaskReport) -> String {
         out += &columns(COLUMNS_OF_A_TASK.map(|column| column.0));
         let stated = task.about.as_ref().is_some_and(|about| about.hidden_states.is_some());
         let dense = |row: &&Figures| Method::named(&row.method).is_some_and(Method::dense);
-        let without = !stated && !rows.iter().any(dense);
         let cells = |row: &&Figures| self::row(COLUMNS_OF_A_TASK.map(|column| column.1(row)));
         let mut lines: Vec<String> = rows.iter().map(cells).collect();
-        if without {
+        if !stated && !rows.iter().any(dense) {
             // The rows of the students on hidden states where there are none, below the teacher's.
             let teacher = rows.iter().position(|row| row.method == "teacher");
             let below = teacher.map_or(rows.len(), |at| at + 1);
@@ -283,8 +279,7 @@ fn of_task(task: &TaskReport) -> String {
                 lines.insert(below, format!("| {student}, {none}\n"));
             }
         }
-        out += &lines.concat();
-        out += "\n";
+        out += &(lines.concat() + "\n");
     }
     out
 }

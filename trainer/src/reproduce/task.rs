@@ -30,7 +30,6 @@ pub struct Inputs {
     pub vectors: Option<String>,
 }
 
-/// A task as the report describes it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct About {
     /// The folder's name, with `-groups` for the split by near-duplicate group.
@@ -45,7 +44,6 @@ pub struct About {
     pub hidden_states: Option<String>,
 }
 
-#[derive(Debug)]
 pub struct Task {
     pub about: About,
     pub train: Vec<Row>,
@@ -208,7 +206,6 @@ fn rows(path: &Path) -> Result<(Vec<Row>, String)> {
     Ok((all, short(digest)))
 }
 
-/// The first 16 hexadecimal digits of a digest.
 pub fn short(digest: Sha256) -> String {
     hex::encode(&digest.finalize()[..8])
 }
