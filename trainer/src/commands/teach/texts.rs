@@ -23,7 +23,6 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Reads all files that the arguments name.
     pub fn read(args: &TeachArgs) -> Result<Self> {
         let named = args.named()?.map_or_else(Vec::new, |classes| classes.names());
         let mut texts = Self { classes: named, ..Self::default() };
@@ -118,7 +117,6 @@ impl Texts {
     }
 }
 
-/// Texts and their classes.
 pub fn apart(rows: &[(String, usize)]) -> (Vec<&str>, Vec<usize>) {
     rows.iter().map(|(text, class)| (text.as_str(), *class)).unzip()
 }
