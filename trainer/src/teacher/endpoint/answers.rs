@@ -1,21 +1,11 @@
 //! Class scores from answers: a chat answer's first token, words after a prompt that the completions path echoes, or
 //! chat answers drawn several times and counted.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::teacher::endpoint::request::{NoScores, Request, RequestBuilder};
-use crate::teacher::endpoint::settings::Constrain;
+use crate::teacher::endpoint::request::NoScores;
 
-/// Alternatives to the first token that are asked for; what hosted servers allow at most.
-const ALTERNATIVES: u32 = 20;
 const ZERO: f64 = -700.0;
-
-impl RequestBuilder {
-    pub fn first_token(&self, text: &str) -> Request {
-        let more = json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES});
-        self.chat_request(text, 1, &more)
-    }
-}
 
 /// Class scores from the log-probabilities of the first token's alternatives; `None` when none of them begins the
 /// name of exactly one class.
@@ -69,24 +59,6 @@ fn begins(token: &str, names: &[Vec<String>]) -> Option<usize> {
     let mut classes = (0..names.len()).filter(|&c| names[c].iter().any(fits));
     let one = classes.next()?;
     classes.next().is_none().then_some(one)
-}
-
-impl RequestBuilder {
-    /// The prompt that a completion goes on from.
-    pub fn completion(&self, text: &str) -> String {
-        self.completion.replace("{text}", text).trim_end().to_owned()
-    }
-
-    /// A completion request that echoes prompt and word with their log-probabilities.
-    pub fn echo(&self, text: &str, word: &str) -> Request {
-        let prompt = format!("{} {word}", self.completion(text));
-        let most_tokens = prompt.len() as u64 + 2;
-        let body = json!({
-            "model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 0,
-            "echo": true, "logprobs": 1,
-        });
-        Request { path: "/completions", body, most_tokens }
-    }
 }
 
 /// The mean log-probability of the tokens of `word` after `prompt`, from an answer that echoes `prompt word`.
@@ -164,28 +136,6 @@ fn ending(tokens: &[&str], word: &str) -> Option<usize> {
 /// Added to every class's votes: a class without any is unlikely, not impossible (the prior of Jeffreys).
 const SMOOTHING: f32 = 0.5;
 
-impl RequestBuilder {
-    pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
-        let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
-        // A token has a byte at least; a model that chats on is cut.
-        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
-        let mut more = json!({"temperature": temperature, "n": n, "max_tokens": longest});
-        match constrain {
-            Constrain::None => {}
-            Constrain::Choice => {
-                more["structured_outputs"] = json!({"choice": every});
-                more["guided_choice"] = json!(every);
-            }
-            Constrain::Grammar => {
-                let quoted: Vec<String> =
-                    every.iter().map(|w| Value::from(*w).to_string()).collect();
-                more["grammar"] = format!("root ::= {}", quoted.join(" | ")).into();
-            }
-        }
-        self.chat_request(text, longest * n, &more)
-    }
-}
-
 /// The votes of an answer: the class of each choice, or none that can be told.
 pub fn votes(answer: &Value, names: &[Vec<String>]) -> Result<Vec<Option<usize>>, NoScores> {
     let choices = answer["choices"].as_array().filter(|list| !list.is_empty());
@@ -232,6 +182,8 @@ pub fn shares(counts: &[u32]) -> Vec<f32> {
 mod tests {
     use super::super::request;
     use super::*;
+    use crate::teacher::endpoint::settings::Constrain;
+    use serde_json::json;
 
     fn names() -> Vec<Vec<String>> {
         vec![vec!["turn off".into(), "out".into()], vec!["off road".into()], vec!["on".into()]]

@@ -171,7 +171,6 @@ impl Client {
         self.builder.vote(text, n, self.args.vote_temperature, self.args.constrain)
     }
 
-    /// A text's logits.
     pub fn ask(&self, text: &str) -> Result<Answered> {
         let (logits, tokens) = match self.way {
             Way::Chat => {
@@ -250,23 +249,20 @@ impl Client {
                 false => self.ledger().take_back(asked.most_tokens)?,
             }
             let url = server.0.url();
-            let parsed = answer.map(|answer| {
+            let result = answer.and_then(|answer| {
                 let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
-                (parse(&answer), error.unwrap_or_default())
-            });
-            let result = match parsed {
-                Ok((Ok(scores), _)) => Ok(scores),
-                Ok((Err(unfit @ (NoScores::Unfit(_) | NoScores::Late)), _)) => {
-                    self.fleet.give_back(place, None);
-                    bail!("{url}: {unfit}");
+                match parse(&answer) {
+                    Err(none @ (NoScores::NotOffered(_) | NoScores::NotFinite)) => {
+                        Err(Trouble::Passing(format!("{none}{}", error.unwrap_or_default())))
+                    }
+                    scores => Ok(scores),
                 }
-                Ok((Err(none), error)) => Err(Trouble::Passing(format!("{none}{error}"))),
-                Err(trouble) => Err(trouble),
-            };
+            });
             self.fleet.give_back(place, result.as_ref().err());
             last = Some(place);
             let why = match result {
-                Ok(scores) => return Ok((scores, spent.unwrap_or(asked.most_tokens))),
+                Ok(Ok(scores)) => return Ok((scores, spent.unwrap_or(asked.most_tokens))),
+                Ok(Err(unfit)) => bail!("{url}: {unfit}"),
                 Err(Trouble::Refused(status, text)) => {
                     let what = format!("{url}: answered HTTP {status}: {text}; {}", remedy(status));
                     // A path or a parameter that this server does not have, or cannot serve.
@@ -307,7 +303,6 @@ impl Client {
         }
     }
 
-    /// Waits for leave to spend.
     fn leave(&self, tokens: u64, ended: &dyn Fn() -> bool) -> Result<()> {
         loop {
             let leave = self.ledger().ask_leave(tokens)?;

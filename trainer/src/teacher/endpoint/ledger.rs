@@ -104,7 +104,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Requests and tokens so far, over all runs.
     pub fn spent(&self) -> (u64, u64) {
         (self.requests, self.tokens)
     }

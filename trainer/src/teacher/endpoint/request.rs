@@ -4,10 +4,13 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::data::classes::{Class, Classes};
+use crate::teacher::endpoint::settings::Constrain;
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.
 const SHARED_START: usize = 4;
+/// Alternatives to the first token that are asked for; what hosted servers allow at most.
+const ALTERNATIVES: u32 = 20;
 /// Tokens that a chat template puts around a message, at most.
 pub(super) const TEMPLATE_TOKENS: u64 = 64;
 
@@ -66,7 +69,48 @@ impl RequestBuilder {
         })
     }
 
-    pub(super) fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
+    pub fn first_token(&self, text: &str) -> Request {
+        let more = json!({"temperature": 0, "logprobs": true, "top_logprobs": ALTERNATIVES});
+        self.chat_request(text, 1, &more)
+    }
+
+    /// The prompt that a completion goes on from.
+    pub fn completion(&self, text: &str) -> String {
+        self.completion.replace("{text}", text).trim_end().to_owned()
+    }
+
+    /// A completion request that echoes prompt and word with their log-probabilities.
+    pub fn echo(&self, text: &str, word: &str) -> Request {
+        let prompt = format!("{} {word}", self.completion(text));
+        let most_tokens = prompt.len() as u64 + 2;
+        let body = json!({
+            "model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 0,
+            "echo": true, "logprobs": 1,
+        });
+        Request { path: "/completions", body, most_tokens }
+    }
+
+    pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
+        let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
+        // A token has a byte at least; a model that chats on is cut.
+        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
+        let mut more = json!({"temperature": temperature, "n": n, "max_tokens": longest});
+        match constrain {
+            Constrain::None => {}
+            Constrain::Choice => {
+                more["structured_outputs"] = json!({"choice": every});
+                more["guided_choice"] = json!(every);
+            }
+            Constrain::Grammar => {
+                let quoted: Vec<String> =
+                    every.iter().map(|w| Value::from(*w).to_string()).collect();
+                more["grammar"] = format!("root ::= {}", quoted.join(" | ")).into();
+            }
+        }
+        self.chat_request(text, longest * n, &more)
+    }
+
+    fn chat_request(&self, text: &str, most_answer: usize, more: &Value) -> Request {
         let content = self.chat.replace("{text}", text);
         // A byte-level tokenizer never gives more tokens than there are bytes.
         let most_tokens = content.len() as u64 + TEMPLATE_TOKENS + most_answer as u64;

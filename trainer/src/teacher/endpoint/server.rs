@@ -10,7 +10,6 @@ use qdllm_host::http::{self, Backoff, Client, Failure, Options, Request, Url};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
 
-/// Longest answer that is read.
 const MOST_BYTES: u64 = 16 << 20;
 /// Characters of an answer that an error repeats.
 const SHOWN: usize = 200;
