@@ -31,6 +31,11 @@ fn largest<T: RealField + Copy>(z: &[T]) -> T {
     z.iter().copied().reduce(T::max).unwrap_or_else(T::zero)
 }
 
+/// Adds `factor` times a row to another.
+pub fn add<T: RealField + Copy>(to: &mut [T], factor: T, from: &[T]) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to += factor * from);
+}
+
 /// Index of the largest number, the first of equals; 0 for an empty row.
 pub fn argmax<T: PartialOrd>(row: &[T]) -> usize {
     (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
@@ -65,12 +70,10 @@ impl<T> Ragged<T> {
         self.ends.push(self.values.len());
     }
 
-    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.ends.len()
     }
 
-    /// Where row `i` stands among the values.
     pub fn range(&self, i: usize) -> std::ops::Range<usize> {
         i.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[i]
     }

@@ -14,10 +14,9 @@ use std::collections::HashMap;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use super::tfidf::{FNV_START, check, fnv1a, is_word};
-use crate::numeric::softmax;
+use crate::numeric::{add, softmax};
 use crate::seed::stream;
 
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +64,7 @@ pub fn train_fasttext(
         let text = text.to_lowercase();
         for token in tokens(&text) {
             let next = words.len();
-            if !words.contains_key(token) {
-                words.insert(token.to_owned(), next);
-            }
+            words.entry(token.to_owned()).or_insert(next);
         }
     }
     let mut random = stream(options.seed, "fasttext");
@@ -82,34 +79,23 @@ pub fn train_fasttext(
         input,
         output: vec![0.0; classes * dim],
     };
-    let texts: Vec<(usize, Vec<usize>)> =
+    let mut texts: Vec<(usize, Vec<usize>)> =
         (rows.iter()).map(|&(class, text)| (class, model.rows(text))).collect();
-    model.learn(&texts, options, &mut random);
+    let total: usize = texts.iter().map(|text| text.1.len()).sum();
+    let total = (total * options.epochs) as f64;
+    let mut seen = 0_usize;
+    texts.shuffle(&mut random);
+    for _ in 0..options.epochs {
+        for (class, rows) in &texts {
+            let left = (1.0 - seen as f64 / total) as f32;
+            model.step(*class, rows, options.rate * left);
+            seen += rows.len();
+        }
+    }
     model
 }
 
 impl FastText {
-    fn learn(
-        &mut self,
-        texts: &[(usize, Vec<usize>)],
-        options: FastTextOptions,
-        random: &mut ChaCha8Rng,
-    ) {
-        let total: usize = texts.iter().map(|text| text.1.len()).sum();
-        let total = (total * options.epochs) as f64;
-        let mut seen = 0_usize;
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.shuffle(random);
-        for _ in 0..options.epochs {
-            for &i in &order {
-                let (class, rows) = &texts[i];
-                let left = (1.0 - seen as f64 / total) as f32;
-                self.step(*class, rows, options.rate * left);
-                seen += rows.len();
-            }
-        }
-    }
-
     fn step(&mut self, class: usize, rows: &[usize], rate: f32) {
         let hidden = self.mean(rows);
         let mut change = vec![0.0; self.dim];
@@ -124,7 +110,7 @@ impl FastText {
         let share = 1.0 / rows.len() as f32;
         change.iter_mut().for_each(|change| *change *= share);
         for &row in rows {
-            add(&mut self.input[row * self.dim..(row + 1) * self.dim], 1.0, &change);
+            add(&mut self.input[row * self.dim..][..self.dim], 1.0, &change);
         }
     }
 
@@ -151,24 +137,16 @@ impl FastText {
     fn pair(&self, first: &str, second: &str) -> usize {
         let first = fnv1a(self.pair_start, first.as_bytes());
         let key = fnv1a(fnv1a(first, b" "), second.as_bytes());
-        // The remainder is below the number of buckets, so it fits.
-        let bucket = (key % self.buckets as u64) as usize;
-        self.words.len() + bucket
+        self.words.len() + (key % self.buckets as u64) as usize
     }
 
     fn mean(&self, rows: &[usize]) -> Vec<f32> {
         let mut sum = vec![0.0; self.dim];
-        for &row in rows {
-            add(&mut sum, 1.0, &self.input[row * self.dim..(row + 1) * self.dim]);
-        }
+        rows.iter().for_each(|&row| add(&mut sum, 1.0, &self.input[row * self.dim..][..self.dim]));
         let share = 1.0 / rows.len() as f32;
         sum.iter_mut().for_each(|sum| *sum *= share);
         sum
     }
-}
-
-fn add(to: &mut [f32], factor: f32, from: &[f32]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
 }
 
 fn probabilities(output: &[f32], hidden: &[f32]) -> Vec<f32> {

@@ -1,5 +1,7 @@
 //! Limited-memory BFGS for smooth convex functions, in f64, without randomness.
 
+use crate::numeric::add;
+
 /// Curvature pairs kept; more gained nothing on probes of a few thousand parameters.
 const MEMORY: usize = 10;
 /// Sufficient decrease (Armijo) and curvature (weak Wolfe) constants.
@@ -48,9 +50,9 @@ pub fn minimise(
                 break;
             }
             if lower {
-                low = step;
+                low = step
             } else {
-                high = step;
+                high = step
             }
             step = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * low };
         }
@@ -104,10 +106,6 @@ fn descent(gradient: &[f64], history: &[Pair]) -> Vec<f64> {
         add(&mut q, alpha - beta, &pair.moved);
     }
     q
-}
-
-fn add(to: &mut [f64], factor: f64, from: &[f64]) {
-    to.iter_mut().zip(from).for_each(|(t, f)| *t += factor * f);
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -9,7 +9,7 @@
 //! dense ones.
 
 use super::lbfgs::minimise;
-use crate::numeric::{Ragged, log_sum_exp, softmax_in_place};
+use crate::numeric::{Ragged, add, log_sum_exp, softmax_in_place};
 use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -105,9 +105,7 @@ fn at<X: Features>(
     by_weight.iter_mut().zip(weights).for_each(|(g, w)| *g = penalty * w);
     x.add_gradient(&slopes, k, by_weight);
     by_intercept.fill(0.0);
-    for slopes in slopes.chunks(k) {
-        by_intercept.iter_mut().zip(slopes).for_each(|(g, slope)| *g += slope);
-    }
+    slopes.chunks(k).for_each(|slopes| add(by_intercept, 1.0, slopes));
     let loss: f64 = losses.iter().sum();
     let square: f64 = weights.iter().map(|w| w * w).sum();
     share * loss + 0.5 * penalty * square
@@ -263,9 +261,8 @@ impl Features for Dense {
         let chunk = |(rows, slopes): (&[f64], &[f64])| {
             let mut sum = vec![0.0; gradient.len()];
             for (row, slopes) in rows.chunks_exact(self.columns).zip(slopes.chunks_exact(outputs)) {
-                for (sum, slope) in sum.chunks_exact_mut(self.columns).zip(slopes) {
-                    sum.iter_mut().zip(row).for_each(|(s, x)| *s += slope * x);
-                }
+                let sums = sum.chunks_exact_mut(self.columns).zip(slopes);
+                sums.for_each(|(sum, &slope)| add(sum, slope, row));
             }
             sum
         };
@@ -275,9 +272,7 @@ impl Features for Dense {
             .zip(slopes.par_chunks(ROWS_A_CHUNK * outputs))
             .map(chunk)
             .collect();
-        for sum in sums {
-            gradient.iter_mut().zip(sum).for_each(|(g, s)| *g += s);
-        }
+        sums.iter().for_each(|sum| add(gradient, 1.0, sum));
     }
 }
 

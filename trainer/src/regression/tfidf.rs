@@ -29,7 +29,6 @@ impl Default for TfidfOptions {
 pub struct Tfidf {
     features: Features,
     classifier: Logistic,
-    /// Whether the minimum was found.
     pub converged: bool,
 }
 
@@ -146,9 +145,7 @@ impl Features {
                 }
             }
             let length = square.sqrt();
-            for (_, weight) in &mut row[start..] {
-                *weight /= length;
-            }
+            row[start..].iter_mut().for_each(|(_, weight)| *weight /= length);
         }
         row.sort_unstable_by_key(|entry| entry.0);
         row.into_iter().map(|(c, w)| (c, w as f32)).collect()
@@ -190,11 +187,9 @@ fn words(text: &str) -> Vec<u64> {
     let long = |word: &&str| word.chars().nth(1).is_some();
     for word in text.split(|c| !is_word(c)).filter(long) {
         let key = fnv1a(start, word.as_bytes());
-        if let Some(previous) = previous {
-            keys.push(fnv1a(fnv1a(previous, b" "), word.as_bytes()));
-        }
+        let pair = |before| fnv1a(fnv1a(before, b" "), word.as_bytes());
+        keys.extend(previous.replace(key).map(pair));
         keys.push(key);
-        previous = Some(key);
     }
     keys
 }
@@ -204,17 +199,11 @@ fn words(text: &str) -> Vec<u64> {
 fn characters(text: &str) -> Vec<u64> {
     let start = fnv1a(FNV_START, b"char ");
     let mut keys = Vec::new();
-    let mut padded = String::new();
-    let mut ends: Vec<usize> = Vec::new();
     for word in text.split_whitespace() {
-        padded.clear();
-        padded.push(' ');
-        padded.push_str(word);
-        padded.push(' ');
+        let padded = format!(" {word} ");
         // ends[i]..ends[i + n] are the bytes of the n-gram at character i.
-        ends.clear();
-        ends.extend(padded.char_indices().map(|(at, _)| at));
-        ends.push(padded.len());
+        let starts = padded.char_indices().map(|(at, _)| at);
+        let ends: Vec<usize> = starts.chain([padded.len()]).collect();
         let length = ends.len() - 1;
         for n in 2..=5.min(length) {
             for i in 0..=length - n {

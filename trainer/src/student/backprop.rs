@@ -9,7 +9,7 @@ use super::front_end::{FrontEnd, Sample, turn_slope};
 use super::shape::Shape;
 use crate::gradient::batch::{Batch, Sums, Work};
 use crate::gradient::to_parameters;
-use crate::numeric::softmax;
+use crate::numeric::{add, softmax};
 use crate::options::{HiddenLayer, TrainingConfig};
 use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
@@ -43,20 +43,13 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
 
     /// Logits of each sample, one row of `classes` a sample.
     pub fn logits(&self, samples: &[Sample<'_, F::Item>]) -> Vec<Vec<f32>> {
-        samples
-            .par_chunks(self.circuit.lanes())
-            .map_init(
-                || self.circuit.work(false),
-                |work, group| {
-                    let outputs = self.outputs(work, &self.features(group));
-                    outputs
-                        .chunks_exact(self.shape.outputs())
-                        .map(|row| self.head(row))
-                        .collect::<Vec<_>>()
-                },
-            )
-            .flatten()
-            .collect()
+        let group = |work: &mut Work, group: &[Sample<'_, F::Item>]| {
+            let outputs = self.outputs(work, &self.features(group));
+            let rows = outputs.chunks_exact(self.shape.outputs());
+            rows.map(|row| self.head(row)).collect::<Vec<_>>()
+        };
+        let groups = samples.par_chunks(self.circuit.lanes());
+        groups.map_init(|| self.circuit.work(false), group).flatten().collect()
     }
 
     /// The mean loss and its gradient by every parameter, added into `gradient`.
@@ -81,17 +74,14 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         let front = ..self.shape.bias_range().end;
         for (part, group) in groups.iter().zip(samples.chunks(lanes)) {
             total += part.loss;
-            gradient[head.clone()].iter_mut().zip(&part.head).for_each(|(sum, x)| *sum += x);
+            add(&mut gradient[head.clone()], 1.0, &part.head);
             angles.add(&part.angles);
             self.shape.front.accumulate(group, &part.front, self.dropout, &mut gradient[front]);
         }
         if self.shape.hidden == HiddenLayer::Circuit {
             let mut by_parameter = vec![0.0; self.shape.ansatz.parameters];
-            to_parameters(
-                &self.shape.ansatz.fused,
-                &self.circuit.slopes(angles),
-                &mut by_parameter,
-            );
+            let slopes = self.circuit.slopes(angles);
+            to_parameters(&self.shape.ansatz.fused, &slopes, &mut by_parameter);
             let angles = &mut gradient[self.shape.angle_range()];
             angles.iter_mut().zip(&by_parameter).for_each(|(sum, &x)| *sum += x as f32);
         }
@@ -142,14 +132,20 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         samples.iter().flat_map(one).collect()
     }
 
-    /// Rows of outputs for rows of features.
     fn outputs(&self, work: &mut Work, features: &[f32]) -> Vec<f32> {
         if let Some((of, _)) = control(self.shape.hidden) {
             return features.iter().map(|&x| of(x)).collect();
         }
         let samples = features.len() / QUBITS;
         let mut out = vec![0.0; samples * self.shape.outputs()];
-        self.circuit.expectations(work, &self.angles(features), &mut out);
+        let squash = self.shape.front.squash();
+        let angles = features.chunks_exact(QUBITS).flat_map(|row| {
+            let mut angles: [f32; QUBITS] = std::array::from_fn(|i| row[i]);
+            squash.apply(&mut angles);
+            // As many as the circuit has qubits.
+            angles.into_iter().take(self.circuit.inputs())
+        });
+        self.circuit.expectations(work, &angles.collect::<Vec<f32>>(), &mut out);
         out
     }
 
@@ -175,17 +171,6 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
             self.shape.front.through_squash(row, &all)
         });
         slopes.collect()
-    }
-
-    /// Encoder angles of rows of features: as many a row as the circuit has qubits.
-    fn angles(&self, features: &[f32]) -> Vec<f32> {
-        let squash = self.shape.front.squash();
-        let rows = features.chunks_exact(QUBITS).map(|row| {
-            let mut angles: [f32; QUBITS] = std::array::from_fn(|i| row[i]);
-            squash.apply(&mut angles);
-            angles
-        });
-        rows.flat_map(|angles| angles.into_iter().take(self.circuit.inputs())).collect()
     }
 
     fn head(&self, outputs: &[f32]) -> Vec<f32> {

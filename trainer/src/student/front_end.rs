@@ -59,7 +59,6 @@ pub trait FrontEnd: Clone + Sync {
         gradient: &mut [f32],
     );
 
-    /// Rounds weights to what the file holds.
     fn round(&self, weights: &mut [f32]) -> Self::Rounded;
 
     /// The front end as the encoder of the format takes it.
@@ -93,7 +92,6 @@ pub struct Sample<'a, T> {
     /// What the front end reads of it: vocabulary rows in order and with repeats, or a vector.
     pub input: &'a [T],
     pub label: Option<usize>,
-    /// The teacher's logits, if it was asked.
     pub teacher: Option<&'a [f32]>,
     /// Drives what is dropped in this pass; `None` drops nothing.
     pub dropout_key: Option<u64>,

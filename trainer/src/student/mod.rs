@@ -30,7 +30,6 @@ use train::{Judgement, Moment, Resume, Training};
 const PROBES: usize = 256;
 
 /// The texts of a run, as a front end reads them.
-#[derive(Debug)]
 pub struct Prepared<F: FrontEnd> {
     pub shape: Shape<F>,
     pub classes: Vec<String>,
@@ -44,8 +43,6 @@ pub struct Prepared<F: FrontEnd> {
     pub teacher: Option<(TeacherInfo, String)>,
 }
 
-/// A trained and rounded student on the host.
-#[derive(Debug)]
 pub struct Student<F: FrontEnd> {
     pub shape: Shape<F>,
     /// Parameters, the front end's weights already at their rounded values.

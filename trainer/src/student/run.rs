@@ -18,7 +18,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A path with something appended to its name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -129,7 +128,6 @@ impl std::fmt::Display for Judgement {
     }
 }
 
-/// What a run reports.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
     pub model: PathBuf,
@@ -152,12 +150,8 @@ impl std::fmt::Display for Outcome {
         let mut line = |name: &str, what: String| writeln!(f, "{name:13}{what}");
         let (s, tally) = (&self.summary, &self.summary.tally);
         let (labelled, soft_only, valid) = (tally.labelled, tally.soft_only, tally.valid);
-        line(
-            "texts",
-            format!(
-                "{labelled} with labels, {soft_only} with soft labels alone, {valid} for validation"
-            ),
-        )?;
+        let texts = format!("{labelled} with labels, {soft_only} with soft labels alone");
+        line("texts", format!("{texts}, {valid} for validation"))?;
         for (count, what) in [
             (tally.duplicates, "left out as duplicates"),
             (tally.leaked, "left out since validation holds them"),
@@ -177,10 +171,8 @@ impl std::fmt::Display for Outcome {
         }
         line("temperature", format!("{:.3}", s.temperature))?;
         let (probes, gap) = (self.probes, self.largest_gap);
-        line(
-            "checked",
-            format!("the runtime agrees on {probes} texts, probabilities within {gap:.1e}"),
-        )?;
+        let within = format!("probabilities within {gap:.1e}");
+        line("checked", format!("the runtime agrees on {probes} texts, {within}"))?;
         line("model", format!("{} ({} bytes)", self.model.display(), self.bytes))?;
         line("RAM", format!("{} bytes beside the stack", self.ram_bytes))
     }

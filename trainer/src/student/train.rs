@@ -25,7 +25,6 @@ pub struct Event {
     pub valid: Judgement,
 }
 
-/// What the loop tells while it runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment<'e> {
     /// Texts trained on so far, over all epochs: for a progress bar.
@@ -33,7 +32,6 @@ pub enum Moment<'e> {
     Epoch(&'e Event),
 }
 
-/// How a student does on encoded texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     pub loss: f64,
@@ -48,11 +46,9 @@ pub struct Resume {
     pub path: PathBuf,
     pub fingerprint: String,
     pub every: Duration,
-    /// Where an earlier run was ended.
     pub earlier: Option<Checkpoint>,
 }
 
-/// What a student learns from, and how.
 pub struct Training<'r, F: FrontEnd> {
     pub shape: &'r Shape<F>,
     pub settings: &'r TrainingConfig,

@@ -8,7 +8,7 @@
 //! few passes decide which n-grams are chosen, a minimum would choose others.
 
 use crate::data::corpus::{Part, Text};
-use crate::numeric::{Ragged, softmax};
+use crate::numeric::{Ragged, add, softmax};
 use qdllm_runtime::text::ngram::{GramKinds, grams};
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use std::collections::HashMap;
@@ -60,7 +60,6 @@ const LEAST_TEXTS: f32 = 2.0;
 const MOST_COUNTED: usize = 3_000_000;
 
 /// Counts in how many training texts of each class an n-gram occurs.
-#[derive(Debug)]
 pub struct Counter {
     classes: usize,
     kinds: GramKinds,
@@ -71,7 +70,6 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter for a vocabulary of `rows` rows.
     pub fn new(classes: usize, rows: usize, kinds: GramKinds) -> Self {
         Self {
             classes,
@@ -92,13 +90,21 @@ impl Counter {
             if place == self.counts.len() {
                 self.counts.resize(place + self.classes, 0.0);
             }
-            for (sum, share) in self.counts[place..].iter_mut().zip(&shares) {
-                *sum += share;
-            }
+            add(&mut self.counts[place..], 1.0, &shares);
         }
         self.texts.iter_mut().zip(&shares).for_each(|(sum, &share)| *sum += f64::from(share));
         if self.places.len() > MOST_COUNTED {
-            self.drop_rare();
+            let mut kept: Vec<(u32, u32)> = self.places.drain().collect();
+            // In the order of first occurrence, so that the result does not depend on the hash map.
+            kept.sort_unstable_by_key(|&(_, place)| place);
+            let mut counts = Vec::new();
+            for (k, place) in kept {
+                if is_frequent(self.row(place)) {
+                    self.places.insert(k, (counts.len() / self.classes) as u32);
+                    counts.extend_from_slice(self.row(place));
+                }
+            }
+            self.counts = counts;
         }
     }
 
@@ -142,20 +148,6 @@ impl Counter {
             })
             .sum()
     }
-
-    fn drop_rare(&mut self) {
-        let mut kept: Vec<(u32, u32)> = self.places.drain().collect();
-        // In the order of first occurrence, so that the result does not depend on the hash map.
-        kept.sort_unstable_by_key(|&(_, place)| place);
-        let mut counts = Vec::new();
-        for (k, place) in kept {
-            if is_frequent(self.row(place)) {
-                self.places.insert(k, (counts.len() / self.classes) as u32);
-                counts.extend_from_slice(self.row(place));
-            }
-        }
-        self.counts = counts;
-    }
 }
 
 fn is_frequent(counts: &[f32]) -> bool {
@@ -186,7 +178,6 @@ const EPOCHS: usize = 12;
 const RATE: f32 = 0.5;
 
 /// A logistic regression on the candidates of every training text.
-#[derive(Debug)]
 pub struct Regression {
     keys: Vec<u32>,
     candidates: HostVocab,
@@ -222,7 +213,6 @@ impl Regression {
         self.shares.extend(shares);
     }
 
-    /// Fits it to the texts added.
     pub fn fit(mut self) -> Self {
         let (texts, shares) = (take(&mut self.texts), take(&mut self.shares));
         let Self { occurrences, idf, weights, bias, .. } = &mut self;
@@ -281,7 +271,7 @@ fn logits(text: &[(u32, f32)], weights: &[f32], bias: &[f32]) -> Vec<f32> {
     let mut logits = bias.to_vec();
     for &(g, x) in text {
         let row = &weights[g as usize * bias.len()..];
-        logits.iter_mut().zip(row).for_each(|(z, w)| *z += x * w);
+        add(&mut logits, x, row);
     }
     logits
 }

@@ -5,6 +5,7 @@ use super::shape::{Ansatz, Shape};
 use super::vocabulary::{Counter, HostVocab, Regression};
 use super::{Prepared, Student};
 use crate::data::corpus::{Corpus, Part, Text};
+use crate::numeric::add;
 use crate::options::{Config, Criterion, HiddenLayer, TrainingConfig};
 use anyhow::{Result, ensure};
 use qdllm_host::terminal::Progress;
@@ -22,7 +23,6 @@ pub struct Words {
     pub kinds: GramKinds,
     pub pool: Pool,
     pub row_bits: RowBits,
-    /// Standard deviation of the rows at the start.
     pub row_spread: f32,
 }
 
@@ -131,7 +131,7 @@ impl FrontEnd for Words {
         let mut sums = [0.0_f32; QUBITS];
         let mut count = 0_u32;
         for row in Self::kept(sample, dropout) {
-            add(&mut sums, &theta[row * QUBITS..(row + 1) * QUBITS]);
+            add(&mut sums, 1.0, &theta[row * QUBITS..(row + 1) * QUBITS]);
             count += 1;
         }
         let divisor = self.pool.divisor(count);
@@ -151,9 +151,9 @@ impl FrontEnd for Words {
             let share = 1.0 / self.pool.divisor(kept.clone().count() as u32);
             let each: Vec<f32> = slope.iter().map(|s| s * share).collect();
             for row in kept {
-                add(&mut gradient[row * QUBITS..(row + 1) * QUBITS], &each);
+                add(&mut gradient[row * QUBITS..(row + 1) * QUBITS], 1.0, &each);
             }
-            add(&mut gradient[self.weights()..], slope);
+            add(&mut gradient[self.weights()..], 1.0, slope);
         }
     }
 
@@ -199,10 +199,6 @@ impl Student<Words> {
     }
 }
 
-fn add(sums: &mut [f32], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
-}
-
 /// A number in 0..1 that depends on key and index alone (`SplitMix64`, Steele et al. 2014).
 fn chance(key: u64, index: u64) -> f32 {
     let mut z = key.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -230,9 +226,8 @@ impl Quantised {
             RowBits::Four => 7.0,
             RowBits::Eight => 127.0,
         };
-        let scales = (0..ROW).into_par_iter().map(|d| best_scale(rows, d, largest));
-        let scales: Vec<f32> = scales.collect();
-        let scale: [f32; ROW] = std::array::from_fn(|d| scales[d]);
+        let mut scale = [0.0; ROW];
+        scale.par_iter_mut().enumerate().for_each(|(d, s)| *s = best_scale(rows, d, largest));
         let integers = rows.chunks_exact_mut(ROW).map(|row| {
             std::array::from_fn(|d| {
                 let integer = nearest(row[d], scale[d], largest) as i8;
@@ -257,11 +252,8 @@ fn best_scale(rows: &[f32], dimension: usize, largest: f32) -> f32 {
     let error = |scale: f32| -> f64 {
         values().map(|&x| f64::from(x - nearest(x, scale, largest) * scale).powi(2)).sum()
     };
-    CLIPS
-        .iter()
-        .map(|clip| clip * most / largest)
-        .min_by(|a, b| error(*a).total_cmp(&error(*b)))
-        .unwrap_or(most / largest)
+    let scales = CLIPS.iter().map(|clip| clip * most / largest);
+    scales.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(most / largest)
 }
 
 #[cfg(test)]
