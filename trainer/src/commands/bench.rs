@@ -49,17 +49,9 @@ impl std::fmt::Display for Bench {
         )?;
         writeln!(f, "work       threads  batch  best us  median us  operations  of peak")?;
         for x in &self.figures {
-            writeln!(
-                f,
-                "{:9}  {:>7}  {:>5}  {:>7.2}  {:>9.2}  {:>10}  {:>6.0}%",
-                x.work,
-                x.threads,
-                x.batch,
-                x.best_us,
-                x.median_us,
-                x.operations,
-                x.peak_fraction * 100.0
-            )?;
+            let (best, median, share) = (x.best_us, x.median_us, x.peak_fraction * 100.0);
+            write!(f, "{:9}  {:>7}  {:>5}  ", x.work, x.threads, x.batch)?;
+            writeln!(f, "{best:>7.2}  {median:>9.2}  {:>10}  {share:>6.0}%", x.operations)?;
         }
         Ok(())
     }

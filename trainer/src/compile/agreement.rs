@@ -34,7 +34,6 @@ pub fn circles(angles: &[f32; QUBITS]) -> Circles {
     })
 }
 
-/// How a back end compares with the statevector.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Agreement {
     pub share: f64,

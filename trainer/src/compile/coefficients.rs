@@ -23,7 +23,6 @@ pub struct Coefficients {
     pub values: Vec<f64>,
 }
 
-/// A linear function of a circuit's expectations.
 #[derive(Clone, Debug)]
 pub struct Combined {
     pub weights: Vec<f64>,
@@ -110,7 +109,6 @@ pub fn digit(monomial: usize, q: usize) -> usize {
     monomial / 3_usize.pow(q as u32) % 3
 }
 
-/// The coefficients of a diagonal observable's expectation.
 fn carried_back(bound: &Bound<f64>, diagonal: &[f64]) -> Vec<f64> {
     let size = diagonal.len();
     // Row b: for each set y of sines the real part of i^|y| M[b ^ y, b].

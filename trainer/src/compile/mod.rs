@@ -40,7 +40,6 @@ struct Tried {
 /// The best of what was tried and is not good enough: in words, and on the texts reported on.
 type Best = Option<(String, Agreement)>;
 
-/// A model with texts to compile it by.
 pub struct Task<'m> {
     pub model: &'m Model<'m>,
     pub calibration: CircuitInputs,
@@ -52,7 +51,6 @@ pub struct Task<'m> {
 }
 
 impl<'m> Task<'m> {
-    /// Shares out the texts.
     pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self> {
         check(texts, asked)?;
         let calibration = CircuitInputs::new(model, texts.iter().step_by(2))?;

@@ -106,12 +106,8 @@ impl Fit {
         let most = SELECTED.min(used.len() / 5).max(1);
         while fit.chosen.len() < most {
             let gain = |j: usize| slopes.row(j).norm_squared() / left[j];
-            let Some(p) = (0..candidates.len())
-                .filter(|&j| left[j] > floor[j])
-                .max_by(|&a, &b| gain(a).total_cmp(&gain(b)))
-            else {
-                break;
-            };
+            let open = (0..candidates.len()).filter(|&j| left[j] > floor[j]);
+            let Some(p) = open.max_by(|&a, &b| gain(a).total_cmp(&gain(b))) else { break };
             let root = left[p].sqrt();
             let step: Vec<f64> = (0..classes).map(|c| slopes[(p, c)] / root).collect();
             let pivot = rows[p].clone();
@@ -261,7 +257,6 @@ fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried> {
 /// A factor: the qubit, and whether it is the sine.
 type Factor = (usize, bool);
 
-/// The factors of a monomial, by qubit.
 fn factors(monomial: u32, qubits: usize) -> impl Iterator<Item = Factor> {
     (0..qubits).filter_map(move |q| match digit(monomial as usize, q) {
         0 => None,
@@ -291,11 +286,7 @@ fn tree(
         let (a, b) = (random.random_range(0..order.len()), random.random_range(0..order.len()));
         order.swap(a, b);
         let count = nodes(monomials, qubits, &order);
-        if count <= fewest {
-            fewest = count;
-        } else {
-            order.swap(a, b);
-        }
+        if count <= fewest { fewest = count } else { order.swap(a, b) }
     }
     let mut paths: Vec<(Vec<usize>, usize)> =
         monomials.iter().enumerate().map(|(i, &m)| (path(m, qubits, &order), i)).collect();

@@ -23,9 +23,8 @@ pub struct Figure {
 
 #[derive(Debug, Serialize)]
 pub struct Bench {
-    /// Samples side by side in one register.
     pub lanes: usize,
-    /// Multiply-adds a second of one thread, in 10^9.
+    /// Multiply-adds a second of one thread, and of all, in 10^9.
     pub peak_one_giga: f64,
     pub peak_all_giga: f64,
     pub figures: Vec<Figure>,
@@ -39,35 +38,27 @@ impl Bench {
         seconds: f64,
         threads: usize,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        let mut bench = Self {
-            lanes: Batch::new(&paper_circuit(), &parameters()).lanes(),
-            peak_one_giga: peak(&one),
-            peak_all_giga: peak(&pool),
-            figures: Vec::new(),
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pools = [pool(1)?, pool(threads)?];
+        let peak = |pool: &rayon::ThreadPool| {
+            pool.broadcast(|_| fma_per_second()).iter().sum::<f64>() / 1e9
         };
-        for (threads, peak) in [(&one, bench.peak_one_giga), (&pool, bench.peak_all_giga)] {
+        let peaks = pools.each_ref().map(peak);
+        let mut figures = Vec::new();
+        for (pool, peak) in pools.iter().zip(peaks) {
             for (gradients, batch) in [(false, batches[0]), (true, batches[1])] {
-                bench.figures.push(measure(batch, seconds, threads, peak, gradients));
+                figures.push(measure(batch, seconds, pool, peak, gradients));
             }
         }
-        Ok(bench)
+        let lanes = Batch::new(&paper_circuit(), &[0.0; PAPER_ANGLES]).lanes();
+        let [peak_one_giga, peak_all_giga] = peaks;
+        Ok(Self { lanes, peak_one_giga, peak_all_giga, figures })
     }
 }
 
 /// Angles from a fixed sequence (Weyl, golden ratio) in -3..3.
 fn sequence(count: usize) -> impl Iterator<Item = f64> {
     (1..=count).map(|i| ((i as f64 * 0.618_033_988_749_894_9).fract() - 0.5) * 6.0)
-}
-
-fn parameters() -> Vec<f64> {
-    sequence(PAPER_ANGLES).collect()
-}
-
-/// Multiply-adds a second of a pool, in 10^9.
-fn peak(pool: &rayon::ThreadPool) -> f64 {
-    pool.broadcast(|_| fma_per_second(200)).iter().sum::<f64>() / 1e9
 }
 
 fn measure(
@@ -78,7 +69,7 @@ fn measure(
     gradients: bool,
 ) -> Figure {
     let circuit = paper_circuit();
-    let mut parameters = parameters();
+    let mut parameters: Vec<f64> = sequence(PAPER_ANGLES).collect();
     let angles: Vec<f32> = sequence(batch * QUBITS).map(|x| x as f32).collect();
     let mut times = Vec::new();
     let until = Instant::now() + Duration::from_secs_f64(seconds);
@@ -88,10 +79,9 @@ fn measure(
             parameters[times.len() % PAPER_ANGLES] += 1e-3;
             let start = Instant::now();
             let bound = Batch::new(&circuit, &parameters);
-            if gradients {
-                std::hint::black_box(gradient(&bound, &angles));
-            } else {
-                std::hint::black_box(bound.run(&angles));
+            match gradients {
+                true => drop(std::hint::black_box(gradient(&bound, &angles))),
+                false => drop(std::hint::black_box(bound.run(&angles))),
             }
             times.push(start.elapsed().as_secs_f64() * 1e6 / batch as f64);
         }
@@ -109,29 +99,19 @@ fn measure(
     }
 }
 
-/// Slopes of a batch for the sum of all expectations.
 fn gradient(batch: &Batch, angles: &[f32]) -> (Vec<f64>, Vec<f32>) {
     let (inputs, outputs, lanes) = (batch.inputs(), batch.outputs(), batch.lanes());
-    let cotangent = vec![1.0_f32; lanes * outputs];
-    let groups: Vec<_> = angles
-        .par_chunks(lanes * inputs)
-        .map_init(
-            || batch.work(true),
-            |work, angles| {
-                let rows = angles.len() / inputs;
-                let (mut out, mut by_input) = (vec![0.0; rows * outputs], vec![0.0; angles.len()]);
-                let mut sums = batch.sums();
-                batch.expectations(work, angles, &mut out);
-                batch.gradient(work, &cotangent[..rows * outputs], &mut by_input, &mut sums);
-                (sums, by_input)
-            },
-        )
-        .collect();
-    let (mut total, mut by_input) = (batch.sums(), Vec::new());
-    for (sums, rows) in groups {
-        total.add(&sums);
-        by_input.extend(rows);
-    }
+    let mut by_input = vec![0.0; angles.len()];
+    let groups = angles.par_chunks(lanes * inputs).zip(by_input.par_chunks_mut(lanes * inputs));
+    let run = |work: &mut _, (angles, by_input): (&[f32], &mut [f32])| {
+        let (mut out, mut sums) = (vec![0.0; angles.len() / inputs * outputs], batch.sums());
+        batch.expectations(work, angles, &mut out);
+        batch.gradient(work, &vec![1.0; out.len()], by_input, &mut sums);
+        sums
+    };
+    let groups: Vec<_> = groups.map_init(|| batch.work(true), run).collect();
+    let mut total = batch.sums();
+    groups.iter().for_each(|sums| total.add(sums));
     (batch.slopes(total), by_input)
 }
 
@@ -160,15 +140,14 @@ impl WithSimd for Spin {
     }
 }
 
-/// Multiply-adds of `f32` a second on this thread: the best of `tries` short runs.
-fn fma_per_second(tries: usize) -> f64 {
+/// Multiply-adds of `f32` a second on this thread: the best of 200 short runs.
+fn fma_per_second() -> f64 {
     let arch = Arch::new();
-    let mut best = 0.0_f64;
-    for _ in 0..tries {
+    let run = |_| {
         let start = Instant::now();
         let (value, count) = arch.dispatch(Spin(std::hint::black_box(0.5)));
         std::hint::black_box(value);
-        best = best.max(count as f64 / start.elapsed().as_secs_f64());
-    }
-    best
+        count as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..200).map(run).fold(0.0, f64::max)
 }

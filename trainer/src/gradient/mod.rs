@@ -26,7 +26,6 @@ pub struct Bound<S> {
     pub outputs: Vec<(u16, bool)>,
 }
 
-/// A step with what undoes it.
 pub enum BoundOp<S> {
     Phases { masks: Vec<u16>, ways: [Box<Diagonal<S>>; 2] },
     Ry { qubit: usize, cos: S, sin: S },
@@ -69,7 +68,6 @@ impl<S: Scalar> Bound<S> {
         Self { qubits: circuit.qubits as usize, ops, outputs: circuit.outputs.clone() }
     }
 
-    /// Applies the circuit that follows the encoder.
     pub fn apply<V: Value<Scalar = S>>(&self, state: &mut StateVector<V>) {
         self.ops.iter().for_each(|op| op.run(state, false));
     }

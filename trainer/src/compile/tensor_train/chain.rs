@@ -16,10 +16,9 @@ pub enum Mode {
 #[derive(Clone, Debug)]
 pub struct Core {
     pub mode: Mode,
-    /// Width of the bond to the left.
+    /// Width of the bond on each side.
     pub left: usize,
     pub dim: usize,
-    /// Width of the bond to the right.
     pub right: usize,
     pub data: Vec<f64>,
 }
@@ -116,17 +115,7 @@ impl Chain {
 
     /// Makes every core but the first orthonormal by rows.
     pub fn centre_at_first(&mut self) {
-        for k in (1..self.cores.len()).rev() {
-            self.step_left(k);
-        }
-    }
-
-    /// Makes every core but the leg's orthonormal, seen from the nearer end.
-    pub fn centre_at_leg(&mut self) {
-        self.centre_at_first();
-        for k in 0..self.leg() {
-            self.step_right(k);
-        }
+        (1..self.cores.len()).rev().for_each(|k| self.step_left(k));
     }
 
     /// Moves the centre from core `k` to the one before it.
@@ -196,7 +185,6 @@ impl Chain {
         cores.sum()
     }
 
-    /// The place of the classes' core.
     pub fn leg(&self) -> usize {
         self.cores.iter().position(|core| core.mode == Mode::Leg).unwrap_or(0)
     }
@@ -265,11 +253,8 @@ impl Singular {
         let count = columns.ncols();
         let mut turns = DMatrix::identity(count, count);
         let least = least.max(matrix.norm() * ROUNDING).powi(2);
-        for _ in 0..SWEEPS {
-            if !sweep(&mut columns, &mut turns, least) {
-                break;
-            }
-        }
+        // Until a sweep turns nothing.
+        let _ = (0..SWEEPS).find(|_| !sweep(&mut columns, &mut turns, least));
         let lengths: Vec<f64> = columns.column_iter().map(|column| column.norm()).collect();
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| lengths[b].total_cmp(&lengths[a]));

@@ -44,17 +44,15 @@ impl Weighted {
 
     pub fn features(&self, angles: &[f32; QUBITS]) -> Circles {
         let circles = circles(angles);
-        std::array::from_fn(|q| {
-            let turned = self.inverses[q] * Vector3::from(circles[q]);
-            [turned[0], turned[1], turned[2]]
-        })
+        std::array::from_fn(|q| (self.inverses[q] * Vector3::from(circles[q])).into())
     }
 
     /// A chain of these functions as one of (1, cosine, sine).
     ///
     /// Every core but the leg's is made orthonormal before, so that its rows are independent.
     pub fn plain(&self, mut chain: Chain) -> Chain {
-        chain.centre_at_leg();
+        chain.centre_at_first();
+        (0..chain.leg()).for_each(|k| chain.step_right(k));
         for core in &mut chain.cores {
             let Mode::Qubit(q) = core.mode else { continue };
             let right = core.right;
@@ -186,7 +184,13 @@ fn solve(core: &mut Core, texts: &Texts<'_>, lefts: &[Side], rights: &[Side]) {
         .map(|chunk| {
             let (design, targets) = match core.mode {
                 Mode::Qubit(q) => qubit_rows(core, q, texts, lefts, rights, chunk),
-                Mode::Leg => leg_rows(core, texts, lefts, rights, chunk),
+                // One row a text; a column of targets a class.
+                Mode::Leg => (
+                    DMatrix::from_fn(chunk.len(), rows, |t, place| {
+                        lefts[chunk[t]][place / right] * rights[chunk[t]][place % right]
+                    }),
+                    DMatrix::from_fn(chunk.len(), dim, |t, c| texts.logits[chunk[t]][c]),
+                ),
             };
             let missing = targets - &design * &old;
             (design.tr_mul(&design), design.tr_mul(&missing))
@@ -234,20 +238,5 @@ fn qubit_rows(
             }
         }
     }
-    (design, targets)
-}
-
-/// One row a text; a column of targets a class.
-fn leg_rows(
-    core: &Core,
-    texts: &Texts<'_>,
-    lefts: &[Side],
-    rights: &[Side],
-    chunk: &[usize],
-) -> (DMatrix<f64>, DMatrix<f64>) {
-    let design = DMatrix::from_fn(chunk.len(), core.left * core.right, |t, column| {
-        lefts[chunk[t]][column / core.right] * rights[chunk[t]][column % core.right]
-    });
-    let targets = DMatrix::from_fn(chunk.len(), core.dim, |t, c| texts.logits[chunk[t]][c]);
     (design, targets)
 }

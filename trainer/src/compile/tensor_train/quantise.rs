@@ -14,11 +14,9 @@ use qdllm_runtime::compiled::tensor_train::{Chain as Stored, Cores, Link};
 const LARGEST: f64 = 1.01;
 const EXCHANGES: usize = 500;
 
-/// A site whose core has unit rows.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub qubit: usize,
-    /// Width of the bond that it writes.
     pub bond: usize,
     pub pivots: Vec<bool>,
     pub rows: Vec<f64>,
@@ -27,9 +25,8 @@ pub struct Site {
 /// A train as a device runs it, its entries not yet rounded.
 #[derive(Clone, Debug)]
 pub struct Gauged {
-    /// From the left end to the node.
+    /// From each end to the node.
     pub left: Vec<Site>,
-    /// From the right end to the node.
     pub right: Vec<Site>,
     /// Output by output (differences to the first class), then by the left bond's entry, then by the right's.
     pub node: Vec<f64>,
@@ -150,13 +147,10 @@ pub fn quantise(train: &Gauged, cores: Cores, texts: &[Circles]) -> Option<Store
     };
     let limit = match cores {
         Cores::F32 => {
-            return Some(Stored {
-                cores,
-                left: train.left.iter().map(plain).collect(),
-                right: train.right.iter().map(plain).collect(),
-                shifts: [0, 0],
-                node: train.node.iter().map(|&x| x as f32).collect(),
-            });
+            let [left, right] =
+                [&train.left, &train.right].map(|side| side.iter().map(plain).collect());
+            let node = train.node.iter().map(|&x| x as f32).collect();
+            return Some(Stored { cores, left, right, shifts: [0, 0], node });
         }
         Cores::I16 => 32_767.0,
         Cores::I8 => 127.0,
