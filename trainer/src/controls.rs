@@ -123,10 +123,10 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
         args.data.display(),
         classes[0]
     );
-    let (train, labels) = labelled::numbered(train, &args.data, &classes, "the training data")?;
-    let (texts, truth) = labelled::numbered(test, &args.test, &classes, "the training data")?;
-    let rows: Vec<(usize, &str)> =
-        labels.into_iter().zip(train.iter().map(String::as_str)).collect();
+    let numbered = |rows, path| labelled::numbered(rows, path, &classes, "the training data");
+    let (train, labels) = numbered(train, &args.data)?;
+    let (texts, truth) = numbered(test, &args.test)?;
+    let rows: Vec<_> = labels.into_iter().zip(train.iter().map(String::as_str)).collect();
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let wanted = match (args.only, &config) {
         (Some(control), _) => vec![control],
@@ -137,10 +137,10 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
     config.sources.data = Some(args.data.clone());
     let mut controls = Vec::new();
     for control in wanted {
+        let start = Instant::now();
         let (probabilities, measured) = match (control.heart(), control) {
             (Some(heart), _) => same_size(heart, &config, &classes, &texts)?,
             (None, Control::Tfidf) => {
-                let start = Instant::now();
                 let model = train_tfidf(&rows, classes.len(), TfidfOptions::default());
                 ensure!(
                     model.converged,
@@ -151,7 +151,6 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
             }
             (None, _) => {
                 let options = FastTextOptions { seed: args.seed, ..FastTextOptions::default() };
-                let start = Instant::now();
                 let model = train_fasttext(&rows, classes.len(), options);
                 tested(&texts, |text| model.predict(text), model.size(), start.elapsed())
             }
@@ -202,9 +201,8 @@ fn same_size(
     let probabilities = student.probabilities_of(&vocab, texts);
     // The batch is set up anew at every call: that is not a text's share, so all texts go in one call on one thread.
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let all = [()];
-    let whole = alone
-        .install(|| microseconds_a_text(&all, |()| student.probabilities_of(&vocab, texts).len()));
+    let all = |(): &_| student.probabilities_of(&vocab, texts).len();
+    let whole = alone.install(|| microseconds_a_text(&[()], all));
     let measured = Measured {
         bytes: bytes(&student, &prepared, config)?,
         parameters: student.shape.parameters(),
@@ -229,12 +227,8 @@ fn bytes(student: &Student<Words>, prepared: &Prepared<Words>, config: &Config) 
     }
     let mut config = config.clone();
     config.student.heart = HiddenLayer::Circuit;
-    let whole = Student {
-        shape,
-        theta,
-        rounded: student.rounded.clone(),
-        summary: student.summary.clone(),
-    };
+    let (rounded, summary) = (student.rounded.clone(), student.summary.clone());
+    let whole = Student { shape, theta, rounded, summary };
     let (file, _) = export(&whole, prepared, &config)?;
     Ok(file.len() - circuit_bytes(&Model::parse(&file)?))
 }

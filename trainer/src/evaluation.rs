@@ -60,9 +60,7 @@ pub struct Report {
     pub accuracy: f64,
     pub standard_error: f64,
     pub macro_avg: Scores,
-    /// Mean over the classes, weighted by support.
     pub weighted_avg: Scores,
-    /// Expected calibration error, [`ECE_BINS`] bins of equal width.
     pub calibration_error: f64,
     /// Scores class by class, in the order of the classes.
     pub per_class: Vec<ClassScores>,
@@ -87,7 +85,8 @@ impl Report {
             let predicted = argmax(row);
             confusion[truth][predicted] += 1;
             let p = f64::from(row[predicted]);
-            let bin = &mut bins[bin_of(p)];
+            // The last bin holds 1 too. `as` saturates: anything below 0, and NaN, is bin 0.
+            let bin = &mut bins[((p * ECE_BINS as f64) as usize).min(ECE_BINS - 1)];
             *bin = (bin.0 + p, bin.1 + usize::from(predicted == truth));
         }
         let texts = truth.len();
@@ -113,12 +112,6 @@ impl Report {
         let probabilities: Vec<Vec<f32>> = logits.iter().map(|row| softmax(row, 1.0)).collect();
         Self::from(classes, truth, &probabilities)
     }
-}
-
-/// Bin `i` holds `[i / ECE_BINS, (i + 1) / ECE_BINS)`; the last holds 1 too.
-fn bin_of(p: f64) -> usize {
-    // `as` saturates: anything below 0, and NaN, is bin 0.
-    ((p * ECE_BINS as f64) as usize).min(ECE_BINS - 1)
 }
 
 fn class_scores(name: &str, c: usize, confusion: &[Vec<usize>]) -> ClassScores {
@@ -245,7 +238,6 @@ pub struct Evaluation {
     pub student: Report,
     pub student_bytes: usize,
     pub control: Option<Report>,
-    /// Bytes of the student's file without its circuit.
     pub control_bytes: usize,
     /// Time of one text through the runtime, texts one after another on one thread.
     pub microseconds_per_text: f64,
@@ -290,10 +282,10 @@ impl fmt::Display for Evaluation {
         writeln!(f, "{}", self.student)?;
         writeln!(f, "{:34} accuracy  macro F1  calibration error    bytes", "")?;
         writeln!(f, "{}", row("student (circuit)", &self.student, self.student_bytes))?;
-        let control = self.control.iter();
-        let mut control =
-            control.map(|r| row("linear control, same rows and head", r, self.control_bytes));
-        control.try_for_each(|row| writeln!(f, "{row}"))
+        self.control.iter().try_for_each(|control| {
+            let name = "linear control, same rows and head";
+            writeln!(f, "{}", row(name, control, self.control_bytes))
+        })
     }
 }
 

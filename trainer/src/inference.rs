@@ -70,7 +70,6 @@ pub struct BackEnd {
     pub measured: Measured,
 }
 
-/// The compiled back ends of a model.
 pub fn back_ends(model: &Model<'_>) -> Vec<BackEnd> {
     let amplitudes = 1_u32 << model.program().qubits();
     let of_train = |train: TensorTrain<'_>| {
@@ -104,7 +103,6 @@ pub struct BatchClassifier<'m> {
     batch: Batch,
 }
 
-/// What the model says of one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub probabilities: Vec<f32>,
@@ -184,7 +182,6 @@ impl<'m> BatchClassifier<'m> {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moved {
-    /// The n-gram as it stands in the text.
     pub ngram: String,
     /// The decided class's log-odds with it, less those without it: positive spoke for the decision.
     pub by: f32,

@@ -278,7 +278,6 @@ impl StudentConfig {
         GramKinds { bigrams, prefixes, trigrams, edges }
     }
 
-    /// The pooling as the format has it.
     pub fn pool(&self) -> Pool {
         match self.pooling {
             Pooling::Mean => Pool::Mean,
@@ -286,7 +285,6 @@ impl StudentConfig {
         }
     }
 
-    /// The bits as the format has them.
     pub fn row_bits(&self) -> RowBits {
         if self.row_bits == 8 { RowBits::Eight } else { RowBits::Four }
     }
@@ -345,7 +343,6 @@ impl Config {
         parsed.of_file(path)
     }
 
-    /// The settings as TOML.
     pub fn to_toml(&self) -> String {
         // Plain numbers, texts and paths: nothing that TOML could not hold.
         toml::to_string_pretty(self).unwrap_or_default()
@@ -372,7 +369,6 @@ impl Config {
         self.training.epochs.max(self.training.min_steps.div_ceil(steps))
     }
 
-    /// Refuses values outside their ranges.
     pub fn check(&self) -> Result<()> {
         let Self { sources, student, training, dense } = self;
         let range = |ok: bool, key: &str, value: &dyn std::fmt::Display, range: &str| {

@@ -127,7 +127,7 @@ fn descend(args: &TuneArgs, tuner: &mut Tuner) -> Result<Vec<Epoch>> {
     progress.at(done);
     // Epochs that ended after the checkpoint come again.
     let path = args.out.join("metrics.jsonl");
-    let mut log = reopen(&path, tuner.epochs_done() as usize).of_file(&path)?;
+    let mut log = reopen(&path, (done / tuner.updates_an_epoch()) as usize).of_file(&path)?;
     let (mut saved, mut epochs) = (Instant::now(), Vec::new());
     while tuner.progress().0 < all {
         let epoch = tuner.step()?;

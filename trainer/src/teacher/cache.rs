@@ -29,10 +29,8 @@ const CUT: u32 = 1 << 31;
 const MORE: u32 = 1 << 30;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// Name of a text under one identity.
 pub type Key = [u8; 32];
 
-/// An open feature file, locked against other writers.
 pub struct Cache {
     pub path: PathBuf,
     file: File,
@@ -40,7 +38,6 @@ pub struct Cache {
     cells: usize,
     width: usize,
     index: HashMap<Key, Entry>,
-    /// How many texts are held.
     pub records: u64,
 }
 
@@ -56,7 +53,13 @@ impl Cache {
     /// Opens or creates the file for `identity` in `folder`; a torn tail is cut off.
     pub fn open(folder: &Path, identity: &Identity, cells: usize, width: usize) -> Result<Self> {
         std::fs::create_dir_all(folder).of_file(folder)?;
-        let seed = seed_of(identity);
+        // The name is for people: a renamed file of equal bytes keeps its cache.
+        let mut hash = Sha256::new_with_prefix(b"qdllm features");
+        for part in [&identity.digest, &identity.settings] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        let seed: [u8; 32] = hash.finalize().into();
         let path = folder.join(format!("{}.features", &hex::encode(seed)[..16]));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -127,9 +130,7 @@ impl Cache {
 
     /// One cell's vector of a text; `None` when it is not held.
     pub fn read(&mut self, key: &Key, cell: usize) -> Result<Option<Vec<f32>>> {
-        let Some(&Entry { record, .. }) = self.index.get(key) else {
-            return Ok(None);
-        };
+        let Some(&Entry { record, .. }) = self.index.get(key) else { return Ok(None) };
         let start = self.offset(record) + (RECORD_HEAD_BYTES + cell * self.cell_bytes()) as u64;
         let bytes = self.read_at(start, self.cell_bytes()).of_file(&self.path)?;
         let Some(values) = self.values(&bytes) else {
@@ -212,14 +213,4 @@ impl Cache {
             Ok(sound && cells.all(|cell| self.values(cell).is_some()))
         })
     }
-}
-
-fn seed_of(identity: &Identity) -> [u8; 32] {
-    // The name is for people: a renamed file of equal bytes keeps its cache.
-    let mut hash = Sha256::new_with_prefix(b"qdllm features");
-    for part in [&identity.digest, &identity.settings] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().into()
 }

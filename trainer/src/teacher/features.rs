@@ -91,7 +91,6 @@ impl Features {
     }
 }
 
-/// The beginning of a text, for an error.
 pub fn start(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -150,7 +149,6 @@ impl Teacher for ScoreTeacher {
     }
 }
 
-/// Vectors that were exported earlier: no model runs.
 pub struct VectorFile {
     path: PathBuf,
     table: Table,

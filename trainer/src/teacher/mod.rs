@@ -33,7 +33,6 @@ pub enum Pooling {
     Last,
 }
 
-/// One candidate feature vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cell {
     /// Layer number, 0 being the token embedding.
@@ -43,10 +42,7 @@ pub struct Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pooling = match self.pooling {
-            Pooling::Mean => "mean",
-            Pooling::Last => "last",
-        };
+        let pooling = if self.pooling == Pooling::Mean { "mean" } else { "last" };
         write!(f, "layer {} {pooling}", self.layer)
     }
 }
@@ -65,7 +61,6 @@ pub struct Description {
     pub identity: Identity,
     /// The settings in a few words, without the list of cells.
     pub summary: String,
-    /// The vectors of a text, in order.
     pub cells: Vec<Cell>,
     pub width: usize,
 }

@@ -34,7 +34,6 @@ pub struct Options {
 pub struct Findings {
     /// Every cell of every model at its best penalty.
     pub cells: Vec<Candidate>,
-    /// The best cell of each model and pooling.
     pub finalists: Vec<Candidate>,
     /// Sets of finalists, best first; the first was taken.
     pub blends: Vec<Ensemble>,
@@ -57,7 +56,6 @@ impl Findings {
     }
 }
 
-/// One member's features.
 struct View {
     model: usize,
     slot: usize,

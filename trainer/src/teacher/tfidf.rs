@@ -21,7 +21,6 @@ fn options(c: f64) -> TfidfOptions {
     TfidfOptions { c, tolerance: 5e-4, iterations: 300 }
 }
 
-/// What cross-validation on the labelled texts says.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     /// Inverse penalty with the least loss at its best temperature.

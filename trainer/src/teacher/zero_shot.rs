@@ -24,13 +24,8 @@ pub enum Several {
     Mean,
 }
 
-impl Several {
-    fn combine(self, scores: &[f32]) -> f32 {
-        match self {
-            Self::Mean => scores.iter().sum::<f32>() / scores.len().max(1) as f32,
-            Self::Any => log_mean_exp(scores),
-        }
-    }
+fn mean(scores: &[f32]) -> f32 {
+    scores.iter().sum::<f32>() / scores.len().max(1) as f32
 }
 
 /// Raw scores: one vector a text with the mean log-probability of each phrase, class by class.
@@ -135,14 +130,14 @@ pub fn teacher(
 ) -> Result<ScoreTeacher> {
     let phrases = scores.phrases.clone();
     let calibrated = if calibrate { "; minus the score of an empty text" } else { "" };
-    let combined = match several {
-        _ if phrases.iter().all(|&n| n == 1) => "",
-        Several::Any => "; log of the mean over a class's phrases",
-        Several::Mean => "; mean over a class's phrases",
+    let (combine, combined): (fn(&[f32]) -> f32, _) = match several {
+        Several::Any => (log_mean_exp, "; log of the mean over a class's phrases"),
+        Several::Mean => (mean, "; mean over a class's phrases"),
     };
+    let combined = if phrases.iter().all(|&n| n == 1) { "" } else { combined };
     let method = |settings: &str| format!("zero-shot; {settings}{calibrated}{combined}");
     let read = move |mut row: &[f32]| {
-        let class = |&n: &usize| several.combine(row.split_off(..n).unwrap_or_default());
+        let class = |&n: &usize| combine(row.split_off(..n).unwrap_or_default());
         phrases.iter().map(class).collect()
     };
     ScoreTeacher::open(Box::new(scores), (folder, calibrate), classes.to_vec(), method, read)
@@ -202,16 +197,16 @@ impl Branches {
 
 #[cfg(test)]
 mod tests {
-    use super::Several;
+    use super::{log_mean_exp, mean};
 
     #[test]
     fn one_phrase_is_itself_and_several_are_combined() {
-        for several in [Several::Any, Several::Mean] {
-            assert!((several.combine(&[-1.5]) + 1.5).abs() < 1e-6);
+        for combine in [log_mean_exp, mean] {
+            assert!((combine(&[-1.5]) + 1.5).abs() < 1e-6);
         }
-        assert_eq!(Several::Mean.combine(&[-1.0, -3.0]), -2.0);
-        let any = Several::Any.combine(&[0.5f32.ln(), 0.25f32.ln()]);
+        assert_eq!(mean(&[-1.0, -3.0]), -2.0);
+        let any = log_mean_exp(&[0.5f32.ln(), 0.25f32.ln()]);
         assert!((any - 0.375f32.ln()).abs() < 1e-6, "{any}");
-        assert!(Several::Any.combine(&[-2000.0, -1000.0]) > -1001.0, "small ones do not underflow");
+        assert!(log_mean_exp(&[-2000.0, -1000.0]) > -1001.0, "small ones do not underflow");
     }
 }

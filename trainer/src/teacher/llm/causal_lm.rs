@@ -119,7 +119,6 @@ const SLOT: &str = "{text}";
 /// A template split at its slot and tokenised once.
 #[derive(Debug, Clone)]
 pub struct Prompt {
-    /// The words behind the slot.
     pub(crate) tail: String,
     before: Vec<u32>,
     after: Vec<u32>,

@@ -15,7 +15,6 @@ use crate::teacher::{Extractor as _, Pooling};
 
 type Squash = fn(&Tensor) -> candle_core::Result<Tensor>;
 
-/// A model that ends in class logits.
 pub struct Classifier {
     body: Transformer,
     /// What encoders put between the first token's state and the head.

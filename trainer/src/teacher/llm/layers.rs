@@ -23,7 +23,6 @@ pub struct Trainable {
     pub scale: f64,
     /// The variables so far, by PEFT's names less `base_model.model.`.
     pub variables: BTreeMap<String, Var>,
-    /// Decides the first numbers.
     pub seed: u64,
 }
 
@@ -62,9 +61,7 @@ impl Parameters<'_> {
         if let Some(adapter) = &mut self.adapter {
             found = adapter.apply(name, found)?;
         }
-        let Some(tensor) = found else {
-            return Ok(None);
-        };
+        let Some(tensor) = found else { return Ok(None) };
         if tensor.dims() != shape {
             return self.refuse(format!(
                 "tensor `{}` has shape {:?}, the configuration asks for {shape:?}; take both from the same model",
@@ -76,13 +73,13 @@ impl Parameters<'_> {
     }
 
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        match self.maybe(name, shape)? {
-            Some(tensor) => Ok(tensor),
-            None => {
+        self.maybe(name, shape)?.map_or_else(
+            || {
                 let own = self.tensors.own_name(name);
                 self.refuse(format!("tensor `{own}` is missing; fetch the model again"))
-            }
-        }
+            },
+            Ok,
+        )
     }
 
     /// The matrix `name.weight` of outputs and inputs, with `name.bias` where asked for.
@@ -114,9 +111,7 @@ impl Parameters<'_> {
 
     /// A matrix of a classification head: from the checkpoint, or a variable when the head is to be trained.
     pub fn head(&mut self, name: &str, size: [usize; 2], bias: bool) -> Result<Projection> {
-        let Some(trainable) = &mut self.trainable else {
-            return self.linear(name, size, bias);
-        };
+        let Some(trainable) = &mut self.trainable else { return self.linear(name, size, bias) };
         let mut new = |part: &str, shape: &[usize]| {
             trainable.variable(&format!("{name}.{part}"), shape, &self.device)
         };
@@ -140,25 +135,19 @@ impl Trainable {
         self.targets.iter().any(|target| target == last)
     }
 
-    fn variable(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
-        let values = self.first_numbers(name, shape);
-        let variable = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
-        let tensor = variable.as_tensor().clone();
-        self.variables.insert(name.to_owned(), variable);
-        Ok(tensor)
-    }
-
     /// A LoRA pair begins as nothing: the first matrix random, the second zero. Heads begin small.
-    fn first_numbers(&self, name: &str, shape: &[usize]) -> Vec<f32> {
-        let count = shape.iter().product();
-        if name.ends_with(".lora_B.weight") || name.ends_with(".bias") {
-            return vec![0.0; count];
-        }
+    fn variable(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
         let inputs = shape.last().copied().unwrap_or(1).max(1) as f32;
         let reach =
             if name.contains(".lora_A.") { 1.0 / inputs.sqrt() } else { 0.02 * 3f32.sqrt() };
         let mut draw = seed::stream(self.seed, &format!("tune {name}"));
-        (0..count).map(|_| draw.random_range(-reach..reach)).collect()
+        let zero = name.ends_with(".lora_B.weight") || name.ends_with(".bias");
+        let value = |_| if zero { 0.0 } else { draw.random_range(-reach..reach) };
+        let values: Vec<f32> = (0..shape.iter().product::<usize>()).map(value).collect();
+        let variable = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
+        let tensor = variable.as_tensor().clone();
+        self.variables.insert(name.to_owned(), variable);
+        Ok(tensor)
     }
 
     fn lora(&mut self, name: &str, size: [usize; 2], device: &Device) -> Result<Lora> {
@@ -220,7 +209,6 @@ pub struct Normed {
 }
 
 impl Normed {
-    /// Norms the last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let Self { weight, bias, epsilon, gradient } = self;
         Ok(match (bias, gradient) {
@@ -233,8 +221,5 @@ impl Normed {
 }
 
 pub fn softmax(x: &Tensor, gradient: bool) -> Result<Tensor> {
-    Ok(match gradient {
-        true => ops::softmax(x, D::Minus1)?,
-        false => ops::softmax_last_dim(x)?,
-    })
+    Ok(if gradient { ops::softmax(x, D::Minus1)? } else { ops::softmax_last_dim(x)? })
 }

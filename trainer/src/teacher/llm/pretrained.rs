@@ -19,7 +19,6 @@ use crate::teacher::llm::weights::gguf::Gguf;
 use crate::teacher::llm::weights::{Safetensors, Tensors, file_digest, joint_digest};
 use crate::teacher::{Description, Extractor, Pooled, Pooling};
 
-/// How texts are read by a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// Prompt of causal models, with `{text}` in it.
@@ -137,7 +136,6 @@ type RunRows = Box<dyn Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>>>;
 pub struct TextVectors {
     tokenizer: TextTokenizer,
     about: Description,
-    /// Padded tokens a batch.
     budget: usize,
     run: RunRows,
     /// The numbers' names; empty when the checkpoint gives none.

@@ -13,7 +13,6 @@ pub struct TextTokenizer {
     whole: Tokenizer,
     /// The same with a limit, and the limit.
     short: Option<(Tokenizer, usize)>,
-    /// The tokens that stand before every text.
     pub opening: Vec<u32>,
     /// True when the tokenizer thinks a space before every text, which for pieces must not happen.
     pub leading_space: bool,

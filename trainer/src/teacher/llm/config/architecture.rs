@@ -2,7 +2,6 @@
 
 use candle_nn::Activation;
 
-/// The families, as an error lists them.
 pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
 
 /// A family of models that share names of tensors and the order of a layer's steps.
@@ -185,7 +184,6 @@ pub struct Spec {
     pub head_width: usize,
     /// Length between the matrices of the feed-forward step.
     pub feed: usize,
-    /// Of norms.
     pub epsilon: f64,
     /// True when a step norms what it reads, false when it norms its sum with the residual.
     pub pre_norm: bool,
@@ -202,7 +200,6 @@ pub struct Spec {
     pub embedding_scale: f64,
     /// True when the residual of a step is what its norm gave rather than what it read (some BLOOM).
     pub residual_after_norm: bool,
-    /// True when the output matrix is the embedding's.
     pub tied: bool,
     pub context: usize,
     /// Rows of the table of segments, of which texts have the first.

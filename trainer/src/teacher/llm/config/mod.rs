@@ -55,7 +55,6 @@ impl JsonObject {
     }
 }
 
-/// What `config.json` says of its model.
 pub fn read(config: &JsonObject) -> Result<Spec> {
     let model_type = config.or("model_type", "".to_owned())?;
     let spec = match model_type.as_str() {
@@ -82,10 +81,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         (keys.need("hidden_size")?, keys.need("num_attention_heads")?);
     let (depth, gemma) = (keys.need("num_hidden_layers")?, family == Family::Gemma3);
     let head_width = keys.or("head_dim", if gemma { 256 } else { width / heads.max(1) })?;
-    let scaled = match gemma {
-        true => keys.or("query_pre_attn_scalar", 256.0)?,
-        false => head_width as f64,
-    };
+    let scaled = if gemma { keys.or("query_pre_attn_scalar", 256.0)? } else { head_width as f64 };
     for cap in ["attn_logit_softcapping", "final_logit_softcapping"] {
         if keys.has(cap) {
             return keys.refuse(format!("`{cap}` is not supported"));
@@ -132,10 +128,7 @@ fn rotation(keys: &JsonObject, default: f64) -> Result<Position> {
     let local = all.child("sliding_attention")?;
     let far = all.child("full_attention")?.unwrap_or(all);
     let base = far.or("rope_theta", default)?;
-    let local_base = match local {
-        Some(local) => local.or("rope_theta", 1e4)?,
-        None => base,
-    };
+    let local_base = local.map_or(Ok(base), |local| local.or("rope_theta", 1e4))?;
     Ok(Position::Rotary { base, stretch: stretch(&far)?, local_base })
 }
 
@@ -238,7 +231,6 @@ fn bloom(keys: &JsonObject) -> Result<Spec> {
     })
 }
 
-/// Encoders of model type `bert` or `distilbert`.
 fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
     let distilled = family == Family::DistilBert;
     let count = |bert: &str, other: &str| keys.need(if distilled { other } else { bert });

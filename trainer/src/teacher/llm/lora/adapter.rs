@@ -21,7 +21,6 @@ pub struct Adapter {
     shards: Safetensors,
     scale: f64,
     used: BTreeSet<String>,
-    /// SHA-256 of the files.
     pub digest: String,
 }
 
@@ -123,7 +122,6 @@ pub const ABOUT: &str = "qdllm.json";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// Classes in the order of the head's outputs.
     pub classes: Vec<String>,
     pub model: String,
     pub digest: String,

@@ -30,11 +30,11 @@ pub struct State {
 
 impl State {
     pub fn new(variables: BTreeMap<String, Var>) -> Result<Self> {
-        let mut moments = BTreeMap::new();
-        for (name, variable) in &variables {
+        let zeros = |(name, variable): (&String, &Var)| {
             let zero = variable.zeros_like()?;
-            moments.insert(name.clone(), (zero.clone(), zero));
-        }
+            Ok((name.clone(), (zero.clone(), zero)))
+        };
+        let moments = variables.iter().map(zeros).collect::<Result<_>>()?;
         let kept = BTreeMap::new();
         Ok(Self { variables, moments, updates: 0, losses: (0.0, 0), best: None, kept })
     }
@@ -45,11 +45,8 @@ impl State {
         let steps = self.updates.min(1 << 30) as i32;
         let (unbias1, unbias2) = (1.0 - BETA1.powi(steps), 1.0 - BETA2.powi(steps));
         for (name, variable) in &self.variables {
-            let (Some(gradient), Some((mean, square))) =
-                (gradients.get(name), self.moments.get_mut(name))
-            else {
-                continue;
-            };
+            let found = gradients.get(name).zip(self.moments.get_mut(name));
+            let Some((gradient, (mean, square))) = found else { continue };
             // Detached: a moment that remembered how it came about would keep every step in memory.
             *mean = ((&*mean * BETA1)? + (gradient * (1.0 - BETA1))?)?.detach();
             *square = ((&*square * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?.detach();
@@ -66,15 +63,14 @@ impl State {
     pub fn save(&self, path: &Path, fingerprint: &[u8]) -> Result<()> {
         let cpu = &Device::Cpu;
         let mut tensors = HashMap::new();
-        for (name, variable) in &self.variables {
-            tensors.insert(format!("variable.{name}"), variable.as_tensor().clone());
-        }
+        let mut put = |part, name, tensor: &Tensor| {
+            tensors.insert(format!("{part}.{name}"), tensor.clone());
+        };
+        self.variables.iter().for_each(|(name, v)| put("variable", name, v.as_tensor()));
+        self.kept.iter().for_each(|(name, tensor)| put("best", name, tensor));
         for (name, (mean, square)) in &self.moments {
-            tensors.insert(format!("mean.{name}"), mean.clone());
-            tensors.insert(format!("square.{name}"), square.clone());
-        }
-        for (name, tensor) in &self.kept {
-            tensors.insert(format!("best.{name}"), tensor.clone());
+            put("mean", name, mean);
+            put("square", name, square);
         }
         let (loss, epoch) = self.best.unwrap_or((f64::INFINITY, 0));
         let counts = [self.updates as i64, self.losses.1 as i64, epoch as i64];
@@ -84,7 +80,6 @@ impl State {
         write(path, &tensors)
     }
 
-    /// Takes a checkpoint up.
     pub fn load(&mut self, path: &Path, fingerprint: &[u8], device: &Device) -> Result<()> {
         let bad = |what: &str| {
             let remedy = "give another --out or delete this file to begin anew";

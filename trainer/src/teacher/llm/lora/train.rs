@@ -171,11 +171,7 @@ impl Tuner {
         (self.state.updates, self.updates_an_epoch() * self.settings.epochs)
     }
 
-    pub fn epochs_done(&self) -> u64 {
-        self.state.updates / self.updates_an_epoch()
-    }
-
-    fn updates_an_epoch(&self) -> u64 {
+    pub fn updates_an_epoch(&self) -> u64 {
         let texts = self.settings.batch * self.settings.accumulate;
         self.train.len().div_ceil(texts.max(1)) as u64
     }
@@ -205,10 +201,8 @@ impl Tuner {
             for (name, variable) in &self.state.variables {
                 let Some(gradient) = store.remove(variable) else { continue };
                 let gradient = gradient.detach();
-                let total = match sum.remove(name) {
-                    Some(earlier) => (earlier + gradient)?,
-                    None => gradient,
-                };
+                let earlier = sum.remove(name);
+                let total = earlier.map_or(Ok(gradient.clone()), |earlier| earlier + gradient)?;
                 sum.insert(name.clone(), total);
             }
         }

@@ -28,7 +28,6 @@ pub struct Transformer {
     blocks: Vec<Block>,
     norm: Option<Normed>,
     project_out: Option<Projection>,
-    /// The output matrix.
     pub unembedding: Option<Projection>,
     gradient: bool,
 }
@@ -59,9 +58,8 @@ impl Transformer {
         let embedding_norm = norm("embedding_norm", family.has("embedding_norm"))?;
         let last_norm = norm("model.norm", spec.final_norm)?;
         let places = Places::load(parameters, &spec, context.min(spec.context))?;
-        let blocks = (0..spec.depth)
-            .map(|layer| Block::load(parameters, &spec, layer))
-            .collect::<Result<_>>()?;
+        let block = |layer| Block::load(parameters, &spec, layer);
+        let blocks = (0..spec.depth).map(block).collect::<Result<_>>()?;
         // An encoder, a checkpoint of a classifier or of the bare model has no output matrix.
         let unembedding = match spec.tied {
             true => Some(embedding.clone()),

@@ -123,7 +123,6 @@ impl Placed {
         Ok(Tensor::cat(&[first, second], 3)?)
     }
 
-    /// What is added to a layer's scores.
     pub(super) fn added(&self, window: Option<usize>) -> Result<&Tensor> {
         self.scores.get(&window).context("no mask for this window")
     }

@@ -60,7 +60,6 @@ impl Gguf {
         found.or_else(|e| self.refuse(format!("GGUF key `{key}` has the wrong type ({e})")))
     }
 
-    /// A count such as `block_count`.
     fn count(&self, key: &str) -> Result<usize> {
         let missing =
             || self.refuse(format!("the GGUF header has no `{}.{key}`", self.architecture));
@@ -180,9 +179,7 @@ const NAMES: Names = &[
 impl Tensors for Gguf {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>> {
         let own = self.own_name(name);
-        let Some(tensor) = self.read(&own)? else {
-            return Ok(None);
-        };
+        let Some(tensor) = self.read(&own)? else { return Ok(None) };
         let heads = match () {
             () if self.architecture != "llama" => return Ok(Some(tensor)),
             () if own.contains("attn_q.") => self.count("attention.head_count")?,

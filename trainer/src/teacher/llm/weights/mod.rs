@@ -29,7 +29,6 @@ pub trait Tensors {
     }
 }
 
-/// SHA-256 of a file, hexadecimal.
 pub fn file_digest(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
@@ -58,13 +57,9 @@ impl Safetensors {
     pub fn open(folder: &Path, stem: &str) -> Result<Self> {
         let single = folder.join(format!("{stem}.safetensors"));
         let index = folder.join(format!("{stem}.safetensors.index.json"));
-        let empty = |path: &Path| Self {
-            path: path.to_owned(),
-            files: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
+        let path = if single.is_file() { &single } else { &index };
+        let mut shards = Self { path: path.clone(), files: Vec::new(), tensors: BTreeMap::new() };
         if single.is_file() {
-            let mut shards = empty(&single);
             shards.add(single, &|_| true)?;
             return Ok(shards);
         }
@@ -80,7 +75,6 @@ impl Safetensors {
             );
         }
         let map = shard_of_each_tensor(&index)?;
-        let mut shards = empty(&index);
         let place = index.display();
         for name in map.values().collect::<BTreeSet<_>>() {
             let path = folder.join(name);
@@ -119,12 +113,9 @@ impl Safetensors {
 
     /// SHA-256 of the files: that of the one, or of all digests in order.
     pub fn digest(&self) -> Result<String> {
-        let each: Vec<String> =
-            self.files.iter().map(|(path, ..)| file_digest(path)).collect::<Result<_, _>>()?;
-        match each.as_slice() {
-            [one] => Ok(one.clone()),
-            many => Ok(joint_digest(&many.concat())),
-        }
+        let each = self.files.iter().map(|(path, ..)| file_digest(path));
+        let each: Vec<String> = each.collect::<Result<_>>()?;
+        Ok(if let [one] = &each[..] { one.clone() } else { joint_digest(&each.concat()) })
     }
 }
 
@@ -148,15 +139,12 @@ fn header(file: &mut File) -> Result<(u64, Metadata)> {
 
 /// What an index of shards says: the file of each tensor.
 pub fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>> {
-    let keys = JsonObject::read(index)?;
-    keys.need("weight_map")
+    JsonObject::read(index)?.need("weight_map")
 }
 
 impl Tensors for Safetensors {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>> {
-        let Some((number, info)) = self.tensors.get(name) else {
-            return Ok(None);
-        };
+        let Some((number, info)) = self.tensors.get(name) else { return Ok(None) };
         let (path, file, start) = &mut self.files[*number];
         let dtype = match info.dtype {
             Dtype::F32 => DType::F32,
