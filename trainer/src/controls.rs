@@ -1,14 +1,6 @@
 //! Controls that stand beside a student: two classical ones, and those of its own size, which have the same rows, head and
 //! training, and another layer than the circuit between them.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, ensure};
-use clap::ValueEnum as _;
-use qdllm_runtime::Model;
-use serde::Serialize;
-
 use crate::data::BadRows;
 use crate::data::labelled::{self, Labelled};
 use crate::evaluation::{Report, Scores, train_student};
@@ -21,7 +13,13 @@ use crate::student::export::export;
 use crate::student::shape::Shape;
 use crate::student::words::Words;
 use crate::student::{Prepared, Student};
+use anyhow::{Result, ensure};
+use clap::ValueEnum as _;
 use qdllm_host::terminal::Progress;
+use qdllm_runtime::Model;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -5,6 +5,7 @@ use crate::compile::agreement::circuit_of;
 use crate::gradient::batch::{Batch, Work};
 use anyhow::{Result, bail};
 use qdllm_host::errors::OfFile as _;
+pub use qdllm_host::files::read as load;
 use qdllm_runtime::compiled::{Measured, polynomial::Polynomial, tensor_train::TensorTrain};
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
@@ -13,8 +14,6 @@ use qdllm_runtime::{Error, MAX_CLASSES, Model, Prediction, Scratch};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
-
-pub use qdllm_host::files::read as load;
 
 /// Texts of a stream that are classified together.
 const BATCH: usize = 8192;

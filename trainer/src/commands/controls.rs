@@ -1,12 +1,10 @@
 //! `qdllm controls`: trains the controls and says how good, big and slow they are.
 
-use std::fmt;
-
-use anyhow::Result;
-
 use crate::commands::print_in_line;
 pub use crate::controls::ControlsArgs;
 use crate::controls::{Summary, measure};
+use anyhow::Result;
+use std::fmt;
 
 pub fn run(args: &ControlsArgs) -> Result<()> {
     print_in_line(&measure(args)?, args.json)

@@ -6,9 +6,6 @@ mod options;
 mod report;
 mod texts;
 
-use anyhow::{Result, bail};
-use qdllm_host::errors::OfFile as _;
-
 #[cfg(feature = "teacher")]
 pub use self::options::Method;
 pub use self::options::TeachArgs;
@@ -23,6 +20,8 @@ use crate::teacher::committee::{Committee, Member};
 #[cfg(feature = "endpoint")]
 use crate::teacher::endpoint::EndpointTeacher;
 use crate::teacher::probe::{Findings, Options};
+use anyhow::{Result, bail};
+use qdllm_host::errors::OfFile as _;
 
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;

@@ -1,20 +1,18 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, ensure};
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::terminal::Progress;
-use serde::Serialize;
-
 use crate::commands::{print_in_line, teach::local::resolve};
 use crate::data::{BadRows, labelled, labelled::Labelled};
 use crate::student::run::reopen;
 use crate::teacher::llm::lora::adapter::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use crate::teacher::llm::{device, pretrained::Pretrained};
+use anyhow::{Result, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::terminal::Progress;
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const ADVICE: &str = include_str!("tune.txt");
 

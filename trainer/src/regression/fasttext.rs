@@ -10,14 +10,12 @@
 //! Which word pairs happen to share a row moves the accuracy by about half a point, in the original
 //! as well. The hash therefore starts from the seed: a mean over seeds is a mean over that too.
 
-use std::collections::HashMap;
-
-use rand::Rng;
-use rand::seq::SliceRandom;
-
 use super::tfidf::{FNV_START, check, fnv1a, is_word};
 use crate::numeric::{add, softmax};
 use crate::seed::stream;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use std::collections::HashMap;
 
 #[derive(Debug, Clone, Copy)]
 pub struct FastTextOptions {

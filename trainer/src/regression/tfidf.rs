@@ -5,11 +5,9 @@
 //! by a space on either side (`char_wb`). A feature weighs `(1 + ln tf) (ln((1 + n) / (1 + df)) + 1)`,
 //! and each block of a text has length 1.
 
-use std::collections::HashMap;
-
-use rayon::prelude::*;
-
 use super::logistic::{Logistic, Objective, Sparse, SparseRow};
+use rayon::prelude::*;
+use std::collections::HashMap;
 
 #[derive(Debug, Clone, Copy)]
 pub struct TfidfOptions {

@@ -1,12 +1,10 @@
 //! Runs to figures: mean and standard deviation over seeds, differences of pairs, and what they say in sentences.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Serialize;
-
 use super::journal::{Outcome, Run};
 use super::method::{METHODS, Method};
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Mean and standard deviation over the seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -1,18 +1,16 @@
 //! What has been run: one JSON line a run, on disk before the next begins, and never a mixture.
 
-use std::fs::File;
-use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, bail};
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::files;
-use serde::{Deserialize, Serialize};
-
 use super::method::Method;
 use super::task::{Inputs, Task};
 use crate::evaluation::Scores;
 use crate::options::Config;
+use anyhow::{Context, Result, bail};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -1,14 +1,12 @@
 //! The methods of the table: what is trained, who answers for its training texts, and the settings that belong to it.
 
-use std::sync::LazyLock;
-
-use sha2::{Digest, Sha256};
-
 use super::task::{Task, describe, folder, short};
 use crate::controls::Control;
 use crate::options::{Config, Criterion, Preset};
 use Learner::{Control as Beside, Dense, Edge, Teacher};
 use Supervision::{Labels, Model, Regression, TfIdf};
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
 
 /// The edge student's sizes by name: thousands of rows, fewer where the texts hold fewer n-grams.
 pub const SIZES: [&str; 3] = ["1k", "4k", "16k"];

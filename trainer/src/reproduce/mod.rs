@@ -9,14 +9,6 @@ mod process;
 mod report;
 mod task;
 
-use std::path::Path;
-use std::time::Instant;
-
-use anyhow::{Context, Result, anyhow, ensure};
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::files;
-use qdllm_host::terminal::Progress;
-
 use self::journal::Journal;
 use self::method::Method;
 pub use self::options::ReproduceArgs;
@@ -24,6 +16,12 @@ use self::process::Group;
 use self::report::{Report, Settings};
 use self::task::Task;
 use crate::options::Config;
+use anyhow::{Context, Result, anyhow, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
+use qdllm_host::terminal::Progress;
+use std::path::Path;
+use std::time::Instant;
 
 /// Runs the command; what was run is kept when it ends in an error.
 pub fn run(args: &ReproduceArgs) -> Result<()> {

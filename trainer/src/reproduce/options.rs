@@ -1,14 +1,12 @@
 //! The options of `qdllm reproduce`, and what they come to: tasks, seeds, shares, methods, and their order.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Result;
-use qdllm_host::files;
-
 use super::method::{Learner, METHODS, Method, SIZES};
 use super::report::Settings;
 use super::task::{TASKS, Task};
 use crate::options::Config;
+use anyhow::Result;
+use qdllm_host::files;
+use std::path::{Path, PathBuf};
 
 /// Reproduce the paper's tasks: students, teachers and controls by seed and share of labels
 #[derive(clap::Args, Clone, Debug)]

@@ -2,16 +2,6 @@
 //! The parent writes a lesson, files of texts and settings; the child makes a teacher's soft labels or a model of them
 //! and prints its figures.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, bail, ensure};
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::terminal::Progress;
-use qdllm_host::{dates, files};
-use serde::{Deserialize, Serialize};
-
 use super::journal::{Outcome, Run, VERSION};
 use super::method::{Learner, Method, Supervision};
 use super::options::ReproduceArgs;
@@ -30,6 +20,14 @@ use crate::teacher::Teacher;
 use crate::teacher::committee::{Committee, Member};
 use crate::teacher::features::{Features, VectorFile};
 use crate::teacher::probe::{Options, ProbeTeacher};
+use anyhow::{Context, Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::terminal::Progress;
+use qdllm_host::{dates, files};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The commit that the program was built from, where the builder set `QDLLM_COMMIT`.
 const COMMIT: Option<&str> = option_env!("QDLLM_COMMIT");

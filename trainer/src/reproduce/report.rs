@@ -1,18 +1,16 @@
 //! The report: everything that the runs came to, as one object and as a page of Markdown.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use anyhow::Result;
-use qdllm_host::dates;
-use qdllm_host::errors::OfFile as _;
-use serde::{Deserialize, Serialize};
-
 use super::figures::{Difference, Figures, Findings, Stat, figures, points};
 use super::journal::Run;
 use super::method::{Method, SIZES};
 use super::task::{self, About};
 use crate::options::{Config, Criterion};
+use anyhow::Result;
+use qdllm_host::dates;
+use qdllm_host::errors::OfFile as _;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The resolved settings of the latest command, and the tasks of all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -1,18 +1,16 @@
 //! The tasks: their files, texts and labels, the share of labels that a run may know.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-
+use crate::data::labelled::draw_share;
+use crate::data::near_duplicates;
+use crate::data::vectors::{Vectors, table};
+use crate::data::{BadRows, Rows};
 use anyhow::{Context, Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::data::labelled::draw_share;
-use crate::data::near_duplicates;
-use crate::data::vectors::{Vectors, table};
-use crate::data::{BadRows, Rows};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// The tasks of arXiv 2505.13205, and one of them split by near-duplicate group.
 pub const TASKS: [&str; 4] = ["senti", "stega", "topic", "topic-groups"];

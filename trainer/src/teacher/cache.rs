@@ -6,20 +6,18 @@
 //! that ends in the middle of a chunk leaves a torn tail, which opening drops: a chunk is held whole or not at all.
 //! The index lives in memory and is rebuilt from the keys.
 
+use crate::teacher::{Identity, Pooled};
+use anyhow::{Result, bail};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use qdllm_host::errors::OfFile as _;
+use qdllm_host::hex;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Result, bail};
-use crc::{CRC_32_ISO_HDLC, Crc};
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::hex;
-use sha2::{Digest, Sha256};
-
-use crate::teacher::{Identity, Pooled};
 
 const MAGIC: &[u8; 8] = b"qdllmfc1";
 const HEADER_BYTES: usize = 8 + 4 + 4 + 32;

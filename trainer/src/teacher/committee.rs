@@ -1,14 +1,13 @@
 //! A language model and a TF-IDF regression as one teacher: their log-probabilities averaged, and the regression taught
 //! again by the average on the texts without labels.
 
-use anyhow::Result;
-
 use crate::regression::tfidf::Corpus;
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, average, cool, losses, rows};
 use crate::teacher::cross_validation::stratified;
 use crate::teacher::probe::{Findings, Options};
 use crate::teacher::tfidf::{HeldOut, TfidfTeacher};
 use crate::teacher::{About, OnProgress, Teacher, Work};
+use anyhow::Result;
 
 /// Most texts without labels that take part: more cost time and gain little.
 const POOL_TEXTS: usize = 20_000;

@@ -1,12 +1,11 @@
 //! Cross-validation of linear probes: stratified folds, standardised features, a penalty path.
 
+use crate::regression::logistic::{Dense, Features, Logistic, Objective};
+use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-
-use crate::regression::logistic::{Dense, Features, Logistic, Objective};
-use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
 
 /// Penalties tried, strongest first so that each fit starts from the one before. Features are scaled to about unit
 /// length, which gives the same range a meaning for every width.

@@ -1,14 +1,6 @@
 //! A model and its cache as one source of features: what is on disk is read, the rest is computed and kept. Vectors that
 //! were exported earlier are such a source, too.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, bail};
-use qdllm_host::hex;
-use sha2::{Digest, Sha256};
-
 use crate::data::tensors::Table;
 use crate::data::text_digest;
 use crate::data::vectors::table;
@@ -16,6 +8,12 @@ use crate::teacher::cache::{Cache, Key};
 use crate::teacher::{
     About, Cell, Description, Extractor, OnProgress, Pooled, Pooling, Teacher, Work,
 };
+use anyhow::{Result, bail};
+use qdllm_host::hex;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// New texts run and written together. The cache keeps a chunk whole or not at all, so that a run that is taken up
 /// goes on at a chunk's beginning: every batch, and with it every last bit of the features, is what an undisturbed run

@@ -17,12 +17,10 @@ pub mod tfidf;
 #[cfg(feature = "teacher")]
 pub mod zero_shot;
 
-use std::fmt;
-
+use crate::data::soft::TeacherInfo;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-
-use crate::data::soft::TeacherInfo;
+use std::fmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,11 +5,6 @@
 //! right than each alone, and each learns from the others. Only features of the unlabelled texts are used, never
 //! labels that were set aside.
 
-use std::cmp::Reverse;
-
-use anyhow::{Result, bail};
-use serde::Serialize;
-
 use crate::regression::logistic::{Dense, Features as _, Logistic};
 use crate::teacher::calibration::{
     Calibrated, Labels, as_good_as, average, cool, losses, rows, with_pool,
@@ -19,6 +14,9 @@ use crate::teacher::cross_validation::{
 };
 use crate::teacher::features::Features;
 use crate::teacher::{About, Cell, OnProgress, Teacher, Work};
+use anyhow::{Result, bail};
+use serde::Serialize;
+use std::cmp::Reverse;
 
 /// Most unlabelled texts that take part in scaling and self-training; more cost time and gain little.
 pub const POOL_TEXTS: usize = 8000;

@@ -4,13 +4,12 @@
 //! texts. Its features are counted on labelled and unlabelled texts alike. Labelled texts are judged by regressions that
 //! did not see their labels: a student taught by what a regression says of its own training texts learns nothing.
 
-use rayon::prelude::*;
-
 use crate::regression::logistic::{Logistic, SparseRow};
 use crate::regression::tfidf::{Corpus, TfidfOptions, size};
 use crate::teacher::calibration::{Calibrated, Labels, cool, with_pool};
 use crate::teacher::cross_validation::{put, splits};
 use crate::teacher::{About, Identity};
+use rayon::prelude::*;
 
 const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 /// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.

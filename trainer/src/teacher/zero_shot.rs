@@ -4,16 +4,14 @@
 //! without that, the class whose words the model likes best in any case would win everywhere. A class with several
 //! phrases gets their combined score, by [`Several`].
 
-use std::path::Path;
-
-use anyhow::{Result, bail};
-use candle_core::{D, Device, Tensor};
-use candle_nn::ops::log_softmax;
-
 use crate::teacher::features::ScoreTeacher;
 use crate::teacher::llm::causal_lm::{Causal, TOKENS_A_BATCH};
 use crate::teacher::llm::token_batch::{Row, Tokens, in_batches};
 use crate::teacher::{Description, Extractor, Identity, Pooled, Pooling, log_mean_exp};
+use anyhow::{Result, bail};
+use candle_core::{D, Device, Tensor};
+use candle_nn::ops::log_softmax;
+use std::path::Path;
 
 /// How the scores of a class's phrases become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

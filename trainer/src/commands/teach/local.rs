@@ -1,9 +1,5 @@
 //! Local models: probes on hidden states, and zero-shot scores of class words.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, bail};
-
 use super::options::{Method, TeachArgs};
 use super::report::{Taught, prepare};
 use super::texts::Texts;
@@ -15,7 +11,9 @@ use crate::teacher::features::{Features, ScoreTeacher};
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Candidate, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
+use anyhow::{Result, bail};
 use qdllm_host::terminal::Progress;
+use std::path::{Path, PathBuf};
 
 /// What a causal model reads when nothing else is asked for.
 const PROMPT: &str = "The text \"{text}\" is about";

@@ -1,16 +1,14 @@
 //! The options of `qdllm teach`.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Result;
-use clap::{Args, FromArgMatches as _};
-
 use crate::data::BadRows;
 use crate::data::classes::Classes;
 #[cfg(feature = "endpoint")]
 use crate::teacher::endpoint::EndpointArgs;
 #[cfg(feature = "teacher")]
 use crate::teacher::zero_shot::Several;
+use anyhow::Result;
+use clap::{Args, FromArgMatches as _};
+use std::path::{Path, PathBuf};
 
 /// Ask a language model for soft labels
 ///

@@ -1,16 +1,14 @@
 //! What `teach` prints: the cross-validation table, the chosen cells, the teacher's own accuracy and its speed.
 
-use std::fmt;
-use std::path::Path;
-
-#[cfg(any(feature = "teacher", feature = "endpoint"))]
-use anyhow::Result;
-use serde::Serialize;
-
 use crate::data::soft::TeacherInfo;
 use crate::evaluation::Report;
 use crate::teacher::probe::{Candidate, Findings};
 use crate::teacher::{Teacher, Work};
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
 
 /// A teacher that has been asked, what fitting found, and how fast it was.
 pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Work>);

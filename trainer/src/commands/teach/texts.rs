@@ -1,13 +1,11 @@
 //! What `teach` reads: labelled rows, some of whose labels are set aside, unlabelled texts and a test file.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-use anyhow::{Result, bail};
-use sha2::{Digest, Sha256};
-
 use super::options::TeachArgs;
 use crate::data::BadRows;
 use crate::data::labelled::{Labelled, draw_labels, numbered, read_texts};
+use anyhow::{Result, bail};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]

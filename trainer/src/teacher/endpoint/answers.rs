@@ -1,9 +1,8 @@
 //! Class scores from answers: a chat answer's first token, words after a prompt that the completions path echoes, or
 //! chat answers drawn several times and counted.
 
-use serde_json::Value;
-
 use crate::teacher::endpoint::request::NoScores;
+use serde_json::Value;
 
 const ZERO: f64 = -700.0;
 

@@ -1,19 +1,17 @@
 //! Asking: one text's requests, repeated where that helps, each within the budget.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use anyhow::{Result, anyhow, bail};
-use qdllm_host::http::Backoff;
-use serde_json::Value;
-
 use crate::teacher::endpoint::answers;
 use crate::teacher::endpoint::ledger::{Entry, Leave, Ledger};
 use crate::teacher::endpoint::request::{NoScores, Request, RequestBuilder, tokens};
 use crate::teacher::endpoint::server::{Fleet, Server, Trouble};
 use crate::teacher::endpoint::settings::{Constrain, EndpointArgs, Way};
 use crate::teacher::log_mean_exp;
+use anyhow::{Result, anyhow, bail};
+use qdllm_host::http::Backoff;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Times that a rate limit is waited for in one request before it is given up.
 const MOST_LIMITS: u32 = 100;

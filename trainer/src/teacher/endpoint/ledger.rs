@@ -3,15 +3,13 @@
 //! Every request is entered before it is sent, with the most tokens it can cost, and set right when its answer has
 //! come. A run that is ended between the two leaves the larger figure behind: the count is never too small.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-
+use crate::teacher::endpoint::settings::Way;
 use anyhow::{Result, anyhow};
 use qdllm_host::files::open_lines;
 use serde::{Deserialize, Serialize};
-
-use crate::teacher::endpoint::settings::Way;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -11,25 +11,23 @@ mod request;
 mod server;
 mod settings;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Instant;
-
+use crate::data::classes::Classes;
+use crate::data::soft::{SoftLabels, SoftWriter};
+use crate::teacher::features::start;
+use crate::teacher::{About, Identity, OnProgress, Teacher, Work};
 use anyhow::{Context as _, Result, bail};
 use client::{Client, UsedUp};
 use ledger::Ledger;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use request::RequestBuilder;
-use sha2::{Digest, Sha256};
-
-use crate::data::classes::Classes;
-use crate::data::soft::{SoftLabels, SoftWriter};
-use crate::teacher::features::start;
-use crate::teacher::{About, Identity, OnProgress, Teacher, Work};
 pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Instant;
 
 pub struct EndpointTeacher {
     about: About,

@@ -1,10 +1,9 @@
 //! What is asked about a text: the prompt, the answers that count, and the JSON of each kind of request.
 
-use anyhow::{Result, bail};
-use serde_json::{Value, json};
-
 use crate::data::classes::{Class, Classes};
 use crate::teacher::endpoint::settings::Constrain;
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
 /// token is seldom longer.

@@ -1,14 +1,13 @@
 //! One HTTP request to one endpoint, what can come of it, and the list of endpoints: who is asked next, who rests and
 //! for how long.
 
-use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
 use anyhow::{Result, anyhow};
 use qdllm_host::http::{self, Backoff, Client, Failure, Options, Request, Url};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const MOST_BYTES: u64 = 16 << 20;
 /// Characters of an answer that an error repeats.

@@ -1,11 +1,10 @@
 //! How an endpoint is reached and asked. Its key comes from a variable or a file, never from the command line.
 
-use std::env::VarError;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Result, anyhow, bail};
 use qdllm_host::secret::{Secret, read_private};
 use serde::{Deserialize, Serialize};
+use std::env::VarError;
+use std::path::{Path, PathBuf};
 
 /// How class scores are drawn from an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

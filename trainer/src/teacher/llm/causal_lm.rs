@@ -1,15 +1,13 @@
 //! A causal language model as a feature extractor: prompt, decoder and pooling put together.
 
-use std::ops::Range;
-
-use anyhow::{Result, bail};
-use candle_core::{Device, IndexOp as _, Tensor};
-
 use crate::teacher::llm::pretrained::{Pretrained, Reading};
 use crate::teacher::llm::token_batch::{Row, in_batches};
 use crate::teacher::llm::tokenizer::TextTokenizer;
 use crate::teacher::llm::transformer::Transformer;
 use crate::teacher::{Cell, Description, Extractor, Identity, Pooled, Pooling};
+use anyhow::{Result, bail};
+use candle_core::{Device, IndexOp as _, Tensor};
+use std::ops::Range;
 
 /// Padded tokens a batch: enough to keep both cores busy, small enough that activations stay under 50 MB.
 pub(crate) const TOKENS_A_BATCH: usize = 512;

@@ -1,10 +1,5 @@
 //! A model that ends in a classification head: on the last token of a decoder, on the first of an encoder.
 
-use std::path::Path;
-
-use anyhow::{Result, bail};
-use candle_core::{Device, Tensor};
-
 use crate::teacher::features::ScoreTeacher;
 use crate::teacher::llm::causal_lm::TOKENS_A_BATCH;
 use crate::teacher::llm::config::architecture::Family;
@@ -12,6 +7,9 @@ use crate::teacher::llm::layers::{Parameters, Projection};
 use crate::teacher::llm::pretrained::{Pretrained, TextVectors};
 use crate::teacher::llm::transformer::Transformer;
 use crate::teacher::{Extractor as _, Pooling};
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor};
+use std::path::Path;
 
 type Squash = fn(&Tensor) -> candle_core::Result<Tensor>;
 

@@ -1,16 +1,14 @@
 //! Models fetched from a hub of Hugging Face's kind into its usual cache: `hf:owner/name`, a revision and a file besides.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
+use crate::teacher::endpoint::{key_from_file, key_from_variable};
+use crate::teacher::llm::weights::shard_of_each_tensor;
 use anyhow::{Result, anyhow, bail};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use qdllm_host::http::{self, Url};
 use qdllm_host::secret::Secret;
-
-use crate::teacher::endpoint::{key_from_file, key_from_variable};
-use crate::teacher::llm::weights::shard_of_each_tensor;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// What a model on the hub is called on the command line.
 const SCHEME: &str = "hf:";

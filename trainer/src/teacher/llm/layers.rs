@@ -2,18 +2,16 @@
 //! matrix products with an optional bias and LoRA pair, norms and softmax, fused where nothing is trained, in steps that
 //! have a gradient where something is.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
-
-use anyhow::{Result, bail};
-use candle_core::{D, Device, Tensor, Var};
-use candle_nn::ops;
-use rand::Rng as _;
-
 use crate::seed;
 use crate::teacher::llm::config::architecture::{Family, Spec};
 use crate::teacher::llm::lora::adapter::Adapter;
 use crate::teacher::llm::weights::Tensors;
+use anyhow::{Result, bail};
+use candle_core::{D, Device, Tensor, Var};
+use candle_nn::ops;
+use rand::Rng as _;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
 /// LoRA matrices that are to be trained: made by the name of the matrix they stand beside.
 pub struct Trainable {

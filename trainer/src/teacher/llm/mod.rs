@@ -18,15 +18,13 @@ pub mod tokenizer;
 pub mod transformer;
 pub mod weights;
 
-use std::path::Path;
-
-use anyhow::Result;
-use candle_core::Device;
-
 use crate::teacher::Extractor;
 use crate::teacher::llm::causal_lm::Causal;
 pub use crate::teacher::llm::pretrained::Reading;
 use crate::teacher::llm::pretrained::{Pretrained, TextVectors, sentences};
+use anyhow::Result;
+use candle_core::Device;
+use std::path::Path;
 
 /// The device that models run on: the first GPU in a build with `cuda`, else this processor.
 pub fn device() -> Result<Device> {

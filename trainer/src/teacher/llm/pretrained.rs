@@ -1,13 +1,5 @@
 //! A model on disk, recognised: a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
 
-use std::fs::DirEntry;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, bail};
-use candle_core::{Device, Tensor};
-use qdllm_host::errors::OfFile as _;
-
 use crate::teacher::llm::config::architecture::Spec;
 use crate::teacher::llm::config::{self, JsonObject};
 use crate::teacher::llm::layers::{Parameters, Trainable};
@@ -18,6 +10,12 @@ use crate::teacher::llm::transformer::Transformer;
 use crate::teacher::llm::weights::gguf::Gguf;
 use crate::teacher::llm::weights::{Safetensors, Tensors, file_digest, joint_digest};
 use crate::teacher::{Description, Extractor, Pooled, Pooling};
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor};
+use qdllm_host::errors::OfFile as _;
+use std::fs::DirEntry;
+use std::io;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {

@@ -1,12 +1,10 @@
 //! Token sequences of one length, with what attention needs to know about them, and batches of texts of like length, so
 //! that little is spent on padding.
 
-use std::iter::repeat;
-
+use crate::teacher::Pooled;
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
-
-use crate::teacher::Pooled;
+use std::iter::repeat;
 
 pub struct Tokens {
     pub ids: Tensor,

@@ -1,10 +1,9 @@
 //! A model's tokenizer: pieces of a prompt taken literally, or whole texts with the model's own marks around them.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow, bail};
 use qdllm_host::files;
 use serde_json::Value;
+use std::path::Path;
 use tokenizers::{Tokenizer, TruncationParams};
 
 /// A tokenizer in the two ways that texts are read.

@@ -2,17 +2,15 @@
 
 pub mod architecture;
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
-
+use crate::teacher::llm::config::architecture::{Family, Position, SUPPORTED, Spec, Stretch};
 use anyhow::{Result, anyhow, bail};
 use candle_nn::Activation;
 use qdllm_host::files;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-
-use crate::teacher::llm::config::architecture::{Family, Position, SUPPORTED, Spec, Stretch};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// A JSON object of a file, whose errors name file and key. A key whose value is `null` counts as absent.
 pub struct JsonObject {

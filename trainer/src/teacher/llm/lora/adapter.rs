@@ -1,18 +1,16 @@
 //! LoRA adapters: PEFT's two files, and what `teach` wants to know besides. They are merged into the matrices as these
 //! are loaded.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
-
+use crate::teacher::llm::config::JsonObject;
+use crate::teacher::llm::lora::checkpoint::{self, Named};
+use crate::teacher::llm::weights::{Safetensors, Tensors};
 use anyhow::{Context as _, Result, anyhow, bail};
 use candle_core::Tensor;
 use qdllm_host::files;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::teacher::llm::config::JsonObject;
-use crate::teacher::llm::lora::checkpoint::{self, Named};
-use crate::teacher::llm::weights::{Safetensors, Tensors};
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 /// What PEFT puts before every tensor's name.
 pub const PREFIX: &str = "base_model.model.";

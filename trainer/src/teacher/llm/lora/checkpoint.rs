@@ -1,12 +1,11 @@
 //! What a tuning run changes: variables, the state of `AdamW` (Loshchilov & Hutter, 2019) and the place in the data; on
 //! disk it is written whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-
 use anyhow::{Context as _, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor, Var};
 use qdllm_host::files;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;

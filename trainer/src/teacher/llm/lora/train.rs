@@ -1,21 +1,19 @@
 //! Fine-tuning: LoRA pairs and a classification head trained on labelled texts, the model itself left as it is.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, Result, bail};
-use candle_core::{Device, Tensor, Var};
-use qdllm_host::errors::OfFile as _;
-use rand::seq::SliceRandom;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
 use crate::seed;
 use crate::teacher::llm::classifier::Classifier;
 use crate::teacher::llm::layers::Trainable;
 use crate::teacher::llm::lora::adapter::{self, About};
 use crate::teacher::llm::lora::checkpoint::{Named, State, clip};
 use crate::teacher::llm::pretrained::Pretrained;
+use anyhow::{Context as _, Result, bail};
+use candle_core::{Device, Tensor, Var};
+use qdllm_host::errors::OfFile as _;
+use rand::seq::SliceRandom;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// How a model is tuned. A checkpoint belongs to what this prints.
 #[derive(Debug, Clone, clap::Args)]

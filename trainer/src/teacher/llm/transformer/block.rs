@@ -1,12 +1,11 @@
 //! One layer: attention (heads that share keys, and what the positions add) and feed-forward, each with its
 //! norms and its residual.
 
-use anyhow::Result;
-use candle_core::{Module as _, Tensor};
-
 use crate::teacher::llm::config::architecture::{Family, Spec};
 use crate::teacher::llm::layers::{Normed, Parameters, Projection, softmax};
 use crate::teacher::llm::transformer::position::Placed;
+use anyhow::Result;
+use candle_core::{Module as _, Tensor};
 
 struct Attention {
     /// Query, key and value, or one matrix: its rows are heads x (query, key, value) x head width.

@@ -8,15 +8,14 @@
 mod block;
 mod position;
 
+use crate::teacher::llm::config::architecture::Spec;
+use crate::teacher::llm::layers::{Normed, Parameters, Projection};
+use crate::teacher::llm::token_batch::Tokens;
 use anyhow::{Context as _, Result};
 use block::Block;
 use candle_core::{Device, Module, Tensor};
 use candle_nn::Embedding;
 use position::Places;
-
-use crate::teacher::llm::config::architecture::Spec;
-use crate::teacher::llm::layers::{Normed, Parameters, Projection};
-use crate::teacher::llm::token_batch::Tokens;
 
 pub struct Transformer {
     pub spec: Spec,

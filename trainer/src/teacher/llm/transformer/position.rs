@@ -1,14 +1,12 @@
 //! Where tokens stand: rotation tables, learned positions, slopes on the scores, and windows.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use anyhow::{Context as _, Result};
-use candle_core::Tensor;
-use candle_nn::rotary_emb;
-
 use crate::teacher::llm::config::architecture::{Family, Position, Spec, Stretch};
 use crate::teacher::llm::layers::Parameters;
 use crate::teacher::llm::token_batch::Tokens;
+use anyhow::{Context as _, Result};
+use candle_core::Tensor;
+use candle_nn::rotary_emb;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// cos and sin of positions and frequencies: [.., head width / 2] each.
 type Turns = (Tensor, Tensor);

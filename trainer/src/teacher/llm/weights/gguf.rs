@@ -1,25 +1,23 @@
 //! GGUF container: typed hyper-parameters, dequantised tensors and the tokenizer that travels inside the file.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
-
+use crate::teacher::llm::config::architecture::{
+    Family, Names, Position, SUPPORTED, Spec, Stretch, renamed,
+};
+use crate::teacher::llm::weights::Tensors;
 use anyhow::{Context as _, Result, bail};
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use candle_core::{Device, Result as CandleResult, Tensor};
 use qdllm_host::errors::OfFile as _;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-
-use crate::teacher::llm::config::architecture::{
-    Family, Names, Position, SUPPORTED, Spec, Stretch, renamed,
-};
-use crate::teacher::llm::weights::Tensors;
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {

@@ -2,11 +2,7 @@
 
 pub mod gguf;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-
+use crate::teacher::llm::config::JsonObject;
 use anyhow::{Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
 use qdllm_host::errors::OfFile as _;
@@ -14,8 +10,10 @@ use qdllm_host::hex;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest as _, Sha256};
-
-use crate::teacher::llm::config::JsonObject;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 pub trait Tensors {
     fn get(&mut self, name: &str) -> Result<Option<Tensor>>;
