@@ -221,8 +221,7 @@ fn finish(task: &Task<'_>, fit: &Fit, weighted: &Weighted) -> Result<Tried> {
     let sum = (0..others)
         .map(|c| constant[c].abs() + weights.iter().map(|row| row[c].abs() + 1e-4).sum::<f64>())
         .fold(0.0, f64::max);
-    // No weight leaves 16 bits, and no sum 32, whatever the angles; values of nodes exceed 1 by less
-    // than a thousandth.
+    // No weight leaves 16 bits, and no sum 32, whatever the angles; values of nodes exceed 1 by less than a thousandth.
     let of_value = f64::from(1_u32 << VALUE_BITS);
     let fits = |bits: u8| {
         let unit = f64::from(1_u32 << bits);

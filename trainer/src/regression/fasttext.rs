@@ -1,11 +1,10 @@
 //! The fastText control: the mean of learned word and word-pair rows, and a softmax.
 //!
-//! The supervised model of Joulin et al. (arXiv 1607.01759): each word of the training texts has a
-//! row, word pairs share a table of hashed rows, a text is the mean of its rows, and everything is
-//! learned by stochastic gradient descent, one text at a time, at a rate that falls linearly to
-//! zero. Two things differ from the original program: texts are lower-cased and cut into runs of
-//! word characters and single marks (the original leaves that to the user), and the texts are
-//! shuffled before the first pass, so that a file sorted by label does no harm.
+//! The supervised model of Joulin et al. (arXiv 1607.01759): each word of the training texts has a row, word pairs
+//! share a table of hashed rows, a text is the mean of its rows, and everything is learned by stochastic gradient
+//! descent, one text at a time, at a rate that falls linearly to zero. Two things differ from the original program:
+//! texts are lower-cased and cut into runs of word characters and single marks (the original leaves that to the user),
+//! and the texts are shuffled before the first pass, so that a file sorted by label does no harm.
 //!
 //! Which word pairs happen to share a row moves the accuracy by about half a point, in the original
 //! as well. The hash therefore starts from the seed: a mean over seeds is a mean over that too.
@@ -43,8 +42,7 @@ pub struct FastText {
     output: Vec<f32>,
 }
 
-/// The token that ends every text: gives a text without a known word a row, and a pair with the
-/// last word.
+/// The token that ends every text: gives a text without a known word a row, and a pair with the last word.
 const END: &str = "</s>";
 
 /// Trains on `(class, text)` rows, on one thread. The same rows and seed give the same control.

@@ -50,9 +50,9 @@ pub fn minimise(
                 break;
             }
             if lower {
-                low = step
+                low = step;
             } else {
-                high = step
+                high = step;
             }
             step = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * low };
         }

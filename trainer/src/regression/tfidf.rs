@@ -1,9 +1,8 @@
 //! The TF-IDF control: weighted n-grams and logistic regression.
 //!
-//! Two blocks of features, each as scikit-learn's `TfidfVectorizer` makes them with `sublinear_tf`:
-//! words of two or more characters with word pairs, and character 2- to 5-grams within words padded
-//! by a space on either side (`char_wb`). A feature weighs `(1 + ln tf) (ln((1 + n) / (1 + df)) + 1)`,
-//! and each block of a text has length 1.
+//! Two blocks of features, each as scikit-learn's `TfidfVectorizer` makes them with `sublinear_tf`: words of two or
+//! more characters with word pairs, and character 2- to 5-grams within words padded by a space on either side
+//! (`char_wb`). A feature weighs `(1 + ln tf) (ln((1 + n) / (1 + df)) + 1)`, and each block of a text has length 1.
 
 use super::logistic::{Logistic, Objective, Sparse, SparseRow};
 use rayon::prelude::*;
@@ -192,8 +191,7 @@ fn words(text: &str) -> Vec<u64> {
     keys
 }
 
-/// Keys of the character 2- to 5-grams of each padded word; a padded word shorter than that counts
-/// once, whole.
+/// Keys of the character 2- to 5-grams of each padded word; a padded word shorter than that counts once, whole.
 fn characters(text: &str) -> Vec<u64> {
     let start = fnv1a(FNV_START, b"char ");
     let mut keys = Vec::new();

@@ -4,9 +4,8 @@
 //! In functions that are uncorrelated and of equal size over texts, the sum of squares of what is dropped is its mean
 //! square over texts (as far as qubits are independent).
 //!
-//! With all cores but one held, the logits are linear in that one; each is solved for in turn, there
-//! and back. A ridge keeps a core near what it was, so that directions which the texts say little about
-//! stay those of the circuit.
+//! With all cores but one held, the logits are linear in that one; each is solved for in turn, there and back. A ridge
+//! keeps a core near what it was, so that directions which the texts say little about stay those of the circuit.
 
 use super::chain::{Chain, Core, Mode};
 use crate::compile::agreement::{Circles, circles};

@@ -51,13 +51,12 @@ pub fn exact(task: &Task<'_>) -> Result<Compiled> {
 /// A train whose differences of logits are those of the coefficients to [`EXACT`] of the logits'
 /// size (the root of their mean squares' sum), at every input.
 ///
-/// The functions (1, sqrt 2 cosine, sqrt 2 sine) of `n` angles are `3^n` numbers of root sum square
-/// `3^(n/2)`, so dropping singular values of root sum square `d` moves a difference of two logits by
-/// `sqrt(2 3^n) d` at most. Making and rounding a train drops at each of `n` bonds twice at most `w`
-/// values, the widest that a bond can be: a threshold of `allowed / (2 sqrt(3^n n w))` is always sharp
-/// enough. Larger ones make smaller trains; the first is taken with which the coefficients that the
-/// train then has are close enough to those asked for, which is proven or, where the proof would make
-/// the train twice as large, searched for an input that contradicts it (`ErrorBound::is_within`).
+/// The functions (1, sqrt 2 cosine, sqrt 2 sine) of `n` angles are `3^n` numbers of root sum square `3^(n/2)`, so
+/// dropping singular values of root sum square `d` moves a difference of two logits by `sqrt(2 3^n) d` at most. Making
+/// and rounding a train drops at each of `n` bonds twice at most `w` values, the widest that a bond can be: a threshold
+/// of `allowed / (2 sqrt(3^n n w))` is always sharp enough. Larger ones make smaller trains; the first is taken with
+/// which the coefficients that the train then has are close enough to those asked for, which is proven or, where the
+/// proof would make the train twice as large, searched for an input that contradicts it (`ErrorBound::is_within`).
 pub fn exact_train(tensor: Coefficients) -> Result<Gauged> {
     let wanted = tensor.clone();
     let weighted = Weighted::new(tensor, evenly());

@@ -33,8 +33,7 @@ pub struct Gauged {
 }
 
 impl Gauged {
-    /// Chooses the bases of a chain in (1, cosine, sine); none if a bond is wider than its core has
-    /// independent rows.
+    /// Chooses the bases of a chain in (1, cosine, sine); none if a bond is wider than its core has independent rows.
     pub fn new(chain: &Chain) -> Option<Self> {
         let leg = chain.leg();
         let mut cores = chain.cores.clone();

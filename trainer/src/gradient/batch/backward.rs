@@ -96,9 +96,8 @@ impl Sums {
     }
 }
 
-/// Carries `cotangent` (rows of one slope a word, at most one row a lane) back through what
-/// `expectations` left in `tape`; slopes by encoder angles go to the rows of `inputs`, sums over the
-/// rows to `sums`.
+/// Carries `cotangent` (rows of one slope a word, at most one row a lane) back through what `expectations` left in
+/// `tape`; slopes by encoder angles go to the rows of `inputs`, sums over the rows to `sums`.
 #[inline(always)]
 pub(crate) fn gradient<S: Simd>(
     simd: S,
@@ -200,8 +199,7 @@ fn observe<S: Simd>(
     }
 }
 
-/// Undoes a move: overlaps of its gathered rotations, the products that its phases need, and `l`
-/// before it.
+/// Undoes a move: overlaps of its gathered rotations, the products that its phases need, and `l` before it.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn ungather<S: Simd, const R: usize, const N: usize>(

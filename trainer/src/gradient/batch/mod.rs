@@ -37,8 +37,7 @@ impl Batch {
         Self { arch: Arch::new(), plan: Plan::new(circuit, parameters) }
     }
 
-    /// One batch for each register width that this machine has, the narrowest (one lane) first; `new`
-    /// takes the widest.
+    /// One batch for each register width that this machine has, the narrowest (one lane) first; `new` takes the widest.
     pub fn each_width(circuit: &Fused, parameters: &[f64]) -> Vec<Self> {
         let mut widths = vec![Arch::Scalar];
         #[cfg(target_arch = "x86_64")]
@@ -117,8 +116,7 @@ impl Batch {
         sums.slopes(&self.plan)
     }
 
-    /// Expectations of any number of samples on all cores; rows as for
-    /// [`expectations`](Self::expectations).
+    /// Expectations of any number of samples on all cores; rows as for [`expectations`](Self::expectations).
     pub fn run(&self, angles_rad: &[f32]) -> Vec<f32> {
         let (inputs, outputs, lanes) = (self.inputs(), self.outputs(), self.lanes());
         let mut out = vec![0.0; angles_rad.len() / inputs * outputs];
