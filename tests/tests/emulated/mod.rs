@@ -4,8 +4,8 @@
 //! What cannot run here says so in a line that begins with `SKIPPED`, which the gate counts.
 //! `QDLLM_CUTS`, `QDLLM_FRAMES` and `QDLLM_SEED` make more power cuts, more frames, and others.
 
-mod boards;
 mod device;
+mod parity;
 mod power_cut;
 mod storm;
 mod wire;
