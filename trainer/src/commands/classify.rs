@@ -51,7 +51,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(path) = &args.vectors {
         let (model, _) = parse(&bytes, &args.model)?;
-        return vectors(&model, path, args, &mut out);
+        return vectors(&model, path, args, out);
     }
     let (model, _) = parse_for_text(&bytes, &args.model)?;
     if let Some(path) = &args.input {
@@ -126,12 +126,7 @@ fn rejected(p: &Prediction<'_>) -> &'static str {
 }
 
 /// Classifies every row of a file of vectors, in its order: row, class, probability.
-fn vectors(
-    model: &Model<'_>,
-    path: &Path,
-    args: &ClassifyArgs,
-    out: &mut impl Write,
-) -> Result<()> {
+fn vectors(model: &Model<'_>, path: &Path, args: &ClassifyArgs, mut out: impl Write) -> Result<()> {
     let table = table(path)?;
     takes_vectors(model, &args.model, table.width)?;
     let mut scratch = Box::new(Scratch::new());

@@ -3,9 +3,9 @@
 
 use crate::regression::tfidf::Corpus;
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, average, cool, losses, rows};
-use crate::teacher::cross_validation::stratified;
+use crate::teacher::cross_validation::{HeldOut, stratified};
 use crate::teacher::probe::{Findings, Options};
-use crate::teacher::tfidf::{HeldOut, TfidfTeacher};
+use crate::teacher::tfidf::TfidfTeacher;
 use crate::teacher::{About, OnProgress, Teacher, Work};
 use anyhow::Result;
 

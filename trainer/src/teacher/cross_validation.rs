@@ -1,6 +1,8 @@
-//! Cross-validation of linear probes: stratified folds, standardised features, a penalty path.
+//! Cross-validation of linear probes and of the regression on TF-IDF: stratified folds, standardised features, a penalty
+//! path for the probes, the strength of the regression.
 
-use crate::regression::logistic::{Dense, Features, Logistic, Objective};
+use crate::regression::logistic::{Dense, Features, Logistic, Objective, SparseRow};
+use crate::regression::tfidf::{Corpus, TfidfOptions};
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -168,6 +170,64 @@ pub fn choose(trials: Vec<Trial>, labels: &Labels) -> Option<Trial> {
     let best = losses(&lowest.held_out, labels);
     let strongest = trials.iter().position(|t| as_good_as(&losses(&t.held_out, labels), &best));
     strongest.and_then(|i| trials.into_iter().nth(i))
+}
+
+/// Inverse penalties of the regression on TF-IDF that are tried.
+const STRENGTHS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
+/// Held-out texts that tell the strengths apart; with many labels not every fold is needed for that.
+const ENOUGH: usize = 1000;
+
+/// Log-probabilities have settled to two digits at this tolerance.
+pub fn tfidf_options(c: f64) -> TfidfOptions {
+    TfidfOptions { c, tolerance: 5e-4, iterations: 300 }
+}
+
+/// What cross-validation says of the regression on TF-IDF.
+pub struct HeldOut {
+    /// Inverse penalty with the least loss at its best temperature.
+    pub strength: f64,
+    /// Log-probabilities of the labelled texts by regressions that did not see them, rows x classes, not yet cooled.
+    pub table: Vec<f64>,
+    pub temperature: f64,
+    pub loss: f64,
+}
+
+impl HeldOut {
+    /// Tries every strength, on as many of the given folds as tell them apart, and holds every text out for the best.
+    pub fn measure(corpus: &Corpus, labels: &Labels, fold: &[usize]) -> Self {
+        let splits = splits(fold);
+        let all = splits.len();
+        let held = |folds: usize| fold.iter().filter(|f| **f < folds).count();
+        let few = (1..all).find(|&folds| held(folds) >= ENOUGH).unwrap_or(all);
+        // Holds out some more folds, and judges those so far.
+        let tried = |more: std::ops::Range<usize>, strength, mut table: Vec<f64>| {
+            for (inside, outside) in &splits[more.clone()] {
+                let (truth, weights) = (labels.select(inside), vec![1.0; inside.len()]);
+                let (truth, options) = ((&truth[..], &weights[..]), tfidf_options(strength));
+                let model = corpus.fit(inside, truth, labels.classes, options).0;
+                let row = |&i: &usize| logarithms(&model, &corpus.rows[i]);
+                let values: Vec<f64> = outside.iter().flat_map(row).collect();
+                put(&mut table, labels.classes, outside, &values);
+            }
+            let held: Vec<usize> = (0..labels.of.len()).filter(|&i| fold[i] < more.end).collect();
+            let row = |i: &usize| &table[i * labels.classes..(i + 1) * labels.classes];
+            let rows: Vec<f64> = held.iter().flat_map(row).copied().collect();
+            let labels = Labels { of: labels.select(&held), classes: labels.classes };
+            let Calibrated { temperature, loss, .. } = Calibrated::new(&rows, &labels);
+            Self { strength, table, temperature, loss }
+        };
+        let empty = vec![0.0; labels.of.len() * labels.classes];
+        let [first, rest @ ..] = STRENGTHS.map(|strength| tried(0..few, strength, empty.clone()));
+        let best = |a: Self, b: Self| if b.loss < a.loss { b } else { a };
+        let Self { strength, table, .. } = rest.into_iter().fold(first, best);
+        tried(few..all, strength, table)
+    }
+}
+
+/// Log-probabilities of a row.
+pub fn logarithms(model: &Logistic, row: &SparseRow) -> Vec<f64> {
+    let log = |p: f32| f64::from(p.max(f32::MIN_POSITIVE)).ln();
+    model.probabilities(&row[..]).into_iter().map(log).collect()
 }
 
 #[cfg(test)]
