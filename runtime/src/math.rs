@@ -139,6 +139,30 @@ pub(crate) fn round(x: f64) -> f64 {
     libm::round(x)
 }
 
+/// `x` to the power of `y`.
+#[cfg(feature = "alloc")]
+pub(crate) fn pow(x: f64, y: f64) -> f64 {
+    libm::pow(x, y)
+}
+
+#[cfg(feature = "alloc")]
+type Function = (&'static str, fn(f64) -> f64);
+
+/// The functions of angle expressions, by the names of OpenQASM 2 and 3.
+#[cfg(feature = "alloc")]
+pub(crate) const FUNCTIONS: [Function; 10] = [
+    ("sin", libm::sin),
+    ("cos", libm::cos),
+    ("tan", libm::tan),
+    ("exp", libm::exp),
+    ("ln", libm::log),
+    ("log", libm::log),
+    ("sqrt", libm::sqrt),
+    ("arcsin", libm::asin),
+    ("arccos", libm::acos),
+    ("arctan", libm::atan),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use qdllm_runtime::circuit::gate::{Angle, Gate, GateKind};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4};
 
 /// A small square matrix, row by row.
-type Matrix = Vec<Vec<Complex64>>;
+pub type Matrix = Vec<Vec<Complex64>>;
 
 const ZERO: Complex64 = Complex64::new(0.0, 0.0);
 const ONE: Complex64 = Complex64::new(1.0, 0.0);
@@ -49,7 +49,8 @@ pub fn expectation(state: &[Complex64], mask: u16) -> f64 {
         .sum()
 }
 
-fn apply(state: &[Complex64], matrix: &Matrix, targets: &[u8]) -> Vec<Complex64> {
+/// A state after a matrix; bit `i` of its rows is qubit `targets[i]`.
+pub fn apply(state: &[Complex64], matrix: &Matrix, targets: &[u8]) -> Vec<Complex64> {
     let local =
         |x: usize| targets.iter().enumerate().fold(0, |row, (i, &t)| row | (x >> t & 1) << i);
     let clear = targets.iter().fold(!0_usize, |m, &t| m & !(1 << t));

@@ -9,5 +9,6 @@ mod format;
 mod gradients;
 mod imports;
 mod qasm;
+mod qasm_language;
 mod repository;
 mod trains;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::gate::{Angle, GATES, Gate};
-use qdllm_runtime::circuit::qasm::Circuit;
+use qdllm_runtime::circuit::qasm::{Circuit, Form};
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper, paper_ansatz};
 use qdllm_runtime::format::encode::{Parts, encode};
 use qdllm_runtime::text::pool::RowBits;
@@ -170,6 +170,11 @@ proptest! {
         let again = Circuit::read(&circuit.write()).unwrap();
         prop_assert_eq!(&again.gates, &circuit.gates, "round trip");
         prop_assert_eq!(&again.measures, &circuit.measures);
+        for form in [Form::Two, Form::Three] {
+            let other = Circuit::read(&circuit.write_as(form)).unwrap();
+            prop_assert_eq!(&other.gates, &again.gates, "{:?}", form);
+            prop_assert_eq!(&other.measures, &circuit.measures);
+        }
         // Names whose coefficients cancel are gone from the text; values go by name then.
         if again.names.len() == circuit.names.len() {
             prop_assert_eq!(&again, &circuit);

@@ -40,6 +40,31 @@ fn transpile_writes_circuits_that_read_back_and_a_read_out_table() {
 }
 
 #[test]
+fn every_output_has_the_name_of_its_bit_and_circuits_are_written_in_both_languages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, out) = (path("three.qasm"), path("out"));
+    let text = "OPENQASM 3.0;\ninclude \"stdgates.inc\";\nqubit[3] q;\nbit a;\nbit[4] z;\n\
+        U(0.1, 0.2, 0.3) q[0];\nctrl @ ry(0.4) q[0], q[2];\nz[2] = measure q[2];\na = measure q[0];\n";
+    fs::write(&file, text).unwrap();
+    for (format, head, gate, measure) in [
+        ("qasm2", "OPENQASM 2.0;", "\nu3(", "measure q["),
+        ("qasm3", "OPENQASM 3.0;", "\nU(", "c[0] = measure q["),
+    ] {
+        let all = ["transpile", "--qasm", &file, "-o", &out, "--format", format, "--basis", "u"];
+        let printed = String::from_utf8(run(&all).stdout).unwrap();
+        assert!(printed.contains("output 0 (a[0]) = c[0]"), "{printed}");
+        let read = |name: &str| fs::read_to_string(Path::new(&out).join(name)).unwrap();
+        let table: Value = serde_json::from_str(&read("readout.json")).unwrap();
+        let bits = serde_json::json!([{"register": "a", "bit": 0}, {"register": "z", "bit": 2}]);
+        assert_eq!(table["outputs"], bits);
+        let text = read("circuit-1.qasm");
+        assert!(text.starts_with(head) && text.contains(gate) && text.contains(measure), "{text}");
+        assert!(qdllm_tools::circuit::read(&text).is_ok());
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let file = data("qdllm11_random0.qasm");
     let arguments = ["transpile", "--qasm", &file, "--no-rewrite", "--json", "--basis", "u"];
@@ -71,7 +96,7 @@ fn failures_name_their_cause_and_write_nothing() {
         path.display().to_string()
     };
     let head = "OPENQASM 2.0;\nqreg q[13];\ncreg c[13];\n";
-    let unknown = write("unknown.qasm", &format!("{head}ccx q[0],q[1],q[2];"));
+    let unknown = write("unknown.qasm", &format!("{head}foo q[0],q[1],q[2];"));
     let large = write("large.qasm", &format!("{head}h q;\nmeasure q -> c;"));
     let unread = write("unread.qasm", &format!("{head}h q[0];"));
     let pair = write("pair.qasm", &format!("{head}h q[0];\ncx q[0],q[1];\nmeasure q -> c;"));
@@ -84,7 +109,7 @@ fn failures_name_their_cause_and_write_nothing() {
         write("parted.json", r#"{"name": "x", "n_qubits": 4, "coupling_map": [[0, 1], [2, 3]]}"#);
     let out = folder.path().join("out").display().to_string();
     for (arguments, code, message) in [
-        (vec!["--qasm", &unknown], 1, "unknown.qasm: line 4: unknown gate `ccx`"),
+        (vec!["--qasm", &unknown], 1, "unknown.qasm: line 4: unknown gate `foo`"),
         (vec!["--qasm", &large], 1, "13 qubits are in use; at most 11"),
         (vec!["--qasm", &pair], 1, "13 qubits are in use"),
         (vec!["--qasm", &unread], 1, "measures nothing"),

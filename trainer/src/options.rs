@@ -118,7 +118,7 @@ section! {
         /// What stands between features and head; only `circuit` can be exported.
         #[arg(skip = HiddenLayer::Circuit)]
         heart: HiddenLayer = HiddenLayer::Circuit,
-        /// `OpenQASM` 2 file of the circuit to train, up to 11 qubits [default: the preset `paper`]
+        /// `OpenQASM` 2 or 3 file of the circuit to train, up to 11 qubits [default: the preset `paper`]
         ///
         /// Names in its angles are the parameters to train, x0 to x10 the encoder's inputs; without an
         /// encoder of its own, RX of an input is put in front of each qubit. Read are the measured qubits,

@@ -246,9 +246,9 @@ fn bad_input_is_refused_with_file_line_and_remedy() {
         (&[("u.txt", b"green grass\n")], &["--unlabelled", "u.txt"], &["u.txt", "teach"]),
         (&[("d.tsv", good)], &["--data", "d.tsv", "--rate", "7"], &["lr is 7"]),
         (
-            &[("d.tsv", good), ("c.qasm", b"OPENQASM 2.0;\nqreg q[2];\nccx q[0],q[1],q[0];\n")],
+            &[("d.tsv", good), ("c.qasm", b"OPENQASM 2.0;\nqreg q[2];\nfoo q[0],q[1],q[0];\n")],
             &["--data", "d.tsv", "--circuit", "c.qasm"],
-            &["c.qasm:3", "unknown gate `ccx`"],
+            &["c.qasm:3", "unknown gate `foo`"],
         ),
         (
             &[("d.tsv", good), ("c.toml", b"[student]\nrowz = 3\n")],

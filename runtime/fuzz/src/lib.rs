@@ -7,7 +7,7 @@ pub mod board;
 pub mod mutate;
 pub mod seeds;
 
-use qdllm_runtime::circuit::qasm::Circuit;
+use qdllm_runtime::circuit::qasm::{Circuit, Form};
 use qdllm_runtime::compiled::tensor_train::Work;
 use qdllm_runtime::format::Container;
 use qdllm_runtime::{MAX_CLASSES, Model, Probabilities, Scratch, ScratchI16};
@@ -99,9 +99,11 @@ pub fn classify(data: &[u8]) {
 pub fn qasm(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let Ok(circuit) = Circuit::read(text) else { return };
-    let again = Circuit::read(&circuit.write()).expect("what is written can be read");
-    assert_eq!(again.gates.len(), circuit.gates.len());
-    assert_eq!(again.measures, circuit.measures);
+    for form in [Form::Table, Form::Two] {
+        let again = Circuit::read(&circuit.write_as(form)).expect("what is written can be read");
+        assert_eq!(again.gates.len(), circuit.gates.len());
+        assert_eq!((&again.barriers, &again.measures), (&circuit.barriers, &circuit.measures));
+    }
     let _ = circuit.fused();
 }
 

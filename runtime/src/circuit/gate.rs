@@ -146,6 +146,22 @@ impl GateKind {
     pub const fn info(self) -> &'static GateInfo {
         &GATES[self as usize]
     }
+
+    /// The gate of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        GATES.iter().find(|gate| gate.name == name).map(|gate| gate.kind)
+    }
+
+    /// The gate that undoes this one, angles negated; those of [`U`](Self::U) change places besides.
+    pub const fn inverse(self) -> Self {
+        match self {
+            Self::S => Self::Sdg,
+            Self::Sdg => Self::S,
+            Self::T => Self::Tdg,
+            Self::Tdg => Self::T,
+            other => other,
+        }
+    }
 }
 
 /// Where an angle comes from.
@@ -207,6 +223,7 @@ mod tests {
         }
         for (gate, inverse) in [(GateKind::S, GateKind::Sdg), (GateKind::T, GateKind::Tdg)] {
             assert_eq!(gate.info().turn, -inverse.info().turn);
+            assert_eq!((gate.inverse(), inverse.inverse()), (inverse, gate));
         }
     }
 }

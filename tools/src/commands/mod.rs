@@ -49,7 +49,7 @@ pub struct From {
     /// The text whose features set the encoder's angles
     #[arg(requires = "model")]
     pub text: Option<String>,
-    /// An OpenQASM 2 file instead of a model and a text
+    /// An OpenQASM 2 or 3 file instead of a model and a text
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "text"])]
     pub qasm: Option<PathBuf>,
 }

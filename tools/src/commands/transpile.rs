@@ -3,10 +3,12 @@
 use crate::commands::{From, How, print, processor};
 use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
+use crate::transpile::source::Bit;
 use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use qdllm_host::files;
+use qdllm_runtime::circuit::qasm::Form;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,7 +18,8 @@ use std::time::{Duration, Instant};
 /// Writes circuit-1.qasm, circuit-2.qasm, ... (physical qubits) and readout.json into the folder of
 /// -o: the weight of each circuit, and for each output the classical bits whose parity it is. The
 /// expectation of output k is the sum over circuits of weight x (-1)^negated x the mean of
-/// (-1)^(number of ones among its bits). Without -o only the report is printed.
+/// (-1)^(number of ones among its bits); `outputs` names the register and bit of the source that it is.
+/// Without -o only the report is printed.
 ///
 /// Examples:
 ///   qdllm-hw transpile model.qdm "turn on the light" -o compiled
@@ -31,6 +34,9 @@ pub struct TranspileArgs {
     /// Folder for the compiled circuits; made if absent
     #[arg(short, long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
+    /// What circuits are written in
+    #[arg(long, value_enum, default_value = "qasm2")]
+    pub format: Format,
     /// Print as JSON, circuits included
     #[arg(long)]
     pub json: bool,
@@ -39,12 +45,23 @@ pub struct TranspileArgs {
     pub timing: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// `OpenQASM` 2.0 with the gates of its first qelib1.inc
+    Qasm2,
+    /// `OpenQASM` 3.0
+    Qasm3,
+}
+
 /// What is printed with `--json`, and written as `readout.json` without the QASM texts.
 #[derive(Serialize)]
 struct Compilation {
     target: String,
     /// Its calibration's date; absent: errors are typical ones.
     calibrated: Option<String>,
+    /// The source's own bits, output by output; absent for a model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<Bit>,
     circuits: Vec<CompiledCircuit>,
 }
 
@@ -63,6 +80,7 @@ struct CompiledCircuit {
 pub fn run(args: &TranspileArgs) -> Result<()> {
     let (source, inputs) = args.from.read()?;
     let device = processor(&args.how.target)?;
+    let outputs = source.bits.clone();
     let start = Instant::now();
     let plan = Plan::new(source, &device, args.how.search.options())?;
     let planned = start.elapsed();
@@ -78,17 +96,22 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         let ms = |t: Duration| t.as_secs_f64() * 1e3;
         eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
     }
+    let form = match args.format {
+        Format::Qasm2 => Form::Two,
+        Format::Qasm3 => Form::Three,
+    };
     let described = |(i, c): (usize, &Compiled)| CompiledCircuit {
         file: format!("circuit-{}.qasm", i + 1),
         weight: c.weight,
         readouts: c.readouts.clone(),
         measures: c.circuit.measures.clone(),
         report: Report::of(&c.circuit, &device),
-        qasm: Some(c.circuit.write()),
+        qasm: Some(c.circuit.write_as(form)),
     };
     let mut result = Compilation {
         target: device.name.clone(),
         calibrated: device.calibrated.clone(),
+        outputs,
         circuits: compiled.iter().enumerate().map(described).collect(),
     };
     if let Some(folder) = &args.output {
@@ -113,7 +136,9 @@ fn words(result: &Compilation) -> String {
             let bits: Vec<String> = readout.bits.iter().map(|b| format!("c[{b}]")).collect();
             let parity = if bits.is_empty() { "0".into() } else { bits.join(" ^ ") };
             let flip = if readout.negated { " ^ 1" } else { "" };
-            lines.push(format!("  output {k} = {parity}{flip}"));
+            let of = result.outputs.get(k);
+            let of = of.map_or_else(String::new, |o| format!(" ({}[{}])", o.register, o.bit));
+            lines.push(format!("  output {k}{of} = {parity}{flip}"));
         }
     }
     lines.push(format!("equal to the source within {TOLERANCE:e}, by simulation"));

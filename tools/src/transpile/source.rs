@@ -12,6 +12,7 @@ use qdllm_runtime::circuit::lowering::{Step as Lowered, lower};
 use qdllm_runtime::circuit::program::Op as Instruction;
 use qdllm_runtime::circuit::{QUBITS, encoder, paper};
 use qdllm_runtime::format::meta::Preset;
+use serde::Serialize;
 use std::f64::consts::PI;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,15 @@ pub struct Source {
     pub gates: Vec<Gate>,
     /// Z words read at the end: (mask of qubits, negated). Output `i` is bit `i` of a result.
     pub outputs: Vec<(u16, bool)>,
+    /// The bit of each output, where the circuit is a file's.
+    pub bits: Vec<Bit>,
+}
+
+/// A classical bit as the file names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bit {
+    pub register: String,
+    pub bit: usize,
 }
 
 impl Source {
@@ -38,7 +48,12 @@ impl Source {
         let mut measures = circuit.measures.clone();
         measures.sort_by_key(|m| m.1);
         let outputs = measures.iter().map(|m| (1 << place(m.0), false)).collect();
-        Ok(Self { qubits: used.len() as u8, gates: gates.collect(), outputs })
+        let bit = |&(_, bit): &(u8, u8)| {
+            let (register, bit) = circuit.bit(bit);
+            Bit { register: register.to_owned(), bit }
+        };
+        let bits = measures.iter().map(bit).collect();
+        Ok(Self { qubits: used.len() as u8, gates: gates.collect(), outputs, bits })
     }
 
     /// A model's circuit: input `i` is its encoder angle `i`, output `k` its expectation `k`. By its
@@ -75,7 +90,7 @@ impl Source {
             Some(Gate { angles: [a?, b?, c?], ..g })
         });
         let outputs = readouts.iter().map(|&m| (m, false)).collect();
-        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, outputs })
+        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, outputs, bits: Vec::new() })
     }
 
     /// A model's circuit from its fused program, whose index maps become CX.
@@ -93,7 +108,7 @@ impl Source {
                 Instruction::IndexMap(map) => index_map(&mut gates, &map, qubits),
             }
         }
-        Self { qubits, gates, outputs: program.words().collect() }
+        Self { qubits, gates, outputs: program.words().collect(), bits: Vec::new() }
     }
 
     /// The circuit for given inputs (radians), with every qubit measured.

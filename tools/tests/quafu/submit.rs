@@ -65,20 +65,21 @@ fn a_data_set_is_sent_once_however_often_it_is_asked_for() {
 fn a_circuits_outputs_are_its_own_in_every_mode() {
     let server = Server::start(&["--noiseless"]);
     let bench = Bench::new();
-    // <Z> of the three bits: cos 0.4, cos 0.4 cos 1.1, and 1 - which tells the bit order, too.
+    // <Z> of the three bits: cos 0.4, cos 0.4 cos 1.1, and 1 - which tells the bit order, too. Some bits
+    // are not written.
     let circuit = bench.write(
         "c.qasm",
-        "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg c[3];\nrx(0.4) q[0];\nry(1.1) q[1];\n\
-         cx q[0],q[1];\nmeasure q -> c;\n",
+        "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg a[1];\ncreg c[4];\nrx(0.4) q[0];\n\
+         ry(1.1) q[1];\ncx q[0],q[1];\nmeasure q[0] -> a[0];\nmeasure q[2] -> c[3];\nmeasure q[1] -> c[1];\n",
     );
     let physical = bench.write(
         "p.qasm",
-        "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[18];\ncreg c[3];\nrx(0.4) q[16];\nry(1.1) q[17];\n\
-         h q[17];\ncz q[16],q[17];\nh q[17];\nmeasure q[16] -> c[0];\nmeasure q[17] -> c[1];\n\
-         measure q[4] -> c[2];\n",
+        "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[18];\ncreg c[6];\nrx(0.4) q[16];\nry(1.1) q[17];\n\
+         h q[17];\nbarrier q[17];\ncz q[16],q[17];\nh q[17];\nmeasure q[16] -> c[1];\nmeasure q[17] -> c[2];\n\
+         measure q[4] -> c[5];\n",
     );
     let compiled = bench.folder.path().join("compiled").display().to_string();
-    bench.good(&["transpile", "--qasm", &circuit, "-o", &compiled]);
+    bench.good(&["transpile", "--qasm", &circuit, "-o", &compiled, "--format", "qasm3"]);
     let want = [0.4_f64.cos(), 0.4_f64.cos() * 1.1_f64.cos(), 1.0];
     for platform in ["sqc", "portal"] {
         for mode in [
@@ -218,10 +219,9 @@ fn refused_before_anything_is_kept() {
     let bench = Bench::new();
     let head = |n: usize| format!("OPENQASM 2.0;\nqreg q[{n}];\ncreg c[{n}];\n");
     let gate =
-        bench.write("gate.qasm", &format!("{}ccx q[0],q[1],q[2];\nmeasure q -> c;", head(3)));
+        bench.write("gate.qasm", &format!("{}foo q[0],q[1],q[2];\nmeasure q -> c;", head(3)));
     let large = bench.write("large.qasm", &format!("{}h q;\nmeasure q -> c;", head(13)));
     let silent = bench.write("silent.qasm", &format!("{}h q;", head(3)));
-    let partial = bench.write("partial.qasm", &format!("{}h q;\nmeasure q[0] -> c[0];", head(3)));
     let far = bench.write("far.qasm", &format!("{}cz q[0],q[2];\nmeasure q -> c;", head(3)));
     let cx = bench.write("cx.qasm", &format!("{}cx q[0],q[1];\nmeasure q -> c;", head(3)));
     let good = bench.write(
@@ -239,6 +239,7 @@ fn refused_before_anything_is_kept() {
     let folder = bench.folder.path().join("compiled");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("c.qasm"), format!("{}h q;\nmeasure q -> c;", head(3))).unwrap();
+    fs::write(folder.join("part.qasm"), format!("{}h q;\nmeasure q[0] -> c[1];", head(3))).unwrap();
     let table = |file: &str, weight: f64, bit: u8| {
         let text = format!(
             r#"{{"circuits": [{{"file": "{file}", "weight": {weight}, "readouts": [{{"bits": [{bit}], "negated": false}}]}}]}}"#
@@ -249,10 +250,9 @@ fn refused_before_anything_is_kept() {
     let (model, url) = (model(), server.url.as_str());
     let absent = bench.folder.path().join("absent.qdm").display().to_string();
     for (arguments, message) in [
-        (vec!["--qasm", &gate], "gate.qasm: line 4: unknown gate `ccx`"),
+        (vec!["--qasm", &gate], "gate.qasm: line 4: unknown gate `foo`"),
         (vec!["--qasm", &large], "13 qubits are in use; at most 11"),
         (vec!["--qasm", &silent], "silent.qasm: measures nothing"),
-        (vec!["--qasm", &partial], "leaves classical bits unwritten"),
         (vec!["--qasm", &far, "--as-is"], "`cz` on qubits 0 and 2, which Baihua does not couple"),
         (vec!["--qasm", &cx, "--as-is"], "gate `cx`"),
         (vec!["--qasm", &good, "--target", &empty], "no coupler"),
@@ -276,6 +276,7 @@ fn refused_before_anything_is_kept() {
     for (file, weight, bit, message) in [
         ("c.qasm", 0.5, 0, "the weights sum to 0.5"),
         ("c.qasm", 1.0, 3, "a read-out names c[3]"),
+        ("part.qasm", 1.0, 0, "`part.qasm` leaves classical bits unwritten"),
         ("../c.qasm", 1.0, 0, "no file of this folder"),
     ] {
         table(file, weight, bit);

@@ -1,148 +1,206 @@
-//! Angle expressions of OpenQASM 2: numbers, `pi`, names, `+ - * /`, signs and parentheses; affine in
-//! the names.
+//! Angle expressions: numbers, names, `+ - * / ^`, signs, parentheses and functions; affine in the names.
 
+use super::lexer::{Cursor, is_name};
 use crate::circuit::affine::Affine;
+use crate::math::{FUNCTIONS, pow};
 use alloc::format;
 use alloc::string::String;
-use core::f64::consts::PI;
-
-/// Words that OpenQASM keeps for functions, and two that look like numbers.
-const RESERVED: [&str; 8] = ["sin", "cos", "tan", "exp", "ln", "sqrt", "inf", "nan"];
+use alloc::vec::Vec;
 
 /// Parentheses and signs that may be nested: keeps the parser's stack small on hostile input.
 const MAX_DEPTH: usize = 64;
 
-/// The angle that an expression stands for, in radians; `number` gives each name its number.
+/// Names in one angle: keeps the sum of two angles cheap on hostile input.
+const MAX_TERMS: usize = 64;
+
+/// An expression in postfix order, so that its value needs no recursion.
+pub(super) type Expression = Vec<Op>;
+
+#[derive(Clone)]
+pub(super) enum Op {
+    Value(Affine),
+    /// A name that nobody has looked up yet.
+    Name(String),
+    /// An angle that a gate definition takes.
+    Parameter(usize),
+    /// `+ - * / ^`
+    Binary(char),
+    Negate,
+    Function(fn(f64) -> f64),
+}
+
+/// Reads an expression; `power` is the sign of powers in the text's version.
+pub(super) fn read(cursor: &mut Cursor<'_>, power: &str) -> Result<Expression, String> {
+    let mut reader = Reader { cursor, power, depth: 0, ops: Vec::new() };
+    reader.sum()?;
+    Ok(reader.ops)
+}
+
+/// The angle that an expression stands for, in radians, for the angles that its gate is given.
 ///
 /// # Errors
-/// Says what is wrong with the first thing that is.
-pub(crate) fn evaluate(
-    text: &str,
-    number: impl FnMut(&str) -> Result<u16, String>,
-) -> Result<Affine, String> {
-    let mut parser = Parser { rest: text.trim_start(), depth: 0, number };
-    let value = parser.sum()?;
-    if !parser.rest.is_empty() {
-        return Err(format!("`{}` after the end of the expression `{text}`", parser.rest));
+/// What is not affine in the names, or no finite number.
+pub(super) fn value(ops: &[Op], parameters: &[Affine]) -> Result<Affine, String> {
+    let mut stack: Vec<Affine> = Vec::new();
+    for op in ops {
+        let mut pop = || stack.pop().unwrap_or_default();
+        let value = match op {
+            Op::Value(value) => value.clone(),
+            Op::Parameter(i) => parameters.get(*i).cloned().unwrap_or_default(),
+            Op::Name(name) => return Err(format!("`{name}` has no value")),
+            Op::Negate => pop().scaled(-1.0),
+            Op::Function(function) => Affine::constant(function(number(&pop())?)),
+            Op::Binary(sign) => {
+                let b = pop();
+                binary(*sign, pop(), b)?
+            }
+        };
+        stack.push(value);
     }
-    if value.constant.is_finite() && value.terms.iter().all(|(_, c)| c.is_finite()) {
-        Ok(value)
-    } else {
-        Err(format!("`{text}` is not finite"))
-    }
+    finite(stack.pop().unwrap_or_default())
 }
 
-struct Parser<'a, F> {
-    rest: &'a str,
+pub(super) fn finite(angle: Affine) -> Result<Affine, String> {
+    let finite = angle.constant.is_finite() && angle.terms.iter().all(|(_, c)| c.is_finite());
+    if finite { Ok(angle) } else { Err("an angle is not finite".into()) }
+}
+
+/// The value of what has no names.
+pub(super) fn number(value: &Affine) -> Result<f64, String> {
+    let what = "a name inside a function, a power or a divisor; an angle is affine in its names";
+    if value.terms.is_empty() { Ok(value.constant) } else { Err(what.into()) }
+}
+
+fn binary(sign: char, a: Affine, b: Affine) -> Result<Affine, String> {
+    let sum = match sign {
+        '+' => a.plus(&b),
+        '-' => a.plus(&b.scaled(-1.0)),
+        '*' => match (a.terms.is_empty(), b.terms.is_empty()) {
+            (_, true) => a.scaled(b.constant),
+            (true, _) => b.scaled(a.constant),
+            _ => return Err("names are multiplied; an angle is affine in its names".into()),
+        },
+        '/' => {
+            let by = number(&b)?;
+            // Not times the reciprocal, which would round twice.
+            let terms = a.terms.into_iter().map(|(name, c)| (name, c / by)).collect();
+            Affine { constant: a.constant / by, terms }
+        }
+        _ => Affine::constant(pow(number(&a)?, number(&b)?)),
+    };
+    let many = sum.terms.len();
+    if many > MAX_TERMS {
+        return Err(format!("{many} names in one angle; at most {MAX_TERMS} are read"));
+    }
+    Ok(sum)
+}
+
+struct Reader<'a, 't> {
+    cursor: &'a mut Cursor<'t>,
+    power: &'a str,
     depth: usize,
-    number: F,
+    ops: Expression,
 }
 
-impl<F: FnMut(&str) -> Result<u16, String>> Parser<'_, F> {
-    fn eat(&mut self, token: char) -> bool {
-        let rest = self.rest.strip_prefix(token);
-        self.rest = rest.map_or(self.rest, str::trim_start);
-        rest.is_some()
-    }
-
-    fn sum(&mut self) -> Result<Affine, String> {
-        let mut value = self.product()?;
-        loop {
-            if self.eat('+') {
-                value.add(self.product()?);
-            } else if self.eat('-') {
-                value.add(self.product()?.scaled(-1.0));
-            } else {
-                return Ok(value);
-            }
+impl Reader<'_, '_> {
+    fn sum(&mut self) -> Result<(), String> {
+        self.product()?;
+        while let Some(sign) = self.sign("+-") {
+            self.product()?;
+            self.ops.push(Op::Binary(sign));
         }
+        Ok(())
     }
 
-    fn product(&mut self) -> Result<Affine, String> {
-        let mut value = self.factor()?;
-        loop {
-            if self.eat('*') {
-                let by = self.factor()?;
-                value = match (value.terms.is_empty(), by.terms.is_empty()) {
-                    (_, true) => value.scaled(by.constant),
-                    (true, _) => by.scaled(value.constant),
-                    _ => return Err("names are multiplied; an angle is affine in its names".into()),
-                };
-            } else if self.eat('/') {
-                let by = self.factor()?;
-                if !by.terms.is_empty() {
-                    return Err("division by a name; an angle is affine in its names".into());
-                }
-                // Not times the reciprocal, which would round twice.
-                value.constant /= by.constant;
-                value.terms.iter_mut().for_each(|(_, c)| *c /= by.constant);
-            } else {
-                return Ok(value);
-            }
+    fn product(&mut self) -> Result<(), String> {
+        self.signed()?;
+        while let Some(sign) = self.sign("*/") {
+            self.signed()?;
+            self.ops.push(Op::Binary(sign));
         }
+        Ok(())
     }
 
-    fn factor(&mut self) -> Result<Affine, String> {
+    fn sign(&mut self, of: &str) -> Option<char> {
+        let sign = of.chars().find(|c| self.cursor.peek(0).strip_prefix(*c) == Some(""))?;
+        self.cursor.at += 1;
+        Some(sign)
+    }
+
+    fn signed(&mut self) -> Result<(), String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} nested signs or parentheses"));
         }
-        let value = if self.eat('-') {
-            self.factor()?.scaled(-1.0)
-        } else if self.eat('+') {
-            self.factor()?
-        } else if self.eat('(') {
-            let inner = self.sum()?;
-            if !self.eat(')') {
-                return Err("a `(` without its `)`".into());
+        match self.sign("+-") {
+            Some(sign) => {
+                self.signed()?;
+                if sign == '-' {
+                    self.ops.push(Op::Negate);
+                }
             }
-            inner
-        } else {
-            self.atom()?
-        };
+            None => {
+                self.atom()?;
+                if self.cursor.eat(self.power) {
+                    self.signed()?;
+                    self.ops.push(Op::Binary('^'));
+                }
+            }
+        }
         self.depth -= 1;
-        Ok(value)
+        Ok(())
     }
 
-    fn atom(&mut self) -> Result<Affine, String> {
-        let bytes = self.rest.as_bytes();
-        let numeric = bytes.first().is_some_and(|b| b.is_ascii_digit() || *b == b'.');
-        let mut end = 0;
-        while let Some(&byte) = bytes.get(end) {
-            // A sign belongs to a number only after its exponent's letter, and names have none.
-            let sign = numeric
-                && matches!(byte, b'+' | b'-')
-                && matches!(bytes.get(end.wrapping_sub(1)), Some(b'e' | b'E'));
-            if !(byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'_' || sign) {
-                break;
-            }
-            end += 1;
+    fn atom(&mut self) -> Result<(), String> {
+        if self.cursor.eat("(") {
+            self.sum()?;
+            return self.cursor.expect(")");
         }
-        let (word, rest) = self.rest.split_at(end);
-        let value = match word {
-            "" => return Err(format!("a number, `pi` or a name expected at `{}`", self.rest)),
-            "pi" => Affine::constant(PI),
-            _ if numeric => {
-                Affine::constant(word.parse().map_err(|_| format!("`{word}` is not a number"))?)
+        let word = self.cursor.peek(0);
+        let function = FUNCTIONS.iter().find(|(name, _)| *name == word);
+        let op = match function {
+            Some((_, function)) if self.cursor.peek(1) == "(" => {
+                self.cursor.at += 2;
+                self.sum()?;
+                self.cursor.expect(")")?;
+                self.ops.push(Op::Function(*function));
+                return Ok(());
             }
-            _ if word.contains('.') => return Err(format!("`{word}` is neither number nor name")),
-            _ if RESERVED.contains(&word) => {
-                return Err(format!("`{word}` cannot be part of an angle; give its value"));
+            Some(_) => return Err(format!("`{word}` is a function: `{word}(1)`")),
+            None if is_name(word) => Op::Name(word.into()),
+            None if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
+                let number = word.parse().map_err(|_| format!("`{word}` is not a number"))?;
+                Op::Value(Affine::constant(number))
             }
-            _ => Affine::parameter((self.number)(word)?),
+            None => return Err(self.cursor.wanted("a number, `pi` or a name")),
         };
-        self.rest = rest.trim_start();
-        Ok(value)
+        self.ops.push(op);
+        self.cursor.at += 1;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::f64::consts::PI;
 
     /// The value with `a`, `b`, ... numbered 0, 1, ...
-    fn value(text: &str) -> Result<Affine, String> {
-        evaluate(text, |name| Ok(u16::from(name.as_bytes()[0] - b'a')))
+    fn evaluated(text: &str) -> Result<Affine, String> {
+        let mut cursor = Cursor::new(text).map_err(|e| e.what)?;
+        let mut ops = read(&mut cursor, "^")?;
+        if cursor.at < cursor.tokens.len() {
+            return Err(cursor.wanted("the end"));
+        }
+        for op in &mut ops {
+            let Op::Name(name) = op else { continue };
+            *op = Op::Value(match name.as_str() {
+                "pi" => Affine::constant(PI),
+                "a" | "b" => Affine::parameter(u16::from(name.as_bytes()[0] - b'a')),
+                _ => return Err("no such name".into()),
+            });
+        }
+        value(&ops, &[])
     }
 
     #[test]
@@ -156,8 +214,14 @@ mod tests {
             ("--1", 1.0),
             ("-(pi)*3", -3.0 * PI),
             (".5-1", -0.5),
+            ("2^3^2/2", 256.0),
+            ("-2^2", -4.0),
+            ("2^-1", 0.5),
+            ("3*2^2+1", 13.0),
+            ("sqrt(4)+ln(exp(2))*cos(0)", 4.0),
+            ("sin(pi/2)-tan(0)", 1.0),
         ] {
-            assert_eq!(value(text), Ok(Affine::constant(number)), "{text}");
+            assert_eq!(evaluated(text), Ok(Affine::constant(number)), "{text}");
         }
     }
 
@@ -170,26 +234,21 @@ mod tests {
             ("-(a + 3*b)*2 + 1", affine(1.0, &[(0, -2.0), (1, -6.0)])),
             ("a - b - a", affine(0.0, &[(1, -1.0)])),
             ("(a-a)*b", affine(0.0, &[])),
+            ("a*sin(b-b)+b*2^2", affine(0.0, &[(1, 4.0)])),
         ] {
-            assert_eq!(value(text), Ok(angle), "{text}");
+            assert_eq!(evaluated(text), Ok(angle), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_an_affine_expression_is_refused() {
-        let deep = "(".repeat(10_000);
+        let (deep, powers) = ("(".repeat(10_000), "2^".repeat(10_000));
         for text in [
-            "", "1 +", "(1", "1)", "1/0", "inf", "nan", "1..2", "2 3", "sin(1)", "a*b", "a*a",
-            "1/a", "a/0", "a.b", "2a", "a b", "_", "1e400", &deep,
+            "", "1 +", "(1", "1)", "1/0", "inf", "nan", "1..2", "2 3", "sin", "sin(a)", "a*b",
+            "a*a", "1/a", "a/0", "a.b", "2a", "a b", "_", "1e400", "2^a", "ln(-1)", "ln(0)",
+            "exp(1e9)", "0x1", &deep, &powers,
         ] {
-            assert!(
-                evaluate(text, |name| match name {
-                    "a" | "b" => Ok(0),
-                    _ => Err("no such name".into()),
-                })
-                .is_err(),
-                "{text}"
-            );
+            assert!(evaluated(text).is_err(), "{text}");
         }
     }
 }

@@ -1,32 +1,38 @@
-//! Circuits as OpenQASM 2 with named angles: a strict reader, a writer, and the way to a fused circuit.
+//! Circuits as OpenQASM 2 or 3 with named angles: a reader, a writer, and the way to a fused circuit.
 //!
-//! Read: one or more `qreg` and `creg`, gates of the table (also `cu1`, `u1`, `u3`, `U`, `CX` and
-//! `id`, other names of `cp`, `p`, `u`, `cx` and nothing), `barrier`, `measure` at the end. Anything
+//! Read: registers, gates of the table and of the library (what `qelib1.inc` and `stdgates.inc` have, in
+//! `library.qasm`), gate definitions, barriers, measurements at the end; of OpenQASM 3 also `inv @`,
+//! `pow(k) @`, `ctrl @`, `negctrl @` and `gphase`. Definitions come out as gates of the table. Anything
 //! else is refused with its line. Registers are numbered one after the other in order of declaration.
 //!
-//! A name in an angle is `pi`, an input of the encoder - `x0` to `x10`, alone in its angle - or else a
-//! trainable parameter; angles are affine in parameters (`2*a - b/3 + pi`).
+//! A name in an angle is a constant such as `pi`, an input of the encoder - `x0` to `x10`, alone in its
+//! angle - or else a trainable parameter; angles are affine in parameters (`2*a - b/3 + pi`).
 
+mod call;
+mod expand;
 mod expression;
+mod lexer;
 mod parse;
+mod write;
+
+pub use write::Form;
 
 use crate::circuit::affine::Affine;
 use crate::circuit::fuse::{FuseError, Fused};
-use crate::circuit::gate::{Angle, Gate, GateKind};
+use crate::circuit::gate::{Angle, Gate};
 use crate::circuit::{QUBITS, encoder};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
 /// Most qubits, and most classical bits, that a file may declare.
 pub const MAX_QUBITS: usize = 256;
 /// Most parameters, and most different angles made of them.
 pub const MAX_NAMED: usize = 4096;
 
-/// The one gate of the table that `qelib1.inc` lacks, defined by gates that it has; written if used.
-const RYY: &str = "gate ryy(t) a,b { rx(pi/2) a; rx(pi/2) b; cx a,b; rz(t) b; cx a,b; \
-                              rx(-pi/2) a; rx(-pi/2) b; }";
+/// The gates of `qelib1.inc` and of `stdgates.inc`, one a line, each by gates before it or of the table. They
+/// are exact, phase included: a control makes it visible.
+const LIBRARY: &str = include_str!("library.qasm");
 
 /// What is wrong with a QASM text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +60,13 @@ pub struct Circuit {
     pub bits: usize,
     /// The gates in order of execution; [`Angle::Param`] `i` is `angles[i]`.
     pub gates: Vec<Gate>,
+    /// Fences that compilers move nothing past: the number of gates before each, and its qubits. None
+    /// stands behind the last gate.
+    pub barriers: Vec<(usize, Vec<u8>)>,
     /// (qubit, classical bit), after all gates.
     pub measures: Vec<(u8, u8)>,
+    /// The classical registers of the text that was read, name and size; may be absent.
+    pub registers: Vec<(String, usize)>,
     /// The trainable parameters in order of appearance.
     pub names: Vec<String>,
     /// The different angles that have names in them, affine in the parameters `names`.
@@ -68,7 +79,8 @@ impl PartialEq for Circuit {
     fn eq(&self, other: &Self) -> bool {
         let sizes = (self.qubits, self.bits) == (other.qubits, other.bits);
         let named = self.names == other.names && self.angles == other.angles;
-        sizes && named && self.gates == other.gates && self.measures == other.measures
+        let fenced = self.gates == other.gates && self.barriers == other.barriers;
+        sizes && named && fenced && self.measures == other.measures
     }
 }
 
@@ -76,6 +88,18 @@ impl Circuit {
     /// The line of a gate in the text that was read; 1 for circuits from elsewhere.
     pub fn line(&self, gate: usize) -> usize {
         self.lines.get(gate).copied().unwrap_or(1)
+    }
+
+    /// The register of a classical bit and its place there, as the text that was read names it.
+    pub fn bit(&self, bit: u8) -> (&str, usize) {
+        let mut place = bit as usize;
+        for (name, size) in &self.registers {
+            if place < *size {
+                return (name, place);
+            }
+            place -= size;
+        }
+        ("c", place)
     }
 
     /// The qubits that a gate or a measurement names, ascending.
@@ -158,75 +182,4 @@ fn input_of(name: &str) -> Option<Result<u8, String>> {
     let canonical = digits.len() == 1 || !digits.starts_with('0');
     let number = digits.parse().ok().filter(|&i: &u8| canonical && (i as usize) < QUBITS);
     Some(number.ok_or_else(wrong))
-}
-
-impl Circuit {
-    /// The circuit as QASM, which reads back equal; numbers are the shortest that read back to
-    /// themselves. A `barrier` stands before the measurements (compilers that see none have been
-    /// observed to move gates past them).
-    pub fn write(&self) -> String {
-        // Writing into a `String` cannot fail.
-        let mut text = String::from("OPENQASM 2.0;\ninclude \"qelib1.inc\";\n");
-        if self.gates.iter().any(|gate| gate.kind == GateKind::Ryy) {
-            let _ = writeln!(text, "{RYY}");
-        }
-        let _ = writeln!(text, "qreg q[{}];", self.qubits);
-        if self.bits > 0 {
-            let _ = writeln!(text, "creg c[{}];", self.bits);
-        }
-        for gate in &self.gates {
-            let info = gate.kind.info();
-            text.push_str(info.name);
-            if info.angles > 0 {
-                let all: Vec<String> =
-                    gate.angles[..info.angles].iter().map(|&a| angle(self, a)).collect();
-                let _ = write!(text, "({})", all.join(","));
-            }
-            let _ = writeln!(text, " {};", qubits(gate.on()));
-        }
-        if !self.measures.is_empty() {
-            let _ = writeln!(text, "barrier {};", qubits(&self.used()));
-        }
-        for (q, c) in &self.measures {
-            let _ = writeln!(text, "measure q[{q}] -> c[{c}];");
-        }
-        text
-    }
-}
-
-fn qubits(list: &[u8]) -> String {
-    let all: Vec<String> = list.iter().map(|q| format!("q[{q}]")).collect();
-    all.join(",")
-}
-
-fn angle(circuit: &Circuit, angle: Angle) -> String {
-    match angle {
-        // `{:?}` of f64 is the shortest text that reads back to the same number.
-        Angle::Const(x) => format!("{x:?}"),
-        Angle::Input(i) => format!("x{i}"),
-        Angle::Param(p) => circuit
-            .angles
-            .get(p as usize)
-            .map_or_else(|| "0.0".into(), |affine| sum(affine, &circuit.names)),
-    }
-}
-
-fn sum(affine: &Affine, names: &[String]) -> String {
-    let mut text = String::new();
-    for &(p, c) in &affine.terms {
-        let name = names.get(p as usize).map_or("", String::as_str);
-        let plus = if text.is_empty() || c < 0.0 { "" } else { "+" };
-        let _ = if c == 1.0 {
-            write!(text, "{plus}{name}")
-        } else if c == -1.0 {
-            write!(text, "-{name}")
-        } else {
-            write!(text, "{plus}{c:?}*{name}")
-        };
-    }
-    if affine.constant != 0.0 {
-        let plus = if affine.constant < 0.0 { "" } else { "+" };
-        let _ = write!(text, "{plus}{:?}", affine.constant);
-    }
-    text
 }

@@ -1,16 +1,13 @@
-//! The parser: statements, registers, gates with their angles.
+//! The reader's statements: registers, gate definitions, gates, measurements.
 
-use super::expression::evaluate;
-use super::{Circuit, MAX_NAMED, MAX_QUBITS, QasmError, RYY, input_of};
-use crate::circuit::affine::Affine;
-use crate::circuit::gate::{Angle, GATES, Gate, GateKind};
-use alloc::collections::BTreeMap;
+use super::call::{Parser, reason};
+use super::expand::{Call, Definition, MAX_DEPTH, Target};
+use super::lexer::Cursor;
+use super::{Circuit, LIBRARY, MAX_QUBITS, QasmError};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
-
-/// Numbers from here on stand for inputs while an angle is read.
-const INPUTS: u16 = u16::MAX - 255;
 
 impl Circuit {
     /// Reads a circuit.
@@ -18,259 +15,255 @@ impl Circuit {
     /// # Errors
     /// [`QasmError`] for the first statement that is not understood.
     pub fn read(text: &str) -> Result<Self, QasmError> {
-        let mut parser = Parser::default();
-        for (line, statement) in statements(text)? {
-            parser.statement(&statement).map_err(|what| QasmError { line, what })?;
-            parser.circuit.lines.resize(parser.circuit.gates.len(), line);
-        }
-        if parser.circuit.qubits == 0 {
+        let mut parser = Parser { version: 3, cursor: Cursor::new(LIBRARY)?, ..Parser::default() };
+        parser.loading = true;
+        parser.run()?;
+        parser.loading = false;
+        (parser.version, parser.cursor) = (0, Cursor::new(text)?);
+        parser.run()?;
+        let mut circuit = parser.out.circuit;
+        if circuit.qubits == 0 {
             let line = text.lines().count().max(1);
             return Err(QasmError { line, what: "no qreg is declared".into() });
         }
-        Ok(parser.circuit)
-    }
-}
-
-/// Statements with the line on which each begins; comments are gone.
-fn statements(text: &str) -> Result<Vec<(usize, String)>, QasmError> {
-    let (mut all, mut current, mut start) = (Vec::new(), String::new(), 1);
-    let mut depth = 0_i32;
-    for (i, line) in text.lines().enumerate() {
-        for c in line.split("//").next().unwrap_or("").chars() {
-            depth += match c {
-                '{' => 1,
-                '}' => -1,
-                _ => 0,
-            };
-            if current.trim().is_empty() {
-                start = i + 1;
-            }
-            if c == '}' {
-                current.push(c);
-            }
-            if depth <= 0 && (c == ';' || c == '}') {
-                all.push((start, current.trim().to_string()));
-                current.clear();
-            } else if c != '}' {
-                current.push(c);
-            }
+        // Nothing is moved past the measurements: a fence before them is there without a word.
+        while circuit.barriers.last().is_some_and(|(at, _)| *at == circuit.gates.len()) {
+            circuit.barriers.pop();
         }
-        current.push(' ');
+        Ok(circuit)
     }
-    if !current.trim().is_empty() {
-        let what = format!("`{}` has no `;`", current.trim());
-        return Err(QasmError { line: start, what });
-    }
-    Ok(all)
 }
 
-/// A register: name, number of its first element, size.
-type Register = (String, usize, usize);
-
-#[derive(Default)]
-struct Parser {
-    circuit: Circuit,
-    numbers: BTreeMap<String, u16>,
-    qregs: Vec<Register>,
-    cregs: Vec<Register>,
-    has_version: bool,
-}
-
-impl Parser {
-    fn statement(&mut self, text: &str) -> Result<(), String> {
-        let (word, rest) = text.split_at(
-            text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len()),
-        );
-        let rest = rest.trim();
-        if word != "OPENQASM" && !self.has_version {
-            return Err("the first statement must be `OPENQASM 2.0;`".into());
-        }
-        match word {
-            "OPENQASM" if rest == "2.0" && !self.has_version => self.has_version = true,
-            "OPENQASM" => return Err(format!("version `{rest}`; only 2.0, once, is read")),
-            "include" if rest == "\"qelib1.inc\"" => {}
-            "include" => return Err(format!("include of {rest}; only \"qelib1.inc\" is known")),
-            "qreg" => declare(rest, &mut self.qregs, &mut self.circuit.qubits)?,
-            "creg" => declare(rest, &mut self.cregs, &mut self.circuit.bits)?,
-            "barrier" => rest.split(',').try_for_each(|q| resolve(q, &self.qregs).map(drop))?,
-            "measure" => self.measure(rest)?,
-            "gate" if text.split_whitespace().eq(RYY.split_whitespace()) => {}
-            "gate" | "opaque" | "if" | "reset" => {
-                return Err(format!("`{word}` is not supported; write the circuit out in gates"));
-            }
-            _ => self.gate(word, rest)?,
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), QasmError> {
+        while !self.cursor.peek(0).is_empty() {
+            self.line = self.cursor.line();
+            self.statement().map_err(|what| QasmError { line: self.line, what })?;
+            self.out.circuit.lines.resize(self.out.circuit.gates.len(), self.line);
         }
         Ok(())
     }
 
-    fn measure(&mut self, rest: &str) -> Result<(), String> {
-        let (from, to) = rest.split_once("->").ok_or("`measure` takes `qubit -> bit`")?;
-        let (qubits, bits) = (resolve(from, &self.qregs)?, resolve(to, &self.cregs)?);
+    fn statement(&mut self) -> Result<(), String> {
+        let three = self.version == 3;
+        match self.cursor.peek(0) {
+            "OPENQASM" => self.header(),
+            ";" => self.cursor.expect(";"),
+            _ if self.version == 0 => {
+                Err("the first statement must be `OPENQASM 2.0;` or `OPENQASM 3.0;`".into())
+            }
+            "include" => self.include(),
+            "qreg" | "creg" => self.register(),
+            "qubit" | "bit" if three => self.register(),
+            "input" if three => self.input(),
+            "gate" => self.definition(false),
+            "opaque" => self.definition(true),
+            "measure" => self.measure_arrow(),
+            word if three && matches!(self.cursor.peek(1), "=" | "[") && reason(word).is_none() => {
+                let bits = self.bits()?;
+                self.assigned(&bits)
+            }
+            _ => self.gates(),
+        }
+    }
+
+    fn header(&mut self) -> Result<(), String> {
+        self.cursor.advance();
+        let version = match self.cursor.advance() {
+            "2" | "2.0" => 2,
+            "3" | "3.0" | "3.1" => 3,
+            other => return Err(format!("version `{other}`; 2.0 and 3.0 are read")),
+        };
+        if self.version != 0 {
+            return Err("the version stands once, at the front".into());
+        }
+        self.version = version;
+        if let (2, Some(line)) = (version, self.cursor.block_comment) {
+            self.line = line;
+            return Err("OpenQASM 2 has no `/* ... */`; write `//` before each line".into());
+        }
+        self.cursor.expect(";")
+    }
+
+    fn include(&mut self) -> Result<(), String> {
+        self.cursor.advance();
+        let file = self.cursor.advance();
+        if !matches!(file.trim_matches(['"', '\'']), "qelib1.inc" | "stdgates.inc") {
+            let known = "only \"qelib1.inc\" and \"stdgates.inc\" are known";
+            return Err(format!("include of {file}; {known}"));
+        }
+        self.cursor.expect(";")
+    }
+
+    /// `qreg q[2];`, `qubit[2] q;`, `bit[2] c = measure q;`
+    fn register(&mut self) -> Result<(), String> {
+        let word = self.cursor.advance();
+        let mut size = self.cursor.size()?;
+        let name = self.cursor.name()?;
+        if matches!(word, "qreg" | "creg") {
+            size = self.cursor.size()?;
+            size.ok_or_else(|| format!("`{name}` has no size"))?;
+        }
+        let quantum = matches!(word, "qreg" | "qubit");
+        let size = size.unwrap_or(1);
+        if self.qregs.iter().chain(&self.cregs).any(|r| r.0 == name) {
+            return Err(format!("register `{name}` is declared twice"));
+        }
+        let circuit = &mut self.out.circuit;
+        let (all, total) = if quantum {
+            (&mut self.qregs, &mut circuit.qubits)
+        } else {
+            circuit.registers.push((name.into(), size));
+            (&mut self.cregs, &mut circuit.bits)
+        };
+        if size == 0 || size > MAX_QUBITS - *total {
+            return Err(format!(
+                "register `{name}` of {size}; 1 to {MAX_QUBITS} in all are possible"
+            ));
+        }
+        all.push((name.into(), *total, size));
+        *total += size;
+        if !quantum && self.cursor.peek(0) == "=" {
+            let bits: Vec<u8> = (*total - size..*total).map(|bit| bit as u8).collect();
+            return self.assigned(&bits);
+        }
+        self.cursor.expect(";")
+    }
+
+    /// `input float[64] name;`: a parameter.
+    fn input(&mut self) -> Result<(), String> {
+        self.cursor.advance();
+        self.cursor.name()?;
+        self.cursor.size()?;
+        let name = self.cursor.name()?;
+        self.named(name)?;
+        self.cursor.expect(";")
+    }
+
+    /// `measure q -> c;`
+    fn measure_arrow(&mut self) -> Result<(), String> {
+        self.cursor.advance();
+        let qubits = self.operand()?;
+        if !self.cursor.eat("->") {
+            return Err(self.cursor.wanted("`->` and a bit"));
+        }
+        let bits = self.bits()?;
+        self.measure(&qubits, &bits)
+    }
+
+    /// `= measure q;`
+    fn assigned(&mut self, bits: &[u8]) -> Result<(), String> {
+        self.cursor.expect("=")?;
+        self.cursor.expect("measure")?;
+        let qubits = self.operand()?;
+        self.measure(&qubits, bits)
+    }
+
+    fn measure(&mut self, qubits: &[u8], bits: &[u8]) -> Result<(), String> {
         if qubits.len() != bits.len() {
             return Err(format!("measure of {} qubits into {} bits", qubits.len(), bits.len()));
         }
-        for (q, c) in qubits.into_iter().zip(bits) {
+        for (&q, &c) in qubits.iter().zip(bits) {
             if self.is_measured(q) {
                 return Err(format!("qubit {q} is measured twice"));
             }
-            if self.circuit.measures.iter().any(|m| m.1 == c) {
+            if self.out.circuit.measures.iter().any(|m| m.1 == c) {
                 return Err(format!("bit {c} is written twice"));
             }
-            self.circuit.measures.push((q, c));
+            self.out.circuit.measures.push((q, c));
         }
-        Ok(())
+        self.cursor.expect(";")
     }
 
     fn is_measured(&self, qubit: u8) -> bool {
-        self.circuit.measures.iter().any(|m| m.0 == qubit)
+        self.out.circuit.measures.iter().any(|m| m.0 == qubit)
     }
 
-    fn gate(&mut self, name: &str, rest: &str) -> Result<(), String> {
-        let (angles, rest) = match rest.strip_prefix('(') {
-            Some(inner) => {
-                let end = closing(inner).ok_or("a `(` without its `)`")?;
-                (split_top(&inner[..end]), &inner[end + 1..])
-            }
-            None => (Vec::new(), rest),
-        };
-        let kind = match name {
-            "id" => None,
-            "u1" => Some(GateKind::P),
-            "u3" | "U" => Some(GateKind::U),
-            "cu1" => Some(GateKind::Cp),
-            "CX" => Some(GateKind::Cx),
-            _ => match GATES.iter().find(|g| g.name == name) {
-                Some(info) => Some(info.kind),
-                None => {
-                    let known: Vec<&str> = GATES.iter().map(|g| g.name).collect();
-                    return Err(format!("unknown gate `{name}`; known: {}", known.join(" ")));
-                }
-            },
-        };
-        let (arity, wanted) = kind.map_or((1, 0), |k| (k.info().qubits, k.info().angles));
-        if angles.len() != wanted {
-            return Err(format!("`{name}` takes {wanted} angles, {} given", angles.len()));
+    /// `gate name(angles) qubits { ... }`, `opaque name(angles) qubits;`
+    fn definition(&mut self, opaque: bool) -> Result<(), String> {
+        let start = self.cursor.at;
+        self.cursor.advance();
+        let name = self.cursor.name()?;
+        let angles = if self.cursor.eat("(") { self.cursor.list(")")? } else { Vec::new() };
+        let qubits = self.cursor.list(if opaque { ";" } else { "{" })?;
+        if qubits.len() > MAX_QUBITS {
+            return Err(format!("`{name}` takes more than {MAX_QUBITS} qubits"));
         }
-        let mut read = [Angle::Const(0.0); 3];
-        for (to, text) in read.iter_mut().zip(angles) {
-            *to = self.angle(text)?;
+        let (takes, on) = (angles.len(), qubits.len());
+        self.scope = Some([angles, qubits]);
+        let body = if opaque { None } else { Some(self.body()?) };
+        self.scope = None;
+        let inner = body.iter().flatten().map(|call| match call.target {
+            Target::Defined(other) => self.out.definitions[other].depth,
+            _ => 0,
+        });
+        let depth = inner.max().unwrap_or(0) + 1;
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "`{name}`: more than {MAX_DEPTH} definitions stand one in the other"
+            ));
         }
-        let operands: Vec<Vec<u8>> =
-            rest.split(',').map(|a| resolve(a, &self.qregs)).collect::<Result<_, _>>()?;
-        if operands.len() != arity {
-            return Err(format!("`{name}` takes {arity} qubits, {} given", operands.len()));
+        let words: Vec<&str> =
+            self.cursor.tokens[start..self.cursor.at].iter().map(|token| token.text).collect();
+        let (text, definitions) = (words.join(" "), &mut self.out.definitions);
+        // The library's own definition: what the table says of the gate is known to be the same.
+        if self.out.library.get(name).is_some_and(|&own| definitions[own].text == text) {
+            return Ok(());
         }
-        let count = operands.iter().map(Vec::len).max().unwrap_or(0);
-        for i in 0..count {
-            let pick = |list: &Vec<u8>| -> Result<u8, String> {
-                match (list.as_slice(), list.get(i)) {
-                    (&[q], _) => Ok(q),
-                    (all, Some(&q)) if all.len() == count => Ok(q),
-                    _ => Err(format!("`{name}` on registers of different sizes")),
-                }
-            };
-            let a = pick(&operands[0])?;
-            let b = if arity == 2 { pick(&operands[1])? } else { a };
-            if arity == 2 && a == b {
-                return Err(format!("`{name}` on qubit {a} twice"));
-            }
-            if let Some(q) = [a, b].into_iter().find(|&q| self.is_measured(q)) {
-                return Err(format!("`{name}` on qubit {q} after its measurement"));
-            }
-            if let Some(kind) = kind {
-                self.circuit.gates.push(Gate { kind, qubits: [a, b], angles: read });
-            }
+        let all = if self.loading { &mut self.out.library } else { &mut self.defined };
+        if all.insert(name.into(), definitions.len()).is_some() {
+            return Err(format!("gate `{name}` is defined twice"));
         }
+        let name = name.into();
+        definitions.push(Rc::new(Definition {
+            name,
+            angles: takes,
+            qubits: on,
+            depth,
+            body,
+            text,
+        }));
         Ok(())
     }
 
-    fn angle(&mut self, text: &str) -> Result<Angle, String> {
-        let (numbers, names) = (&mut self.numbers, &mut self.circuit.names);
-        let affine = evaluate(text, |name| {
-            if let Some(input) = input_of(name) {
-                return Ok(INPUTS + u16::from(input?));
+    fn body(&mut self) -> Result<Vec<Call>, String> {
+        let mut all = Vec::new();
+        while !self.cursor.eat("}") {
+            self.line = self.cursor.line();
+            if !self.cursor.eat(";") {
+                all.push(self.call()?);
             }
-            if let Some(&number) = numbers.get(name) {
-                return Ok(number);
-            }
-            if names.len() == MAX_NAMED {
-                return Err(format!("`{name}` is one parameter more than {MAX_NAMED}"));
-            }
-            let number = names.len() as u16;
-            numbers.insert(name.into(), number);
-            names.push(name.into());
-            Ok(number)
-        })?;
-        if let Some(&(input, _)) = affine.terms.iter().find(|(p, _)| *p >= INPUTS) {
-            if affine != Affine::parameter(input) {
-                return Err(format!("`{}`: an input stands alone: `rx(x0)`", text.trim()));
-            }
-            return Ok(Angle::Input((input - INPUTS) as u8));
         }
-        if affine.terms.is_empty() {
-            return Ok(Angle::Const(affine.constant));
-        }
-        let angles = &mut self.circuit.angles;
-        let known = angles.iter().position(|a| *a == affine);
-        let place = known.unwrap_or(angles.len());
-        if place == MAX_NAMED {
-            return Err(format!("more than {MAX_NAMED} different angles with names in them"));
-        }
-        if known.is_none() {
-            angles.push(affine);
-        }
-        Ok(Angle::Param(place as u16))
+        Ok(all)
     }
-}
 
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 1;
-    text.char_indices().find_map(|(i, c)| {
-        depth += match c {
-            '(' => 1,
-            ')' => -1,
-            _ => 0,
-        };
-        (depth == 0).then_some(i)
-    })
-}
-
-/// Parts between commas; an empty list has none.
-fn split_top(text: &str) -> Vec<&str> {
-    if text.trim().is_empty() { Vec::new() } else { text.split(',').collect() }
-}
-
-fn name_and_index(text: &str) -> Result<(&str, Option<usize>), String> {
-    let text = text.trim();
-    let Some((name, rest)) = text.split_once('[') else { return Ok((text, None)) };
-    let index = rest.strip_suffix(']').and_then(|n| n.trim().parse().ok());
-    Ok((name.trim(), Some(index.ok_or_else(|| format!("`{text}` is not `name[number]`"))?)))
-}
-
-fn declare(text: &str, registers: &mut Vec<Register>, total: &mut usize) -> Result<(), String> {
-    let (name, size) = name_and_index(text)?;
-    let size = size.ok_or_else(|| format!("`{text}` has no size"))?;
-    if registers.iter().any(|r| r.0 == name) {
-        return Err(format!("register `{name}` is declared twice"));
-    }
-    if size == 0 || size > MAX_QUBITS - *total {
-        return Err(format!("register `{name}` of {size}; 1 to {MAX_QUBITS} in all are possible"));
-    }
-    registers.push((name.into(), *total, size));
-    *total += size;
-    Ok(())
-}
-
-/// The numbers that `name` or `name[i]` stands for.
-fn resolve(text: &str, registers: &[Register]) -> Result<Vec<u8>, String> {
-    let (name, index) = name_and_index(text)?;
-    let (_, first, size) = registers
-        .iter()
-        .find(|r| r.0 == name)
-        .ok_or_else(|| format!("register `{name}` is not declared"))?;
-    match index {
-        Some(i) if i < *size => Ok(Vec::from([(first + i) as u8])),
-        Some(i) => Err(format!("`{name}[{i}]` is outside the register of {size}")),
-        None => Ok((*first..first + size).map(|q| q as u8).collect()),
+    /// A call of a gate, for each qubit of the registers that it names.
+    fn gates(&mut self) -> Result<(), String> {
+        let name = self.cursor.peek(0);
+        let call = self.call()?;
+        if let Target::Barrier = call.target {
+            return self.out.call(&call, &[], &call.operands.concat(), &[], false);
+        }
+        let count = call.operands.iter().map(Vec::len).max().unwrap_or(0);
+        for i in 0..count {
+            let mut qubits = Vec::new();
+            for list in &call.operands {
+                let q = match (list.as_slice(), list.get(i)) {
+                    (&[q], _) => q,
+                    (all, Some(&q)) if all.len() == count => q,
+                    _ => return Err(format!("`{name}` on registers of different sizes")),
+                };
+                if qubits.contains(&q) {
+                    return Err(format!("`{name}` on qubit {q} twice"));
+                }
+                if self.is_measured(q) {
+                    let end = "measurements stand at the end";
+                    return Err(format!("`{name}` on qubit {q} after its measurement; {end}"));
+                }
+                qubits.push(q);
+            }
+            self.out.call(&call, &[], &qubits, &[], false)?;
+        }
+        Ok(())
     }
 }

@@ -53,10 +53,10 @@ pub struct SubmitArgs {
     /// Only the first N texts of --data
     #[arg(long, value_name = "N", requires = "data")]
     pub first: Option<usize>,
-    /// An OpenQASM 2 file; compiled here for the chip
+    /// An OpenQASM 2 or 3 file; compiled here for the chip
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "text"])]
     pub qasm: Option<PathBuf>,
-    /// Send --qasm unchanged: its qubits and gates are the chip's own
+    /// Send --qasm uncompiled: its qubits and gates are the chip's own
     #[arg(long, requires = "qasm")]
     pub as_is: bool,
     /// Let the platform compile --qasm
@@ -248,25 +248,30 @@ struct Entry {
     readouts: Vec<Readout>,
 }
 
-/// A circuit as it stands; each measured bit is an output.
+/// A circuit as it stands; each measured bit is an output. Bits that nothing writes are left out, since a
+/// platform may answer with or without them.
 fn as_it_stands(path: &Path) -> Result<Compiled> {
-    let circuit = measured(path)?;
-    let mut bits: Vec<u8> = circuit.measures.iter().map(|m| m.1).collect();
-    bits.sort_unstable();
-    let readouts =
-        bits.into_iter().map(|bit| Readout { bits: vec![bit], negated: false }).collect();
+    let mut circuit = measured(path)?;
+    let mut written: Vec<u8> = circuit.measures.iter().map(|m| m.1).collect();
+    written.sort_unstable();
+    for (_, bit) in &mut circuit.measures {
+        *bit = written.partition_point(|other| other < bit) as u8;
+    }
+    circuit.bits = written.len();
+    let output = |bit: usize| Readout { bits: vec![bit as u8], negated: false };
+    let readouts = (0..circuit.bits).map(output).collect();
     Ok(Compiled { weight: 1.0, circuit, readouts })
 }
 
 fn measured(path: &Path) -> Result<Circuit> {
     let text = std::fs::read_to_string(path).of_file(path)?;
     let circuit = circuit::read(&text).of_file(path)?;
-    let what = match circuit.measures.len() {
-        0 => "measures nothing; add `measure q -> c;` for what is to be read",
-        n if n == circuit.bits => return Ok(circuit),
-        _ => "leaves classical bits unwritten; declare only those that it measures",
-    };
-    bail!("{}: {what}", path.display())
+    ensure!(
+        !circuit.measures.is_empty(),
+        "{}: measures nothing; add `measure q -> c;` for what is to be read",
+        path.display()
+    );
+    Ok(circuit)
 }
 
 /// The circuits and the read-out table that `transpile -o` wrote.
@@ -284,6 +289,10 @@ fn compiled_folder(path: &Path) -> Result<Vec<Compiled>> {
             "{name}: `{file}` is no file of this folder"
         );
         let circuit = measured(&path.join(&file))?;
+        ensure!(
+            circuit.measures.len() == circuit.bits,
+            "{name}: `{file}` leaves classical bits unwritten; declare only those that it measures"
+        );
         ensure!(readouts.len() == outputs, "{name}: `{file}` has another number of outputs");
         let most = circuit.bits;
         if let Some(bit) = readouts.iter().flat_map(|r| &r.bits).find(|&&b| b as usize >= most) {

@@ -274,8 +274,9 @@ fn moved(mut circuit: Circuit, targets: &[u8]) -> Result<Circuit> {
         let [a, b] = gate.qubits;
         gate.qubits = [to(a)?, to(b)?];
     }
-    for measure in &mut circuit.measures {
-        measure.0 = to(measure.0)?;
+    let fences = circuit.barriers.iter_mut().flat_map(|(_, qubits)| qubits);
+    for qubit in fences.chain(circuit.measures.iter_mut().map(|m| &mut m.0)) {
+        *qubit = to(*qubit)?;
     }
     circuit.qubits = targets.iter().max().map_or(0, |&q| q as usize + 1);
     Ok(circuit)
