@@ -15,28 +15,26 @@ use core::f64::consts::{E, PI, TAU};
 const MODIFIERS: [&str; 4] = ["inv", "pow", "ctrl", "negctrl"];
 
 /// Statements that are understood and yet refused, and why.
-const REFUSED: [(&[&str], &str); 4] = [
+const REFUSED: [(&str, &str); 4] = [
     (
-        &[
-            "if", "else", "for", "while", "switch", "def", "return", "end", "break", "continue",
-            "extern",
-        ],
+        "if else for while switch def return end break continue extern",
         "is decided while a program runs; write out the gates that are run",
     ),
-    (&["reset"], "is not supported: every qubit starts as 0; take another qubit"),
+    ("reset", "is not supported: every qubit starts as 0; take another qubit"),
     (
-        &["const", "let", "int", "uint", "float", "angle", "bool", "complex", "array", "output"],
+        "const let int uint float angle bool complex array output",
         "makes a variable; write its value where it stands",
     ),
     (
-        &["delay", "box", "duration", "stretch", "cal", "defcal", "defcalgrammar", "pragma"],
+        "delay box duration stretch cal defcal defcalgrammar pragma",
         "is about time and pulses, of which a circuit knows nothing",
     ),
 ];
 
 /// Why a statement is refused.
 pub(super) fn reason(word: &str) -> Option<&'static str> {
-    REFUSED.iter().find(|(words, _)| words.contains(&word)).map(|(_, why)| *why)
+    let has = |words: &str| words.split(' ').any(|other| other == word);
+    REFUSED.iter().find(|(words, _)| has(words)).map(|(_, why)| *why)
 }
 
 /// A register: name, number of its first element, size.
@@ -62,48 +60,61 @@ pub(super) struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    pub fn call(&mut self) -> Result<Call, String> {
-        let (mut inverse, mut power, mut controls) = (false, Expression::new(), Vec::new());
-        while self.version == 3 && MODIFIERS.contains(&self.cursor.peek(0)) {
-            let modifier = self.cursor.advance();
-            let given = if self.cursor.eat("(") { self.angles()? } else { Vec::new() };
-            match (modifier, &given[..]) {
-                ("inv", []) => inverse = !inverse,
-                ("pow", [by]) => {
-                    let both = !power.is_empty();
-                    power.extend(by.iter().cloned());
-                    power.extend(both.then_some(Op::Binary('*')));
-                }
-                ("ctrl" | "negctrl", []) => controls.push(modifier == "ctrl"),
-                ("ctrl" | "negctrl", [many]) => {
-                    let many = number(&value(many, &[])?)?;
-                    if !(1.0..=MAX_QUBITS as f64).contains(&many) {
-                        return Err(format!("`{modifier}({many})`; it takes a number from 1 on"));
-                    }
-                    controls.resize(controls.len() + many as usize, modifier == "ctrl");
-                }
-                _ => return Err(format!("`{modifier}` takes another number of values")),
-            }
-            self.cursor.expect("@")?;
-        }
-        let name = self.cursor.name()?;
-        let target = self.target(name)?;
-        let angles = if self.cursor.eat("(") { self.angles()? } else { Vec::new() };
-        let mut operands = Vec::new();
-        while !self.cursor.eat(";") {
-            if !operands.is_empty() {
+    /// What `one` reads, between commas, up to `end`; nothing is a list too.
+    pub fn list<T>(
+        &mut self,
+        end: &str,
+        mut one: impl FnMut(&mut Self) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        let mut all = Vec::new();
+        while !self.cursor.eat(end) {
+            if !all.is_empty() {
                 self.cursor.expect(",")?;
             }
-            operands.push(self.operand()?);
+            all.push(one(self)?);
         }
-        if let (Target::Barrier, true) = (target, operands.is_empty()) {
-            let all =
-                self.scope.as_ref().map_or(self.out.circuit.qubits, |[_, qubits]| qubits.len());
-            operands = (0..all).map(|q| Vec::from([q as u8])).collect();
+        Ok(all)
+    }
+
+    pub fn call(&mut self) -> Result<Call, String> {
+        let mut call = Call::default();
+        while self.version == 3 && MODIFIERS.contains(&self.cursor.peek(0)) {
+            self.modifier(&mut call)?;
         }
-        let call = Call { target, angles, operands, inverse, power, controls };
+        let name = self.cursor.name()?;
+        call.target = self.target(name)?;
+        call.angles = self.angles()?;
+        call.operands = self.list(";", Self::operand)?;
+        if let (Target::Barrier, true) = (call.target, call.operands.is_empty()) {
+            let inside = self.scope.as_ref().map(|[_, qubits]| qubits.len());
+            let all = inside.unwrap_or(self.out.circuit.qubits);
+            call.operands = (0..all).map(|q| Vec::from([q as u8])).collect();
+        }
         self.fits(name, &call)?;
         Ok(call)
+    }
+
+    /// `inv @`, `pow(2) @`, `ctrl @`, `ctrl(2) @`
+    fn modifier(&mut self, call: &mut Call) -> Result<(), String> {
+        let modifier = self.cursor.advance();
+        let given = self.angles()?;
+        match (modifier, &given[..]) {
+            ("inv", []) => call.inverse = !call.inverse,
+            ("pow", [by]) => {
+                let both = !call.power.is_empty();
+                call.power.extend(by.iter().cloned());
+                call.power.extend(both.then_some(Op::Binary('*')));
+            }
+            ("ctrl" | "negctrl", [] | [_]) => {
+                let many = given.first().map_or(Ok(1.0), |many| number(&value(many, &[])?))?;
+                if !(1.0..=MAX_QUBITS as f64).contains(&many) {
+                    return Err(format!("`{modifier}({many})`; it takes a number from 1 on"));
+                }
+                call.controls.resize(call.controls.len() + many as usize, modifier == "ctrl");
+            }
+            _ => return Err(format!("`{modifier}` takes another number of values")),
+        }
+        self.cursor.expect("@")
     }
 
     fn target(&self, name: &str) -> Result<Target, String> {
@@ -144,22 +155,19 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Expressions up to a `)`.
+    /// Expressions in parentheses, if such are here.
     fn angles(&mut self) -> Result<Vec<Expression>, String> {
-        let mut all = Vec::new();
-        while !self.cursor.eat(")") {
-            if !all.is_empty() {
-                self.cursor.expect(",")?;
+        if self.cursor.eat("(") { self.list(")", Self::expression) } else { Ok(Vec::new()) }
+    }
+
+    fn expression(&mut self) -> Result<Expression, String> {
+        let mut ops = read(&mut self.cursor, if self.version == 3 { "**" } else { "^" })?;
+        for op in &mut ops {
+            if let Op::Name(name) = op {
+                *op = self.named(name)?;
             }
-            let mut ops = read(&mut self.cursor, if self.version == 3 { "**" } else { "^" })?;
-            for op in &mut ops {
-                if let Op::Name(name) = op {
-                    *op = self.named(name)?;
-                }
-            }
-            all.push(ops);
         }
-        Ok(all)
+        Ok(ops)
     }
 
     /// What a name in an angle stands for.

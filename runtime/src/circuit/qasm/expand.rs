@@ -20,16 +20,18 @@ const MAX_CONTROLS: usize = 16;
 /// Numbers from here on stand for inputs while an angle is read.
 pub(super) const INPUTS: u16 = u16::MAX - 255;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) enum Target {
     Gate(GateKind),
     /// Its place among the definitions.
     Defined(usize),
+    #[default]
     Barrier,
     GlobalPhase,
 }
 
 /// A statement that calls a gate.
+#[derive(Default)]
 pub(super) struct Call {
     pub target: Target,
     pub angles: Vec<Expression>,

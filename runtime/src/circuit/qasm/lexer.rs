@@ -82,18 +82,6 @@ impl<'t> Cursor<'t> {
         Ok(Some(size))
     }
 
-    /// Names between commas up to `end`; none is a list too.
-    pub fn list(&mut self, end: &str) -> Result<Vec<&'t str>, String> {
-        let mut all = Vec::new();
-        while !self.eat(end) {
-            if !all.is_empty() {
-                self.expect(",")?;
-            }
-            all.push(self.name()?);
-        }
-        Ok(all)
-    }
-
     pub fn wanted(&self, what: &str) -> String {
         match self.peek(0) {
             "" => format!("{what} expected at the end of the text"),

@@ -184,8 +184,9 @@ impl Parser<'_> {
         let start = self.cursor.at;
         self.cursor.advance();
         let name = self.cursor.name()?;
-        let angles = if self.cursor.eat("(") { self.cursor.list(")")? } else { Vec::new() };
-        let qubits = self.cursor.list(if opaque { ";" } else { "{" })?;
+        let word = |parser: &mut Self| parser.cursor.name();
+        let angles = if self.cursor.eat("(") { self.list(")", word)? } else { Vec::new() };
+        let qubits = self.list(if opaque { ";" } else { "{" }, word)?;
         if qubits.len() > MAX_QUBITS {
             return Err(format!("`{name}` takes more than {MAX_QUBITS} qubits"));
         }
