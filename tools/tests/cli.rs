@@ -51,7 +51,18 @@ fn every_output_has_the_name_of_its_bit_and_circuits_are_written_in_both_languag
         ("qasm2", "OPENQASM 2.0;", "\nu3(", "measure q["),
         ("qasm3", "OPENQASM 3.0;", "\nU(", "c[0] = measure q["),
     ] {
-        let all = ["transpile", "--qasm", &file, "-o", &out, "--format", format, "--basis", "u"];
+        let all = [
+            "transpile",
+            "--qasm",
+            &file,
+            "-o",
+            &out,
+            "--format",
+            format,
+            "--basis",
+            "u",
+            "--no-rewrite",
+        ];
         let printed = String::from_utf8(run(&all).stdout).unwrap();
         assert!(printed.contains("output 0 (a[0]) = c[0]"), "{printed}");
         let read = |name: &str| fs::read_to_string(Path::new(&out).join(name)).unwrap();

@@ -89,7 +89,7 @@ fn circuits_that_the_chip_cannot_run_fail_with_a_text() {
         assert!(result["error"].as_str().unwrap().contains(text), "{result}");
     };
     failed(&submit(BELL, json!([])), "gate `x`");
-    failed(&submit("nonsense", json!([])), "has no `;`");
+    failed(&submit("nonsense", json!([])), "the first statement must be");
     let pair = |a: u8, b: u8| {
         format!(
             "OPENQASM 2.0;\nqreg q[99];\ncreg c[2];\nh q[{a}];\ncz q[{a}],q[{b}];\nmeasure q[{a}]->c[0];\nmeasure q[{b}]->c[1];"
