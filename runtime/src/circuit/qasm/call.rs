@@ -69,7 +69,7 @@ impl Parser<'_> {
         let mut all = Vec::new();
         while !self.cursor.eat(end) {
             if !all.is_empty() {
-                self.cursor.expect(",")?;
+                self.cursor.take(",")?;
             }
             all.push(one(self)?);
         }
@@ -114,7 +114,7 @@ impl Parser<'_> {
             }
             _ => return Err(format!("`{modifier}` takes another number of values")),
         }
-        self.cursor.expect("@")
+        self.cursor.take("@")
     }
 
     fn target(&self, name: &str) -> Result<Target, String> {

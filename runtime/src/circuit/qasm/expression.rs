@@ -154,7 +154,7 @@ impl Reader<'_, '_> {
     fn atom(&mut self) -> Result<(), String> {
         if self.cursor.eat("(") {
             self.sum()?;
-            return self.cursor.expect(")");
+            return self.cursor.take(")");
         }
         let word = self.cursor.peek(0);
         let function = FUNCTIONS.iter().find(|(name, _)| *name == word);
@@ -162,7 +162,7 @@ impl Reader<'_, '_> {
             Some((_, function)) if self.cursor.peek(1) == "(" => {
                 self.cursor.at += 2;
                 self.sum()?;
-                self.cursor.expect(")")?;
+                self.cursor.take(")")?;
                 self.ops.push(Op::Function(*function));
                 return Ok(());
             }

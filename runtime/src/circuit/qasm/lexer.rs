@@ -63,7 +63,7 @@ impl<'t> Cursor<'t> {
         found
     }
 
-    pub fn expect(&mut self, text: &str) -> Result<(), String> {
+    pub fn take(&mut self, text: &str) -> Result<(), String> {
         if self.eat(text) { Ok(()) } else { Err(self.wanted(&format!("`{text}`"))) }
     }
 
@@ -78,7 +78,7 @@ impl<'t> Cursor<'t> {
         }
         let size = self.peek(0).parse().map_err(|_| self.wanted("a whole number"))?;
         self.at += 1;
-        self.expect("]")?;
+        self.take("]")?;
         Ok(Some(size))
     }
 

@@ -48,7 +48,7 @@ impl Parser<'_> {
         let three = self.version == 3;
         match self.cursor.peek(0) {
             "OPENQASM" => self.header(),
-            ";" => self.cursor.expect(";"),
+            ";" => self.cursor.take(";"),
             _ if self.version == 0 => {
                 Err("the first statement must be `OPENQASM 2.0;` or `OPENQASM 3.0;`".into())
             }
@@ -82,7 +82,7 @@ impl Parser<'_> {
             self.line = line;
             return Err("OpenQASM 2 has no `/* ... */`; write `//` before each line".into());
         }
-        self.cursor.expect(";")
+        self.cursor.take(";")
     }
 
     fn include(&mut self) -> Result<(), String> {
@@ -92,7 +92,7 @@ impl Parser<'_> {
             let known = "only \"qelib1.inc\" and \"stdgates.inc\" are known";
             return Err(format!("include of {file}; {known}"));
         }
-        self.cursor.expect(";")
+        self.cursor.take(";")
     }
 
     /// `qreg q[2];`, `qubit[2] q;`, `bit[2] c = measure q;`
@@ -127,7 +127,7 @@ impl Parser<'_> {
             let bits: Vec<u8> = (*total - size..*total).map(|bit| bit as u8).collect();
             return self.assigned(&bits);
         }
-        self.cursor.expect(";")
+        self.cursor.take(";")
     }
 
     /// `input float[64] name;`: a parameter.
@@ -137,7 +137,7 @@ impl Parser<'_> {
         self.cursor.size()?;
         let name = self.cursor.name()?;
         self.named(name)?;
-        self.cursor.expect(";")
+        self.cursor.take(";")
     }
 
     /// `measure q -> c;`
@@ -153,8 +153,8 @@ impl Parser<'_> {
 
     /// `= measure q;`
     fn assigned(&mut self, bits: &[u8]) -> Result<(), String> {
-        self.cursor.expect("=")?;
-        self.cursor.expect("measure")?;
+        self.cursor.take("=")?;
+        self.cursor.take("measure")?;
         let qubits = self.operand()?;
         self.measure(&qubits, bits)
     }
@@ -172,7 +172,7 @@ impl Parser<'_> {
             }
             self.out.circuit.measures.push((q, c));
         }
-        self.cursor.expect(";")
+        self.cursor.take(";")
     }
 
     fn is_measured(&self, qubit: u8) -> bool {
