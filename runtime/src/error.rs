@@ -82,6 +82,8 @@ numbered! {
         BadBackEnd = 22, "a compiled back end is malformed or contradicts the circuit";
         /// The model does not carry the back end that was asked for.
         NoBackEnd = 23, "the model does not carry this back end; compile it first";
+        /// A logit is infinite or no number: the tables' numbers are each finite, but too large together.
+        LogitNotFinite = 24, "a logit is not finite; the model's numbers are too large";
     }
 }
 

@@ -1,7 +1,7 @@
 //! Expectations to logits, calibrated probabilities and a decision.
 
 use crate::error::Error;
-use crate::format::floats::{Floats, is_positive, is_share};
+use crate::format::floats::{Floats, is_finite, is_positive, is_share};
 use crate::integer::shifted;
 use crate::integer::to_fixed;
 use crate::math::exp;
@@ -86,7 +86,13 @@ impl<'a> Head<'a> {
     }
 
     /// Turns logits into probabilities in place: softmax of `logit / temperature`.
-    pub fn softmax(&self, logits: &mut [f32]) {
+    ///
+    /// # Errors
+    /// [`Error::LogitNotFinite`].
+    pub fn softmax(&self, logits: &mut [f32]) -> Result<(), Error> {
+        if !logits.iter().all(|&x| is_finite(x)) {
+            return Err(Error::LogitNotFinite);
+        }
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0;
         for x in logits.iter_mut() {
@@ -95,6 +101,7 @@ impl<'a> Head<'a> {
         }
         // At least one term is exp(0) = 1, so the sum is never zero.
         logits.iter_mut().for_each(|x| *x /= sum);
+        Ok(())
     }
 }
 
@@ -149,12 +156,16 @@ impl<'s> Prediction<'s> {
         core::iter::from_fn(next).take(k)
     }
 
-    /// Whether the probability is under the model's threshold: better not to act on it.
+    /// Whether nothing of the text is known, or the probability is not at least the model's threshold:
+    /// better not to act on it.
     pub fn is_rejected(&self) -> bool {
-        self.probability() < self.reject_below
+        // Neither is negative, so their bits have their order; those of what is no number are the greatest.
+        let (p, least) = (self.probability().to_bits(), self.reject_below.to_bits());
+        self.found == 0 || !(least..=1.0_f32.to_bits()).contains(&p)
     }
 
-    /// N-grams of the text that the vocabulary knew; 0 means that the answer is the model's prior.
+    /// N-grams of the text that the vocabulary knew, or numbers of the vector; 0 means that the answer is
+    /// the classes' shares of the training data.
     pub fn found(&self) -> u32 {
         self.found
     }

@@ -21,6 +21,7 @@ use crate::format::container::{Container, Kind};
 use crate::format::floats::Floats;
 use crate::format::meta::{FrontEnd, Meta, Preset, Source, TOKEN_RULES, Texts};
 use crate::head::Head;
+use crate::integer::float::from_q30;
 use crate::text::ngram::GramKinds;
 use crate::text::pool::{Pool, ROW, Rows};
 use crate::text::vocabulary::Vocabulary;
@@ -37,6 +38,8 @@ pub struct Model<'a> {
     pub(crate) front: Tables<'a>,
     pub(crate) program: Program<'a>,
     pub(crate) head: Head<'a>,
+    /// In 1/65536; empty where the file does not say.
+    shares: &'a [[u8; 2]],
     #[cfg(feature = "polynomial")]
     polynomial: Option<Polynomial<'a>>,
     #[cfg(feature = "tensor-train")]
@@ -74,6 +77,7 @@ impl<'a> Model<'a> {
             meta.reject_below,
         )?;
         let front = Tables::parse(&container, meta.front)?;
+        let shares = shares(container.get(Kind::Shares).unwrap_or_default(), classes)?;
         #[cfg(feature = "polynomial")]
         let polynomial = match container.get(Kind::Polynomial) {
             Some(section) => Some(Polynomial::parse(section, classes, program.qubits())?),
@@ -95,6 +99,7 @@ impl<'a> Model<'a> {
             front,
             program,
             head,
+            shares,
             #[cfg(feature = "polynomial")]
             polynomial,
             #[cfg(feature = "tensor-train")]
@@ -132,6 +137,16 @@ impl<'a> Model<'a> {
     /// Classes of the model.
     pub fn classes(&self) -> usize {
         self.meta.classes as usize
+    }
+
+    /// Writes what is known of a text without a known n-gram: the classes' shares of the training data,
+    /// equal ones where the file does not state them.
+    pub(crate) fn write_shares(&self, probabilities: &mut [f32]) {
+        let equal = (1 << 30) / probabilities.len().max(1) as i32;
+        for (class, p) in probabilities.iter_mut().enumerate() {
+            let stated = self.shares.get(class).map(|share| i32::from(u16::from_le_bytes(*share)));
+            *p = from_q30(stated.map_or(equal, |share| share << 14));
+        }
     }
 
     /// The name of a class; empty for a class that the model does not have.
@@ -191,6 +206,14 @@ impl<'a> Model<'a> {
             Some((texts.next()?, texts.next()?))
         })
     }
+}
+
+/// One share a class, together 1; or none.
+fn shares(section: &[u8], classes: usize) -> Result<&[[u8; 2]], Error> {
+    let (shares, rest) = section.as_chunks();
+    let sum: u32 = shares.iter().map(|share| u32::from(u16::from_le_bytes(*share))).sum();
+    let whole = shares.len() == classes && rest.is_empty() && sum == 1 << 16;
+    if section.is_empty() || whole { Ok(shares) } else { Err(Error::BadMeta) }
 }
 
 impl<'a> Tables<'a> {

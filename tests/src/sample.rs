@@ -46,6 +46,7 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
         head: (0..3 * 12).map(|_| next(2.0) as f32).collect(),
         temperature: 1.25,
         reject_below: 0.4,
+        class_counts: vec![],
         provenance: vec![("made by".into(), "the sample of the format's tests".into())],
     }
 }

@@ -6,10 +6,12 @@ use qdllm_runtime::angles::Squash;
 use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::polynomial::{self, OwnedNode, Polynomial};
 use qdllm_runtime::compiled::tensor_train::{self, Chain, Cores, Link, TensorTrain, Work};
-use qdllm_runtime::format::encode::encode;
-use qdllm_runtime::format::{Kind, write};
+use qdllm_runtime::format::encode::{FrontEndParts, Parts, encode};
+use qdllm_runtime::format::{Kind, checksum, write};
 use qdllm_runtime::text::pool::RowBits;
-use qdllm_runtime::{Error, MAX_CLASSES, Model, QUBITS, Scratch, ScratchI16};
+use qdllm_runtime::{
+    Error, MAX_CLASSES, Model, Prediction, Probabilities, QUBITS, Scratch, ScratchI16,
+};
 use qdllm_tests::sample::{dense_parts, numbers, words_parts};
 
 const MEASURED: Measured = Measured {
@@ -350,4 +352,134 @@ fn vectors_are_classified_alike_at_any_size() {
 fn memory_is_what_the_documentation_says() {
     assert_eq!(size_of::<ScratchI16>(), 8452);
     assert_eq!(size_of::<qdllm_runtime::Probabilities>(), 256);
+}
+
+/// A model with sections of every compiled back end.
+fn with_back_ends(parts: &Parts, cores: Cores) -> Vec<u8> {
+    let plain = encode(parts).unwrap();
+    let plain = Model::parse(&plain).unwrap();
+    let train = tensor_train::section(&MEASURED, &chain(cores));
+    let mut sections: Vec<(Kind, Vec<u8>)> = Kind::ALL
+        .iter()
+        .filter_map(|&kind| Some((kind, plain.container().get(kind)?.to_vec())))
+        .chain([(Kind::Polynomial, polynomial_section()), (Kind::TensorTrain, train)])
+        .collect();
+    sections.sort_by_key(|(kind, _)| *kind);
+    write(&sections)
+}
+
+/// Every back end's answer to a text.
+fn answers<T>(
+    model: &Model<'_>,
+    text: &str,
+    of: impl Fn(Result<Prediction<'_>, Error>) -> T,
+) -> [T; 4] {
+    let mut memory = Probabilities::new();
+    [
+        of(model.classify(text, &mut Box::new(Scratch::new()))),
+        of(model.classify_i16(text, &mut Box::new(ScratchI16::new()))),
+        of(model.classify_by_polynomial(text, &mut memory)),
+        of(model.classify_by_tensor_train(text, &mut Work::new(), &mut Probabilities::new())),
+    ]
+}
+
+#[test]
+fn a_text_of_which_nothing_is_known_gets_the_shares_of_the_classes_and_is_rejected() {
+    for (class_counts, shares) in [
+        (vec![], [21_845, 21_845, 21_845]),
+        (vec![0; 3], [21_845, 21_845, 21_845]),
+        (vec![5, 0, 3], [40_960, 0, 24_576]),
+        (vec![1, 1, 1], [21_846, 21_845, 21_845]),
+        (vec![0, 7, 0], [1, 65_535, 0]),
+    ] {
+        let parts = Parts { class_counts, reject_below: 0.0, ..words_parts(RowBits::Eight) };
+        let bytes = with_back_ends(&parts, Cores::F32);
+        let model = Model::parse(&bytes).unwrap();
+        for text in ["", "qwrtz", ":foo", "\u{1f600}"] {
+            for all in answers(&model, text, |p| {
+                let p = p.unwrap();
+                assert!(p.is_rejected() && p.found() == 0, "{text:?}");
+                p.probabilities().to_vec()
+            }) {
+                let near = |(p, share): (&f32, u16)| (p * 65_536.0 - f32::from(share)).abs() < 0.5;
+                assert!(all.iter().zip(shares).all(near), "{text:?}: {all:?}");
+            }
+        }
+        let known = answers(&model, "turn on", |p| p.unwrap().is_rejected());
+        assert_eq!(known, [false; 4], "a threshold of 0 rejects nothing that is known");
+    }
+}
+
+#[test]
+fn numbers_that_are_finite_one_by_one_give_no_answer_that_is_not() {
+    // Expectations of +-1 times these overflow; so do features of long vectors, and their squash.
+    let mut huge_head = words_parts(RowBits::Eight);
+    huge_head.head = [-3e38; 33].into_iter().chain([3e38; 3]).collect();
+    let mut huge_scale = words_parts(RowBits::Eight);
+    (huge_scale.squash, huge_scale.head) = (Squash::MinMax10, vec![1.0; 36]);
+    if let FrontEndParts::Words { scale, bias, .. } = &mut huge_scale.front {
+        (*scale, *bias) = ([3e38; 11], [-3e38; 11]);
+        (scale[0], bias[0]) = (-3e38, 3e38);
+    }
+    for parts in [huge_head, huge_scale] {
+        let bytes = with_back_ends(&parts, Cores::F32);
+        let model = Model::parse(&bytes).unwrap();
+        for text in ["turn on the light", "timer timer timer timer", "milk"] {
+            answers(&model, text, check_answer);
+        }
+    }
+    let mut scratch = Box::new(Scratch::new());
+    let infinite = encode(&Parts { head: vec![3e38; 36], ..words_parts(RowBits::Eight) }).unwrap();
+    let model = Model::parse(&infinite).unwrap();
+    let found = model.classify("turn on the light", &mut scratch).map(|p| p.class());
+    assert_eq!(found, Err(Error::LogitNotFinite));
+}
+
+/// Probabilities, all in 0..=1 and together 1.
+fn check_answer(answer: Result<Prediction<'_>, Error>) -> bool {
+    let Ok(p) = answer else {
+        assert_eq!(answer.unwrap_err(), Error::LogitNotFinite);
+        return false;
+    };
+    let all = p.probabilities();
+    assert!(all.iter().all(|p| (0.0..=1.0).contains(p)), "{all:?}");
+    assert!((all.iter().sum::<f32>() - 1.0).abs() < 1e-3, "{all:?}");
+    true
+}
+
+#[test]
+fn ten_thousand_damaged_models_are_refused_or_answer_with_probabilities() {
+    let (mut refused, mut answered, mut infinite) = (0, 0, 0);
+    let mut pick = numbers().map(|x| ((x + 1.0) * f64::from(1 << 22)) as usize);
+    for round in 0..10_000 {
+        let cores = [Cores::F32, Cores::I16, Cores::I8][round % 3];
+        let mut bytes = with_back_ends(&words_parts(RowBits::Eight), cores);
+        let end = bytes.len() - 4;
+        let mut next = |below: usize| pick.next().unwrap_or(0) % below;
+        // One to four bytes, or a whole number of the largest exponent.
+        for _ in 0..=next(4) {
+            bytes[next(end)] = next(256) as u8;
+        }
+        if next(3) == 0 {
+            let at = next(end - 4);
+            bytes[at..at + 4].copy_from_slice(&(3e38_f32 * [1.0, -1.0][next(2)]).to_le_bytes());
+        }
+        let sum = checksum(&bytes[..end]);
+        bytes[end..].copy_from_slice(&sum.to_le_bytes());
+        let Ok(model) = Model::parse(&bytes) else {
+            refused += 1;
+            continue;
+        };
+        for sound in ["turn on the light", "qwrtz"].map(|text| {
+            answers(&model, text, |p| match p {
+                Err(Error::NoBackEnd | Error::WrongFrontEnd) => true,
+                other => check_answer(other),
+            })
+        }) {
+            answered += sound.iter().filter(|&&sound| sound).count();
+            infinite += sound.iter().filter(|&&sound| !sound).count();
+        }
+    }
+    println!("{refused} refused, {answered} answers, {infinite} without a finite logit");
+    assert!(refused > 1000 && answered > 10_000 && infinite > 10);
 }

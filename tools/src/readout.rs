@@ -214,6 +214,7 @@ pub fn answer(head: &LinearHead, parts: &[Part<'_>]) -> Result<Answer> {
     let expectations = expectations(parts, head.outputs())?;
     // Each shot's own logits: their sample covariance knows what the words have in common.
     let (logits, covariance) = combined(parts, head.outputs(), |words| head.logits(&words))?;
+    ensure!(logits.iter().all(|l| l.is_finite()), "{}", ModelError::LogitNotFinite);
     let probabilities = head.probabilities(&logits);
     let largest = |skip: Option<usize>| {
         let others = logits.iter().copied().enumerate().filter(|&(i, _)| Some(i) != skip);

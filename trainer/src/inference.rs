@@ -3,6 +3,7 @@
 
 use crate::compile::agreement::circuit_of;
 use crate::gradient::batch::{Batch, Work};
+use crate::numeric::log_sum_exp;
 use anyhow::{Result, bail};
 use qdllm_host::errors::OfFile as _;
 pub use qdllm_host::files::read as load;
@@ -138,14 +139,11 @@ impl<'m> BatchClassifier<'m> {
         self.batch.expectations(work, &angles, &mut expectations);
         let answer = |(expectations, found): (&[f32], u32)| {
             let mut memory = [0.0; MAX_CLASSES];
-            let p = self.model.decide(expectations, found, &mut memory);
-            Answer {
-                probabilities: p.probabilities().to_vec(),
-                expectations: expectations.to_vec(),
-                found,
-            }
+            let p = self.model.decide(expectations, found, &mut memory)?;
+            let (probabilities, expectations) = (p.probabilities().to_vec(), expectations.to_vec());
+            Ok(Answer { probabilities, expectations, found })
         };
-        Ok(expectations.chunks_exact(outputs).zip(found).map(answer).collect())
+        expectations.chunks_exact(outputs).zip(found).map(answer).collect()
     }
 
     /// Classifies texts in batches as they come; those before a bad one are answered.
@@ -160,7 +158,7 @@ impl<'m> BatchClassifier<'m> {
             let good = |text: Result<String>| text.map_err(|e| failed = Err(e)).ok();
             let batch: Vec<String> = texts.by_ref().take(BATCH).map_while(good).collect();
             for (text, found) in batch.iter().zip(self.classify(&batch)?) {
-                answer(text, &self.prediction(&found, &mut memory))?;
+                answer(text, &self.prediction(&found, &mut memory)?)?;
             }
             failed?;
             if batch.is_empty() {
@@ -174,7 +172,7 @@ impl<'m> BatchClassifier<'m> {
         &self,
         answer: &'s Answer,
         memory: &'s mut [f32; MAX_CLASSES],
-    ) -> Prediction<'s> {
+    ) -> Result<Prediction<'s>, Error> {
         self.model.decide(&answer.expectations, answer.found, memory)
     }
 }
@@ -195,10 +193,15 @@ pub fn explain(model: &Model<'_>, text: &str) -> Result<Vec<Moved>, Error> {
         return Err(Error::WrongFrontEnd);
     };
     let class = model.classify(text, &mut scratch)?.class();
+    // Of the logits: a probability of 1 no longer shows what a word does to it.
     let mut log_odds = |skip: Option<usize>| -> Result<f32, Error> {
-        let p = model.classify_without(text, skip, &mut scratch)?.probabilities()[class];
-        let p = p.clamp(1e-7, 1.0 - 1e-7);
-        Ok((p / (1.0 - p)).ln())
+        let p = model.classify_without(text, skip, &mut scratch)?;
+        let mut logits: Vec<f32> = p.probabilities().iter().map(|p| p.max(1e-7).ln()).collect();
+        if p.found() > 0 {
+            model.head().logits(p.expectations(), &mut logits);
+            logits.iter_mut().for_each(|logit| *logit /= model.head().temperature());
+        }
+        Ok(logits.remove(class) - log_sum_exp(&logits))
     };
     let whole = log_odds(None)?;
     // N-grams that are none without edges reach over an end: the last ones over that after the last word.

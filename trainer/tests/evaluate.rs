@@ -44,7 +44,7 @@ mod many {
         for (text, answer) in texts.iter().zip(many.classify(&texts).unwrap()) {
             let alone = model.classify(text, &mut scratch).unwrap();
             let mut memory = [0.0; MAX_CLASSES];
-            let together = many.prediction(&answer, &mut memory);
+            let together = many.prediction(&answer, &mut memory).unwrap();
             assert_eq!(
                 (together.class(), together.found()),
                 (alone.class(), alone.found()),

@@ -56,7 +56,7 @@ pub(crate) fn refuse<P: Write>(fault: Fault, port: &mut P) -> Result<(), P::Erro
     .end()
 }
 
-/// Label, probability, instructions, class, all probabilities.
+/// Label, probability, instructions, class, all probabilities, n-grams found, whether it is rejected.
 fn class<P: Write>(
     model: &Model<'_>,
     prediction: &Prediction<'_>,
@@ -76,6 +76,7 @@ fn class<P: Write>(
         answer = answer.text(separator).probability(probability);
         separator = ",";
     }
+    answer = answer.text("\tfound=").number(prediction.found().into());
     if prediction.is_rejected() {
         answer = answer.text("\trejected");
     }

@@ -128,9 +128,10 @@ pub struct Class<'a> {
     pub class: u8,
     /// Its probability, 0 to 1.
     pub probability: f32,
-    /// Whether that is below the model's threshold.
+    /// Whether that is below the model's threshold, or nothing was found.
     pub rejected: bool,
-    /// N-grams of the text that the vocabulary knew.
+    /// N-grams of the text that the vocabulary knew; 0: the probabilities are the classes' shares of the
+    /// training data.
     pub found: u32,
     /// Probabilities of all classes in their order: a little-endian `f32` each.
     pub probabilities: &'a [u8],

@@ -62,6 +62,8 @@ numbered! {
         TensorTrain = OPTIONAL | 4, "tensor train";
         /// What was measured of the statevector in integers (postcard).
         StatevectorI16 = OPTIONAL | 5, "statevector i16";
+        /// The classes' shares of the training data (`u16`): the answer to a text of which nothing is known.
+        Shares = OPTIONAL | 6, "class shares";
         /// The circuit as QASM text and its named angles (postcard); for the host.
         Qasm = OPTIONAL | 16, "qasm";
         /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.

@@ -39,6 +39,8 @@ pub struct Parts {
     pub temperature: f32,
     /// Probability under which a decision is rejected.
     pub reject_below: f32,
+    /// Training texts of each class; empty: not stated.
+    pub class_counts: Vec<u64>,
     /// Where the model comes from, as (name, value).
     pub provenance: Vec<(String, String)>,
 }
@@ -92,6 +94,9 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, Error> {
     sections.push((Kind::Head, floats(&parts.head)));
     #[allow(clippy::cast_possible_truncation)]
     let angles: Vec<f32> = parts.parameters.iter().map(|&x| x as f32).collect();
+    if parts.class_counts.iter().any(|&count| count > 0) {
+        sections.push((Kind::Shares, shares(&parts.class_counts)));
+    }
     if let Some(preset) = parts.preset {
         sections.push((Kind::Source, postcard(&(preset, &angles))?));
     }
@@ -202,6 +207,24 @@ pub fn program_section(circuit: &Fused, parameters: &[f64]) -> Result<Vec<u8>, E
         bytes.extend(postcard(&(mask | if negated { NEGATED } else { 0 }))?);
     }
     Ok(bytes)
+}
+
+/// Shares in 1/65536, together 1: each rounded down, what is left to those that lost most.
+fn shares(counts: &[u64]) -> Vec<u8> {
+    const WHOLE: u64 = 1 << 16;
+    let total: u64 = counts.iter().sum();
+    // A share is a `u16`: that of all texts cannot be stated.
+    let share = |&count: &u64| (count * WHOLE / total).min(WHOLE - 1);
+    let mut shares: Vec<u64> = counts.iter().map(share).collect();
+    let mut by_loss: Vec<usize> = (0..counts.len()).collect();
+    by_loss.sort_by_key(|&i| core::cmp::Reverse(counts[i] * WHOLE % total));
+    let left = (WHOLE - shares.iter().sum::<u64>()) as usize;
+    let open = by_loss.into_iter().cycle();
+    // Beyond the first `left` of them only where one class has all the texts.
+    for i in open.filter(|&i| counts[i] < total).take(left) {
+        shares[i] += 1;
+    }
+    shares.iter().flat_map(|&share| (share as u16).to_le_bytes()).collect()
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {

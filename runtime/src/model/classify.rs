@@ -98,15 +98,31 @@ impl<'a> Model<'a> {
 
     /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
     /// with `found` known n-grams; missing expectations count as zero.
+    ///
+    /// # Errors
+    /// [`Error::LogitNotFinite`].
     pub fn decide<'s>(
         &self,
         expectations: &'s [f32],
         found: u32,
         memory: &'s mut [f32; MAX_CLASSES],
-    ) -> Prediction<'s> {
+    ) -> Result<Prediction<'s>, Error> {
         let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
         self.head.logits(expectations, probabilities);
-        self.head.softmax(probabilities);
+        self.head.softmax(probabilities)?;
+        Ok(self.prediction(expectations, found, probabilities))
+    }
+
+    /// The prediction with these probabilities, if anything was found.
+    fn prediction<'s>(
+        &self,
+        expectations: &'s [f32],
+        found: u32,
+        probabilities: &'s mut [f32],
+    ) -> Prediction<'s> {
+        if found == 0 {
+            self.write_shares(probabilities);
+        }
         Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
     }
 }
@@ -145,7 +161,7 @@ impl Model<'_> {
     /// Classifies a text with a `words` model.
     ///
     /// # Errors
-    /// [`Error::WrongFrontEnd`] if the model takes a vector.
+    /// [`Error::WrongFrontEnd`] if the model takes a vector; [`Error::LogitNotFinite`].
     pub fn classify<'s>(
         &self,
         text: &str,
@@ -165,7 +181,7 @@ impl Model<'_> {
         scratch: &'s mut Scratch,
     ) -> Result<Prediction<'s>, Error> {
         let (features, found) = self.features_without(text, skip)?;
-        Ok(self.finish(features, found, scratch))
+        self.finish(features, found, scratch)
     }
 
     /// Classifies a vector with a `dense` model.
@@ -178,7 +194,7 @@ impl Model<'_> {
         scratch: &'s mut Scratch,
     ) -> Result<Prediction<'s>, Error> {
         let features = self.vector_features(input)?;
-        Ok(self.finish(features, input.len() as u32, scratch))
+        self.finish(features, input.len() as u32, scratch)
     }
 
     fn finish<'s>(
@@ -186,7 +202,7 @@ impl Model<'_> {
         mut features: [f32; QUBITS],
         found: u32,
         scratch: &'s mut Scratch,
-    ) -> Prediction<'s> {
+    ) -> Result<Prediction<'s>, Error> {
         self.meta.squash.apply(&mut features);
         self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
         let outputs = self.program.outputs().min(MAX_OUTPUTS);
@@ -228,7 +244,7 @@ impl Model<'_> {
         let logits = logits_q16.get(..self.classes()).unwrap_or(&logits_q16);
         let probabilities = memory.0.get_mut(..logits.len()).unwrap_or_default();
         crate::integer::softmax_q16(logits, self.head.temperature(), probabilities);
-        Prediction { probabilities, expectations: &[], reject_below: self.meta.reject_below, found }
+        self.prediction(&[], found, probabilities)
     }
 
     /// Classifies a text by the compiled polynomial, without a statevector: `memory` is all it writes
@@ -273,9 +289,8 @@ impl Model<'_> {
         self.meta.squash.apply(&mut angles);
         let probabilities = memory.0.get_mut(..self.classes()).unwrap_or_default();
         train.logits_f32(&angles, work, probabilities)?;
-        self.head.softmax(probabilities);
-        let reject_below = self.meta.reject_below;
-        Ok(Prediction { probabilities, expectations: &[], reject_below, found })
+        self.head.softmax(probabilities)?;
+        Ok(self.prediction(&[], found, probabilities))
     }
 }
 
@@ -373,7 +388,7 @@ mod tests {
                 model.program.run(&mut exact, &angles.map(f64::from), &mut expectations);
                 let expectations = expectations.map(|x| x as f32);
                 let mut memory = [0.0; MAX_CLASSES];
-                let reference = model.decide(&expectations, found, &mut memory);
+                let reference = model.decide(&expectations, found, &mut memory).unwrap();
                 let quick = model.classify(&text, &mut scratch).unwrap();
                 texts += 1;
                 equal += usize::from(quick.class() == reference.class());

@@ -83,7 +83,7 @@ fn answers(device: &mut Device, texts: &[String]) -> Result<Vec<Answer>> {
 
 #[test]
 fn the_boards_line_is_read_and_refusals_are_not_answers() {
-    let line = "timer\t0.512300\t1600120\t1\t0.400000,0.512300,0.087700\trejected";
+    let line = "timer\t0.512300\t1600120\t1\t0.400000,0.512300,0.087700\tfound=2\trejected";
     let read = answer(line).expect("a line of the protocol");
     assert_eq!((read.label.as_str(), read.class, read.instructions), ("timer", 1, 1_600_120));
     assert_eq!(read.probabilities, [0.4, 0.5123, 0.0877]);

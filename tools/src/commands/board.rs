@@ -226,7 +226,11 @@ fn classify(
             writeln!(out, "{}", serde_json::to_string(&Line { text, answer: &answer })?)?;
             continue;
         }
-        let rejected = if answer.rejected { "  (below the threshold)" } else { "" };
+        let rejected = match answer.found {
+            0 => "  (rejected: nothing of it is known)",
+            _ if answer.rejected => "  (rejected: below the threshold)",
+            _ => "",
+        };
         let cost = shown(&answer.cost);
         writeln!(out, "{:.4}  {}{rejected}  [{cost}]", answer.probability, answer.label)?;
     }

@@ -82,6 +82,8 @@ struct Answer<'a> {
     label: &'a str,
     probability: f32,
     rejected: bool,
+    found: u32,
+    /// As `found`: its first name.
     known_ngrams: u32,
     top: Vec<(&'a str, f32)>,
     probabilities: &'a [f32],
@@ -102,6 +104,7 @@ fn write(
         label: model.label(p.class()),
         probability: p.probability(),
         rejected: p.is_rejected(),
+        found: p.found(),
         known_ngrams: p.found(),
         top: p.top(args.top).map(|(c, p)| (model.label(c), p)).collect(),
         probabilities: p.probabilities(),
@@ -113,8 +116,7 @@ fn write(
     let Answer { label, probability, ref top, .. } = answer;
     let others: Vec<String> = top.iter().skip(1).map(|(l, p)| format!("{l} {p:.3}")).collect();
     let (others, rejected) = (others.join(", "), rejected(p));
-    let unknown = if answer.known_ngrams == 0 { "  (no known word)" } else { "" };
-    writeln!(out, "{label}\t{probability:.3}\t{text}\t{others}{rejected}{unknown}")?;
+    writeln!(out, "{label}\t{probability:.3}\t{text}\t{others}{rejected}")?;
     for moved in answer.explanation.iter().flatten() {
         writeln!(out, "    {:+.3}  {}", moved.by, moved.ngram)?;
     }
@@ -122,7 +124,11 @@ fn write(
 }
 
 fn rejected(p: &Prediction<'_>) -> &'static str {
-    if p.is_rejected() { "  (rejected: too unsure)" } else { "" }
+    match p.found() {
+        0 => "  (rejected: nothing of it is known)",
+        _ if p.is_rejected() => "  (rejected: too unsure)",
+        _ => "",
+    }
 }
 
 /// Classifies every row of a file of vectors, in its order: row, class, probability.

@@ -39,6 +39,7 @@ pub fn export<F: FrontEnd>(
         head: theta[shape.head_range()].to_vec(),
         temperature: student.summary.temperature,
         reject_below: config.student.reject_below,
+        class_counts: prepared.class_counts(),
         provenance: provenance(prepared, config),
     };
     let bytes = encode(&parts).map_err(refused)?;
@@ -78,6 +79,9 @@ fn compare<F: FrontEnd>(bytes: &[u8], student: &Student<F>, prepared: &Prepared<
     let mut largest = 0.0_f32;
     for (i, (probe, expected)) in prepared.probes.iter().zip(&trained).enumerate() {
         let prediction = F::classify(&model, probe, &mut scratch).map_err(refused)?;
+        if prediction.found() == 0 {
+            continue;
+        }
         for (&runtime, &trained) in prediction.probabilities().iter().zip(expected) {
             let gap = (runtime - trained).abs();
             // A bug, never the user's fault; a NaN does not pass either.

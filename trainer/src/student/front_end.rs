@@ -1,6 +1,6 @@
 //! What stands before the circuit: a text or a vector to 11 features, and back again in training.
 
-use crate::numeric::Ragged;
+use crate::numeric::{Ragged, argmax};
 use crate::options::{Config, TrainingConfig};
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
@@ -95,6 +95,13 @@ pub struct Sample<'a, T> {
     pub teacher: Option<&'a [f32]>,
     /// Drives what is dropped in this pass; `None` drops nothing.
     pub dropout_key: Option<u64>,
+}
+
+impl<T> Sample<'_, T> {
+    /// The class to believe: the label, else the teacher's.
+    pub fn class(&self) -> Option<usize> {
+        self.label.or_else(|| self.teacher.map(argmax))
+    }
 }
 
 /// Texts as a front end reads them, with labels and soft labels, one after the other in memory: about 40 bytes a short

@@ -15,7 +15,7 @@ pub mod words;
 
 use crate::data::corpus::{Corpus, Part, Tally, Text};
 use crate::data::soft::TeacherInfo;
-use crate::numeric::{argmax, golden_section, log_sum_exp, softmax};
+use crate::numeric::{golden_section, log_sum_exp, softmax};
 use crate::options::{Config, TrainingConfig};
 use anyhow::Result;
 use backprop::Batcher;
@@ -96,6 +96,14 @@ impl<F: FrontEnd> Prepared<F> {
         hex(digest.finalize())
     }
 
+    /// Training texts of each class.
+    fn class_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.classes.len()];
+        let samples = self.texts.samples();
+        samples.iter().filter_map(Sample::class).for_each(|class| counts[class] += 1);
+        counts
+    }
+
     /// Texts that training passes over, repeats counted.
     pub fn passes(&self, config: &Config) -> u64 {
         (config.epochs_for(self.texts.count()) * self.texts.count()) as u64
@@ -116,12 +124,10 @@ impl<F: FrontEnd> Prepared<F> {
         let before = training.judge(&theta);
         let rounded = shape.front.round(&mut theta[shape.weight_range()]);
         let after = training.judge(&theta);
-        // Validation logits with the class to believe: the label, else the teacher's.
         let samples = valid.samples();
         let logits = Batcher::new(shape, &theta, 0.0).logits(&samples);
-        let class = |s: &Sample<'_, F::Item>| s.label.or_else(|| s.teacher.map(argmax));
         let pairs: Vec<(Vec<f32>, usize)> =
-            logits.into_iter().zip(&samples).filter_map(|(z, s)| Some((z, class(s)?))).collect();
+            logits.into_iter().zip(&samples).filter_map(|(z, s)| Some((z, s.class()?))).collect();
         let temperature = temperature(&pairs);
         let summary = Summary { tally: self.tally, epoch, before, after, temperature };
         Ok(Student { shape: shape.clone(), theta, rounded, summary })

@@ -17,6 +17,8 @@ use std::path::Path;
 pub struct Decision {
     #[serde(flatten)]
     pub text: Text,
+    /// N-grams of the text that the model knows.
+    pub found: u32,
     pub answer: Option<Answer>,
     pub exact: String,
 }
@@ -41,11 +43,14 @@ pub fn answers(batch: &Batch, jobs: &[Job], mitigate: bool) -> Result<Answers> {
     let mut decisions = Vec::new();
     for (i, text) in texts.iter().enumerate() {
         let exact = model.classify(&text.text, &mut scratch).context("the model")?;
-        decisions.push(Decision {
-            text: text.clone(),
-            answer: item(jobs, i, mitigate, |parts| answer(&head, parts))?,
-            exact: model.label(exact.class()).to_string(),
-        });
+        let mut answer = item(jobs, i, mitigate, |parts| answer(&head, parts))?;
+        if exact.found() == 0 {
+            // The circuit ran on nothing that the model knows.
+            answer.iter_mut().for_each(|answer| answer.rejected = true);
+        }
+        let (text, found) = (text.clone(), exact.found());
+        let exact = model.label(exact.class()).to_string();
+        decisions.push(Decision { text, found, answer, exact });
     }
     Ok(Answers::Decisions(decisions))
 }
@@ -105,8 +110,10 @@ impl fmt::Display for Decision {
         let Some(a) = &self.answer else { return write!(f, "no counts yet: {text}") };
         write!(f, "{}  {:.3} +- {:.3}, ", a.label, a.probability, a.probability_error)?;
         write!(f, "margin {:.2} +- {:.2}", a.margin, a.margin_error)?;
-        if a.rejected {
-            write!(f, ", under the model's threshold")?;
+        if self.found == 0 {
+            write!(f, ", rejected: nothing of the text is known")?;
+        } else if a.rejected {
+            write!(f, ", rejected: under the model's threshold")?;
         }
         if self.exact != a.label {
             write!(f, ", by exact simulation {}", self.exact)?;
