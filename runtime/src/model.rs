@@ -139,13 +139,10 @@ impl<'a> Model<'a> {
         self.meta.classes as usize
     }
 
-    /// Writes what is known of a text without a known n-gram: the classes' shares of the training data,
-    /// equal ones where the file does not state them.
+    /// Writes the classes' shares of the training data over `probabilities`, if the file states them.
     pub(crate) fn write_shares(&self, probabilities: &mut [f32]) {
-        let equal = (1 << 30) / probabilities.len().max(1) as i32;
-        for (class, p) in probabilities.iter_mut().enumerate() {
-            let stated = self.shares.get(class).map(|share| i32::from(u16::from_le_bytes(*share)));
-            *p = from_q30(stated.map_or(equal, |share| share << 14));
+        for (p, share) in probabilities.iter_mut().zip(self.shares) {
+            *p = from_q30(i32::from(u16::from_le_bytes(*share)) << 14);
         }
     }
 

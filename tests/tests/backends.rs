@@ -456,13 +456,15 @@ fn ten_thousand_damaged_models_are_refused_or_answer_with_probabilities() {
         let mut bytes = with_back_ends(&words_parts(RowBits::Eight), cores);
         let end = bytes.len() - 4;
         let mut next = |below: usize| pick.next().unwrap_or(0) % below;
-        // One to four bytes, or a whole number of the largest exponent.
+        // One to four bytes, and in every third file a run of numbers that are nearly the largest.
         for _ in 0..=next(4) {
             bytes[next(end)] = next(256) as u8;
         }
         if next(3) == 0 {
-            let at = next(end - 4);
-            bytes[at..at + 4].copy_from_slice(&(3e38_f32 * [1.0, -1.0][next(2)]).to_le_bytes());
+            let at = next(end / 4 - 40);
+            for chunk in bytes[4 * at..].chunks_exact_mut(4).take(1 + next(40)) {
+                chunk.copy_from_slice(&(3e38_f32 * [1.0, -1.0][next(2)]).to_le_bytes());
+            }
         }
         let sum = checksum(&bytes[..end]);
         bytes[end..].copy_from_slice(&sum.to_le_bytes());
@@ -482,4 +484,17 @@ fn ten_thousand_damaged_models_are_refused_or_answer_with_probabilities() {
     }
     println!("{refused} refused, {answered} answers, {infinite} without a finite logit");
     assert!(refused > 1000 && answered > 10_000 && infinite > 10);
+}
+
+#[test]
+fn words_move_a_decision_that_is_certain() {
+    let mut parts = words_parts(RowBits::Eight);
+    parts.head.iter_mut().for_each(|weight| *weight *= 1000.0);
+    let bytes = encode(&parts).unwrap();
+    let model = Model::parse(&bytes).unwrap();
+    let text = "turn on the porch light";
+    assert_eq!(model.classify(text, &mut Box::new(Scratch::new())).unwrap().probability(), 1.0);
+    let moved = qdllm_trainer::inference::explain(&model, text).unwrap();
+    assert!(moved.len() == 5 && moved.iter().all(|m| m.by.is_finite()));
+    assert!(moved.iter().any(|m| m.by > 20.0), "in units of the logit: {moved:?}");
 }

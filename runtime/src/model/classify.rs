@@ -109,11 +109,14 @@ impl<'a> Model<'a> {
     ) -> Result<Prediction<'s>, Error> {
         let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
         self.head.logits(expectations, probabilities);
+        if found == 0 {
+            probabilities.fill(0.0);
+        }
         self.head.softmax(probabilities)?;
         Ok(self.prediction(expectations, found, probabilities))
     }
 
-    /// The prediction with these probabilities, if anything was found.
+    /// The prediction with these probabilities; where nothing was found, with the classes' shares.
     fn prediction<'s>(
         &self,
         expectations: &'s [f32],
@@ -240,7 +243,9 @@ impl Model<'_> {
         logits: impl FnOnce(&mut [i32; MAX_CLASSES]),
     ) -> Prediction<'s> {
         let mut logits_q16 = [0; MAX_CLASSES];
-        logits(&mut logits_q16);
+        if found > 0 {
+            logits(&mut logits_q16);
+        }
         let logits = logits_q16.get(..self.classes()).unwrap_or(&logits_q16);
         let probabilities = memory.0.get_mut(..logits.len()).unwrap_or_default();
         crate::integer::softmax_q16(logits, self.head.temperature(), probabilities);
@@ -289,6 +294,9 @@ impl Model<'_> {
         self.meta.squash.apply(&mut angles);
         let probabilities = memory.0.get_mut(..self.classes()).unwrap_or_default();
         train.logits_f32(&angles, work, probabilities)?;
+        if found == 0 {
+            probabilities.fill(0.0);
+        }
         self.head.softmax(probabilities)?;
         Ok(self.prediction(&[], found, probabilities))
     }

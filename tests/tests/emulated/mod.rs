@@ -57,7 +57,7 @@ fn number(name: &str) -> Result<Option<u32>> {
 /// When the line is a refusal or has another form.
 fn answer(line: &str) -> Result<Answer> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let [label, probability, instructions, class, all] = fields.get(..5).unwrap_or_default() else {
+    let [label, probability, instructions, class, all, found, rest @ ..] = &fields[..] else {
         bail!("the board answered {line:?}");
     };
     let parse = || -> Result<Answer> {
@@ -67,6 +67,8 @@ fn answer(line: &str) -> Result<Answer> {
             class: class.parse()?,
             probability: probability.parse()?,
             probabilities,
+            found: found.strip_prefix("found=").context("n-grams found")?.parse()?,
+            rejected: *rest == ["rejected"],
             instructions: instructions.parse()?,
         })
     };
@@ -87,6 +89,7 @@ fn the_boards_line_is_read_and_refusals_are_not_answers() {
     let read = answer(line).expect("a line of the protocol");
     assert_eq!((read.label.as_str(), read.class, read.instructions), ("timer", 1, 1_600_120));
     assert_eq!(read.probabilities, [0.4, 0.5123, 0.0877]);
+    assert_eq!((read.found, read.rejected), (2, true));
     for line in ["!100\tline longer than 1024 bytes", "", "timer\t0.5\tmany\t1\t0.5,0.5"] {
         assert!(answer(line).is_err(), "{line:?}");
     }

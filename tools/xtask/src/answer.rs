@@ -25,6 +25,9 @@ pub const SENTENCES: [&str; 8] = [
     "add milk and eggs to the shopping list",
 ];
 
+/// A word that no model knows.
+pub const UNKNOWN: &str = "qwrtz";
+
 /// The largest difference of a probability that the two number formats and libraries may make.
 pub const TOLERANCE: f64 = 1e-4;
 
@@ -41,6 +44,9 @@ pub struct Answer {
     pub class: usize,
     pub probability: f64,
     pub probabilities: Vec<f64>,
+    /// N-grams of the text that the model knows.
+    pub found: u32,
+    pub rejected: bool,
     /// Instructions that the classification took; 0 on the host.
     #[serde(skip)]
     pub instructions: u64,
@@ -69,6 +75,10 @@ impl Answer {
         if (self.class, &self.label) != (host.class, &host.label) {
             let [board, host] = [self, host].map(|a| format!("class {} ({})", a.class, a.label));
             return Some(format!("{board} against {host}"));
+        }
+        if (self.found, self.rejected) != (host.found, host.rejected) {
+            let [board, host] = [self, host].map(|a| (a.found, a.rejected));
+            return Some(format!("n-grams found, rejected: {board:?} against {host:?}"));
         }
         if self.probabilities.len() != host.probabilities.len() {
             return Some("another number of classes".to_owned());
@@ -118,6 +128,8 @@ fn on_host_i16(model: &Path, texts: &[String]) -> Result<Vec<Answer>> {
             class: prediction.class(),
             probability: prediction.probability().into(),
             probabilities: prediction.probabilities().iter().copied().map(f64::from).collect(),
+            found: prediction.found(),
+            rejected: prediction.is_rejected(),
             instructions: 0,
         })
     };
@@ -239,6 +251,8 @@ mod tests {
             class,
             probability: probabilities[class],
             probabilities: probabilities.to_vec(),
+            found: 1,
+            rejected: false,
             instructions: 0,
         }
     }

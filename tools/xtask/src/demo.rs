@@ -1,6 +1,6 @@
 //! `demo`: from a clone to a sentence classified on an emulated microcontroller, in one command.
 
-use crate::answer::{Answer, Both, Link, SENTENCES};
+use crate::answer::{Answer, Both, Link, SENTENCES, UNKNOWN};
 use crate::emulator::{format, named};
 use crate::repo::{Repo, flash_bytes};
 use crate::setup;
@@ -64,7 +64,8 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 /// Puts the model on an erased board with `qdllm-hw board`, prints both sides' answers and what the
 /// device needed; says whether they agree.
 fn side_by_side(board: &Board, image: &Path, bin: &Path, model: &Path) -> Result<bool> {
-    let texts = SENTENCES.map(str::to_owned);
+    let texts = [&SENTENCES[..], &[UNKNOWN]].concat();
+    let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
     let folder = tempfile::tempdir()?;
     let flash = folder.path().join("flash");
     format(board, &flash, None)?;
@@ -80,9 +81,9 @@ fn side_by_side(board: &Board, image: &Path, bin: &Path, model: &Path) -> Result
         "\nThe same {} bytes of model, put by qdllm-hw board on an emulated {}, and on this machine:\n",
         info["model"]["bytes"], board.core
     );
-    println!("{:<44} {:<24} {:<24}", "sentence", board.name, "host, exact circuit");
+    println!("{:<44} {:<28} {:<28}", "sentence", board.name, "host, exact circuit");
     for ((text, answer), exact) in texts.iter().zip(&both.board).zip(&both.exact) {
-        println!("{text:<44} {:<24} {:<24}", shown(answer), shown(exact));
+        println!("{text:<44} {:<28} {:<28}", shown(answer), shown(exact));
     }
     let (gap, allowed) = (both.gap(), both.tolerance);
     println!("\nlargest difference of a probability  {gap:.1e} (allowed: {allowed:.0e})");
@@ -111,5 +112,6 @@ fn counted(bench: &serde_json::Value) -> String {
 }
 
 fn shown(answer: &Answer) -> String {
-    format!("{} {:.4}", answer.label, answer.probability)
+    let rejected = if answer.rejected { " rejected" } else { "" };
+    format!("{} {:.4}{rejected}", answer.label, answer.probability)
 }
