@@ -297,11 +297,15 @@ mod bench {
 fn a_text_of_which_nothing_is_known_is_said_to_be_rejected() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/commands.qdm");
     let texts = ["qwrtz", "", "turn off the porch light"];
-    let shown = qdllm(&["classify", model]).args(texts).output().unwrap();
+    let classify = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_qdllm"));
+        command.args(["classify", model]).args(more).args(texts).output().unwrap()
+    };
+    let shown = classify(&[]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     let told = |line: &str| line.contains("rejected: nothing of it is known");
     assert_eq!(shown.lines().map(told).collect::<Vec<_>>(), [true, true, false], "{shown}");
-    let json = qdllm(&["classify", model, "--json"]).args(texts).output().unwrap();
+    let json = classify(&["--json"]);
     for (line, text) in String::from_utf8(json.stdout).unwrap().lines().zip(texts) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["rejected"], line["found"] == 0, "{text}: {line}");
