@@ -67,7 +67,9 @@ impl<'a> Model<'a> {
             return Err(Error::BadClassCount);
         }
         let labels = container.need(Kind::Labels)?;
-        Texts::parse(labels, Some(classes))?;
+        let _names = Texts::parse(labels, Some(classes))?;
+        #[cfg(feature = "alloc")]
+        _names.check_names()?;
         let program = Program::parse(container.need(Kind::Program)?)?;
         let head = Head::parse(
             classes,

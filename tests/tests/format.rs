@@ -144,6 +144,9 @@ fn errors_name_what_is_wrong() {
     assert_eq!(refused(|p| p.labels.truncate(1)), Error::BadClassCount);
     assert_eq!(refused(|p| p.labels = vec!["x".into(); MAX_CLASSES + 1]), Error::BadClassCount);
     assert_eq!(refused(|p| p.labels[0] = String::new()), Error::BadLabels);
+    assert_eq!(refused(|p| p.labels[0] = "on\u{1b}[2J".into()), Error::BadLabels);
+    assert_eq!(refused(|p| p.labels[0] = "on\u{9b}".into()), Error::BadLabels);
+    assert_eq!(refused(|p| p.labels[0] = p.labels[1].clone()), Error::BadLabels);
     assert_eq!(refused(|p| p.head[3] = f32::NAN), Error::NotFinite);
     assert_eq!(refused(|p| p.head.truncate(5)), Error::BadHead);
     assert_eq!(refused(|p| p.parameters[0] = f64::INFINITY), Error::NotFinite);

@@ -112,6 +112,22 @@ fn every_file_is_declared() {
     assert!(crates >= 5, "{crates} crates have tests");
 }
 
+/// Standard output and standard error have one writer, which knows closed pipes, full disks and foreign texts.
+#[test]
+fn one_writer_stands_before_the_terminal() {
+    let repo = Repo::find().unwrap();
+    let files = repo.host("git").args(["ls-files", "trainer/src", "tools/src", "tools/host/src"]);
+    for file in files.read().unwrap().lines().filter(|f| f.ends_with(".rs")) {
+        let text = fs::read_to_string(repo.root.join(file)).unwrap();
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        let product = product.replace("io::stdout().is_terminal()", "");
+        for word in ["println!", "print!", "io::stdout()", "io::stderr().lock()"] {
+            let own = file == "tools/host/src/terminal.rs";
+            assert!(own || !product.contains(word), "{file}: {word}; use qdllm_host::terminal");
+        }
+    }
+}
+
 /// A README says what a thing is, how to use it and its limits; the rest is a guide of its own beside it. And
 /// what a document links to is there.
 #[test]

@@ -6,6 +6,7 @@ use crate::commands::{
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use qdllm_host::cli::{CompletionsArgs, ManArgs};
 
 /// Compiles qdllm circuits for quantum processors and runs them there; talks to boards
 ///
@@ -40,6 +41,8 @@ pub enum Command {
     Board(board::BoardArgs),
     Keygen(sign::KeygenArgs),
     Sign(sign::SignArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -60,6 +63,8 @@ impl Cli {
             Command::Board(args) => board::run(args),
             Command::Keygen(args) => sign::keygen(args),
             Command::Sign(args) => sign::run(args),
+            Command::Completions(args) => args.run::<Self>(),
+            Command::Man(args) => args.run::<Self>(),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Texts to classify, from a file: `label<TAB>text` (.tsv), JSON lines with `text` and perhaps
-//! `label` (.jsonl), or one text a line (anything else).
+//! Texts to classify, from a file: `label<TAB>text` (.tsv, a header is passed over), JSON lines with `text` and perhaps
+//! `label` (.jsonl), or one text a line (.txt and standard input, `-`); `.gz` of each.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use qdllm_host::columns::of_first_row;
 use qdllm_host::files::read_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,9 +21,20 @@ pub struct Text {
 pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>> {
     let file = path.display();
     let content = read_text(path)?;
-    let kind = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    let plain =
+        path.extension().filter(|e| e.eq_ignore_ascii_case("gz")).map(|_| path.with_extension(""));
+    let kind = plain.as_deref().unwrap_or(path).extension().and_then(|e| e.to_str()).unwrap_or("");
+    ensure!(
+        kind != "csv",
+        "{file}: CSV is not read here; give label, tab and text (.tsv), or .jsonl"
+    );
     let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
-    let rows = content.lines().enumerate().filter(|(_, row)| !row.trim().is_empty());
+    let header = |(i, row): &(usize, &str)| {
+        *i == 0
+            && kind == "tsv"
+            && of_first_row(&row.split('\t').collect::<Vec<_>>()) == Some((0, 1))
+    };
+    let rows = content.lines().enumerate().filter(|row| !header(row) && !row.1.trim().is_empty());
     let mut texts = Vec::new();
     for (i, row) in rows.take(limit.unwrap_or(usize::MAX)) {
         let line = i + 1;
@@ -72,6 +84,8 @@ mod tests {
         let rows =
             file("a.tsv", "\u{feff}on\tturn it on\r\n\n off \tturn\tit off\n", None).unwrap();
         assert_eq!(rows.len(), 2);
+        let headed = file("a.tsv", "Label\ttext\non\tturn it on\n", None).unwrap();
+        assert_eq!((headed.len(), headed[0].line), (1, 2));
         assert_eq!((rows[0].label.as_deref(), rows[0].text.as_str()), (Some("on"), "turn it on"));
         assert_eq!((rows[1].line, rows[1].text.as_str()), (3, "turn\tit off"));
         let rows = file("a.jsonl", "{\"text\":\"x\",\"label\":2}\n{\"text\":\"y\"}\n", Some(1));

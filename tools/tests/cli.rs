@@ -130,7 +130,7 @@ fn failures_name_their_cause_and_write_nothing() {
             1,
             "needs 3 connected qubits; the largest connected part has 2",
         ),
-        (vec!["--qasm", &bell, "--target", "nowhere"], 1, "`nowhere` is no target"),
+        (vec!["--qasm", &bell, "--target", "nowhere"], 2, "`nowhere` is no target"),
         (vec!["--qasm", "absent.qasm"], 1, "absent.qasm: cannot be read"),
         (vec![&bell, "text"], 1, "bell.qasm"),
         (vec![], 2, "<MODEL>"),
@@ -186,7 +186,7 @@ fn simulate_rehearses_a_file_and_says_what_it_assumed() {
         (vec!["--cz-error", "1.5"], 2, "not within 0 to 1"),
         (vec!["--t1-us", "0"], 2, "not above 0"),
         (vec!["--shots", "1"], 2, "2..=1000000"),
-        (vec!["--target", "nowhere"], 1, "`nowhere` is no target"),
+        (vec!["--target", "nowhere"], 2, "`nowhere` is no target"),
         (vec!["--target", "line:5"], 1, "needs 10 connected qubits"),
     ] {
         let output = all(&more);
@@ -255,4 +255,102 @@ fn bad_use_says_what_to_do() {
         let open = run(&["sign", &model(), "--key", &key, "--version", "7", "-o", &signed]);
         assert!(said(&open).contains("chmod 600"), "{}", said(&open));
     }
+}
+
+/// Every file of a folder, and what it holds.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = entries.map(|p| (p.clone(), fs::read(p).unwrap_or_default())).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn no_output_takes_the_place_of_an_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (own, chip, key) = (path("own.uf2"), path("chip.svg"), path("k"));
+    let first = path("circuit-1.qasm");
+    fs::write(&own, crate::MODEL).unwrap();
+    fs::write(&chip, r#"{"name":"c","n_qubits":2,"coupling_map":[[0,1]]}"#).unwrap();
+    for circuit in [&first, &path("a.svg")] {
+        fs::copy(data("qdllm11_random0.qasm"), circuit).unwrap();
+    }
+    assert!(run(&["keygen", &key]).status.success());
+    let here = folder.path().display().to_string();
+    let before = files(folder.path());
+    for arguments in [
+        vec!["image", "--board", "pico", "--model", &own, "-o", &own],
+        vec!["sign", &own, "--key", &key, "--version", "1", "-o", &own],
+        vec!["sign", &own, "--key", &key, "--version", "1", "-o", &key],
+        vec!["draw", "--qasm", &path("a.svg"), "-o", &path("a.svg")],
+        vec!["draw", "--qasm", &first, "--compiled", "--target", &chip, "--svg", &chip],
+        vec!["transpile", "--qasm", &first, "-o", &here],
+    ] {
+        let output = run(&arguments);
+        let said = said(&output);
+        assert!(said.contains("written over"), "{arguments:?}: {said}");
+        assert_eq!(files(folder.path()), before, "{arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn closed_pipes_are_quiet_and_full_disks_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("jobs").display().to_string();
+    let (circuit, model) = (data("qdllm11_random0.qasm"), model());
+    for arguments in [
+        vec!["--help"],
+        vec!["submit", "--help"],
+        vec!["draw", "--qasm", &circuit],
+        vec!["draw", "--qasm", &circuit, "--json"],
+        vec!["transpile", &model, "turn on the light", "--timing"],
+        vec!["status", "--store", &store],
+        vec!["completions", "zsh"],
+        vec!["man"],
+    ] {
+        let command = || {
+            let mut command = std::process::Command::new(crate::BINARY);
+            command.args(&arguments);
+            command
+        };
+        let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command().stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("No space left"), "{arguments:?}: {}", said(&output));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command().stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        assert!(!said(&output).contains("error"), "{arguments:?}: {}", said(&output));
+        assert!(command().stderr(full()).output().unwrap().status.success(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn dashes_stand_for_standard_input_and_output() {
+    let model = fs::read(model()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("k").display().to_string();
+    assert!(run(&["keygen", &key]).status.success());
+    let mut command = std::process::Command::new(crate::BINARY);
+    command.args(["sign", "-", "--key", &key, "--version", "1", "-o", "-"]);
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &model).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    qdllm_runtime::Model::parse(&output.stdout).unwrap();
+    assert!(said(&output).contains("signed"), "{}", said(&output));
+    let drawn = folder.path().join("c.txt").display().to_string();
+    let circuit = data("qdllm11_random0.qasm");
+    assert!(run(&["draw", "--qasm", &circuit, "--out", &drawn]).status.success());
+    assert!(fs::read_to_string(&drawn).unwrap().starts_with(" q0: "));
+    let odd = run(&["draw", "--qasm", &circuit, "--out", "c.pdf"]);
+    assert_eq!(odd.status.code(), Some(2), "{}", said(&odd));
 }

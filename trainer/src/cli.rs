@@ -8,6 +8,7 @@ use crate::commands::{
 use crate::reproduce;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use qdllm_host::cli::{CompletionsArgs, ManArgs};
 
 /// Distils a language model into a text classifier of a few kilobytes
 ///
@@ -30,15 +31,20 @@ pub enum Command {
     Teach(Box<teach::TeachArgs>),
     #[cfg(feature = "teacher")]
     Tune(tune::TuneArgs),
+    #[command(visible_alias = "train")]
     Distill(Box<distill::DistillArgs>),
+    #[command(visible_aliases = ["test", "evaluate"])]
     Eval(eval::EvalArgs),
     Controls(controls::ControlsArgs),
     Reproduce(Box<reproduce::ReproduceArgs>),
+    #[command(visible_alias = "predict")]
     Classify(classify::ClassifyArgs),
     Compile(compile::CompileArgs),
     Agreement(agreement::AgreementArgs),
     Bench(bench::BenchArgs),
     Inspect(inspect::InspectArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Command {
@@ -57,6 +63,8 @@ impl Command {
             Self::Agreement(args) => agreement::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Inspect(args) => inspect::run(args),
+            Self::Completions(args) => args.run::<Cli>(),
+            Self::Man(args) => args.run::<Cli>(),
         }
     }
 }

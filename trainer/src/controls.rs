@@ -1,11 +1,11 @@
 //! Controls that stand beside a student: two classical ones, and those of its own size, which have the same rows, head and
 //! training, and another layer than the circuit between them.
 
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::data::labelled::{self, Labelled};
 use crate::evaluation::{Report, Scores, train_student};
 use crate::inference::circuit_bytes;
-use crate::options::{Config, HiddenLayer};
+use crate::options::{Config, HiddenLayer, OverDefaults};
 use crate::regression::fasttext::{FastTextOptions, train_fasttext};
 use crate::regression::tfidf::{TfidfOptions, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
@@ -81,9 +81,8 @@ pub struct ControlsArgs {
     /// Train one control only
     #[arg(long, value_name = "CONTROL")]
     pub only: Option<Control>,
-    /// What to do with a bad row of a data file
-    #[arg(long, value_enum, default_value_t)]
-    pub bad_rows: BadRows,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -112,8 +111,8 @@ pub struct Summary {
 /// Trains and tests the controls that are asked for.
 pub fn measure(args: &ControlsArgs) -> Result<Summary> {
     let mut skipped_rows = 0;
-    let train = Labelled::read(&args.data, args.bad_rows, &mut skipped_rows)?;
-    let test = Labelled::read(&args.test, args.bad_rows, &mut skipped_rows)?;
+    let train = Labelled::read(&args.data, &*args.rows, &mut skipped_rows)?;
+    let test = Labelled::read(&args.test, &*args.rows, &mut skipped_rows)?;
     let classes = labelled::classes(&train);
     ensure!(
         classes.len() > 1,
@@ -132,7 +131,7 @@ pub fn measure(args: &ControlsArgs) -> Result<Summary> {
         (None, Some(_)) => Control::value_variants().to_vec(),
     };
     let mut config = config.unwrap_or_default();
-    config.sources.data = Some(args.data.clone());
+    config.sources.data = vec![args.data.clone()];
     let mut controls = Vec::new();
     for control in wanted {
         let start = Instant::now();

@@ -10,7 +10,7 @@
 //! equal width over [0, 1] and sums `|accuracy - mean probability|` of each bin, weighted by its
 //! share of the texts.
 
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::data::labelled::read_labelled;
 use crate::data::vectors::Vectors;
 use crate::inference::{
@@ -247,14 +247,14 @@ pub struct Evaluation {
 /// Judges the model file, and a linear control trained by `config` if given.
 pub fn evaluate(
     model_path: &Path,
-    data: &Path,
-    bad_rows: BadRows,
+    data: &[PathBuf],
+    options: impl Into<RowOptions>,
     config: Option<&Config>,
     quiet: bool,
 ) -> Result<Evaluation> {
     let bytes = load(model_path)?;
     let (model, classes) = parse_for_text(&bytes, model_path)?;
-    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
+    let (texts, truth) = read_labelled(data, options, &classes)?;
     let answers = BatchClassifier::new(&model).classify(&texts)?;
     let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
     let control = |config| {
@@ -309,12 +309,12 @@ pub fn evaluate_vectors(
     model_path: &Path,
     data: &Path,
     vectors: &[PathBuf],
-    bad_rows: BadRows,
+    options: &RowOptions,
 ) -> Result<VectorEvaluation> {
     let bytes = load(model_path)?;
     let (model, classes) = parse(&bytes, model_path)?;
-    let (texts, truth) = read_labelled(data, bad_rows, &classes)?;
-    let vectors = Vectors::read(vectors, &[data], bad_rows)?;
+    let (texts, truth) = read_labelled(&[data], options, &classes)?;
+    let vectors = Vectors::read(vectors, &[data], options)?;
     takes_vectors(&model, model_path, vectors.width)?;
     let mut scratch = Box::new(Scratch::new());
     let (mut rows, mut probabilities) = (Vec::new(), Vec::new());

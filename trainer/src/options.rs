@@ -1,10 +1,12 @@
 //! Settings of a training run. Each option is defined once, here: name on the command line and in the settings file,
 //! help, default. Options win over the file; the resolved settings are written beside the result.
 
-use crate::data::BadRows;
-use anyhow::{Result, anyhow, ensure};
+use crate::data::RowOptions;
+use crate::data::conflicts::Conflicts;
+use anyhow::{Result, anyhow};
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
+use qdllm_host::files;
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
@@ -47,11 +49,13 @@ macro_rules! section {
 
 section! {
     /// Where the texts come from.
-    #[command(next_display_order = 10)]
+    #[command(next_display_order = 10, next_help_heading = "Data")]
     Sources {
-        /// Labelled texts: .tsv (label, tab, text), .csv or .jsonl
+        /// Labelled texts: .tsv (label, tab, text), .csv with a header, .jsonl or fastText's .txt, `-` for standard input;
+        /// may be given again
         #[arg(long, alias = "labels")]
-        data: Option<PathBuf> = None,
+        #[serde(with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+        data: Vec<PathBuf> = Vec::new(),
         /// Texts without labels: .txt or .jsonl; needs --soft or --teacher
         #[arg(long)]
         unlabelled: Option<PathBuf> = None,
@@ -79,15 +83,19 @@ section! {
         /// Share held out for validation without --valid [default: 0.1]
         #[arg(long, display_order = 22)]
         holdout: f64 = 0.1,
-        /// What to do with bad rows [default: refuse]
-        #[arg(long, display_order = 23)]
-        bad_rows: BadRows = BadRows::Refuse,
+        #[command(flatten)]
+        #[serde(flatten)]
+        rows: RowOptions = RowOptions::default(),
+        /// What to do with texts that carry several labels [default: majority]
+        #[arg(long, display_order = 24)]
+        #[serde(skip_serializing_if = "Conflicts::is_default")]
+        conflicts: Conflicts = Conflicts::Majority,
     }
 }
 
 section! {
     /// Sizes of the student.
-    #[command(next_display_order = 30)]
+    #[command(next_display_order = 30, next_help_heading = "Student")]
     StudentConfig {
         /// Rows of the vocabulary [default: 1024]
         #[arg(long)]
@@ -134,7 +142,7 @@ section! {
 
 section! {
     /// How the student is trained.
-    #[command(next_display_order = 60)]
+    #[command(next_display_order = 60, next_help_heading = "Training")]
     TrainingConfig {
         /// Seed of every random stream [default: 0]
         #[arg(long)]
@@ -190,7 +198,7 @@ section! {
 
 section! {
     /// The front end `dense`, for vectors.
-    #[command(next_display_order = 101)]
+    #[command(next_display_order = 101, next_help_heading = "Models of vectors")]
     DenseConfig {
         /// Which design learns from vectors [default: product]
         #[arg(long)]
@@ -213,6 +221,33 @@ section! {
         /// Learning rate under the preset paper [default: 0.01]
         #[arg(long)]
         paper_rate: f32 = 0.01,
+    }
+}
+
+/// A list that is written as its one entry where it has one, as it was when it could have no more.
+mod one_or_many {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::path::PathBuf;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Paths {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        match paths {
+            [one] => one.serialize(to),
+            many => many.serialize(to),
+        }
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(match Paths::deserialize(from)? {
+            Paths::One(path) => vec![path],
+            Paths::Many(paths) => paths,
+        })
     }
 }
 
@@ -326,6 +361,40 @@ impl Args for Given {
     }
 }
 
+/// Options that are laid over their defaults, for commands without a settings file.
+#[derive(Clone, Debug, Default)]
+pub struct OverDefaults<T>(pub T);
+
+impl<T> std::ops::Deref for OverDefaults<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: FromArgMatches + Default> FromArgMatches for OverDefaults<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = T::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(Self(options))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<T: Args + Default> Args for OverDefaults<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
+}
+
 /// Options under other names than they had first; the first are still read.
 const FIRST_NAMES: [(&str, &str); 5] = [
     ("min_steps", "least_steps"),
@@ -338,9 +407,16 @@ const FIRST_NAMES: [(&str, &str); 5] = [
 impl Config {
     /// Reads a settings file; keys left out keep their defaults.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).of_file(path)?;
+        let text = files::read_text(path)?;
         let parsed = toml::from_str(&text).map_err(|e| anyhow!("{}", e.to_string().trim()));
         parsed.of_file(path)
+    }
+
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let Sources { data, unlabelled, soft, soft_texts, valid, vectors, .. } = &self.sources;
+        let single = [unlabelled, soft, soft_texts, valid, &self.student.circuit];
+        data.iter().chain(vectors).chain(single.into_iter().flatten())
     }
 
     pub fn to_toml(&self) -> String {
@@ -353,9 +429,10 @@ impl Config {
     pub fn recipe(&self) -> String {
         let mut plain = self.clone();
         let Sources { data, unlabelled, soft, soft_texts, valid, vectors, .. } = &mut plain.sources;
-        for file in [data, unlabelled, soft, soft_texts, valid, &mut plain.student.circuit] {
+        for file in [unlabelled, soft, soft_texts, valid, &mut plain.student.circuit] {
             *file = None;
         }
+        data.clear();
         vectors.clear();
         let text = plain.to_toml();
         FIRST_NAMES.iter().fold(text, |text, (name, first)| {
@@ -372,8 +449,8 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         let Self { sources, student, training, dense } = self;
         let range = |ok: bool, key: &str, value: &dyn std::fmt::Display, range: &str| {
-            ensure!(ok, "{key} is {value}; it must be {range}");
-            Ok(())
+            let wrong = || wrong_use(format!("{key} is {value}; it must be {range}"));
+            if ok { Ok(()) } else { Err(wrong()) }
         };
         let share = |key, x: f32| range((0.0..=1.0).contains(&x), key, &x, "from 0 to 1");
         let chance = |key, x: f32| range((0.0..1.0).contains(&x), key, &x, "from 0 to below 1");

@@ -192,7 +192,7 @@ fn what_is_no_data_file_is_refused_by_name() {
     let formats = "rename the file to one of .txt, .tsv, .csv, .jsonl, .ndjson";
     refused(&file(&dir, "a.parquet", b"PAR1"), formats);
     refused(&file(&dir, "data", b"a\tb\n"), formats);
-    refused(&file(&dir, "a.csv", b"label,sentence\na,b\n"), "`label`, `sentence`");
+    refused(&file(&dir, "a.csv", b"kind,words\na,b\n"), "`kind`, `words`");
     refused(&file(&dir, "b.csv", b"text,Text\na,b\n"), "must name one column `text`");
 }
 

@@ -287,7 +287,7 @@ mod bench {
             (["--seconds", "0"], "--seconds is 0"),
         ] {
             let output = bench(&args);
-            assert_eq!(output.status.code(), Some(1));
+            assert_eq!(output.status.code(), Some(2));
             assert!(String::from_utf8_lossy(&output.stderr).contains(needle));
         }
     }

@@ -9,3 +9,4 @@ mod evaluate;
 mod reproduce;
 mod soft;
 mod teacher;
+mod users;

@@ -121,6 +121,18 @@ impl<'a> Texts<'a> {
         }
         if walk.decoder.rest.is_empty() { Ok(texts) } else { Err(Error::BadLabels) }
     }
+
+    /// Refuses names that hold control characters, which could drive a terminal, and equal ones.
+    ///
+    /// # Errors
+    /// [`Error::BadLabels`].
+    #[cfg(feature = "alloc")]
+    pub fn check_names(&self) -> Result<(), Error> {
+        let bad = |(i, name): (usize, &str)| {
+            name.contains(char::is_control) || self.clone().take(i).any(|other| other == name)
+        };
+        if self.clone().enumerate().any(bad) { Err(Error::BadLabels) } else { Ok(()) }
+    }
 }
 
 impl<'a> Iterator for Texts<'a> {

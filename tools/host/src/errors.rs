@@ -2,7 +2,25 @@
 
 use anyhow::Context;
 use std::error::Error;
+use std::fmt::{self, Display};
 use std::path::Path;
+
+/// A command was asked for something that it cannot mean: exit code 2.
+#[derive(Debug)]
+pub struct WrongUse(String);
+
+impl Display for WrongUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WrongUse {}
+
+/// An error of wrong use.
+pub fn wrong_use(what: impl Display) -> anyhow::Error {
+    WrongUse(what.to_string()).into()
+}
 
 /// Names the file in the error of work on it.
 pub trait OfFile<T> {

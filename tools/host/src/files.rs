@@ -1,23 +1,91 @@
 //! Reading files, and writing them so that their names never show a part of them.
 
-use anyhow::{Context as _, Result};
+use crate::errors::wrong_use;
+use crate::guard;
+use crate::terminal::unescaped;
+use anyhow::{Context as _, Result, anyhow};
+use flate2::read::MultiGzDecoder;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// What stands for standard input where a file is read, for standard output where one is written.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A file to read, and its size, 0 where that is not known: `-` is standard input, `.gz` is unpacked. What can be read
+/// only once, such as a pipe, is kept, so that it can be opened again.
+pub fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, u64)> {
+    let file = (!is_standard(path)).then(|| File::open(path)).transpose()?;
+    let about = file.as_ref().map(File::metadata).transpose()?;
+    let (raw, size): (Box<dyn Read + Send>, u64) = match (file, about) {
+        (Some(_), Some(about)) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        (Some(file), Some(about)) if about.is_file() => (Box::new(file), about.len()),
+        (file, _) => (Box::new(once(path, file)?), 0),
+    };
+    let packed = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"));
+    Ok(if packed { (Box::new(MultiGzDecoder::new(raw)), 0) } else { (raw, size) })
+}
+
+/// What is read only once, kept until the program ends.
+fn once(path: &Path, file: Option<File>) -> io::Result<&'static [u8]> {
+    static READ: Mutex<Vec<(PathBuf, &[u8])>> = Mutex::new(Vec::new());
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, bytes)) = read.iter().find(|(earlier, _)| earlier == path) {
+        return Ok(bytes);
+    }
+    let mut bytes = Vec::new();
+    match file {
+        Some(mut file) => file.read_to_end(&mut bytes)?,
+        None => io::stdin().lock().read_to_end(&mut bytes)?,
+    };
+    let bytes: &'static [u8] = bytes.leak();
+    read.push((path.to_owned(), bytes));
+    Ok(bytes)
+}
 
 /// A file's bytes; the error names the file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+    let mut bytes = Vec::new();
+    let read = open(path).and_then(|(mut file, _)| file.read_to_end(&mut bytes));
+    read.with_context(|| format!("{}: cannot be read", path.display()))?;
+    Ok(bytes)
 }
 
 /// A file's text; the error names the file.
 pub fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+    let text = String::from_utf8(read(path)?);
+    text.map_err(|e| anyhow!("{}: is not UTF-8: {}", path.display(), e.utf8_error()))
 }
 
-/// Writes a result: temporary name in the same folder, sync, rename. An earlier file stays whole until then.
+/// Makes a folder, and those above it.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    if is_standard(folder) {
+        return Err(wrong_use("-: stands for standard output; a folder is wanted here"));
+    }
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))
+}
+
+/// Writes a result: temporary name in the same folder, sync, rename. An earlier file stays whole until then; one that the
+/// command reads stays for good. `-` is standard output.
 pub fn write_whole(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    if is_standard(path) {
+        return unescaped(bytes.as_ref());
+    }
+    // A device has no place for a second name.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes.as_ref());
+    }
+    guard::writes(&[path]).map_err(io::Error::other)?;
     replace(path, bytes.as_ref(), ".qdllm-", true)
+}
+
+/// Takes the place of a file that the command reads, where that is what it says that it does.
+pub fn write_back(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = replace(path, bytes, ".qdllm-", true);
+    written.with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// As [`write_whole`]; the error names the file.

@@ -6,6 +6,7 @@ pub mod transfer;
 pub use client::Client;
 
 use anyhow::{Error, Result, anyhow};
+use qdllm_host::terminal::note;
 use qdllm_link::Fault;
 use serialport::ErrorKind::{Io, NoDevice};
 use serialport::SerialPort;
@@ -173,7 +174,7 @@ impl Link for Port {
 pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     let mut listening = port.try_clone()?;
     if io::stdin().is_terminal() {
-        eprintln!("type a sentence; :help lists the commands; Ctrl-D ends");
+        note("type a sentence; :help lists the commands; Ctrl-D ends");
     }
     let (said, heard) = channel();
     std::thread::spawn(move || {
@@ -194,7 +195,9 @@ pub fn console(mut port: Port, out: &mut impl Write) -> Result<()> {
     loop {
         match heard.recv_timeout(Duration::from_millis(20)) {
             Ok(bytes) => {
-                out.write_all(&bytes)?;
+                // Its line ends are those of a terminal.
+                let text: Vec<u8> = bytes.iter().copied().filter(|&b| b != b'\r').collect();
+                out.write_all(&text)?;
                 out.flush()?;
                 if !bytes.is_empty() && ended.is_some() {
                     ended = Some(Instant::now());

@@ -5,6 +5,7 @@ use crate::quafu::Backend;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::files;
+use qdllm_host::terminal::say;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -22,8 +23,8 @@ pub struct BackendsArgs {
     #[arg(long, value_name = "NAME")]
     pub chip: Option<String>,
     /// Write it to this file
-    #[arg(short, long, value_name = "FILE", requires = "chip")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, alias = "output", value_name = "FILE", requires = "chip")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
@@ -37,13 +38,9 @@ pub fn run(args: &BackendsArgs) -> Result<()> {
     let platform = args.access.connect(args.place.platform, args.place.url())?;
     if let Some(chip) = &args.chip {
         let info = platform.chip(chip)?;
-        let Some(path) = &args.output else {
-            println!("{info:#}");
-            return Ok(());
-        };
+        let Some(path) = &args.out else { return say(format_args!("{info:#}")) };
         files::write(path, format!("{info:#}\n"))?;
-        line(args.json, &json!({"chip": chip, "file": path}), path.display());
-        return Ok(());
+        return line(args.json, &json!({"chip": chip, "file": path}), path.display());
     }
     let all = platform.backends()?;
     let row = |Backend { name, status, queue, qubits, .. }: &Backend| {

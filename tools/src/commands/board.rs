@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read;
+use qdllm_host::terminal::output;
 use qdllm_link::Fault;
 use qdllm_link::message::{Cost, ModelId, Request};
 use serde::Serialize;
@@ -73,8 +74,9 @@ pub enum Action {
 const FIRST: Duration = Duration::from_secs(1);
 
 pub fn run(args: &BoardArgs) -> Result<()> {
-    let out = std::io::stdout();
-    answer(args, &mut out.lock())
+    let mut out = output();
+    answer(args, &mut out)?;
+    Ok(out.flush()?)
 }
 
 pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
@@ -224,6 +226,7 @@ fn classify(
         let answer = client.classify(text)?;
         if as_json {
             writeln!(out, "{}", serde_json::to_string(&Line { text, answer: &answer })?)?;
+            out.flush()?;
             continue;
         }
         let rejected = match answer.found {
@@ -233,6 +236,7 @@ fn classify(
         };
         let cost = shown(&answer.cost);
         writeln!(out, "{:.4}  {}{rejected}  [{cost}]", answer.probability, answer.label)?;
+        out.flush()?;
     }
     Ok(())
 }

@@ -43,9 +43,11 @@ pub fn run(args: &CancelArgs) -> Result<()> {
     let all = states(&open.jobs);
     let value = json!({"batch": id, "cancelled": cancelled, "kept": kept, "states": all});
     let now = states_text(&open.jobs);
-    line(args.json, &value, format_args!("batch {id}: {cancelled} cancelled; now {now}"));
-    if kept > 0 && !args.json {
-        println!("{kept} had gone too far to be cancelled; `qdllm-hw fetch {id}` brings them");
-    }
-    Ok(())
+    let late = match kept {
+        0 => String::new(),
+        _ => {
+            format!("\n{kept} had gone too far to be cancelled; `qdllm-hw fetch {id}` brings them")
+        }
+    };
+    line(args.json, &value, format_args!("batch {id}: {cancelled} cancelled; now {now}{late}"))
 }

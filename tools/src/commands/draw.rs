@@ -6,8 +6,8 @@ use crate::draw::{svg, text};
 use crate::transpile::Plan;
 use anyhow::Result;
 use clap::Args;
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::files;
+use qdllm_host::errors::{OfFile as _, wrong_use};
+use qdllm_host::{files, guard};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 ///
 /// Examples:
 ///   qdllm-hw draw model.qdm "turn on the light"
-///   qdllm-hw draw --qasm circuit.qasm --svg circuit.svg
+///   qdllm-hw draw --qasm circuit.qasm -o circuit.svg
 ///   qdllm-hw draw --qasm circuit.qasm --compiled --target line:11
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -27,9 +27,9 @@ pub struct DrawArgs {
     pub compiled: bool,
     #[command(flatten)]
     pub how: How,
-    /// Write SVG to this file instead; of several circuits, number 2 and on get `.2` and on
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
+    /// Write to this file, .svg or .txt, instead; of several circuits, number 2 and on get `.2` and on
+    #[arg(long, short, alias = "svg", value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Print as JSON: one object a circuit, with its drawing and its size
     #[arg(long)]
     pub json: bool,
@@ -49,21 +49,29 @@ struct Drawing {
 }
 
 pub fn run(args: &DrawArgs) -> Result<()> {
+    let ending = args.out.as_ref().and_then(|path| path.extension()?.to_str()).unwrap_or("txt");
+    let form = match ending {
+        "svg" => svg,
+        "txt" => text,
+        other => return Err(wrong_use(format_args!("--out ends in .{other}; give .svg or .txt"))),
+    };
     let circuits = circuits(args)?;
+    let numbered = |i: usize| match (&args.out, i) {
+        (Some(path), 1..) => Some(path.with_extension(format!("{}.{ending}", i + 1))),
+        (path, _) => path.clone(),
+    };
+    let files: Vec<PathBuf> = (0..circuits.len()).filter_map(numbered).collect();
+    guard::writes(&files)?;
     let mut drawings = Vec::new();
     let mut words = String::new();
     for (i, (weight, circuit)) in circuits.iter().enumerate() {
-        let numbered = |path: &PathBuf| match i {
-            0 => path.clone(),
-            _ => path.with_extension(format!("{}.svg", i + 1)),
-        };
-        let file = args.svg.as_ref().map(numbered);
+        let file = files.get(i).cloned();
         let text = file.is_none().then(|| text(circuit));
         if circuits.len() > 1 {
             words += &format!("circuit {} of {}, weight {weight:.6}\n", i + 1, circuits.len());
         }
         if let Some(file) = &file {
-            files::write(file, svg(circuit))?;
+            files::write(file, form(circuit))?;
             words += &format!("{}\n", file.display());
         }
         words += text.as_deref().unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::quafu::jobs::run::{Refusal, collect};
 use crate::quafu::jobs::{Job, Open, State, Store};
 use anyhow::{Result, bail};
 use clap::Args;
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note, say};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -74,13 +74,12 @@ pub fn run(args: &FetchArgs) -> Result<()> {
             }
             Answers::Outputs(outputs) => result["outputs"] = json!(outputs),
         }
-        println!("{result:#}");
+        say(format_args!("{result:#}"))?;
     } else {
-        println!("batch {id}: {all}; {} shots on {}", batch.shots, batch.chip);
-        print!("{found}");
+        say(format_args!("batch {id}: {all}; {} shots on {}\n{found}", batch.shots, batch.chip))?;
     }
     for (number, why) in &refused {
-        eprintln!("job {number}: {why}; its file was left as it was");
+        note(format_args!("job {number}: {why}; its file was left as it was"));
     }
     let any = |of: fn(&State) -> bool| open.count(of) > 0;
     let remedy = if any(State::unsent) {

@@ -2,10 +2,10 @@
 
 use crate::commands::print;
 use crate::image::{self, Memory};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use qdllm_host::boards::Board;
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ pub struct ImageArgs {
     #[command(flatten)]
     pub content: Content,
     /// The file; its ending says the format: .bin, .hex or .uf2
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    #[arg(short, long, alias = "output", value_name = "FILE")]
+    pub out: PathBuf,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
@@ -52,7 +52,7 @@ pub struct Content {
 impl Content {
     /// The board, and its memory with all that was asked for; an error names the file that is the reason.
     pub fn read(&self) -> Result<(&'static Board, Memory)> {
-        let (board, flash) = image::named(&self.board)?;
+        let (board, flash) = image::named(&self.board).map_err(wrong_use)?;
         let model = self.model.as_deref().map(files::read).transpose()?;
         let firmware = self.firmware.as_deref().map(files::read).transpose()?;
         let mut memory = Memory::default();
@@ -62,10 +62,10 @@ impl Content {
         if let Some((path, file)) = self.model.as_ref().zip(model) {
             memory.add_model(board, flash, self.slot, &file).of_file(path)?;
         }
-        ensure!(
-            self.model.is_some() || self.firmware.is_some(),
-            "there is nothing to write: give --model, --firmware or both"
-        );
+        if self.model.is_none() && self.firmware.is_none() {
+            let what = "there is nothing to write: give --model, --firmware or both";
+            return Err(wrong_use(what));
+        }
         Ok((board, memory))
     }
 }
@@ -83,7 +83,7 @@ struct Written {
 
 pub fn run(args: &ImageArgs) -> Result<()> {
     let (board, memory) = args.content.read()?;
-    let format = args.output.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let format = args.out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let (address, flat) = memory.flat();
     let file = match format.as_str() {
         "bin" => flat,
@@ -94,16 +94,18 @@ pub fn run(args: &ImageArgs) -> Result<()> {
             })?;
             memory.uf2(drive.family)
         }
-        other => bail!(
-            "{}: {other:?} is no known format; the file's name must end in .bin, .hex or .uf2",
-            args.output.display()
-        ),
+        other => {
+            return Err(wrong_use(format!(
+                "{}: {other:?} is no known format; the file's name must end in .bin, .hex or .uf2",
+                args.out.display()
+            )));
+        }
     };
-    files::write(&args.output, &file)?;
+    files::write(&args.out, &file)?;
     let piece = |(address, bytes): (u32, &[u8])| json!({"address": address, "bytes": bytes.len()});
     let written = Written {
         board: &board.name,
-        file: args.output.display().to_string(),
+        file: args.out.display().to_string(),
         format,
         address,
         file_bytes: file.len(),

@@ -13,8 +13,9 @@ use crate::transpile::native::Basis;
 use crate::transpile::source::{Source, inputs_of};
 use anyhow::{Context, Result};
 use clap::Args;
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files::{read, read_text};
+use qdllm_host::terminal::say;
 use qdllm_runtime::Model;
 use serde::Serialize;
 use serde_json::Value;
@@ -117,26 +118,17 @@ pub fn processor(target: &str) -> Result<Processor> {
     if path.is_file() {
         return Processor::from_json(&read_text(path)?).of_file(path);
     }
-    Processor::named(target)
+    Processor::named(target).map_err(wrong_use)
 }
 
 /// Prints a small result in one line: as JSON where that was asked for, else in words.
-pub fn line(json: bool, value: &Value, words: impl Display) {
-    if json {
-        println!("{value}");
-    } else {
-        println!("{words}");
-    }
+pub fn line(json: bool, value: &Value, words: impl Display) -> Result<()> {
+    if json { say(value) } else { say(words) }
 }
 
 /// Prints a result: as JSON where that was asked for, else in words.
 pub fn print(json: bool, value: &impl Serialize, words: impl Display) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
-    } else {
-        println!("{words}");
-    }
-    Ok(())
+    if json { say(serde_json::to_string_pretty(value)?) } else { say(words) }
 }
 
 /// Which platform.

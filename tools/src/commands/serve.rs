@@ -8,8 +8,8 @@ use crate::quafu::stand_in::request::Fault;
 use crate::quafu::stand_in::serve;
 use anyhow::{Context, Result};
 use clap::Args;
+use qdllm_host::terminal::say;
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::time::Duration;
 
 /// Stand in for the quantum clouds, on this machine
@@ -95,6 +95,6 @@ pub fn run(args: &ServeArgs) -> Result<()> {
         // Whoever started it reads the address here; standard output may be a pipe that is closed.
         let line =
             if args.json { json!({"url": url}).to_string() } else { format!("serving at {url}") };
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let _ = say(line);
     })
 }

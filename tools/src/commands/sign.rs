@@ -4,6 +4,7 @@ use crate::commands::print;
 use crate::keys;
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::errors::wrong_use;
 use qdllm_host::{files, hex};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -70,10 +71,10 @@ pub struct SignArgs {
     #[arg(long, value_name = "N")]
     pub minimum: Option<u32>,
     /// File for the signed model [default: the model's own]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, alias = "output", value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Only check the signature, against this public key's file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "version", "minimum", "output"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "version", "minimum", "out"])]
     pub check: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
@@ -100,12 +101,16 @@ pub fn run(args: &SignArgs) -> Result<()> {
         anyhow::bail!("give --key and --version, or --check");
     };
     let minimum = args.minimum.unwrap_or(version);
-    anyhow::ensure!(
-        minimum <= version,
-        "--minimum {minimum} is above --version {version}: the board would refuse this very model"
-    );
+    if minimum > version {
+        return Err(wrong_use(format!(
+            "--minimum {minimum} is above --version {version}: the board would refuse this very model"
+        )));
+    }
     let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
-    let output = args.output.as_ref().unwrap_or(&args.model);
-    files::write(output, &signed)?;
-    print(output, version, minimum, "signed")
+    let Some(out) = &args.out else {
+        files::write_back(&args.model, &signed)?;
+        return print(&args.model, version, minimum, "signed");
+    };
+    files::write(out, &signed)?;
+    print(out, version, minimum, "signed")
 }

@@ -11,10 +11,11 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
+use qdllm_host::terminal::Progress;
 use qdllm_runtime::Model;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Rehearse a data set with shots and noise
@@ -76,18 +77,14 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     };
     let start = Instant::now();
     let done = AtomicUsize::new(0);
-    let shown = std::io::stderr().is_terminal();
-    let progress = || {
-        let n = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if shown && (n.is_multiple_of(10) || n == texts.len()) {
-            eprint!("\r{n} of {} texts", texts.len());
-        }
-    };
-    let decisions = rehearsal.run(&texts, progress).of_file(&args.data);
-    if shown {
-        eprintln!();
-    }
-    let decisions = decisions?;
+    let decisions = Progress::new(texts.len() < 10).during("rehearsing", texts.len(), |at| {
+        let at = Mutex::new(at);
+        rehearsal.run(&texts, || {
+            let n = done.fetch_add(1, Ordering::Relaxed) + 1;
+            at.lock().unwrap_or_else(PoisonError::into_inner)(n);
+        })
+    });
+    let decisions = decisions.of_file(&args.data)?;
     let jobs: usize = decisions.iter().map(|d| d.cz.len()).sum();
     let empty = rehearsal.plan.compile(&inputs_of(&model, "")?)?;
     let used: Vec<u8> = empty.iter().flat_map(|c| c.circuit.used()).collect();

@@ -6,6 +6,7 @@ use crate::quafu::jobs::{Batch, Job, State, Store};
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::dates;
+use qdllm_host::terminal::say;
 use serde_json::{Value, json};
 
 /// Show batches and jobs
@@ -39,18 +40,18 @@ pub fn run(args: &StatusArgs) -> Result<()> {
     let Some(wanted) = &args.batch else {
         let ids = store.batches()?.into_iter().map(|b| b.id);
         let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>>>()?;
-        if args.json {
-            println!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>());
+        let described = |(batch, jobs): &(Batch, Vec<Job>)| {
+            let made = dates::utc(batch.created_ms / 1000);
+            let (all, what) = (states_text(jobs), work_text(&batch.work));
+            format!("{}  {made} UTC  {}: {all}  ({what})\n", batch.id, batch.chip)
+        };
+        return if args.json {
+            say(format_args!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>()))
         } else if rows.is_empty() {
-            println!("{} holds no batch", store.folder.display());
+            say(format_args!("{} holds no batch", store.folder.display()))
         } else {
-            for (batch, jobs) in &rows {
-                let made = dates::utc(batch.created_ms / 1000);
-                let (all, what) = (states_text(jobs), work_text(&batch.work));
-                println!("{}  {made} UTC  {}: {all}  ({what})", batch.id, batch.chip);
-            }
-        }
-        return Ok(());
+            say(rows.iter().map(described).collect::<String>())
+        };
     };
     let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
     let platform =
@@ -74,11 +75,10 @@ pub fn run(args: &StatusArgs) -> Result<()> {
                    "task": job.state.task(), "platform": said})
         };
         result["detail"] = jobs.iter().zip(&said).map(row).collect();
-        println!("{result:#}");
-        return Ok(());
+        return say(format_args!("{result:#}"));
     }
-    println!("{}: {}, {}", batch.id, states_text(&jobs), work_text(&batch.work));
-    println!("{} shots on {}, {}", batch.shots, batch.chip, batch.url);
+    let mut lines = format!("{}: {}, {}\n", batch.id, states_text(&jobs), work_text(&batch.work));
+    lines += &format!("{} shots on {}, {}\n", batch.shots, batch.chip, batch.url);
     for (job, said) in jobs.iter().zip(&said) {
         let task = job.state.task().unwrap_or("-");
         let said = said.as_ref().map_or(String::new(), |s| format!("  {s}"));
@@ -86,9 +86,10 @@ pub fn run(args: &StatusArgs) -> Result<()> {
             State::Failed { error, .. } => format!("  {error}"),
             _ => String::new(),
         };
-        println!("{:5}  {:9}  {}  {task}{said}{error}", job.number, job.state.name(), job.name);
+        let (number, state, name) = (job.number, job.state.name(), &job.name);
+        lines += &format!("{number:5}  {state:9}  {name}  {task}{said}{error}\n");
     }
-    Ok(())
+    say(lines)
 }
 
 fn summary(batch: &Batch, jobs: &[Job]) -> Value {

@@ -6,6 +6,7 @@ use crate::quafu::credential::{MASK, forget, store};
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::secret::Secret;
+use qdllm_host::terminal::note;
 use serde_json::json;
 use std::io::{IsTerminal as _, Read as _};
 
@@ -38,7 +39,7 @@ pub fn run(args: &TokenArgs) -> Result<()> {
         if forget(args.platform)? { "forgotten" } else { "not there" }
     } else {
         if std::io::stdin().is_terminal() {
-            eprintln!("paste the token for {name}, then end the line and press Ctrl-D");
+            note(format_args!("paste the token for {name}, then end the line and press Ctrl-D"));
         }
         let mut text = String::new();
         std::io::stdin().take(64 * 1024).read_to_string(&mut text).context("standard input")?;
@@ -47,6 +48,5 @@ pub fn run(args: &TokenArgs) -> Result<()> {
         "stored"
     };
     let value = json!({"platform": name, "token": done});
-    line(args.json, &value, format_args!("token for {name}: {done}"));
-    Ok(())
+    line(args.json, &value, format_args!("token for {name}: {done}"))
 }

@@ -5,9 +5,10 @@ use crate::readout::Readout;
 use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::source::Bit;
 use crate::transpile::{Compiled, Plan};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use qdllm_host::files;
+use qdllm_host::terminal::note;
+use qdllm_host::{files, guard};
 use qdllm_runtime::circuit::qasm::Form;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -32,8 +33,8 @@ pub struct TranspileArgs {
     #[command(flatten)]
     pub how: How,
     /// Folder for the compiled circuits; made if absent
-    #[arg(short, long, value_name = "FOLDER")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, alias = "output", value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
     /// What circuits are written in
     #[arg(long, value_enum, default_value = "qasm2")]
     pub format: Format,
@@ -94,7 +95,11 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
             best = best.min(start.elapsed());
         }
         let ms = |t: Duration| t.as_secs_f64() * 1e3;
-        eprintln!("layout {:.1} ms; angles and check {:.2} ms, best of 20", ms(planned), ms(best));
+        note(format_args!(
+            "layout {:.1} ms; angles and check {:.2} ms, best of 20",
+            ms(planned),
+            ms(best)
+        ));
     }
     let form = match args.format {
         Format::Qasm2 => Form::Two,
@@ -114,9 +119,10 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
         outputs,
         circuits: compiled.iter().enumerate().map(described).collect(),
     };
-    if let Some(folder) = &args.output {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{}: cannot be made", folder.display()))?;
+    if let Some(folder) = &args.out {
+        let names = result.circuits.iter().map(|c| c.file.as_str()).chain(["readout.json"]);
+        guard::writes(&names.map(|name| folder.join(name)).collect::<Vec<_>>())?;
+        files::create_folder(folder)?;
         let texts: Vec<_> = result.circuits.iter_mut().map(|c| c.qasm.take()).collect();
         for (circuit, text) in result.circuits.iter().zip(&texts) {
             files::write(&folder.join(&circuit.file), text.as_deref().unwrap_or(""))?;

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdllm_host::http::{Backoff, Client, Failure, Options, Retry, Url, is_local};
 use qdllm_host::secret::Secret;
+use qdllm_host::terminal::note;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -215,7 +216,7 @@ impl Http {
 
     fn say(&self, level: u8, text: impl FnOnce() -> String) {
         if self.verbose >= level {
-            eprintln!("{}", self.client.clean(&text()));
+            note(self.client.clean(&text()));
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::commands::print;
 use crate::compile::agreement::{Agreement, CircuitInputs};
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::data::labelled::read_labelled;
 use crate::inference::{load, parse_for_text};
+use crate::options::OverDefaults;
 use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::format::Kind;
@@ -19,12 +20,11 @@ use std::path::PathBuf;
 pub struct AgreementArgs {
     /// The model file
     pub model: PathBuf,
-    /// Labelled texts: .tsv, .csv or .jsonl
-    #[arg(long)]
-    pub data: PathBuf,
-    /// What to do with bad rows
-    #[arg(long, default_value = "refuse")]
-    pub bad_rows: BadRows,
+    /// Labelled texts: .tsv, .csv, .jsonl or fastText's .txt; may be given again
+    #[arg(long, required = true)]
+    pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
@@ -45,8 +45,7 @@ struct Rows(Vec<Row>);
 pub fn run(args: &AgreementArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     let (model, classes) = parse_for_text(&bytes, &args.model)?;
-    let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
-    anyhow::ensure!(!texts.is_empty(), "{}: no texts to compare on", args.data.display());
+    let (texts, _) = read_labelled(&args.data, &*args.rows, &classes)?;
     let seen = CircuitInputs::new(&model, texts.iter())?;
     let row = |kind: Kind, agreement: Agreement| Row {
         backend: kind.name(),

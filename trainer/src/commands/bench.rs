@@ -2,8 +2,9 @@
 
 use crate::commands::print;
 use crate::gradient::benchmark::Bench;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
+use qdllm_host::errors::wrong_use;
 
 /// Measure inference and gradient of the `paper` circuit on this machine
 ///
@@ -31,10 +32,11 @@ pub struct BenchArgs {
 
 pub fn run(args: &BenchArgs) -> Result<()> {
     if args.batch == 0 || args.gradient_batch == 0 {
-        bail!("a batch needs at least one sample");
+        return Err(wrong_use("a batch needs at least one sample"));
     }
     if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        bail!("--seconds is {}; give more than 0, at most 3600", args.seconds);
+        let given = args.seconds;
+        return Err(wrong_use(format!("--seconds is {given}; give more than 0, at most 3600")));
     }
     let batches = [args.batch, args.gradient_batch];
     print(&Bench::measure(batches, args.seconds, args.threads)?, args.json)

@@ -1,15 +1,17 @@
 //! `qdllm classify`: texts to classes, one by one as devices do it, a file in batches on all cores.
 
-use crate::data::{text_lines, vectors::table};
+use crate::data::rows::texts_of;
+use crate::data::{RowOptions, text_lines, vectors::table};
 use crate::inference::{
     BatchClassifier, Moved, explain, load, parse, parse_for_text, takes_vectors,
 };
+use crate::options::OverDefaults;
 use anyhow::Result;
 use clap::Args;
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::terminal::{note, output};
 use qdllm_runtime::{Model, Prediction, Scratch};
 use serde::Serialize;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Classify texts with a model file
@@ -29,9 +31,11 @@ pub struct ClassifyArgs {
     pub model: PathBuf,
     /// Texts
     pub texts: Vec<String>,
-    /// A file with one text a line
+    /// A file with one text a line, or .tsv, .csv or .jsonl, whose text column is taken; `-` is standard input
     #[arg(long, short, conflicts_with = "texts")]
     pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// A file of vectors (.safetensors, .jsonl), for a model that takes vectors
     #[arg(long, value_name = "FILE", conflicts_with_all = ["texts", "input", "explain"])]
     pub vectors: Option<PathBuf>,
@@ -48,15 +52,14 @@ pub struct ClassifyArgs {
 
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let bytes = load(&args.model)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output();
     if let Some(path) = &args.vectors {
         let (model, _) = parse(&bytes, &args.model)?;
         return vectors(&model, path, args, out);
     }
     let (model, _) = parse_for_text(&bytes, &args.model)?;
     if let Some(path) = &args.input {
-        let file = BufReader::new(std::fs::File::open(path).of_file(path)?);
-        let texts = text_lines(path.display().to_string(), file);
+        let texts = texts_of(path, &args.rows)?;
         let many = BatchClassifier::new(&model);
         let done = many.each(texts, |text, p| write(&model, text, p, args, &mut out));
         return done.and(Ok(out.flush()?));
@@ -70,7 +73,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     if !args.texts.is_empty() {
         return args.texts.iter().try_for_each(|text| answer(text));
     } else if std::io::stdin().is_terminal() {
-        eprintln!("type a text a line; end with Ctrl-D");
+        note("type a text a line; end with Ctrl-D");
     }
     text_lines("standard input".into(), std::io::stdin().lock()).try_for_each(|line| answer(&line?))
 }

@@ -2,9 +2,10 @@
 
 use crate::commands::print;
 use crate::compile::{Compiled, Task, polynomial, statevector_i16, tensor_train};
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::data::labelled::read_labelled;
 use crate::inference::{load, parse};
+use crate::options::OverDefaults;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use qdllm_host::errors::OfFile as _;
@@ -39,12 +40,11 @@ pub struct CompileArgs {
     /// Tensor train: the circuit itself, to a millionth of its logits, in f32
     #[arg(long, conflicts_with_all = ["cores", "agreement"])]
     pub exact: bool,
-    /// Labelled texts like those the model will see: .tsv, .csv or .jsonl
-    #[arg(long)]
-    pub data: PathBuf,
-    /// What to do with bad rows
-    #[arg(long, default_value = "refuse")]
-    pub bad_rows: BadRows,
+    /// Labelled texts like those the model will see: .tsv, .csv, .jsonl or fastText's .txt; may be given again
+    #[arg(long, required = true)]
+    pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// The file to write
     #[arg(long, short)]
     pub out: PathBuf,
@@ -95,7 +95,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
         "{}: takes vectors, not texts; only models of texts can be compiled",
         args.model.display()
     );
-    let (texts, _) = read_labelled(&args.data, args.bad_rows, &classes)?;
+    let (texts, _) = read_labelled(&args.data, &*args.rows, &classes)?;
     let cores: &[&[Cores]] = match args.cores {
         CoresArg::F32 => &[&[Cores::F32]],
         CoresArg::I16 => &[&[Cores::I16]],
@@ -115,7 +115,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
             }),
         ),
     };
-    let compiled = compiled.of_file(&args.data)?;
+    let compiled = compiled.of_file(&args.data[0])?;
     // The model's file with one section more, or in place of what it had of that kind.
     let section = |&k: &Kind| match k == kind {
         true => Some((k, compiled.section.clone())),

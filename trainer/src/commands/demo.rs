@@ -9,8 +9,8 @@ use crate::options::Config;
 use crate::student::run::distill;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use qdllm_host::errors::OfFile as _;
-use qdllm_host::terminal::Progress;
+use qdllm_host::files;
+use qdllm_host::terminal::{Progress, say};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,22 +37,22 @@ const SETTINGS: &str = include_str!("../../data/commands/demo.toml");
 
 pub fn run(args: &DemoArgs) -> Result<()> {
     let folder = &args.out;
-    std::fs::create_dir_all(folder).of_file(folder)?;
+    files::create_folder(folder)?;
     let put = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = folder.join(name);
-        std::fs::write(&path, bytes).of_file(&path)?;
+        files::write(&path, bytes)?;
         Ok(path)
     };
     let mut config: Config = toml::from_str(SETTINGS)?;
-    config.sources.data = Some(put("train.tsv", TRAIN)?);
+    config.sources.data = vec![put("train.tsv", TRAIN)?];
     config.sources.soft = Some(put("soft.jsonl", SOFT)?);
     config.check()?;
     let test = put("test.tsv", TEST)?;
     let (name, accuracy, texts) = teacher(&config)?;
     if !args.json {
-        println!(
+        say(format_args!(
             "teacher      {name}: right on {accuracy:.4} of the {texts} texts whose labels are hidden"
-        );
+        ))?;
     }
     let out = folder.join("model.qdm");
     let mut progress = Progress::new(args.json);
@@ -62,8 +62,8 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     alone.sources.soft = None;
     alone.student.rows = alone.student.rows.min(128);
     distill(&alone, &labels_only, KEEP, &mut progress)?;
-    let evaluation = evaluate(&out, &test, BadRows::Refuse, Some(&config), args.json)?;
-    let plain = evaluate(&labels_only, &test, BadRows::Refuse, None, true)?;
+    let evaluation = evaluate(&out, &[test.clone()], BadRows::Refuse, Some(&config), args.json)?;
+    let plain = evaluate(&labels_only, &[test], BadRows::Refuse, None, true)?;
     if args.json {
         let all = serde_json::json!({
             "teacher_accuracy": accuracy,
@@ -71,22 +71,20 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             "evaluation": evaluation,
             "labels_only_accuracy": plain.student.accuracy,
         });
-        println!("{}", serde_json::to_string_pretty(&all)?);
-        return Ok(());
+        return say(serde_json::to_string_pretty(&all)?);
     }
-    print!("{outcome}\n{evaluation}");
-    println!("{}", row("the same circuit, labels only", &plain.student, plain.student_bytes));
-    Ok(())
+    let alone = row("the same circuit, labels only", &plain.student, plain.student_bytes);
+    say(format_args!("{outcome}\n{evaluation}{alone}"))
 }
 
 /// The teacher's name, its accuracy on the training texts whose labels are hidden, and their number.
 fn teacher(config: &Config) -> Result<(String, f64, usize)> {
     let sources = &config.sources;
-    let (Some(data), Some(soft)) = (&sources.data, &sources.soft) else {
+    let ([data], Some(soft)) = (&sources.data[..], &sources.soft) else {
         bail!("the demo names its data and soft labels");
     };
     let soft = SoftLabels::read(soft)?;
-    let rows = Labelled::read(data, sources.bad_rows, &mut 0)?;
+    let rows = Labelled::read(data, &sources.rows, &mut 0)?;
     let rows: Vec<_> = rows.into_iter().map(|row| (row.label, row.text)).collect();
     let kept = draw_labels(&rows, sources.labels_per_class.unwrap_or(0), sources.label_draw);
     let (mut texts, mut right) = (0, 0);

@@ -6,10 +6,11 @@ mod ask;
 use self::ask::{AskArgs, ask, judge};
 use crate::commands::print;
 use crate::options::{Config, Given};
-use crate::student::run::distill;
+use crate::student::run::{check, distill};
 use anyhow::Result;
 use clap::Args;
-use qdllm_host::terminal::Progress;
+use qdllm_host::files::{self, is_standard};
+use qdllm_host::terminal::{Progress, note, say};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,29 +31,31 @@ use std::time::Duration;
 #[derive(Args, Debug, Clone)]
 #[command(verbatim_doc_comment)]
 pub struct DistillArgs {
-    /// Where the model goes
-    #[arg(long, short, display_order = 16)]
-    pub out: PathBuf,
     /// Settings file (TOML); options given here win over it
-    #[arg(long, display_order = 17)]
+    #[arg(long, display_order = 0)]
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub options: Given,
-    /// Seconds between two checkpoints at least; 0 writes one an epoch
-    #[arg(long, default_value_t = 1, display_order = 90)]
-    pub checkpoint_seconds: u64,
-    /// Forget an earlier, unfinished run
-    #[arg(long, display_order = 91)]
-    pub restart: bool,
     #[command(flatten)]
     pub ask: AskArgs,
+    /// Where the model goes; `-` is standard output
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub out: PathBuf,
+    /// Seconds between two checkpoints at least; 0 writes one an epoch
+    #[arg(long, default_value_t = 1, help_heading = OUTPUT)]
+    pub checkpoint_seconds: u64,
+    /// Forget an earlier, unfinished run
+    #[arg(long, help_heading = OUTPUT)]
+    pub restart: bool,
     /// Print the result as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
     /// Show no progress
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = OUTPUT)]
     pub quiet: bool,
 }
+
+const OUTPUT: &str = "Output";
 
 /// Runs the command.
 ///
@@ -60,16 +63,27 @@ pub struct DistillArgs {
 /// With file, line and remedy; the model file is written only when it is complete.
 pub fn run(args: &DistillArgs) -> Result<()> {
     let file = args.config.as_deref().map(Config::read).transpose()?;
-    let mut config = args.options.over(file.unwrap_or_default());
-    config.check()?;
+    let mut config = args.options.over(file.clone().unwrap_or_default());
+    // A model for standard output is made in a folder of its own.
+    let folder = is_standard(&args.out).then(tempfile::tempdir).transpose()?;
+    let out = folder.as_ref().map_or(args.out.clone(), |folder| folder.path().join("model.qdm"));
+    // All that can be wrong with what is asked for is found before a teacher is.
+    check(&config, &out, file.as_ref() == Some(&config))?;
     let mut progress = Progress::new(args.quiet || args.json);
-    ask(&args.ask, &args.out, &mut config)?;
-    let named = args.options.over(Config::default()).sources.data;
-    let unsure = judge(&args.ask, &args.out, named, &mut config)?;
+    ask(&args.ask, &out, &mut config)?;
+    let named = args.options.over(Config::default()).sources.data.into_iter().next();
+    let unsure = judge(&args.ask, &out, named, &mut config)?;
     if let Some(unsure) = &unsure {
-        (if args.json { eprint!("{unsure}") } else { print!("{unsure}") });
+        if args.json {
+            note(unsure.trim_end())
+        } else {
+            say(unsure)?
+        };
     }
     let keep = (args.restart, Duration::from_secs(args.checkpoint_seconds));
-    let outcome = distill(&config, &args.out, keep, &mut progress)?;
+    let outcome = distill(&config, &out, keep, &mut progress)?;
+    if folder.is_some() {
+        files::write(&args.out, files::read(&out)?)?;
+    }
     print(&outcome, args.json)
 }

@@ -1,12 +1,13 @@
 //! `qdllm eval`: a model judged on labelled texts, beside a linear control of the same size.
 
 use crate::commands::print;
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::evaluation::{evaluate, evaluate_vectors};
-use crate::options::Config;
+use crate::options::{Config, OverDefaults};
 use crate::student::run::beside;
 use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_host::errors::wrong_use;
 use std::path::PathBuf;
 
 /// Judge a model on labelled texts
@@ -17,15 +18,14 @@ use std::path::PathBuf;
 pub struct EvalArgs {
     /// The model file
     pub model: PathBuf,
-    /// Labelled texts that were not trained on: .tsv, .csv or .jsonl
-    #[arg(long)]
-    pub data: PathBuf,
+    /// Labelled texts that were not trained on: .tsv, .csv, .jsonl or fastText's .txt; may be given again
+    #[arg(long, required = true)]
+    pub data: Vec<PathBuf>,
     /// Vectors of the texts, for a model that takes vectors; may be given again
     #[arg(long, value_name = "FILE")]
     pub vectors: Vec<PathBuf>,
-    /// What to do with bad rows
-    #[arg(long, default_value = "refuse")]
-    pub bad_rows: BadRows,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// Leave the control out
     #[arg(long)]
     pub no_control: bool,
@@ -35,9 +35,12 @@ pub struct EvalArgs {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let EvalArgs { model, data, vectors, bad_rows, json, .. } = args;
+    let EvalArgs { model, data, vectors, json, .. } = args;
     if !vectors.is_empty() {
-        return print(&evaluate_vectors(model, data, vectors, *bad_rows)?, *json);
+        let [data] = &data[..] else {
+            return Err(wrong_use("--vectors belong to one --data file"));
+        };
+        return print(&evaluate_vectors(model, data, vectors, &args.rows)?, *json);
     }
     let settings = beside(model, ".toml");
     let config = match (args.no_control, settings.exists()) {
@@ -48,5 +51,5 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             settings.display()
         ),
     };
-    print(&evaluate(model, data, *bad_rows, config.as_ref(), *json)?, *json)
+    print(&evaluate(model, data, &*args.rows, config.as_ref(), *json)?, *json)
 }

@@ -1,6 +1,7 @@
 //! One command a file, each with its arguments and a `run`. Here: how they print.
 
 use anyhow::Result;
+use qdllm_host::terminal::say;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -19,18 +20,10 @@ pub mod tune;
 
 /// Prints a result, as indented JSON or as its lines.
 fn print(result: &(impl Serialize + Display), json: bool) -> Result<()> {
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(result)?),
-        false => print!("{result}"),
-    }
-    Ok(())
+    if json { say(serde_json::to_string_pretty(result)?) } else { say(result) }
 }
 
 /// Prints a result, as JSON in one line or as its lines.
 fn print_in_line(result: &(impl Serialize + Display), json: bool) -> Result<()> {
-    match json {
-        true => println!("{}", serde_json::to_string(result)?),
-        false => print!("{result}"),
-    }
-    Ok(())
+    if json { say(serde_json::to_string(result)?) } else { say(result) }
 }

@@ -21,7 +21,10 @@ use crate::teacher::committee::{Committee, Member};
 use crate::teacher::endpoint::EndpointTeacher;
 use crate::teacher::probe::{Findings, Options};
 use anyhow::{Result, bail};
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
+use qdllm_host::files::{self, is_standard};
+use qdllm_host::guard;
+use qdllm_host::terminal::note;
 
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;
@@ -34,13 +37,23 @@ const SOURCES: &str = if cfg!(feature = "teacher") {
 
 /// Runs the command. The cache keeps what was computed before an error, so the same command goes on there.
 pub fn run(args: &TeachArgs) -> Result<()> {
-    print_in_line(&label(args)?, args.json)
+    if !is_standard(&args.out) {
+        return print_in_line(&label(args)?, args.json);
+    }
+    // What is for standard output is made in a folder of its own; the cache stays.
+    let folder = tempfile::tempdir()?;
+    let cache = args.cache.clone().or_else(|| Some("teacher-cache".into()));
+    let out = folder.path().join("soft.jsonl");
+    let outcome = label(&TeachArgs { out: out.clone(), cache, ..args.clone() })?;
+    files::write(&args.out, files::read(&out)?)?;
+    print_in_line(&outcome, args.json)
 }
 
 pub fn label(args: &TeachArgs) -> Result<Outcome> {
     if args.heldback.is_some_and(|share| !(0.0..1.0).contains(&share)) {
-        bail!("--heldback is a share of the labels: at least 0 and below 1");
+        return Err(wrong_use("--heldback is a share of the labels: at least 0 and below 1"));
     }
+    guard::writes(&[&args.out, &beside(&args.out, ".partial")])?;
     let texts = Texts::read(args)?;
     if texts.to_label().is_empty() {
         bail!("no text to label: give --data or --unlabelled");
@@ -72,7 +85,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         speeds,
     };
     write(args, &texts, teacher.as_mut(), &outcome)?;
-    eprintln!("wrote {} ({} texts)", args.out.display(), outcome.texts);
+    note(format_args!("wrote {} ({} texts)", args.out.display(), outcome.texts));
     Ok(outcome)
 }
 
@@ -86,7 +99,9 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Option<Taught>> {
             EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
         let speeds = report::prepare(&mut teacher, &texts.every())?;
         let (requests, tokens) = teacher.client.spent();
-        eprintln!("{requests} requests and {tokens} tokens so far, over all runs of this question");
+        note(format_args!(
+            "{requests} requests and {tokens} tokens so far, over all runs of this question"
+        ));
         return Ok(Some((Box::new(teacher), None, speeds)));
     }
     #[cfg(feature = "teacher")]
@@ -99,7 +114,7 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Option<Taught>> {
 
 /// Joins a teacher with a regression on words, or takes that alone.
 fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<Taught> {
-    if args.data.is_none() {
+    if args.data.is_empty() {
         bail!("--tfidf learns from labelled texts: give --data");
     }
     let (labelled, labels, pool) = texts.to_learn();

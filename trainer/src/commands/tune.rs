@@ -1,14 +1,15 @@
 //! `qdllm tune`: LoRA and a classification head trained on labelled texts.
 
 use crate::commands::{print_in_line, teach::local::resolve};
-use crate::data::{BadRows, labelled, labelled::Labelled};
+use crate::data::{RowOptions, labelled, labelled::Labelled};
+use crate::options::OverDefaults;
 use crate::student::run::reopen;
 use crate::teacher::llm::lora::adapter::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use crate::teacher::llm::{device, pretrained::Pretrained};
 use anyhow::{Result, ensure};
 use qdllm_host::errors::OfFile as _;
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note};
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -40,9 +41,8 @@ pub struct TuneArgs {
     /// Seconds between two checkpoints
     #[arg(long, default_value_t = 60, value_name = "S")]
     pub checkpoint_every: u64,
-    /// What to do with a row that cannot be read
-    #[arg(long, value_enum, default_value = "refuse")]
-    pub bad_rows: BadRows,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     pub json: bool,
@@ -72,7 +72,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         "--lr must be a positive number, --weight-decay and --alpha numbers of at least 0"
     );
     let mut skipped = 0;
-    let train = Labelled::read(&args.data, args.bad_rows, &mut skipped)?;
+    let train = Labelled::read(&args.data, &*args.rows, &mut skipped)?;
     let classes = labelled::classes(&train);
     let numbered = |rows, path| -> Result<Vec<(String, usize)>> {
         let (texts, labels) = labelled::numbered(rows, path, &classes, "the training data")?;
@@ -80,7 +80,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     };
     let train = numbered(train, &args.data)?;
     let valid = match &args.valid {
-        Some(path) => numbered(Labelled::read(path, args.bad_rows, &mut skipped)?, path)?,
+        Some(path) => numbered(Labelled::read(path, &*args.rows, &mut skipped)?, path)?,
         None => Vec::new(),
     };
     let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
@@ -99,7 +99,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
         seconds: started.elapsed().as_secs_f64(),
         epochs,
     };
-    eprintln!("wrote {}", args.out.display());
+    note(format_args!("wrote {}", args.out.display()));
     print_in_line(&outcome, args.json)
 }
 

@@ -10,8 +10,10 @@ pub mod coefficients;
 pub mod polynomial;
 pub mod tensor_train;
 
+use crate::data::text_digest;
 use agreement::{Agreement, CircuitInputs};
 use anyhow::{Error, Result, anyhow, ensure};
+use qdllm_host::errors::wrong_use;
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::{Model, ScratchI16};
@@ -51,11 +53,15 @@ pub struct Task<'m> {
 }
 
 impl<'m> Task<'m> {
+    /// Shares out the texts by their digest, so that neither the order of a file nor a pattern in it matters.
     pub fn new(model: &'m Model<'m>, texts: &[String], asked: f64) -> Result<Self> {
         check(texts, asked)?;
-        let calibration = CircuitInputs::new(model, texts.iter().step_by(2))?;
-        let choice = CircuitInputs::new(model, texts.iter().skip(1).step_by(4))?;
-        let report = CircuitInputs::new(model, texts.iter().skip(3).step_by(4))?;
+        let mut texts: Vec<&String> = texts.iter().collect();
+        texts.sort_by_cached_key(|text| text_digest(text));
+        let (fitted, rest) = texts.split_at(texts.len().div_ceil(2));
+        let (chosen, reported) = rest.split_at(rest.len().div_ceil(2));
+        let inputs = |texts: &[&String]| CircuitInputs::new(model, texts.iter().copied());
+        let (calibration, choice, report) = (inputs(fitted)?, inputs(chosen)?, inputs(reported)?);
         Ok(Self { model, calibration, choice, report, asked })
     }
 
@@ -104,10 +110,11 @@ impl<'m> Task<'m> {
 }
 
 fn check(texts: &[String], asked: f64) -> Result<()> {
-    ensure!(
-        asked > 0.0 && asked <= 1.0,
-        "--agreement is {asked}; give more than 0, at most 1, for example 0.999"
-    );
+    if !(asked > 0.0 && asked <= 1.0) {
+        return Err(wrong_use(format!(
+            "--agreement is {asked}; give more than 0, at most 1, for example 0.999"
+        )));
+    }
     let texts = texts.len();
     ensure!(
         texts >= LEAST_TEXTS,

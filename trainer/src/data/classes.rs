@@ -9,10 +9,12 @@
 //! words = ["turn the lights on", "lights on"]   # optional, what the model may say [the name, _ as space]
 //! ```
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,28 @@ pub struct Class {
     /// What the model may call it; without any, the name with spaces for underscores.
     #[serde(default)]
     pub words: Vec<String>,
+}
+
+/// The bytes of a class name that a model holds.
+const LONGEST: usize = 255;
+
+/// Refuses names that no model may have: empty, too long, with control characters, given twice.
+pub fn check_names(names: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for name in names {
+        let (start, bytes): (String, _) = (name.chars().take(40).collect(), name.len());
+        ensure!(!name.trim().is_empty(), "a class has an empty name; give each class one");
+        ensure!(
+            bytes <= LONGEST,
+            "the class name `{start}...` has {bytes} bytes; a model holds names of {LONGEST}: shorten it, or is this the text's column?"
+        );
+        ensure!(
+            !name.contains(char::is_control),
+            "the class name `{start}` holds a control character; take it out"
+        );
+        ensure!(seen.insert(name), "class `{start}` is named twice");
+    }
+    Ok(())
 }
 
 impl Class {
@@ -67,8 +91,9 @@ impl Classes {
 
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self> {
+        let text = files::read_text(path)?;
         let parsed = || {
-            let classes: Self = toml::from_str(&std::fs::read_to_string(path)?)?;
+            let classes: Self = toml::from_str(&text)?;
             classes.check()?;
             anyhow::Ok(classes)
         };
@@ -84,6 +109,7 @@ impl Classes {
         let (count, most) = (self.class.len(), qdllm_runtime::MAX_CLASSES);
         ensure!(count >= 2, "{count} classes; a teacher needs at least 2, each named");
         ensure!(count <= most, "{count} classes; a model has at most {most}");
+        check_names(&self.names())?;
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (i, class) in self.class.iter().enumerate() {
             let name = &class.name;
@@ -92,8 +118,6 @@ impl Classes {
                 "class {}: the name `{name}` is empty or has white space around it",
                 i + 1
             );
-            let twice = self.class[..i].iter().any(|c| c.name == *name);
-            ensure!(!twice, "class `{name}` is named twice");
             for word in class.words() {
                 let folded = word.trim().to_lowercase();
                 ensure!(!folded.is_empty(), "class `{name}` has an empty entry in `words`");
@@ -131,7 +155,8 @@ mod tests {
         for (text, says) in [
             ("[[class]]\nname = \"a\"\n", "at least 2"),
             ("[[class]]\nname = \"a\"\n[[class]]\nname = \"a\"\n", "`a` is named twice"),
-            ("[[class]]\nname = \" \"\n[[class]]\nname = \"a\"\n", "class 1"),
+            ("[[class]]\nname = \" \"\n[[class]]\nname = \"a\"\n", "empty name"),
+            ("[[class]]\nname = \" b\"\n[[class]]\nname = \"a\"\n", "class 1"),
             ("[[class]]\nname = \"a\"\nwords = [\"B\"]\n[[class]]\nname = \"b\"\n", "share"),
             ("[[class]]\nname = \"a\"\nword = [\"B\"]\n", "word"),
             ("class = 3", "class"),

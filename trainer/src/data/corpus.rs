@@ -1,16 +1,20 @@
 //! The texts of a run: labelled, unlabelled and validation files as one stream, read as often as
 //! needed and never held in memory.
 
+use crate::data::classes::check_names;
+use crate::data::conflicts::{Settled, Short, Survey, short};
 use crate::data::labelled::{class_of, rank};
 use crate::data::soft::SoftLabels;
-use crate::data::{Row, Rows, text_digest};
+use crate::data::{Row, Rows};
 use crate::options::Sources;
 use anyhow::{Result, bail, ensure};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 /// Whether a text trains the student or judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,12 @@ pub struct Tally {
     /// Texts whose label is hidden and for which no teacher speaks.
     pub unused: u64,
     pub skipped: u64,
+    /// Texts that carry several labels.
+    #[serde(default)]
+    pub disputed: u64,
+    /// Those of them that are left out, since no label was chosen.
+    #[serde(default)]
+    pub undecided: u64,
 }
 
 /// The files of a run, surveyed once.
@@ -49,8 +59,14 @@ pub struct Corpus {
     sources: Sources,
     /// Class names in the order of the classes: the teacher's, or sorted.
     pub classes: Vec<String>,
+    /// How many rows of the labelled files are of each class.
+    pub counts: Vec<u64>,
     pub soft: Option<SoftLabels>,
     kept: Option<HashSet<[u8; 32]>>,
+    /// The label of texts that carry several, none where the text is left out.
+    settled: HashMap<Short, Option<String>>,
+    /// Share of the texts that validate, by their place.
+    holdout: f64,
     /// SHA-256 (hexadecimal) over the labelled rows, `label TAB text LF`.
     pub digest: String,
 }
@@ -66,47 +82,35 @@ impl Corpus {
                 path.display()
             );
         }
-        let mut digest = Sha256::new();
-        let mut labels: BTreeSet<String> = BTreeSet::new();
-        let mut draws: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
-        if let Some(path) = &sources.data {
-            let mut rows = Rows::labelled(path, sources.bad_rows)?;
-            progress.stage("reading labels", rows.bytes_total);
-            while let Some(row) = rows.next().transpose()? {
-                progress.at(rows.bytes_read());
-                let label = row.label.unwrap_or_default();
-                digest.update(format!("{label}\t{}\n", row.text));
-                if let Some(most) = sources.labels_per_class {
-                    let best = draws.entry(label.clone()).or_default();
-                    best.insert(rank(sources.label_draw, &row.text));
-                    if best.len() > most {
-                        best.pop_last();
-                    }
-                }
-                labels.insert(label);
-            }
-            let (path, found, most) = (path.display(), labels.len(), qdllm_runtime::MAX_CLASSES);
-            if let (Some(label), true, None) = (labels.first(), found == 1, &soft) {
-                bail!(
-                    "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
-                );
-            }
-            ensure!(
-                found <= most,
-                "{path}: {found} different labels; a model has at most {most}. Is the label in the first column?"
-            );
-        } else if soft.is_none() {
+        let mut labels = Labels::new();
+        for path in &sources.data {
+            labels.read(path, sources, progress)?;
+        }
+        if sources.data.is_empty() && soft.is_none() {
             bail!(
                 "nothing to learn from: give labelled texts (--data) or soft labels (--soft) with --unlabelled"
             );
         }
+        labels.check(sources, soft.is_some())?;
+        let (settled, said) = labels.survey.settle(sources.conflicts, &labels.names)?;
+        let notes = said.into_iter().chain(labels.alike());
+        notes.for_each(|line| progress.say(&line));
         let classes = match &soft {
             Some(soft) => soft.classes.clone(),
-            None => labels.into_iter().collect(),
+            None => labels.numbers.keys().cloned().collect(),
         };
-        let kept = sources.labels_per_class.map(|_| draws.into_values().flatten().collect());
-        let digest = hex(digest.finalize());
-        Ok(Self { sources: sources.clone(), classes, soft, kept, digest })
+        check_names(&classes)?;
+        let count = |class| labels.numbers.get(class).map_or(0, |&n| labels.counts[n as usize]);
+        Ok(Self {
+            sources: sources.clone(),
+            counts: classes.iter().map(count).collect(),
+            classes,
+            kept: sources.labels_per_class.map(|_| labels.draws.into_values().flatten().collect()),
+            holdout: holdout(sources, soft.is_some(), &labels.survey),
+            settled: named(settled, &labels.names),
+            digest: hex(labels.digest.finalize()),
+            soft,
+        })
     }
 
     /// Gives every text once, training files first; the same stream at every call.
@@ -120,36 +124,42 @@ impl Corpus {
         let (mut tally, mut missing) = (Tally::default(), None);
         let (mut seen, mut held) = (HashSet::new(), HashSet::new());
         if let Some(path) = &sources.valid {
-            for row in Rows::labelled(path, sources.bad_rows)? {
+            for row in Rows::labelled(path, &sources.rows)? {
                 held.insert(short(&row?.text));
             }
         }
-        let whose = match (&sources.soft, &sources.data) {
+        let whose = match (&sources.soft, sources.data.first()) {
             (Some(soft), _) => format!("the teacher's file {}", soft.display()),
             (None, Some(data)) => format!("the training file {}", data.display()),
             (None, None) => "nobody".into(),
         };
-        for (path, origin) in [
-            (&sources.data, Origin::Labelled),
-            (&sources.unlabelled, Origin::Unlabelled),
-            (&sources.valid, Origin::Valid),
-        ] {
-            let Some(path) = path else { continue };
+        let labelled = sources.data.iter().map(|path| (path, Origin::Labelled));
+        let others = [(&sources.unlabelled, Origin::Unlabelled), (&sources.valid, Origin::Valid)];
+        let others = others.into_iter().filter_map(|(path, origin)| Some((path.as_ref()?, origin)));
+        for (path, origin) in labelled.chain(others) {
             let mut rows = match origin {
-                Origin::Unlabelled => Rows::unlabelled(path, sources.bad_rows)?,
-                _ => Rows::labelled(path, sources.bad_rows)?,
+                Origin::Unlabelled => Rows::unlabelled(path, &sources.rows)?,
+                _ => Rows::labelled(path, &sources.rows)?,
             };
             progress.stage(stage, rows.bytes_total);
             while let Some(Row { line, label, text }) = rows.next().transpose()? {
                 progress.at(rows.bytes_read());
+                let short = short(&text);
+                let settled = self.settled.get(&short).filter(|_| origin == Origin::Labelled);
+                let label = settled.map_or(label, Clone::clone);
                 let class = label.map(|label| class_of(&label, &self.classes, path, line, &whose));
-                let (class, short) = (class.transpose()?, short(&text));
+                let class = class.transpose()?;
                 if origin != Origin::Valid && held.contains(&short) {
                     tally.leaked += 1;
                     continue;
                 }
                 if !seen.insert(short) {
                     tally.duplicates += 1;
+                    continue;
+                }
+                tally.disputed += u64::from(settled.is_some());
+                if let Some(None) = settled {
+                    tally.undecided += 1;
                     continue;
                 }
                 let lost = |kept: &HashSet<_>| !kept.contains(&rank(sources.label_draw, &text));
@@ -195,16 +205,116 @@ impl Corpus {
 
     /// Validation texts: the validation file's, else a share of the texts by their digest - of those
     /// that only the teacher speaks for where there are any, since labels are then few.
-    fn part(&self, origin: Origin, labelled: bool, digest: &[u8; 16]) -> Part {
+    fn part(&self, origin: Origin, labelled: bool, digest: &Short) -> Part {
         if origin == Origin::Valid {
             return Part::Valid;
         }
         let soft_only = self.soft.is_some()
             && (self.sources.unlabelled.is_some() || self.sources.labels_per_class.is_some());
         let candidate = self.sources.valid.is_none() && labelled != soft_only;
-        let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        let place = u64::from_le_bytes(*head) as f64 / u64::MAX as f64;
-        if candidate && place < self.sources.holdout { Part::Valid } else { Part::Train }
+        if candidate && place(digest) < self.holdout { Part::Valid } else { Part::Train }
+    }
+}
+
+/// Where in 0..1 a text falls by its digest.
+fn place(digest: &Short) -> f64 {
+    let (head, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    u64::from_le_bytes(*head) as f64 / u64::MAX as f64
+}
+
+/// The share held out; of so few labelled texts that it meets none, as much as holds one.
+fn holdout(sources: &Sources, taught: bool, survey: &Survey) -> f64 {
+    let share = sources.holdout;
+    let others = taught && (sources.unlabelled.is_some() || sources.labels_per_class.is_some());
+    let first = survey.texts().map(place).min_by(f64::total_cmp);
+    match first.filter(|_| share > 0.0 && !others) {
+        Some(first) if first >= share => first.next_up(),
+        _ => share,
+    }
+}
+
+fn named(settled: Settled, names: &[String]) -> HashMap<Short, Option<String>> {
+    let name = |label: u32| names.get(label as usize).cloned();
+    settled.into_iter().map(|(short, label)| (short, label.and_then(name))).collect()
+}
+
+/// What a survey of the labelled files finds.
+struct Labels {
+    digest: Sha256,
+    /// The labels in the order of their appearance, and how many rows each has.
+    names: Vec<String>,
+    counts: Vec<u64>,
+    numbers: BTreeMap<String, u32>,
+    draws: BTreeMap<u32, BTreeSet<[u8; 32]>>,
+    survey: Survey,
+}
+
+impl Labels {
+    fn new() -> Self {
+        let (names, counts, numbers) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (draws, survey) = (BTreeMap::new(), Survey::default());
+        Self { digest: Sha256::new(), names, counts, numbers, draws, survey }
+    }
+
+    fn read(&mut self, path: &Path, sources: &Sources, progress: &mut Progress) -> Result<()> {
+        let mut rows = Rows::labelled(path, &sources.rows)?;
+        progress.stage("reading labels", rows.bytes_total);
+        while let Some(Row { line, label, text }) = rows.next().transpose()? {
+            progress.at(rows.bytes_read());
+            let label = label.unwrap_or_default();
+            self.digest.update(format!("{label}\t{text}\n"));
+            let number = self.number(label);
+            self.counts[number as usize] += 1;
+            self.survey.add(short(&text), number, (path, line, &text));
+            if let Some(most) = sources.labels_per_class {
+                let best = self.draws.entry(number).or_default();
+                best.insert(rank(sources.label_draw, &text));
+                if best.len() > most {
+                    best.pop_last();
+                }
+            }
+        }
+        check_names(&self.names).of_file(path)
+    }
+
+    fn number(&mut self, label: String) -> u32 {
+        if let Some(&number) = self.numbers.get(&label) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(label.clone());
+        self.counts.push(0);
+        self.numbers.insert(label, number);
+        number
+    }
+
+    /// Refuses one class, where there is no teacher to name others, and too many.
+    fn check(&self, sources: &Sources, taught: bool) -> Result<()> {
+        let Some(path) = sources.data.first().map(|path| path.display()) else { return Ok(()) };
+        let (found, most) = (self.names.len(), qdllm_runtime::MAX_CLASSES);
+        if let (Some(label), true, false) = (self.names.first(), found == 1, taught) {
+            bail!(
+                "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
+            );
+        }
+        ensure!(
+            found <= most,
+            "{path}: {found} different labels; a model has at most {most}. Is the label in the first column?"
+        );
+        Ok(())
+    }
+
+    /// Labels that differ only by case or white space.
+    fn alike(&self) -> Option<String> {
+        let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for name in &self.names {
+            let plain: String = name.split_whitespace().collect();
+            groups.entry(plain.to_lowercase()).or_default().push(name);
+        }
+        let alike = groups.values().filter(|names| names.len() > 1);
+        let alike: Vec<_> = alike.map(|names| format!("`{}`", names.join("`, `"))).collect();
+        let said = "labels that differ only by case or white space, each a class of its own";
+        (!alike.is_empty()).then(|| format!("warning: {said}: {}", alike.join("; ")))
     }
 }
 
@@ -213,9 +323,4 @@ enum Origin {
     Labelled,
     Unlabelled,
     Valid,
-}
-
-/// Half a digest: enough to tell a billion texts apart, half the memory.
-fn short(text: &str) -> [u8; 16] {
-    *text_digest(text).first_chunk().unwrap_or(&[0; 16])
 }

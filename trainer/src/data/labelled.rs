@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::rows::{BadRows, Row, Rows};
+use super::rows::{Row, RowOptions, Rows};
 
 /// A labelled text and its line, for error messages.
 #[derive(Clone, Debug)]
@@ -22,8 +22,12 @@ pub struct Labelled {
 
 impl Labelled {
     /// The rows of a file; those left out as bad are added to `skipped`.
-    pub fn read(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<Self>> {
-        let mut rows = Rows::labelled(path, bad)?;
+    pub fn read(
+        path: &Path,
+        options: impl Into<RowOptions>,
+        skipped: &mut u64,
+    ) -> Result<Vec<Self>> {
+        let mut rows = Rows::labelled(path, options)?;
         let labelled = |row: Result<Row>| {
             let Row { line, label, text } = row?;
             Ok(Self { line, label: label.unwrap_or_default(), text })
@@ -35,8 +39,12 @@ impl Labelled {
 }
 
 /// The texts of a file; rows left out as bad are added to `skipped`.
-pub fn read_texts(path: &Path, bad: BadRows, skipped: &mut u64) -> Result<Vec<String>> {
-    let mut rows = Rows::unlabelled(path, bad)?;
+pub fn read_texts(
+    path: &Path,
+    options: impl Into<RowOptions>,
+    skipped: &mut u64,
+) -> Result<Vec<String>> {
+    let mut rows = Rows::unlabelled(path, options)?;
     let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<_>>()?;
     *skipped += rows.skipped;
     Ok(texts)
@@ -77,13 +85,20 @@ pub fn class_of(
     })
 }
 
-/// The texts of a file, and their labels as a model's classes.
+/// The texts of some files, and their labels as a model's classes.
 pub fn read_labelled(
-    path: &Path,
-    bad: BadRows,
+    paths: &[impl AsRef<Path>],
+    options: impl Into<RowOptions>,
     classes: &[String],
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    numbered(Labelled::read(path, bad, &mut 0)?, path, classes, "the model")
+    let (options, mut all) = (options.into(), (Vec::new(), Vec::new()));
+    for path in paths.iter().map(AsRef::as_ref) {
+        let rows = Labelled::read(path, &options, &mut 0)?;
+        let (texts, labels) = numbered(rows, path, classes, "the model")?;
+        all.0.extend(texts);
+        all.1.extend(labels);
+    }
+    Ok(all)
 }
 
 /// Place of a text in draw number `draw`: SHA-256 of `qdllm label draw`, the draw as 8 bytes little endian, and the

@@ -1,29 +1,26 @@
 //! Lines of a file, each of bounded length, and the fields of JSON ones: what every line-by-line format here is read
 //! through.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use qdllm_host::hex;
+use qdllm_host::{files, hex};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// The longest line or CSV record that is read, in bytes: 1 MiB.
 pub const MAX_ROW_BYTES: usize = 1 << 20;
 
-/// Opens a regular file or pipe and tells its size; `kind` is what an error calls it.
-pub(crate) fn open_file(path: &Path, kind: &str) -> Result<(File, u64)> {
+/// Opens a file, packed or not, or a pipe and tells its size; `kind` is what an error calls it.
+pub(crate) fn open_file(path: &Path, kind: &str) -> Result<(Box<dyn Read + Send>, u64)> {
     let name = path.display();
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = opened.map_err(|e| {
-        anyhow!("{name}: cannot open the {kind}: {e}; check the path and its permissions")
-    })?;
-    if metadata.is_dir() {
+    if path.is_dir() {
         bail!("{name}: is a directory; name a {kind}");
     }
-    Ok((file, metadata.len()))
+    files::open(path).map_err(|e| {
+        anyhow!("{name}: cannot open the {kind}: {e}; check the path and its permissions")
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +35,7 @@ pub(crate) enum Line {
 /// The lines of a file that are not blank, one in memory at a time.
 pub(crate) struct Lines {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<Box<dyn Read + Send>>,
     /// Where the current line stands, counted from 1.
     pub number: u64,
     pub buffer: Vec<u8>,
@@ -55,7 +52,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub fn new(path: &Path, file: File) -> Self {
+    pub fn new(path: &Path, file: Box<dyn Read + Send>) -> Self {
         Self {
             path: path.into(),
             reader: BufReader::with_capacity(1 << 16, file),

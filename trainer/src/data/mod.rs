@@ -1,6 +1,7 @@
 //! Texts, labels, soft labels and vectors: read from files, checked, split.
 
 pub mod classes;
+pub mod conflicts;
 pub mod corpus;
 pub mod labelled;
 mod lines;
@@ -12,4 +13,4 @@ pub mod tensors;
 pub mod vectors;
 
 pub use lines::{text_digest, text_lines};
-pub use rows::{BadRows, Row, Rows};
+pub use rows::{BadRows, Row, RowOptions, Rows};

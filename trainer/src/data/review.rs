@@ -8,6 +8,7 @@ use crate::options::Sources;
 use anyhow::{Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
+use qdllm_host::terminal::aside;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -45,7 +46,7 @@ pub fn judge(
     let labels = SoftLabels::open(soft, sources)?;
     let mut doubts = Vec::new();
     let mut seen = HashSet::new();
-    for row in Rows::unlabelled(texts, sources.bad_rows)? {
+    for row in Rows::unlabelled(texts, &sources.rows)? {
         let text = row?.text;
         if let Some(logits) = labels.get(&text).filter(|_| seen.insert(text.clone())) {
             doubts.push(Doubt { probabilities: softmax(logits, 1.0), text });
@@ -67,7 +68,7 @@ pub fn judge(
     };
     files::write(list, listed.iter().map(row).collect::<String>())?;
     if let Some((most, file)) = reviewed {
-        let (mut input, mut output) = (std::io::stdin().lock(), std::io::stderr().lock());
+        let (mut input, mut output) = (std::io::stdin().lock(), aside());
         review(&doubts, classes, most, file, &mut input, &mut output)?;
     }
     let (listed, list) = (listed.len(), list.display());

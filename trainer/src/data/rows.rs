@@ -2,26 +2,32 @@
 //!
 //! | extension | labelled | unlabelled |
 //! | --- | --- | --- |
-//! | `.tsv` | `label<TAB>text` | the same, label ignored |
-//! | `.csv` | a header that names the columns `label` and `text` | column `text` |
+//! | `.tsv` | `label<TAB>text`, with or without a header | the same, label ignored |
+//! | `.csv` | a header that names the columns | column of the text |
 //! | `.jsonl`, `.ndjson` | objects with `label` (string or integer) and `text` | `text` |
-//! | `.txt` | refused | one text a line |
+//! | `.txt`, `.ft` | fastText's lines, `__label__NAME text` | one text a line |
+//!
+//! With `.gz` behind these the file is unpacked; what `-`, standard input, holds is told by its first line. Columns are
+//! known by their names ([`qdllm_host::columns`]) or named by [`RowOptions`].
 //!
 //! Files are UTF-8; a byte order mark at the start is dropped and CRLF is a line end. A line of
 //! nothing but spaces is blank and passed over. Everything else that is not a row is a *bad row*:
 //! an error that names file, line, field and remedy, or counted and left out by choice
-//! ([`BadRows`]), never lost silently. A label is trimmed of white space; a text is kept exactly
+//! ([`BadRows`]), never lost silently. A label is trimmed of white space, which is said; a text is kept exactly
 //! as read, because [`text_digest`](super::text_digest) is its identity in caches and soft labels.
 
 mod fields;
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use qdllm_host::files::is_standard;
+use qdllm_host::terminal::note_once;
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Line, Lines, open_file, too_long};
-use fields::{Cut, LineFormat, Table, cut_line};
+use super::lines::{Line, Lines, open_file, text_lines, too_long};
+use fields::{Columns, Cut, LineFormat, Table, cut_line};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -44,6 +50,47 @@ pub enum BadRows {
     Skip,
 }
 
+/// How rows are read.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowOptions {
+    /// What to do with bad rows [default: refuse]
+    #[arg(long, display_order = 23)]
+    pub bad_rows: BadRows,
+    /// Column of the labels in .tsv and .csv files: its name in the header, or its number from 1
+    #[arg(long, value_name = "NAME|N", display_order = 24)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// Column of the texts, likewise
+    #[arg(long, value_name = "NAME|N", display_order = 24)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_column: Option<String>,
+    /// What stands between the columns of a .csv file, `tab` for a tab [default: a comma]
+    #[arg(long, value_name = "C", value_parser = delimiter, display_order = 24)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+}
+
+fn delimiter(text: &str) -> Result<char, String> {
+    match text {
+        "tab" | "\\t" => Ok('\t'),
+        _ if text.len() == 1 => Ok(char::from(text.as_bytes()[0])),
+        _ => Err("give one ASCII character, or `tab`".into()),
+    }
+}
+
+impl From<BadRows> for RowOptions {
+    fn from(bad_rows: BadRows) -> Self {
+        Self { bad_rows, ..Self::default() }
+    }
+}
+
+impl From<&Self> for RowOptions {
+    fn from(options: &Self) -> Self {
+        options.clone()
+    }
+}
+
 enum Source {
     Lines(LineFormat, Lines),
     Table(Table),
@@ -58,50 +105,45 @@ pub struct Rows {
     labelled: bool,
     bad: BadRows,
     source: Source,
-    /// Size of the file when it was opened; 0 for a pipe.
+    /// Size of the file when it was opened; 0 for a pipe or a packed file.
     pub bytes_total: u64,
     good: u64,
     /// Bad rows left out so far; always 0 under [`BadRows::Refuse`].
     pub skipped: u64,
+    /// Labels with white space around them.
+    trimmed: u64,
     done: bool,
 }
 
 impl Rows {
     /// Opens a file whose rows carry labels.
-    pub fn labelled(path: &Path, bad: BadRows) -> Result<Self> {
-        Self::open(path, bad, true)
+    pub fn labelled(path: &Path, options: impl Into<RowOptions>) -> Result<Self> {
+        Self::open(path, &options.into(), true)
     }
 
     /// Opens a file for its texts alone; labels, where there are any, are ignored.
-    pub fn unlabelled(path: &Path, bad: BadRows) -> Result<Self> {
-        Self::open(path, bad, false)
+    pub fn unlabelled(path: &Path, options: impl Into<RowOptions>) -> Result<Self> {
+        Self::open(path, &options.into(), false)
     }
 
-    fn open(path: &Path, bad: BadRows, labelled: bool) -> Result<Self> {
-        let name = path.display();
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let format = match extension.to_str().unwrap_or_default() {
-            "tsv" => Some(LineFormat::Tsv),
-            "jsonl" | "ndjson" => Some(LineFormat::Json),
-            "txt" if labelled => bail!(
-                "{name}: a .txt file holds texts without labels; give a .tsv of `label<TAB>text`, a .csv or a .jsonl"
-            ),
-            "txt" => Some(LineFormat::Text),
-            "csv" => None,
-            _ => {
-                let text = if labelled { "" } else { ".txt, " };
-                bail!(
-                    "{name}: the extension does not tell the format; rename the file to one of {text}.tsv, .csv, .jsonl, .ndjson"
-                );
-            }
-        };
+    fn open(path: &Path, options: &RowOptions, labelled: bool) -> Result<Self> {
+        let format = if is_standard(path) { of_content(path)? } else { of_name(path)? };
         let (file, bytes_total) = open_file(path, "data file")?;
         let source = match format {
-            Some(format) => Source::Lines(format, Lines::new(path, file)),
-            None => Source::Table(Table::open(path, file, labelled)?),
+            Format::Csv => Source::Table(Table::open(path, file, options, labelled)?),
+            Format::Tsv if options.delimiter.is_some() => {
+                Source::Table(Table::open(path, file, options, labelled)?)
+            }
+            Format::Tsv => {
+                let columns = Columns::of_tsv(path, options, labelled)?;
+                Source::Lines(LineFormat::Tsv(columns), Lines::new(path, file))
+            }
+            Format::Json => Source::Lines(LineFormat::Json, Lines::new(path, file)),
+            Format::Text => Source::Lines(LineFormat::Text, Lines::new(path, file)),
         };
-        let path = path.into();
-        Ok(Self { path, labelled, bad, source, bytes_total, good: 0, skipped: 0, done: false })
+        let (path, bad) = (path.into(), options.bad_rows);
+        let (good, skipped, trimmed) = (0, 0, 0);
+        Ok(Self { path, labelled, bad, source, bytes_total, good, skipped, trimmed, done: false })
     }
 
     /// Bytes taken from the file so far: ahead of the current row by at most one read buffer,
@@ -117,15 +159,91 @@ impl Rows {
     fn cut(&mut self) -> Result<Option<(u64, Cut)>> {
         let (format, lines) = match &mut self.source {
             Source::Table(table) => return table.cut(&self.path),
-            Source::Lines(format, lines) => (*format, lines),
+            Source::Lines(format, lines) => (&*format, lines),
         };
-        let cut = match lines.advance()? {
-            Line::End => return Ok(None),
-            Line::TooLong => Err(too_long(lines.most)),
-            Line::Read => cut_line(format, &lines.buffer, self.labelled),
-        };
-        Ok(Some((lines.number, cut)))
+        loop {
+            let cut = match lines.advance()? {
+                Line::End => return Ok(None),
+                Line::TooLong => Err(too_long(lines.most)),
+                Line::Read if format.is_header(lines.number) => continue,
+                Line::Read => cut_line(format, &lines.buffer, self.labelled),
+            };
+            return Ok(Some((lines.number, cut)));
+        }
     }
+
+    /// The label without the white space around it.
+    fn trim(&mut self, label: String) -> String {
+        let trimmed = label.trim();
+        self.trimmed += u64::from(trimmed.len() < label.len());
+        trimmed.to_owned()
+    }
+
+    fn end(&self) -> Option<anyhow::Error> {
+        let (path, skipped, trimmed) = (self.path.display(), self.skipped, self.trimmed);
+        if trimmed > 0 {
+            note_once(format!("{path}: white space around {trimmed} labels is taken off"));
+        }
+        (self.good == 0).then(|| {
+            anyhow!(
+                "{path}: no rows ({skipped} bad rows skipped); give a file with at least one text"
+            )
+        })
+    }
+}
+
+/// The texts of a file to classify: of a table or JSON lines their column, which is said, else every line.
+pub fn texts_of(
+    path: &Path,
+    options: &RowOptions,
+) -> Result<Box<dyn Iterator<Item = Result<String>>>> {
+    let format = if is_standard(path) { of_content(path) } else { of_name(path) };
+    let name = path.display().to_string();
+    match format {
+        Ok(Format::Tsv | Format::Csv | Format::Json) => {
+            note_once(format!("{name}: the column of texts is classified, labels are passed over"));
+            Ok(Box::new(Rows::unlabelled(path, options)?.map(|row| Ok(row?.text))))
+        }
+        _ => Ok(Box::new(text_lines(name, BufReader::new(open_file(path, "file of texts")?.0)))),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Tsv,
+    Csv,
+    Json,
+    Text,
+}
+
+/// The format that a file's name tells.
+fn of_name(path: &Path) -> Result<Format> {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name)).extension().unwrap_or_default();
+    Ok(match name.to_str().unwrap_or_default() {
+        "tsv" => Format::Tsv,
+        "csv" => Format::Csv,
+        "jsonl" | "ndjson" => Format::Json,
+        "txt" | "ft" => Format::Text,
+        _ => bail!(
+            "{}: the extension does not tell the format; rename the file to one of .txt, .tsv, .csv, .jsonl, .ndjson, with .gz if it is packed",
+            path.display()
+        ),
+    })
+}
+
+/// The format that the first line tells.
+fn of_content(path: &Path) -> Result<Format> {
+    let mut lines = Lines::new(path, open_file(path, "data file")?.0);
+    lines.advance()?;
+    let line = String::from_utf8_lossy(&lines.buffer);
+    let commas: Vec<&str> = line.split(',').collect();
+    Ok(match () {
+        () if line.trim_start().starts_with('{') => Format::Json,
+        () if line.contains('\t') => Format::Tsv,
+        () if qdllm_host::columns::of_first_row(&commas).is_some() => Format::Csv,
+        () => Format::Text,
+    })
 }
 
 impl Iterator for Rows {
@@ -138,6 +256,7 @@ impl Iterator for Rows {
             let end = match cut {
                 Ok(Some((line, Ok((label, text))))) => {
                     self.good += 1;
+                    let label = label.map(|label| self.trim(label));
                     return Some(Ok(Row { line, label, text }));
                 }
                 Ok(Some((_, Err(_)))) if self.bad == BadRows::Skip => {
@@ -147,12 +266,7 @@ impl Iterator for Rows {
                 Ok(Some((line, Err(fault)))) => Some(anyhow!(
                     "{path}:{line}: {fault}; or pass `--bad-rows skip` to leave bad rows out"
                 )),
-                Ok(None) => (self.good == 0).then(|| {
-                    let skipped = self.skipped;
-                    anyhow!(
-                        "{path}: no rows ({skipped} bad rows skipped); give a file with at least one text"
-                    )
-                }),
+                Ok(None) => self.end(),
                 Err(error) => Some(error),
             };
             self.done = true;

@@ -9,7 +9,7 @@ use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
 use super::lines::{Lines, numbers_of, open_file, text_digest};
-use super::rows::{BadRows, Rows};
+use super::rows::{RowOptions, Rows};
 use super::tensors::Table;
 
 /// Vectors of one width under their texts' digests.
@@ -23,7 +23,7 @@ pub struct Vectors {
 
 impl Vectors {
     /// Reads vector files. Those without digests belong, in their order, to `texts`: row `i` to the `i`-th text.
-    pub fn read(files: &[PathBuf], texts: &[&Path], bad: BadRows) -> Result<Self> {
+    pub fn read(files: &[PathBuf], texts: &[&Path], rows: &RowOptions) -> Result<Self> {
         let mut vectors = Self::default();
         let mut hasher = Sha256::new();
         let mut unnamed = texts.iter();
@@ -31,7 +31,7 @@ impl Vectors {
             let table = table(path)?;
             let texts = if table.digests.is_some() { None } else { unnamed.next() };
             let missing = "and there is no file of texts left whose order it could follow; give one such file of vectors a file of texts, in the order --data, --unlabelled, --valid";
-            let digests = digests_of(path, &table, texts.copied(), missing, bad)?;
+            let digests = digests_of(path, &table, texts.copied(), missing, rows)?;
             vectors.add(&table, &digests).of_file(path)?;
         }
         vectors.values.iter().for_each(|x| hasher.update(x.to_le_bytes()));
@@ -85,7 +85,7 @@ pub fn digests_of(
     table: &Table,
     texts: Option<&Path>,
     missing: &str,
-    bad: BadRows,
+    options: &RowOptions,
 ) -> Result<Vec<[u8; 32]>> {
     let (name, rows) = (path.display(), table.rows());
     if let Some(digests) = &table.digests {
@@ -93,7 +93,7 @@ pub fn digests_of(
     }
     let texts = texts.with_context(|| format!("{name}: has no tensor `text_sha256`, {missing}"))?;
     let digests: Result<Vec<_>> =
-        Rows::unlabelled(texts, bad)?.map(|row| Ok(text_digest(&row?.text))).collect();
+        Rows::unlabelled(texts, options)?.map(|row| Ok(text_digest(&row?.text))).collect();
     let (digests, texts) = (digests?, texts.display());
     ensure!(
         digests.len() == rows,
@@ -153,7 +153,7 @@ mod tests {
         table.write(&path("v.safetensors"), "vectors").unwrap();
         let texts = path("t.tsv");
         for file in ["v.jsonl", "v.safetensors"] {
-            let v = Vectors::read(&[path(file)], &[&texts], BadRows::Refuse).unwrap();
+            let v = Vectors::read(&[path(file)], &[&texts], &RowOptions::default()).unwrap();
             assert_eq!((v.places.len(), v.width), (2, 2));
             assert_eq!(
                 (v.get("one"), v.get("two")),
@@ -162,10 +162,13 @@ mod tests {
             assert_eq!(v.get("three"), None);
         }
         let both = [path("v.jsonl"), path("v.safetensors")];
-        assert_eq!(Vectors::read(&both, &[&texts], BadRows::Refuse).unwrap().places.len(), 2);
+        assert_eq!(
+            Vectors::read(&both, &[&texts], &RowOptions::default()).unwrap().places.len(),
+            2
+        );
 
         let says = |files: &[PathBuf], texts: &[&Path], needle: &str| {
-            let error = Vectors::read(files, texts, BadRows::Refuse).unwrap_err();
+            let error = Vectors::read(files, texts, &RowOptions::default()).unwrap_err();
             let message = format!("{error:#}");
             assert!(message.contains(needle), "{message}");
         };

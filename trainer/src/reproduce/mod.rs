@@ -19,22 +19,21 @@ use crate::options::Config;
 use anyhow::{Context, Result, anyhow, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note, say};
 use std::path::Path;
 use std::time::Instant;
 
 /// Runs the command; what was run is kept when it ends in an error.
 pub fn run(args: &ReproduceArgs) -> Result<()> {
     if let Some(path) = &args.lesson {
-        println!("{}", process::run_lesson(path)?);
-        return Ok(());
+        return say(process::run_lesson(path)?);
     }
     let out = args.out.as_deref().context("--out is missing")?;
     let failed = if args.report_only { Vec::new() } else { run_missing(args, out)? };
     let report = report(out)?;
     match args.json {
-        true => println!("{report}"),
-        false => eprintln!("wrote {}", out.join("report.md").display()),
+        true => say(report)?,
+        false => note(format_args!("wrote {}", out.join("report.md").display())),
     }
     ensure!(
         failed.is_empty(),

@@ -7,12 +7,12 @@ use super::method::{Learner, Method, Supervision};
 use super::options::ReproduceArgs;
 use super::task::{ROUNDS, Row, Task, folder};
 use crate::controls::{Control, ControlsArgs, measure};
-use crate::data::BadRows;
 use crate::data::corpus::Corpus;
 use crate::data::labelled::{read_labelled, read_texts};
 use crate::data::soft::SoftWriter;
+use crate::data::{BadRows, RowOptions};
 use crate::evaluation::{Report, evaluate, evaluate_vectors};
-use crate::options::Config;
+use crate::options::{Config, OverDefaults};
 use crate::resource_usage::{machine, microseconds_a_text, peak_memory_bytes};
 use crate::student::run::distill;
 use crate::student::vocabulary::Counter;
@@ -116,7 +116,7 @@ impl<'a> Group<'a> {
     fn config(&self, method: &Method) -> Result<Config> {
         let mut config = method.config(&self.task.about.name, self.seed, self.base);
         let sources = &mut config.sources;
-        sources.data = Some(self.path("labelled.jsonl"));
+        sources.data = vec![self.path("labelled.jsonl")];
         let teacher = (method.learner == Learner::Teacher).then_some(method);
         if let Some(teacher) = teacher.or(method.taught()) {
             sources.soft = Some(self.soft(teacher));
@@ -259,10 +259,10 @@ impl Lesson {
         let keep = (true, Duration::from_secs(1));
         let trained = distill(&self.config, &model, keep, &mut Progress::new(true))?;
         let (report, microseconds) = if vectors.is_empty() {
-            let judged = evaluate(&model, &self.valid, BadRows::Refuse, None, true)?;
+            let judged = evaluate(&model, &[self.valid.clone()], BadRows::Refuse, None, true)?;
             (judged.student, judged.microseconds_per_text)
         } else {
-            let judged = evaluate_vectors(&model, &self.valid, vectors, BadRows::Refuse)?;
+            let judged = evaluate_vectors(&model, &self.valid, vectors, &RowOptions::default())?;
             (judged.report, judged.microseconds_per_text)
         };
         Ok(Outcome {
@@ -280,13 +280,13 @@ impl Lesson {
         let settings = self.folder.join("control.toml");
         files::write(&settings, self.config.to_toml())?;
         let summary = measure(&ControlsArgs {
-            data: self.config.sources.data.clone().unwrap_or_default(),
+            data: self.config.sources.data.first().cloned().unwrap_or_default(),
             test: self.valid.clone(),
             json: true,
             config: control.heart().map(|_| settings),
             seed: self.config.training.seed,
             only: Some(control),
-            bad_rows: BadRows::Refuse,
+            rows: OverDefaults::default(),
         })?;
         let found = summary.controls.first().context("no control in the report")?;
         let measured = &found.measured;
@@ -305,14 +305,13 @@ impl Lesson {
     /// soft labels.
     fn teacher(&self) -> Result<Outcome> {
         let sources = &self.config.sources;
-        let files = sources.data.as_deref().zip(sources.soft.as_deref());
-        let (data, soft) = files.context("a lesson without files")?;
-        let (texts, labels) = read_labelled(data, BadRows::Refuse, &self.classes)?;
+        let soft = sources.soft.as_deref().context("a lesson without files")?;
+        let (texts, labels) = read_labelled(&sources.data, BadRows::Refuse, &self.classes)?;
         let unlabelled = match &sources.unlabelled {
             Some(path) => read_texts(path, BadRows::Refuse, &mut 0)?,
             None => Vec::new(),
         };
-        let (valid, truth) = read_labelled(&self.valid, BadRows::Refuse, &self.classes)?;
+        let (valid, truth) = read_labelled(&[&self.valid], BadRows::Refuse, &self.classes)?;
         let [texts, unlabelled, valid] = [&texts, &unlabelled, &valid]
             .map(|of| of.iter().map(String::as_str).collect::<Vec<_>>());
 

@@ -3,7 +3,7 @@
 use crate::data::labelled::draw_share;
 use crate::data::near_duplicates;
 use crate::data::vectors::{Vectors, table};
-use crate::data::{BadRows, Rows};
+use crate::data::{BadRows, RowOptions, Rows};
 use anyhow::{Context, Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
@@ -140,7 +140,7 @@ impl Task {
         self.vectors.sort();
         let mut digest = Sha256::new();
         for path in &self.vectors {
-            let vectors = Vectors::read(std::slice::from_ref(path), &[], BadRows::Refuse)?;
+            let vectors = Vectors::read(std::slice::from_ref(path), &[], &RowOptions::default())?;
             digest.update(&vectors.digest);
             let texts = self.train.iter().chain(&self.valid);
             let missing = texts.filter(|(_, text)| vectors.get(text).is_none()).count();

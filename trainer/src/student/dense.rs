@@ -33,9 +33,9 @@ impl Dense {
     pub fn prepare(config: &Config, progress: &mut Progress) -> Result<Prepared<Self>> {
         let sources = &config.sources;
         let corpus = Corpus::open(sources, progress)?;
-        let files = [&sources.data, &sources.unlabelled, &sources.valid];
-        let files: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
-        let vectors = Vectors::read(&sources.vectors, &files, sources.bad_rows)?;
+        let files = sources.data.iter().chain(&sources.unlabelled).chain(&sources.valid);
+        let files: Vec<&Path> = files.map(PathBuf::as_path).collect();
+        let vectors = Vectors::read(&sources.vectors, &files, &sources.rows)?;
         let preset = config.dense.preset;
         let squash = match (config.dense.squash, preset) {
             (Some(SquashKind::PiTanh), _) | (None, Preset::Product) => Squash::PiTanh,

@@ -54,7 +54,7 @@ fn provenance<F: FrontEnd>(prepared: &Prepared<F>, config: &Config) -> Vec<(Stri
     let mut pairs = vec![("qdllm", env!("CARGO_PKG_VERSION"))];
     pairs.extend(design.map(|design| ("design", design)));
     pairs.extend([("seed", &*seed), ("settings sha256", &settings[..16])]);
-    if config.sources.data.is_some() || design.is_some() {
+    if !config.sources.data.is_empty() || design.is_some() {
         pairs.push(("data sha256", &prepared.data_digest[..16]));
     }
     if let Some((teacher, digest)) = &prepared.teacher {

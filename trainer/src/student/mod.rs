@@ -33,6 +33,8 @@ const PROBES: usize = 256;
 pub struct Prepared<F: FrontEnd> {
     pub shape: Shape<F>,
     pub classes: Vec<String>,
+    /// How many rows of the labelled files are of each class.
+    pub counts: Vec<u64>,
     pub texts: Examples<F::Item>,
     pub valid: Examples<F::Item>,
     /// The first of the validation texts, as the model file takes them.
@@ -63,12 +65,12 @@ pub struct Summary {
 impl<F: FrontEnd> Prepared<F> {
     /// A run over a corpus, its texts still to be added.
     fn new(shape: Shape<F>, corpus: &Corpus) -> Self {
-        let classes = corpus.classes.clone();
+        let (classes, counts) = (corpus.classes.clone(), corpus.counts.clone());
         let teacher = corpus.soft.as_ref().map(|soft| (soft.teacher.clone(), hex(soft.digest)));
         let data_digest = corpus.digest.clone();
         let (texts, valid) = (Examples::default(), Examples::default());
         let (probes, tally) = (Vec::new(), Tally::default());
-        Self { shape, classes, texts, valid, probes, tally, data_digest, teacher }
+        Self { shape, classes, counts, texts, valid, probes, tally, data_digest, teacher }
     }
 
     fn add(

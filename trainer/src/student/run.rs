@@ -3,14 +3,16 @@
 use super::dense::Dense;
 use super::export::export;
 use super::front_end::FrontEnd;
+use super::shape::Ansatz;
 use super::train::{Checkpoint, Judgement, Moment, Resume};
 use super::words::Words;
 use super::{Prepared, Summary};
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::peak_memory_bytes;
-use anyhow::{Result, bail};
-use qdllm_host::errors::OfFile as _;
+use anyhow::{Result, bail, ensure};
+use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files::write_whole;
+use qdllm_host::guard;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Scratch;
 use serde::Serialize;
@@ -24,6 +26,31 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Refuses what cannot be learnt from, or be written to `out` without taking the place of something that is read; the
+/// settings file beside it may be the one that was read, if it says the same.
+pub fn check(config: &Config, out: &Path, same_settings: bool) -> Result<()> {
+    config.check()?;
+    let (student, sources) = (&config.student, &config.sources);
+    let dense = !sources.vectors.is_empty();
+    if !dense && student.heart != HiddenLayer::Circuit {
+        bail!("the heart `{:?}` is a control; only `circuit` makes a model file", student.heart);
+    }
+    if let Some(path) = &student.circuit {
+        ensure!(
+            !dense,
+            "{}: --vectors trains the preset circuit; leave --circuit out",
+            path.display()
+        );
+        Ansatz::read(path)?;
+    }
+    ensure!(!out.is_dir(), "{}: is a folder; --out names a file", out.display());
+    guard::reads(config.files().cloned());
+    let mut written = vec![out.to_owned()];
+    written.extend([".ckpt", ".metrics.jsonl"].map(|suffix| beside(out, suffix)));
+    written.extend((!same_settings).then(|| beside(out, ".toml")));
+    guard::writes(&written).map_err(wrong_use)
+}
+
 /// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete. With
 /// `restart` an earlier, unfinished run is forgotten.
 pub fn distill(
@@ -32,17 +59,8 @@ pub fn distill(
     (restart, checkpoint_every): (bool, Duration),
     progress: &mut Progress,
 ) -> Result<Outcome> {
-    let student = &config.student;
+    check(config, out, true)?;
     let dense = !config.sources.vectors.is_empty();
-    if !dense && student.heart != HiddenLayer::Circuit {
-        bail!("the heart `{:?}` is a control; only `circuit` makes a model file", student.heart);
-    }
-    if let (true, Some(circuit)) = (dense, &student.circuit) {
-        bail!("{}: --vectors trains the preset circuit; leave --circuit out", circuit.display());
-    }
-    if out.is_dir() {
-        bail!("{}: is a folder; --out names a file", out.display());
-    }
     let started = Instant::now();
     let checkpoint = beside(out, ".ckpt");
     if restart && checkpoint.exists() {
@@ -92,7 +110,9 @@ fn train_and_write<F: FrontEnd>(
     }
     let (bytes, largest_gap) = export(&student, prepared, config)?;
     let settings = beside(out, ".toml");
-    write_whole(&settings, config.to_toml().as_bytes()).of_file(&settings)?;
+    if !guard::is_read(&settings) {
+        write_whole(&settings, config.to_toml().as_bytes()).of_file(&settings)?;
+    }
     write_whole(out, &bytes).of_file(out)?;
     std::fs::remove_file(&checkpoint).of_file(&checkpoint)?;
     Ok(Outcome {
@@ -102,6 +122,7 @@ fn train_and_write<F: FrontEnd>(
         parameters: student.shape.parameters(),
         train_seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
+        classes: prepared.classes.iter().cloned().zip(prepared.counts.iter().copied()).collect(),
         summary: student.summary,
         largest_gap,
         probes: prepared.probes.len(),
@@ -114,7 +135,7 @@ pub fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
         Ok(text) => text.lines().take(epochs).map(|l| format!("{l}\n")).collect(),
         Err(_) => String::new(),
     };
-    std::fs::write(path, kept)?;
+    write_whole(path, kept)?;
     std::fs::OpenOptions::new().append(true).open(path)
 }
 
@@ -138,6 +159,8 @@ pub struct Outcome {
     pub train_seconds: f64,
     /// The most memory the process held at once; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// The classes, and how many rows of the labelled files are of each.
+    pub classes: Vec<(String, u64)>,
     #[serde(flatten)]
     pub summary: Summary,
     /// Largest difference of a probability between trainer and runtime.
@@ -152,11 +175,15 @@ impl std::fmt::Display for Outcome {
         let (labelled, soft_only, valid) = (tally.labelled, tally.soft_only, tally.valid);
         let texts = format!("{labelled} with labels, {soft_only} with soft labels alone");
         line("texts", format!("{texts}, {valid} for validation"))?;
+        let classes: Vec<_> = self.classes.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        line("classes", format!("{}: {}", classes.len(), classes.join(", ")))?;
         for (count, what) in [
             (tally.duplicates, "left out as duplicates"),
             (tally.leaked, "left out since validation holds them"),
             (tally.unused, "unused: label hidden and no teacher"),
             (tally.skipped, "bad rows skipped"),
+            (tally.disputed, "with several labels"),
+            (tally.undecided, "of these left out, no label being chosen"),
         ] {
             if count > 0 {
                 line("", format!("{count} {what}"))?;

@@ -4,9 +4,9 @@ use super::front_end::{Examples, FrontEnd, Sample, turn_slope};
 use super::shape::{Ansatz, Shape};
 use super::vocabulary::{Counter, HostVocab, Regression};
 use super::{Prepared, Student};
-use crate::data::corpus::{Corpus, Part, Text};
+use crate::data::corpus::{Corpus, Part, Tally, Text};
 use crate::numeric::add;
-use crate::options::{Config, Criterion, HiddenLayer, TrainingConfig};
+use crate::options::{Config, Criterion, HiddenLayer, StudentConfig, TrainingConfig};
 use anyhow::{Result, ensure};
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
@@ -36,15 +36,9 @@ impl Words {
         };
         let corpus = Corpus::open(&config.sources, progress)?;
         let classes = corpus.classes.len();
-        let (rows, kinds) = (config.student.rows, config.student.kinds());
-        let mut counter = Counter::new(classes, rows, kinds);
-        let tally = corpus.each("counting n-grams", progress, |text| counter.add(&text))?;
-        let candidates = counter.candidates();
-        let (texts, found) = (tally.labelled + tally.soft_only, candidates.len());
-        ensure!(
-            found >= rows,
-            "--rows {rows} is larger than the data: the {texts} training texts hold {found} n-grams that occur at least twice. Give --rows {found} or fewer, or more texts"
-        );
+        let kinds = config.student.kinds();
+        let (counter, candidates, tally) = count(config, &corpus, progress)?;
+        let rows = config.student.rows.min(candidates.len());
         let by_weight = config.student.select == Criterion::Weight;
         let mut regression = None;
         if by_weight || config.training.regression {
@@ -95,6 +89,59 @@ impl Words {
             (!drops).then_some(row as usize)
         })
     }
+}
+
+/// Counts the n-grams of the training texts for a vocabulary as large as asked for, or as the texts allow.
+fn count(
+    config: &Config,
+    corpus: &Corpus,
+    progress: &mut Progress,
+) -> Result<(Counter, Vec<u32>, Tally)> {
+    let (mut rows, asked) = (config.student.rows, config.student.rows);
+    loop {
+        let mut counter = Counter::new(corpus.classes.len(), rows, config.student.kinds());
+        let mut unspaced = 0;
+        let tally = corpus.each("counting n-grams", progress, |text| {
+            unspaced += u64::from(text.part == Part::Train && is_unspaced(text.text));
+            counter.add(&text);
+        })?;
+        let candidates = counter.candidates();
+        let (texts, found) = (tally.labelled + tally.soft_only, candidates.len());
+        let scripts = if 2 * unspaced > texts { UNSPACED } else { "" };
+        ensure!(
+            found > 0,
+            "no word occurs in two of the {texts} training texts, so there is nothing to learn from. {}",
+            if scripts.is_empty() { "Give more texts, some dozens a class" } else { scripts }
+        );
+        // Fewer rows have shorter keys, by which the n-grams are counted again.
+        if found < rows {
+            rows = found;
+            continue;
+        }
+        if rows < asked {
+            let warning = if asked == StudentConfig::default().rows { "" } else { "warning: " };
+            progress.say(&format!(
+                "{warning}the {texts} training texts hold {rows} n-grams that occur at least twice: the vocabulary has {rows} rows, not {asked}"
+            ));
+        }
+        if !scripts.is_empty() {
+            progress.say(&format!("warning: {scripts}"));
+        }
+        return Ok((counter, candidates, tally));
+    }
+}
+
+const UNSPACED: &str = "Most texts are in a script without spaces between words, such as Chinese, Japanese or Thai; what stands between two spaces or marks counts as one word here. Put spaces between the words first, with a segmenter";
+
+/// Whether more than half of a text's letters are of a script that does not part words by spaces.
+fn is_unspaced(text: &str) -> bool {
+    let of = |c: &char| {
+        matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+            | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+            | '\u{20000}'..='\u{3ffff}')
+    };
+    let letters = || text.chars().filter(|c| c.is_alphabetic());
+    2 * letters().filter(of).count() > letters().count()
 }
 
 impl FrontEnd for Words {

@@ -296,7 +296,7 @@ fn hidden_states_are_written_for_students_that_take_vectors() {
     assert_eq!((table.rows(), table.width), (180, super::tiny::WIDTH), "data and test, each once");
     assert!(table.metadata["cell"].starts_with("layer 2 "), "{:?}", table.metadata);
     let files = [bench.path("v.safetensors")];
-    let vectors = Vectors::read(&files, &[], qdllm_trainer::data::BadRows::Refuse).unwrap();
+    let vectors = Vectors::read(&files, &[], &qdllm_trainer::data::RowOptions::default()).unwrap();
     let two = ["please turn the light 0 on", "please turn the light 201 off"];
     assert!(two.iter().all(|text| vectors.get(text).is_some()));
     assert_ne!(vectors.get(two[0]), vectors.get(two[1]));

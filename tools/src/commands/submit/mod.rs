@@ -5,7 +5,7 @@ mod batch;
 use crate::commands::{line, states, states_text};
 use crate::quafu::jobs::{Open, State};
 use anyhow::{Context, Result, bail};
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note};
 use serde_json::json;
 
 pub use batch::SubmitArgs;
@@ -17,7 +17,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
         None => {
             let id = batch::identity(args)?;
             if store.has(&id) {
-                eprintln!("batch {id} exists; going on with it (--name makes another)");
+                note(format_args!("batch {id} exists; going on with it (--name makes another)"));
             } else {
                 batch::create(args, &id)?;
             }
@@ -42,8 +42,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
         "shots": batch.shots, "jobs": batch.jobs, "states": states(&open.jobs),
     });
     let next = format!("fetch the results with `qdllm-hw fetch {id}`");
-    line(args.json, &value, format_args!("batch {id}: {all}\n{next}"));
-    Ok(())
+    line(args.json, &value, format_args!("batch {id}: {all}\n{next}"))
 }
 
 fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {

@@ -18,6 +18,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
+use qdllm_host::terminal::note;
 use request::{Fault, Reply, Request, Route, Wrong, ok, refused};
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -90,7 +91,7 @@ async fn respond(
     let wrong = route.and_then(|route| cloud.received(route));
     if verbose {
         let said = wrong.map_or(String::new(), |w| format!(", {w:?}"));
-        eprintln!("{} {}{said}", head.method, head.uri.path());
+        note(format_args!("{} {}{said}", head.method, head.uri.path()));
     }
     let Some(route) = route else {
         return Ok(response(refused(404, "not_found", "there is nothing at this path")));

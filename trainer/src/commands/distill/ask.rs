@@ -2,13 +2,15 @@
 
 use crate::commands::teach::{self, TeachArgs};
 use crate::data::review;
-use crate::options::Config;
+use crate::options::{Config, OverDefaults};
 use crate::student::run::beside;
 use anyhow::{Result, bail};
+use qdllm_host::terminal::note;
 use std::path::{Path, PathBuf};
 
 /// A teacher that is asked before the student learns.
 #[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Teacher")]
 pub struct AskArgs {
     /// Who gives soft labels: an endpoint's address, a file of soft labels, a model's path, or `tfidf` for a regression
     /// on words fitted on the labels, which steadies a student even when every text has one
@@ -49,11 +51,12 @@ pub fn ask(args: &AskArgs, out: &Path, config: &mut Config) -> Result<()> {
 /// Labels of an earlier review count where no other data is given.
 fn take_up_labels(args: &AskArgs, out: &Path, config: &mut Config) {
     let own = beside(out, ".labels.tsv");
-    if config.sources.data.is_none() && own.is_file() {
-        config.sources.data = Some(own);
+    let data = &mut config.sources.data;
+    if data.is_empty() && own.is_file() {
+        data.push(own);
     }
-    if args.review.is_some() && config.sources.data.as_ref().is_some_and(|d| !d.exists()) {
-        config.sources.data = None;
+    if args.review.is_some() {
+        data.retain(|path| path.exists());
     }
 }
 
@@ -73,7 +76,7 @@ fn label(args: &AskArgs, teacher: &str, lower: &str, config: &Config, soft: &Pat
     #[cfg(feature = "teacher")]
     if !endpoint && !words {
         asked.local.model = vec![teacher.into()];
-        if sources.data.is_none() {
+        if sources.data.is_empty() {
             asked.local.method = teach::Method::ZeroShot;
         }
     }
@@ -88,9 +91,10 @@ fn label(args: &AskArgs, teacher: &str, lower: &str, config: &Config, soft: &Pat
     asked.label_draw = sources.label_draw;
     asked.unlabelled.extend(sources.unlabelled.clone());
     asked.classes.extend(args.classes.as_ref().map(|path| path.display().to_string()));
-    asked.bad_rows = sources.bad_rows;
+    asked.rows = OverDefaults(sources.rows.clone());
+    asked.conflicts = sources.conflicts;
     // Its figures are for people; the result of `--json` is the student's.
-    eprint!("{}", teach::label(&asked)?);
+    note(teach::label(&asked)?.to_string().trim_end());
     Ok(())
 }
 
@@ -111,14 +115,16 @@ pub fn judge(
         (Some(_), None) => bail!("the texts are missing: give --unlabelled"),
         (None, _) => bail!("--review shows what a teacher is unsure of: give --teacher or --soft"),
     };
-    let labels = sources.data.clone().or(named);
+    let labels = sources.data.first().cloned().or(named);
     let labels = labels.unwrap_or_else(|| beside(out, ".labels.tsv"));
     let review = args.review.map(|most| (most, labels.as_path()));
     let said = review::judge(soft, texts, sources, &beside(out, ".unsure.tsv"), review)?;
     if args.review.is_none() {
         take_up_labels(args, out, config);
     } else if labels.metadata().is_ok_and(|m| m.len() > 0) {
-        config.sources.data = Some(labels);
+        if !config.sources.data.contains(&labels) {
+            config.sources.data.push(labels);
+        }
     }
     Ok(Some(said))
 }

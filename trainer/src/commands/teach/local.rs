@@ -12,7 +12,7 @@ use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Candidate, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
 use anyhow::{Result, bail};
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note};
 use std::path::{Path, PathBuf};
 
 /// What a causal model reads when nothing else is asked for.
@@ -36,7 +36,7 @@ fn reading(args: &TeachArgs) -> Reading {
 }
 
 fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
-    if args.data.is_none() {
+    if args.data.is_empty() {
         bail!("a probe learns from labelled texts: give --data, or --method zero-shot");
     }
     if args.local.adapter.is_some() && args.local.model.len() > 1 {
@@ -47,7 +47,8 @@ fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
         let mut features =
             Features::open(llm::extractor(&place(args, path)?, &reading(args))?, &args.cache())?;
         let name = features.description().identity.name.clone();
-        let run = |at: &mut dyn FnMut(usize)| features.prepare(&every, &mut |done, _| at(done));
+        let run =
+            |at: &mut (dyn FnMut(usize) + Send)| features.prepare(&every, &mut |done, _| at(done));
         speeds.push(Progress::new(false).during(&name, every.len(), run)?);
         sources.push(features);
     }
@@ -83,12 +84,12 @@ fn export(
     let metadata = [("model".into(), name.into()), ("cell".into(), best.cell.to_string())].into();
     let table = Table { width, values, digests: Some(digests), metadata };
     table.write(path, "vectors")?;
-    eprintln!(
+    note(format_args!(
         "wrote {} ({} vectors of {width} numbers: {name} {})",
         path.display(),
         table.rows(),
         best.cell
-    );
+    ));
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The options of `qdllm teach`.
 
-use crate::data::BadRows;
+use crate::data::RowOptions;
 use crate::data::classes::Classes;
+use crate::data::conflicts::Conflicts;
+use crate::options::OverDefaults;
 #[cfg(feature = "endpoint")]
 use crate::teacher::endpoint::EndpointArgs;
 #[cfg(feature = "teacher")]
@@ -32,9 +34,9 @@ pub struct TeachArgs {
     /// Average the teacher with a TF-IDF regression fitted on the labels; alone, that regression is the teacher
     #[arg(long)]
     pub tfidf: bool,
-    /// Labelled texts (.tsv, .csv, .jsonl); probes and --tfidf need them
+    /// Labelled texts (.tsv, .csv, .jsonl, fastText's .txt), may be given again; probes and --tfidf need them
     #[arg(long, value_name = "FILE")]
-    pub data: Option<PathBuf>,
+    pub data: Vec<PathBuf>,
     /// Keep this many labels a class and set the others aside
     #[arg(long, value_name = "N")]
     pub labels_per_class: Option<usize>,
@@ -51,7 +53,7 @@ pub struct TeachArgs {
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// The soft label file to write
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
     /// Folder for features and answers, reused by later runs [default: teacher-cache beside the output]
     #[arg(long, value_name = "DIR")]
@@ -65,9 +67,11 @@ pub struct TeachArgs {
     /// Words for the classes in their order, | between phrases of one class [default: the names, _ as space]
     #[arg(long, value_delimiter = ',', value_name = "W,W,..")]
     pub class_words: Vec<String>,
-    /// What to do with a row that cannot be read
-    #[arg(long, value_enum, default_value = "refuse")]
-    pub bad_rows: BadRows,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
+    /// What to do with texts that carry several labels
+    #[arg(long, value_enum, default_value = "majority")]
+    pub conflicts: Conflicts,
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub json: bool,

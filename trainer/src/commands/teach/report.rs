@@ -17,7 +17,7 @@ pub type Taught = (Box<dyn Teacher>, Option<Findings>, Vec<Work>);
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
 pub fn prepare(teacher: &mut dyn Teacher, texts: &[&str]) -> Result<Vec<Work>> {
     let name = teacher.about().models.iter().map(|m| m.name.as_str()).collect::<String>();
-    let run = |at: &mut dyn FnMut(usize)| teacher.prepare(texts, &mut |done, _| at(done));
+    let run = |at: &mut (dyn FnMut(usize) + Send)| teacher.prepare(texts, &mut |done, _| at(done));
     qdllm_host::terminal::Progress::new(false).during(&name, texts.len(), run)
 }
 

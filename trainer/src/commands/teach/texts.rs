@@ -1,11 +1,12 @@
 //! What `teach` reads: labelled rows, some of whose labels are set aside, unlabelled texts and a test file.
 
 use super::options::TeachArgs;
-use crate::data::BadRows;
+use crate::data::conflicts::{Survey, short};
 use crate::data::labelled::{Labelled, draw_labels, numbered, read_texts};
 use anyhow::{Result, bail};
+use qdllm_host::terminal::note;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]
@@ -24,43 +25,28 @@ impl Texts {
     pub fn read(args: &TeachArgs) -> Result<Self> {
         let named = args.named()?.map_or_else(Vec::new, |classes| classes.names());
         let mut texts = Self { classes: named, ..Self::default() };
-        let mut seen: HashMap<String, String> = HashMap::new();
-        if let Some(path) = &args.data {
-            let mut rows: Vec<(String, String)> = Vec::new();
-            for row in Labelled::read(path, args.bad_rows, &mut texts.skipped)? {
-                let Labelled { line, label, text } = row;
-                match seen.get(&text) {
-                    None => {
-                        seen.insert(text.clone(), label.clone());
-                        rows.push((label, text));
-                    }
-                    Some(earlier) if *earlier == label => {}
-                    Some(_) if args.bad_rows == BadRows::Skip => texts.skipped += 1,
-                    Some(earlier) => bail!(
-                        "{}:{line}: this text is labelled `{label}` here and `{earlier}` above; keep one of the two",
-                        path.display()
-                    ),
-                }
-            }
+        let mut seen: HashSet<String> = HashSet::new();
+        if !args.data.is_empty() {
+            let rows = labelled_once(args, &mut texts.skipped)?;
+            seen.extend(rows.iter().map(|(_, text)| text.clone()));
             texts.sort_out(rows, args)?;
         }
         for path in &args.unlabelled {
-            for text in read_texts(path, args.bad_rows, &mut texts.skipped)? {
-                if !seen.contains_key(&text) {
-                    seen.insert(text.clone(), String::new());
+            for text in read_texts(path, &*args.rows, &mut texts.skipped)? {
+                if seen.insert(text.clone()) {
                     texts.unlabelled.push(text);
                 }
             }
         }
         if let Some(path) = &args.test {
             let taught: HashSet<&str> = texts.known.iter().map(|(text, _)| text.as_str()).collect();
-            let rows = Labelled::read(path, args.bad_rows, &mut texts.skipped)?;
+            let rows = Labelled::read(path, &*args.rows, &mut texts.skipped)?;
             let (test, labels) = numbered(rows, path, &texts.classes, "the teacher")?;
             let overlap = test.iter().filter(|text| taught.contains(text.as_str())).count();
             if overlap > 0 {
-                eprintln!(
+                note(format_args!(
                     "warning: {overlap} test texts are among the labelled ones; the test accuracy is too good"
-                );
+                ));
             }
             texts.test = test.into_iter().zip(labels).collect();
         }
@@ -113,6 +99,32 @@ impl Texts {
         let own = self.hidden.iter().map(|(text, _)| text.as_str());
         (labelled, labels, own.chain(self.unlabelled.iter().map(String::as_str)).collect())
     }
+}
+
+/// The labelled rows, each text once under the label that is chosen for it.
+fn labelled_once(args: &TeachArgs, skipped: &mut u64) -> Result<Vec<(String, String)>> {
+    let (mut rows, mut survey) = (Vec::new(), Survey::default());
+    let (mut names, mut seen): (Vec<String>, _) = (Vec::new(), HashSet::new());
+    for path in &args.data {
+        for Labelled { line, label, text } in Labelled::read(path, &*args.rows, skipped)? {
+            let known = names.iter().position(|name| *name == label).unwrap_or(names.len());
+            if known == names.len() {
+                names.push(label);
+            }
+            let (number, short) = (known as u32, short(&text));
+            survey.add(short, number, (path, line, &text));
+            if seen.insert(short) {
+                rows.push((number, text));
+            }
+        }
+    }
+    let (settled, said) = survey.settle(args.conflicts, &names)?;
+    said.into_iter().for_each(note);
+    let label = |(first, text): (u32, String)| {
+        let label = settled.get(&short(&text)).copied().unwrap_or(Some(first))?;
+        Some((names[label as usize].clone(), text))
+    };
+    Ok(rows.into_iter().filter_map(label).collect())
 }
 
 pub fn apart(rows: &[(String, usize)]) -> (Vec<&str>, Vec<usize>) {

@@ -5,40 +5,159 @@
 //! the file, of which a closed record can take only one, and a record's first line is counted back
 //! from its end.
 
-use std::fs::File;
 use std::io::{self, Chain, Read};
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
+use qdllm_host::columns::{of_first_row, of_header};
+use qdllm_host::errors::wrong_use;
+use qdllm_host::terminal::note_once;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::data::lines::{MAX_ROW_BYTES, too_long, utf8, wrong_kind};
+use super::RowOptions;
+use crate::data::lines::{Lines, MAX_ROW_BYTES, open_file, too_long, utf8, wrong_kind};
 
 /// What a line of a line-by-line file holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum LineFormat {
-    Tsv,
+    Tsv(Columns),
     Json,
+    /// One text a line, perhaps with fastText's label in front.
     Text,
+}
+
+impl LineFormat {
+    pub(super) fn is_header(&self, line: u64) -> bool {
+        matches!(self, Self::Tsv(Columns { header: Some(first), .. }) if *first == line)
+    }
+}
+
+/// Where label and text stand.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    label: usize,
+    text: usize,
+    /// Columns of every row; without it the first tab ends the label and the text is the rest.
+    fields: Option<usize>,
+    /// The header's line.
+    header: Option<u64>,
+}
+
+impl Columns {
+    /// Looks whether a TSV file has a header, and for the columns that are asked for.
+    pub(super) fn of_tsv(path: &Path, options: &RowOptions, labelled: bool) -> Result<Self> {
+        let mut lines = Lines::new(path, open_file(path, "data file")?.0);
+        lines.advance()?;
+        let (line, number) = (String::from_utf8_lossy(&lines.buffer), lines.number);
+        let names: Vec<&str> = line.split('\t').collect();
+        let asked = [&options.label_column, &options.text_column];
+        let by_name = asked.iter().any(|c| c.as_ref().is_some_and(|c| c.parse::<u64>().is_err()));
+        let known = of_first_row(&names);
+        let plain = Self { label: 0, text: 1, fields: None, header: None };
+        if known.is_none() && asked.iter().all(|c| c.is_none()) {
+            return Ok(plain);
+        }
+        let header = (by_name || known.is_some()).then_some(number);
+        let (label, text) = places(path, number, &names, options, labelled)?;
+        if header.is_some() {
+            say_header(path, number, &names, (labelled.then_some(label), text));
+        }
+        let fields = (names.len() != 2 || (label, text) != (0, 1)).then_some(names.len());
+        Ok(Self { label, text, fields, header })
+    }
+
+    fn cut(&self, line: &[u8], labelled: bool) -> Cut {
+        let Some(expected) = self.fields else {
+            let tab = line.iter().position(|&b| b == b'\t').ok_or(
+                "no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`",
+            )?;
+            return checked(labelled.then_some(&line[..tab]), &line[tab + 1..]);
+        };
+        let fields: Vec<&[u8]> = line.split(|&b| b == b'\t').collect();
+        if fields.len() != expected {
+            return Err(format!("{} fields where the first row has {expected}", fields.len()));
+        }
+        checked(labelled.then_some(fields[self.label]), fields[self.text])
+    }
+}
+
+/// The columns of label and text: those asked for, else those that the names tell.
+fn places(
+    path: &Path,
+    line: u64,
+    names: &[&str],
+    options: &RowOptions,
+    labelled: bool,
+) -> Result<(usize, usize)> {
+    let guessed = of_header(names);
+    let place = |asked: &Option<String>, guess: Option<usize>, field: &str| {
+        let Some(asked) = asked else {
+            let shown = names.join("`, `");
+            let tell = || {
+                anyhow!(
+                    "{}:{line}: the header must name one column `{field}`, it names `{shown}`; rename the column, or tell it by --{field}-column NAME",
+                    path.display()
+                )
+            };
+            return guess.ok_or_else(tell);
+        };
+        let same = |name: &&str| name.trim().eq_ignore_ascii_case(asked.trim());
+        let named = names.iter().position(same);
+        let number = asked.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        named.or(number).filter(|&n| n < names.len()).ok_or_else(|| {
+            wrong_use(format!(
+                "{}:{line}: there is no column `{asked}` (--{field}-column); the first row is `{}`",
+                path.display(),
+                names.join("`, `")
+            ))
+        })
+    };
+    let text = place(&options.text_column, guessed.1, "text")?;
+    let label = if labelled { place(&options.label_column, guessed.0, "label")? } else { text };
+    if labelled && label == text {
+        return Err(wrong_use(format!("{}: label and text are one column", path.display())));
+    }
+    Ok((label, text))
+}
+
+fn say_header(path: &Path, line: u64, names: &[&str], (label, text): (Option<usize>, usize)) {
+    let label =
+        label.map_or(String::new(), |c| format!("labels from column `{}`, ", names[c].trim()));
+    let (path, text) = (path.display(), names[text].trim());
+    note_once(format!("{path}:{line}: a header; {label}texts from column `{text}`"));
 }
 
 /// A label and a text cut from the file, or what is wrong with them.
 pub(super) type Cut = Result<(Option<String>, String), String>;
 
-pub(super) fn cut_line(format: LineFormat, bytes: &[u8], labelled: bool) -> Cut {
+pub(super) fn cut_line(format: &LineFormat, bytes: &[u8], labelled: bool) -> Cut {
     match format {
-        LineFormat::Text => checked(None, bytes),
-        LineFormat::Tsv => {
-            let tab = bytes.iter().position(|&b| b == b'\t').ok_or(
-                "no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`",
-            )?;
-            checked(labelled.then_some(&bytes[..tab]), &bytes[tab + 1..])
-        }
+        LineFormat::Text => cut_fasttext(bytes, labelled),
+        LineFormat::Tsv(columns) => columns.cut(bytes, labelled),
         LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
     }
 }
+
+/// Cuts what fastText learns from, `__label__NAME` and a text; without labels any line is a text.
+fn cut_fasttext(line: &[u8], labelled: bool) -> Cut {
+    let marked = |line: &[u8]| line.starts_with(LABEL);
+    let (label, text) = match line.iter().position(u8::is_ascii_whitespace) {
+        _ if !marked(line) => (None, line),
+        Some(end) => (Some(&line[LABEL.len()..end]), line[end..].trim_ascii_start()),
+        None => (Some(&line[LABEL.len()..]), &[][..]),
+    };
+    if labelled && label.is_none() {
+        return Err("no label: a .txt file holds texts without labels, or lines of fastText, which begin `__label__NAME`; give these, a .tsv of `label<TAB>text`, a .csv or a .jsonl".into());
+    }
+    if marked(text) {
+        return Err("several labels; a text has one class".into());
+    }
+    checked(label.filter(|_| labelled), text)
+}
+
+const LABEL: &[u8] = b"__label__";
 
 /// Cuts a JSON object; fields other than `text` and `label` are the caller's own and ignored.
 fn cut_json(line: &str, labelled: bool) -> Cut {
@@ -64,7 +183,7 @@ fn cut_json(line: &str, labelled: bool) -> Cut {
     checked(label.as_deref().map(str::as_bytes), text.as_bytes())
 }
 
-/// The label trimmed, the text as it is; neither may be empty.
+/// Label and text as they are; neither may be empty.
 fn checked(label: Option<&[u8]>, text: &[u8]) -> Cut {
     let filled = |field, bytes| match utf8(field, bytes)? {
         blank if blank.trim().is_empty() => {
@@ -73,7 +192,7 @@ fn checked(label: Option<&[u8]>, text: &[u8]) -> Cut {
         text => Ok(text.to_owned()),
     };
     let label = label.map(|label| filled("label", label)).transpose()?;
-    Ok((label.map(|label| label.trim().to_owned()), filled("text", text)?))
+    Ok((label, filled("text", text)?))
 }
 
 /// A reader that counts its bytes and refuses to go past a limit.
@@ -100,7 +219,7 @@ const TAIL: &[u8] = b"\n\n";
 
 /// A CSV file and where its two columns are.
 pub(super) struct Table {
-    reader: Reader<Chain<Counted<File>, &'static [u8]>>,
+    reader: Reader<Chain<Counted<Box<dyn Read + Send>>, &'static [u8]>>,
     record: ByteRecord,
     fields: usize,
     text: usize,
@@ -109,12 +228,18 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads the header. A file without one is left for the first [`Table::cut`] to find empty.
-    pub(super) fn open(path: &Path, file: File, labelled: bool) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        file: Box<dyn Read + Send>,
+        options: &RowOptions,
+        labelled: bool,
+    ) -> Result<Self> {
         let counted = Counted { inner: file, count: 0, limit: u64::MAX };
         let mut table = Self {
             reader: ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
+                .delimiter(options.delimiter.unwrap_or(',') as u8)
                 // Only \n ends a record: with \r as well the crate's line count slips on CRLF.
                 .terminator(Terminator::Any(b'\n'))
                 .buffer_capacity(BUFFER_BYTES)
@@ -125,25 +250,15 @@ impl Table {
             label: None,
         };
         if let Some(line) = table.read(path)? {
-            let names: Vec<String> = table
-                .record
-                .iter()
-                .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
-                .collect();
-            let column = |field: &str| {
-                let mut found = names.iter().enumerate().filter(|(_, name)| *name == field);
-                match (found.next(), found.next()) {
-                    (Some((index, _)), None) => Ok(index),
-                    _ => Err(anyhow!(
-                        "{}:{line}: the header must name one column `{field}`, it names `{}`; add or rename the column",
-                        path.display(),
-                        names.join("`, `")
-                    )),
-                }
-            };
+            let names: Vec<_> = table.record.iter().map(String::from_utf8_lossy).collect();
+            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+            let (label, text) = places(path, line, &names, options, labelled)?;
+            let plain = |c: usize, name: &str| names[c].trim().eq_ignore_ascii_case(name);
+            if !plain(text, "text") || labelled && !plain(label, "label") {
+                say_header(path, line, &names, (labelled.then_some(label), text));
+            }
             table.fields = names.len();
-            table.text = column("text")?;
-            table.label = labelled.then(|| column("label")).transpose()?;
+            (table.text, table.label) = (text, labelled.then_some(label));
         }
         Ok(table)
     }

@@ -31,6 +31,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::lines::{Lines, not_finite, numbers_of, open_file, text_digest};
+use crate::data::classes::check_names;
 use crate::data::tensors::Table;
 use crate::data::vectors::digests_of;
 use crate::options::Sources;
@@ -113,15 +114,7 @@ fn check_classes(classes: &[String]) -> Result<(), String> {
     if classes.len() < 2 {
         return problem(format!("has {} names, two are the least", classes.len()));
     }
-    for (i, class) in classes.iter().enumerate() {
-        if class.trim().is_empty() {
-            return problem(format!("has an empty name at place {}", i + 1));
-        }
-        if classes[..i].contains(class) {
-            return problem(format!("has `{class}` twice"));
-        }
-    }
-    Ok(())
+    check_names(classes).or_else(|e| problem(format!("cannot be a model's: {e}")))
 }
 
 /// A text's digest and its logits.
@@ -246,7 +239,7 @@ impl SoftLabels {
             .map_err(|what| at(1, what))?;
         let texts = sources.soft_texts.as_deref();
         let missing = "give the file of texts whose order the rows follow as --soft-texts";
-        let digests = digests_of(path, &table, texts, missing, sources.bad_rows)?;
+        let digests = digests_of(path, &table, texts, missing, &sources.rows)?;
         let mut labels = Self::empty(classes, teacher);
         let mut hasher = Sha256::new();
         for (i, digest) in digests.iter().enumerate() {
