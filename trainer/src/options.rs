@@ -95,7 +95,7 @@ section! {
 
 section! {
     /// Sizes of the student.
-    #[command(next_display_order = 30, next_help_heading = "Student")]
+    #[command(next_display_order = 30, next_help_heading = "Text")]
     StudentConfig {
         /// Rows of the vocabulary [default: 1024]
         #[arg(long)]
@@ -121,7 +121,7 @@ section! {
         #[arg(long)]
         select: Criterion = Criterion::ChiSquared,
         /// Bits of a row's entries, 4 or 8 [default: 4]
-        #[arg(long, display_order = 50)]
+        #[arg(long, display_order = 50, help_heading = "Training")]
         row_bits: u8 = 4,
         /// What stands between features and head; only `circuit` can be exported.
         #[arg(skip = HiddenLayer::Circuit)]
@@ -131,11 +131,11 @@ section! {
         /// Names in its angles are the parameters to train, x0 to x10 the encoder's inputs; without an
         /// encoder of its own, RX of an input is put in front of each qubit. Read are the measured qubits,
         /// or all if none is measured.
-        #[arg(long)]
+        #[arg(long, help_heading = "Training")]
         #[serde(skip_serializing_if = "Option::is_none")]
         circuit: Option<PathBuf> = None,
         /// Reject decisions under this probability [default: 0, never]
-        #[arg(long, display_order = 51)]
+        #[arg(long, display_order = 51, help_heading = "Training")]
         reject_below: f32 = 0.0,
     }
 }

@@ -376,7 +376,7 @@ fn compile_splits_by_the_texts_and_not_by_their_places() {
 fn commands_help_themselves() {
     let desk = Desk::new();
     let help = stdout(&good(desk.run("distill --help")));
-    for heading in ["Data:", "Student:", "Training:", "Teacher:", "Output:"] {
+    for heading in ["Data:", "Text:", "Training:", "Teacher:", "Output:"] {
         assert!(help.contains(heading), "{heading} is missing in {help}");
     }
     assert!(stdout(&good(desk.run("completions bash"))).contains("distill"));

@@ -50,15 +50,15 @@ fn look_at_files(matches: &ArgMatches) -> Result<()> {
             }
             // Some options take a file or something else: a text counts where it is a file's name.
             let texts = matches.try_get_many::<String>(id).ok().flatten();
-            let files = texts.into_iter().flatten().map(PathBuf::from).filter(|p| p.exists());
+            let files = texts.into_iter().flatten().map(PathBuf::from).filter(|p| p.is_file());
             guard::reads(paths.chain(files));
         }
         next = matches.subcommand().map(|(_, matches)| matches);
     }
-    if outputs.iter().any(|path| files::is_standard(path)) {
+    if outputs.iter().any(|path| guard::is_standard(path)) {
         take_output();
     }
-    guard::writes(&outputs).map_err(wrong_use)
+    guard::writes(&outputs)
 }
 
 /// Write a script that completes commands and options in a shell

@@ -1,7 +1,7 @@
 //! Reading files, and writing them so that their names never show a part of them.
 
 use crate::errors::wrong_use;
-use crate::guard;
+use crate::guard::{self, is_standard};
 use crate::terminal::unescaped;
 use anyhow::{Context as _, Result, anyhow};
 use flate2::read::MultiGzDecoder;
@@ -9,11 +9,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-/// What stands for standard input where a file is read, for standard output where one is written.
-pub fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
 
 /// A file to read, and its size, 0 where that is not known: `-` is standard input, `.gz` is unpacked. What can be read
 /// only once, such as a pipe, is kept, so that it can be opened again.
@@ -86,6 +81,18 @@ pub fn write_whole(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
 pub fn write_back(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = replace(path, bytes, ".qdllm-", true);
     written.with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Lets `work` write a file with others beside it; one for standard output is made in a folder of its own.
+pub fn through<T>(out: &Path, name: &str, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    if !is_standard(out) {
+        return work(out);
+    }
+    let folder = tempfile::tempdir()?;
+    let made = folder.path().join(name);
+    let result = work(&made)?;
+    write(out, read(&made)?)?;
+    Ok(result)
 }
 
 /// As [`write_whole`]; the error names the file.

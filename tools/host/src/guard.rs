@@ -1,14 +1,19 @@
 //! The files that a command reads, so that nothing which it writes takes the place of one: by another spelling, through
 //! a link, or in a folder that is read as a whole.
 
-use crate::files::is_standard;
-use anyhow::{Result, ensure};
+use crate::errors::wrong_use;
+use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::{Mutex, PoisonError};
 
 /// What the command said it reads.
 static INPUTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// What stands for standard input where a file is read, for standard output where one is written.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// Remembers files and folders that this run reads.
 pub fn reads(paths: impl IntoIterator<Item = PathBuf>) {
@@ -24,15 +29,14 @@ pub fn is_read(path: &Path) -> bool {
 /// Refuses to write over what is read, and to write two results to one place.
 pub fn writes<P: AsRef<Path>>(paths: &[P]) -> Result<()> {
     for (i, path) in paths.iter().map(AsRef::as_ref).enumerate() {
-        let shown = path.display();
-        ensure!(
-            !is_read(path),
-            "{shown}: is read by this command, or lies in a folder that is, and would be written over; give another output"
-        );
-        ensure!(
-            !paths[..i].iter().any(|earlier| same(earlier.as_ref(), path)),
-            "{shown}: is the output of two results; give each its own"
-        );
+        let what = if is_read(path) {
+            "is read by this command, or lies in a folder that is, and would be written over; give another output"
+        } else if paths[..i].iter().any(|earlier| same(earlier.as_ref(), path)) {
+            "is the output of two results; give each its own"
+        } else {
+            continue;
+        };
+        return Err(wrong_use(format_args!("{}: {what}", path.display())));
     }
     Ok(())
 }

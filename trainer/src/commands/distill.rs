@@ -6,12 +6,12 @@ mod ask;
 use self::ask::{AskArgs, ask, judge};
 use crate::commands::print;
 use crate::options::{Config, Given};
-use crate::student::run::{check, distill};
+use crate::student::run::{Outcome, beside, check, distill};
 use anyhow::Result;
 use clap::Args;
-use qdllm_host::files::{self, is_standard};
 use qdllm_host::terminal::{Progress, note, say};
-use std::path::PathBuf;
+use qdllm_host::{files, guard};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Train a student from labelled texts, a teacher's soft labels, or both
@@ -62,28 +62,26 @@ const OUTPUT: &str = "Output";
 /// # Errors
 /// With file, line and remedy; the model file is written only when it is complete.
 pub fn run(args: &DistillArgs) -> Result<()> {
+    print(&files::through(&args.out, "model.qdm", |out| made(args, out))?, args.json)
+}
+
+fn made(args: &DistillArgs, out: &Path) -> Result<Outcome> {
     let file = args.config.as_deref().map(Config::read).transpose()?;
     let mut config = args.options.over(file.clone().unwrap_or_default());
-    // A model for standard output is made in a folder of its own.
-    let folder = is_standard(&args.out).then(tempfile::tempdir).transpose()?;
-    let out = folder.as_ref().map_or(args.out.clone(), |folder| folder.path().join("model.qdm"));
     // All that can be wrong with what is asked for is found before a teacher is.
-    check(&config, &out, file.as_ref() == Some(&config))?;
+    check(&config, out, file.as_ref() == Some(&config))?;
+    if args.ask.teacher.is_some() {
+        let beside = [".soft.jsonl", ".unsure.tsv"].map(|suffix| beside(out, suffix));
+        guard::writes(&beside)?;
+    }
     let mut progress = Progress::new(args.quiet || args.json);
-    ask(&args.ask, &out, &mut config)?;
+    ask(&args.ask, out, &mut config)?;
     let named = args.options.over(Config::default()).sources.data.into_iter().next();
-    let unsure = judge(&args.ask, &out, named, &mut config)?;
-    if let Some(unsure) = &unsure {
-        if args.json {
-            note(unsure.trim_end())
-        } else {
-            say(unsure)?
-        };
+    match judge(&args.ask, out, named, &mut config)? {
+        Some(unsure) if args.json => note(unsure.trim_end()),
+        Some(unsure) => say(unsure)?,
+        None => {}
     }
     let keep = (args.restart, Duration::from_secs(args.checkpoint_seconds));
-    let outcome = distill(&config, &out, keep, &mut progress)?;
-    if folder.is_some() {
-        files::write(&args.out, files::read(&out)?)?;
-    }
-    print(&outcome, args.json)
+    distill(&config, out, keep, &mut progress)
 }

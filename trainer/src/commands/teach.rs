@@ -22,9 +22,9 @@ use crate::teacher::endpoint::EndpointTeacher;
 use crate::teacher::probe::{Findings, Options};
 use anyhow::{Result, bail};
 use qdllm_host::errors::{OfFile as _, wrong_use};
-use qdllm_host::files::{self, is_standard};
-use qdllm_host::guard;
+use qdllm_host::guard::is_standard;
 use qdllm_host::terminal::note;
+use qdllm_host::{files, guard};
 
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;
@@ -37,16 +37,13 @@ const SOURCES: &str = if cfg!(feature = "teacher") {
 
 /// Runs the command. The cache keeps what was computed before an error, so the same command goes on there.
 pub fn run(args: &TeachArgs) -> Result<()> {
-    if !is_standard(&args.out) {
-        return print_in_line(&label(args)?, args.json);
-    }
-    // What is for standard output is made in a folder of its own; the cache stays.
-    let folder = tempfile::tempdir()?;
-    let cache = args.cache.clone().or_else(|| Some("teacher-cache".into()));
-    let out = folder.path().join("soft.jsonl");
-    let outcome = label(&TeachArgs { out: out.clone(), cache, ..args.clone() })?;
-    files::write(&args.out, files::read(&out)?)?;
-    print_in_line(&outcome, args.json)
+    // The cache stays where the soft labels do not.
+    let here = || is_standard(&args.out).then(|| "teacher-cache".into());
+    let args = TeachArgs { cache: args.cache.clone().or_else(here), ..args.clone() };
+    let made = files::through(&args.out, "soft.jsonl", |out| {
+        label(&TeachArgs { out: out.to_owned(), ..args.clone() })
+    });
+    print_in_line(&made?, args.json)
 }
 
 pub fn label(args: &TeachArgs) -> Result<Outcome> {

@@ -10,7 +10,7 @@ use super::{Prepared, Summary};
 use crate::options::{Config, HiddenLayer};
 use crate::resource_usage::peak_memory_bytes;
 use anyhow::{Result, bail, ensure};
-use qdllm_host::errors::{OfFile as _, wrong_use};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::write_whole;
 use qdllm_host::guard;
 use qdllm_host::terminal::Progress;
@@ -48,7 +48,7 @@ pub fn check(config: &Config, out: &Path, same_settings: bool) -> Result<()> {
     let mut written = vec![out.to_owned()];
     written.extend([".ckpt", ".metrics.jsonl"].map(|suffix| beside(out, suffix)));
     written.extend((!same_settings).then(|| beside(out, ".toml")));
-    guard::writes(&written).map_err(wrong_use)
+    guard::writes(&written)
 }
 
 /// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete. With

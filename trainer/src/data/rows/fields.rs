@@ -16,7 +16,7 @@ use qdllm_host::terminal::note_once;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::RowOptions;
+use super::options::RowOptions;
 use crate::data::lines::{Lines, MAX_ROW_BYTES, open_file, too_long, utf8, wrong_kind};
 
 /// What a line of a line-by-line file holds.
