@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use qdllm_host::errors::OfFile as _;
-use qdllm_host::files::write_whole;
+use qdllm_host::files::{self, write_whole};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +31,8 @@ impl Table {
 
     /// Reads the tensor `name`, or the only two-dimensional one of floats.
     pub fn read(path: &Path, name: &str) -> Result<Self> {
+        let bytes = files::read(path)?;
         let parse = || -> Result<Self> {
-            let bytes = std::fs::read(path)?;
             let file = SafeTensors::deserialize(&bytes)
                 .map_err(|e| anyhow!("not a whole safetensors file ({e:?}); write it again"))?;
             let metadata = SafeTensors::read_metadata(&bytes)?.1.metadata().clone();

@@ -6,7 +6,7 @@ use crate::gradient::paper_circuit;
 use crate::options::HiddenLayer;
 use crate::seed::stream;
 use anyhow::{Result, anyhow, ensure};
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::files;
 use qdllm_runtime::QUBITS;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::PAPER_ANGLES;
@@ -33,7 +33,7 @@ impl Ansatz {
 
     /// The circuit of a QASM file, read by Z of each measured qubit, or of all if it measures none.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&std::fs::read_to_string(path).of_file(path)?, path)
+        Self::parse(&files::read_text(path)?, path)
     }
 
     /// The circuit of a QASM text; errors call it `path`.

@@ -12,7 +12,7 @@ use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
-use qdllm_host::files::read;
+use qdllm_host::files::{read, read_text};
 use qdllm_host::terminal::Progress;
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
@@ -264,7 +264,7 @@ fn as_it_stands(path: &Path) -> Result<Compiled> {
 }
 
 fn measured(path: &Path) -> Result<Circuit> {
-    let text = std::fs::read_to_string(path).of_file(path)?;
+    let text = read_text(path)?;
     let circuit = circuit::read(&text).of_file(path)?;
     ensure!(
         !circuit.measures.is_empty(),
