@@ -202,9 +202,9 @@ fn closed_pipes_are_quiet_and_full_disks_are_errors() {
         let output = desk.command(line).stderr(full()).output().unwrap();
         assert!(output.status.success(), "{line}");
     }
-    let output =
-        desk.command("classify").stderr(File::options().write(true).open("/dev/full").unwrap());
-    assert_eq!(output.output().unwrap().status.code(), Some(2));
+    let mut wrong = desk.command("classify");
+    wrong.stderr(File::options().write(true).open("/dev/full").unwrap());
+    assert_eq!(wrong.status().unwrap().code(), Some(2));
     let output = desk.run("compile x --data a.tsv --backend polynomial --out /dev/full");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -62,7 +62,9 @@ const OUTPUT: &str = "Output";
 /// # Errors
 /// With file, line and remedy; the model file is written only when it is complete.
 pub fn run(args: &DistillArgs) -> Result<()> {
-    print(&files::through(&args.out, "model.qdm", |out| made(args, out))?, args.json)
+    let mut outcome = files::through(&args.out, "model.qdm", |out| made(args, out))?;
+    outcome.model.clone_from(&args.out);
+    print(&outcome, args.json)
 }
 
 fn made(args: &DistillArgs, out: &Path) -> Result<Outcome> {

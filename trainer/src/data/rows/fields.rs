@@ -114,8 +114,11 @@ fn places(
             ))
         })
     };
-    let text = place(&options.text_column, guessed.1, "text")?;
-    let label = if labelled { place(&options.label_column, guessed.0, "label")? } else { text };
+    let label = labelled.then(|| place(&options.label_column, guessed.0, "label")).transpose()?;
+    // Of two columns the other is the text's.
+    let other = label.filter(|_| names.len() == 2).map(|label| 1 - label);
+    let text = place(&options.text_column, guessed.1.or(other), "text")?;
+    let label = label.unwrap_or(text);
     if labelled && label == text {
         return Err(wrong_use(format!("{}: label and text are one column", path.display())));
     }
