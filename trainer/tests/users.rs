@@ -290,7 +290,7 @@ fn tables_are_read_as_their_owners_wrote_them() {
     let (found, heard) = classes(&desk, "--data alike.tsv");
     assert_eq!(found, "3: Light 3, light 27, music 30");
     assert!(heard.contains("`Light`, `light`") && heard.contains("around 2 labels"), "{heard}");
-    refused(&desk.quick("distill --data semi.csv --out x.qdm"), 1, "--text-column");
+    refused(&desk.quick("distill --data semi.csv --out x.qdm"), 1, "--label-column");
     refused(&desk.quick("distill --data odd.tsv --label-column no --out x.qdm"), 2, "`no`");
 }
 

@@ -6,11 +6,11 @@ mod ask;
 use self::ask::{AskArgs, ask, judge};
 use crate::commands::print;
 use crate::options::{Config, Given};
-use crate::student::run::{Outcome, beside, check, distill};
+use crate::student::run::{Outcome, check, distill};
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::files;
 use qdllm_host::terminal::{Progress, note, say};
-use qdllm_host::{files, guard};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,10 +72,6 @@ fn made(args: &DistillArgs, out: &Path) -> Result<Outcome> {
     let mut config = args.options.over(file.clone().unwrap_or_default());
     // All that can be wrong with what is asked for is found before a teacher is.
     check(&config, out, file.as_ref() == Some(&config))?;
-    if args.ask.teacher.is_some() {
-        let beside = [".soft.jsonl", ".unsure.tsv"].map(|suffix| beside(out, suffix));
-        guard::writes(&beside)?;
-    }
     let mut progress = Progress::new(args.quiet || args.json);
     ask(&args.ask, out, &mut config)?;
     let named = args.options.over(Config::default()).sources.data.into_iter().next();

@@ -5,6 +5,7 @@ use crate::data::review;
 use crate::options::{Config, OverDefaults};
 use crate::student::run::beside;
 use anyhow::{Result, bail};
+use qdllm_host::guard;
 use qdllm_host::terminal::note;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,7 @@ pub fn ask(args: &AskArgs, out: &Path, config: &mut Config) -> Result<()> {
         return Ok(());
     }
     let soft = beside(out, ".soft.jsonl");
+    guard::writes(&[&soft, &beside(out, ".unsure.tsv")])?;
     take_up_labels(args, out, config);
     label(args, teacher, &lower, config, &soft)?;
     config.sources.soft = Some(soft);
