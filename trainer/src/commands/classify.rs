@@ -2,9 +2,7 @@
 
 use crate::data::rows::texts_of;
 use crate::data::{RowOptions, text_lines, vectors::table};
-use crate::inference::{
-    BatchClassifier, Moved, explain, load, parse, parse_for_text, takes_vectors,
-};
+use crate::inference::{self, BatchClassifier, Moved, explain, parse, parse_for_text};
 use crate::options::OverDefaults;
 use anyhow::Result;
 use clap::Args;
@@ -16,13 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// Classify texts with a model file
 ///
-/// Texts come from the arguments, from --input (in batches on all cores), or line by line from standard
-/// input.
+/// Texts come from the arguments, from --input (in batches on all cores), or from standard input.
 ///
 /// Examples:
-///
 ///   qdllm classify model.qdm "turn off the porch light"
-///
 ///   qdllm classify model.qdm --input texts.txt --json
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -51,11 +46,10 @@ pub struct ClassifyArgs {
 }
 
 pub fn run(args: &ClassifyArgs) -> Result<()> {
-    let bytes = load(&args.model)?;
+    let bytes = inference::load(&args.model)?;
     let mut out = output();
     if let Some(path) = &args.vectors {
-        let (model, _) = parse(&bytes, &args.model)?;
-        return vectors(&model, path, args, out);
+        return vectors(&parse(&bytes, &args.model)?.0, path, args, out);
     }
     let (model, _) = parse_for_text(&bytes, &args.model)?;
     if let Some(path) = &args.input {
@@ -137,7 +131,7 @@ fn rejected(p: &Prediction<'_>) -> &'static str {
 /// Classifies every row of a file of vectors, in its order: row, class, probability.
 fn vectors(model: &Model<'_>, path: &Path, args: &ClassifyArgs, mut out: impl Write) -> Result<()> {
     let table = table(path)?;
-    takes_vectors(model, &args.model, table.width)?;
+    inference::takes_vectors(model, &args.model, table.width)?;
     let mut scratch = Box::new(Scratch::new());
     for row in 0..table.rows() {
         let p = model.classify_vector(table.row(row), &mut scratch)?;
