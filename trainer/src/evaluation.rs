@@ -247,7 +247,7 @@ pub struct Evaluation {
 /// Judges the model file, and a linear control trained by `config` if given.
 pub fn evaluate(
     model_path: &Path,
-    data: &[PathBuf],
+    data: &[impl AsRef<Path>],
     options: impl Into<RowOptions>,
     config: Option<&Config>,
     quiet: bool,

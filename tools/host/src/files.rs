@@ -10,12 +10,15 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// What is read.
+pub type Input = Box<dyn Read + Send>;
+
 /// A file to read, and its size, 0 where that is not known: `-` is standard input, `.gz` is unpacked. What can be read
 /// only once, such as a pipe, is kept, so that it can be opened again.
-pub fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, u64)> {
+pub fn open(path: &Path) -> io::Result<(Input, u64)> {
     let file = (!is_standard(path)).then(|| File::open(path)).transpose()?;
     let about = file.as_ref().map(File::metadata).transpose()?;
-    let (raw, size): (Box<dyn Read + Send>, u64) = match (file, about) {
+    let (raw, size): (Input, u64) = match (file, about) {
         (Some(_), Some(about)) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         (Some(file), Some(about)) if about.is_file() => (Box::new(file), about.len()),
         (file, _) => (Box::new(once(path, file)?), 0),

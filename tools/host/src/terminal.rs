@@ -224,7 +224,7 @@ pub fn finish(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     note(format_args!("error: {}", chain(error.as_ref())));
-    ExitCode::from(if error.chain().any(|cause| cause.is::<WrongUse>()) { 2 } else { 1 })
+    ExitCode::from(if error.chain().any(<dyn Error>::is::<WrongUse>) { 2 } else { 1 })
 }
 
 /// Only of standard output: a connection that was closed is a failure.
@@ -232,7 +232,7 @@ fn closed_pipe(error: &anyhow::Error) -> bool {
     let mut written = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     written.any(|e| {
         e.kind() == ErrorKind::BrokenPipe
-            && e.get_ref().is_some_and(|inner| inner.is::<Unwritten>())
+            && e.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Unwritten>)
     })
 }
 

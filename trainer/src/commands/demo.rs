@@ -62,8 +62,8 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     alone.sources.soft = None;
     alone.student.rows = alone.student.rows.min(128);
     distill(&alone, &labels_only, KEEP, &mut progress)?;
-    let evaluation = evaluate(&out, &[test.clone()], BadRows::Refuse, Some(&config), args.json)?;
-    let plain = evaluate(&labels_only, &[test], BadRows::Refuse, None, true)?;
+    let evaluation = evaluate(&out, &[&test], BadRows::Refuse, Some(&config), args.json)?;
+    let plain = evaluate(&labels_only, &[&test], BadRows::Refuse, None, true)?;
     if args.json {
         let all = serde_json::json!({
             "teacher_accuracy": accuracy,

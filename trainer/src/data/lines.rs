@@ -1,11 +1,12 @@
 //! Lines of a file, each of bounded length, and the fields of JSON ones: what every line-by-line format here is read
 //! through.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use qdllm_host::{files, hex};
+use qdllm_host::files::{self, Input};
+use qdllm_host::hex;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -13,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 pub const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// Opens a file, packed or not, or a pipe and tells its size; `kind` is what an error calls it.
-pub(crate) fn open_file(path: &Path, kind: &str) -> Result<(Box<dyn Read + Send>, u64)> {
+pub(crate) fn open_file(path: &Path, kind: &str) -> Result<(Input, u64)> {
     let name = path.display();
     if path.is_dir() {
         bail!("{name}: is a directory; name a {kind}");
@@ -35,7 +36,7 @@ pub(crate) enum Line {
 /// The lines of a file that are not blank, one in memory at a time.
 pub(crate) struct Lines {
     path: PathBuf,
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: BufReader<Input>,
     /// Where the current line stands, counted from 1.
     pub number: u64,
     pub buffer: Vec<u8>,
@@ -52,7 +53,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub fn new(path: &Path, file: Box<dyn Read + Send>) -> Self {
+    pub fn new(path: &Path, file: Input) -> Self {
         Self {
             path: path.into(),
             reader: BufReader::with_capacity(1 << 16, file),

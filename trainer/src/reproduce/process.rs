@@ -259,7 +259,7 @@ impl Lesson {
         let keep = (true, Duration::from_secs(1));
         let trained = distill(&self.config, &model, keep, &mut Progress::new(true))?;
         let (report, microseconds) = if vectors.is_empty() {
-            let judged = evaluate(&model, &[self.valid.clone()], BadRows::Refuse, None, true)?;
+            let judged = evaluate(&model, &[&self.valid], BadRows::Refuse, None, true)?;
             (judged.student, judged.microseconds_per_text)
         } else {
             let judged = evaluate_vectors(&model, &self.valid, vectors, &RowOptions::default())?;

@@ -124,9 +124,8 @@ pub fn judge(
     if args.review.is_none() {
         take_up_labels(args, out, config);
     } else if labels.metadata().is_ok_and(|m| m.len() > 0) {
-        if !config.sources.data.contains(&labels) {
-            config.sources.data.push(labels);
-        }
+        config.sources.data.retain(|path| *path != labels);
+        config.sources.data.push(labels);
     }
     Ok(Some(said))
 }

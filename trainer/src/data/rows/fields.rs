@@ -12,6 +12,7 @@ use anyhow::{Result, anyhow, bail};
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 use qdllm_host::columns::{of_first_row, of_header};
 use qdllm_host::errors::wrong_use;
+use qdllm_host::files::Input;
 use qdllm_host::terminal::note_once;
 use serde::Deserialize;
 use serde_json::Value;
@@ -222,7 +223,7 @@ const TAIL: &[u8] = b"\n\n";
 
 /// A CSV file and where its two columns are.
 pub(super) struct Table {
-    reader: Reader<Chain<Counted<Box<dyn Read + Send>>, &'static [u8]>>,
+    reader: Reader<Chain<Counted<Input>, &'static [u8]>>,
     record: ByteRecord,
     fields: usize,
     text: usize,
@@ -233,7 +234,7 @@ impl Table {
     /// Reads the header. A file without one is left for the first [`Table::cut`] to find empty.
     pub(super) fn open(
         path: &Path,
-        file: Box<dyn Read + Send>,
+        file: Input,
         options: &RowOptions,
         labelled: bool,
     ) -> Result<Self> {
