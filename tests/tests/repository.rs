@@ -116,8 +116,9 @@ fn every_file_is_declared() {
 #[test]
 fn one_writer_stands_before_the_terminal() {
     let repo = Repo::find().unwrap();
-    let files = repo.host("git").args(["ls-files", "trainer/src", "tools/src", "tools/host/src"]);
-    for file in files.read().unwrap().lines().filter(|f| f.ends_with(".rs")) {
+    let folders = ["ls-files", "trainer/src", "tools/src", "tools/host/src"];
+    let files = repo.host("git").args(folders).read().unwrap();
+    for file in files.lines().filter(|f| f.ends_with(".rs")) {
         let text = fs::read_to_string(repo.root.join(file)).unwrap();
         let product = text.split("#[cfg(test)]").next().unwrap();
         let product = product.replace("io::stdout().is_terminal()", "");
