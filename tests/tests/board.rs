@@ -2,17 +2,22 @@
 //! TCP on this machine and at serial devices: good use and bad.
 
 use clap::Parser as _;
+use ed25519_compact::{KeyPair, Seed};
 use qdllm_app::BoardConfig;
-use qdllm_link::Fault;
+use qdllm_host::hex;
 use qdllm_link::message::Request;
+use qdllm_link::{Fault, frame};
+use qdllm_runtime::format::{Container, Kind, write};
 use qdllm_runtime::{Model, Scratch};
 use qdllm_tests::board::{MICROSECONDS, SLOT_BYTES, long_model, start};
 use qdllm_tools::board::{BoardError, Client, Link, Port, transfer};
 use qdllm_tools::cli::{Cli, Command};
 use qdllm_tools::commands::board;
+use qdllm_tools::keys;
 use serde_json::Value;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 const MODEL: &[u8] = include_bytes!("../vectors/words_v1.qdm");
@@ -280,6 +285,81 @@ fn bad_use_says_what_to_do() {
     let unnamed = say("", &["info"]).unwrap_err();
     assert!(unnamed.contains("tcp:HOST:PORT"), "{unnamed}");
     assert!(say(&port, &["bench", "--runs", "0"]).is_err());
+}
+
+/// The key of the boards that have one.
+fn key() -> KeyPair {
+    KeyPair::from_seed(Seed::new([3; 32]))
+}
+
+fn signed(model: &[u8], version: u32, minimum: u32) -> Vec<u8> {
+    keys::sign(Path::new("model"), model, &key(), version, minimum).unwrap()
+}
+
+fn with_key(about: BoardConfig) -> BoardConfig {
+    BoardConfig { key: Some(*key().pk), ahead_bytes: 4096, ..about }
+}
+
+#[test]
+fn a_board_with_a_key_is_told_first_what_is_signed() {
+    let address = start(Some(signed(MODEL, 5, 5)), with_key);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let new = signed(&long_model(MODEL, 20_000), 6, 5);
+    let put = say(&port(address), &["put", &file("new", &new), "--activate"]).unwrap();
+    assert!(put.contains("sent and in use"), "{put}");
+    // Its lowest version is that of the one before: the way back is open.
+    assert_eq!(json(&port(address), &["info"])["slots"][0]["fault"], 0);
+    assert_eq!(json(&port(address), &["rollback"])["bytes"], signed(MODEL, 5, 5).len());
+    // A higher one closes it, and that is said before somebody needs it.
+    let higher = file("higher", &signed(&long_model(MODEL, 19_000), 7, 6));
+    say(&port(address), &["put", &higher, "--activate"]).unwrap();
+    let info = say(&port(address), &["info"]).unwrap();
+    assert!(info.contains("slot 0     model is older than this board still takes"), "{info}");
+    assert!(say(&port(address), &["rollback"]).unwrap_err().contains("number 153"));
+    // Signed before there were announcements: refused, with what to do, by whichever end is newer.
+    let container = Container::parse(&new).unwrap();
+    let kinds = container.kinds().filter(|&kind| kind != Kind::Announcement);
+    let sections = kinds.map(|kind| (kind, container.get(kind).unwrap().to_vec()));
+    let before = write(&sections.collect::<Vec<_>>());
+    let refused = say(&port(address), &["put", &file("before", &before)]).unwrap_err();
+    assert!(refused.contains("sign it anew") && refused.contains("number 154"), "{refused}");
+}
+
+/// A link to a board of before: it does not know what begins with an announcement.
+struct Before(Port);
+
+impl Link for Before {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = bytes[2..bytes.len() - 1].to_vec();
+        let decoded = frame::decode(&mut inner).unwrap().to_vec();
+        match frame::open::<Request<'_>>(&decoded) {
+            Ok((number, Request::BeginSigned { .. })) => {
+                let mut buffer = [0; frame::WIRE_BYTES];
+                self.0.send(frame::encode(number, &250_u8, &mut buffer).unwrap())
+            }
+            _ => self.0.send(bytes),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
+        self.0.receive(buffer, wait)
+    }
+}
+
+#[test]
+fn a_board_of_before_takes_what_is_signed_today() {
+    let address = start(Some(MODEL.to_vec()), |about| about);
+    let mut client = Client::new(Before(Port::open(&port(address), 0).unwrap()), "before");
+    let mut about = client.info().unwrap();
+    about.key = Some(hex::encode(&key().pk[..8]));
+    let file = signed(MODEL, 6, 6);
+    let id = transfer::send_model(&mut client, &about, &file, &mut |_| {}).unwrap();
+    assert!(client.switch(&Request::Activate(id)).unwrap());
 }
 
 /// Pairs of pseudo terminals.

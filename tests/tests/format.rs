@@ -135,6 +135,11 @@ fn errors_name_what_is_wrong() {
     assert_eq!(with(4, 2), Error::UnsupportedVersion);
     assert_eq!(with(4, 0), Error::UnsupportedVersion);
     assert_eq!(with(12, 0x7f), Error::UnknownSection);
+    // The zero after a kind, of one that every reader must know and of one that may be skipped.
+    assert_eq!(with(14, 1), Error::UnknownSection);
+    let sections = usize::from(bytes[6]);
+    let skipped = (0..sections).map(|i| 12 + 12 * i).find(|&at| bytes[at + 1] == 0x80).unwrap();
+    assert_eq!(with(skipped + 2, 1), Error::UnknownSection);
     assert_eq!(with(16, 1), Error::BadDirectory);
     let refused = |change: fn(&mut qdllm_runtime::format::encode::Parts)| {
         let mut parts = words_parts(RowBits::Eight);

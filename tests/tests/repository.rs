@@ -30,6 +30,9 @@ fn cargo_run_in_a_boards_folder_has_one_program_and_a_runner() {
             continue;
         }
         boards += 1;
+        assert_eq!(package["features"]["signing"][0], "qdllm-app/signing", "{}", folder.display());
+        let program = fs::read_to_string(folder.join("src/main.rs")).unwrap();
+        assert!(program.contains(".with_key(env!(\"QDLLM_PUBLIC_KEY\"))"), "{}", folder.display());
         let board = folder.file_name().unwrap().to_string_lossy();
         let targets = package["targets"].as_array().unwrap().iter();
         let programs: Vec<&Value> =

@@ -1,7 +1,7 @@
 //! Key files for model signatures: an Ed25519 seed and its public key, each as hex in a text file.
 
 use anyhow::{Context as _, Error, Result, anyhow, ensure};
-use ed25519_compact::{KeyPair, PublicKey, Seed};
+use ed25519_compact::{KeyPair, PublicKey, Seed, Signature};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read_text;
 use qdllm_host::hex;
@@ -95,10 +95,13 @@ pub fn verify(name: &Path, file: &[u8], public: &[u8; 32]) -> Result<(u32, u32)>
     let model = Model::parse(file).of_file(name)?;
     let signed = ModelSignature::of(model.container()).of_file(name)?;
     let signed = signed.with_context(|| format!("{shown}: the model is not signed"))?;
-    let signature = ed25519_compact::Signature::new(*signed.signature);
-    let message = [&CONTEXT[..], signed.covered].concat();
+    let holds = |message: &[u8], signature: &[u8; 64]| {
+        PublicKey::new(*public).verify(message, &Signature::new(*signature)).is_ok()
+    };
+    let announcement = signed.announcement(model.container()).of_file(name)?;
     ensure!(
-        PublicKey::new(*public).verify(message, &signature).is_ok(),
+        holds(&[&CONTEXT[..], signed.covered].concat(), signed.signature)
+            && announcement.is_none_or(|said| holds(&said.message(), said.signature)),
         "{shown}: the signature does not hold: the file was changed after it was signed"
     );
     Ok((signed.version, signed.minimum))

@@ -213,6 +213,7 @@ fn a_signed_model_is_a_model_and_its_signature_holds() {
     }
     let made = run(&["sign", &model(), "--key", &key, "--version", "7", "-o", &signed]);
     assert!(made.status.success(), "{}", said(&made));
+    assert!(said(&made).contains("cannot go back to an older one"), "{}", said(&made));
     let bytes = fs::read(&signed).unwrap();
     qdllm_runtime::Model::parse(&bytes).unwrap();
     let checked = run(&["sign", &signed, "--check", &public, "--json"]);
@@ -221,6 +222,7 @@ fn a_signed_model_is_a_model_and_its_signature_holds() {
     // Signed anew in place, with a lower minimum.
     let again = run(&["sign", &signed, "--key", &key, "--version", "8", "--minimum", "5"]);
     assert!(again.status.success(), "{}", said(&again));
+    assert!(!said(&again).contains("cannot go back"), "{}", said(&again));
     assert_eq!(fs::metadata(&signed).unwrap().len(), bytes.len() as u64);
     assert!(run(&["sign", &signed, "--check", &public]).status.success());
 }

@@ -24,6 +24,8 @@ pub(crate) struct App<'f, 'm, F, M, E> {
     pub(crate) boot: Boot<'m>,
     pub(crate) counters: &'f mut M,
     pub(crate) engine: &'f mut E,
+    /// Transfers begun since the reset.
+    pub(crate) begun: &'f mut u8,
 }
 
 impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {

@@ -39,6 +39,24 @@ impl BoardConfig {
             key: None,
         }
     }
+
+    /// The same board with a public key, in the 64 digits that `qdllm-hw keygen` gives. What is no key locks the board:
+    /// no signature holds for it.
+    #[cfg(feature = "signing")]
+    #[must_use]
+    pub fn with_key(self, public: &str) -> Self {
+        let mut key = [0; 32];
+        let (pairs, odd) = public.as_bytes().as_chunks();
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        for (to, [high, low]) in key.iter_mut().zip(pairs) {
+            *to = digit(*high).zip(digit(*low)).map_or(0, |(high, low)| (high << 4 | low) as u8);
+        }
+        let whole = odd.is_empty()
+            && pairs.len() == 32
+            && pairs.iter().flatten().all(u8::is_ascii_hexdigit);
+        // Zeros are a point of small order, for which nothing is ever taken as signed.
+        Self { key: Some(if whole { key } else { [0; 32] }), ..self }
+    }
 }
 
 /// A board's counters and its view of memory. What a board cannot count stays 0.

@@ -22,7 +22,7 @@ pub(crate) fn ready<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     port: &mut P,
 ) -> Result<(), P::Error> {
     match app.model() {
-        Ok(_) => info("ready", app, port),
+        Ok(_) => info("ready", app.boot.faults, app, port),
         Err(fault) => refuse(fault, port),
     }
 }
@@ -36,7 +36,7 @@ pub(crate) fn answer<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
 ) -> Result<Option<End>, P::Error> {
     let answered = match line {
         ":quit" => return Ok(Some(End::Quit)),
-        ":info" => Ok(info("info", app, port)),
+        ":info" => Ok(info("info", [0, 1].map(|slot| app.against(slot)), app, port)),
         // Who needs help does not know the colon yet.
         ":help" | "help" | "?" => Ok(LineWriter::new(port).text(HELP).end()),
         ":model" => app.model().map(|model| describe(&model, port)),
@@ -83,9 +83,10 @@ fn class<P: Write>(
     answer.end()
 }
 
-/// What the board, its slots and its memory are, after `word`.
+/// What the board, its slots and its memory are, after `word`; `faults` stand against the slots.
 fn info<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     word: &str,
+    faults: [Option<Fault>; 2],
     app: &App<'_, 'm, F, M, E>,
     port: &mut P,
 ) -> Result<(), P::Error> {
@@ -112,7 +113,7 @@ fn info<'m, P: Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     for (name, value) in fields {
         answer = answer.text(name).number(value as u64);
     }
-    for (slot, fault) in app.boot.faults.iter().enumerate() {
+    for (slot, fault) in faults.into_iter().enumerate() {
         answer = answer.text("\tslot").number(slot as u64).text("=");
         answer = match fault {
             Some(fault) => answer.text("!").number(fault.number().into()),

@@ -81,7 +81,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
             Request::Info => Response::Info(self.info()),
             Request::Slot(slot) => Response::Slot(self.slot(slot.into())?),
             Request::Classify(text) => Response::Class(self.class(text, table)?),
-            Request::Begin(model) => Response::Received(self.begin(transfer, model)?),
+            Request::Begin(model) => Response::Received(self.begin(transfer, model, None)?),
             Request::Chunk { offset, data } => {
                 Response::Received(self.chunk(transfer, offset, data)?)
             }
@@ -92,6 +92,9 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
                 Response::Switched { reset: true }
             }
             Request::Bench { runs } => Response::Bench(self.bench(runs.clamp(1, MAX_RUNS))?),
+            Request::BeginSigned { model, announced } => {
+                Response::Received(self.begin(transfer, model, Some(announced))?)
+            }
         })
     }
 
@@ -124,7 +127,7 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
 
     fn slot(&self, slot: usize) -> Result<Slot, Fault> {
         self.slots.offset(slot)?;
-        let fault = self.slots.usable(slot, self.engine).err();
+        let fault = self.against(slot);
         let header = match &self.boot.active {
             Some(active) if active.slot == slot => Some(active.header),
             _ => self.slots.header(slot).ok().map(|(header, _)| header),

@@ -19,13 +19,14 @@ pub struct Memory<E> {
     pub(crate) engine: E,
     pub(crate) buffer: Buffer,
     pub(crate) transfer: Option<Transfer>,
+    pub(crate) begun: u8,
     pub(crate) table: Table,
 }
 
 impl<E> Memory<E> {
     /// Memory in its first state, around a fresh engine.
     pub const fn new(engine: E) -> Self {
-        Self { engine, buffer: Buffer::new(), transfer: None, table: Table::new() }
+        Self { engine, buffer: Buffer::new(), transfer: None, begun: 0, table: Table::new() }
     }
 }
 
@@ -50,11 +51,11 @@ pub fn run<'m, P: Read + Write, F: SlotFlash<'m>, M: Counters, E: Engine>(
     memory: &mut Memory<E>,
     config: &BoardConfig,
 ) -> Result<Ended, P::Error> {
-    let Memory { engine, buffer, transfer, table } = memory;
+    let Memory { engine, buffer, transfer, begun, table } = memory;
     let mut slots = Slots { flash, config };
     let boot = boot(&mut slots, engine);
     let fault = boot.active.is_none().then(|| boot.fault());
-    let mut app = App { slots, boot, counters, engine };
+    let mut app = App { slots, boot, counters, engine, begun };
     console::ready(&app, port)?;
     loop {
         let by = match buffer.read(port)? {

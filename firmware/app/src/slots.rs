@@ -191,20 +191,32 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
 /// shape is the runtime's error.
 #[cfg(feature = "signing")]
 fn signed(model: &Model<'_>, public: &[u8; 32]) -> Result<Versions, Fault> {
-    use ed25519_compact::{PublicKey, Signature};
     use qdllm_runtime::format::signature::{CONTEXT, ModelSignature};
 
     let signed = ModelSignature::of(model.container())?.ok_or(Fault::Unsigned)?;
     if public.first_chunk() != Some(&signed.key) {
         return Err(Fault::OtherKey);
     }
+    verify(public, signed.signature, &[CONTEXT, signed.covered])?;
+    Ok(Versions { version: signed.version, minimum: signed.minimum })
+}
+
+/// Checks the Ed25519 signature of a message in parts.
+/// Faults: [`Fault::BadSignature`].
+#[cfg(feature = "signing")]
+#[inline(never)]
+pub(crate) fn verify(
+    public: &[u8; 32],
+    signature: &[u8; 64],
+    message: &[&[u8]],
+) -> Result<(), Fault> {
+    use ed25519_compact::{PublicKey, Signature};
+
     let verify = || {
-        let signature = Signature::new(*signed.signature);
+        let signature = Signature::new(*signature);
         let mut state = PublicKey::new(*public).verify_incremental(&signature)?;
-        state.absorb(CONTEXT);
-        state.absorb(signed.covered);
+        message.iter().for_each(|part| state.absorb(part));
         state.verify()
     };
-    verify().map_err(|_| Fault::BadSignature)?;
-    Ok(Versions { version: signed.version, minimum: signed.minimum })
+    verify().map_err(|_| Fault::BadSignature)
 }

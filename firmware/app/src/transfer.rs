@@ -8,12 +8,15 @@ use crate::engine::Engine;
 use crate::slots::{Found, Slots};
 use qdllm_link::Fault;
 use qdllm_link::frame::CHUNK_BYTES;
-use qdllm_link::message::ModelId;
+use qdllm_link::message::{Announced, ModelId};
 use qdllm_link::slot::{HEADER_BYTES, Header, Mark, UNIT};
 use qdllm_runtime::Error;
 
 /// The shortest file that can be a model: header and checksum.
 const SHORTEST: u32 = 16;
+
+/// The most transfers that are begun between two resets: each of them erases the slot.
+const MOST_BEGUN: u8 = 16;
 
 /// A transfer under way.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +51,13 @@ fn is_newer(boot: &Boot<'_>, header: &Header) -> bool {
 
 impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
     /// Begins a transfer, or takes it up where it stands; gives where the next chunk begins.
-    /// Faults: [`Fault::TooLarge`], [`Error::TooShort`] or [`Fault::Flash`].
+    /// Faults: [`Fault::TooLarge`], [`Error::TooShort`], [`Fault::TooManyBegun`] or [`Fault::Flash`]; with a public
+    /// key those of [`permitted`](Self::permitted).
     pub(crate) fn begin(
         &mut self,
         transfer: &mut Option<Transfer>,
         model: ModelId,
+        announced: Option<Announced<'_>>,
     ) -> Result<u32, Fault> {
         if let Some(under_way) = transfer
             && id(&under_way.header) == model
@@ -69,6 +74,11 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
         if model.length < SHORTEST {
             return Err(Error::TooShort.into());
         }
+        self.permitted(model, announced)?;
+        if *self.begun >= MOST_BEGUN {
+            return Err(Fault::TooManyBegun);
+        }
+        *self.begun += 1;
         let headers =
             [0, 1].map(|slot| self.slots.header(slot).map_or(0, |(header, _)| header.sequence));
         let newest = headers.into_iter().max().unwrap_or(0);
@@ -84,6 +94,39 @@ impl<'m, F: SlotFlash<'m>, M: Counters, E: Engine> App<'_, 'm, F, M, E> {
         self.slots.unit(slot, 0, &header.encode())?;
         *transfer = Some(begun);
         Ok(0)
+    }
+
+    /// Whether a slot may be erased for this model: a board with a public key wants it announced by the key's
+    /// owner, and new enough.
+    /// Faults: [`Fault::Unannounced`], [`Fault::BadSignature`] or [`Fault::TooOld`].
+    #[cfg(feature = "signing")]
+    #[inline(never)]
+    fn permitted(&self, model: ModelId, announced: Option<Announced<'_>>) -> Result<(), Fault> {
+        use qdllm_runtime::format::signature::Announcement;
+
+        let Some(key) = &self.slots.config.key else { return Ok(()) };
+        let Announced { body, version, minimum, signature } =
+            announced.ok_or(Fault::Unannounced)?;
+        let signature = signature.as_array().ok_or(Fault::BadSignature)?;
+        let length = model.length;
+        let announcement = Announcement { length, body, version, minimum, signature };
+        crate::slots::verify(key, signature, &[&announcement.message()])?;
+        if version < floor(&self.boot) { Err(Fault::TooOld) } else { Ok(()) }
+    }
+
+    #[cfg(not(feature = "signing"))]
+    fn permitted(&self, _: ModelId, _: Option<Announced<'_>>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// What stands against using the model of a slot, or going back to it: one that would lower the version
+    /// that the board insists on is too old.
+    #[inline(never)]
+    pub(crate) fn against(&self, slot: usize) -> Option<Fault> {
+        match self.slots.usable(slot, self.engine) {
+            Ok(found) => (found.floor() < floor(&self.boot)).then_some(Fault::TooOld),
+            Err(fault) => Some(fault),
+        }
     }
 
     /// Writes a chunk; gives where the next one begins. A chunk that was written before is left alone.

@@ -5,8 +5,9 @@ use embedded_io::{ErrorType, Read, Write};
 use qdllm_app::mock::MockFlash;
 use qdllm_app::{BoardConfig, Counters, End, Ended, Layout, Memory, run};
 use qdllm_link::frame;
-use qdllm_link::message::{ModelId, Request, Response};
+use qdllm_link::message::{Announced, ModelId, Request, Response};
 use qdllm_link::slot::{HEADER_BYTES, Header, Mark, UNIT, factory};
+use qdllm_runtime::format::signature::ModelSignature;
 use qdllm_runtime::{Scratch, format};
 use std::convert::Infallible;
 
@@ -127,9 +128,22 @@ pub fn responses(output: &[u8]) -> Vec<String> {
     sealed_frames(output).iter().map(shown).collect()
 }
 
+/// What begins to put a model: with what the file itself has to say, if it is signed.
+pub fn begin(model: &[u8]) -> Request<'_> {
+    let container = format::Container::parse(model);
+    let signed = container.ok().and_then(|all| Some((all, ModelSignature::of(&all).ok()??)));
+    match signed.and_then(|(all, signed)| signed.announcement(&all).unwrap()) {
+        None => Request::Begin(id(model)),
+        Some(format::signature::Announcement { body, version, minimum, signature, .. }) => {
+            let announced = Announced { body, version, minimum, signature };
+            Request::BeginSigned { model: id(model), announced }
+        }
+    }
+}
+
 /// A put from beginning to end, in chunks of `size`, and the activation.
 pub fn update(model: &[u8], size: usize) -> Vec<Request<'_>> {
-    let mut requests = vec![Request::Begin(id(model))];
+    let mut requests = vec![begin(model)];
     for (i, data) in model.chunks(size).enumerate() {
         requests.push(Request::Chunk { offset: (i * size) as u32, data });
     }

@@ -118,11 +118,12 @@ fn an_answer_is_what_the_runtime_says() -> Result<(), Error> {
     let prediction = model.classify(text, &mut scratch)?;
     let all: Vec<String> = prediction.probabilities().iter().map(|p| format!("{p:.6}")).collect();
     let expected = format!(
-        "{}\t{:.6}\t{INSTRUCTIONS}\t{}\t{}",
+        "{}\t{:.6}\t{INSTRUCTIONS}\t{}\t{}\tfound={}",
         model.label(prediction.class()),
         prediction.probability(),
         prediction.class(),
-        all.join(",")
+        all.join(","),
+        prediction.found()
     );
     assert_eq!(lines, [expected]);
     Ok(())

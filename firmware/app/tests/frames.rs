@@ -8,10 +8,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use crate::common::{
-    Board, OLD, TEXT, framed, id, new_model, provision, renamed, responses, update,
+    Board, OLD, Script, TEXT, framed, frames, id, new_model, provision, renamed, responses, update,
 };
 use bumpalo::Bump;
 use qdllm_app::mock::MockFlash;
+use qdllm_app::{Counters, Memory, run};
 use qdllm_link::frame;
 use qdllm_link::message::{ModelId, Request};
 use std::time::{Duration, Instant, SystemTime};
@@ -186,6 +187,49 @@ fn doubled_and_reordered_frames_of_an_update_still_give_the_new_model() {
     board.hear(&bytes);
     assert_eq!(board.label(), "class LIGHT");
     assert_eq!(board.flash.violations, 0);
+}
+
+/// Counts how often something was measured.
+struct Measured(u64);
+
+impl Counters for Measured {
+    fn start(&mut self) {
+        self.0 += 1;
+    }
+
+    fn cycles(&mut self) -> u64 {
+        2 * self.0
+    }
+}
+
+#[test]
+fn what_is_out_of_range_is_answered_as_the_document_says() {
+    let views = Bump::new();
+    let mut flash = MockFlash::<4, 512>::new(&views, 2 * SLOT);
+    provision(&mut flash, 0, OLD, 1);
+    // A bare one, as a debugger writes it, where the one before lies.
+    let bare = new_model();
+    flash.bytes[SLOT..][..bare.len()].copy_from_slice(&bare);
+    let mut board = Board::new(flash, SLOT as u32);
+    let requests = [
+        Request::Slot(2),
+        Request::Slot(255),
+        Request::Slot(1),
+        Request::Activate(id(&bare)),
+        Request::Chunk { offset: 0, data: &bare[..8] },
+    ];
+    let answers = board.ask(&requests);
+    for (answer, number) in answers.iter().zip([120, 120, 0, 121, 140]) {
+        let wanted = ["number", "fault"].map(|field| format!("{field}: {number}"));
+        assert!(wanted.iter().any(|wanted| answer.contains(wanted)), "{answers:?}");
+    }
+    // Fewer runs than one are one, more than a thousand a thousand.
+    let Board { mut flash, config } = board;
+    let benches = [0, 1, 1000, 1001, u16::MAX].map(|runs| Request::Bench { runs });
+    let mut port = Script { input: frames(&benches), at: 0, output: Vec::new() };
+    let (mut memory, mut counters) = (Memory::new(qdllm_runtime::Scratch::new()), Measured(0));
+    let Ok(_) = run(&mut port, &mut flash, &mut counters, &mut memory, &config);
+    assert_eq!(counters.0, 1 + 1 + 1000 + 1000 + 1000);
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub fn stack_high_water_bytes() -> usize {
     top.addr() - word.addr()
 }
 
+/// Paints the free stack again: from now on only what is used from now on counts.
+pub fn repaint_stack() {
+    let top = cortex_m::register::msp::read() as usize;
+    let mut word = (&raw const _stack_end).expose_provenance();
+    while word < top {
+        // SAFETY: the word lies in the stack's region and below the stack pointer: it belongs to nobody.
+        unsafe {
+            core::ptr::with_exposed_provenance_mut::<u32>(word).write_volatile(STACK_PAINT_VALUE);
+        }
+        word += size_of::<u32>();
+    }
+}
+
 /// Bytes of RAM taken by statics, with and without initial values.
 pub fn static_ram_bytes() -> usize {
     (&raw const __ebss).addr() - (&raw const __sdata).addr()

@@ -13,7 +13,7 @@ use embassy_nrf::gpio::AnyPin;
 use embassy_nrf::nvmc::{self, Nvmc};
 use embassy_nrf::{bind_interrupts, config, init, peripherals, uarte};
 use embedded_io::{ErrorType, Read, Write};
-use qdllm_app::{BoardConfig, Engine, Layout, Memory};
+use qdllm_app::{BoardConfig, Engine, Memory};
 
 /// Bytes that the port keeps while the board erases flash.
 const RECEIVE_BYTES: usize = 2048;
@@ -30,14 +30,9 @@ struct Port(BufferedUarte<'static>);
 static mut RECEIVED: [u8; RECEIVE_BYTES] = [0; RECEIVE_BYTES];
 static mut TO_SEND: [u8; 64] = [0; 64];
 
-/// Runs the firmware on the board of this name. Its debugger sends to the first of `pins` and receives
-/// from the second, each 32 times the port and the number in it; `slots` lie where memory.x has them.
-pub fn serve<E: Engine>(
-    name: &'static str,
-    slots: Layout,
-    [from, to]: [u8; 2],
-    memory: &mut Memory<E>,
-) -> ! {
+/// Runs the firmware on a board. Its debugger sends to the first of `pins` and receives from the second, each 32
+/// times the port and the number in it; the slots lie where memory.x has them.
+pub fn serve<E: Engine>(config: BoardConfig, [from, to]: [u8; 2], memory: &mut Memory<E>) -> ! {
     let Some(core) = cortex_m::Peripherals::take() else { SCB::sys_reset() };
     let mut settings = config::Config::default();
     settings.hfclk_source = config::HfclkSource::ExternalXtal;
@@ -64,7 +59,7 @@ pub fn serve<E: Engine>(
     let counters = CycleCounter::new(core.DCB, core.DWT, CORE_MHZ);
     // SAFETY: the chip maps its flash from address 0 on, and the peripheral exists once.
     let flash = unsafe { MappedFlash::new(Nvmc::new(chip.NVMC), 0, nvmc::FLASH_SIZE) };
-    let config = BoardConfig { ahead_bytes: RECEIVE_BYTES as u16, ..BoardConfig::new(name, slots) };
+    let config = BoardConfig { ahead_bytes: RECEIVE_BYTES as u16, ..config };
     serve::on_chip(&config, port, flash, counters, memory)
 }
 

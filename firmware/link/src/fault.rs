@@ -78,10 +78,13 @@ faults! {
     /// The flash did not take what was written, or cannot be written on this board.
     Flash = 146, "flash cannot be written";
     Older = 147, "model came before the one in use; go back to it or put it again";
+    TooManyBegun = 148, "too many transfers were begun since the start; reset the board";
     Unsigned = 150, "model is not signed";
     OtherKey = 151, "model is signed with another key";
     BadSignature = 152, "signature is wrong";
     TooOld = 153, "model is older than this board still takes";
+    /// Nothing signed came before a model that a board with a public key was to take.
+    Unannounced = 154, "model was not announced; sign it anew and put it with a newer qdllm-hw";
 }
 
 impl Fault {

@@ -159,6 +159,8 @@ mod tests {
         };
         // Version, number, kind, two bytes of length, checksum.
         let longest = FRAME_BYTES - 1 - 2 - 1 - 2 - 2;
+        // As PROTOCOL.md says.
+        assert_eq!(longest, 1029);
         assert_eq!(text(longest), Ok(WIRE_BYTES));
         assert_eq!(text(longest + 1), Err(Fault::FrameTooLong));
     }

@@ -21,7 +21,8 @@ pub enum Request<'a> {
     Slot(u8),
     /// Classify a text.
     Classify(&'a str),
-    /// Begin or take up again the transfer of a model into the slot that is not in use.
+    /// Begin or take up again the transfer of a model into the slot that is not in use. A board with a public key
+    /// begins none in this way.
     Begin(ModelId),
     /// A part of the model file.
     Chunk {
@@ -38,9 +39,30 @@ pub enum Request<'a> {
     Rollback(ModelId),
     /// Classify the built-in sentence this many times and say what one took.
     Bench {
-        /// 1 to 1000.
+        /// 1 to 1000; another number counts as the nearer of these.
         runs: u16,
     },
+    /// As [`Begin`](Self::Begin), with what the owner of the key says of the model.
+    BeginSigned {
+        /// Which model.
+        model: ModelId,
+        /// What is said of it.
+        #[serde(borrow)]
+        announced: Announced<'a>,
+    },
+}
+
+/// The parts of [`Announcement`](qdllm_runtime::format::signature::Announcement) that a model's id leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced<'a> {
+    /// CRC-32 of the file up to the announcement.
+    pub body: u32,
+    /// The model's version.
+    pub version: u32,
+    /// The lowest version that the board takes once it uses this model.
+    pub minimum: u32,
+    /// The Ed25519 signature: 64 bytes.
+    pub signature: &'a [u8],
 }
 
 /// What a board answers.
@@ -61,8 +83,8 @@ pub enum Response<'a> {
     /// To [`Request::Classify`].
     #[serde(borrow)]
     Class(Class<'a>),
-    /// To [`Request::Begin`], [`Request::Chunk`] and [`Request::Finish`]: where the next chunk begins;
-    /// after the last one, the model's length.
+    /// To [`Request::Begin`], [`Request::BeginSigned`], [`Request::Chunk`] and [`Request::Finish`]: where the next
+    /// chunk begins; after the last one, the model's length.
     Received(u32),
     /// To [`Request::Activate`] and [`Request::Rollback`].
     Switched {
@@ -115,7 +137,7 @@ pub struct Slot {
     pub id: ModelId,
     /// The greater one is newer.
     pub sequence: u32,
-    /// [`Fault`](crate::Fault)'s number of what stands against using it; 0: nothing.
+    /// [`Fault`](crate::Fault)'s number of what stands against using it or going back to it; 0: nothing.
     pub fault: u8,
 }
 

@@ -3,7 +3,7 @@
 
 use qdllm_link::Fault;
 use qdllm_link::frame::{WIRE_BYTES, decode, encode, open};
-use qdllm_link::message::{Class, Cost, Info, ModelId, Request, Response, Slot};
+use qdllm_link::message::{Announced, Class, Cost, Info, ModelId, Request, Response, Slot};
 use serde::Serialize;
 
 const DOC: &str = include_str!("../../PROTOCOL.md");
@@ -47,17 +47,23 @@ fn rows() -> Vec<String> {
         probabilities: &[0, 0, 64, 63, 0, 0, 128, 62, 0, 0, 0, 0],
         cost: Cost { instructions: 0, cycles: 300, microseconds: 5 },
     };
-    let data = &[0x51, 0x44, 0x4d, 0x46, 0, 0, 1, 2];
+    // The last bytes of the model: a board takes any other number than 28 there for a wrong size.
+    let (offset, data) = (MODEL.length - 28, &[7; 28]);
+    let announced = Announced { body: 0x1234_5678, version: 7, minimum: 5, signature: &[9; 64] };
     vec![
         row("request 1, Info", &bytes(1, &Request::Info)),
         row("request 2, Slot 1", &bytes(2, &Request::Slot(1))),
         row("request 3, Classify `light on`", &bytes(3, &Request::Classify("light on"))),
         row("request 4, Begin", &bytes(4, &Request::Begin(MODEL))),
-        row("request 5, Chunk at 0 of 8 bytes", &bytes(5, &Request::Chunk { offset: 0, data })),
+        row("request 5, Chunk at 1504 of 28 bytes", &bytes(5, &Request::Chunk { offset, data })),
         row("request 6, Finish", &bytes(6, &Request::Finish(MODEL))),
         row("request 7, Activate", &bytes(7, &Request::Activate(MODEL))),
         row("request 8, Rollback", &bytes(8, &Request::Rollback(MODEL))),
         row("request 9, Bench of 10", &bytes(9, &Request::Bench { runs: 10 })),
+        row(
+            "request 10, BeginSigned",
+            &bytes(10, &Request::BeginSigned { model: MODEL, announced }),
+        ),
         row("answer 1, Info", &bytes(1, &Response::Info(info))),
         row(
             "answer 2, Slot with fault 120",

@@ -68,6 +68,8 @@ numbered! {
         Qasm = OPTIONAL | 16, "qasm";
         /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
         Signature = OPTIONAL | 17, "signature";
+        /// Ed25519 signature of what is said of the file before it is sent; always before the signature.
+        Announcement = OPTIONAL | 18, "announcement";
     }
 }
 
@@ -125,9 +127,10 @@ impl<'a> Container<'a> {
             if (0..i).any(|j| self.entry(j).is_some_and(|(k, ..)| k == kind)) {
                 return Err(Error::BadDirectory);
             }
-            // The kinds that every reader must know are numbered without a gap.
-            let known = Kind::Meta as u16..=Kind::Head as u16;
-            if kind & OPTIONAL == 0 && !known.contains(&kind) {
+            // The kinds that every reader must know are numbered without a gap. The zero after a kind is its upper
+            // half here: another number is no kind that may be skipped.
+            let known = Kind::Meta as u32..=Kind::Head as u32;
+            if kind >> OPTIONAL.trailing_zeros() != 1 && !known.contains(&kind) {
                 return Err(Error::UnknownSection);
             }
             free_from = end;
@@ -135,19 +138,20 @@ impl<'a> Container<'a> {
         Ok(())
     }
 
-    /// (kind, offset, length) of directory entry `i`.
-    fn entry(&self, i: u16) -> Option<(u16, usize, usize)> {
+    /// (kind and the zero after it, offset, length) of directory entry `i`.
+    fn entry(&self, i: u16) -> Option<(u32, usize, usize)> {
         let at = HEADER_BYTES + ENTRY_BYTES * i as usize;
-        let offset = u32_at(self.bytes, at + 4).ok()? as usize;
-        let length = u32_at(self.bytes, at + 8).ok()? as usize;
-        Some((u16_at(self.bytes, at).ok()?, offset, length))
+        let entry: &[u8; ENTRY_BYTES] = self.bytes.get(at..)?.first_chunk()?;
+        let [kind, offset, length] = entry.as_chunks().0 else { return None };
+        let [offset, length] = [offset, length].map(|field| u32::from_le_bytes(*field) as usize);
+        Some((u32::from_le_bytes(*kind), offset, length))
     }
 
     /// The bytes of a section, if the file has it.
     pub fn get(&self, kind: Kind) -> Option<&'a [u8]> {
         (0..self.sections)
             .filter_map(|i| self.entry(i))
-            .find(|&(k, ..)| k == kind as u16)
+            .find(|&(k, ..)| k == kind as u32)
             .and_then(|(_, offset, length)| self.bytes.get(offset..offset + length))
     }
 
@@ -167,7 +171,7 @@ impl<'a> Container<'a> {
     /// The kinds of its sections that this crate knows, in their order.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
         let this = *self;
-        let known = |kind: u16| Kind::ALL.iter().copied().find(|&known| known as u16 == kind);
+        let known = |kind: u32| Kind::ALL.iter().copied().find(|&known| known as u32 == kind);
         (0..this.sections).filter_map(move |i| known(this.entry(i)?.0))
     }
 

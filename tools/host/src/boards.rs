@@ -20,6 +20,8 @@ pub static BOARDS: LazyLock<Vec<Board>> = LazyLock::new(|| {
 pub struct Board {
     pub name: String,
     pub core: String,
+    /// The core's clock.
+    pub mhz: u32,
     pub target: String,
     pub engine: Engine,
     /// Where flash and slots lie, for boards whose flash is written from outside.

@@ -6,10 +6,10 @@ use super::{BoardError, Link};
 use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
-use qdllm_link::message::{ModelId, Request, Response};
+use qdllm_link::message::{Announced, ModelId, Request, Response};
 use qdllm_link::{Fault, frame};
 use qdllm_runtime::Model;
-use qdllm_runtime::format::signature::ModelSignature;
+use qdllm_runtime::format::signature::{Announcement, ModelSignature};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,9 @@ pub fn id(file: &[u8]) -> Result<ModelId, qdllm_runtime::Error> {
     Ok(ModelId { length: bytes.len() as u32, checksum })
 }
 
-/// Refuses a model that this board cannot take, before anything is sent.
-pub fn check(about: &About, file: &[u8]) -> Result<ModelId> {
+/// Refuses a model that this board cannot take, before anything is sent; gives what a board with a public key is
+/// told of it first.
+pub fn check<'f>(about: &About, file: &'f [u8]) -> Result<(ModelId, Option<Announcement<'f>>)> {
     let refused = |error: qdllm_runtime::Error| BoardError::Refused(error.into());
     let model = Model::parse(file).map_err(refused)?;
     let (bytes, capacity) = (file.len() as u64, about.capacity_bytes);
@@ -44,6 +45,7 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId> {
     );
     let (classes, most) = (model.classes(), about.max_classes);
     ensure!(classes <= most.into(), "the model has {classes} classes and this board takes {most}");
+    let mut announcement = None;
     if let Some(key) = &about.key {
         let signed = ModelSignature::of(model.container()).map_err(refused)?;
         let signed = signed.with_context(|| {
@@ -54,8 +56,9 @@ pub fn check(about: &About, file: &[u8]) -> Result<ModelId> {
         })?;
         ensure!(hex(signed.key) == *key, BoardError::Refused(Fault::OtherKey));
         ensure!(signed.version >= about.lowest_version, BoardError::Refused(Fault::TooOld));
+        announcement = signed.announcement(model.container()).map_err(refused)?;
     }
-    Ok(id(file).map_err(refused)?)
+    Ok((id(file).map_err(refused)?, announcement))
 }
 
 /// Sends a model until the board has found it whole and usable. `progress` hears how many bytes the
@@ -66,7 +69,10 @@ pub fn send_model<L: Link>(
     file: &[u8],
     progress: &mut dyn FnMut(u32),
 ) -> Result<ModelId, BoardError> {
-    let model = check(about, file)?;
+    let (model, announcement) = check(about, file)?;
+    if let Some(announcement) = announcement {
+        announce(client, model, &announcement)?;
+    }
     let mut sent = 0;
     let done = send(client, about, file, model, &mut |bytes| {
         sent = bytes;
@@ -77,6 +83,21 @@ pub fn send_model<L: Link>(
             Err(client.lost(&format!(" after {sent} of {} bytes", model.length)))
         }
         done => done.map(|_| model),
+    }
+}
+
+/// Begins a transfer by what the file's signer says of it; afterwards the model's id is enough. A board that was
+/// built before there were announcements does not know the request and begins without.
+fn announce<L: Link>(
+    client: &mut Client<L>,
+    model: ModelId,
+    announcement: &Announcement<'_>,
+) -> Result<(), BoardError> {
+    let Announcement { body, version, minimum, signature, .. } = *announcement;
+    let announced = Announced { body, version, minimum, signature };
+    match client.received(&Request::BeginSigned { model, announced }) {
+        Ok(_) | Err(BoardError::Refused(Fault::UnknownMessage)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -208,6 +229,13 @@ pub fn send_again<L: Link>(
     connect: &mut dyn FnMut() -> Result<Client<L>>,
 ) -> Result<(Client<L>, ModelId)> {
     let mut progress = Progress::new(quiet);
+    let announced = check(about, file)?.1;
+    if about.model.is_some() && announced.is_some_and(|said| said.minimum > about.lowest_version) {
+        progress.say(
+            "note: once this model is in use, the board cannot go back to the one that it has (number 153): \
+             its --minimum is higher",
+        );
+    }
     progress.stage("sending", file.len() as u64);
     let mut again = 0;
     loop {

@@ -51,7 +51,8 @@ pub fn keygen(args: &KeygenArgs) -> Result<()> {
 /// Sign a model for boards with a public key
 ///
 /// The signature becomes the file's last section. A board refuses a model whose version is below the
-/// lowest one that it was told to take: --minimum of the model that it has confirmed.
+/// lowest one that it was told to take: --minimum of the model that it has confirmed. It also refuses to go
+/// back to a model whose own --minimum is lower, so that keeping --minimum keeps the way back open.
 ///
 /// Examples:
 ///   qdllm-hw sign model.qdm --key release.key --version 7 -o signed.qdm
@@ -107,6 +108,12 @@ pub fn run(args: &SignArgs) -> Result<()> {
         )));
     }
     let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
+    if minimum == version && version > 0 {
+        eprintln!(
+            "note: a board that has used this model cannot go back to an older one (number 153): give it the \
+             --minimum of the model before to keep the way back open"
+        );
+    }
     let Some(out) = &args.out else {
         files::write_back(&args.model, &signed)?;
         return print(&args.model, version, minimum, "signed");

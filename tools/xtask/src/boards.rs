@@ -8,9 +8,13 @@ use crate::shell::say;
 use anyhow::{Result, ensure};
 use clap::Args;
 use qdllm_host::boards::{BOARDS, Board};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const TOPIC: &str = "boards";
+
+/// Cycles that an instruction is taken to last at most, on average: with flash wait states and divisions.
+const MOST_CYCLES: f64 = 4.0;
 
 #[derive(Args)]
 pub struct Options {
@@ -31,9 +35,10 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     let mut failed = Vec::new();
+    let mut counted = BTreeMap::new();
     for board in in_order().into_iter().filter(|b| b.emulator.is_some() || !options.emulated) {
         say(TOPIC, &board.name);
-        match row(repo, board, model) {
+        match row(repo, board, model, &mut counted) {
             Ok(row) => println!("{row}"),
             Err(error) => {
                 say(TOPIC, format!("FAILED: {}: {error:#}", board.name));
@@ -55,15 +60,23 @@ fn in_order() -> Vec<&'static Board> {
     boards
 }
 
-fn row(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
+/// A board's row. Of a board that is not run the time is bounded by the instructions that the last emulated one with
+/// its back end `counted`.
+fn row(
+    repo: &Repo,
+    board: &Board,
+    model: &Path,
+    counted: &mut BTreeMap<&'static str, f64>,
+) -> Result<String> {
     setup::ensure(repo, &[&board.target])?;
     let image = repo.build(&board.name, &board.target)?;
     let flash = flash_bytes(&image)?;
     let head = format!("| `{}` ({})", board.name, board.core);
     if board.emulator.is_none() {
         let engine = board.engine.name();
+        let bound = counted.get(engine).map_or(String::new(), |&count| bound(board, count));
         return Ok(format!(
-            "{head} | builds only | {engine} | {flash} bytes | not run | not run |"
+            "{head} | builds only | {engine} | {flash} bytes | not run | not run{bound} |"
         ));
     }
     let mut device = Device::boot(board, &image, Some(model))?;
@@ -72,14 +85,28 @@ fn row(repo: &Repo, board: &Board, model: &Path) -> Result<String> {
     let said = device.ask(":info")?;
     let info = Info::parse("info", &said)?;
     device.finish(board)?;
+    let instructions = field(&bench, "instructions").ok().and_then(|count| count.parse().ok());
+    let ms = match instructions {
+        Some(count) => {
+            counted.insert(board.engine.name(), count);
+            bound(board, count)
+        }
+        None => String::new(),
+    };
     Ok(format!(
-        "{head} | run under an emulator: {} | {} | {flash} bytes | {}, {} bytes | {} |",
+        "{head} | run under an emulator: {} | {} | {flash} bytes | {}, {} bytes | {}{ms} |",
         if board.is_qemu() { "QEMU" } else { "rp2040js" },
         field(&said, "engine")?,
         info.static_ram_bytes,
         info.stack_bytes,
         cost(&bench)
     ))
+}
+
+/// The longest that so many instructions take at a board's clock.
+fn bound(board: &Board, instructions: f64) -> String {
+    let ms = instructions * MOST_CYCLES / f64::from(board.mhz) / 1000.0;
+    format!(", at most {ms:.0} ms at {} MHz", board.mhz)
 }
 
 /// What the board counted of a classification.

@@ -34,6 +34,8 @@ fn main() -> ! {
     };
     let mut counters = TimerCounter(Instant::now());
     let config = BoardConfig::new("esp32-c3", flash.layout());
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     loop {
         // A port that reports an error, such as a wrong stop bit, is simply served again.
         if let Ok(ended) = run(&mut port, &mut flash, &mut counters, memory, &config)

@@ -26,6 +26,8 @@ fn main() -> ! {
     // SAFETY: the start-up code comes here once.
     let flash = unsafe { MappedFlash::of_slots(SemihostingFlash::open()) };
     let config = BoardConfig::new("lm3s6965evb", flash.layout());
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     clock(CLOCK_GATES, FIRST_UART);
     serve::in_emulator(&config, Uart::start(), flash, MEMORY)
 }

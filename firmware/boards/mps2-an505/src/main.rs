@@ -22,6 +22,8 @@ fn main() -> ! {
     // SAFETY: the start-up code comes here once.
     let flash = unsafe { MappedFlash::of_slots(RamFlash) };
     let config = BoardConfig::new("mps2-an505", flash.layout());
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     serve::in_emulator(&config, Uart::start(), flash, MEMORY)
 }
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use qdllm_app::{Layout, Memory};
+use qdllm_app::{BoardConfig, Layout, Memory};
 use qdllm_chips::nrf52;
 use qdllm_runtime::Scratch;
 
@@ -18,5 +18,8 @@ const PINS: [u8; 2] = [8, 6];
 fn main() -> ! {
     static mut MEMORY: Memory<Scratch> = Memory::new(Scratch::new());
     let slots = Layout::pair(SLOTS, SLOT_BYTES);
-    nrf52::serve("nrf52840-dk", slots, PINS, MEMORY)
+    let config = BoardConfig::new("nrf52840-dk", slots);
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
+    nrf52::serve(config, PINS, MEMORY)
 }

@@ -39,6 +39,8 @@ fn main() -> ! {
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
     let flash = unsafe { MappedFlash::new(Slots(chip.FLASH), START, BYTES) };
     let config = BoardConfig::new("nucleo-f446", flash.layout());
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     let config = BoardConfig { ahead_bytes: AHEAD_BYTES, ..config };
     serve::on_chip(&config, Port::new(serial, chip.DMA1), flash, counters, MEMORY)
 }

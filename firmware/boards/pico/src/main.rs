@@ -71,6 +71,8 @@ fn main() -> ! {
     // SAFETY: flash is mapped as long as the board runs, and this is the only time.
     let mut slots = unsafe { MappedFlash::of_slots(Slots) };
     let config = BoardConfig::new("pico", slots.layout());
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     loop {
         let Ok(ended) = run(&mut ports, &mut slots, &mut counters, MEMORY, &config);
         // Nothing outside could see that the program ended.

@@ -51,5 +51,7 @@ fn main() -> ! {
     // SAFETY: the chip maps its flash there, and the peripheral exists once.
     let flash = unsafe { MappedFlash::new(flash, FLASH_START, FLASH_BYTES) };
     let config = BoardConfig::new("pico2", Layout::pair(SLOTS, SLOT_BYTES));
+    #[cfg(feature = "signing")]
+    let config = config.with_key(env!("QDLLM_PUBLIC_KEY"));
     serve::on_chip(&config, port, flash, counters, MEMORY)
 }
