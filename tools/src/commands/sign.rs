@@ -51,8 +51,8 @@ pub fn keygen(args: &KeygenArgs) -> Result<()> {
 /// Sign a model for boards with a public key
 ///
 /// The signature becomes the file's last section. A board refuses a model whose version is below the
-/// lowest one that it was told to take: --minimum of the model that it has confirmed. It also refuses to go
-/// back to a model whose own --minimum is lower, so that keeping --minimum keeps the way back open.
+/// lowest one that it was told to take: --minimum of the model that it has confirmed. It also
+/// refuses to go back to a model whose own --minimum is lower: keeping --minimum keeps the way back.
 ///
 /// Examples:
 ///   qdllm-hw sign model.qdm --key release.key --version 7 -o signed.qdm
