@@ -5,6 +5,7 @@ use crate::keys;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::errors::wrong_use;
+use qdllm_host::terminal::note;
 use qdllm_host::{files, hex};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -109,9 +110,9 @@ pub fn run(args: &SignArgs) -> Result<()> {
     }
     let signed = keys::sign(&args.model, &file, &keys::read_secret(key)?, version, minimum)?;
     if minimum == version && version > 0 {
-        eprintln!(
+        note(
             "note: a board that has used this model cannot go back to an older one (number 153): give it the \
-             --minimum of the model before to keep the way back open"
+             --minimum of the model before to keep the way back open",
         );
     }
     let Some(out) = &args.out else {
