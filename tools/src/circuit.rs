@@ -33,6 +33,12 @@ pub fn angles_rad(gate: &Gate) -> [f64; 3] {
     gate.angles.map(|angle| if let Angle::Const(x) = angle { x } else { 0.0 })
 }
 
+/// The fences of `barriers` that stand right before a gate, given by its number.
+pub fn fences_at(barriers: &[(usize, Vec<u8>)], gate: usize) -> impl Iterator<Item = &[u8]> {
+    let from = barriers.partition_point(|(at, _)| *at < gate);
+    barriers[from..].iter().take_while(move |(at, _)| *at == gate).map(|(_, on)| &on[..])
+}
+
 pub fn two_qubit_gates(circuit: &Circuit) -> usize {
     circuit.gates.iter().filter(|gate| gate.on().len() == 2).count()
 }

@@ -1,9 +1,9 @@
 //! A circuit as text or SVG: one line a qubit, one column a moment.
 
-use crate::circuit::{Circuit, angles_rad};
+use crate::circuit::{Circuit, angles_rad, fences_at};
 use qdllm_runtime::circuit::gate::{Gate, GateKind, Generator};
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 #[derive(Clone)]
 enum Mark {
@@ -12,6 +12,8 @@ enum Mark {
     Dot,
     Plus,
     Cross,
+    /// One qubit of a barrier.
+    Fence,
 }
 
 /// The marks of a gate, each with its row; rows count from the top.
@@ -44,7 +46,14 @@ impl Layout {
             }
             columns[at].push(item);
         };
-        for gate in &circuit.gates {
+        for (i, gate) in circuit.gates.iter().enumerate() {
+            for fence in fences_at(&circuit.barriers, i) {
+                put(fence
+                    .iter()
+                    .filter(|q| rows.contains(q))
+                    .map(|&q| (row(q), Mark::Fence))
+                    .collect());
+            }
             put(marks(gate).into_iter().map(|(q, m)| (row(q), m)).collect());
         }
         for &(q, bit) in &circuit.measures {
@@ -93,29 +102,48 @@ impl Mark {
             Self::Dot => "@",
             Self::Plus => "X",
             Self::Cross => "x",
+            Self::Fence => ":",
         }
     }
 }
 
 /// The circuit as plain ASCII: `@` is a control or an end of CZ, `X` the target of CX, `x--x` an
-/// exchange, `|` joins.
-pub fn text(circuit: &Circuit) -> String {
+/// exchange, `:` a barrier, `|` joins. Folded where a line would have more than `width` characters.
+pub fn text(circuit: &Circuit, width: usize) -> String {
     let layout = Layout::of(circuit);
     let names: Vec<String> = layout.rows.iter().map(|q| format!("q{q}: ")).collect();
     let margin = names.iter().map(String::len).max().unwrap_or(0);
+    let widths: Vec<usize> = layout.widths().map(|letters| letters + 2).collect();
+    let (mut parts, mut from) = (Vec::new(), 0);
+    while from < widths.len() {
+        let ends = widths[from..].iter().scan(margin, |end, wide| {
+            *end += wide;
+            Some(*end)
+        });
+        let fit = ends.take_while(|end| *end <= width).count().max(1);
+        parts.push(lines(&layout, &names, &widths, from..from + fit));
+        from += fit;
+    }
+    parts.join("\n")
+}
+
+/// Some columns.
+fn lines(layout: &Layout, names: &[String], widths: &[usize], columns: Range<usize>) -> String {
+    let margin = names.iter().map(String::len).max().unwrap_or(0);
     // Row r of the picture is line 2r; odd lines hold only joins.
     let mut lines: Vec<String> = Vec::new();
-    for name in &names {
+    for name in names {
         lines.push(format!("{name:>margin$}"));
         lines.push(" ".repeat(margin));
     }
     lines.pop();
-    for (column, width) in layout.columns.iter().zip(layout.widths()) {
-        let width = width + 2;
+    for (column, &width) in layout.columns[columns.clone()].iter().zip(&widths[columns]) {
         let mut cells = vec![""; lines.len()];
         for item in column {
             let (low, high) = span(item).into_inner();
-            cells[2 * low..=2 * high].fill("|");
+            if !item.iter().any(|(_, mark)| matches!(mark, Mark::Fence)) {
+                cells[2 * low..=2 * high].fill("|");
+            }
             for (row, mark) in item {
                 cells[2 * row] = mark.text();
             }
@@ -159,7 +187,9 @@ pub fn svg(circuit: &Circuit) -> String {
     for (column, wide) in layout.columns.iter().zip(&widths) {
         let x = left + wide / 2;
         for item in column {
-            if let [(a, _), (b, _)] = item[..] {
+            if let [(a, ref mark), (b, _)] = item[..]
+                && !matches!(mark, Mark::Fence)
+            {
                 let _ = writeln!(out, "<path d=\"M{x} {}V{}\" stroke=\"black\"/>", y(a), y(b));
             }
             for (row, mark) in item {
@@ -184,6 +214,10 @@ fn draw_mark(out: &mut String, mark: &Mark, x: usize, y: usize) {
         ),
         Mark::Cross => {
             writeln!(out, "<path d=\"M{} {}l10 10m0 -10l-10 10\" stroke=\"black\"/>", x - 5, y - 5)
+        }
+        Mark::Fence => {
+            let down = format!("M{x} {}v{ROW}", y - ROW / 2);
+            writeln!(out, "<path d=\"{down}\" stroke=\"black\" stroke-dasharray=\"3 2\"/>")
         }
         Mark::Label(text) => {
             let wide = text.len() * LETTER + 8;
@@ -219,7 +253,7 @@ q1: ----|--rz(0.500)--x----------
         |             |
 q2: ----X-------------x--M->c0-
 ";
-        let drawn = text(&circuit);
+        let drawn = text(&circuit, usize::MAX);
         let marks = |t: &str| -> Vec<String> {
             t.lines().map(|l| l.chars().filter(|c| !"- ".contains(*c)).collect()).collect()
         };
@@ -231,6 +265,26 @@ q2: ----X-------------x--M->c0-
             assert_eq!(lines[line].as_bytes()[at], mark, "{drawn}");
         }
         assert!(!drawn.contains("q3"), "unused qubits are left out");
+    }
+
+    #[test]
+    fn drawings_fold_and_barriers_stand_where_they_are() {
+        let circuit = read(
+            "OPENQASM 2.0; qreg q[3]; h q[0]; h q[0]; barrier q[0],q[2]; h q[0]; h q[2]; cx q[0],q[2];",
+        );
+        let circuit = circuit.unwrap();
+        let whole = text(&circuit, usize::MAX);
+        assert_eq!(
+            whole, "q0: -h--h--:--h--@-\n                 |\nq2: -------:--h--X-\n",
+            "{whole}"
+        );
+        let folded = text(&circuit, 13);
+        assert!(folded.lines().all(|line| line.len() <= 13), "{folded}");
+        assert_eq!(folded.split("\n\n").count(), 2, "{folded}");
+        assert_eq!(folded.matches('h').count(), 4);
+        // A column wider than the line stands alone.
+        assert_eq!(text(&circuit, 1).matches("q0: ").count(), 5);
+        assert_eq!(svg(&circuit).matches("dasharray").count(), 2);
     }
 
     #[test]

@@ -285,3 +285,108 @@ fn a_hundred_random_circuits_compile_for_three_maps() {
         }
     }
 }
+
+/// `U U^dagger U` with barriers between, or without, for a `U` of the whole gate table.
+fn folded(body: &Circuit, barriers: bool) -> String {
+    let inverse = |gate: &Gate| {
+        let mut inverse = *gate;
+        let minus = |angle| if let Angle::Const(x) = angle { Angle::Const(-x) } else { angle };
+        inverse.angles = gate.angles.map(minus);
+        match gate.kind {
+            GateKind::U => inverse.angles.swap(1, 2),
+            GateKind::S => inverse.kind = GateKind::Sdg,
+            GateKind::Sdg => inverse.kind = GateKind::S,
+            GateKind::T => inverse.kind = GateKind::Tdg,
+            GateKind::Tdg => inverse.kind = GateKind::T,
+            _ => {}
+        }
+        inverse
+    };
+    let back: Vec<Gate> = body.gates.iter().rev().map(inverse).collect();
+    let mut whole = body.clone();
+    whole.gates.extend(back);
+    whole.gates.extend_from_slice(&body.gates);
+    let (n, all) = (body.gates.len(), (0..body.qubits as u8).collect::<Vec<u8>>());
+    whole.barriers = if barriers { vec![(n, all.clone()), (2 * n, all)] } else { Vec::new() };
+    whole.write()
+}
+
+#[test]
+fn a_barrier_is_a_fence_through_every_step() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for i in 0..20 {
+        let body = random_circuit(&mut rng, 2 + i % 4, 12);
+        for target in ["full:6", "line:6"] {
+            let processor = Processor::named(target).unwrap();
+            for rewrite in [true, false] {
+                let options = Options { rewrite, tries: 3, ..Options::default() };
+                let fenced = compile(&folded(&body, true), &processor, options);
+                // A mixture would have been made of what the qubits begin in.
+                assert_eq!(fenced.len(), 1);
+                let circuit = &fenced[0].circuit;
+                assert_eq!(read(&circuit.write()).unwrap().gates, circuit.gates);
+                let cz = |range: std::ops::Range<usize>| {
+                    circuit.gates[range].iter().filter(|g| g.on().len() == 2).count()
+                };
+                let at: Vec<usize> = circuit.barriers.iter().map(|b| b.0).collect();
+                let &[first, second] = &at[..] else { panic!("{i}: {at:?} of 2 barriers") };
+                let parts = [cz(0..first), cz(first..second), cz(second..circuit.gates.len())];
+                // A unitary takes as many wherever it stands, and its inverse as many; routing may add to each.
+                if target == "full:6" {
+                    assert!(parts.iter().all(|&n| n == parts[0]), "circuit {i}: {parts:?}");
+                } else {
+                    let least = compile(
+                        &folded(&body, true),
+                        &Processor::named("full:6").unwrap(),
+                        options,
+                    );
+                    let least = least[0].circuit.gates.iter().filter(|g| g.on().len() == 2).count();
+                    assert!(3 * parts[1].max(1) >= least / 3, "circuit {i}: {parts:?}, {least}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gates_fold_only_where_no_barrier_stands() {
+    let processor = Processor::named("full:3").unwrap();
+    let text = |body: &str| {
+        format!(
+            "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg c[3];\n{body}\nmeasure q -> c;"
+        )
+    };
+    let counted = |body: &str| {
+        for rewrite in [true, false] {
+            for basis in [
+                qdllm_tools::transpile::native::Basis::HRz,
+                qdllm_tools::transpile::native::Basis::U,
+            ] {
+                let options = Options { rewrite, basis, ..Options::default() };
+                let all = compile(&text(body), &processor, options);
+                let circuit = &all[0].circuit;
+                let two = circuit.gates.iter().filter(|g| g.on().len() == 2).count();
+                println!("{body}: {rewrite} {basis:?}: {two} CZ, {} gates", circuit.gates.len());
+                if body.contains("barrier") {
+                    return (two, circuit.gates.len() - two, circuit.barriers.len());
+                }
+            }
+        }
+        (0, 0, 0)
+    };
+    let cx = "cx q[0],q[1];";
+    assert_eq!(counted(&format!("{cx} barrier q; {cx} barrier q; {cx}")).0, 3);
+    // Exchanges are gates there, too.
+    assert_eq!(counted("swap q[0],q[1]; barrier q; swap q[0],q[1];").0, 6);
+    let one = counted("h q[0]; barrier q[0]; h q[0]; barrier q[0]; h q[0];");
+    assert_eq!((one.0, one.2), (0, 2));
+    assert!(one.1 >= 3, "{one:?}");
+    let phase = counted("rz(1) q[0]; barrier q; rz(-1) q[0]; barrier q; rz(1) q[0];");
+    assert_eq!(phase, (0, 3, 2));
+    // What a barrier does not name goes past it.
+    let past = counted(&format!("{cx} barrier q[2]; {cx} h q[2];"));
+    assert_eq!(past.0, 0);
+    // Right before the measurements there always is one, and it is no fence.
+    let last = |body: &str| compile(&text(body), &processor, Options::default())[0].circuit.write();
+    assert_eq!(last("h q[0]; cx q[0],q[1];"), last("h q[0]; cx q[0],q[1]; barrier q;"));
+}

@@ -210,6 +210,12 @@ impl Progress {
     }
 }
 
+/// Characters of a line of standard output: the terminal's, or 80.
+pub fn width() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map_or(80, |(_, columns)| columns.into())
+}
+
 /// A text from outside as one line of at most `most` characters, without control characters.
 pub fn one_line(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

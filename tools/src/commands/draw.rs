@@ -7,7 +7,7 @@ use crate::transpile::Plan;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::errors::{OfFile as _, wrong_use};
-use qdllm_host::{files, guard};
+use qdllm_host::{files, guard, terminal};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -30,6 +30,9 @@ pub struct DrawArgs {
     /// Write to this file, .svg or .txt, instead; of several circuits, number 2 and on get `.2` and on
     #[arg(long, short, alias = "svg", value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Characters of a line, where the drawing is folded; 0: never [default: the terminal's, or 80; in a file never]
+    #[arg(long, value_name = "N")]
+    pub width: Option<usize>,
     /// Print as JSON: one object a circuit, with its drawing and its size
     #[arg(long)]
     pub json: bool,
@@ -50,12 +53,14 @@ struct Drawing {
 
 pub fn run(args: &DrawArgs) -> Result<()> {
     let ending = args.out.as_ref().and_then(|path| path.extension()?.to_str()).unwrap_or("txt");
-    let form = match ending {
-        "svg" => svg,
-        "txt" => text,
-        other => return Err(wrong_use(format_args!("--out ends in .{other}; give .svg or .txt"))),
-    };
+    if !["svg", "txt"].contains(&ending) {
+        return Err(wrong_use(format_args!("--out ends in .{ending}; give .svg or .txt")));
+    }
     let circuits = circuits(args)?;
+    let width = match (args.width, &args.out) {
+        (Some(0), _) | (None, Some(_)) => usize::MAX,
+        (width, _) => width.unwrap_or_else(terminal::width),
+    };
     let numbered = |i: usize| match (&args.out, i) {
         (Some(path), 1..) => Some(path.with_extension(format!("{}.{ending}", i + 1))),
         (path, _) => path.clone(),
@@ -66,22 +71,23 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     let mut words = String::new();
     for (i, (weight, circuit)) in circuits.iter().enumerate() {
         let file = files.get(i).cloned();
-        let text = file.is_none().then(|| text(circuit));
+        let shown = file.is_none().then(|| text(circuit, width));
         if circuits.len() > 1 {
             words += &format!("circuit {} of {}, weight {weight:.6}\n", i + 1, circuits.len());
         }
         if let Some(file) = &file {
-            files::write(file, form(circuit))?;
+            let drawn = if ending == "svg" { svg(circuit) } else { text(circuit, width) };
+            files::write(file, drawn)?;
             words += &format!("{}\n", file.display());
         }
-        words += text.as_deref().unwrap_or_default();
+        words += shown.as_deref().unwrap_or_default();
         drawings.push(Drawing {
             qubits: circuit.used().len(),
             gates: circuit.gates.len(),
             two_qubit_gates: two_qubit_gates(circuit),
             depth: depth(circuit, |_| true),
             weight: *weight,
-            text,
+            text: shown,
             file,
         });
     }

@@ -8,12 +8,12 @@
 //! A circuit becomes a list of events in time: gates with what relaxation comes before them and what
 //! depolarising after.
 //!
-//! Each gate starts as soon as its qubits are free; all measurements are at the end together. A
+//! Each gate starts as soon as its qubits are free, and those of a barrier as soon as all of its are; all measurements are at the end together. A
 //! qubit relaxes from its first gate on. Relaxation during a gate is taken after the gate, so that it
 //! joins the waiting time that follows; relaxation of different qubits, and of one qubit in two
 //! stretches, commutes and adds up.
 
-use crate::circuit::{Circuit, angles_rad};
+use crate::circuit::{Circuit, angles_rad, fences_at};
 use crate::matrix::Matrix;
 use crate::noise::{NoiseModel, Relaxation};
 use crate::readout::{BitError, Counts, MAX_BITS, key};
@@ -158,7 +158,10 @@ fn events(circuit: &Circuit, used: &[u8], noise: &NoiseModel) -> Vec<Event> {
         events: Vec::new(),
     };
     let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0);
-    for gate in &circuit.gates {
+    for (i, gate) in circuit.gates.iter().enumerate() {
+        for fence in fences_at(&circuit.barriers, i) {
+            line.fence(fence.iter().filter(|q| used.contains(q)).map(|&q| place(q)));
+        }
         match *gate.on() {
             [a, b] => line.two(gate, [place(a), place(b)]),
             _ => line.one(gate, place(gate.qubits[0])),
@@ -186,6 +189,12 @@ struct TimeLine<'a> {
 }
 
 impl TimeLine<'_> {
+    /// All of them wait for the last.
+    fn fence(&mut self, bits: impl Iterator<Item = usize> + Clone) {
+        let last = bits.clone().map(|bit| self.free_ns[bit]).fold(0.0, f64::max);
+        bits.for_each(|bit| self.free_ns[bit] = last);
+    }
+
     fn one(&mut self, gate: &Gate, bit: usize) {
         let matrix = Matrix::of(gate.kind, angles_rad(gate)).unwrap_or(Matrix::IDENTITY);
         let gate = self.pending[bit].then(&matrix);

@@ -5,6 +5,7 @@
 //! follows, at most 1 where both are still |0>. Facts: Vatan and Williams 2004, Shende, Bullock and Markov
 //! 2004; every result is multiplied out and compared before it is used.
 
+use crate::transpile::ir::Fence;
 use crate::transpile::synthesis::{
     Element, Side, begun, cz_count, fewest, matrix_of, prepared, up_to_phase,
 };
@@ -41,20 +42,31 @@ fn trimmed(mut elements: Vec<Element>, measured: &[u8]) -> Vec<Element> {
             seen[b] |= keep;
             keep
         }
+        Element::Fence(fence) => {
+            for q in fence.qubits() {
+                (seen[q as usize], turned[q as usize]) = (true, true);
+            }
+            true
+        }
     });
     elements.reverse();
     elements
 }
 
 struct Node {
-    /// The second is `None` for one qubit.
+    /// The second is `None` for one qubit; of a fence they say nothing.
     qubits: (u8, Option<u8>),
     elements: Vec<Element>,
 }
 
 impl Node {
+    fn fence(&self) -> Option<Fence> {
+        if let Some(&Element::Fence(fence)) = self.elements.first() { Some(fence) } else { None }
+    }
+
     fn touches(&self, q: u8) -> bool {
-        self.qubits.0 == q || self.qubits.1 == Some(q)
+        let own = || self.qubits.0 == q || self.qubits.1 == Some(q);
+        self.fence().map_or_else(own, |fence| fence.has(q))
     }
 
     fn is_pair(&self, a: u8, b: u8) -> bool {
@@ -63,7 +75,11 @@ impl Node {
 
     /// Whether it is diagonal on `q` whatever it is elsewhere.
     fn diagonal_on(&self, q: u8) -> bool {
-        let turns = |e: &Element| matches!(e, Element::One(p, m) if *p == q && !m.is_diagonal());
+        let turns = |e: &Element| match e {
+            Element::One(p, m) => *p == q && !m.is_diagonal(),
+            Element::Cz(..) => false,
+            Element::Fence(fence) => fence.has(q),
+        };
         !self.elements.iter().any(turns)
     }
 
@@ -80,11 +96,11 @@ impl Node {
 }
 
 fn acts_on(element: &Element, other: Element) -> bool {
-    let qubits = |e: &Element| match *e {
-        Element::One(q, _) => [q, q],
-        Element::Cz(a, b) => [a, b],
-    };
-    qubits(element).iter().any(|q| qubits(&other).contains(q))
+    match other {
+        Element::One(q, _) => element.touches(q),
+        Element::Cz(a, b) => element.touches(a) || element.touches(b),
+        Element::Fence(fence) => fence.qubits().any(|q| element.touches(q)),
+    }
 }
 
 /// The circuit as stretches: each CZ joins an earlier stretch on its pair if all between is diagonal
@@ -94,9 +110,10 @@ fn blocks(elements: &[Element]) -> Vec<Node> {
     for &element in elements {
         match element {
             Element::One(q, _) => match nodes.iter_mut().rfind(|n| n.touches(q)) {
-                Some(node) => node.push(element),
-                None => nodes.push(Node { qubits: (q, None), elements: vec![element] }),
+                Some(node) if node.fence().is_none() => node.push(element),
+                _ => nodes.push(Node { qubits: (q, None), elements: vec![element] }),
             },
+            Element::Fence(_) => nodes.push(Node { qubits: (0, None), elements: vec![element] }),
             Element::Cz(a, b) => {
                 let blocks = |n: &Node| [a, b].iter().any(|&q| n.touches(q) && !n.diagonal_on(q));
                 let last = nodes.iter_mut().rfind(|n| n.is_pair(a, b) || blocks(n));
@@ -104,9 +121,11 @@ fn blocks(elements: &[Element]) -> Vec<Node> {
                     Some(home) => home.push(element),
                     None => {
                         let mut block = Node { qubits: (a, Some(b)), elements: Vec::new() };
-                        // What a qubit did alone before its first CZ belongs to that block.
+                        // What a qubit did alone before its first CZ, or since a fence, belongs to that block.
                         for q in [a, b] {
-                            if let Some(i) = nodes.iter().position(|n| n.qubits == (q, None)) {
+                            let alone = |n: &Node| n.qubits == (q, None) && n.fence().is_none();
+                            let last = nodes.iter().rposition(|n| n.touches(q));
+                            if let Some(i) = last.filter(|&i| alone(&nodes[i])) {
                                 block.elements.extend(nodes.remove(i).elements);
                             }
                         }
@@ -126,6 +145,8 @@ fn remade(nodes: &[Node]) -> Vec<Element> {
     let mut out = Vec::new();
     for (i, node) in nodes.iter().enumerate() {
         let (a, Some(b)) = node.qubits else {
+            let fenced = node.fence().into_iter().flat_map(Fence::qubits);
+            fenced.for_each(|q| first[q as usize] = false);
             out.extend(&node.elements);
             continue;
         };
@@ -134,7 +155,7 @@ fn remade(nodes: &[Node]) -> Vec<Element> {
         let back = |element: Element| match element {
             Element::One(0, m) => Element::One(a, m),
             Element::One(_, m) => Element::One(b, m),
-            Element::Cz(..) => Element::Cz(a, b),
+            _ => Element::Cz(a, b),
         };
         match shorter(node, a, fresh, last) {
             Some(elements) => out.extend(elements.into_iter().map(back)),
@@ -152,7 +173,7 @@ fn shorter(node: &Node, a: u8, fresh: [bool; 2], last: bool) -> Option<Vec<Eleme
     }
     let local = |e: &Element| match *e {
         Element::One(q, m) => Element::One(u8::from(q != a), m),
-        Element::Cz(..) => Element::Cz(0, 1),
+        _ => Element::Cz(0, 1),
     };
     let unitary = matrix_of(&node.elements.iter().map(local).collect::<Vec<_>>());
     let found = match fresh {
@@ -186,6 +207,7 @@ mod tests {
                 Element::Cz(a, b) => {
                     state.gate(&Gate::fixed(GateKind::Cz, a, b), [a.into(), b.into()]);
                 }
+                Element::Fence(_) => {}
             }
         }
         state.weights().collect()

@@ -57,7 +57,7 @@ pub struct Report {
     pub depth: usize,
     pub one_qubit: usize,
     pub physical: Vec<u8>,
-    /// Probability that no gate and no read-out errs: the product of all fidelities.
+    /// Probability that no gate and, where that is known, no read-out errs: the product of all fidelities.
     pub success: f64,
     /// Whether read-out errors are in `success`: not every chip publishes them.
     pub readout_known: bool,
@@ -76,7 +76,10 @@ impl Report {
             .product();
         let readout: Vec<_> =
             circuit.measures.iter().map(|m| processor.readout_error(m.0)).collect();
-        success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
+        let readout_known = readout.iter().all(Option::is_some);
+        if readout_known {
+            success *= readout.iter().flatten().map(|e| 1.0 - e).product::<f64>();
+        }
         Self {
             cz,
             cz_depth: depth(circuit, |gate| gate.on().len() == 2),
@@ -84,17 +87,21 @@ impl Report {
             one_qubit: circuit.gates.len() - cz,
             physical: circuit.used(),
             success,
-            readout_known: readout.iter().all(Option::is_some),
+            readout_known,
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let readout = if self.readout_known { "" } else { ", read-out errors unknown" };
+        let covers = if self.readout_known {
+            "gates and read-out"
+        } else {
+            "gates; read-out errors are unknown"
+        };
         write!(
             f,
-            "{} CZ, CZ depth {}, depth {}, {} one-qubit gates, success about {:.3}{readout}, qubits {:?}",
+            "{} CZ, CZ depth {}, depth {}, {} one-qubit gates, success about {:.3} ({covers}; not waiting, not cross-talk), qubits {:?}",
             self.cz, self.cz_depth, self.depth, self.one_qubit, self.success, self.physical
         )
     }

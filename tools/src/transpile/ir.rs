@@ -15,8 +15,38 @@ pub enum Step {
     Cx(u8, u8),
     /// Phase of Z⊗Z whose second qubit has seen no two-qubit step: one CZ.
     ZzProduct(u8, u8, Affine),
-    /// Exchange of two qubits; only routing makes it.
+    /// Exchange of two qubits: made by routing, or one between fences.
     Swap(u8, u8),
+    Fence(Fence),
+}
+
+/// A barrier: on its qubits nothing moves past it, and nothing is taken from what is known of the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    qubits: [u128; 2],
+    /// The circuit has it, and keeps it; else the part between fences begins or ends here.
+    pub shown: bool,
+}
+
+impl Fence {
+    pub fn new(qubits: impl IntoIterator<Item = u8>, shown: bool) -> Self {
+        let mut fence = Self { qubits: [0; 2], shown };
+        qubits.into_iter().for_each(|q| fence.qubits[q as usize / 128] |= 1 << (q % 128));
+        fence
+    }
+
+    pub fn has(self, q: u8) -> bool {
+        self.qubits[q as usize / 128] >> (q % 128) & 1 == 1
+    }
+
+    pub fn qubits(self) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX).filter(move |&q| self.has(q))
+    }
+
+    /// Those below 16 as a mask: all, before routing.
+    pub const fn mask(self) -> u16 {
+        self.qubits[0] as u16
+    }
 }
 
 /// How a step acts on one of its qubits: two steps commute if they act alike, and not
@@ -30,9 +60,18 @@ pub enum Axis {
 }
 
 impl Step {
-    /// The qubits, and how it acts on each; a one-qubit step has one.
-    pub fn acts(&self) -> [(u8, Axis); 2] {
+    /// The qubits, and how it acts on each.
+    pub fn acts(&self) -> impl Iterator<Item = (u8, Axis)> {
+        let fence = if let Self::Fence(fence) = *self { Some(fence) } else { None };
+        let ends = fence.is_none().then(|| self.ends());
+        let fenced = fence.into_iter().flat_map(Fence::qubits);
+        ends.into_iter().flatten().chain(fenced.map(|q| (q, Axis::Other)))
+    }
+
+    /// The same of a step that is no fence; a one-qubit step has one.
+    fn ends(&self) -> [(u8, Axis); 2] {
         match *self {
+            Self::Fence(_) => [(0, Axis::Other); 2],
             Self::Rz(q, _) => [(q, Axis::Z); 2],
             Self::Ry(q, _) => [(q, Axis::Y); 2],
             Self::X(q) => [(q, Axis::X); 2],
@@ -44,18 +83,25 @@ impl Step {
     }
 
     pub fn pair(&self) -> Option<(u8, u8)> {
-        let [(a, _), (b, _)] = self.acts();
+        let [(a, _), (b, _)] = self.ends();
         (a != b).then_some((a, b))
     }
 
     pub fn touches(&self, q: u8) -> bool {
-        self.acts().iter().any(|a| a.0 == q)
+        if let Self::Fence(fence) = self {
+            fence.has(q)
+        } else {
+            self.ends().iter().any(|a| a.0 == q)
+        }
     }
 
     /// Whether the order of the two cannot matter, seen from their axes alone.
     pub fn commutes(&self, other: &Self) -> bool {
-        self.acts().iter().all(|&(q, x)| {
-            other.acts().iter().all(|&(r, y)| q != r || (x == y && x != Axis::Other))
+        if let (Self::Fence(fence), step) | (step, Self::Fence(fence)) = (self, other) {
+            return !step.acts().any(|(q, _)| fence.has(q));
+        }
+        self.ends().iter().all(|&(q, x)| {
+            other.ends().iter().all(|&(r, y)| q != r || (x == y && x != Axis::Other))
         })
     }
 
@@ -67,6 +113,7 @@ impl Step {
             Self::Zz(a, b, _) | Self::Cx(a, b) | Self::ZzProduct(a, b, _) | Self::Swap(a, b) => {
                 (*a, *b) = (name(*a), name(*b));
             }
+            Self::Fence(fence) => *fence = Fence::new(fence.qubits().map(name), fence.shown),
         }
         step
     }
@@ -74,7 +121,7 @@ impl Step {
     /// CZs that it takes on its own.
     pub fn cost(&self) -> usize {
         match self {
-            Self::Rz(..) | Self::Ry(..) | Self::X(_) => 0,
+            Self::Rz(..) | Self::Ry(..) | Self::X(_) | Self::Fence(_) => 0,
             Self::Zz(_, _, t) if t.is_multiple_of(PI) => 0,
             Self::Zz(_, _, t) if t.is_multiple_of(FRAC_PI_2) => 1,
             Self::Cx(..) | Self::ZzProduct(..) => 1,
@@ -200,13 +247,14 @@ fn with_exchange(step: &Step, a: u8, b: u8) -> Option<Vec<Step>> {
 fn exchange(steps: &mut [Option<Step>], out: &mut [Vec<Step>], i: usize, a: u8, b: u8) {
     let swapped = |q| exchanged(q, a, b);
     let touches = |s: &Step| s.touches(a) || s.touches(b);
-    // A step already expanded blocks, and so does any two-qubit step but one on just this pair.
+    // A step already expanded blocks, and so do a fence and any two-qubit step but one on just this pair.
+    let blocks = |s: &&Step| (s.pair().is_some() || matches!(s, Step::Fence(_))) && touches(s);
     let partner = |range: &mut dyn Iterator<Item = usize>| {
         for j in range {
             if out[j].iter().any(touches) {
                 return None;
             }
-            if let Some(s) = steps[j].as_ref().filter(|s| s.pair().is_some() && touches(s)) {
+            if let Some(s) = steps[j].as_ref().filter(blocks) {
                 let same = s.touches(a) && s.touches(b);
                 return same.then(|| with_exchange(s, a, b)).flatten().map(|m| (j, m));
             }

@@ -130,16 +130,26 @@ impl Plan {
             let read = |&b: &u8| mask >> measured[b as usize] & 1 == 1;
             Readout { bits: (0..measured.len() as u8).filter(read).collect(), negated }
         });
+        let (gates, barriers) = written(&all, self.options.basis);
         let mut circuit = Circuit {
             qubits: 0,
             bits: measured.len(),
-            gates: written(&all, self.options.basis),
+            gates,
             measures: qubits.into_iter().zip(0..).collect(),
             ..Circuit::default()
         };
-        circuit.qubits = circuit.used().last().map_or(1, |&q| q as usize + 1);
+        let used = circuit.used();
+        circuit.qubits = used.last().map_or(1, |&q| q as usize + 1);
+        circuit.barriers = fences(barriers, circuit.gates.len(), &used);
         Compiled { weight: planned.branch.weight(inputs), readouts: readouts.collect(), circuit }
     }
+}
+
+/// The barriers that are left: before a gate, and on qubits that are used.
+fn fences(mut barriers: Vec<(usize, Vec<u8>)>, gates: usize, used: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    barriers.iter_mut().for_each(|(_, on)| on.retain(|q| used.contains(q)));
+    barriers.retain(|(at, on)| *at < gates && !on.is_empty());
+    barriers
 }
 
 /// Clean-up that leaves every output on its qubit.

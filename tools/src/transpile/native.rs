@@ -19,13 +19,18 @@ pub fn elements(steps: &[Step], inputs: &[f64]) -> Vec<Element> {
     binder.elements
 }
 
-/// The gates of a basis for elements before a measurement of all qubits: what a qubit does between two
-/// CZ is one matrix; Z rotations pass CZ, and vanish before the measurement.
-pub fn written(elements: &[Element], basis: Basis) -> Vec<Gate> {
+/// The gates of a basis for elements before a measurement of all qubits, and the barriers between them: what a qubit
+/// does between two CZ is one matrix; Z rotations pass CZ, but no barrier, and vanish before the measurement.
+pub fn written(elements: &[Element], basis: Basis) -> (Vec<Gate>, Vec<(usize, Vec<u8>)>) {
     // What each qubit still has to do before its next CZ, and whether one has acted on it: until then it is
     // |0> but for that.
     let mut qubits = [(Matrix::IDENTITY, false); 256];
-    let mut written = Vec::new();
+    let (mut written, mut barriers) = (Vec::new(), Vec::new());
+    let gate = |q: u8, (kind, angles): (GateKind, [f64; 3])| Gate {
+        kind,
+        qubits: [q, q],
+        angles: angles.map(Angle::Const),
+    };
     // Writes what is pending, up to a Z rotation that stays pending.
     let flush = |q: u8, (pending, started): &mut (Matrix, bool), to: &mut Vec<Gate>| {
         if !*started {
@@ -36,11 +41,7 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Gate> {
             *pending = tilt.then(&Matrix::rotation(GateKind::Rz, phi));
         }
         let (gates, after) = basis.gates(pending);
-        to.extend(gates.into_iter().map(|(kind, angles)| Gate {
-            kind,
-            qubits: [q, q],
-            angles: angles.map(Angle::Const),
-        }));
+        to.extend(gates.into_iter().map(|g| gate(q, g)));
         *pending = Matrix::rotation(GateKind::Rz, after);
     };
     for element in elements {
@@ -53,10 +54,18 @@ pub fn written(elements: &[Element], basis: Basis) -> Vec<Gate> {
                 }
                 written.push(Gate::fixed(GateKind::Cz, a, b));
             }
+            Element::Fence(fence) => {
+                for q in fence.qubits() {
+                    let qubit = &mut qubits[q as usize];
+                    written.extend(basis.all_gates(&qubit.0).into_iter().map(|g| gate(q, g)));
+                    *qubit = (Matrix::IDENTITY, true);
+                }
+                barriers.extend(fence.shown.then(|| (written.len(), fence.qubits().collect())));
+            }
         }
     }
     (0..=u8::MAX).zip(&mut qubits).for_each(|(q, qubit)| flush(q, qubit, &mut written));
-    written
+    (written, barriers)
 }
 
 struct Binder {
@@ -76,6 +85,10 @@ impl Binder {
                 // For odd multiples of a quarter turn: ZZ(t) = CZ RZ(t) RZ(t) up to phase.
                 self.cz(a, b);
                 [a, b].into_iter().for_each(|q| self.turn(q, GateKind::Rz, t.value(inputs)));
+            }
+            Step::Fence(fence) => {
+                fence.qubits().for_each(|q| self.flush(q));
+                self.elements.push(Element::Fence(fence));
             }
             Step::ZzProduct(a, b, ref t) => self.fresh(a, b, t.value(inputs)),
             // Expansion leaves none; three CX all the same.
@@ -173,6 +186,18 @@ impl Basis {
             Self::HRz => (vec![turn(GateKind::Rz, lambda), turn(GateKind::Ry, theta)], phi),
         };
         (gates, wrap(after))
+    }
+
+    /// Gates for the whole of `matrix`.
+    fn all_gates(self, matrix: &Matrix) -> Vec<(GateKind, [f64; 3])> {
+        let (mut gates, after) = self.gates(matrix);
+        match (self, gates.last_mut()) {
+            _ if after.abs() < NOTHING => {}
+            (Self::U, Some((_, [_, phi, _]))) => *phi = after,
+            (Self::U, None) => gates.push((GateKind::U, [0.0, 0.0, after])),
+            (Self::HRz, _) => gates.push((GateKind::Rz, [after, 0.0, 0.0])),
+        }
+        gates
     }
 }
 

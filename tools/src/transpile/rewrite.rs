@@ -61,13 +61,12 @@ impl Branch {
         let mut seen = self.outputs.iter().fold(0_u16, |all, (mask, _)| all | mask);
         let mut turned = 0_u16;
         retain_from_end(&mut self.steps, |step| {
-            let acts = step.acts();
-            let on = acts.iter().fold(0, |m, (q, _)| m | 1_u16 << q);
-            let diagonal = acts.iter().all(|&(q, axis)| axis == Axis::Z && turned >> q & 1 == 0);
-            let kept = seen & on != 0 && !diagonal;
+            let on = step.acts().fold(0, |m, (q, _)| m | 1_u16 << q);
+            let diagonal = step.acts().all(|(q, axis)| axis == Axis::Z && turned >> q & 1 == 0);
+            let kept = seen & on != 0 && !diagonal || matches!(step, Step::Fence(_));
             if kept {
                 seen |= on;
-                acts.iter().for_each(|&(q, axis)| turned |= u16::from(axis != Axis::Z) << q);
+                step.acts().for_each(|(q, axis)| turned |= u16::from(axis != Axis::Z) << q);
             }
             kept
         });
@@ -109,7 +108,7 @@ fn split_at(branch: &Branch, q: u8) -> Vec<Branch> {
     let mut flipped = false;
     let mut used = false;
     for step in branch.steps.iter().filter(|s| s.touches(q)) {
-        let axis = step.acts().iter().find(|a| a.0 == q).map(|a| a.1);
+        let axis = step.acts().find(|a| a.0 == q).map(|a| a.1);
         match step {
             Step::Ry(_, angle) if !used => {
                 // RY(t) X = X RY(-t): past an X the angle counts the other way.
@@ -231,6 +230,7 @@ fn pass(step: &Step, mask: &mut u16, negated: &mut bool) -> bool {
             true
         }
         Step::ZzProduct(a, b, _) | Step::Swap(a, b) => *mask & (1 << a | 1 << b) == 0,
+        Step::Fence(fence) => *mask & fence.mask() == 0,
     }
 }
 
@@ -244,7 +244,10 @@ pub fn mark_products(steps: &[Step], root: u8) -> Vec<Step> {
     // What the moved phases wait for: one-qubit steps only, in their order.
     let mut order: Vec<usize> = (0..steps.len()).filter(|&i| before[i]).collect();
     let mut left: Vec<usize> = (0..steps.len()).filter(|&i| phase[i]).collect();
-    let on = |i: usize| steps[i].pair().map_or(0, |(a, b)| 1_u16 << a | 1 << b);
+    let on = |i: usize| match steps[i] {
+        Step::Fence(fence) => fence.mask(),
+        ref step => step.pair().map_or(0, |(a, b)| 1_u16 << a | 1 << b),
+    };
     let mut reached = 1_u16 << root;
     while !left.is_empty() {
         let next = left.iter().position(|&i| reached & on(i) != 0);
@@ -277,6 +280,9 @@ pub fn mark_products(steps: &[Step], root: u8) -> Vec<Step> {
 pub fn kept_products(steps: Vec<Step>) -> Vec<Step> {
     let mut used = [false; 256];
     let still = |step: Step| {
+        if let Step::Fence(fence) = step {
+            fence.qubits().for_each(|q| used[q as usize] = true);
+        }
         let Some((a, b)) = step.pair() else { return step };
         let [used_a, used_b] = [a, b].map(|q| std::mem::replace(&mut used[q as usize], true));
         match step {
@@ -297,7 +303,7 @@ fn first_phases(steps: &[Step]) -> (Vec<bool>, Vec<bool>) {
     let mut phase = vec![false; n];
     for i in 0..n {
         let clear = waits(i).all(|j| alone[j]);
-        alone[i] = clear && steps[i].pair().is_none();
+        alone[i] = clear && steps[i].pair().is_none() && !matches!(steps[i], Step::Fence(_));
         phase[i] = clear && matches!(steps[i], Step::Zz(..));
     }
     let mut before = vec![false; n];

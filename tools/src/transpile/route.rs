@@ -49,7 +49,7 @@ pub fn scheduled(steps: &[Step]) -> Vec<Step> {
     while !ready.is_empty() {
         ready.sort_by_key(|&i| (steps[i].cost() > 0, std::cmp::Reverse(behind[i]), i));
         let can = |i: usize, busy: &[usize; 256]| {
-            steps[i].cost() == 0 || steps[i].acts().iter().all(|a| busy[a.0 as usize] <= now)
+            steps[i].cost() == 0 || steps[i].acts().all(|a| busy[a.0 as usize] <= now)
         };
         let Some(at) = ready.iter().position(|&i| can(i, &busy_until)) else {
             now += 1;
@@ -198,7 +198,8 @@ impl Router<'_> {
     }
 
     fn places(&self, i: usize) -> (u8, u8) {
-        let [(a, _), (b, _)] = self.steps[i].acts();
+        // What waits acts on a pair.
+        let (a, b) = self.steps[i].pair().unwrap_or_default();
         (self.layout[a as usize], self.layout[b as usize])
     }
 

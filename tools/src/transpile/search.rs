@@ -111,7 +111,7 @@ fn routings(
 fn depth(elements: &[Element]) -> usize {
     longest_chain(elements.iter().filter_map(|element| match *element {
         Element::Cz(a, b) => Some(([a, b], 1)),
-        Element::One(..) => None,
+        Element::One(..) | Element::Fence(_) => None,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! What is to be compiled: gates whose angles are numbers or inputs, and the Z words read at the end.
 
-use crate::circuit::Circuit;
-use crate::transpile::ir::Step;
+use crate::circuit::{Circuit, fences_at};
+use crate::transpile::ir::{Fence, Step};
 use anyhow::{Result, ensure};
 use qdllm_runtime::Model;
 use qdllm_runtime::circuit::affine::Affine;
@@ -19,6 +19,8 @@ use std::f64::consts::PI;
 pub struct Source {
     pub qubits: u8,
     pub gates: Vec<Gate>,
+    /// As of [`Circuit::barriers`].
+    pub barriers: Vec<(usize, Vec<u8>)>,
     /// Z words read at the end: (mask of qubits, negated). Output `i` is bit `i` of a result.
     pub outputs: Vec<(u16, bool)>,
     /// The bit of each output, where the circuit is a file's.
@@ -45,6 +47,11 @@ impl Source {
         );
         let place = |q: u8| used.iter().position(|&u| u == q).unwrap_or(0) as u8;
         let gates = circuit.gates.iter().map(|g| Gate { qubits: g.qubits.map(place), ..*g });
+        let fence = |(at, on): &(usize, Vec<u8>)| {
+            let on: Vec<u8> = on.iter().filter(|q| used.contains(q)).map(|&q| place(q)).collect();
+            (!on.is_empty()).then_some((*at, on))
+        };
+        let barriers = circuit.barriers.iter().filter_map(fence).collect();
         let mut measures = circuit.measures.clone();
         measures.sort_by_key(|m| m.1);
         let outputs = measures.iter().map(|m| (1 << place(m.0), false)).collect();
@@ -53,7 +60,7 @@ impl Source {
             Bit { register: register.to_owned(), bit }
         };
         let bits = measures.iter().map(bit).collect();
-        Ok(Self { qubits: used.len() as u8, gates: gates.collect(), outputs, bits })
+        Ok(Self { qubits: used.len() as u8, gates: gates.collect(), barriers, outputs, bits })
     }
 
     /// A model's circuit: input `i` is its encoder angle `i`, output `k` its expectation `k`. By its
@@ -65,11 +72,14 @@ impl Source {
     fn from_named(model: &Model<'_>) -> Option<Self> {
         let gates: Vec<Gate>;
         let readouts: Vec<u16>;
+        let mut barriers = Vec::new();
         let (fused, angles, qubits): (_, Vec<f64>, _) = if let Some(named) = model.qasm() {
             let circuit = Circuit::read(named.circuit).ok()?;
             let angles: Vec<f64> = named.angles_rad().map(f64::from).collect();
             let angles = (angles.len() == circuit.names.len()).then(|| circuit.bound(&angles))?;
             (gates, readouts) = (circuit.encoded().collect(), circuit.readouts());
+            let front = gates.len() - circuit.gates.len();
+            barriers.extend(circuit.barriers.iter().map(|(at, on)| (at + front, on.clone())));
             (circuit.fused().ok()?, angles, circuit.qubits as u8)
         } else {
             let named = model.source()?;
@@ -90,7 +100,7 @@ impl Source {
             Some(Gate { angles: [a?, b?, c?], ..g })
         });
         let outputs = readouts.iter().map(|&m| (m, false)).collect();
-        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, outputs, bits: Vec::new() })
+        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, barriers, outputs, bits: Vec::new() })
     }
 
     /// A model's circuit from its fused program, whose index maps become CX.
@@ -108,7 +118,7 @@ impl Source {
                 Instruction::IndexMap(map) => index_map(&mut gates, &map, qubits),
             }
         }
-        Self { qubits, gates, outputs: program.words().collect(), bits: Vec::new() }
+        Self { qubits, gates, barriers: Vec::new(), outputs: program.words().collect(), bits: Vec::new() }
     }
 
     /// The circuit for given inputs (radians), with every qubit measured.
@@ -123,13 +133,15 @@ impl Source {
             qubits: self.qubits as usize,
             bits: self.qubits as usize,
             gates: self.gates.iter().map(bound).collect(),
+            barriers: self.barriers.clone(),
             measures: (0..self.qubits).map(|q| (q, q)).collect(),
             ..Circuit::default()
         }
     }
 
     /// The circuit as steps, exchanges taken out by renaming: qubit `q` of the source ends as qubit
-    /// `names[q]` of the steps.
+    /// `names[q]` of the steps. What is between barriers stays there, exchanges too; and so that each part is as long
+    /// wherever it stands, fences stand at the beginning and at the end as well.
     pub fn steps(&self) -> (Vec<Step>, Vec<u8>) {
         let mut names: Vec<u8> = (0..self.qubits).collect();
         let mut steps = Vec::new();
@@ -138,7 +150,14 @@ impl Source {
             Angle::Input(i) => Affine::parameter(i.into()),
             Angle::Param(_) => Affine::default(),
         };
-        for gate in &self.gates {
+        let on = |list: &[u8], shown| Step::Fence(Fence::new(list.iter().copied(), shown));
+        let mut fenced: Vec<u8> = self.barriers.iter().flat_map(|b| b.1.iter().copied()).collect();
+        fenced.sort_unstable();
+        fenced.dedup();
+        let edge = (!fenced.is_empty()).then(|| on(&fenced, false));
+        steps.extend(edge.clone());
+        for (i, gate) in self.gates.iter().enumerate() {
+            steps.extend(fences_at(&self.barriers, i).map(|list| on(list, true)));
             if gate.kind == GateKind::Y {
                 // One RY in place of the table's Z and X: another order of steps would cost a CZ.
                 steps.push(Step::Ry(names[gate.qubits[0] as usize], Affine::constant(PI)));
@@ -152,12 +171,16 @@ impl Source {
                     Lowered::Rzz(a, b, t) => Step::Zz(a, b, t),
                     Lowered::X(q) => Step::X(q),
                     Lowered::Cx(a, b) => Step::Cx(a, b),
+                    Lowered::Swap(a, b) if [a, b].iter().any(|q| fenced.contains(q)) => {
+                        Step::Swap(a, b)
+                    }
                     Lowered::Swap(..) => {
                         return names.swap(gate.qubits[0] as usize, gate.qubits[1] as usize);
                     }
                 });
             });
         }
+        steps.extend(edge);
         (steps, names)
     }
 }

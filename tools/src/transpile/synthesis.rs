@@ -1,16 +1,28 @@
 //! The fewest CZ for a two-qubit matrix: as it is, up to a diagonal before or after it, or where qubits begin in |0>.
 
 use crate::matrix::{Kak, Matrix, Matrix4};
+use crate::transpile::ir::Fence;
 use num_complex::Complex64 as C;
 use qdllm_runtime::circuit::gate::GateKind;
 use std::array::from_fn;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
-/// A circuit of one-qubit matrices and CZ.
+/// A circuit of one-qubit matrices, CZ and fences.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Element {
     One(u8, Matrix),
     Cz(u8, u8),
+    Fence(Fence),
+}
+
+impl Element {
+    pub fn touches(&self, q: u8) -> bool {
+        match *self {
+            Self::One(p, _) => p == q,
+            Self::Cz(a, b) => a == q || b == q,
+            Self::Fence(fence) => fence.has(q),
+        }
+    }
 }
 
 pub fn cz_count(elements: &[Element]) -> usize {
@@ -27,6 +39,7 @@ pub fn matrix_of(elements: &[Element]) -> Matrix4 {
             m.0[3].iter_mut().for_each(|x| *x = -*x);
             m
         }
+        Element::Fence(_) => m,
     })
 }
 
