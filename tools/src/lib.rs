@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod board;
+pub mod calibration;
 pub mod circuit;
 pub mod cli;
 pub mod commands;
 pub mod draw;
+pub mod histogram;
 pub mod image;
 pub mod keys;
 pub mod matrix;

@@ -1,11 +1,11 @@
-//! A quantum processor: its couplings, what is published of how well its qubits and couplers work, and typical values
-//! for what is not.
+//! A quantum processor: its couplings, and what is published of how well its qubits and couplers work.
 
+use crate::calibration::{AVERAGES, COUPLER, Calibration, Reader};
 use crate::readout::BitError;
 use anyhow::{Result, anyhow, ensure};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
@@ -18,6 +18,8 @@ pub struct Processor {
     /// When it was calibrated, as its file says; `None`: errors are typical ones.
     pub calibrated: Option<String>,
     pub calibration: Calibration,
+    /// What was taken instead of figures that cannot be.
+    pub notes: Vec<String>,
 }
 
 impl Processor {
@@ -89,6 +91,7 @@ impl Processor {
             distance,
             calibrated: None,
             calibration: Calibration::default(),
+            notes: Vec::new(),
         })
     }
 
@@ -110,23 +113,25 @@ impl Processor {
         Self::new(&map.name, map.n_qubits, &map.coupling_map)
     }
 
-    /// From `qubits_info`, `couplers_info` and, where there, `global_info`; an error names the field that is
-    /// missing or no number. 0 means not measured.
+    /// From `qubits_info`, `couplers_info` and, where there, `global_info`; an error names the field that is missing
+    /// or cannot be.
     fn from_chip(value: &Value) -> Result<Self> {
         let missing = |field: &str| anyhow!("chip information lacks `{field}`");
         let entries =
             |field: &str| value.get(field).and_then(Value::as_object).ok_or_else(|| missing(field));
+        let mut reader = Reader::default();
         let all = value.get("global_info").unwrap_or(&Value::Null);
-        let mut calibration =
-            Calibration { average: figures(all, AVERAGES), ..Calibration::default() };
+        let average = reader.figures(all, "global_info", AVERAGES)?;
+        let mut calibration = Calibration { average, ..Calibration::default() };
         let mut pairs = Vec::new();
         for (name, coupler) in entries("couplers_info")? {
+            let path = format!("couplers_info.{name}");
             let pair = coupler.get("qubits_index").and_then(Value::as_array);
             let index = |i: usize| pair?.get(i)?.as_u64().map(|x| x as usize);
             let (Some(a), Some(b)) = (index(0), index(1)) else {
-                return Err(missing(&format!("couplers_info.{name}.qubits_index")));
+                return Err(missing(&format!("{path}.qubits_index")));
             };
-            let figures = figures(coupler, COUPLER);
+            let figures = reader.figures(coupler, &path, COUPLER)?;
             if figures.cz_error.is_none() {
                 continue;
             }
@@ -136,22 +141,20 @@ impl Processor {
         }
         let mut last = pairs.iter().map(|p| p.0.max(p.1)).max();
         for (name, qubit) in entries("qubits_info")? {
+            let path = format!("qubits_info.{name}");
             let index = qubit.get("index").and_then(Value::as_u64);
-            let index = index.ok_or_else(|| missing(&format!("qubits_info.{name}.index")))?;
+            let index = index.ok_or_else(|| missing(&format!("{path}.index")))?;
+            ensure!(index < 256, "{path}.index is {index}; at most 256 qubits are possible");
             last = last.max(Some(index as usize));
-            let zero = infidelity(qubit, "readout g_fidelity");
-            let readout = zero.zip(infidelity(qubit, "readout e_fidelity"));
-            let readout =
-                readout.map(|(zero, one)| BitError { one_from_zero: zero, zero_from_one: one });
-            let figures = Figures { readout, ..figures(qubit, QUBIT) };
-            calibration.qubits.insert(index as u8, figures);
+            calibration.qubits.insert(index as u8, reader.qubit(qubit, &path)?);
         }
+        reader.bound_coherence(&mut calibration);
         let name = value.get("name").and_then(Value::as_str).unwrap_or("chip");
         let date =
             value.get("calibration_time").map(|t| t.as_str().map_or(t.to_string(), String::from));
         let calibrated = Some(date.unwrap_or_else(|| "unknown date".into()));
         let processor = Self::new(name, last.map_or(0, |q| q + 1), &pairs)?;
-        Ok(Self { calibrated, calibration, ..processor })
+        Ok(Self { calibrated, calibration, notes: reader.notes(), ..processor })
     }
 
     pub fn coupled(&self, a: u8, b: u8) -> bool {
@@ -203,177 +206,6 @@ fn distances(neighbours: &[Vec<u8>], from: usize) -> Vec<u8> {
         }
     }
     distance
-}
-
-/// Noise figures, as far as they are known: of a qubit, of a coupler, or as options those that replace the
-/// target's on every qubit and coupler.
-#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Average infidelity of a one-qubit gate (Z rotations are free)
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub one_error: Option<f64>,
-    /// Average infidelity of a CZ
-    #[arg(long, value_name = "ERROR", value_parser = probability)]
-    pub cz_error: Option<f64>,
-    /// Relaxation time, microseconds
-    #[arg(long, value_name = "US", value_parser = above_zero)]
-    pub t1_us: Option<f64>,
-    /// Coherence time, microseconds
-    #[arg(long, value_name = "US", value_parser = above_zero)]
-    pub t2_us: Option<f64>,
-    /// Length of a one-qubit gate, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = above_zero)]
-    pub one_ns: Option<f64>,
-    /// Length of a CZ, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = above_zero)]
-    pub cz_ns: Option<f64>,
-    /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
-    #[arg(long = "readout-error", value_name = "ERROR", value_parser = readout)]
-    pub readout: Option<BitError>,
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
-}
-
-fn above_zero(text: &str) -> Result<f64, String> {
-    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    // Infinity is meant: no relaxation.
-    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
-}
-
-fn readout(text: &str) -> Result<BitError, String> {
-    let (zero, one) = text.split_once(',').unwrap_or((text, text));
-    Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
-}
-
-impl Figures {
-    /// These figures, and `other`'s for what is missing.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            one_error: self.one_error.or(other.one_error),
-            cz_error: self.cz_error.or(other.cz_error),
-            t1_us: self.t1_us.or(other.t1_us),
-            t2_us: self.t2_us.or(other.t2_us),
-            one_ns: self.one_ns.or(other.one_ns),
-            cz_ns: self.cz_ns.or(other.cz_ns),
-            readout: self.readout.or(other.readout),
-        }
-    }
-
-    /// Of a qubit, with typical figures for what is missing.
-    pub fn qubit(&self) -> QubitNoise {
-        QubitNoise {
-            one_error: self.one_error.unwrap_or(TYPICAL.0.one_error),
-            t1_us: self.t1_us.unwrap_or(TYPICAL.0.t1_us),
-            t2_us: self.t2_us.unwrap_or(TYPICAL.0.t2_us),
-            one_ns: self.one_ns.unwrap_or(TYPICAL.0.one_ns),
-            readout: self.readout.unwrap_or(TYPICAL.0.readout),
-        }
-    }
-
-    /// Of a coupler, with typical figures for what is missing.
-    pub fn coupler(&self) -> CouplerNoise {
-        CouplerNoise {
-            error: self.cz_error.unwrap_or(TYPICAL.1.error),
-            cz_ns: self.cz_ns.unwrap_or(TYPICAL.1.cz_ns),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct QubitNoise {
-    /// Average infidelity of a one-qubit gate, relaxation during it included.
-    pub one_error: f64,
-    /// Relaxation time in microseconds; infinite for none.
-    pub t1_us: f64,
-    /// Coherence time in microseconds; more than twice `t1_us` counts as twice.
-    pub t2_us: f64,
-    /// Length of a one-qubit gate in nanoseconds. Z rotations take no time and make no error.
-    pub one_ns: f64,
-    pub readout: BitError,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CouplerNoise {
-    /// Average infidelity of a two-qubit gate, relaxation during it included.
-    pub error: f64,
-    /// Length of a two-qubit gate in nanoseconds.
-    pub cz_ns: f64,
-}
-
-/// Baihua's medians on its public page of 2026-07-06 (errors, T1, T2); gate lengths in the middle of
-/// those in public clients' fixtures (64 to 84 and 210 to 224 ns). The read-out is published by nobody:
-/// 3% on the average, as in this project's study of shots, more from |1>, is an assumption.
-pub const TYPICAL: (QubitNoise, CouplerNoise) = (
-    QubitNoise {
-        one_error: 1e-3,
-        t1_us: 71.507,
-        t2_us: 23.724,
-        one_ns: 74.0,
-        readout: BitError { one_from_zero: 0.02, zero_from_one: 0.04 },
-    },
-    CouplerNoise { error: 1.7e-2, cz_ns: 217.0 },
-);
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Calibration {
-    qubits: BTreeMap<u8, Figures>,
-    couplers: BTreeMap<(u8, u8), Figures>,
-    average: Figures,
-}
-
-impl Calibration {
-    /// A qubit's figures, the chip's averages where it has none of its own.
-    pub fn qubit(&self, q: u8) -> Figures {
-        self.qubits.get(&q).copied().unwrap_or_default().or(self.average)
-    }
-
-    pub fn coupler(&self, a: u8, b: u8) -> Figures {
-        self.couplers.get(&(a.min(b), a.max(b))).copied().unwrap_or_default().or(self.average)
-    }
-}
-
-/// Figures under the names that they have there: errors of one-qubit gates and CZ, T1, T2, and the lengths of both.
-fn figures(of: &Value, [one, cz, t1, t2, one_length, cz_length]: [&str; 6]) -> Figures {
-    Figures {
-        one_error: infidelity(of, one),
-        cz_error: infidelity(of, cz),
-        t1_us: positive(of, t1),
-        t2_us: positive(of, t2),
-        one_ns: length_ns(of, one_length),
-        cz_ns: length_ns(of, cz_length),
-        readout: None,
-    }
-}
-
-/// Not published of a qubit, or of a coupler.
-const ABSENT: &str = "";
-
-const QUBIT: [&str; 6] = ["fidelity", ABSENT, "T1", "T2", "length", ABSENT];
-const COUPLER: [&str; 6] = [ABSENT, "fidelity", ABSENT, ABSENT, ABSENT, "length"];
-const AVERAGES: [&str; 6] = [
-    "single_qubit_gate_fidelity_average",
-    "two_qubit_gate_fidelity_average",
-    "T1_average",
-    "T2_average",
-    "one_qubit_gate_length",
-    "two_qubit_gate_length",
-];
-
-/// The service gives lengths in seconds.
-fn length_ns(value: &Value, field: &str) -> Option<f64> {
-    positive(value, field).map(|seconds| seconds * 1e9)
-}
-
-fn positive(value: &Value, field: &str) -> Option<f64> {
-    value.get(field).and_then(Value::as_f64).filter(|&x| x > 0.0)
-}
-
-fn infidelity(value: &Value, field: &str) -> Option<f64> {
-    positive(value, field).map(|f| (1.0 - f).max(0.0))
 }
 
 #[cfg(test)]
@@ -453,6 +285,60 @@ mod tests {
         near(chip.calibration.coupler(0, 1).cz_ns, 220.0);
         near(chip.calibration.coupler(5, 6).cz_error, 0.03);
         near(chip.calibration.coupler(5, 6).cz_ns, 210.0);
+    }
+
+    #[test]
+    fn figures_that_cannot_be_are_refused_or_said() {
+        // A qubit's, a coupler's and the averages' fields.
+        let chip = |qubit: &str, coupler: &str, all: &str| {
+            Processor::from_json(&format!(
+                r#"{{"global_info": {{{all}}}, "qubits_info": {{"Q0": {{"index": 0{qubit}}}, "Q1": {{"index": 1}}}},
+                    "couplers_info": {{"C0": {{"qubits_index": [0, 1], "fidelity": 0.9{coupler}}}}}}}"#
+            ))
+        };
+        let twice = |field: &str, value: &str| format!(", \"{field}\": {value}");
+        for field in ["fidelity", "readout g_fidelity", "readout e_fidelity"] {
+            for value in ["1.3", "-0.1", "101", "1e300", "\"0.9\"", "true", "[1]"] {
+                let error = chip(&twice(field, value), "", "").unwrap_err().to_string();
+                assert!(error.contains(&format!("qubits_info.Q0.{field} is ")), "{value}: {error}");
+            }
+        }
+        for (field, value) in [("T1", "-1"), ("T2", "7e-5"), ("T1", "1e9"), ("length", "64")] {
+            let error = chip(&twice(field, value), "", "").unwrap_err().to_string();
+            assert!(error.contains(&format!("qubits_info.Q0.{field} is ")), "{value}: {error}");
+        }
+        assert!(chip("", ", \"length\": -1", "").is_err());
+        assert!(chip("", "", "\"T1_average\": \"long\"").is_err());
+        assert!(chip("", "", "\"two_qubit_gate_fidelity_average\": 2").is_err());
+        // Not measured.
+        for value in ["0", "null", "0.0"] {
+            let good = chip(&twice("fidelity", value), &twice("length", value), "").unwrap();
+            assert_eq!((good.notes.len(), good.calibration.qubit(0).one_error), (0, None));
+        }
+        let said = |qubit: &str| {
+            let chip = chip(qubit, "", "").unwrap();
+            (chip.notes.join("; "), chip.calibration.qubit(0))
+        };
+        let (notes, q) =
+            said(r#", "fidelity": 99.8, "readout g_fidelity": 98.3, "readout e_fidelity": 0.9"#);
+        assert!(notes.contains("is taken as percent") && notes.contains("2 such"), "{notes}");
+        assert!((q.one_error.unwrap() - 0.002).abs() < 1e-12);
+        assert!((q.readout.unwrap().one_from_zero - 0.017).abs() < 1e-12);
+        let (notes, q) = said(r#", "T1": 20, "T2": 50"#);
+        assert!(notes.contains("T2") && notes.contains("twice T1"), "{notes}");
+        assert_eq!(q.t2_us, Some(40.0));
+        let (notes, q) = said(r#", "fidelity": 0.2"#);
+        assert!(notes.contains("worse than a random gate"), "{notes}");
+        assert_eq!(q.one_error, Some(0.5));
+        let dead = Processor::from_json(
+            r#"{"qubits_info": {}, "couplers_info": {"C0": {"qubits_index": [0, 1], "fidelity": 0.9},
+                "C1": {"qubits_index": [1, 2], "fidelity": 0.1}}}"#,
+        )
+        .unwrap();
+        assert_eq!(dead.couplers, [(0, 1)]);
+        assert!(dead.notes[0].contains("left out"), "{:?}", dead.notes);
+        let far = r#"{"qubits_info": {"Q": {"index": 18446744073709551615}}, "couplers_info": {}}"#;
+        assert!(Processor::from_json(far).is_err());
     }
 
     #[test]

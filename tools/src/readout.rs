@@ -110,6 +110,11 @@ impl Counts {
         Self::new(strings.iter().map(|(key, &n)| (outcome(key), n)), bits)
     }
 
+    /// As a service gives them.
+    pub fn strings(&self) -> BTreeMap<String, u64> {
+        self.iter().map(|(x, n)| (key(self.bits, |i| x >> i & 1 == 1), n)).collect()
+    }
+
     /// Each outcome (bit `i` is classical bit `i`) with its count, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.outcomes.iter().map(|(&x, &n)| (x, n))

@@ -2,15 +2,19 @@
 //! ones.
 
 use crate::circuit::two_qubit_gates;
+use crate::histogram::histogram;
 use crate::noise::{NoiseModel, Sampler};
-use crate::readout::{LinearHead, Part, answer};
+use crate::readout::{Estimate, LinearHead, Part, answer, expectations};
+use crate::statevector::StateVector;
 use crate::texts::Text;
-use crate::transpile::Plan;
-use crate::transpile::source::inputs_of;
+use crate::transpile::source::{Source, inputs_of};
+use crate::transpile::{Compiled, Plan};
 use anyhow::{Context as _, Result};
+use qdllm_host::terminal;
 use qdllm_runtime::{Model, Scratch};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A model laid out on a processor once, each text of which only sets angles (under 5 ms a text), and how it is
@@ -76,21 +80,13 @@ impl Rehearsal<'_> {
             mean_dz: 0.0,
         };
         let known = prediction.found() > 0;
-        // Each text and each of the two runs has random numbers of its own.
-        let seed = |run: u64| self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (2 * number + run);
-        let sampled = |noise: &NoiseModel, seed: u64, undo: bool| -> Result<Decision> {
+        let seed = |run| seed_of(self.seed, number, run);
+        let decided = |noise: &NoiseModel, seed: u64, undo: bool| -> Result<Decision> {
             // Of a text of which nothing is known no circuit decides.
             if !known {
                 return Ok(exact.clone());
             }
-            let mut parts = Vec::new();
-            for (i, c) in circuits.iter().enumerate() {
-                let own = seed ^ (i as u64 + 1) << 48;
-                let counts = Sampler::new(&c.circuit, noise)?.sample(self.shots, own)?;
-                let known = || c.bit_errors(|q| Some(noise.qubit(q).readout));
-                let errors = undo.then(known).flatten();
-                parts.push(Part { weight: c.weight, readouts: &c.readouts, counts, errors });
-            }
+            let parts = sampled(&circuits, noise, self.shots, seed, undo)?;
             let answer = answer(&self.head, &parts)?;
             let far = answer.expectations.values.iter().zip(&truth).map(|(a, b)| (a - b).abs());
             Ok(Decision {
@@ -103,8 +99,8 @@ impl Rehearsal<'_> {
         Ok(Rehearsed {
             line: text.line,
             wanted,
-            shots: sampled(&NoiseModel::none(), seed(0), false)?,
-            noisy: sampled(&self.noise, seed(1), self.mitigate)?,
+            shots: decided(&NoiseModel::none(), seed(0), false)?,
+            noisy: decided(&self.noise, seed(1), self.mitigate)?,
             exact: exact.clone(),
             cz: circuits.iter().map(|c| two_qubit_gates(&c.circuit)).collect(),
         })
@@ -118,6 +114,99 @@ impl Rehearsal<'_> {
                 "line {line}: label `{label}` is no class of the model; its classes are {classes}"
             )
         })
+    }
+}
+
+/// Each text and each of the two runs has random numbers of its own.
+const fn seed_of(seed: u64, text: u64, run: u64) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (2 * text + run)
+}
+
+/// Shots of each circuit of a mixture; with `undo`, read-out errors are to be undone.
+fn sampled<'a>(
+    circuits: &'a [Compiled],
+    noise: &NoiseModel,
+    shots: u64,
+    seed: u64,
+    undo: bool,
+) -> Result<Vec<Part<'a>>> {
+    let part = |(i, c): (usize, &'a Compiled)| {
+        let own = seed ^ (i as u64 + 1) << 48;
+        let counts = Sampler::new(&c.circuit, noise)?.sample(shots, own)?;
+        let known = || c.bit_errors(|q| Some(noise.qubit(q).readout));
+        let errors = undo.then(known).flatten();
+        Ok(Part { weight: c.weight, readouts: &c.readouts, counts, errors })
+    };
+    circuits.iter().enumerate().map(part).collect()
+}
+
+/// What shots and noise make of a circuit without a model.
+#[derive(Debug, Serialize)]
+pub struct Outputs {
+    #[serde(flatten)]
+    pub run: Run,
+    /// The expectation of each output: exactly, by shots alone, and with noise.
+    pub exact: Vec<f64>,
+    pub noiseless: Estimate,
+    pub noisy: Estimate,
+    /// Counts of each circuit, with noise; rightmost character `c[0]`.
+    pub counts: Vec<BTreeMap<String, u64>>,
+}
+
+impl Outputs {
+    pub fn of(
+        run: Run,
+        source: &Source,
+        circuits: &[Compiled],
+        noise: &NoiseModel,
+        seed: u64,
+    ) -> Result<Self> {
+        let all: Vec<u8> = (0..source.qubits).collect();
+        let state = StateVector::after(&source.with_inputs(&[]), &all);
+        let weights: Vec<f64> = state.context("too many qubits")?.weights().collect();
+        let exact = |&(mask, negated): &(u16, bool)| {
+            let sign = |x: usize| {
+                let odd = (x & mask as usize).count_ones() % 2 == 1;
+                if odd == negated { 1.0 } else { -1.0 }
+            };
+            weights.iter().enumerate().map(|(x, w)| sign(x) * w).sum()
+        };
+        let outputs = source.outputs.len();
+        let none = NoiseModel::none();
+        let plain = sampled(circuits, &none, run.shots, seed_of(seed, 0, 0), false)?;
+        let noisy = sampled(circuits, noise, run.shots, seed_of(seed, 0, 1), run.mitigated)?;
+        Ok(Self {
+            run,
+            exact: source.outputs.iter().map(exact).collect(),
+            noiseless: expectations(&plain, outputs)?,
+            noisy: expectations(&noisy, outputs)?,
+            counts: noisy.iter().map(|part| part.counts.strings()).collect(),
+        })
+    }
+}
+
+impl fmt::Display for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.run.head(f)?;
+        writeln!(f, "{} shots a circuit", self.run.shots)?;
+        writeln!(
+            f,
+            "{:<8} {:>9} {:>20} {:>20}",
+            "output",
+            "exact",
+            "shots alone",
+            self.run.noisy()
+        )?;
+        for (k, exact) in self.exact.iter().enumerate() {
+            let of = |e: &Estimate| format!("{:+.4} +- {:.4}", e.values[k], e.errors[k]);
+            let (plain, noisy) = (of(&self.noiseless), of(&self.noisy));
+            writeln!(f, "{k:<8} {exact:>+9.4} {plain:>20} {noisy:>20}")?;
+        }
+        for (i, counts) in self.counts.iter().enumerate() {
+            writeln!(f, "circuit {} of {}, with noise:", i + 1, self.counts.len())?;
+            f.write_str(&histogram(counts, terminal::width()))?;
+        }
+        self.run.foot(f)
     }
 }
 
@@ -180,19 +269,50 @@ impl Score {
 /// Tasks that one user may have in a day, as the service's documentation of July 2026 says.
 pub const TASKS_A_DAY: usize = 1000;
 
+/// Where and how something is rehearsed.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Run {
     pub target: String,
     pub calibrated: Option<String>,
     pub assumed: Vec<String>,
-    pub texts: usize,
     pub shots: u64,
     pub mitigated: bool,
+    pub quota: Quota,
+    pub seconds: f64,
+}
+
+impl Run {
+    fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = self.calibrated.as_deref().unwrap_or("none");
+        writeln!(f, "target {}, calibration: {date}", self.target)?;
+        if self.assumed.is_empty() {
+            return Ok(());
+        }
+        let assumed = self.assumed.join("; ");
+        writeln!(f, "assumed, for want of published figures: {assumed}")
+    }
+
+    fn foot(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Quota { jobs, shots, days } = &self.quota;
+        write!(
+            f,
+            "on the processor: {jobs} jobs, {shots} shots, {days} day(s) at {TASKS_A_DAY} tasks a day"
+        )
+    }
+
+    const fn noisy(&self) -> &'static str {
+        if self.mitigated { "noise, mitigated" } else { "noise" }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    pub run: Run,
+    pub texts: usize,
     pub exact: Score,
     pub noiseless: Score,
     pub noisy: Score,
-    pub quota: Quota,
-    pub seconds: f64,
     pub labels: Vec<String>,
     pub decisions: Vec<Rehearsed>,
 }
@@ -205,22 +325,23 @@ pub struct Quota {
     pub days: usize,
 }
 
+impl Quota {
+    pub const fn of(jobs: usize, shots_each: u64) -> Self {
+        Self { jobs, shots: jobs as u64 * shots_each, days: jobs.div_ceil(TASKS_A_DAY) }
+    }
+}
+
 /// A table.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = self.calibrated.as_deref().unwrap_or("none");
-        writeln!(f, "target {}, calibration: {date}", self.target)?;
-        if !self.assumed.is_empty() {
-            let assumed = self.assumed.join("; ");
-            writeln!(f, "assumed, for want of published figures: {assumed}")?;
-        }
-        writeln!(f, "{} texts, {} shots a circuit", self.texts, self.shots)?;
+        self.run.head(f)?;
+        writeln!(f, "{} texts, {} shots a circuit", self.texts, self.run.shots)?;
         writeln!(
             f,
             "{:<18} {:>26} {:>26} {:>10}",
             "", "accuracy", "same as statevector", "mean |dZ|"
         )?;
-        let noisy = if self.mitigated { "noise, mitigated" } else { "noise" };
+        let noisy = self.run.noisy();
         for (name, score) in
             [("exact", &self.exact), ("shots alone", &self.noiseless), (noisy, &self.noisy)]
         {
@@ -234,11 +355,7 @@ impl fmt::Display for Report {
             "other class although the margin is over three standard errors: {} by shots alone, {} with noise",
             self.noiseless.clear_disagreements, self.noisy.clear_disagreements
         )?;
-        let Quota { jobs, shots, days } = &self.quota;
-        write!(
-            f,
-            "on the processor: {jobs} jobs, {shots} shots, {days} day(s) at {TASKS_A_DAY} tasks a day"
-        )
+        self.run.foot(f)
     }
 }
 

@@ -356,3 +356,153 @@ fn dashes_stand_for_standard_input_and_output() {
     let odd = run(&["draw", "--qasm", &circuit, "--out", "c.pdf"]);
     assert_eq!(odd.status.code(), Some(2), "{}", said(&odd));
 }
+
+#[test]
+fn simulate_rehearses_a_bare_circuit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.qasm");
+    let text = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[3];\ncreg c[3];\nrx(0.4) q[0];\nry(1.1) q[1];\n\
+                cx q[0],q[1];\nmeasure q -> c;\n";
+    fs::write(&path, text).unwrap();
+    let file = path.display().to_string();
+    let all =
+        |more: &[&str]| run(&[&["simulate", "--qasm", &file, "--shots", "8192"], more].concat());
+    let seen = json(&all(&["--json"]));
+    let want = [0.4_f64.cos(), 0.4_f64.cos() * 1.1_f64.cos(), 1.0];
+    for (k, want) in want.iter().enumerate() {
+        let number = |of: &str| seen[of]["values"][k].as_f64().unwrap();
+        assert!((seen["exact"][k].as_f64().unwrap() - want).abs() < 1e-9, "{seen:#}");
+        assert!((number("noiseless") - want).abs() < 0.067, "{seen:#}");
+        assert!(
+            number("noisy").abs() <= 1.0 && seen["noisy"]["errors"][k].as_f64().unwrap() < 0.02
+        );
+    }
+    assert_eq!(seen["quota"]["jobs"], seen["counts"].as_array().unwrap().len());
+    assert_eq!(seen, {
+        let mut again = json(&all(&["--json"]));
+        again["seconds"] = seen["seconds"].clone();
+        again
+    });
+    let words = String::from_utf8(all(&[]).stdout).unwrap();
+    assert!(words.contains("shots alone") && words.contains("###"), "{words}");
+    assert!(words.lines().filter(|l| l.contains('#')).all(|l| l.len() <= 80), "{words}");
+    for arguments in [
+        &["simulate"][..],
+        &["simulate", "--qasm", &file, "--data", &file],
+        &["simulate", "--model", &file],
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn drawings_fold_at_the_width() {
+    let file = data("qdllm11_random0.qasm");
+    let drawn = |more: &[&str]| {
+        String::from_utf8(run(&[&["draw", "--qasm", &file], more].concat()).stdout).unwrap()
+    };
+    let longest = |text: &str| text.lines().map(str::len).max().unwrap();
+    // Not a terminal: 80 columns.
+    let usual = drawn(&[]);
+    assert!(longest(&usual) <= 80 && usual.matches(" q0: ").count() > 1);
+    let wide = drawn(&["--width", "0"]);
+    assert!(longest(&wide) > 300 && wide.matches(" q0: ").count() == 1);
+    assert!(longest(&drawn(&["--width", "40"])) <= 40);
+    let marks = |text: &str| text.matches("rzz(").count();
+    assert_eq!(marks(&usual), marks(&wide));
+}
+
+#[test]
+fn calibration_that_cannot_be_is_refused_or_said_wherever_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let chip = |name: &str, fields: &str| {
+        let qubit = |q: usize| format!(r#""Q{q}": {{"index": {q}{fields}}}"#);
+        let text = format!(
+            r#"{{"qubits_info": {{{}, {}}}, "couplers_info": {{"C0": {{"qubits_index": [0, 1], "fidelity": 0.98}}}}}}"#,
+            qubit(0),
+            qubit(1)
+        );
+        write(name, &text)
+    };
+    let bad = [
+        chip("perfect.json", r#", "fidelity": 1.3"#),
+        chip("negative.json", r#", "T1": -30"#),
+        chip("text.json", r#", "T2": "NaN""#),
+        chip("nan.json", r#", "T2": NaN"#),
+    ];
+    let percent = chip(
+        "percent.json",
+        r#", "fidelity": 99.9, "readout g_fidelity": 98.3, "readout e_fidelity": 97.0"#,
+    );
+    let coherent = chip("coherent.json", r#", "T1": 20, "T2": 50"#);
+    let circuit =
+        write("c.qasm", "OPENQASM 2.0;\nqreg q[2];\ncreg c[2];\nh q[0];\nmeasure q -> c;\n");
+    let commands: [&[&str]; 4] = [
+        &["transpile", "--qasm", &circuit],
+        &["simulate", "--qasm", &circuit, "--shots", "16"],
+        &["draw", "--compiled", "--qasm", &circuit],
+        &["serve", "--port", "0"],
+    ];
+    for command in commands {
+        for file in &bad {
+            let output = run(&[command, &["--target", file]].concat());
+            assert_eq!(output.status.code(), Some(1), "{command:?} {file}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains(file.as_str()), "{command:?}: {error}");
+        }
+        if command[0] == "serve" {
+            continue;
+        }
+        for (file, what) in
+            [(&percent, "taken as percent (6 such)"), (&coherent, "more than twice T1")]
+        {
+            let output = run(&[command, &["--target", file]].concat());
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && error.contains("note: "), "{command:?}: {error}");
+            assert!(
+                what.split(" (").all(|part| error.contains(part)),
+                "{command:?} {what}: {error}"
+            );
+        }
+    }
+    for (options, code, message) in [
+        (&["--t1-us", "10", "--t2-us", "50"][..], 1, "more than twice --t1-us 10"),
+        (&["--cz-error", "1"], 2, "worse than a random gate"),
+        (&["--one-error", "0.6"], 2, "worse than a random gate"),
+        (&["--one-error", "NaN"], 2, "not within 0 to 1"),
+    ] {
+        let output = run(&[commands[1], options].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{options:?}: {error}");
+        assert!(error.contains(message), "{options:?}: {error}");
+    }
+    // What "success" covers stands beside it.
+    let covered = |target: &str| {
+        String::from_utf8(run(&["transpile", "--qasm", &circuit, "--target", target]).stdout)
+            .unwrap()
+    };
+    assert!(
+        covered(&percent).contains("(gates and read-out; not waiting"),
+        "{}",
+        covered(&percent)
+    );
+    assert!(covered(&coherent).contains("(gates; read-out errors are unknown; not waiting"));
+}
+
+#[test]
+fn files_are_looked_at_before_ports() {
+    let absent = run(&["board", "--port", "/dev/nothing", "put", "absent.qdm"]);
+    assert_eq!(absent.status.code(), Some(1));
+    assert!(said(&absent).contains("absent.qdm"), "{}", said(&absent));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.qdm");
+    fs::write(&path, "no model").unwrap();
+    // Nothing may answer there: the connection would be an error of its own.
+    let wrong = run(&["board", "--port", "tcp:127.0.0.1:1", "put", path.to_str().unwrap()]);
+    assert!(said(&wrong).contains("text.qdm"), "{}", said(&wrong));
+}

@@ -1,11 +1,11 @@
 //! `qdllm-hw backends`: chips of a platform, their queues, and their calibration.
 
-use crate::commands::{Access, Where, line, print};
+use crate::commands::{Access, Where, device_of, line, print};
 use crate::quafu::Backend;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::files;
-use qdllm_host::terminal::say;
+use qdllm_host::terminal::{note, say};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -38,6 +38,9 @@ pub fn run(args: &BackendsArgs) -> Result<()> {
     let platform = args.access.connect(args.place.platform, args.place.url())?;
     if let Some(chip) = &args.chip {
         let info = platform.chip(chip)?;
+        if let Err(why) = device_of(&info, chip) {
+            note(format_args!("note: {why:#}"));
+        }
         let Some(path) = &args.out else { return say(format_args!("{info:#}")) };
         files::write(path, format!("{info:#}\n"))?;
         return line(args.json, &json!({"chip": chip, "file": path}), path.display());

@@ -3,7 +3,7 @@
 use crate::circuit;
 use crate::processor::Processor;
 use crate::quafu::http::Http;
-use crate::quafu::jobs::run::Sender;
+use crate::quafu::jobs::run::{Refusal, Sender};
 use crate::quafu::jobs::{Job, Work};
 use crate::quafu::portal::Portal;
 use crate::quafu::sqc::Sqc;
@@ -15,10 +15,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files::{read, read_text};
-use qdllm_host::terminal::say;
+use qdllm_host::terminal::{note, say};
 use qdllm_runtime::Model;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -116,9 +116,16 @@ impl Search {
 pub fn processor(target: &str) -> Result<Processor> {
     let path = Path::new(target);
     if path.is_file() {
-        return Processor::from_json(&read_text(path)?).of_file(path);
+        let found = Processor::from_json(&read_text(path)?).of_file(path)?;
+        return Ok(noted(found, target));
     }
     Processor::named(target).map_err(wrong_use)
+}
+
+/// Says what was taken instead of figures that cannot be.
+fn noted(processor: Processor, of: &str) -> Processor {
+    processor.notes.iter().for_each(|why| note(format_args!("note: {of}: {why}")));
+    processor
 }
 
 /// Prints a small result in one line: as JSON where that was asked for, else in words.
@@ -166,15 +173,20 @@ impl Access {
 
 /// A chip's couplings and calibration, live. A simulator without couplings couples all its qubits.
 pub fn live_device(platform: &dyn Platform, chip: &str) -> Result<Processor> {
-    let info = platform.chip(chip)?;
+    device_of(&platform.chip(chip)?, chip)
+}
+
+/// The same from its published information.
+pub fn device_of(info: &Value, chip: &str) -> Result<Processor> {
     let map = info.get("coupling_map").and_then(Value::as_array);
     if map.is_some_and(Vec::is_empty) {
         let qubits = info.get("n_qubits").and_then(Value::as_u64).unwrap_or(0);
         let device = Processor::named(&format!("full:{qubits}")).context(chip.to_string())?;
         return Ok(Processor { name: chip.into(), ..device });
     }
-    Processor::from_json(&info.to_string())
-        .with_context(|| format!("{chip}: its published information cannot be used"))
+    let device = Processor::from_json(&info.to_string())
+        .with_context(|| format!("{chip}: its published information cannot be used"))?;
+    Ok(noted(device, chip))
 }
 
 /// How many jobs are in each state that there is.
@@ -182,6 +194,11 @@ pub fn states(jobs: &[Job]) -> BTreeMap<&'static str, usize> {
     let mut all = BTreeMap::new();
     jobs.iter().for_each(|job| *all.entry(job.state.name()).or_default() += 1);
     all
+}
+
+/// Jobs that failed each for itself.
+pub fn refusals(all: &[Refusal]) -> Value {
+    all.iter().map(|(number, why)| json!({"job": number, "why": why.to_string()})).collect()
 }
 
 /// The same in words: `3 finished, 2 submitted`.

@@ -1,29 +1,33 @@
 //! `qdllm-hw simulate`: a data set rehearsed with shots and noise before any quota is spent.
 
+use crate::circuit;
 use crate::commands::{How, print, processor};
 use crate::noise::{Figures, NoiseModel, assumed};
+use crate::processor::Processor;
 use crate::readout::LinearHead;
-use crate::simulate::{Quota, Rehearsal, Report, Score, TASKS_A_DAY};
+use crate::simulate::{Outputs, Quota, Rehearsal, Report, Run, Score};
 use crate::texts;
 use crate::transpile::Plan;
 use crate::transpile::source::{Source, inputs_of};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Model;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Rehearse a data set with shots and noise
+/// Rehearse a data set, or a circuit, with shots and noise
 ///
 /// Every text is compiled for the target and its circuits are run by trajectories: depolarising after
 /// each gate, amplitude and phase damping for as long as a qubit waits, read-out errors. Says what
 /// accuracy to expect, and how often the decision is the statevector's, with 95% intervals (Wilson);
 /// beside it the same with shots alone, and exactly. The same seed gives the same figures.
+///
+/// Of a bare circuit (--qasm) it says the expectation of each output, and shows the counts as a histogram.
 ///
 /// Figures come from the options below, else from the target's calibration, else typical ones are
 /// assumed; the output lists what was assumed.
@@ -31,15 +35,19 @@ use std::time::Instant;
 /// Examples:
 ///   qdllm-hw simulate --model model.qdm --data valid.tsv --target baihua --shots 1024
 ///   qdllm-hw simulate --model model.qdm --data valid.tsv --target chip.json --mitigate --json
+///   qdllm-hw simulate --qasm circuit.qasm --target grid:3x4
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct SimulateArgs {
     /// The model file (.qdm)
-    #[arg(long, value_name = "FILE")]
-    pub model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "qasm", requires = "data")]
+    pub model: Option<PathBuf>,
     /// Texts: .tsv (label, tab, text), .jsonl (text, label), else one text a line
-    #[arg(long, value_name = "FILE")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub data: Option<PathBuf>,
+    /// An OpenQASM 2 file instead of a model and texts
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "data", "limit"])]
+    pub qasm: Option<PathBuf>,
     /// Shots of each circuit
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     pub shots: u64,
@@ -59,10 +67,15 @@ pub struct SimulateArgs {
 }
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    let path = &args.model;
+    args.noise.check()?;
+    let (path, data) = match (&args.qasm, &args.model, &args.data) {
+        (Some(path), ..) => return bare(args, path),
+        (_, Some(model), Some(data)) => (model, data),
+        _ => bail!("give --model and --data, or --qasm FILE"),
+    };
     let bytes = files::read(path)?;
     let model = Model::parse(&bytes).of_file(path)?;
-    let texts = texts::read(&args.data, args.limit)?;
+    let texts = texts::read(data, args.limit)?;
     ensure!(!texts.is_empty(), "--limit 0 leaves no text");
     let device = processor(&args.how.target)?;
     let plan = Plan::new(Source::from_model(&model), &device, args.how.search.options());
@@ -84,24 +97,46 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             at.lock().unwrap_or_else(PoisonError::into_inner)(n);
         })
     });
-    let decisions = decisions.of_file(&args.data)?;
+    let decisions = decisions.of_file(data)?;
     let jobs: usize = decisions.iter().map(|d| d.cz.len()).sum();
     let empty = rehearsal.plan.compile(&inputs_of(&model, "")?)?;
     let used: Vec<u8> = empty.iter().flat_map(|c| c.circuit.used()).collect();
     let report = Report {
-        target: device.name.clone(),
-        calibrated: device.calibrated.clone(),
-        assumed: assumed(&device, &used, &args.noise),
+        run: about(args, &device, &used, jobs, start),
         texts: texts.len(),
-        shots: args.shots,
-        mitigated: args.mitigate,
         exact: Score::of(&decisions, |d| &d.exact),
         noiseless: Score::of(&decisions, |d| &d.shots),
         noisy: Score::of(&decisions, |d| &d.noisy),
-        quota: Quota { jobs, shots: jobs as u64 * args.shots, days: jobs.div_ceil(TASKS_A_DAY) },
-        seconds: start.elapsed().as_secs_f64(),
         labels: rehearsal.head.labels,
         decisions,
     };
     print(args.json, &report, &report)
+}
+
+/// A circuit without a model.
+fn bare(args: &SimulateArgs, path: &Path) -> Result<()> {
+    let circuit = circuit::read(&files::read_text(path)?).of_file(path)?;
+    let source = Source::from_circuit(&circuit).of_file(path)?;
+    let device = processor(&args.how.target)?;
+    let start = Instant::now();
+    let plan = Plan::new(source.clone(), &device, args.how.search.options()).of_file(path)?;
+    let circuits = plan.compile(&[]).of_file(path)?;
+    let used: Vec<u8> = circuits.iter().flat_map(|c| c.circuit.used()).collect();
+    let run = about(args, &device, &used, circuits.len(), start);
+    let noise = NoiseModel::of(&device, &args.noise);
+    let outputs =
+        Outputs::of(run, &source, &circuits, &noise, args.how.search.seed).of_file(path)?;
+    print(args.json, &outputs, &outputs)
+}
+
+fn about(args: &SimulateArgs, device: &Processor, used: &[u8], jobs: usize, start: Instant) -> Run {
+    Run {
+        target: device.name.clone(),
+        calibrated: device.calibrated.clone(),
+        assumed: assumed(device, used, &args.noise),
+        shots: args.shots,
+        mitigated: args.mitigate,
+        quota: Quota::of(jobs, args.shots),
+        seconds: start.elapsed().as_secs_f64(),
+    }
 }

@@ -7,10 +7,11 @@
 
 pub mod trajectory;
 
-pub use crate::processor::{CouplerNoise, Figures, QubitNoise};
+pub use crate::calibration::{CouplerNoise, Figures, QubitNoise};
 pub use trajectory::Sampler;
 
-use crate::processor::{Calibration, Processor, TYPICAL};
+use crate::calibration::{Calibration, TYPICAL};
+use crate::processor::Processor;
 use crate::readout::BitError;
 
 /// What `overrides` say, else what is published of a processor, else [`TYPICAL`].
@@ -124,6 +125,7 @@ pub fn assumed(processor: &Processor, qubits: &[u8], overrides: &Figures) -> Vec
             lacks(&one, |f| f.readout.map(|r| r.one_from_zero)),
             format!("read-out 1|0 {one_from_zero}, 0|1 {zero_from_one}"),
         ),
+        (one.iter().any(Figures::is_too_coherent), "T2 twice T1 where it is more".into()),
     ]
     .into_iter()
     .filter_map(|(lacking, words)| lacking.then_some(words))
