@@ -2,7 +2,7 @@
 //! programmers take them in, and the ways to the board: the drive that its UF2 boot loader shows, or probe-rs.
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use qdllm_host::boards::{Board, Drive, Flash, with_flash};
+use qdllm_host::boards::{BOARDS, Board, Drive, Flash, with_flash};
 use qdllm_host::elf;
 use qdllm_link::slot::{HEADER_BYTES, Header, factory};
 use qdllm_runtime::Model;
@@ -16,10 +16,16 @@ use std::process::{Command, Stdio};
 /// The board of that name, among those whose flash is written from outside.
 pub fn named(name: &str) -> Result<(&'static Board, &'static Flash)> {
     let all = with_flash();
-    all.iter().find(|(board, _)| board.name == name).copied().with_context(|| {
-        let known: Vec<&str> = all.iter().map(|(board, _)| board.name.as_str()).collect();
-        format!("no board is called {name:?}; there are {}", known.join(", "))
-    })
+    if let Some(found) = all.iter().find(|(board, _)| board.name == name) {
+        return Ok(*found);
+    }
+    let others = || BOARDS.iter().filter(|board| board.flash.is_none());
+    if let Some(tool) = others().find(|b| b.name == name).and_then(|b| b.tool.as_ref()) {
+        bail!("{name} takes no image of this program: {tool}");
+    }
+    let known = all.iter().map(|(board, _)| *board).chain(others());
+    let known: Vec<&str> = known.map(|board| board.name.as_str()).collect();
+    bail!("no board is called {name:?}; there are {}", known.join(", "))
 }
 
 /// What erased flash reads as; fills gaps where a format has no addresses.

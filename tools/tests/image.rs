@@ -356,3 +356,24 @@ fn the_runner_of_boards_with_a_probe_says_what_is_missing() {
     let (good, said) = run_probe(&["nrf52840-dk", &image], programs.path(), None);
     assert!(good && said.contains("flashed; for the console name"), "{said}");
 }
+
+#[test]
+fn every_board_of_the_folder_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.hex").display().to_string();
+    let boards = fs::read_dir(root().join("firmware/boards")).unwrap().flatten();
+    for board in boards.filter(|entry| entry.path().join("Cargo.toml").is_file()) {
+        let name = board.file_name().into_string().unwrap();
+        for command in ["image", "flash"] {
+            let more = if command == "image" { &["-o", &out][..] } else { &["--probe"] };
+            let start = [command, "--board", &name, "--model", "absent.qdm"];
+            let error = String::from_utf8(run(&[&start[..], more].concat()).stderr).unwrap();
+            let known = error.contains("absent.qdm");
+            let named = error.contains("takes no image of this program: espflash")
+                && error.contains("cargo run");
+            assert!(known != named, "{command} {name}: {error}");
+        }
+    }
+    let error = String::from_utf8(run(&["image", "--board", "pica", "-o", &out]).stderr).unwrap();
+    assert!(error.contains("no board is called") && error.contains("esp32-c3"), "{error}");
+}

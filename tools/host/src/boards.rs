@@ -31,6 +31,8 @@ pub struct Board {
     /// Its boot loader's drive, where it has one that takes UF2 files.
     pub drive: Option<Drive>,
     pub emulator: Option<Emulator>,
+    /// What writes it, where images of this program do not.
+    pub tool: Option<String>,
 }
 
 impl Board {
@@ -129,5 +131,6 @@ mod tests {
             }
         }
         assert_eq!(with_flash()[0].0.name, "pico");
+        assert!(BOARDS.iter().all(|board| board.flash.is_some() != board.tool.is_some()));
     }
 }

@@ -80,6 +80,12 @@ pub fn run(args: &BoardArgs) -> Result<()> {
 }
 
 pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
+    // A file comes before the port.
+    let mut bytes = Vec::new();
+    if let Action::Put { model, .. } = &args.action {
+        bytes = read(model)?;
+        qdllm_runtime::Model::parse(&bytes).of_file(model)?;
+    }
     let mut connect = || -> Result<Client<Port>> {
         Ok(Client::new(Port::open(&args.port, args.baud)?, &args.port))
     };
@@ -92,8 +98,6 @@ pub fn answer(args: &BoardArgs, out: &mut impl Write) -> Result<()> {
         Action::Info => info(args.json, &mut client, &about, out),
         Action::Classify { texts } => classify(args.json, &mut client, texts, out),
         Action::Put { model, activate } => {
-            let bytes = read(model)?;
-            qdllm_runtime::Model::parse(&bytes).of_file(model)?;
             let started = Instant::now();
             let (client, id) = send_again(client, &about, &bytes, args.json, &mut connect)?;
             let seconds = Some(started.elapsed().as_secs_f64());
