@@ -46,6 +46,8 @@ pub enum Failure {
     NoAnswer {
         why: String,
         timed_out: bool,
+        /// The answer had begun, with a status of success.
+        begun: bool,
     },
     /// A status that is no success, its text, and the wait that it asks for.
     Status(u16, String, Option<Duration>),
@@ -119,7 +121,11 @@ impl Client {
         let response = builder.send().map_err(|e| {
             let (sent, timed_out) = (!e.is_connect() && !e.is_builder(), e.is_timeout());
             let why = self.clean(&chain(&e.without_url()));
-            if sent { Failure::NoAnswer { why, timed_out } } else { Failure::NotSent(why) }
+            if sent {
+                Failure::NoAnswer { why, timed_out, begun: false }
+            } else {
+                Failure::NotSent(why)
+            }
         })?;
         let status = response.status();
         let after = retry_after(response.headers(), SystemTime::now());
@@ -132,9 +138,11 @@ impl Client {
         }
         match read {
             Ok(_) => Ok(text),
-            Err(_) => {
-                Err(Failure::NoAnswer { why: "the answer broke off".into(), timed_out: false })
-            }
+            Err(_) => Err(Failure::NoAnswer {
+                why: "the answer broke off".into(),
+                timed_out: false,
+                begun: true,
+            }),
         }
     }
 

@@ -1,9 +1,11 @@
 //! `qdllm-hw cancel`: gives up what has not ended.
 
-use crate::commands::{Access, line, states, states_text};
+use crate::commands::{Access, line, refusals, states, states_text};
 use crate::quafu::jobs::Store;
-use anyhow::Result;
+use crate::quafu::jobs::run::Cancelled;
+use anyhow::{Result, ensure};
 use clap::Args;
+use qdllm_host::terminal::note;
 use serde_json::json;
 
 /// Cancel the jobs of a batch that have not ended
@@ -34,14 +36,17 @@ pub fn run(args: &CancelArgs) -> Result<()> {
     let store = &args.store;
     let id = store.find(Some(&args.batch))?;
     let mut open = store.open(&id)?;
-    let (mut cancelled, mut kept) = (0, 0);
+    let mut done = Cancelled::default();
     if open.count(|s| s.unsent() || s.submitted()) > 0 {
         let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
         let sender = args.access.sender(platform.as_ref(), args.settle);
-        (cancelled, kept) = sender.cancel(&mut open)?;
+        done = sender.cancel(&mut open);
     }
+    let Cancelled { cancelled, kept, refused } = done;
     let all = states(&open.jobs);
-    let value = json!({"batch": id, "cancelled": cancelled, "kept": kept, "states": all});
+    let value = json!({
+        "batch": id, "cancelled": cancelled, "kept": kept, "states": all, "refused": refusals(&refused),
+    });
     let now = states_text(&open.jobs);
     let late = match kept {
         0 => String::new(),
@@ -49,5 +54,10 @@ pub fn run(args: &CancelArgs) -> Result<()> {
             format!("\n{kept} had gone too far to be cancelled; `qdllm-hw fetch {id}` brings them")
         }
     };
-    line(args.json, &value, format_args!("batch {id}: {cancelled} cancelled; now {now}{late}"))
+    line(args.json, &value, format_args!("batch {id}: {cancelled} cancelled; now {now}{late}"))?;
+    for (number, why) in &refused {
+        note(format_args!("job {number}: {why}; it was left as it was"));
+    }
+    ensure!(refused.is_empty(), "batch {id}: {} jobs could not be cancelled", refused.len());
+    Ok(())
 }

@@ -1,12 +1,13 @@
 //! `qdllm-hw fetch`: counts of a batch, and what they decide.
 
-use crate::commands::{Access, states, states_text};
+use crate::commands::{Access, refusals, states, states_text};
+use crate::histogram::histogram;
 use crate::quafu::jobs::results::{Answers, Summary, answers};
 use crate::quafu::jobs::run::{Refusal, collect};
-use crate::quafu::jobs::{Job, Open, State, Store};
+use crate::quafu::jobs::{Job, Open, State, Store, Work};
 use anyhow::{Result, bail};
 use clap::Args;
-use qdllm_host::terminal::{Progress, note, say};
+use qdllm_host::terminal::{self, Progress, note, say};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use std::time::Duration;
 /// Waits until all jobs that were submitted have ended, keeps each result in its job file as soon as it
 /// is there, and prints what the counts decide: for texts the class, its probability, and the margin
 /// between the first two logits, each with one standard error that the finite number of shots leaves;
-/// for a circuit the expectation of each output. Shares come with their 95% interval (Wilson).
+/// for a circuit the expectation of each output and the counts as a histogram. Shares come with their 95% interval (Wilson).
 /// Interrupted, it goes on where it was. A batch that is complete is printed again without asking the
 /// platform.
 ///
 /// A result is refused, and its job left as it was, when its bit strings have the wrong length, or when
-/// it is of another task, chip or circuit.
+/// it is of another task, chip or circuit. That job is named with the reason, the others go on, and the
+/// exit code is 1.
 ///
 /// Examples:
 ///   qdllm-hw fetch                       (the newest batch)
@@ -43,6 +45,9 @@ pub struct FetchArgs {
     /// Undo read-out errors that the chip published when the batch was made
     #[arg(long)]
     pub mitigate: bool,
+    /// Show the counts of each job as a histogram, of texts, too
+    #[arg(long)]
+    pub counts: bool,
     #[command(flatten)]
     pub store: Store,
     #[command(flatten)]
@@ -61,10 +66,9 @@ pub fn run(args: &FetchArgs) -> Result<()> {
     let (batch, jobs) = (&open.batch, &open.jobs);
     let all = states_text(jobs);
     if args.json {
-        let why = |(number, why): &Refusal| json!({"job": number, "why": why.to_string()});
         let mut result = json!({
             "batch": id, "chip": batch.chip, "shots": batch.shots, "states": states(jobs),
-            "refused": refused.iter().map(why).collect::<Value>(),
+            "refused": refusals(&refused),
             "jobs": jobs.iter().map(described).collect::<Value>(),
         });
         match &found {
@@ -76,7 +80,12 @@ pub fn run(args: &FetchArgs) -> Result<()> {
         }
         say(format_args!("{result:#}"))?;
     } else {
-        say(format_args!("batch {id}: {all}; {} shots on {}\n{found}", batch.shots, batch.chip))?;
+        let bars = match args.counts || matches!(batch.work, Work::Circuit { .. }) {
+            true => jobs.iter().map(bars).collect(),
+            false => String::new(),
+        };
+        let (shots, chip) = (batch.shots, &batch.chip);
+        say(format_args!("batch {id}: {all}; {shots} shots on {chip}\n{found}{bars}"))?;
     }
     for (number, why) in &refused {
         note(format_args!("job {number}: {why}; its file was left as it was"));
@@ -108,6 +117,14 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
         let step = |open: &Open| at(total - open.count(State::submitted));
         collect(platform.as_ref(), open, most, poll, step)
     })
+}
+
+/// The counts of a job, the most frequent outcomes first.
+fn bars(job: &Job) -> String {
+    let State::Finished { counts, .. } = &job.state else { return String::new() };
+    let bars = histogram(counts, terminal::width());
+    let first = if job.bits > 1 { format!("c[{}] ... ", job.bits - 1) } else { String::new() };
+    format!("job {}, weight {:.4}, {first}c[0]:\n{bars}", job.number, job.weight)
 }
 
 fn described(job: &Job) -> Value {

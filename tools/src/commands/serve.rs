@@ -22,7 +22,7 @@ use std::time::Duration;
 /// WHAT:
 ///   500, 401, 422 ...  an HTTP status instead of the work
 ///   429:SECONDS        the same with Retry-After
-///   after:500          the work is done, then the status is answered
+///   after:500          the work is done, then the status is answered; also 201 to 299
 ///   cut-before         the connection is cut instead of the work
 ///   cut                the work is done, then the connection is cut
 ///   truncate           the work is done, then the connection is cut in the middle of the answer
@@ -32,6 +32,9 @@ use std::time::Duration;
 ///   long               the result's bit strings are too long
 ///   stale              the list of tasks does not show any yet
 ///   echo               HTTP 401 that repeats the token
+///   answer:FORM        the work is done, and answered with HTTP 200 and another FORM: text (the number as a
+///                      text), float, huge, negative, null, nested, empty, html, half, same (the first task
+///                      of all), code (an error code that nobody knows)
 /// While it runs, POST /admin/faults takes a JSON list of such texts, POST
 /// /admin/chips/Baihua?status=Offline takes a chip away (status=Online brings it back), GET
 /// /admin/tasks and /admin/received tell what came.
@@ -77,6 +80,7 @@ pub struct ServeArgs {
 }
 
 pub fn run(args: &ServeArgs) -> Result<()> {
+    args.noise.check()?;
     let text = std::fs::read_to_string(&args.target).ok();
     let info = text.map(|t| serde_json::from_str::<Value>(&t)).transpose();
     let info = info.with_context(|| args.target.clone())?;

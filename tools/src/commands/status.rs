@@ -2,8 +2,9 @@
 
 use crate::commands::{Access, states, states_text, work_text};
 use crate::quafu::Progress;
+use crate::quafu::jobs::run::alone;
 use crate::quafu::jobs::{Batch, Job, State, Store};
-use anyhow::Result;
+use anyhow::{Error, Result, bail};
 use clap::Args;
 use qdllm_host::dates;
 use qdllm_host::terminal::say;
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 /// Show batches and jobs
 ///
 /// Reads the store; only --live asks the platform. States: ready (not sent), sending (the program ended
-/// while it was sent: `submit --resume` finds out), submitted, finished (counts are in the job file),
-/// failed, cancelled.
+/// while it was sent, or the answer named no task: `submit --resume` finds out), submitted, finished
+/// (counts are in the job file), failed, cancelled.
 ///
 /// Examples:
 ///   qdllm-hw status
@@ -39,35 +40,51 @@ pub fn run(args: &StatusArgs) -> Result<()> {
     let store = &args.store;
     let Some(wanted) = &args.batch else {
         let ids = store.batches()?.into_iter().map(|b| b.id);
-        let rows = ids.map(|id| store.read(&id)).collect::<Result<Vec<_>>>()?;
+        let (rows, damaged): (Vec<_>, Vec<_>) =
+            ids.map(|id| store.read(&id)).partition(Result::is_ok);
+        let rows: Vec<(Batch, Vec<Job>)> = rows.into_iter().flatten().collect();
         let described = |(batch, jobs): &(Batch, Vec<Job>)| {
             let made = dates::utc(batch.created_ms / 1000);
             let (all, what) = (states_text(jobs), work_text(&batch.work));
             format!("{}  {made} UTC  {}: {all}  ({what})\n", batch.id, batch.chip)
         };
-        return if args.json {
+        if args.json {
             say(format_args!("{:#}", rows.iter().map(|(b, j)| summary(b, j)).collect::<Value>()))
         } else if rows.is_empty() {
             say(format_args!("{} holds no batch", store.folder.display()))
         } else {
             say(rows.iter().map(described).collect::<String>())
-        };
+        }?;
+        // A batch that cannot be read hides no other.
+        return damaged.into_iter().try_for_each(|batch| batch.map(drop));
     };
     let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
     let platform =
         args.live.then(|| args.access.connect(batch.platform, &batch.url)).transpose()?;
-    let said = |job: &Job| -> Result<Option<String>> {
+    let (mut failed, mut silent, mut gone) = (0, 0, false);
+    let said = |job: &Job| {
         let (Some(platform), State::Submitted { task, .. }) = (&platform, &job.state) else {
-            return Ok(None);
+            return None;
         };
-        Ok(Some(match platform.status(task)? {
-            Progress::Waiting(word) => word,
-            Progress::Finished => "Finished; fetch it".into(),
-            Progress::Failed => "Failed; fetch it".into(),
-            Progress::Cancelled => "Cancelled".into(),
-        }))
+        if gone {
+            return Some("not asked".into());
+        }
+        Some(match platform.status(task) {
+            Ok(Progress::Waiting(word)) => word,
+            Ok(Progress::Finished) => "Finished; fetch it".into(),
+            Ok(Progress::Failed) => "Failed; fetch it".into(),
+            Ok(Progress::Cancelled) => "Cancelled".into(),
+            Err(why) => {
+                let why = Error::from(why);
+                failed += 1;
+                gone = !alone(&why, &mut silent);
+                format!("not known: {why}")
+            }
+        })
     };
-    let said = jobs.iter().map(said).collect::<Result<Vec<_>>>()?;
+    let said: Vec<Option<String>> = jobs.iter().map(said).collect();
+    let all_said =
+        move || if failed > 0 { bail!("{failed} jobs could not be asked about") } else { Ok(()) };
     if args.json {
         let mut result = summary(&batch, &jobs);
         let row = |(job, said): (&Job, &Option<String>)| {
@@ -75,7 +92,8 @@ pub fn run(args: &StatusArgs) -> Result<()> {
                    "task": job.state.task(), "platform": said})
         };
         result["detail"] = jobs.iter().zip(&said).map(row).collect();
-        return say(format_args!("{result:#}"));
+        say(format_args!("{result:#}"))?;
+        return all_said();
     }
     let mut lines = format!("{}: {}, {}\n", batch.id, states_text(&jobs), work_text(&batch.work));
     lines += &format!("{} shots on {}, {}\n", batch.shots, batch.chip, batch.url);
@@ -83,13 +101,16 @@ pub fn run(args: &StatusArgs) -> Result<()> {
         let task = job.state.task().unwrap_or("-");
         let said = said.as_ref().map_or(String::new(), |s| format!("  {s}"));
         let error = match &job.state {
-            State::Failed { error, .. } => format!("  {error}"),
+            State::Failed { error, .. } | State::Sending { answer: Some(error), .. } => {
+                format!("  {error}")
+            }
             _ => String::new(),
         };
         let (number, state, name) = (job.number, job.state.name(), &job.name);
         lines += &format!("{number:5}  {state:9}  {name}  {task}{said}{error}\n");
     }
-    say(lines)
+    say(lines)?;
+    all_said()
 }
 
 fn summary(batch: &Batch, jobs: &[Job]) -> Value {

@@ -64,6 +64,14 @@ pub const fn get(path: &str) -> Request<'_> {
     Request { post: false, path, body: None, declared: false, authorised: true }
 }
 
+/// A task's id, as a text or a whole number. A float has lost digits, and 0 is no task.
+pub fn id_of(value: &Value) -> Option<String> {
+    let number = || value.as_u64().map(|n| n.to_string());
+    let id = value.as_str().map_or_else(number, |text| Some(text.trim().into()))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (id != "0" && (1..=128).contains(&id.len()) && id.chars().all(plain)).then_some(id)
+}
+
 pub fn counts_of(value: &Value) -> Result<BTreeMap<String, u64>, CloudError> {
     let object =
         value.as_object().ok_or_else(|| CloudError::Protocol("counts are no object".into()))?;
@@ -140,10 +148,13 @@ impl Http {
         let (delivery, why, wait) = match self.once(call) {
             Ok(text) => match self.json(&text) {
                 Ok(answer) => return Ok(answer),
-                Err(why) => (Delivery::Unknown, why, None),
+                Err(why) => (Delivery::Answered, why, None),
             },
             Err(Failure::NotSent(why)) => (Delivery::NotReceived, unanswered(what, why), None),
-            Err(Failure::NoAnswer { why, .. }) => (Delivery::Unknown, unanswered(what, why), None),
+            Err(Failure::NoAnswer { why, begun, .. }) => {
+                let delivery = if begun { Delivery::Answered } else { Delivery::Unknown };
+                (delivery, unanswered(what, why), None)
+            }
             Err(Failure::Status(429, _, Some(after))) if after > self.retry.patience => {
                 (Delivery::Refused, CloudError::Later { what, after }, None)
             }
@@ -187,6 +198,11 @@ impl Http {
 
     pub fn not_understood(&self, answer: &Value) -> CloudError {
         CloudError::Protocol(self.short(&answer.to_string()))
+    }
+
+    /// Of a submission that was answered with a success, but with no task.
+    pub fn no_task(&self, answer: &Value) -> SubmitError {
+        SubmitError { delivery: Delivery::Answered, why: self.not_understood(answer), wait: None }
     }
 
     /// How far a task is by a platform's word for it, which `answer` holds.

@@ -72,6 +72,11 @@ pub trait Platform {
 
     fn limits(&self, chip: &str) -> Result<Limits, CloudError>;
 
+    /// Tasks that a user may have in a day, where that is known.
+    fn daily_tasks(&self) -> Option<u32> {
+        None
+    }
+
     /// An error when a chip takes no tasks now.
     fn ready(&self, chip: &str) -> Result<()> {
         let all = self.backends()?;
@@ -143,7 +148,6 @@ pub struct Limits {
     pub min_shots: u32,
     pub max_shots: u32,
     pub step: u32,
-    pub daily_tasks: Option<u32>,
 }
 
 impl Limits {
@@ -169,6 +173,9 @@ pub enum CloudError {
     Later { what: String, after: Duration },
     #[error("the answer is not understood: {0}")]
     Protocol(String),
+    /// Nobody knows what became of a job, and it must not be sent again by itself.
+    #[error("{0}")]
+    Doubt(String),
 }
 
 /// What a status means that says little by itself.
@@ -188,6 +195,8 @@ pub enum Delivery {
     NotReceived,
     Refused,
     Unknown,
+    /// Answered with a success that is neither a task nor a known refusal: somebody may have received it.
+    Answered,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The portal's task API: jobs of one task, header `Authorization: Bearer`. A repeated submission with
 //! the same `client_ref` gives the job that exists, so a lost answer is resolved by submitting again.
 
-use super::http::{Http, Request, counts_of, escaped, get};
+use super::http::{Http, Request, counts_of, escaped, get, id_of};
 use super::{
     Backend, CloudError, Delivery, Fetched, Limits, Order, Outcome, Platform, Progress, SubmitError,
 };
@@ -37,13 +37,7 @@ impl Platform for Portal {
         .to_string();
         let call = Request { post: true, body: Some(&body), declared: true, ..get("/api/v1/jobs") };
         let answer = self.0.submit(&call)?;
-        match text(&answer, "job_id") {
-            "" => {
-                let why = self.0.not_understood(&answer);
-                Err(SubmitError { delivery: Delivery::Unknown, why, wait: None })
-            }
-            id => Ok(id.into()),
-        }
+        id_of(&answer["job_id"]).ok_or_else(|| self.0.no_task(&answer))
     }
 
     fn recover(&self, order: &Order<'_>, _since_s: u64) -> Result<Option<String>, CloudError> {
@@ -87,7 +81,7 @@ impl Platform for Portal {
             return Err(CloudError::Protocol(what));
         }
         Ok(Fetched::Done(Outcome {
-            task: answer["job"]["id"].as_str().map(Into::into),
+            task: id_of(&answer["job"]["id"]),
             chip: Some(text(&answer, "target").into()).filter(|t: &String| !t.is_empty()),
             circuit: None,
             counts: counts_of(&result["counts"])?,
@@ -158,7 +152,6 @@ impl Platform for Portal {
             min_shots: limit("min_shots").unwrap_or(1),
             max_shots: limit("max_shots").unwrap_or(u32::MAX),
             step: limit("shots_step").unwrap_or(1),
-            daily_tasks: None,
         })
     }
 }
@@ -167,7 +160,7 @@ impl Platform for Portal {
 fn chip_info(name: &str, qubits: u64, calibration: &Value) -> Option<Value> {
     let mut couplers = Map::new();
     for (i, coupler) in calibration["couplers"].as_array()?.iter().enumerate() {
-        let fidelity = coupler["cz_fidelity"].as_f64().unwrap_or(0.0);
+        let fidelity = &coupler["cz_fidelity"];
         let pair = coupler.get("qubits")?;
         couplers.insert(format!("C{i}"), json!({"qubits_index": pair, "fidelity": fidelity}));
     }
@@ -180,10 +173,10 @@ fn chip_info(name: &str, qubits: u64, calibration: &Value) -> Option<Value> {
         let measured = row(&calibration["measured"]["qubits"], index).unwrap_or_default();
         let info = json!({
             "index": index,
-            "T1": stated["t1_us"].as_f64(),
-            "T2": stated["t2_us"].as_f64(),
-            "readout g_fidelity": measured["readout_fidelity_0"].as_f64(),
-            "readout e_fidelity": measured["readout_fidelity_1"].as_f64(),
+            "T1": stated["t1_us"],
+            "T2": stated["t2_us"],
+            "readout g_fidelity": measured["readout_fidelity_0"],
+            "readout e_fidelity": measured["readout_fidelity_1"],
         });
         (format!("Q{index}"), info)
     };

@@ -1,7 +1,7 @@
 //! Quafu-SQC: tasks by name, header `token`. It does not recognise a repeated submission, so a lost
 //! answer is resolved by looking for the task's name in the account's list.
 
-use super::http::{Http, Request, counts_of, escaped, get};
+use super::http::{Http, Request, counts_of, escaped, get, id_of};
 use super::{
     Backend, CloudError, Delivery, Fetched, Limits, Order, Outcome, Platform, Progress, SubmitError,
 };
@@ -14,11 +14,16 @@ const WORDS: &str =
 const PAGE: usize = 100;
 /// Pages that are looked through at most: ten days' quota of tasks.
 const PAGES: usize = 100;
+/// Digits of a task's id: date, time, and a number.
+const DIGITS: usize = 19;
 const STEP: u32 = 1024;
 /// No upper bound is published; the larger of the two that other clients hold to.
 const MOST_SHOTS: u32 = 102_400;
 /// Tasks a user and day; the platform keeps further ones waiting.
 const DAILY: u32 = 1000;
+/// What is in the texts with which it turns an order away: a chip that is not there or takes none, wrong shots.
+const REFUSALS: [&str; 5] =
+    ["no chip `", "shots must be", " is Offline", " is Maintenance", " is Calibrating"];
 /// How far the clocks here and there may differ.
 const CLOCKS_S: u64 = 600;
 
@@ -41,12 +46,15 @@ impl Platform for Sqc {
         })
         .to_string();
         let answer = self.0.submit(&Request { post: true, body: Some(&text), ..get(&path) })?;
-        // A bare whole number is the task's id; whatever else comes with HTTP 200 says why not.
-        if let Some(id) = answer.as_u64() {
-            return Ok(id.to_string());
+        // A bare whole number is the task's id, if it is whole: the beginning of one is a number, too.
+        if let Some(id) = task_of(&answer).filter(|id| id.len() == DIGITS) {
+            return Ok(id);
         }
-        let text = self.0.short(answer.as_str().unwrap_or(&answer.to_string()));
-        let why = CloudError::Refused { what: "POST /task/run/".into(), status: 200, text };
+        // A text says why not, if it is one that is known.
+        let known = |text: &&str| REFUSALS.iter().any(|part| text.contains(part));
+        let Some(text) = answer.as_str().filter(known) else { return Err(self.0.no_task(&answer)) };
+        let (what, text) = ("POST /task/run/".into(), self.0.short(text));
+        let why = CloudError::Refused { what, status: 200, text };
         Err(SubmitError { delivery: Delivery::Refused, why, wait: None })
     }
 
@@ -69,7 +77,7 @@ impl Platform for Sqc {
                     return Err(self.0.not_understood(row));
                 };
                 if name.as_str() == Some(order.name) {
-                    let id = field(["taskId", "tid", "task_id"]).and_then(id_of);
+                    let id = field(["taskId", "tid", "task_id"]).and_then(task_of);
                     return id.map(Some).ok_or_else(|| self.0.not_understood(row));
                 }
             }
@@ -112,7 +120,7 @@ impl Platform for Sqc {
         let kept = ["corrected", "transpiled", "created", "finished"];
         let details = kept.iter().filter_map(|k| Some(((*k).to_string(), answer.get(*k)?.clone())));
         Ok(Fetched::Done(Outcome {
-            task: id_of(&answer["tid"]),
+            task: task_of(&answer["tid"]),
             chip: text("chip"),
             circuit: text("circuit"),
             counts: counts_of(counts)?,
@@ -154,7 +162,11 @@ impl Platform for Sqc {
     }
 
     fn limits(&self, _chip: &str) -> Result<Limits, CloudError> {
-        Ok(Limits { min_shots: STEP, max_shots: MOST_SHOTS, step: STEP, daily_tasks: Some(DAILY) })
+        Ok(Limits { min_shots: STEP, max_shots: MOST_SHOTS, step: STEP })
+    }
+
+    fn daily_tasks(&self) -> Option<u32> {
+        Some(DAILY)
     }
 }
 
@@ -165,7 +177,7 @@ fn rows(list: &Value) -> Option<&Vec<Value>> {
     list.as_array().or_else(inside)
 }
 
-/// An id of 19 digits, as a number or a text.
-fn id_of(value: &Value) -> Option<String> {
-    value.as_u64().map(|n| n.to_string()).or_else(|| value.as_str().map(String::from))
+/// A task's id, as a number or a text.
+fn task_of(value: &Value) -> Option<String> {
+    id_of(value).filter(|id| id.bytes().all(|b| b.is_ascii_digit()))
 }

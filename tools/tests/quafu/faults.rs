@@ -54,6 +54,155 @@ fn faults_that_pass_lose_nothing_and_repeat_nothing() {
     }
 }
 
+/// Every success that is no task's number.
+const ODD: [&str; 13] = [
+    "answer:text",
+    "answer:float",
+    "answer:huge",
+    "answer:negative",
+    "answer:null",
+    "answer:nested",
+    "answer:empty",
+    "answer:html",
+    "answer:half",
+    "answer:code",
+    "after:201",
+    "after:202",
+    "after:204",
+];
+
+#[test]
+fn a_success_of_another_form_loses_nothing_and_repeats_nothing() {
+    let server = Server::start(&["--noiseless"]);
+    for platform in ["sqc", "portal"] {
+        for odd in ODD.chunks(5) {
+            let faults: Vec<String> = odd.iter().map(|odd| format!("run={odd}")).collect();
+            let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+            through(&server, platform, &faults, &[]);
+        }
+        // The task of another job, of this batch.
+        through(&Server::start(&["--noiseless"]), platform, &["run=answer:same*2"], &[]);
+        for odd in ["text", "nested", "empty", "html", "half", "code"] {
+            one_result(&server, platform, &format!("result=answer:{odd}"));
+        }
+    }
+}
+
+/// One bad result of six: that job is named, the others are there, and the next `fetch` brings it.
+fn one_result(server: &Server, platform: &str, fault: &str) {
+    let bench = Bench::new();
+    let texts = bench.texts(3);
+    let place = ["--url", &server.url, "--platform", platform];
+    bench.good(&[&["submit", &model(), "--data", &texts], &place[..]].concat());
+    server.faults(&[fault]);
+    let output = bench.run(&["fetch", "--json"]);
+    let (out, err) = crate::quafu::texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{platform} {fault}: {out}{err}");
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(said["refused"].as_array().unwrap().len(), 1, "{platform} {fault}: {out}");
+    assert!(err.contains("job 1: the answer is not understood"), "{platform} {fault}: {err}");
+    assert_eq!(count(&bench, "finished"), 5, "{platform} {fault}");
+    bench.good(&["fetch"]);
+    assert_eq!(count(&bench, "finished"), 6, "{platform} {fault}");
+}
+
+#[test]
+fn a_bad_answer_about_one_job_stops_no_other() {
+    let server = Server::start(&["--noiseless", "--delay", "30"]);
+    for platform in ["sqc", "portal"] {
+        one_result(&server, platform, "result=answer:html");
+        // A job that the server fails on, each time that it is asked for.
+        let bench = Bench::new();
+        let texts = bench.texts(3);
+        let place = ["--url", &server.url, "--platform", platform];
+        bench.good(&[&["submit", &model(), "--data", &texts], &place[..]].concat());
+        server.faults(&["result=500*2"]);
+        let error = bench.bad(&["fetch", "--tries", "2"]);
+        assert!(error.contains("job 1: ") && error.contains("after 2 tries"), "{error}");
+        assert_eq!(count(&bench, "finished"), 5);
+        // What says something of all is said once.
+        server.faults(&["result=401*always"]);
+        let error = bench.bad(&["fetch"]);
+        assert_eq!(error.matches("HTTP 401").count(), 1, "{error}");
+        server.faults(&[]);
+        bench.good(&["fetch"]);
+        assert_eq!(count(&bench, "finished"), 6);
+    }
+}
+
+#[test]
+fn status_and_cancel_go_on_behind_a_bad_answer() {
+    let server = Server::start(&["--noiseless", "--delay", "2000"]);
+    for platform in ["sqc", "portal"] {
+        let bench = Bench::new();
+        let texts = bench.texts(3);
+        let place = ["--url", &server.url, "--platform", platform];
+        bench.good(&[&["submit", &model(), "--data", &texts], &place[..]].concat());
+        server.faults(&["status=answer:html"]);
+        let output = bench.run(&["status", "words", "--live"]);
+        let (out, err) = crate::quafu::texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{out}{err}");
+        assert_eq!(out.matches("not known: the answer is not understood").count(), 1, "{out}");
+        assert!(out.matches("ueue").count() + out.matches("unning").count() >= 4, "{out}");
+        server.faults(&["cancel=answer:html"]);
+        let error = bench.bad(&["cancel", "words"]);
+        assert!(error.contains("job 1: ") && error.contains("1 jobs could not"), "{error}");
+        assert_eq!(count(&bench, "submitted"), 1, "{platform}");
+    }
+}
+
+#[test]
+fn a_job_that_was_answered_is_never_sent_again_while_no_list_shows_it() {
+    let server = Server::start(&["--noiseless"]);
+    for odd in ODD.iter().filter(|odd| **odd != "answer:text").chain(&["truncate"]) {
+        let bench = Bench::new();
+        let (before, sent) = (server.tasks().len(), server.received("run"));
+        let submit = ["submit", &model(), "play music", "--url", &server.url];
+        server.faults(&["list=stale*always", &format!("run={odd}")]);
+        let error = bench.bad(&submit);
+        assert!(error.contains("it was not sent again"), "{odd}: {error}");
+        assert!(error.contains("was answered, but with no task"), "{odd}: {error}");
+        for _ in 0..2 {
+            bench.bad(&["submit", "--resume", "words"]);
+        }
+        assert_eq!(server.received("run"), sent + 1, "{odd}");
+        assert_eq!((count(&bench, "sending"), count(&bench, "ready")), (1, 1), "{odd}");
+        // The list shows it in the end.
+        server.faults(&[]);
+        bench.good(&["submit", "--resume", "words"]);
+        bench.good(&["fetch"]);
+        assert_eq!(server.tasks().len(), before + 2, "{odd}");
+        assert_eq!(count(&bench, "finished"), 2, "{odd}");
+    }
+}
+
+#[test]
+fn the_task_of_another_job_is_never_taken() {
+    let server = Server::start(&["--noiseless"]);
+    let bench = Bench::new();
+    let submit = ["submit", &model(), "play music", "--url", &server.url];
+    server.faults(&["run=answer:same*always", "list=stale*always"]);
+    // The first task of all is the first job's own.
+    let error = bench.bad(&submit);
+    assert!(error.contains("is the task of qdllm-"), "{error}");
+    let error = bench.bad(&[&submit[..], &["--name", "other"]].concat());
+    assert!(error.contains("is the task of another batch"), "{error}");
+    assert_eq!(server.received("run"), 3);
+    let jobs = bench.jobs();
+    let doubtful = jobs.iter().find(|j| j["state"] == "sending").unwrap();
+    let pair = format!("{}={}", doubtful["name"].as_str().unwrap(), server.tasks()[0]["id"]);
+    for batch in bench.json(&["status", "--json"]).as_array().unwrap() {
+        let batch = batch["batch"].as_str().unwrap();
+        bench.bad(&["submit", "--resume", batch, "--received", &pair]);
+    }
+    server.faults(&[]);
+    for name in [&[][..], &["--name", "other"]] {
+        let said = bench.json(&[&submit[..], &["--json"], name].concat());
+        bench.good(&["fetch", said["batch"].as_str().unwrap()]);
+    }
+    complete(&bench, &server, 4);
+}
+
 #[test]
 fn answers_that_come_too_late_are_looked_up_and_not_repeated() {
     let server = Server::start(&["--noiseless"]);

@@ -367,3 +367,68 @@ fn damaged_files_and_another_model_are_named() {
     assert!(bench.bad(&["status"]).contains("version 9; this program reads version 1"));
     assert!(bench.bad(&["fetch", "nothing"]).contains("version 9"));
 }
+
+#[test]
+fn a_stored_chip_stands_in_for_live_information_when_asked() {
+    let server = Server::start(&["--noiseless"]);
+    let bench = Bench::new();
+    let circuit = bench.write(
+        "c.qasm",
+        "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0],q[1];\nmeasure q -> c;\n",
+    );
+    let stored = bench.folder.path().join("chip.json").display().to_string();
+    for platform in ["sqc", "portal"] {
+        let place = ["--platform", platform, "--url", &server.url];
+        bench.good(&[&["backends", "--chip", "Baihua", "-o", &stored], &place[..]].concat());
+        for fault in ["chip=404*always", "chip=answer:html*always", "chip=500*always"] {
+            server.faults(&[fault]);
+            let submit =
+                ["submit", "--qasm", &circuit, "--no-rewrite", "--tries", "2", "--name", fault];
+            let submit = [&submit[..], &place].concat();
+            let error = bench.bad(&submit);
+            assert!(error.contains("--offline-target FILE"), "{fault}: {error}");
+            let output = bench.run(&[&submit[..], &["--offline-target", &stored]].concat());
+            let (out, err) = crate::quafu::texts(&output);
+            assert!(output.status.success(), "{platform} {fault}: {out}{err}");
+            assert!(err.contains("going on with the stored information"), "{err}");
+            // Counts as bars of at most 80 characters.
+            let said = bench.good(&["fetch"]);
+            assert!(said.contains("00  ###") && said.contains("11  ###"), "{said}");
+            assert!(said.lines().all(|line| line.len() <= 80), "{said}");
+        }
+        server.faults(&[]);
+    }
+    // It does not stand in for a live answer that says the chip is away.
+    server.set_status("Offline");
+    let error = bench.bad(&[
+        "submit",
+        "--qasm",
+        &circuit,
+        "--offline-target",
+        &stored,
+        "--url",
+        &server.url,
+    ]);
+    assert!(error.contains("takes no tasks now"), "{error}");
+}
+
+#[test]
+fn percent_in_a_live_chips_information_is_said() {
+    let bench = Bench::new();
+    let good = r#"{"qubits_info": {"Q0": {"index": 0}, "Q1": {"index": 1}},
+        "couplers_info": {"C0": {"index": 0, "qubits_index": [0, 1], "fidelity": 0.99}}}"#;
+    let path = bench.write("chip.json", good);
+    let server = Server::start(&["--target", &path, "--noiseless"]);
+    let circuit =
+        bench.write("c.qasm", "OPENQASM 2.0;\nqreg q[2];\ncreg c[2];\nh q[0];\nmeasure q -> c;\n");
+    let submit = ["submit", "--qasm", &circuit, "--url", &server.url];
+    // What a server sends is what its file holds; percent is read and said.
+    let percent = bench.write("percent.json", &good.replace("0.99", "98.3"));
+    let other = Server::start(&["--target", &percent, "--noiseless"]);
+    let output = bench.run(&["submit", "--qasm", &circuit, "--url", &other.url]);
+    let (out, err) = crate::quafu::texts(&output);
+    assert!(output.status.success() && err.contains("taken as percent"), "{out}{err}");
+    let output = bench.run(&["backends", "--chip", "Baihua", "--url", &other.url]);
+    assert!(crate::quafu::texts(&output).1.contains("taken as percent"));
+    bench.good(&submit);
+}

@@ -3,6 +3,7 @@
 use crate::circuit::{self, Circuit};
 use crate::commands::{Access, Search, Where, live_device, processor, work_text};
 use crate::processor::Processor;
+use crate::quafu::Platform;
 use crate::quafu::jobs::{self, Batch, Job, State, Store, VERSION, Work, random_hex, uuid};
 use crate::readout::Readout;
 use crate::texts::{self, Text};
@@ -89,6 +90,9 @@ pub struct SubmitArgs {
     /// Compile for this map instead of the chip's own, live one: baihua, or a JSON file
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
+    /// The chip's information to go on with where the platform gives none (`backends --chip NAME -o FILE` stores it)
+    #[arg(long, value_name = "FILE")]
+    pub offline_target: Option<PathBuf>,
     #[command(flatten)]
     pub search: Search,
     /// Tasks a day; 0: no limit [default: what the platform is known to allow]
@@ -128,6 +132,9 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     if let Some(target) = args.target.as_deref().filter(|t| Path::new(t).is_file()) {
         add("target", &read(Path::new(target))?);
     }
+    if let Some(path) = &args.offline_target {
+        add("offline target", &read(path)?);
+    }
     let mut stem = None;
     for (field, path) in [("model", &args.model), ("data", &args.data), ("qasm", &args.qasm)] {
         if let Some(path) = path {
@@ -164,11 +171,18 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
     let name = |path: &Option<PathBuf>| path.as_deref().map(|p| p.display().to_string());
     let model = bytes.as_deref().map(Model::parse).transpose();
     let model = model.with_context(|| name(&args.model).unwrap_or_default())?;
+    let target = args.target.as_deref().map(processor).transpose()?;
+    let stored =
+        args.offline_target.as_deref().map(|p| processor(&p.to_string_lossy())).transpose()?;
     let platform = args.access.connect(args.place.platform, args.place.url())?;
     platform.ready(&args.chip)?;
-    platform.limits(&args.chip)?.check(&args.chip, args.shots)?;
-    let chip = live_device(platform.as_ref(), &args.chip)?;
-    let target = args.target.as_deref().map(processor).transpose()?;
+    match platform.limits(&args.chip) {
+        Ok(limits) => limits.check(&args.chip, args.shots)?,
+        // The platform looks at the shots, too.
+        Err(_) if stored.is_some() => {}
+        Err(why) => return Err(why).context(NO_INFORMATION),
+    }
+    let chip = chip(platform.as_ref(), &args.chip, stored)?;
     let target = target.as_ref().unwrap_or(&chip);
     let options = args.search.options();
     let circuits: Vec<(usize, Compiled)> = match (fixed, &model, &work) {
@@ -217,6 +231,21 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
         work,
     };
     args.store.create(&batch, &jobs)
+}
+
+const NO_INFORMATION: &str =
+    "the chip's live information cannot be had; --offline-target FILE goes on with a stored one";
+
+/// The chip as it is now or, where the platform does not say, as it was stored.
+fn chip(platform: &dyn Platform, name: &str, stored: Option<Processor>) -> Result<Processor> {
+    let why = match live_device(platform, name) {
+        Ok(device) => return Ok(device),
+        Err(why) => why,
+    };
+    let Some(stored) = stored else { return Err(why.context(NO_INFORMATION)) };
+    let date = stored.calibrated.as_deref().unwrap_or("none");
+    eprintln!("note: {why:#}; going on with the stored information, calibration: {date}");
+    Ok(Processor { name: name.into(), ..stored })
 }
 
 fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {

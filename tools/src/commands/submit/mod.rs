@@ -25,6 +25,8 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
         }
     };
     let mut open = store.open(&id)?;
+    let (used, others) = store.sent(&open.batch)?;
+    open.others = others;
     settle_by_hand(args, &mut open)?;
     if args.retry_failed {
         for index in 0..open.jobs.len() {
@@ -33,7 +35,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
             }
         }
     }
-    let sent = send(args, &mut open);
+    let sent = send(args, &mut open, used);
     let all = states_text(&open.jobs);
     sent.with_context(|| format!("batch {id}: {all}; go on with `qdllm-hw submit --resume {id}`"))?;
     let batch = &open.batch;
@@ -45,7 +47,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
     line(args.json, &value, format_args!("batch {id}: {all}\n{next}"))
 }
 
-fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {
+fn send(args: &SubmitArgs, open: &mut Open, used: u32) -> Result<()> {
     let total = open.count(State::unsent);
     if total == 0 {
         return Ok(());
@@ -54,9 +56,8 @@ fn send(args: &SubmitArgs, open: &mut Open) -> Result<()> {
     platform.ready(&open.batch.chip)?;
     let daily = match args.daily {
         Some(n) => Some(n).filter(|&n| n > 0),
-        None => platform.limits(&open.batch.chip)?.daily_tasks,
+        None => platform.daily_tasks(),
     };
-    let used = args.store.used_today(&open.batch)?;
     let sender = args.access.sender(platform.as_ref(), args.settle);
     Progress::new(total < 10).during("submitting", total, |at| {
         sender.send(open, used, daily, |open| at(total - open.count(State::unsent)))
@@ -73,9 +74,12 @@ fn settle_by_hand(args: &SubmitArgs, open: &mut Open) -> Result<()> {
     for (name, task) in received.chain(lost).collect::<Result<Vec<_>>>()? {
         let index = open.jobs.iter().position(|j| j.name == name);
         let index = index.with_context(|| format!("`{name}` is no job of {}", open.batch.id))?;
-        let State::Sending { since_s } = open.jobs[index].state else {
+        let State::Sending { since_s, .. } = open.jobs[index].state else {
             bail!("{name} is {}, not sending: there is no doubt", open.jobs[index].state.name());
         };
+        if let Some(other) = task.and_then(|task| open.holder(task)) {
+            bail!("{name} cannot have the task of {other}");
+        }
         let state = match task {
             Some(task) => State::Submitted { task: task.into(), at_s: since_s },
             None => State::Ready,

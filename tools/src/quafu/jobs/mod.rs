@@ -18,7 +18,7 @@ use qdllm_host::files::{sync_folder, write_durable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +87,9 @@ pub enum State {
     /// Being sent, or was when the program ended.
     Sending {
         since_s: u64,
+        /// What came back with a success, but was no task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<String>,
     },
     Submitted {
         task: String,
@@ -211,6 +214,8 @@ pub struct Open {
     path: PathBuf,
     pub batch: Batch,
     pub jobs: Vec<Job>,
+    /// Tasks of other batches.
+    pub others: BTreeSet<String>,
     _lock: File,
 }
 
@@ -307,24 +312,28 @@ impl Store {
             let _ = fs::remove_file(left);
         }
         let (batch, jobs) = self.read(id)?;
-        Ok(Open { path, batch, jobs, _lock: lock })
+        Ok(Open { path, batch, jobs, others: BTreeSet::new(), _lock: lock })
     }
 
-    /// Tasks submitted to the batch's platform and address since midnight in Beijing, over all batches.
-    pub fn used_today(&self, like: &Batch) -> Result<u32> {
+    /// Tasks submitted to the batch's platform and address since midnight in Beijing, over all batches; and all tasks of
+    /// the others.
+    pub fn sent(&self, like: &Batch) -> Result<(u32, BTreeSet<String>)> {
         let today = dates::beijing_time(dates::now_s()).date();
-        let mut used = 0;
+        let (mut used, mut tasks) = (0, BTreeSet::new());
         for batch in self.batches()? {
             if (batch.platform, &batch.url) != (like.platform, &like.url) {
                 continue;
             }
             for job in self.read(&batch.id)?.1 {
+                if batch.id != like.id {
+                    tasks.extend(job.state.task().map(String::from));
+                }
                 let earlier = job.earlier.iter().map(|a| a.at_s);
                 let all = job.state.at_s().into_iter().chain(earlier);
                 used += all.filter(|&s| dates::beijing_time(s).date() == today).count() as u32;
             }
         }
-        Ok(used)
+        Ok((used, tasks))
     }
 }
 
@@ -338,6 +347,14 @@ impl Open {
     pub fn save(&self, index: usize) -> Result<()> {
         let job = &self.jobs[index];
         write(&self.path.join(file_name(job.number)), job)
+    }
+
+    /// What a task belongs to already.
+    pub fn holder(&self, task: &str) -> Option<&str> {
+        let had = |job: &&Job| job.earlier.iter().any(|a| a.task == task);
+        let job = self.jobs.iter().find(|job| job.state.task() == Some(task) || had(job));
+        let other = || self.others.contains(task).then_some("another batch");
+        job.map(|job| &*job.name).or_else(other)
     }
 
     pub fn count(&self, of: fn(&State) -> bool) -> usize {

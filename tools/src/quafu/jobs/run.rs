@@ -3,7 +3,7 @@
 
 use super::{Batch, Job, Open, State};
 use crate::circuit::{Circuit, angles_rad, read};
-use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress};
+use crate::quafu::{CloudError, Delivery, Fetched, Outcome, Platform, Progress, SubmitError};
 use crate::readout::Counts;
 use anyhow::{Error, Result, bail, ensure};
 use qdllm_host::dates;
@@ -57,14 +57,25 @@ impl Sender<'_> {
         loop {
             done += 1;
             // On disk before anything leaves: whoever finds it knows that it may have left.
-            open.set(index, State::Sending { since_s: dates::now_s() })?;
+            let since_s = dates::now_s();
+            open.set(index, State::Sending { since_s, answer: None })?;
             let error = match self.platform.submit(&open.jobs[index].order(&open.batch)) {
-                Ok(task) => {
-                    return open.set(index, State::Submitted { task, at_s: dates::now_s() });
-                }
+                Ok(task) => match open.holder(&task) {
+                    None => {
+                        return open.set(index, State::Submitted { task, at_s: dates::now_s() });
+                    }
+                    Some(other) => {
+                        let why = CloudError::Protocol(format!("{task} is the task of {other}"));
+                        SubmitError { delivery: Delivery::Answered, why, wait: None }
+                    }
+                },
                 Err(error) => error,
             };
-            if error.delivery == Delivery::Unknown {
+            if error.delivery == Delivery::Answered {
+                let answer = Some(error.why.to_string());
+                open.set(index, State::Sending { since_s, answer })?;
+            }
+            if matches!(error.delivery, Delivery::Unknown | Delivery::Answered) {
                 self.resolve(open, index)?;
                 if open.jobs[index].state != State::Ready {
                     return Ok(());
@@ -80,53 +91,117 @@ impl Sender<'_> {
     }
 
     /// Finds out about a job that may have been received: afterwards it is submitted, or ready. Any error leaves
-    /// it as it was, so that it is not sent again.
+    /// it as it was, so that it is not sent again; so does a list without it, where the submission was answered.
     fn resolve(&self, open: &mut Open, index: usize) -> Result<()> {
-        let State::Sending { since_s } = open.jobs[index].state else { return Ok(()) };
+        let State::Sending { since_s, answer } = open.jobs[index].state.clone() else {
+            return Ok(());
+        };
         let due_s = since_s + self.settle.as_secs();
+        let what = match &answer {
+            None => "its submission got no answer".to_owned(),
+            Some(answer) => {
+                format!("its submission was answered, but with no task of its own ({answer})")
+            }
+        };
         loop {
-            let asked_s = dates::now_s();
+            let settled = dates::now_s() > due_s || self.settle.is_zero();
             match self.platform.recover(&open.jobs[index].order(&open.batch), since_s) {
-                Ok(Some(task)) => return open.set(index, State::Submitted { task, at_s: since_s }),
-                Ok(None) if asked_s > due_s || self.settle.is_zero() => {
-                    return open.set(index, State::Ready);
+                Ok(Some(task)) => match open.holder(&task) {
+                    None => return open.set(index, State::Submitted { task, at_s: since_s }),
+                    Some(other) => {
+                        let found = format!("the platform says {task}, the task of {other}");
+                        return Err(doubt(open, index, &format!("{what}, and {found}")));
+                    }
+                },
+                Ok(None) if settled && answer.is_none() => return open.set(index, State::Ready),
+                Ok(None) if settled => {
+                    let what = format!("{what}, and the platform's list does not show it");
+                    return Err(doubt(open, index, &what));
                 }
                 Ok(None) => std::thread::sleep(Duration::from_secs(1)),
                 Err(why @ CloudError::Protocol(_)) => {
-                    let (name, batch) = (&open.jobs[index].name, &open.batch.id);
-                    bail!(
-                        "{name}: its submission got no answer, and the platform cannot be asked about it ({why}); \
-                         it was not sent again. Look for this name in the platform's console, then run \
-                         `qdllm-hw submit --resume {batch}` with --received {name}=TASK, or --lost {name}"
-                    );
+                    let what = format!("{what}, and the platform cannot be asked about it ({why})");
+                    return Err(doubt(open, index, &what));
                 }
                 Err(other) => return Err(other.into()),
             }
         }
     }
 
-    /// Cancels every job that has not ended; how many were cancelled and how many could not be.
-    pub fn cancel(&self, open: &mut Open) -> Result<(usize, usize)> {
-        let (mut cancelled, mut kept) = (0, 0);
+    /// Cancels every job that has not ended.
+    pub fn cancel(&self, open: &mut Open) -> Cancelled {
+        let (mut done, mut silent) = (Cancelled::default(), 0);
         for index in 0..open.jobs.len() {
-            self.resolve(open, index)?;
-            let task = match open.jobs[index].state.clone() {
-                State::Ready => None,
-                State::Submitted { task, .. } => Some(task),
-                _ => continue,
-            };
-            if let Some(task) = &task {
-                self.platform.cancel(task)?;
-                // Too late for some; those are fetched.
-                if self.platform.status(task)? != Progress::Cancelled {
-                    kept += 1;
-                    continue;
+            match self.cancel_one(open, index) {
+                Ok(None) => continue,
+                Ok(Some(true)) => done.cancelled += 1,
+                Ok(Some(false)) => done.kept += 1,
+                Err(why) => {
+                    let alone = alone(&why, &mut silent);
+                    done.refused.push((open.jobs[index].number, why));
+                    if alone {
+                        continue;
+                    }
+                    return done;
                 }
             }
-            open.set(index, State::Cancelled { task })?;
-            cancelled += 1;
+            silent = 0;
         }
-        Ok((cancelled, kept))
+        done
+    }
+
+    /// Whether a job could be cancelled; nothing where it had ended.
+    fn cancel_one(&self, open: &mut Open, index: usize) -> Result<Option<bool>> {
+        self.resolve(open, index)?;
+        let task = match open.jobs[index].state.clone() {
+            State::Ready => None,
+            State::Submitted { task, .. } => Some(task),
+            _ => return Ok(None),
+        };
+        if let Some(task) = &task {
+            self.platform.cancel(task)?;
+            // Too late for some; those are fetched.
+            if self.platform.status(task)? != Progress::Cancelled {
+                return Ok(Some(false));
+            }
+        }
+        open.set(index, State::Cancelled { task })?;
+        Ok(Some(true))
+    }
+}
+
+/// What became of the jobs of a batch: cancelled, gone too far, or not to be cancelled for a reason.
+#[derive(Default)]
+pub struct Cancelled {
+    pub cancelled: usize,
+    pub kept: usize,
+    pub refused: Vec<Refusal>,
+}
+
+fn doubt(open: &Open, index: usize, what: &str) -> Error {
+    let (name, batch) = (&open.jobs[index].name, &open.batch.id);
+    CloudError::Doubt(format!(
+        "{name}: {what}; it was not sent again. Look for this name in the platform's console, then run \
+         `qdllm-hw submit --resume {batch}` with --received {name}=TASK, or --lost {name}"
+    ))
+    .into()
+}
+
+/// Jobs in a row that may get no answer before the platform is taken to be gone.
+const SILENT: u32 = 3;
+
+/// Whether the failure of one job says nothing of the others. `silent` counts those in a row without an answer.
+pub fn alone(why: &Error, silent: &mut u32) -> bool {
+    match why.downcast_ref() {
+        Some(CloudError::Later { .. } | CloudError::Refused { status: 401 | 403, .. }) => false,
+        Some(CloudError::NoAnswer { .. }) => {
+            *silent += 1;
+            *silent < SILENT
+        }
+        _ => {
+            *silent = 0;
+            true
+        }
     }
 }
 
@@ -140,7 +215,8 @@ const ANGLE: f64 = 1e-6;
 pub type Refusal = (usize, Error);
 
 /// Fetches the results of all submitted jobs. A result is on disk before the next is asked for.
-/// `step` is called after each that came. Refused ones are returned; their jobs stay as they were. Gives up after
+/// `step` is called after each that came. Refused ones, and those that could not be had, are returned; their jobs stay
+/// as they were, and the others go on unless the failure is everybody's. Gives up after
 /// `most`, zero: asks once; `poll` is the first wait between rounds, later ones are up to thirty times as long.
 pub fn collect(
     platform: &dyn Platform,
@@ -151,7 +227,7 @@ pub fn collect(
 ) -> Result<Vec<Refusal>> {
     let start = Instant::now();
     let mut refused: Vec<Refusal> = Vec::new();
-    let mut from = 0;
+    let (mut from, mut silent) = (0, 0);
     loop {
         let waiting: Vec<usize> = (0..open.jobs.len())
             .filter(|&i| open.jobs[i].state.submitted())
@@ -168,11 +244,17 @@ pub fn collect(
             from = index + 1;
             match fetch(platform, open, index)? {
                 Ok(true) => {
-                    (brought, in_a_row) = (true, 0);
+                    (brought, in_a_row, silent) = (true, 0, 0);
                     step(open);
                 }
-                Ok(false) => in_a_row += 1,
-                Err(why) => refused.push((open.jobs[index].number, why)),
+                Ok(false) => (in_a_row, silent) = (in_a_row + 1, 0),
+                Err(why) => {
+                    let alone = alone(&why, &mut silent);
+                    refused.push((open.jobs[index].number, why));
+                    if !alone {
+                        return Ok(refused);
+                    }
+                }
             }
             if in_a_row >= IN_A_ROW && !most.is_zero() {
                 break;
@@ -193,12 +275,16 @@ pub fn collect(
     }
 }
 
-/// Whether a job has ended, or why its result is refused.
+/// Whether a job has ended, or why its result is refused or cannot be had.
 fn fetch(platform: &dyn Platform, open: &mut Open, index: usize) -> Result<Result<bool>> {
     let State::Submitted { task, at_s } = open.jobs[index].state.clone() else {
         return Ok(Ok(false));
     };
-    let state = match platform.result(&task)? {
+    let fetched = match platform.result(&task) {
+        Ok(fetched) => fetched,
+        Err(why) => return Ok(Err(why.into())),
+    };
+    let state = match fetched {
         Fetched::Waiting => return Ok(Ok(false)),
         Fetched::Failed(error) => State::Failed { task, at_s, error },
         Fetched::Cancelled => State::Cancelled { task: Some(task) },

@@ -126,6 +126,18 @@ async fn respond(
             tokio::time::sleep(Duration::from_millis(ms)).await;
             response(reply)
         }
+        Some(Wrong::Answer(odd)) => {
+            let state = cloud.state();
+            let same = match (parts[0], route) {
+                ("api", Route::Run) => portal::first(&state),
+                (_, Route::Run) => state.tasks.iter().find(|t| !t.foreign).map(|t| t.id.into()),
+                _ => None,
+            };
+            let text = odd.of(&reply.1, &same.unwrap_or_else(|| reply.1.clone()));
+            let mut response = response(reply);
+            *response.body_mut() = Full::new(Bytes::from(text)).boxed();
+            response
+        }
         Some(Wrong::Truncate) => {
             // More is announced than comes.
             let whole = Bytes::from(reply.1.to_string());

@@ -101,6 +101,52 @@ pub enum Wrong {
     Long,
     Stale,
     Echo,
+    /// The work is done, and answered with a success of another form.
+    Answer(Odd),
+}
+
+/// Another form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Odd {
+    /// A text that holds it.
+    Text,
+    /// Its number, or what has none as 17, with a fraction.
+    Float,
+    /// Its number with ten more digits, or what has none as such.
+    Huge,
+    Negative,
+    Null,
+    /// Under `data`.
+    Nested,
+    Empty,
+    Html,
+    /// The first half of it, without a word.
+    Half,
+    /// The first task of all.
+    Same,
+    /// An error code that nobody knows.
+    Code,
+}
+
+impl Odd {
+    /// `body` in this form; `same` is the answer about the first task of all.
+    pub fn of(self, body: &Value, same: &Value) -> String {
+        let text = body.to_string();
+        let number = body.as_u64().unwrap_or(17);
+        match self {
+            Self::Text => Value::String(body.as_str().map_or(text, String::from)).to_string(),
+            Self::Float => format!("{number}.0"),
+            Self::Huge => format!("{number}0000000000"),
+            Self::Negative => format!("-{number}"),
+            Self::Null => "null".into(),
+            Self::Nested => json!({"data": body}).to_string(),
+            Self::Empty => String::new(),
+            Self::Html => "<html><body>Please log in.</body></html>".into(),
+            Self::Half => text.chars().take(text.chars().count() / 2).collect(),
+            Self::Same => same.to_string(),
+            Self::Code => json!({"code": 7001, "message": "see the console"}).to_string(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +164,13 @@ impl FromStr for Fault {
             anyhow!(
                 "`{text}` is no fault; give WHERE=WHAT or WHERE=WHAT*TIMES, WHERE of any, verify, backends, \
                  run, status, result, cancel, list, chip, WHAT of a status such as 500 or 429:SECONDS, after:500, \
-                 cut, cut-before, truncate, slow:MILLISECONDS, fail, other, long, stale, echo"
+                 cut, cut-before, truncate, slow:MILLISECONDS, fail, other, long, stale, echo, or \
+                 answer:FORM, FORM of {}",
+                Odd::value_variants()
+                    .iter()
+                    .filter_map(|o| Some(o.to_possible_value()?.get_name().to_owned()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             )
         };
         let (on, rest) = text.split_once('=').ok_or_else(bad)?;
@@ -131,7 +183,8 @@ impl FromStr for Fault {
             "any" => None,
             name => Some(<Route as ValueEnum>::from_str(name, false).map_err(|_| bad())?),
         };
-        let status = |t: &str| t.parse::<u16>().ok().filter(|s| (300..600).contains(s));
+        let code = |t: &str, least: u16| t.parse().ok().filter(|s| (least..600).contains(s));
+        let status = |t: &str| code(t, 300);
         let wrong = match what.split_once(':') {
             None => match what {
                 "cut" => Wrong::Cut,
@@ -145,7 +198,10 @@ impl FromStr for Fault {
                 code => Wrong::Status(status(code).ok_or_else(bad)?, None),
             },
             Some(("slow", ms)) => Wrong::Slow(ms.parse().map_err(|_| bad())?),
-            Some(("after", code)) => Wrong::StatusAfter(status(code).ok_or_else(bad)?),
+            Some(("after", text)) => Wrong::StatusAfter(code(text, 201).ok_or_else(bad)?),
+            Some(("answer", form)) => {
+                Wrong::Answer(<Odd as ValueEnum>::from_str(form, false).map_err(|_| bad())?)
+            }
             Some((code, seconds)) => {
                 let after = seconds.parse().map_err(|_| bad())?;
                 Wrong::Status(status(code).ok_or_else(bad)?, Some(after))
