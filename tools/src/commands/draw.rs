@@ -30,7 +30,8 @@ pub struct DrawArgs {
     /// Write to this file, .svg or .txt, instead; of several circuits, number 2 and on get `.2` and on
     #[arg(long, short, alias = "svg", value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Characters of a line, where the drawing is folded; 0: never [default: the terminal's, or 80; in a file never]
+    /// Characters of a line, where the drawing is folded; 0: never [default: the
+    /// terminal's, or 80; in a file and with --json never]
     #[arg(long, value_name = "N")]
     pub width: Option<usize>,
     /// Print as JSON: one object a circuit, with its drawing and its size
@@ -57,9 +58,11 @@ pub fn run(args: &DrawArgs) -> Result<()> {
         return Err(wrong_use(format_args!("--out ends in .{ending}; give .svg or .txt")));
     }
     let circuits = circuits(args)?;
-    let width = match (args.width, &args.out) {
-        (Some(0), _) | (None, Some(_)) => usize::MAX,
-        (width, _) => width.unwrap_or_else(terminal::width),
+    let width = match args.width {
+        Some(0) => usize::MAX,
+        Some(width) => width,
+        None if args.json || args.out.is_some() => usize::MAX,
+        None => terminal::width(),
     };
     let numbered = |i: usize| match (&args.out, i) {
         (Some(path), 1..) => Some(path.with_extension(format!("{}.{ending}", i + 1))),

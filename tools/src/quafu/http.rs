@@ -162,7 +162,7 @@ impl Http {
                 let (delivery, wait) = match status {
                     429 => (Delivery::NotReceived, after),
                     // A server or a proxy may fail after the task was made.
-                    500.. => (Delivery::Unknown, None),
+                    408 | 500.. => (Delivery::Unknown, None),
                     _ => (Delivery::Refused, None),
                 };
                 (delivery, CloudError::Refused { what, status, text }, wait)
