@@ -100,7 +100,13 @@ impl Source {
             Some(Gate { angles: [a?, b?, c?], ..g })
         });
         let outputs = readouts.iter().map(|&m| (m, false)).collect();
-        Some(Self { qubits, gates: gates.collect::<Option<_>>()?, barriers, outputs, bits: Vec::new() })
+        Some(Self {
+            qubits,
+            gates: gates.collect::<Option<_>>()?,
+            barriers,
+            outputs,
+            bits: Vec::new(),
+        })
     }
 
     /// A model's circuit from its fused program, whose index maps become CX.
@@ -118,7 +124,13 @@ impl Source {
                 Instruction::IndexMap(map) => index_map(&mut gates, &map, qubits),
             }
         }
-        Self { qubits, gates, barriers: Vec::new(), outputs: program.words().collect(), bits: Vec::new() }
+        Self {
+            qubits,
+            gates,
+            barriers: Vec::new(),
+            outputs: program.words().collect(),
+            bits: Vec::new(),
+        }
     }
 
     /// The circuit for given inputs (radians), with every qubit measured.
