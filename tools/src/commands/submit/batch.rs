@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::{read, read_text};
-use qdllm_host::terminal::Progress;
+use qdllm_host::terminal::{Progress, note};
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
 use serde::Deserialize;
@@ -244,7 +244,7 @@ fn chip(platform: &dyn Platform, name: &str, stored: Option<Processor>) -> Resul
     };
     let Some(stored) = stored else { return Err(why.context(NO_INFORMATION)) };
     let date = stored.calibrated.as_deref().unwrap_or("none");
-    eprintln!("note: {why:#}; going on with the stored information, calibration: {date}");
+    note(format_args!("note: {why:#}; going on with the stored information, calibration: {date}"));
     Ok(Processor { name: name.into(), ..stored })
 }
 
