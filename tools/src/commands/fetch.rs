@@ -16,7 +16,8 @@ use std::time::Duration;
 /// Waits until all jobs that were submitted have ended, keeps each result in its job file as soon as it
 /// is there, and prints what the counts decide: for texts the class, its probability, and the margin
 /// between the first two logits, each with one standard error that the finite number of shots leaves;
-/// for a circuit the expectation of each output and the counts as a histogram. Shares come with their 95% interval (Wilson).
+/// for a circuit the expectation of each output, and the counts as a histogram. Shares come with their
+/// 95% interval (Wilson).
 /// Interrupted, it goes on where it was. A batch that is complete is printed again without asking the
 /// platform.
 ///

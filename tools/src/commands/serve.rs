@@ -32,9 +32,9 @@ use std::time::Duration;
 ///   long               the result's bit strings are too long
 ///   stale              the list of tasks does not show any yet
 ///   echo               HTTP 401 that repeats the token
-///   answer:FORM        the work is done, and answered with HTTP 200 and another FORM: text (the number as a
-///                      text), float, huge, negative, null, nested, empty, html, half, same (the first task
-///                      of all), code (an error code that nobody knows)
+///   answer:FORM        the work is done, and answered with HTTP 200 and another FORM: text (the number
+///                      as a text), float, huge, negative, null, nested, empty, html, half, same (the
+///                      first task of all), code (an error code that nobody knows)
 /// While it runs, POST /admin/faults takes a JSON list of such texts, POST
 /// /admin/chips/Baihua?status=Offline takes a chip away (status=Online brings it back), GET
 /// /admin/tasks and /admin/received tell what came.

@@ -27,7 +27,8 @@ use std::time::Instant;
 /// accuracy to expect, and how often the decision is the statevector's, with 95% intervals (Wilson);
 /// beside it the same with shots alone, and exactly. The same seed gives the same figures.
 ///
-/// Of a bare circuit (--qasm) it says the expectation of each output, and shows the counts as a histogram.
+/// Of a bare circuit (--qasm) it says the expectation of each output, and shows the counts as a
+/// histogram.
 ///
 /// Figures come from the options below, else from the target's calibration, else typical ones are
 /// assumed; the output lists what was assumed.
