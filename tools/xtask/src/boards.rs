@@ -1,10 +1,10 @@
-//! `boards`: builds every board's firmware, runs those that an emulator runs, and prints the table of
+//! `boards`: lints and builds every board's firmware, runs those that an emulator runs, and prints the table of
 //! firmware/README.md.
 
 use crate::emulator::{Device, Info, field};
 use crate::repo::{Repo, flash_bytes};
 use crate::setup;
-use crate::shell::say;
+use crate::shell::{Run, say};
 use anyhow::{Result, ensure};
 use clap::Args;
 use qdllm_host::boards::{BOARDS, Board};
@@ -60,6 +60,13 @@ fn in_order() -> Vec<&'static Board> {
     boards
 }
 
+/// Lints a board's crate for its own target.
+pub fn lint(repo: &Repo, board: &Board) -> Result<()> {
+    let mut clippy = repo.bare("cargo");
+    clippy.args(["clippy", "--quiet", "--release", "--target", &board.target, "--package"]);
+    clippy.arg(format!("qdllm-{}", board.name)).args(["--", "-D", "warnings"]).go()
+}
+
 /// A board's row. Of a board that is not run the time is bounded by the instructions that the last emulated one with
 /// its back end `counted`.
 fn row(
@@ -69,6 +76,7 @@ fn row(
     counted: &mut BTreeMap<&'static str, f64>,
 ) -> Result<String> {
     setup::ensure(repo, &[&board.target])?;
+    lint(repo, board)?;
     let image = repo.build(&board.name, &board.target)?;
     let flash = flash_bytes(&image)?;
     let head = format!("| `{}` ({})", board.name, board.core);

@@ -4,6 +4,7 @@
 //! `N passed, N failed, N skipped`, counting single tests, and each step that has none as one; what was
 //! skipped is listed above it with the reason.
 
+use crate::boards;
 use crate::budgets;
 use crate::counts::{Counts, Runner};
 use crate::repo::Repo;
@@ -197,22 +198,20 @@ fn features(repo: &Repo) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Lints of the boards' crates, each for its own target.
+/// Lints of the emulated boards' crates; `cargo xtask boards` lints all.
 fn boards_clippy(repo: &Repo) -> Result<Counts> {
     if !repo.bare("cargo").args(["clippy", "--version"]).works() {
         return Ok(Counts::default().skip(1, "the firmware's toolchain has no clippy"));
     }
     let mut counts = Counts::default();
-    for board in BOARDS.iter() {
+    for board in emulated() {
         if setup::installed(repo, &[&board.target])?.is_empty() {
             let (name, target) = (&board.name, &board.target);
             let why = format!("{name}: {target} is not installed; run: cargo xtask setup");
             counts = counts.skip(1, why);
             continue;
         }
-        let mut clippy = repo.bare("cargo");
-        clippy.args(["clippy", "--quiet", "--release", "--target", &board.target, "--package"]);
-        clippy.arg(format!("qdllm-{}", board.name)).args(["--", "-D", "warnings"]).go()?;
+        boards::lint(repo, board)?;
         counts.passed += 1;
     }
     Ok(counts)
