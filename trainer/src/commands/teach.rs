@@ -53,7 +53,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
     guard::writes(&[&args.out, &beside(&args.out, ".partial")])?;
     let texts = Texts::read(args)?;
     if texts.to_label().is_empty() {
-        bail!("no text to label: give --data or --unlabelled");
+        bail!("no text is left to label: give --data or --unlabelled, or another --conflicts");
     }
     let (mut teacher, findings, speeds) = match ask(args, &texts)? {
         taught if args.tfidf => committee(args, &texts, taught)?,

@@ -268,10 +268,15 @@ fn bad_labels_are_refused_and_the_output_is_left_alone() {
         std::fs::write(bench.path("bad.tsv"), data).unwrap();
         let message = format!(
             "{:#}",
-            bench.run("--model @bert --data @bad.tsv --out @soft.jsonl").unwrap_err()
+            bench
+                .run("--model @bert --data @bad.tsv --out @soft.jsonl --conflicts refuse")
+                .unwrap_err()
         );
         assert!(message.contains(says), "{message}");
     }
+    std::fs::write(bench.path("bad.tsv"), "on\ta\noff\ta\n").unwrap();
+    let message = bench.run("--model @bert --data @bad.tsv --out @soft.jsonl").unwrap_err();
+    assert!(message.to_string().contains("no text is left to label"), "{message:#}");
     std::fs::write(bench.path("bad.tsv"), "dim\ta text\n").unwrap();
     let message = bench
         .run("--model @bert --data @data.tsv --test @bad.tsv --out @soft.jsonl")
