@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::columns::of_first_row;
-use qdllm_host::files::read_text;
+use qdllm_host::files::{ending, read_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
@@ -21,9 +21,7 @@ pub struct Text {
 pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>> {
     let file = path.display();
     let content = read_text(path)?;
-    let plain =
-        path.extension().filter(|e| e.eq_ignore_ascii_case("gz")).map(|_| path.with_extension(""));
-    let kind = plain.as_deref().unwrap_or(path).extension().and_then(|e| e.to_str()).unwrap_or("");
+    let kind = ending(path);
     ensure!(
         kind != "csv",
         "{file}: CSV is not read here; give label, tab and text (.tsv), or .jsonl"
@@ -38,7 +36,7 @@ pub fn read(path: &Path, limit: Option<usize>) -> Result<Vec<Text>> {
     let mut texts = Vec::new();
     for (i, row) in rows.take(limit.unwrap_or(usize::MAX)) {
         let line = i + 1;
-        let (label, text) = parsed(kind, row).with_context(|| format!("{file}:{line}"))?;
+        let (label, text) = parsed(&kind, row).with_context(|| format!("{file}:{line}"))?;
         texts.push(Text { line, label, text });
     }
     ensure!(!texts.is_empty(), "{file}: holds no text");

@@ -109,11 +109,21 @@ impl<'a> Model<'a> {
     ) -> Result<Prediction<'s>, Error> {
         let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
         self.head.logits(expectations, probabilities);
+        self.conclude(expectations, found, probabilities)
+    }
+
+    /// The prediction of logits, which become the probabilities in place.
+    fn conclude<'s>(
+        &self,
+        expectations: &'s [f32],
+        found: u32,
+        logits: &'s mut [f32],
+    ) -> Result<Prediction<'s>, Error> {
         if found == 0 {
-            probabilities.fill(0.0);
+            logits.fill(0.0);
         }
-        self.head.softmax(probabilities)?;
-        Ok(self.prediction(expectations, found, probabilities))
+        self.head.softmax(logits)?;
+        Ok(self.prediction(expectations, found, logits))
     }
 
     /// The prediction with these probabilities; where nothing was found, with the classes' shares.
@@ -292,13 +302,9 @@ impl Model<'_> {
         }
         let (mut angles, found) = self.text_features(text)?;
         self.meta.squash.apply(&mut angles);
-        let probabilities = memory.0.get_mut(..self.classes()).unwrap_or_default();
-        train.logits_f32(&angles, work, probabilities)?;
-        if found == 0 {
-            probabilities.fill(0.0);
-        }
-        self.head.softmax(probabilities)?;
-        Ok(self.prediction(&[], found, probabilities))
+        let logits = memory.0.get_mut(..self.classes()).unwrap_or_default();
+        train.logits_f32(&angles, work, logits)?;
+        self.conclude(&[], found, logits)
     }
 }
 

@@ -30,8 +30,8 @@ pub fn of_header(names: &[&str]) -> (Option<usize>, Option<usize>) {
 pub fn of_first_row(fields: &[&str]) -> Option<(usize, usize)> {
     let known =
         |names: [&str; 9]| fields.iter().any(|f| names.contains(&f.trim().to_lowercase().as_str()));
-    let header = known(LABELS) && known(TEXTS);
-    of_header(fields).0.zip(of_header(fields).1).filter(|_| header)
+    let (label, text) = of_header(fields);
+    label.zip(text).filter(|_| known(LABELS) && known(TEXTS))
 }
 
 #[cfg(test)]

@@ -23,8 +23,20 @@ pub fn open(path: &Path) -> io::Result<(Input, u64)> {
         (Some(file), Some(about)) if about.is_file() => (Box::new(file), about.len()),
         (file, _) => (Box::new(once(path, file)?), 0),
     };
+    Ok(if unpacked(path).is_some() { (Box::new(MultiGzDecoder::new(raw)), 0) } else { (raw, size) })
+}
+
+/// The name that a packed file has without `.gz`.
+fn unpacked(path: &Path) -> Option<PathBuf> {
     let packed = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"));
-    Ok(if packed { (Box::new(MultiGzDecoder::new(raw)), 0) } else { (raw, size) })
+    packed.then(|| path.with_extension(""))
+}
+
+/// The ending that tells a file's format, in small letters; of a packed file the one before `.gz`.
+pub fn ending(path: &Path) -> String {
+    let plain = unpacked(path);
+    let ending = plain.as_deref().unwrap_or(path).extension().unwrap_or_default();
+    ending.to_string_lossy().to_lowercase()
 }
 
 /// What is read only once, kept until the program ends.
@@ -82,8 +94,11 @@ pub fn write_whole(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
 
 /// Takes the place of a file that the command reads, where that is what it says that it does.
 pub fn write_back(path: &Path, bytes: &[u8]) -> Result<()> {
-    let written = replace(path, bytes, ".qdllm-", true);
-    written.with_context(|| format!("{}: cannot be written", path.display()))
+    replace(path, bytes, ".qdllm-", true).with_context(|| unwritten(path))
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("{}: cannot be written", path.display())
 }
 
 /// Lets `work` write a file with others beside it; one for standard output is made in a folder of its own.
@@ -100,7 +115,7 @@ pub fn through<T>(out: &Path, name: &str, work: impl FnOnce(&Path) -> Result<T>)
 
 /// As [`write_whole`]; the error names the file.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
-    write_whole(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+    write_whole(path, bytes).with_context(|| unwritten(path))
 }
 
 /// Writes a private file that is whole after a power cut, too. What a process that ended early leaves behind

@@ -115,10 +115,9 @@ pub fn run(args: &SignArgs) -> Result<()> {
              --minimum of the model before to keep the way back open",
         );
     }
-    let Some(out) = &args.out else {
-        files::write_back(&args.model, &signed)?;
-        return print(&args.model, version, minimum, "signed");
-    };
-    files::write(out, &signed)?;
-    print(out, version, minimum, "signed")
+    match &args.out {
+        Some(out) => files::write(out, &signed)?,
+        None => files::write_back(&args.model, &signed)?,
+    }
+    print(args.out.as_ref().unwrap_or(&args.model), version, minimum, "signed")
 }

@@ -16,7 +16,6 @@ use qdllm_host::files;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Model;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -90,12 +89,12 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         mitigate: args.mitigate,
     };
     let start = Instant::now();
-    let done = AtomicUsize::new(0);
     let decisions = Progress::new(texts.len() < 10).during("rehearsing", texts.len(), |at| {
-        let at = Mutex::new(at);
+        let done = Mutex::new((0, at));
         rehearsal.run(&texts, || {
-            let n = done.fetch_add(1, Ordering::Relaxed) + 1;
-            at.lock().unwrap_or_else(PoisonError::into_inner)(n);
+            let (count, at) = &mut *done.lock().unwrap_or_else(PoisonError::into_inner);
+            *count += 1;
+            at(*count);
         })
     });
     let decisions = decisions.of_file(data)?;

@@ -27,15 +27,19 @@ impl Labelled {
         options: impl Into<RowOptions>,
         skipped: &mut u64,
     ) -> Result<Vec<Self>> {
-        let mut rows = Rows::labelled(path, options)?;
-        let labelled = |row: Result<Row>| {
-            let Row { line, label, text } = row?;
-            Ok(Self { line, label: label.unwrap_or_default(), text })
-        };
-        let all = rows.by_ref().map(labelled).collect::<Result<_>>()?;
-        *skipped += rows.skipped;
-        Ok(all)
+        all(Rows::labelled(path, options)?, skipped, |Row { line, label, text }| Self {
+            line,
+            label: label.unwrap_or_default(),
+            text,
+        })
     }
+}
+
+/// All rows, each as `of` makes it.
+fn all<T>(mut rows: Rows, skipped: &mut u64, of: impl Fn(Row) -> T) -> Result<Vec<T>> {
+    let all = rows.by_ref().map(|row| Ok(of(row?))).collect::<Result<_>>()?;
+    *skipped += rows.skipped;
+    Ok(all)
 }
 
 /// The texts of a file; rows left out as bad are added to `skipped`.
@@ -44,10 +48,7 @@ pub fn read_texts(
     options: impl Into<RowOptions>,
     skipped: &mut u64,
 ) -> Result<Vec<String>> {
-    let mut rows = Rows::unlabelled(path, options)?;
-    let texts = rows.by_ref().map(|row| Ok(row?.text)).collect::<Result<_>>()?;
-    *skipped += rows.skipped;
-    Ok(texts)
+    all(Rows::unlabelled(path, options)?, skipped, |row| row.text)
 }
 
 pub fn classes(rows: &[Labelled]) -> Vec<String> {

@@ -23,6 +23,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use qdllm_host::files::ending;
 use qdllm_host::guard::is_standard;
 use qdllm_host::terminal::note_once;
 
@@ -168,9 +169,7 @@ enum Format {
 
 /// The format that a file's name tells.
 fn of_name(path: &Path) -> Result<Format> {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name)).extension().unwrap_or_default();
-    Ok(match name.to_str().unwrap_or_default() {
+    Ok(match &*ending(path) {
         "tsv" => Format::Tsv,
         "csv" => Format::Csv,
         "jsonl" | "ndjson" => Format::Json,

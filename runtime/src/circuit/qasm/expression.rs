@@ -104,18 +104,21 @@ struct Reader<'a, 't> {
 
 impl Reader<'_, '_> {
     fn sum(&mut self) -> Result<(), String> {
-        self.product()?;
-        while let Some(sign) = self.sign("+-") {
-            self.product()?;
-            self.ops.push(Op::Binary(sign));
-        }
-        Ok(())
+        self.left_to_right("+-", Self::product)
     }
 
     fn product(&mut self) -> Result<(), String> {
-        self.signed()?;
-        while let Some(sign) = self.sign("*/") {
-            self.signed()?;
+        self.left_to_right("*/", Self::signed)
+    }
+
+    fn left_to_right(
+        &mut self,
+        signs: &str,
+        operand: fn(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        operand(self)?;
+        while let Some(sign) = self.sign(signs) {
+            operand(self)?;
             self.ops.push(Op::Binary(sign));
         }
         Ok(())
