@@ -222,7 +222,7 @@ impl<'a> Tables<'a> {
                 // A build for the first rules refuses bits of later ones, whatever rules are stated: no
                 // n-gram that the file counts on is left out in silence.
                 let newest = token_rules.max(kinds.token_rules());
-                if token_rules == 0 || newest > TOKEN_RULES {
+                if token_rules == 0 || newest > TOKEN_RULES || !kinds.are_known() {
                     return Err(Error::UnsupportedVersion);
                 }
                 if newest > token_rules {

@@ -51,6 +51,15 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
     }
 }
 
+/// The same model by token rules 3, with digits and signs kept.
+pub fn unicode_parts() -> Parts {
+    let mut parts = words_parts(RowBits::Four);
+    if let FrontEndParts::Words { kinds, .. } = &mut parts.front {
+        (kinds.unicode, kinds.signs) = (true, true);
+    }
+    parts
+}
+
 /// A `dense` model of two classes on vectors of four numbers.
 pub fn dense_parts() -> Parts {
     let mut n = numbers();

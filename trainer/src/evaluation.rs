@@ -25,6 +25,7 @@ use crate::student::{Prepared, Student};
 use anyhow::{Context, Result, ensure};
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::Scratch;
+use qdllm_runtime::format::meta::FrontEnd;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -257,10 +258,15 @@ pub fn evaluate(
     let (texts, truth) = read_labelled(data, options, &classes)?;
     let answers = BatchClassifier::new(&model).classify(&texts)?;
     let student: Vec<Vec<f32>> = answers.into_iter().map(|a| a.probabilities).collect();
-    let control = |config| {
+    let control = |config: &Config| {
         let mut progress = Progress::new(quiet);
+        let mut config = config.clone();
+        // The settings beside an older model do not state its token rules.
+        if let FrontEnd::Words { kinds, .. } = model.meta().front {
+            config.student.unicode = kinds.unicode;
+        }
         let (prepared, student) =
-            train_student(HiddenLayer::Linear, config, &classes, &mut progress)?;
+            train_student(HiddenLayer::Linear, &config, &classes, &mut progress)?;
         let probabilities = student.probabilities_of(&prepared.shape.front.vocabulary(), &texts);
         anyhow::Ok(Report::from(&classes, &truth, &probabilities))
     };

@@ -114,6 +114,15 @@ section! {
         /// Count the first four characters of longer words too
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
         prefixes: bool = false,
+        /// Fold letters to those without marks and take emoji one by one (token rules 3); `false` tells words as older
+        /// models do, for builds of the runtime without the feature `unicode` [default: true]
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "Clone::clone")]
+        unicode: bool = true,
+        /// Keep digits as they are, and count runs of signs such as $, :-) and the ++ of C++ as words
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        keep_signs: bool = false,
         /// How the rows of a text become features [default: root]
         #[arg(long)]
         pooling: Pooling = Pooling::Root,
@@ -309,8 +318,8 @@ pub enum SquashKind {
 impl StudentConfig {
     /// The n-grams besides words.
     pub fn kinds(&self) -> GramKinds {
-        let &Self { bigrams, prefixes, trigrams, edges, .. } = self;
-        GramKinds { bigrams, prefixes, trigrams, edges }
+        let &Self { bigrams, prefixes, trigrams, edges, unicode, keep_signs: signs, .. } = self;
+        GramKinds { bigrams, prefixes, trigrams, edges, unicode, signs }
     }
 
     pub fn pool(&self) -> Pool {
@@ -460,6 +469,8 @@ impl Config {
         range((1..=65535).contains(&rows), "rows", &rows, "from 1 to 65535")?;
         let joined = student.bigrams || student.trigrams;
         range(joined || !edges, "edges", &edges, "false without bigrams or trigrams")?;
+        let signs = student.keep_signs;
+        range(student.unicode || !signs, "keep-signs", &signs, "false without unicode")?;
         range([4, 8].contains(&bits), "row-bits", &bits, "4 or 8")?;
         share("reject-below", student.reject_below)?;
         some("epochs", training.epochs)?;

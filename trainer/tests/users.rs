@@ -387,3 +387,45 @@ fn commands_help_themselves() {
     refused(&desk.run("inspect absent.qdm"), 1, "absent.qdm: cannot be read: No such file");
     assert_eq!(stderr(&desk.run("inspect absent.qdm")).matches("absent.qdm").count(), 1);
 }
+
+/// What a model answers, the text itself left out.
+fn answers(desk: &Desk, model: &str, texts: &[&str]) -> Vec<Value> {
+    let output = good(desk.typed(&format!("classify {model} --json"), &texts.join("\n")));
+    let answer = |line: &str| {
+        let mut answer: Value = serde_json::from_str(line).unwrap();
+        answer.as_object_mut().unwrap().remove("text");
+        answer
+    };
+    stdout(&output).lines().map(answer).collect()
+}
+
+#[test]
+fn words_are_one_however_they_are_written_and_signs_count_on_request() {
+    let desk = Desk::new();
+    let city = |i: usize| ["Łódź", "Kraków", "o😀😀", "C", "5"][i / 2 % 5];
+    let sign = |i: usize| if i.is_multiple_of(2) { "++" } else { "" };
+    let line = |i: usize| format!("{}\tgo to {}{} {i}\n", CLASSES[i % 2], city(i), sign(i));
+    desk.put("texts.tsv", (0..60).map(line).collect::<String>());
+    good(desk.quick("distill --data texts.tsv --out new.qdm"));
+    let shown = stdout(&good(desk.run("inspect new.qdm")));
+    assert!(shown.contains("words by token rules 3\n"), "{shown}");
+    let spellings = ["to ŁÓDŹ", "to Ło\u{301}dz\u{301}", "\u{feff}to lo\u{ad}dz", "to Lodz!"];
+    let found = answers(&desk, "new.qdm", &spellings);
+    assert!(found.iter().all(|a| a == &found[0] && a["found"] == 2), "{found:?}");
+    let smiles = answers(&desk, "new.qdm", &["😀", "😀😀", "😀👍🏽😀"]);
+    assert_eq!(smiles.iter().map(|a| a["found"].as_u64()).collect::<Vec<_>>(), [1, 2, 2].map(Some));
+    let same = answers(&desk, "new.qdm", &["go to C++", "go to C"]);
+    assert_eq!(same[0], same[1]);
+    good(desk.quick("distill --data texts.tsv --keep-signs --out signs.qdm"));
+    let other = answers(&desk, "signs.qdm", &["go to C++", "go to C", "go to 5", "go to 6"]);
+    assert!(other[0] != other[1] && other[2] != other[3], "{other:?}");
+    good(desk.quick("distill --data texts.tsv --unicode false --out old.qdm"));
+    let old = answers(&desk, "old.qdm", &spellings);
+    assert_eq!((&old[0]["found"], &old[2]["found"]), (&1.into(), &0.into()), "{old:?}");
+    assert!(!stdout(&good(desk.run("inspect old.qdm"))).contains("token rules"));
+    refused(
+        &desk.quick("distill --data texts.tsv --unicode false --keep-signs --out x.qdm"),
+        2,
+        "keep-signs is true; it must be false without unicode",
+    );
+}

@@ -10,10 +10,14 @@ use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
 
 /// The newest token rules that this crate implements ([`crate::text::ngram`]); it knows the older ones too.
-pub const TOKEN_RULES: u8 = if cfg!(feature = "neighbours") { 2 } else { 1 };
+pub const TOKEN_RULES: u8 = match (cfg!(feature = "unicode"), cfg!(feature = "neighbours")) {
+    (true, _) => 3,
+    (_, true) => 2,
+    _ => 1,
+};
 
 /// The meta section.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Meta {
     /// Classes, 2 to 64.
     pub classes: u8,
@@ -28,7 +32,7 @@ pub struct Meta {
 }
 
 /// Front ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum FrontEnd {
     /// Text through a selected vocabulary.
     Words {
@@ -80,14 +84,17 @@ impl Meta {
 impl FrontEnd {
     fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
         match decoder.take::<u32>()? {
-            0 => Some(Self::Words {
-                token_rules: decoder.take()?,
-                kinds: GramKinds::from_bits(decoder.take()?, decoder.take()?)?,
-                pool: decoder.take()?,
-                rows: decoder.take()?,
-                bucket_bits: decoder.take()?,
-                row_bits: decoder.take()?,
-            }),
+            0 => {
+                let token_rules = decoder.take()?;
+                Some(Self::Words {
+                    token_rules,
+                    kinds: GramKinds::from_bits(token_rules, decoder.take()?, decoder.take()?)?,
+                    pool: decoder.take()?,
+                    rows: decoder.take()?,
+                    bucket_bits: decoder.take()?,
+                    row_bits: decoder.take()?,
+                })
+            }
             1 => Some(Self::Dense { inputs: decoder.take()? }),
             _ => None,
         }

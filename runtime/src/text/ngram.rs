@@ -1,15 +1,15 @@
-//! Words to n-grams: the rules (1, and 2 where marked), which of them count, and how a model file says so.
+//! Words to n-grams: the rules (1, and 2 where marked; 3 changes words alone), which of them count, and how a model file says so.
 //!
 //! - With prefixes, a word of five or more counted characters also gives its first four and `*`;
 //!   with bigrams, each word also gives the pair with the word before it;
 //!   with trigrams (2), each word also gives the triple with the two words before it;
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 
-use super::token::{BASIS, Words, feed};
+use super::token::{BASIS, UNICODE, Words, feed};
 
 /// Which n-grams a text gives besides its words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(into = "(u8, bool)", try_from = "(u8, bool)")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(into = "(u8, bool)")]
 pub struct GramKinds {
     /// Pairs of neighbouring words.
     pub bigrams: bool,
@@ -19,38 +19,44 @@ pub struct GramKinds {
     pub trigrams: bool,
     /// Pairs and triples that reach over the text's ends; only with the feature `neighbours`.
     pub edges: bool,
+    /// Words by token rules 3; only with the feature `unicode`.
+    pub unicode: bool,
+    /// Digits and signs kept; by token rules 3 alone.
+    pub signs: bool,
 }
 
 impl GramKinds {
     /// The oldest token rules that know these kinds.
     pub const fn token_rules(self) -> u8 {
-        if self.trigrams || self.edges { 2 } else { 1 }
+        match self {
+            Self { unicode: true, .. } | Self { signs: true, .. } => 3,
+            Self { trigrams: true, .. } | Self { edges: true, .. } => 2,
+            _ => 1,
+        }
     }
 
-    /// From the kinds of neighbours as a model file has them - 1 pairs, 2 triples, 4 edges - if there
-    /// are no others.
-    pub(crate) const fn from_bits(neighbours: u8, prefixes: bool) -> Option<Self> {
-        if neighbours > 7 {
+    /// Whether this build knows these kinds.
+    pub(crate) const fn are_known(self) -> bool {
+        (NEIGHBOURS || !(self.trigrams || self.edges)) && (UNICODE || !(self.unicode || self.signs))
+    }
+
+    /// From token rules and the kinds as a model file has them - 1 pairs, 2 triples, 4 edges, 8 signs -
+    /// if there are no others.
+    pub(crate) const fn from_bits(token_rules: u8, bits: u8, prefixes: bool) -> Option<Self> {
+        if bits > 15 {
             return None;
         }
-        let [bigrams, trigrams, edges] =
-            [neighbours & 1 != 0, neighbours & 2 != 0, neighbours & 4 != 0];
-        Some(Self { bigrams, prefixes, trigrams, edges })
+        let [bigrams, trigrams, edges] = [bits & 1 != 0, bits & 2 != 0, bits & 4 != 0];
+        let (unicode, signs) = (token_rules >= 3, bits & 8 != 0);
+        Some(Self { bigrams, prefixes, trigrams, edges, unicode, signs })
     }
 }
 
 impl From<GramKinds> for (u8, bool) {
     fn from(kinds: GramKinds) -> Self {
-        let neighbours = u8::from(kinds.bigrams) | u8::from(kinds.trigrams) << 1;
-        (neighbours | u8::from(kinds.edges) << 2, kinds.prefixes)
-    }
-}
-
-impl TryFrom<(u8, bool)> for GramKinds {
-    type Error = crate::error::Error;
-
-    fn try_from((neighbours, prefixes): (u8, bool)) -> Result<Self, Self::Error> {
-        Self::from_bits(neighbours, prefixes).ok_or(Self::Error::BadMeta)
+        let GramKinds { bigrams, prefixes, trigrams, edges, signs, .. } = kinds;
+        let bits = [bigrams, trigrams, edges, signs];
+        (bits.into_iter().rev().fold(0, |bits, bit| bits << 1 | u8::from(bit)), prefixes)
     }
 }
 
@@ -83,10 +89,11 @@ const NEIGHBOURS: bool = cfg!(feature = "neighbours");
 /// Where the empty word before a text begins: the first byte of a pair is the lower one of its words.
 const NOWHERE: usize = usize::MAX;
 
-/// The n-grams of `text`; without the feature `neighbours` those of token rules 1 alone.
+/// The n-grams of `text`; without the feature `neighbours` those of pairs at most.
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
     let previous = (NEIGHBOURS && kinds.edges).then_some((BASIS, NOWHERE));
-    Grams { words: Words::new(text), kinds, previous, pending: [None; 3], pair: None }
+    let words = Words::new(text, kinds.unicode, kinds.signs);
+    Grams { words, kinds, previous, pending: [None; 3], pair: None }
 }
 
 impl Iterator for Grams<'_> {
@@ -159,8 +166,8 @@ mod tests {
     extern crate std;
     use std::vec::Vec;
 
-    const WORDS: GramKinds = GramKinds::from_bits(0, false).unwrap();
-    const PAIRS: GramKinds = GramKinds::from_bits(1, true).unwrap();
+    const WORDS: GramKinds = GramKinds::from_bits(1, 0, false).unwrap();
+    const PAIRS: GramKinds = GramKinds::from_bits(1, 1, true).unwrap();
 
     fn words(text: &str) -> Vec<u32> {
         grams(text, WORDS).map(|g| g.hash).collect()
@@ -214,28 +221,116 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "unicode")]
+    const NEWEST: GramKinds = GramKinds::from_bits(3, 0, false).unwrap();
+
+    #[cfg(feature = "unicode")]
+    fn new_words(text: &str, signs: bool) -> Vec<u32> {
+        grams(text, GramKinds { signs, ..NEWEST }).map(|g| g.hash).collect()
+    }
+
+    #[test]
+    #[cfg(feature = "unicode")]
+    fn words_are_folded_by_rules_3() {
+        let cases: &[(&str, &[&str])] = &[
+            ("ŁÓDŹ Łódź lo\u{301}dz\u{301}", &["lodz", "lodz", "lodz"]),
+            ("\u{feff}turn\u{feff} o\u{ad}ff don\u{ad}'\u{200d}t", &["turn", "off", "dont"]),
+            (
+                "Việt ĐƯỜNG Straße ÆØÅ \u{132} Ǆ ǯ ẞ",
+                &["viet", "duong", "strase", "aoa", "i", "d", "z", "s"],
+            ),
+            ("ΆΝΘΡΩΠΟΣ ἄνθρωπος Ё ёлка Їжак", &["ανθρωποσ", "ανθρωποσ", "е", "елка", "іжак"]),
+            ("😀😀😀 ok👍🏽👍 ❤️", &["😀", "😀", "😀", "ok", "👍", "👍", "❤"]),
+            ("🇩🇪🇫🇷🇩🇩🇮", &["🇩🇪", "🇫🇷", "🇩🇩", "🇮"]),
+            ("\u{1112}\u{1161}\u{11ab} か\u{3099}は\u{309a}", &["한", "がぱ"]),
+            ("日本語 C++ 10:30 €5", &["日本語", "c", "0", "0", "0"]),
+            ("\u{feff} \u{301}\u{200b}", &[]),
+        ];
+        for (text, folded) in cases {
+            assert_eq!(new_words(text, false), hashes(folded), "{text}");
+        }
+        let kept: &[(&str, &[&str])] = &[
+            ("C++ c C# 1000 2.50€", &["c", "++", "c", "c", "#", "1000", "2", ".", "50", "€"]),
+            ("ok :-) a@b @me ----- so!", &["ok", ":-)", "a", "<user>", "<user>", "--", "so", "!"]),
+        ];
+        for (text, folded) in kept {
+            assert_eq!(new_words(text, true), hashes(folded), "{text}");
+        }
+    }
+
+    #[cfg(feature = "unicode")]
+    fn agree(text: &str) {
+        use unicode_normalization::UnicodeNormalization;
+        let nfc: std::string::String = text.nfc().collect();
+        let nfd: std::string::String = text.nfd().collect();
+        assert_eq!(new_words(&nfc, false), new_words(&nfd, false), "{text:?}");
+    }
+
+    #[test]
+    #[cfg(feature = "unicode")]
+    fn composed_and_decomposed_letters_are_one() {
+        let blocks = [0xc0..0x250, 0x370..0x530, 0x1e00..0x2000, 0x3041..0x3100, 0xac00..0xd7a4];
+        let letters = blocks.into_iter().flatten().filter_map(char::from_u32);
+        for c in letters.filter(|c| c.is_alphabetic()) {
+            agree(&std::format!("a{c}b {c}"));
+            let latin = matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}');
+            let kept = matches!(c, '×' | '÷' | 'ǀ'..='ǃ');
+            let ascii = ('a'..='z').any(|l| {
+                new_words(&std::format!("{l}"), false) == new_words(&std::format!("{c}"), false)
+            });
+            assert_eq!(ascii, latin && !kept, "{c}");
+        }
+    }
+
+    #[cfg(feature = "unicode")]
+    proptest! {
+        #[test]
+        fn composed_and_decomposed_words_are_one(text in "([\\u{c0}-\\u{24f}\\u{388}-\\u{45f}\\u{1e00}-\\u{1fbc}\\u{ac00}-\\u{d7a3}がぱグ][\\u{300}-\\u{345}]{0,3}|[a-z '!.]){0,12}") {
+            agree(&text);
+        }
+
+        #[test]
+        fn grams_by_rules_3_lie_in_the_text(text in any::<std::string::String>(), signs: bool) {
+            let mut end = 0;
+            for gram in grams(&text, GramKinds { signs, ..NEWEST }) {
+                prop_assert!(gram.start >= end && gram.end > gram.start);
+                prop_assert!(text.is_char_boundary(gram.start) && text.is_char_boundary(gram.end));
+                end = gram.end;
+            }
+        }
+
+        #[test]
+        fn plain_ascii_is_told_as_before(text in "[ -~]{0,40}") {
+            prop_assert_eq!(new_words(&text, false), words(&text));
+        }
+    }
+
     #[test]
     fn bits_of_later_rules_are_never_taken_for_the_first() {
         for neighbours in 0..=u8::MAX {
-            let rules = GramKinds::from_bits(neighbours, false).map(GramKinds::token_rules);
-            assert_eq!(rules == Some(1), neighbours <= 1, "{neighbours}");
+            let rules = |stated| {
+                GramKinds::from_bits(stated, neighbours, false).map(GramKinds::token_rules)
+            };
+            assert_eq!(rules(1) == Some(1), neighbours <= 1, "{neighbours}");
+            assert_eq!(rules(2) == Some(3), (8..16).contains(&neighbours), "{neighbours}");
+            assert_eq!(rules(3), (neighbours < 16).then_some(3), "{neighbours}");
         }
     }
 
     #[test]
     fn kinds_pass_through_their_bits() {
-        for bits in 0..8 {
-            let kinds = GramKinds::from_bits(bits, true).unwrap();
+        for bits in 0..16 {
+            let kinds = GramKinds::from_bits(2, bits, true).unwrap();
             assert_eq!(
                 (<(u8, bool)>::from(kinds).0, kinds.token_rules()),
-                (bits, 1 + u8::from(bits > 1))
+                (bits, 1 + u8::from(bits > 1) + u8::from(bits > 7))
             );
         }
-        assert_eq!(GramKinds::from_bits(8, true), None);
+        assert_eq!(GramKinds::from_bits(3, 16, true), None);
     }
 
     #[cfg(feature = "neighbours")]
-    const ALL: GramKinds = GramKinds::from_bits(7, false).unwrap();
+    const ALL: GramKinds = GramKinds::from_bits(2, 7, false).unwrap();
 
     #[test]
     #[cfg(feature = "neighbours")]

@@ -1,8 +1,10 @@
 //! Text to words: folded in case, addresses and numbers folded to one word each, hashed
 //! as they are read, so that no buffer holds a word.
 //!
-//! The rules, which are part of the model format (token rules 1):
+//! The rules, which are part of the model format (token rules 1, and 3 where marked):
 //! - Letters are folded to lower case: ASCII, Latin-1, Greek and Cyrillic; other letters stay.
+//!   By rules 3 letters lose their marks, too: Latin ones (Latin-1, Extended-A, -B and Additional) become
+//!   those of ASCII, Greek and Cyrillic ones their own without; jamo and kana with marks are composed.
 //! - A word is a run of letters and digits. Apostrophes (`'`, `` ` ``, U+2019) between letters are
 //!   skipped, so `don't` is `dont`. A run of ASCII digits is one `0`; of three or more equal letters
 //!   two count, so `sooo` is `soo`.
@@ -10,7 +12,13 @@
 //!   the word `<url>`; `@` before a letter, digit or `_` takes all of these and becomes `<user>`.
 //! - A run of `!` and `?` is a word: `!` or `?` alone, `??` for question marks only, else `!!`. Two or
 //!   more full stops are the word `..`. Everything else separates.
+//! - By rules 3 each emoji is a word, and each pair of regional indicators; soft hyphens, combining marks,
+//!   joiners, zero-width spaces, variation selectors, skin tones and byte order marks are skipped.
+//! - With signs kept (3), digits stay as they are, and any other run of what separates and is no white
+//!   space is a word; of three or more equal signs two count.
 //! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; words have a space between.
+
+use super::letter::{composed, is_emoji, is_ignored, is_regional, plain};
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 pub(super) const BASIS: u32 = 0x811c_9dc5;
@@ -63,11 +71,53 @@ pub(super) struct Words<'t> {
     text: &'t str,
     /// Where the next word is looked for: a byte of the text.
     pub(super) at: usize,
+    /// Token rules 3.
+    unicode: bool,
+    /// Digits and signs are kept.
+    signs: bool,
 }
 
+/// Whether token rules 3 are known.
+pub(super) const UNICODE: bool = cfg!(feature = "unicode");
+
 impl<'t> Words<'t> {
-    pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+    /// By token rules 3 if `unicode`, with digits and signs if `signs`.
+    pub(super) const fn new(text: &'t str, unicode: bool, signs: bool) -> Self {
+        Self { text, at: 0, unicode, signs }
+    }
+
+    const fn unicode(&self) -> bool {
+        UNICODE && self.unicode
+    }
+
+    const fn keeps_signs(&self) -> bool {
+        UNICODE && self.signs
+    }
+
+    /// The character that counts at a byte or next after it, and where it ends.
+    fn character(&self, at: usize) -> (char, usize) {
+        let (mut c, mut end) = self.counted(at);
+        while self.unicode() {
+            let (mark, after) = self.counted(end);
+            let Some(whole) = composed(c, mark) else { break };
+            (c, end) = (whole, after);
+        }
+        (c, end)
+    }
+
+    #[inline(never)]
+    fn counted(&self, mut at: usize) -> (char, usize) {
+        loop {
+            let c = first(self.text, at);
+            at += c.len_utf8();
+            if !(self.unicode() && is_ignored(c)) {
+                return (c, at);
+            }
+        }
+    }
+
+    fn is_word(&self, c: char) -> bool {
+        is_word(c) && !(self.unicode() && (is_emoji(c) || is_ignored(c)))
     }
 
     fn rest(&self) -> &str {
@@ -90,7 +140,7 @@ impl<'t> Words<'t> {
             if is_address(self.rest().as_bytes()) {
                 self.skip(|c| !is_space(c));
                 hash.feed_all(b"<url>");
-            } else if is_word(c) {
+            } else if self.is_word(c) {
                 self.plain_word(&mut hash);
             } else if c == '!' || c == '?' {
                 let length = self.skip(|c| c == '!' || c == '?');
@@ -105,17 +155,44 @@ impl<'t> Words<'t> {
                 hash.feed_all(b"..");
             } else {
                 self.at += c.len_utf8();
-                if c != '@' || self.skip(is_handle) == 0 {
+                if c == '@' && self.skip(is_handle) > 0 {
+                    hash.feed_all(b"<user>");
+                } else if !(self.unicode() && self.sign(c, &mut hash)) {
                     continue;
                 }
-                hash.feed_all(b"<user>");
             }
             return Some((start, hash));
         }
     }
 
+    /// Whether the character just read is, or begins, a word without letters: an emoji, a flag, a run of signs.
+    fn sign(&mut self, mut c: char, hash: &mut Hashes) -> bool {
+        if is_ignored(c) || !(is_emoji(c) || self.keeps_signs() && !is_space(c)) {
+            return false;
+        }
+        let mut run = Run::default();
+        let mut flag = is_regional(c);
+        loop {
+            if run.length_with(c) <= 2 {
+                hash.feed_char(c);
+            }
+            let (next, end) = self.character(self.at);
+            let belongs = if is_emoji(c) { flag && is_regional(next) } else { self.joins(next) };
+            if !belongs {
+                return true;
+            }
+            flag = false;
+            (c, self.at) = (next, end);
+        }
+    }
+
+    /// Whether a run of signs goes on with `c`.
+    fn joins(&self, c: char) -> bool {
+        !(is_space(c) || self.is_word(c) || is_emoji(c) || matches!(c, '!' | '?' | '.' | '@'))
+    }
+
     fn plain_word(&mut self, hash: &mut Hashes) {
-        let (mut last, mut repeats) = ('\0', 0);
+        let mut run = Run::default();
         let text = self.text;
         let mut at = self.at;
         while let Some(&byte) = text.as_bytes().get(at) {
@@ -124,25 +201,40 @@ impl<'t> Words<'t> {
                 at += 1;
                 char::from(byte)
             } else {
-                let c = first(text, at);
-                let word = is_word(c);
-                if !(word || is_apostrophe(c) && is_word(first(text, at + c.len_utf8()))) {
+                let (c, end) = self.character(at);
+                let word = self.is_word(c);
+                if !(word || is_apostrophe(c) && self.is_word(self.character(end).0)) {
                     break;
                 }
-                at += c.len_utf8();
+                at = end;
                 if !word {
                     continue;
                 }
-                c
+                if self.unicode() { plain(c) } else { c }
             };
-            let folded = if c.is_ascii_digit() { '0' } else { fold(c) };
-            repeats = if folded == last { repeats + 1 } else { 1 };
-            last = folded;
-            if repeats <= if folded == '0' { 1 } else { 2 } {
+            let digit = c.is_ascii_digit();
+            let folded = if digit && !self.keeps_signs() { '0' } else { fold(c) };
+            let length = run.length_with(folded);
+            if length == 1 || length == 2 && !digit || digit && self.keeps_signs() {
                 hash.feed_char(folded);
             }
         }
         self.at = at;
+    }
+}
+
+/// Equal characters that follow each other.
+#[derive(Default)]
+struct Run {
+    last: char,
+    length: u32,
+}
+
+impl Run {
+    fn length_with(&mut self, c: char) -> u32 {
+        self.length = if c == self.last { self.length + 1 } else { 1 };
+        self.last = c;
+        self.length
     }
 }
 

@@ -21,17 +21,18 @@ const LINE_BYTES: usize = 1024;
 /// What every test needs.
 struct Bench {
     image: PathBuf,
-    /// A frozen model, and the answers that it gave when it was frozen.
+    /// A frozen model; beside it lie the answers that it gave when it was frozen.
     model: PathBuf,
-    answers: String,
 }
 
 impl Bench {
     fn new() -> Result<Option<Self>> {
+        Self::of("words_v1.qdm")
+    }
+
+    fn of(model: &str) -> Result<Option<Self>> {
         let Some(image) = image(&BOARDS[0])? else { return Ok(None) };
-        let vectors = Repo::find()?.root.join("tests/vectors");
-        let answers = fs::read_to_string(vectors.join("words_v1.txt"))?;
-        Ok(Some(Self { image, model: vectors.join("words_v1.qdm"), answers }))
+        Ok(Some(Self { image, model: Repo::find()?.root.join("tests/vectors").join(model) }))
     }
 }
 
@@ -60,10 +61,16 @@ fn no_panic_is_linked_in() -> Result<()> {
 /// The lines `text|class|found|rejected|probabilities` beside the frozen model.
 #[test]
 fn frozen_answers_come_back() -> Result<()> {
-    let Some(bench) = Bench::new()? else { return Ok(()) };
-    let bench = &bench;
+    for model in ["words_v1.qdm", "words_rules3_v1.qdm"] {
+        let Some(bench) = Bench::of(model)? else { return Ok(()) };
+        answers_come_back(&bench)?;
+    }
+    Ok(())
+}
+
+fn answers_come_back(bench: &Bench) -> Result<()> {
     let mut device = ready(bench)?;
-    for line in bench.answers.lines() {
+    for line in fs::read_to_string(bench.model.with_extension("txt"))?.lines() {
         let fields: Vec<&str> = line.split('|').collect();
         let [text, class, known, rejected, probabilities] = fields[..] else {
             bail!("{line:?} does not have 5 fields");

@@ -65,8 +65,10 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     sections.push(("header, directory, checksum, padding", model.len_bytes() - held));
     let front = match model.meta().front {
         FrontEnd::Words { rows, kinds, row_bits, .. } => {
-            let mut front =
-                format!("words: {rows} rows of {}-bit integers; words", row_bits.bits());
+            let bits = row_bits.bits();
+            let mut front = format!("words: {rows} rows of {bits}-bit integers; words");
+            front += if kinds.unicode { " by token rules 3" } else { "" };
+            front += if kinds.signs { ", digits and signs" } else { "" };
             front += if kinds.prefixes { ", prefixes" } else { "" };
             front += if kinds.bigrams { ", pairs" } else { "" };
             front += if kinds.trigrams { ", triples" } else { "" };
