@@ -3,8 +3,9 @@
 
 use crate::data::RowOptions;
 use crate::data::labelled::{self, Labelled};
-use crate::evaluation::{Report, Scores, train_student};
+use crate::evaluation::train_student;
 use crate::inference::circuit_bytes;
+use crate::metrics::{Report, Scores};
 use crate::options::{Config, HiddenLayer, OverDefaults};
 use crate::regression::fasttext::{FastTextOptions, train_fasttext};
 use crate::regression::tfidf::{TfidfOptions, train_tfidf};

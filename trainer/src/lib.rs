@@ -8,6 +8,7 @@ pub mod data;
 pub mod evaluation;
 pub mod gradient;
 pub mod inference;
+pub mod metrics;
 pub mod numeric;
 pub mod options;
 pub mod regression;

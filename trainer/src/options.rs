@@ -2,6 +2,7 @@
 //! help, default. Options win over the file; the resolved settings are written beside the result.
 
 use crate::data::RowOptions;
+use crate::data::class_weights::ClassWeights;
 use crate::data::conflicts::Conflicts;
 use anyhow::{Result, anyhow};
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
@@ -199,9 +200,18 @@ section! {
         /// Temperature of the distillation term [default: 2]
         #[arg(long)]
         temperature: f32 = 2.0,
-        /// Epochs without a better validation loss after which training stops [default: 10, or a fifth of all]
+        /// Epochs without a better one after which training stops [default: 10, or a fifth of all]
         #[arg(long)]
         patience: usize = 10,
+        /// What makes an epoch the best one on the validation texts [default: loss]
+        #[arg(long)]
+        #[serde(skip_serializing_if = "Judge::is_loss")]
+        criterion: Judge = Judge::Loss,
+        /// What a text of each class weighs: `none` all the same, `balanced` those of rare classes more, until each class
+        /// counts the same, or by a file of lines class, tab, weight (1 where a class is not named) [default: none]
+        #[arg(long, value_name = "none|balanced|FILE")]
+        #[serde(skip_serializing_if = "ClassWeights::is_none")]
+        class_weights: ClassWeights = ClassWeights::None,
     }
 }
 
@@ -278,6 +288,25 @@ pub enum Criterion {
     ChiSquared,
     /// Weight in a logistic regression on all n-grams: good for short texts with overlapping n-grams.
     Weight,
+}
+
+/// What makes an epoch the best one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judge {
+    /// The least loss
+    Loss,
+    /// The highest accuracy
+    Accuracy,
+    /// The highest mean of the classes' F1
+    MacroF1,
+}
+
+impl Judge {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // What serde calls.
+    fn is_loss(&self) -> bool {
+        *self == Self::Loss
+    }
 }
 
 /// What stands between the features and the head: the circuit, or a control of the same size. Settings call it `heart`.
@@ -425,7 +454,8 @@ impl Config {
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let Sources { data, unlabelled, soft, soft_texts, valid, vectors, .. } = &self.sources;
         let single = [unlabelled, soft, soft_texts, valid, &self.student.circuit];
-        data.iter().chain(vectors).chain(single.into_iter().flatten())
+        let weights = self.training.class_weights.file();
+        data.iter().chain(vectors).chain(single.into_iter().flatten()).chain(weights)
     }
 
     pub fn to_toml(&self) -> String {
@@ -443,6 +473,9 @@ impl Config {
         }
         data.clear();
         vectors.clear();
+        if plain.training.class_weights.file().is_some() {
+            plain.training.class_weights = ClassWeights::File(PathBuf::new());
+        }
         let text = plain.to_toml();
         FIRST_NAMES.iter().fold(text, |text, (name, first)| {
             text.replace(&format!("\n{name} = "), &format!("\n{first} = "))

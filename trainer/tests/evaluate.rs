@@ -112,7 +112,7 @@ mod many {
 mod metrics {
     //! Metrics against sums done by hand.
 
-    use qdllm_trainer::evaluation::Report;
+    use qdllm_trainer::metrics::Report;
     use qdllm_trainer::numeric::argmax;
 
     fn names(names: &[&str]) -> Vec<String> {

@@ -429,3 +429,44 @@ fn words_are_one_however_they_are_written_and_signs_count_on_request() {
         "keep-signs is true; it must be false without unicode",
     );
 }
+
+/// Five fires in 600 texts; the one word that tells them is in three times as many other texts.
+fn alarms() -> String {
+    let row = |i: usize| match i {
+        0..5 => format!("fire\tthe alarm number {i}\n"),
+        5..20 => format!("other\tthe alarm number {i}\n"),
+        _ => format!("other\t{}\n", rows(600)[i].1),
+    };
+    (0..600).map(row).collect()
+}
+
+#[test]
+fn a_rare_class_is_predicted_with_balanced_weights_and_not_without() {
+    let desk = Desk::new();
+    desk.put("rare.tsv", alarms());
+    desk.put("few.tsv", "fire\tthe alarm\nother\talarm, the\nother\tplay the song\n");
+    let line = "distill --data rare.tsv --valid few.tsv --rows 40 --min-steps 300";
+    let trained = |more: &str| good(desk.run(&format!("{line} --epochs 12 --out m.qdm {more}")));
+    let fires = || answers(&desk, "m.qdm", &["the alarm number 7"])[0]["label"] == "fire";
+    let plain = trained("");
+    let said = stderr(&plain);
+    assert!(said.contains("class `fire` has 0.83% of the training texts"), "{said}");
+    assert!(said.contains("--class-weights balanced") && said.contains("macro F1"), "{said}");
+    assert!(!fires());
+    let said = stderr(&trained("--class-weights balanced --criterion macro-f1"));
+    assert!(said.contains("a text of each class weighs: fire 60.000, other 0.504"), "{said}");
+    assert!(fires());
+    trained("--class-weights balanced --regression");
+    assert!(fires());
+    desk.put("weights.tsv", "fire\t60\n");
+    trained("--class-weights weights.tsv");
+    assert!(fires());
+    let told = stdout(&good(desk.run("eval m.qdm --data rare.tsv --json")));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    for judged in ["student", "control"] {
+        assert_eq!(told[judged]["per_class"][0]["recall"], 1.0, "{told}");
+    }
+    desk.put("weights.tsv", "fire\t60\nfrie\t2\n");
+    let output = desk.run(&format!("{line} --class-weights weights.tsv --out m.qdm"));
+    refused(&output, 1, "weights.tsv: line 2: `frie` is no class of the texts");
+}

@@ -13,7 +13,7 @@ use self::report::{Outcome, Taught};
 use self::texts::{Texts, apart};
 use crate::commands::print_in_line;
 use crate::data::soft::SoftWriter;
-use crate::evaluation::Report;
+use crate::metrics::Report;
 use crate::student::run::beside;
 use crate::teacher::Teacher;
 use crate::teacher::committee::{Committee, Member};

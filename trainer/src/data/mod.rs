@@ -1,5 +1,6 @@
 //! Texts, labels, soft labels and vectors: read from files, checked, split.
 
+pub mod class_weights;
 pub mod classes;
 pub mod conflicts;
 pub mod corpus;

@@ -2,7 +2,7 @@
 
 use super::method::Method;
 use super::task::{Inputs, Task};
-use crate::evaluation::Scores;
+use crate::metrics::Scores;
 use crate::options::Config;
 use anyhow::{Context, Result, bail};
 use qdllm_host::errors::OfFile as _;

@@ -4,6 +4,9 @@
 //! The loss is the distillation loss of arXiv 2505.13205. With a label and a teacher:
 //! `(1-a) CE + a T^2 KL(teacher/T || student/T) + a JS(teacher, student)`. With a label alone: `CE`. With a teacher alone:
 //! `T^2 KL + JS`, the same weight as a label has.
+//!
+//! Where classes have weights, the cross-entropy of class c counts w[c] times. For a teacher's shares p, that is the loss
+//! by the shares `w p / sum(w p)`, `sum(w p)` times.
 
 use super::front_end::{FrontEnd, Sample, turn_slope};
 use super::shape::Shape;
@@ -13,6 +16,7 @@ use crate::numeric::{add, softmax};
 use crate::options::{HiddenLayer, TrainingConfig};
 use qdllm_runtime::QUBITS;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::f32::consts::PI;
 
 pub struct Batcher<'s, F> {
@@ -110,8 +114,7 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
         for (sample, (row, cotangent)) in samples.iter().zip(rows) {
             let mut slope = vec![0.0; classes];
             let logits = self.head(row);
-            part.loss +=
-                f64::from(loss(&logits, sample.label, sample.teacher, settings, &mut slope));
+            part.loss += f64::from(loss(&logits, sample, settings, &mut slope));
             for (class, s) in slope.iter().map(|s| s * share).enumerate() {
                 let w = &self.theta[start + class * width..start + (class + 1) * width];
                 for i in 0..width {
@@ -202,16 +205,25 @@ fn control(hidden: HiddenLayer) -> Option<(Function, Function)> {
     }
 }
 
+/// The teacher's logits as the weights shift them, and what a text with these counts.
+fn weighted<'t>(teacher: &'t [f32], weights: &[f32]) -> (Cow<'t, [f32]>, f32) {
+    if weights.is_empty() {
+        return (teacher.into(), 1.0);
+    }
+    let whole = softmax(teacher, 1.0).iter().zip(weights).map(|(p, w)| p * w).sum();
+    (teacher.iter().zip(weights).map(|(z, w)| z + w.ln()).collect(), whole)
+}
+
 /// The loss of one sample; its gradient by each student logit is added to `slope`.
 ///
-/// `label` and `teacher` (logits) may each be absent; with neither the loss is 0.
-pub fn loss(
+/// Label and teacher (logits) may each be absent; with neither the loss is 0.
+pub fn loss<T>(
     student: &[f32],
-    label: Option<usize>,
-    teacher: Option<&[f32]>,
+    sample: &Sample<'_, T>,
     settings: &TrainingConfig,
     slope: &mut [f32],
 ) -> f32 {
+    let &Sample { label, teacher, weights, .. } = sample;
     let share = match (label, teacher) {
         (Some(_), Some(_)) => settings.alpha,
         (None, Some(_)) => 1.0,
@@ -221,16 +233,19 @@ pub fn loss(
     let mut total = 0.0;
     if let Some(label) = label {
         let even = settings.smoothing / student.len() as f32;
+        let rest = weights.get(label).unwrap_or(&1.0) * (1.0 - share);
         for (i, &qi) in q.iter().enumerate() {
             let target = even + if i == label { 1.0 - settings.smoothing } else { 0.0 };
-            total -= (1.0 - share) * target * qi.max(f32::MIN_POSITIVE).ln();
-            slope[i] += (1.0 - share) * (qi - target);
+            total -= rest * target * qi.max(f32::MIN_POSITIVE).ln();
+            slope[i] += rest * (qi - target);
         }
     }
     if let Some(teacher) = teacher.filter(|_| share > 0.0) {
         let t = settings.temperature;
-        let (soft_q, soft_p) = (softmax(student, t), softmax(teacher, t));
-        let p = softmax(teacher, 1.0);
+        let (teacher, weight) = weighted(teacher, weights);
+        let share = share * weight;
+        let (soft_q, soft_p) = (softmax(student, t), softmax(&teacher, t));
+        let p = softmax(&teacher, 1.0);
         let mean = |i: usize| 0.5 * (p[i] + q[i]);
         // ln(a / b) that is 0 where the weight before it vanishes.
         let log_ratio = |a: f32, b: f32| {
@@ -303,6 +318,7 @@ mod tests {
                 input,
                 label: (i != 1).then_some(i % 3),
                 teacher: (i > 0).then_some(&teacher[..]),
+                weights: &[0.5, 2.0, 1.0],
                 dropout_key: Some(i as u64),
             })
             .collect();
@@ -349,6 +365,7 @@ mod tests {
                     input,
                     label: (i != 1).then_some(i % 3),
                     teacher: (i > 0).then_some(&teacher[..]),
+                    weights: &[],
                     dropout_key: Some(i as u64),
                 })
                 .collect();
@@ -385,16 +402,43 @@ mod tests {
         TrainingConfig { alpha: 0.4, temperature: 2.0, smoothing: 0.1, ..TrainingConfig::default() }
     }
 
+    fn sample<'a>(
+        label: Option<usize>,
+        teacher: Option<&'a [f32]>,
+        weights: &'a [f32],
+    ) -> Sample<'a, u16> {
+        Sample { input: &[], label, teacher, weights, dropout_key: None }
+    }
+
+    #[test]
+    fn equal_weights_change_nothing_and_a_student_follows_weighted_shares() {
+        let (student, teacher) = ([0.3, -1.2, 0.8], [1.5, -0.7, 0.2]);
+        for (label, soft) in
+            [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher))]
+        {
+            let value =
+                |weights| loss(&student, &sample(label, soft, weights), &settings(), &mut [0.0; 3]);
+            assert!((value(&[1.0; 3]) - value(&[])).abs() < 1e-6);
+            assert!((value(&[3.0; 3]) - 3.0 * value(&[])).abs() < 1e-5);
+        }
+        let weights = [1.0, 8.0, 1.0];
+        let shifted = [1.5, -0.7 + 8_f32.ln(), 0.2];
+        let mut slope = [0.0; 3];
+        loss(&shifted, &sample(None, Some(&teacher), &weights), &settings(), &mut slope);
+        assert!(slope.iter().all(|s| s.abs() < 1e-5), "{slope:?}");
+    }
+
     #[test]
     fn gradient_is_the_finite_difference() {
         let student = [0.3, -1.2, 0.8, 0.1];
         let teacher = [1.5, -0.7, 0.2, -2.0];
-        for (label, soft) in
-            [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher[..]))]
-        {
-            let value = |z: &[f32]| loss(z, label, soft, &settings(), &mut [0.0; 4]);
+        let answers = [(Some(2), None), (None, Some(&teacher[..])), (Some(1), Some(&teacher[..]))];
+        let weights: [&[f32]; 2] = [&[], &[0.5, 4.0, 2.0, 1.0]];
+        for ((label, soft), weights) in answers.into_iter().flat_map(|a| weights.map(|w| (a, w))) {
+            let sample = sample(label, soft, weights);
+            let value = |z: &[f32]| loss(z, &sample, &settings(), &mut [0.0; 4]);
             let mut slope = [0.0; 4];
-            loss(&student, label, soft, &settings(), &mut slope);
+            loss(&student, &sample, &settings(), &mut slope);
             for i in 0..4 {
                 let moved = |by: f32| {
                     let mut z = student;
@@ -411,15 +455,16 @@ mod tests {
     fn a_student_that_equals_its_teacher_has_no_soft_loss() {
         let z = [2.0, -1.0, 0.5];
         let mut slope = [0.0; 3];
-        let value = loss(&z, None, Some(&z), &settings(), &mut slope);
+        let value = loss(&z, &sample(None, Some(&z), &[]), &settings(), &mut slope);
         assert!(value.abs() < 1e-6 && slope.iter().all(|s| s.abs() < 1e-6));
     }
 
     #[test]
     fn extreme_logits_stay_finite() {
         let mut slope = [0.0; 2];
-        let value =
-            loss(&[500.0, -500.0], Some(1), Some(&[-300.0, 300.0]), &settings(), &mut slope);
+        let teacher = [-300.0, 300.0];
+        let sample = sample(Some(1), Some(&teacher), &[1e-6, 1e6]);
+        let value = loss(&[500.0, -500.0], &sample, &settings(), &mut slope);
         assert!(value.is_finite() && slope.iter().all(|s| s.is_finite()));
     }
 }

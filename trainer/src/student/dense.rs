@@ -62,6 +62,7 @@ impl Dense {
             "{missing} texts have no vector, the first is `{first}`; make vectors of every text of --data, --unlabelled and --valid"
         );
         prepared.tally = tally?;
+        prepared.weigh(config)?;
         if preset == Preset::Product {
             let scale = scale(vectors.width, &prepared.texts);
             for part in [&mut prepared.texts, &mut prepared.valid] {

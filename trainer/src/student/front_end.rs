@@ -1,6 +1,6 @@
 //! What stands before the circuit: a text or a vector to 11 features, and back again in training.
 
-use crate::numeric::{Ragged, argmax};
+use crate::numeric::{Ragged, argmax, softmax};
 use crate::options::{Config, TrainingConfig};
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
@@ -93,6 +93,8 @@ pub struct Sample<'a, T> {
     pub input: &'a [T],
     pub label: Option<usize>,
     pub teacher: Option<&'a [f32]>,
+    /// What a text of each class weighs; empty: all the same.
+    pub weights: &'a [f32],
     /// Drives what is dropped in this pass; `None` drops nothing.
     pub dropout_key: Option<u64>,
 }
@@ -101,6 +103,18 @@ impl<T> Sample<'_, T> {
     /// The class to believe: the label, else the teacher's.
     pub fn class(&self) -> Option<usize> {
         self.label.or_else(|| self.teacher.map(argmax))
+    }
+
+    /// How much of the text is of each class, added to `sums`: one by its label, else as the teacher shares it out.
+    pub fn share_out(&self, sums: &mut [f64]) {
+        match (self.label, self.teacher) {
+            (Some(label), _) => sums[label] += 1.0,
+            (None, Some(teacher)) => {
+                let shares = softmax(teacher, 1.0);
+                sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += f64::from(share));
+            }
+            (None, None) => {}
+        }
     }
 }
 
@@ -112,6 +126,8 @@ pub struct Examples<T> {
     labels: Vec<Option<u8>>,
     /// Empty where the teacher was not asked.
     teacher: Ragged<f32>,
+    /// As in [`Sample`].
+    pub weights: Vec<f32>,
 }
 
 impl<T> Examples<T> {
@@ -134,7 +150,7 @@ impl<T> Examples<T> {
     pub fn sample(&self, i: usize, dropout_key: Option<u64>) -> Sample<'_, T> {
         let teacher = Some(self.teacher.row(i)).filter(|logits| !logits.is_empty());
         let label = self.labels[i].map(usize::from);
-        Sample { input: self.inputs.row(i), label, teacher, dropout_key }
+        Sample { input: self.inputs.row(i), label, teacher, weights: &self.weights, dropout_key }
     }
 
     pub fn samples(&self) -> Vec<Sample<'_, T>> {

@@ -29,6 +29,9 @@ use train::{Judgement, Moment, Resume, Training};
 /// Validation texts kept as they are, to compare the exported model with the trained one.
 const PROBES: usize = 256;
 
+/// Share of an even share of the texts under which a class is called rare.
+const RARE: f64 = 0.1;
+
 /// The texts of a run, as a front end reads them.
 pub struct Prepared<F: FrontEnd> {
     pub shape: Shape<F>,
@@ -93,9 +96,44 @@ impl<F: FrontEnd> Prepared<F> {
         digest.update(self.shape.ansatz.qasm.as_deref().unwrap_or_default());
         digest.update(self.teacher.as_ref().map_or("", |(_, digest)| digest));
         self.shape.front.fingerprint(&mut digest);
+        self.texts.weights.iter().for_each(|weight| digest.update(weight.to_le_bytes()));
         digest.update((self.texts.count() as u64).to_le_bytes());
         digest.update((self.valid.count() as u64).to_le_bytes());
         hex(digest.finalize())
+    }
+
+    /// Puts what a text of each class weighs beside the texts.
+    fn weigh(&mut self, config: &Config) -> Result<()> {
+        let weights = config.training.class_weights.of(&self.classes, &self.class_sums())?;
+        self.valid.weights.clone_from(&weights);
+        self.texts.weights = weights;
+        Ok(())
+    }
+
+    /// Training texts of each class, a teacher's shared out.
+    fn class_sums(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.classes.len()];
+        self.texts.samples().iter().for_each(|sample| sample.share_out(&mut sums));
+        sums
+    }
+
+    /// What is to be said of the weights, or of a class that may be too rare without.
+    pub fn weights_note(&self) -> Option<String> {
+        let sums = self.class_sums();
+        let named = self.classes.iter().zip(&self.texts.weights);
+        let weights: Vec<String> = named.map(|(name, w)| format!("{name} {w:.3}")).collect();
+        if !weights.is_empty() {
+            return Some(format!("a text of each class weighs: {}", weights.join(", ")));
+        }
+        let (class, least) = sums.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
+        let share = least / sums.iter().sum::<f64>();
+        let name = &self.classes[class];
+        (share * (sums.len() as f64) < RARE).then(|| {
+            format!(
+                "class `{name}` has {:.2}% of the training texts, less than a tenth of an even share, and may never be predicted; --class-weights balanced makes each class count the same",
+                100.0 * share
+            )
+        })
     }
 
     /// Training texts of each class.

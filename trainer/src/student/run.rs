@@ -89,6 +89,9 @@ fn train_and_write<F: FrontEnd>(
         progress.say(&format!("going on after epoch {done} of {}", checkpoint.display()));
     }
     let mut log = reopen(&metrics, done).of_file(&metrics)?;
+    if let Some(note) = prepared.weights_note() {
+        progress.say(&note);
+    }
     progress.stage("training", prepared.passes(config));
     let resume = Resume { path: checkpoint.clone(), fingerprint, every, earlier };
     let mut failed = None;
@@ -142,7 +145,10 @@ pub fn reopen(path: &Path, epochs: usize) -> std::io::Result<std::fs::File> {
 impl std::fmt::Display for Judgement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "loss {:.4}", self.loss)?;
-        for (name, share) in [("accuracy", self.accuracy), ("as the teacher", self.agreement)] {
+        let (accuracy, macro_f1, agreement) = (self.accuracy, self.macro_f1, self.agreement);
+        for (name, share) in
+            [("accuracy", accuracy), ("macro F1", macro_f1), ("as the teacher", agreement)]
+        {
             share.map_or(Ok(()), |x| write!(f, "  {name} {x:.4}"))?;
         }
         Ok(())

@@ -3,8 +3,9 @@
 use super::backprop::{Batcher, loss};
 use super::front_end::{Examples, FrontEnd, Sample};
 use super::shape::Shape;
+use crate::metrics::Report;
 use crate::numeric::argmax;
-use crate::options::TrainingConfig;
+use crate::options::{Judge, TrainingConfig};
 use crate::seed::stream;
 use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
@@ -37,8 +38,22 @@ pub struct Judgement {
     pub loss: f64,
     /// Share of labelled texts decided right; absent without labels.
     pub accuracy: Option<f64>,
+    /// Mean over the classes of their F1, by the labels, or by the teacher where no text has one.
+    pub macro_f1: Option<f64>,
     /// Share of texts decided as the teacher does; absent without a teacher.
     pub agreement: Option<f64>,
+}
+
+impl Judgement {
+    /// The lower, the better; equal shares go by the loss.
+    fn score(&self, by: Judge) -> f64 {
+        let share = match by {
+            Judge::Loss => return self.loss,
+            Judge::Accuracy => self.accuracy.or(self.agreement),
+            Judge::MacroF1 => self.macro_f1,
+        };
+        1.0 - share.unwrap_or(0.0) + 1e-9 * self.loss
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,8 +74,8 @@ pub struct Training<'r, F: FrontEnd> {
 }
 
 impl<F: FrontEnd> Training<'_, F> {
-    /// Trains for `settings.epochs` epochs, or until its patience ends: the parameters of the epoch with the least
-    /// validation loss, and that epoch, counted from 1. On an error the checkpoint holds the last state that was good.
+    /// Trains for `settings.epochs` epochs, or until its patience ends: the parameters of the best epoch on the
+    /// validation texts, and that epoch, counted from 1. On an error the checkpoint holds the last state that was good.
     pub fn run(
         &self,
         mut resume: Option<Resume>,
@@ -76,7 +91,7 @@ impl<F: FrontEnd> Training<'_, F> {
                 adam: Adam::new(theta.len()),
                 best: theta.clone(),
                 theta,
-                best_loss: f64::INFINITY,
+                best_score: f64::INFINITY,
                 best_epoch: 0,
             }
         });
@@ -92,8 +107,9 @@ impl<F: FrontEnd> Training<'_, F> {
                 );
             }
             state.epochs = epoch;
-            if judged.loss < state.best_loss {
-                (state.best_loss, state.best_epoch) = (judged.loss, epoch);
+            let score = judged.score(self.settings.criterion);
+            if score < state.best_score {
+                (state.best_score, state.best_epoch) = (score, epoch);
                 state.best.clone_from(&state.theta);
             }
             observe(Moment::Epoch(&Event { epoch, train_loss, valid: judged }));
@@ -147,9 +163,10 @@ impl<F: FrontEnd> Training<'_, F> {
         let logits = Batcher::new(self.shape, theta, 0.0).logits(&samples);
         let settings = TrainingConfig { smoothing: 0.0, ..self.settings.clone() };
         let mut unused = vec![0.0; self.shape.classes];
-        let losses = samples.iter().zip(&logits).map(|(sample, z)| {
-            f64::from(loss(z, sample.label, sample.teacher, &settings, &mut unused))
-        });
+        let losses = samples
+            .iter()
+            .zip(&logits)
+            .map(|(sample, z)| f64::from(loss(z, sample, &settings, &mut unused)));
         let total: f64 = losses.sum();
         // Of the texts that have an answer, the share decided so.
         let share = |answer: fn(&Sample<'_, F::Item>) -> Option<usize>| {
@@ -161,8 +178,19 @@ impl<F: FrontEnd> Training<'_, F> {
         Judgement {
             loss: total / samples.len().max(1) as f64,
             accuracy: share(|sample| sample.label),
+            macro_f1: self.macro_f1(&samples, &logits),
             agreement: share(|sample| sample.teacher.map(argmax)),
         }
+    }
+
+    fn macro_f1(&self, samples: &[Sample<'_, F::Item>], logits: &[Vec<f32>]) -> Option<f64> {
+        let labelled = samples.iter().any(|sample| sample.label.is_some());
+        let truth = samples.iter().map(|s| if labelled { s.label } else { s.class() });
+        let pairs = truth.zip(logits).filter_map(|(truth, z)| Some((truth?, z)));
+        let (truth, logits): (Vec<usize>, Vec<&Vec<f32>>) = pairs.unzip();
+        let nameless = vec![String::new(); self.shape.classes];
+        // The predictions of logits are those of their probabilities.
+        (!truth.is_empty()).then(|| Report::from(&nameless, &truth, &logits).macro_avg.f1)
     }
 }
 
@@ -177,7 +205,8 @@ pub struct Checkpoint {
     pub adam: Adam,
     /// Parameters of the best epoch so far.
     pub best: Vec<f32>,
-    pub best_loss: f64,
+    /// The lower, the better.
+    pub best_score: f64,
     pub best_epoch: usize,
 }
 
@@ -287,7 +316,7 @@ mod tests {
             theta: vec![0.1, -2.5, f32::MIN_POSITIVE],
             adam: Adam::new(3),
             best: vec![1.0; 3],
-            best_loss: 0.25,
+            best_score: 0.25,
             best_epoch: 2,
         };
         state.write(&path).unwrap();

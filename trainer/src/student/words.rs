@@ -71,6 +71,7 @@ impl Words {
             prepared.add(&text, vocab.rows(text.text), || text.text.to_owned());
         })?;
         prepared.tally = tally;
+        prepared.weigh(config)?;
         Ok(prepared)
     }
 

@@ -1,7 +1,7 @@
 //! What `teach` prints: the cross-validation table, the chosen cells, the teacher's own accuracy and its speed.
 
 use crate::data::soft::TeacherInfo;
-use crate::evaluation::Report;
+use crate::metrics::Report;
 use crate::teacher::probe::{Candidate, Findings};
 use crate::teacher::{Teacher, Work};
 #[cfg(any(feature = "teacher", feature = "endpoint"))]
