@@ -13,7 +13,9 @@
 //! A field that is absent or null is not measured; what is no number is refused.
 
 use crate::readout::BitError;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
+use qdllm_host::errors::wrong_use;
+use qdllm_host::values::{self, above_zero};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -29,16 +31,16 @@ pub struct Figures {
     #[arg(long, value_name = "ERROR", value_parser = cz_error)]
     pub cz_error: Option<f64>,
     /// Relaxation time, microseconds
-    #[arg(long, value_name = "US", value_parser = above_zero)]
+    #[arg(long, value_name = "US", value_parser = values::within(above_zero(f64::INFINITY)))]
     pub t1_us: Option<f64>,
     /// Coherence time, microseconds
-    #[arg(long, value_name = "US", value_parser = above_zero)]
+    #[arg(long, value_name = "US", value_parser = values::within(above_zero(f64::INFINITY)))]
     pub t2_us: Option<f64>,
     /// Length of a one-qubit gate, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = above_zero)]
+    #[arg(long, value_name = "NS", value_parser = values::within(above_zero(f64::INFINITY)))]
     pub one_ns: Option<f64>,
     /// Length of a CZ, nanoseconds
-    #[arg(long, value_name = "NS", value_parser = above_zero)]
+    #[arg(long, value_name = "NS", value_parser = values::within(above_zero(f64::INFINITY)))]
     pub cz_ns: Option<f64>,
     /// Read-out error: of both outcomes, or `P10,P01` for reading 1 from |0> and 0 from |1>
     #[arg(long = "readout-error", value_name = "ERROR", value_parser = readout)]
@@ -46,8 +48,7 @@ pub struct Figures {
 }
 
 fn probability(text: &str) -> Result<f64, String> {
-    let p: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not within 0 to 1")) }
+    values::within(0.0..=1.0)(text)
 }
 
 /// The average infidelity of a gate that leaves nothing but chance: of one qubit, of two.
@@ -67,12 +68,6 @@ fn cz_error(text: &str) -> Result<f64, String> {
     gate_error(text, RANDOM[1])
 }
 
-fn above_zero(text: &str) -> Result<f64, String> {
-    let x: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    // Infinity is meant: no relaxation.
-    if x > 0.0 { Ok(x) } else { Err(format!("{x} is not above 0")) }
-}
-
 fn readout(text: &str) -> Result<BitError, String> {
     let (zero, one) = text.split_once(',').unwrap_or((text, text));
     Ok(BitError { one_from_zero: probability(zero)?, zero_from_one: probability(one)? })
@@ -82,12 +77,13 @@ impl Figures {
     /// Refuses options that contradict each other.
     pub fn check(&self) -> Result<()> {
         let (t1, t2) = (self.t1_us.unwrap_or(f64::INFINITY), self.t2_us.unwrap_or(0.0));
+        if t2 <= 2.0 * t1 {
+            return Ok(());
+        }
         let beyond = "is more than twice --t1-us";
-        ensure!(
-            t2 <= 2.0 * t1,
+        Err(wrong_use(format_args!(
             "--t2-us {t2} {beyond} {t1}, which no qubit has; `inf` is no relaxation"
-        );
-        Ok(())
+        )))
     }
 
     /// Whether T2 is more than twice T1, which no qubit has; it counts as twice.

@@ -33,7 +33,7 @@ pub struct Rehearsal<'a> {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rehearsed {
-    pub line: usize,
+    pub line: u64,
     pub wanted: Option<usize>,
     pub exact: Decision,
     pub shots: Decision,
@@ -106,7 +106,7 @@ impl Rehearsal<'_> {
         })
     }
 
-    fn class_of(&self, label: &str, line: usize) -> Result<usize> {
+    fn class_of(&self, label: &str, line: u64) -> Result<usize> {
         let labels = &self.head.labels;
         labels.iter().position(|l| l == label).with_context(|| {
             let classes = labels.join(", ");

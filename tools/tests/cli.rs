@@ -183,8 +183,8 @@ fn simulate_rehearses_a_file_and_says_what_it_assumed() {
     fs::write(&path, "light\tturn it on\nlamp\tturn it on\n").unwrap();
     for (more, code, message) in [
         (vec![], 1, "line 2: label `lamp` is no class of the model; its classes are"),
-        (vec!["--cz-error", "1.5"], 2, "not within 0 to 1"),
-        (vec!["--t1-us", "0"], 2, "not above 0"),
+        (vec!["--cz-error", "1.5"], 2, "at least 0, at most 1"),
+        (vec!["--t1-us", "0"], 2, "above 0"),
         (vec!["--shots", "1"], 2, "2..=1000000"),
         (vec!["--target", "nowhere"], 2, "`nowhere` is no target"),
         (vec!["--target", "line:5"], 1, "needs 10 connected qubits"),
@@ -471,10 +471,10 @@ fn calibration_that_cannot_be_is_refused_or_said_wherever_it_is_read() {
         }
     }
     for (options, code, message) in [
-        (&["--t1-us", "10", "--t2-us", "50"][..], 1, "more than twice --t1-us 10"),
+        (&["--t1-us", "10", "--t2-us", "50"][..], 2, "more than twice --t1-us 10"),
         (&["--cz-error", "1"], 2, "worse than a random gate"),
         (&["--one-error", "0.6"], 2, "worse than a random gate"),
-        (&["--one-error", "NaN"], 2, "not within 0 to 1"),
+        (&["--one-error", "NaN"], 2, "at least 0, at most 1"),
     ] {
         let output = run(&[commands[1], options].concat());
         let error = String::from_utf8_lossy(&output.stderr);
@@ -492,6 +492,91 @@ fn calibration_that_cannot_be_is_refused_or_said_wherever_it_is_read() {
         covered(&percent)
     );
     assert!(covered(&coherent).contains("(gates; read-out errors are unknown; not waiting"));
+}
+
+#[test]
+fn values_out_of_range_are_wrong_use() {
+    let (model, jobs) = (model(), tempfile::tempdir().unwrap());
+    let store = ["--store", jobs.path().to_str().unwrap()];
+    let submit = ["submit", &model, "turn on"];
+    let many = ["submit", &model, "--data", "texts.tsv"];
+    let simulate = ["simulate", "--model", &model, "--data", "texts.tsv"];
+    let image = ["image", "--board", "pico", "--model", &model, "-o", "x.bin"];
+    let flash = ["flash", "--board", "pico", "--model", &model];
+    let board = ["board", "--port", "tcp:127.0.0.1:1", "info"];
+    for (command, option, values) in [
+        (&image[..], "--slot", &["2", "256", "x"][..]),
+        (&flash, "--slot", &["2"]),
+        (&simulate, "--limit", &["0"]),
+        (&simulate, "--shots", &["1", "1000001"]),
+        (&simulate, "--readout-error", &["2", "0.1,nan"]),
+        (&simulate, "--one-error", &["0.6", "nan"]),
+        (&simulate, "--t1-us", &["0", "nan"]),
+        (&simulate, "--target", &["line:0", "grid:0x2", "full:1000000000"]),
+        (&many, "--first", &["0"]),
+        (&submit, "--shots", &["0"]),
+        (&submit, "--timeout", &["0", "nan", "inf"]),
+        (&submit, "--tries", &["0"]),
+        (&submit, "--pause", &["18446744073709551615"]),
+        (&submit, "--backoff", &["18446744073709551615"]),
+        (&submit, "--settle", &["18446744073709551615"]),
+        (&["fetch"], "--wait", &["nan", "inf"]),
+        (&["fetch"], "--poll", &["0"]),
+        (&["cancel", "all"], "--settle", &["18446744073709551615"]),
+        (&board, "--baud", &["0"]),
+        (&["board", "info"], "--port", &["", "tcp:nowhere"]),
+        (&["board", "bench"], "--runs", &["0", "1001"]),
+        (&["serve"], "--target", &["line:0"]),
+        (&["serve"], "--port", &["65536"]),
+    ] {
+        for value in values {
+            let own = ["submit", "fetch", "cancel"].contains(&command[0]);
+            let store = if own { &store[..] } else { &[] };
+            let output = run(&[command, &[option, value], store].concat());
+            let error = said(&output);
+            assert_eq!(output.status.code(), Some(2), "{command:?} {option} {value}: {error}");
+        }
+    }
+}
+
+#[test]
+fn texts_are_read_from_every_form_of_data_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, b"light\tturn on\nmusic\tplay\n").unwrap();
+    let model = model();
+    let texts = |path: &str, more: &[&str]| {
+        let command = ["simulate", "--model", &model, "--shots", "16", "--json", "--data", path];
+        json(&run(&[&command[..], more].concat()))
+    };
+    let csv = b"id,message,category\n1,\"turn, it on\",light\n2,play,music\n";
+    for (path, more, labels) in [
+        (write("a.csv", csv), &[][..], true),
+        (write("b.csv", b"text;class\nturn on;light\nplay;music\n"), &["--delimiter", ";"], true),
+        (write("c.csv", b"id,message\n1,turn on\n2,play\n"), &["--text-column", "2"], false),
+        (write("d.tsv", b"text\tlabel\nturn on\tlight\nplay\tmusic\n"), &[], true),
+        (write("e.tsv.gz", &packed.finish().unwrap()), &[], true),
+        (write("f.txt", b"turn on\nplay\n"), &[], false),
+        (write("g.txt", b"__label__light turn on\n__label__music play\n"), &[], true),
+        (
+            write("h.jsonl", b"{\"text\":\"turn on\"}\n{\"text\":\"play\",\"label\":null}\n"),
+            &[],
+            false,
+        ),
+        (write("i.tsv", b"light\tturn on\nno tab\nmusic\tplay\n"), &["--bad-rows", "skip"], true),
+    ] {
+        let seen = texts(&path, more);
+        assert_eq!(seen["texts"], 2, "{path}: {seen}");
+        assert_eq!(seen["exact"]["accuracy"].is_null(), !labels, "{path}: {seen}");
+    }
+    let bad = write("bad.tsv", b"light\tturn on\nno tab\n");
+    let refused = run(&["simulate", "--model", &model, "--data", &bad]);
+    assert!(said(&refused).contains("bad.tsv:2: no tab"), "{}", said(&refused));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files;
+use qdllm_host::values::within;
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,7 @@ section! {
         #[arg(long, value_name = "FILE", display_order = 100)]
         vectors: Vec<PathBuf> = Vec::new(),
         /// Keep only this many labels a class and hide the rest
-        #[arg(long, display_order = 20)]
+        #[arg(long, display_order = 20, value_parser = within(1_usize..))]
         labels_per_class: Option<usize> = None,
         /// Which draw of labels is kept [default: 0]
         #[arg(long, display_order = 21)]
@@ -191,6 +192,10 @@ section! {
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         regression: bool = false,
+        /// Keep a teacher, or the regression, that labelled texts held out show to do harm
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        keep_teacher: bool = false,
         /// Label smoothing [default: 0.03]
         #[arg(long)]
         smoothing: f32 = 0.03,
@@ -363,6 +368,8 @@ impl StudentConfig {
     }
 }
 
+pub use qdllm_host::cli::OverDefaults;
+
 /// The options that were given, still to be laid over a settings file.
 #[derive(Clone, Debug)]
 pub struct Given(ArgMatches);
@@ -396,40 +403,6 @@ impl Args for Given {
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
         Config::augment_args_for_update(command)
-    }
-}
-
-/// Options that are laid over their defaults, for commands without a settings file.
-#[derive(Clone, Debug, Default)]
-pub struct OverDefaults<T>(pub T);
-
-impl<T> std::ops::Deref for OverDefaults<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: FromArgMatches + Default> FromArgMatches for OverDefaults<T> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut options = T::default();
-        options.update_from_arg_matches(matches)?;
-        Ok(Self(options))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
-    }
-}
-
-impl<T: Args + Default> Args for OverDefaults<T> {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        T::augment_args_for_update(command)
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        T::augment_args_for_update(command)
     }
 }
 
@@ -476,6 +449,8 @@ impl Config {
         if plain.training.class_weights.file().is_some() {
             plain.training.class_weights = ClassWeights::File(PathBuf::new());
         }
+        // Whether a teacher was weighed decides nothing once it is there.
+        plain.training.keep_teacher = false;
         let text = plain.to_toml();
         FIRST_NAMES.iter().fold(text, |text, (name, first)| {
             text.replace(&format!("\n{name} = "), &format!("\n{first} = "))

@@ -373,6 +373,113 @@ fn compile_splits_by_the_texts_and_not_by_their_places() {
 }
 
 #[test]
+fn values_out_of_range_are_wrong_use() {
+    let desk = Desk::new();
+    desk.put("a.tsv", tsv(40));
+    let endpoint =
+        "teach --out s.jsonl --unlabelled a.tsv --classes a,b --endpoint http://localhost:9";
+    for (command, option, values) in [
+        ("bench", "--seconds", &["0", "nan", "inf"][..]),
+        ("bench", "--batch", &["0"]),
+        ("bench", "--gradient-batch", &["0"]),
+        ("bench", "--threads", &["100000"]),
+        ("distill --data a.tsv --out m.qdm", "--labels-per-class", &["0"]),
+        ("distill --data a.tsv --out m.qdm --soft s.jsonl", "--review", &["0"]),
+        ("distill --data a.tsv --out m.qdm", "--holdout", &["1", "nan"]),
+        ("distill --data a.tsv --out m.qdm", "--lr", &["0", "2", "nan"]),
+        ("distill --data a.tsv --out m.qdm", "--rows", &["0", "65536"]),
+        ("teach --tfidf --data a.tsv --out s.jsonl", "--labels-per-class", &["0"]),
+        ("teach --tfidf --data a.tsv --out s.jsonl", "--heldback", &["1", "nan"]),
+        (endpoint, "--votes", &["0"]),
+        (endpoint, "--vote-temperature", &["3", "nan"]),
+        (endpoint, "--max-chars", &["0"]),
+        (endpoint, "--concurrency", &["0"]),
+        (endpoint, "--timeout", &["0", "nan", "inf"]),
+        (endpoint, "--tries", &["0"]),
+        (endpoint, "--backoff", &["18446744073709551615"]),
+        (endpoint, "--class-words", &["a"]),
+        ("reproduce --data . --out /tmp/out", "--seeds", &["0", "1001"]),
+        #[cfg(feature = "teacher")]
+        ("tune --model m --data a.tsv --out t", "--rank", &["0"]),
+        #[cfg(feature = "teacher")]
+        ("tune --model m --data a.tsv --out t", "--epochs", &["0"]),
+        #[cfg(feature = "teacher")]
+        ("tune --model m --data a.tsv --out t", "--lr", &["0", "nan", "inf"]),
+        #[cfg(feature = "teacher")]
+        ("tune --model m --data a.tsv --out t", "--alpha", &["nan", "inf"]),
+        #[cfg(feature = "teacher")]
+        ("teach --model m --data a.tsv --out s.jsonl", "--max-tokens", &["0"]),
+    ] {
+        for value in values {
+            refused(&desk.run(&format!("{command} {option} {value}")), 2, option);
+        }
+    }
+}
+
+#[test]
+fn the_demo_writes_over_nothing_of_the_users() {
+    for (name, text) in [("train.tsv", "on\tmine\n"), ("soft.jsonl", ""), ("model.qdm", "mine")] {
+        let desk = Desk::new();
+        fs::create_dir(desk.path("d")).unwrap();
+        desk.put(&format!("d/{name}"), text);
+        refused(&desk.run("demo --out d"), 2, &format!("d/{name}"));
+        assert_eq!(fs::read_to_string(desk.path(&format!("d/{name}"))).unwrap(), text);
+        assert_eq!(fs::read_dir(desk.path("d")).unwrap().count(), 1, "{name}");
+    }
+}
+
+/// Many classes, told by one word each; every other text has only words that tell little.
+fn many(classes: usize, each: usize) -> Vec<(String, String)> {
+    let row = |i: usize| {
+        let class = i % classes;
+        let noise = [i * 7 % 31, i * 11 % 37, i * 13 % 41].map(|n| format!("w{n}"));
+        (
+            format!("class{class}"),
+            format!("word{class} {} t{class} {}", noise.join(" "), i / classes),
+        )
+    };
+    (0..classes * each).map(row).collect()
+}
+
+#[test]
+fn a_teacher_that_is_worse_than_the_labels_is_left_out() {
+    let desk = Desk::new();
+    let rows = many(12, 30);
+    let table = |rows: &[(String, String)]| -> String {
+        rows.iter().map(|(label, text)| format!("{label}\t{text}\n")).collect()
+    };
+    desk.put("a.tsv", table(&rows));
+    // A teacher that takes every class for the next, and one that knows them.
+    for (name, turned) in [("bad.jsonl", 1), ("good.jsonl", 0)] {
+        let classes: Vec<String> = (0..12).map(|c| format!("class{c}")).collect();
+        let quoted = classes.join("\",\"");
+        let teacher = r#"{"name":"guess","digest":"none","method":"made up","command":""}"#;
+        let mut soft =
+            format!("{{\"qdllm_soft\":1,\"classes\":[\"{quoted}\"],\"teacher\":{teacher}}}\n");
+        for (i, (_, text)) in rows.iter().enumerate() {
+            let logits: Vec<String> = (0..12)
+                .map(|c| if c == (i % 12 + turned) % 12 { "6".into() } else { "0".into() })
+                .collect();
+            soft += &format!("{{\"text\":\"{text}\",\"logits\":[{}]}}\n", logits.join(","));
+        }
+        desk.put(name, soft);
+    }
+    let line = "distill --data a.tsv --rows 256 --out m.qdm --epochs 2 --min-steps 300 --alpha 0.9";
+    let said = |more: &str| stderr(&good(desk.run(&format!("{line} {more}"))));
+    let left = said("--soft bad.jsonl");
+    assert!(left.contains("warning: the teacher guess is left out"), "{left}");
+    assert!(left.contains("labelled texts held out") && left.contains("--keep-teacher"), "{left}");
+    let settings = fs::read_to_string(desk.path("m.qdm.toml")).unwrap();
+    assert!(!settings.contains("bad.jsonl"), "{settings}");
+    let alone = fs::read(desk.path("m.qdm")).unwrap();
+    said("");
+    assert!(alone == fs::read(desk.path("m.qdm")).unwrap(), "as from the labels alone");
+    assert!(!said("--soft bad.jsonl --keep-teacher").contains("left out"));
+    assert!(alone != fs::read(desk.path("m.qdm")).unwrap());
+    assert!(!said("--soft good.jsonl").contains("left out"));
+}
+
+#[test]
 fn commands_help_themselves() {
     let desk = Desk::new();
     let help = stdout(&good(desk.run("distill --help")));
@@ -383,7 +490,6 @@ fn commands_help_themselves() {
     good(desk.run("man --out pages"));
     let page = fs::read_to_string(desk.path("pages/qdllm-distill.1")).unwrap();
     assert!(page.contains("qdllm") && page.contains("\\-\\-data"), "{page}");
-    refused(&desk.run("bench --seconds 0"), 2, "--seconds");
     refused(&desk.run("inspect absent.qdm"), 1, "absent.qdm: cannot be read: No such file");
     assert_eq!(stderr(&desk.run("inspect absent.qdm")).matches("absent.qdm").count(), 1);
 }

@@ -4,7 +4,7 @@ use crate::errors::wrong_use;
 use crate::terminal::{finish, note, say, take_output, unescaped};
 use crate::{files, guard};
 use anyhow::Result;
-use clap::{ArgMatches, Args, CommandFactory, Parser};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 use clap_complete::Shell;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,40 @@ fn look_at_files(matches: &ArgMatches) -> Result<()> {
         take_output();
     }
     guard::writes(&outputs)
+}
+
+/// Options that are laid over their defaults, for commands without a settings file.
+#[derive(Clone, Debug, Default)]
+pub struct OverDefaults<T>(pub T);
+
+impl<T> std::ops::Deref for OverDefaults<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: FromArgMatches + Default> FromArgMatches for OverDefaults<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = T::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(Self(options))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<T: Args + Default> Args for OverDefaults<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
 }
 
 /// Write a script that completes commands and options in a shell

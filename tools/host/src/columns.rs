@@ -25,13 +25,18 @@ pub fn of_header(names: &[&str]) -> (Option<usize>, Option<usize>) {
     }
 }
 
+/// Whether a column's name is one of labels.
+pub fn is_label(name: &str) -> bool {
+    LABELS.contains(&name.trim().to_lowercase().as_str())
+}
+
 /// The places in a first row that may be one of data: it is a header if it names both. Data may hold one of these words,
 /// hardly both.
 pub fn of_first_row(fields: &[&str]) -> Option<(usize, usize)> {
-    let known =
-        |names: [&str; 9]| fields.iter().any(|f| names.contains(&f.trim().to_lowercase().as_str()));
+    let is_text = |name: &&str| TEXTS.contains(&name.trim().to_lowercase().as_str());
+    let known = fields.iter().any(|f| is_label(f)) && fields.iter().any(is_text);
     let (label, text) = of_header(fields);
-    label.zip(text).filter(|_| known(LABELS) && known(TEXTS))
+    label.zip(text).filter(|_| known)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the programs of a host share: command lines, files, the terminal, errors of files, dates, hexadecimal, plots, and behind
+//! What the programs of a host share: command lines, values of options, files, the terminal, errors of files, dates, hexadecimal, plots, and behind
 //! features one HTTP client, the table of boards, and a reader of firmware images.
 #![allow(missing_docs)]
 
@@ -15,7 +15,12 @@ pub mod guard;
 pub mod hex;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "rows")]
+pub mod lines;
 pub mod plots;
+#[cfg(feature = "rows")]
+pub mod rows;
 #[cfg(feature = "http")]
 pub mod secret;
 pub mod terminal;
+pub mod values;

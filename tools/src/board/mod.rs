@@ -6,6 +6,7 @@ pub mod transfer;
 pub use client::Client;
 
 use anyhow::{Error, Result, anyhow};
+use qdllm_host::errors::wrong_use;
 use qdllm_host::terminal::note;
 use qdllm_link::Fault;
 use serialport::ErrorKind::{Io, NoDevice};
@@ -82,7 +83,8 @@ impl Port {
 }
 
 fn bad_name(name: &str) -> Error {
-    anyhow!("{name:?} names no port: give a device such as /dev/ttyACM0 or COM3, or tcp:HOST:PORT")
+    let ports = "a device such as /dev/ttyACM0 or COM3, or tcp:HOST:PORT";
+    wrong_use(format_args!("{name:?} names no port: give {ports}"))
 }
 
 fn connect(name: &str, address: &str) -> Result<TcpStream> {

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::read;
 use qdllm_host::terminal::output;
+use qdllm_host::values::within;
 use qdllm_link::Fault;
 use qdllm_link::message::{Cost, ModelId, Request};
 use serde::Serialize;
@@ -28,7 +29,7 @@ pub struct BoardArgs {
     #[arg(long, global = true, default_value = "", value_name = "PORT")]
     pub port: String,
     /// Speed of a serial line; USB ignores it
-    #[arg(long, global = true, default_value_t = 115_200)]
+    #[arg(long, global = true, default_value_t = 115_200, value_parser = within(1_u32..))]
     pub baud: u32,
     /// Print as JSON
     #[arg(long, global = true)]

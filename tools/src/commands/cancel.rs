@@ -6,6 +6,7 @@ use crate::quafu::jobs::run::Cancelled;
 use anyhow::{Result, ensure};
 use clap::Args;
 use qdllm_host::terminal::note;
+use qdllm_host::values::within;
 use serde_json::json;
 
 /// Cancel the jobs of a batch that have not ended
@@ -21,7 +22,7 @@ pub struct CancelArgs {
     /// The batch; the beginning of its name will do
     pub batch: String,
     /// Seconds after a lost answer until the platform's list of tasks is taken to be complete
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = within(0..=1_000_000_u64))]
     pub settle: u64,
     #[command(flatten)]
     pub store: Store,

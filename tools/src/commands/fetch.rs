@@ -8,6 +8,7 @@ use crate::quafu::jobs::{Job, Open, State, Store, Work};
 use anyhow::{Result, bail};
 use clap::Args;
 use qdllm_host::terminal::{self, Progress, note, say};
+use qdllm_host::values::within;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -38,10 +39,10 @@ pub struct FetchArgs {
     #[arg(long)]
     pub no_wait: bool,
     /// Seconds to wait at most
-    #[arg(long, value_name = "S", default_value_t = 86_400.0, conflicts_with = "no_wait")]
+    #[arg(long, value_name = "S", default_value_t = 86_400.0, conflicts_with = "no_wait", value_parser = within(0.0..=1e8))]
     pub wait: f64,
     /// Milliseconds between rounds in the first minute; later 5 and 30 times as long
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = within(1..=3_600_000_u64))]
     pub poll: u64,
     /// Undo read-out errors that the chip published when the batch was made
     #[arg(long)]
@@ -112,8 +113,8 @@ fn fetch(args: &FetchArgs, open: &mut Open) -> Result<Vec<Refusal>> {
         return Ok(Vec::new());
     }
     let platform = args.access.connect(open.batch.platform, &open.batch.url)?;
-    let most = Duration::from_secs_f64(if args.no_wait { 0.0 } else { args.wait.clamp(0.0, 1e8) });
-    let poll = Duration::from_millis(args.poll.max(1));
+    let most = Duration::from_secs_f64(if args.no_wait { 0.0 } else { args.wait });
+    let poll = Duration::from_millis(args.poll);
     Progress::new(total < 10).during("fetching", total, |at| {
         let step = |open: &Open| at(total - open.count(State::submitted));
         collect(platform.as_ref(), open, most, poll, step)

@@ -7,6 +7,7 @@ use clap::Args;
 use qdllm_host::boards::Board;
 use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files;
+use qdllm_host::values::within;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ pub struct Content {
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// The model's slot: 0 or 1
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = within(0..=1_u8))]
     pub slot: u8,
     /// The firmware's ELF file
     #[arg(long, value_name = "FILE")]

@@ -9,11 +9,14 @@ use crate::simulate::{Outputs, Quota, Rehearsal, Report, Run, Score};
 use crate::texts;
 use crate::transpile::Plan;
 use crate::transpile::source::{Source, inputs_of};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::Args;
+use qdllm_host::cli::OverDefaults;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files;
+use qdllm_host::rows::RowOptions;
 use qdllm_host::terminal::Progress;
+use qdllm_host::values::within;
 use qdllm_runtime::Model;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -42,9 +45,11 @@ pub struct SimulateArgs {
     /// The model file (.qdm)
     #[arg(long, value_name = "FILE", required_unless_present = "qasm", requires = "data")]
     pub model: Option<PathBuf>,
-    /// Texts: .tsv (label, tab, text), .jsonl (text, label), else one text a line
+    /// Texts, with labels or without: .tsv (label, tab, text), .csv with a header, .jsonl or .txt
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// An OpenQASM 2 file instead of a model and texts
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "data", "limit"])]
     pub qasm: Option<PathBuf>,
@@ -52,7 +57,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     pub shots: u64,
     /// Only the first N texts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1_usize..))]
     pub limit: Option<usize>,
     /// Undo the read-out errors
     #[arg(long)]
@@ -73,11 +78,10 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         (_, Some(model), Some(data)) => (model, data),
         _ => bail!("give --model and --data, or --qasm FILE"),
     };
+    let device = processor(&args.how.target)?;
     let bytes = files::read(path)?;
     let model = Model::parse(&bytes).of_file(path)?;
-    let texts = texts::read(data, args.limit)?;
-    ensure!(!texts.is_empty(), "--limit 0 leaves no text");
-    let device = processor(&args.how.target)?;
+    let texts = texts::read(data, &args.rows, args.limit)?;
     let plan = Plan::new(Source::from_model(&model), &device, args.how.search.options());
     let rehearsal = Rehearsal {
         head: LinearHead::of(&model).of_file(path)?,

@@ -4,7 +4,7 @@ use crate::commands::{Access, states, states_text, work_text};
 use crate::quafu::Progress;
 use crate::quafu::jobs::run::alone;
 use crate::quafu::jobs::{Batch, Job, State, Store};
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::dates;
 use qdllm_host::terminal::say;
@@ -39,10 +39,10 @@ pub struct StatusArgs {
 pub fn run(args: &StatusArgs) -> Result<()> {
     let store = &args.store;
     let Some(wanted) = &args.batch else {
-        let ids = store.batches()?.into_iter().map(|b| b.id);
-        let (rows, damaged): (Vec<_>, Vec<_>) =
-            ids.map(|id| store.read(&id)).partition(Result::is_ok);
-        let rows: Vec<(Batch, Vec<Job>)> = rows.into_iter().flatten().collect();
+        let ((batches, mut damaged), mut rows) = (store.batches()?, Vec::new());
+        for batch in batches {
+            store.read(&batch.id).map_or_else(|why| damaged.push(why), |whole| rows.push(whole));
+        }
         let described = |(batch, jobs): &(Batch, Vec<Job>)| {
             let made = dates::utc(batch.created_ms / 1000);
             let (all, what) = (states_text(jobs), work_text(&batch.work));
@@ -56,7 +56,10 @@ pub fn run(args: &StatusArgs) -> Result<()> {
             say(rows.iter().map(described).collect::<String>())
         }?;
         // A batch that cannot be read hides no other.
-        return damaged.into_iter().try_for_each(|batch| batch.map(drop));
+        let why: Vec<String> = damaged.iter().map(|why| format!("{why:#}")).collect();
+        let remedy = "put the file back as it was, or move its folder away";
+        ensure!(why.is_empty(), "{}; {remedy}", why.join("\n"));
+        return Ok(());
     };
     let (batch, jobs) = store.read(&store.find(Some(wanted))?)?;
     let platform =

@@ -1,12 +1,14 @@
 //! HTTP to one platform: which addresses a token may go to, the pace of requests, and their repetition.
 
 use super::{CloudError, Delivery, Progress, SubmitError};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::{ArgAction, Args};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use qdllm_host::errors::wrong_use;
 use qdllm_host::http::{Backoff, Client, Failure, Options, Retry, Url, is_local};
 use qdllm_host::secret::Secret;
 use qdllm_host::terminal::note;
+use qdllm_host::values::{above_zero, within};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,16 +38,16 @@ pub struct Access {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Milliseconds from one request to the next
-    #[arg(long, value_name = "MS", default_value_t = 200)]
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = within(0..=3_600_000_u64))]
     pub pause: u64,
     /// Seconds to wait for an answer
-    #[arg(long, value_name = "S", default_value_t = 60.0)]
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = within(above_zero(3600.0)))]
     pub timeout: f64,
     /// Tries of a request on timeouts, lost connections, HTTP 429 and 5xx
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = within(1_u32..))]
     pub tries: u32,
     /// Milliseconds before the second try; doubled for each further one
-    #[arg(long, value_name = "MS", default_value_t = 500)]
+    #[arg(long, value_name = "MS", default_value_t = 500, value_parser = within(0..=3_600_000_u64))]
     pub backoff: u64,
     /// Say each request on standard error; twice: answers, too
     #[arg(short, long, action = ArgAction::Count)]
@@ -56,7 +58,7 @@ impl Access {
     pub fn retry(&self) -> Retry {
         let usual = Retry::default();
         let backoff = Backoff { first: Duration::from_millis(self.backoff), ..usual.backoff };
-        Retry { tries: self.tries.max(1), backoff, ..usual }
+        Retry { tries: self.tries, backoff, ..usual }
     }
 }
 
@@ -106,7 +108,7 @@ impl Http {
             local,
             https_only: !local,
             user_agent: concat!("qdllm-hw/", env!("CARGO_PKG_VERSION")),
-            timeout: Duration::from_secs_f64(access.timeout.clamp(0.05, 3600.0)),
+            timeout: Duration::from_secs_f64(access.timeout.max(0.05)),
             most_bytes: MOST_BYTES,
         };
         let client = Client::new(options, Some(Arc::new(token)), name, prefix);
@@ -250,12 +252,12 @@ fn checked(text: &str) -> Result<(String, bool)> {
         let good = host && bare && (local || url.scheme() == "https");
         good.then(|| (url.as_str().trim_end_matches('/').to_string(), local))
     });
-    url.with_context(|| {
+    url.ok_or_else(|| {
         // What follows a user name may be a token; the address is not repeated then.
         let shown = if text.contains('@') { "(address)" } else { text };
-        format!(
+        wrong_use(format_args!(
             "`{shown}` is no address to send a token to; give https://HOST, or http:// for this machine itself"
-        )
+        ))
     })
 }
 

@@ -412,6 +412,38 @@ fn no_job_is_lost_or_sent_twice_on_the_portal() {
 }
 
 #[test]
+fn a_damaged_batch_hides_no_other() {
+    let server = Server::start(&["--noiseless"]);
+    let bench = Bench::new();
+    let (model, names) = (model(), ["one", "two", "three"]);
+    for name in names {
+        bench.good(&["submit", &model, "play music", "--url", &server.url, "--name", name]);
+    }
+    let all = bench.json(&["status", "--json"]);
+    let id = |i: usize| all[i]["batch"].as_str().unwrap().to_owned();
+    for i in [0, 1] {
+        std::fs::write(bench.store().join(id(i)).join("batch.json"), "{").unwrap();
+    }
+    for more in [&[][..], &["--json"]] {
+        let output = bench.run(&[&["status"], more].concat());
+        let (out, err) = super::texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(out.contains(&id(2)) && !out.contains(&id(0)), "{out}");
+        assert!(
+            err.contains(&id(0)) && err.contains(&id(1)) && err.contains("batch.json"),
+            "{err}"
+        );
+    }
+    bench.good(&["status", &id(2)]);
+    bench.good(&["fetch", &id(2)]);
+    assert!(bench.bad(&["fetch", &id(0)]).contains("batch.json"));
+    // The newest may be a damaged one; and what was sent already is not known.
+    assert!(bench.bad(&["fetch"]).contains("batch.json"));
+    let again = ["submit", &model, "turn on", "--url", &server.url];
+    assert!(bench.bad(&again).contains("batch.json"));
+}
+
+#[test]
 fn two_processes_do_not_work_on_one_batch() {
     let server = Server::start(&["--noiseless"]);
     let bench = Bench::new();

@@ -259,7 +259,6 @@ fn refused_before_anything_is_kept() {
         (vec!["--qasm", &good, "--target", &parted, "--no-rewrite"], "needs 3 connected qubits"),
         (vec!["--qasm", &good, "--target", &other, "--no-rewrite"], "which Baihua does not couple"),
         (vec!["--qasm", &good, "--shots", "1000"], "1000 shots; Baihua takes 1024 to"),
-        (vec!["--qasm", &good, "--shots", "0"], "0 shots"),
         (
             vec!["--qasm", &good, "--chip", "Nowhere"],
             "`Nowhere` is no chip of the platform; it has Baihua",

@@ -4,7 +4,7 @@ use crate::commands::print;
 use crate::gradient::benchmark::Bench;
 use anyhow::Result;
 use clap::Args;
-use qdllm_host::errors::wrong_use;
+use qdllm_host::values::{above_zero, within};
 
 /// Measure inference and gradient of the `paper` circuit on this machine
 ///
@@ -14,16 +14,16 @@ use qdllm_host::errors::wrong_use;
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     /// Samples in a batch of inference
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = within(1_usize..))]
     pub batch: usize,
     /// Samples in a batch of gradients
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within(1_usize..))]
     pub gradient_batch: usize,
     /// Seconds each figure is measured for
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = within(above_zero(3600.0)))]
     pub seconds: f64,
     /// Threads of the figures with several; 0 takes all cores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = within(0..=1024_usize))]
     pub threads: usize,
     /// Print as JSON
     #[arg(long)]
@@ -31,13 +31,6 @@ pub struct BenchArgs {
 }
 
 pub fn run(args: &BenchArgs) -> Result<()> {
-    if args.batch == 0 || args.gradient_batch == 0 {
-        return Err(wrong_use("a batch needs at least one sample"));
-    }
-    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        let given = args.seconds;
-        return Err(wrong_use(format!("--seconds is {given}; give more than 0, at most 3600")));
-    }
     let batches = [args.batch, args.gradient_batch];
     print(&Bench::measure(batches, args.seconds, args.threads)?, args.json)
 }

@@ -1,11 +1,11 @@
 //! `qdllm classify`: texts to classes, one by one as devices do it, a file in batches on all cores.
 
-use crate::data::rows::texts_of;
 use crate::data::{RowOptions, text_lines, vectors::table};
 use crate::inference::{self, BatchClassifier, Moved, explain, parse, parse_for_text};
 use crate::options::OverDefaults;
 use anyhow::Result;
 use clap::Args;
+use qdllm_host::rows::texts_of;
 use qdllm_host::terminal::{note, output};
 use qdllm_runtime::{Model, Prediction, Scratch};
 use serde::Serialize;

@@ -9,9 +9,10 @@ use crate::options::Config;
 use crate::student::run::distill;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use qdllm_host::errors::wrong_use;
 use qdllm_host::files;
 use qdllm_host::terminal::{Progress, say};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Distil the shipped smart-home commands and show what came out
@@ -30,6 +31,7 @@ pub struct DemoArgs {
 
 /// Goes on with an earlier run; a checkpoint every second.
 const KEEP: (bool, Duration) = (false, Duration::from_secs(1));
+const MODELS: [&str; 2] = ["model.qdm", "labels-only.qdm"];
 const TRAIN: &[u8] = include_bytes!("../../data/commands/train.tsv");
 const TEST: &[u8] = include_bytes!("../../data/commands/test.tsv");
 const SOFT: &[u8] = include_bytes!("../../data/commands/soft.jsonl");
@@ -38,6 +40,7 @@ const SETTINGS: &str = include_str!("../../data/commands/demo.toml");
 pub fn run(args: &DemoArgs) -> Result<()> {
     let folder = &args.out;
     files::create_folder(folder)?;
+    foreign(folder)?;
     let put = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = folder.join(name);
         files::write(&path, bytes)?;
@@ -54,11 +57,11 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             "teacher      {name}: right on {accuracy:.4} of the {texts} texts whose labels are hidden"
         ))?;
     }
-    let out = folder.join("model.qdm");
+    let out = folder.join(MODELS[0]);
     let mut progress = Progress::new(args.json);
     let outcome = distill(&config, &out, KEEP, &mut progress)?;
     // The same student without its teacher, for comparison; 160 texts hold few n-grams that occur twice.
-    let (mut alone, labels_only) = (config.clone(), folder.join("labels-only.qdm"));
+    let (mut alone, labels_only) = (config.clone(), folder.join(MODELS[1]));
     alone.sources.soft = None;
     alone.student.rows = alone.student.rows.min(128);
     distill(&alone, &labels_only, KEEP, &mut progress)?;
@@ -75,6 +78,23 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     }
     let alone = row("the same circuit, labels only", &plain.student, plain.student_bytes);
     say(format_args!("{outcome}\n{evaluation}{alone}"))
+}
+
+/// Refuses a folder with files of these names that are not the demo's.
+fn foreign(folder: &Path) -> Result<()> {
+    let differs = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        path.exists() && !std::fs::read(path).is_ok_and(|found| found == bytes)
+    };
+    let data = [("train.tsv", TRAIN), ("test.tsv", TEST), ("soft.jsonl", SOFT)];
+    let taken = data.iter().find(|(name, bytes)| differs(name, bytes)).map(|(name, _)| *name);
+    // A model is the demo's where its texts lie beside it.
+    let own = folder.join("train.tsv").exists();
+    let taken = taken.or(MODELS.into_iter().find(|name| !own && folder.join(name).exists()));
+    let Some(name) = taken else { return Ok(()) };
+    let path = folder.join(name);
+    let what = "is not the demo's and would be written over; give another folder as --out";
+    Err(wrong_use(format_args!("{}: {what}", path.display())))
 }
 
 /// The teacher's name, its accuracy on the training texts whose labels are hidden, and their number.

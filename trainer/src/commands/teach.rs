@@ -21,7 +21,7 @@ use crate::teacher::committee::{Committee, Member};
 use crate::teacher::endpoint::EndpointTeacher;
 use crate::teacher::probe::{Findings, Options};
 use anyhow::{Result, bail};
-use qdllm_host::errors::{OfFile as _, wrong_use};
+use qdllm_host::errors::wrong_use;
 use qdllm_host::guard::is_standard;
 use qdllm_host::terminal::note;
 use qdllm_host::{files, guard};
@@ -47,9 +47,6 @@ pub fn run(args: &TeachArgs) -> Result<()> {
 }
 
 pub fn label(args: &TeachArgs) -> Result<Outcome> {
-    if args.heldback.is_some_and(|share| !(0.0..1.0).contains(&share)) {
-        return Err(wrong_use("--heldback is a share of the labels: at least 0 and below 1"));
-    }
     guard::writes(&[&args.out, &beside(&args.out, ".partial")])?;
     let texts = Texts::read(args)?;
     if texts.to_label().is_empty() {
@@ -58,7 +55,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
     let (mut teacher, findings, speeds) = match ask(args, &texts)? {
         taught if args.tfidf => committee(args, &texts, taught)?,
         Some(taught) => taught,
-        None => bail!("no teacher is named: give {SOURCES}"),
+        None => return Err(wrong_use(format_args!("no teacher is named: give {SOURCES}"))),
     };
     let mut judged = |rows: &[(String, usize)]| -> Result<Option<Report>> {
         if rows.is_empty() {
@@ -112,7 +109,7 @@ fn ask(args: &TeachArgs, texts: &Texts) -> Result<Option<Taught>> {
 /// Joins a teacher with a regression on words, or takes that alone.
 fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<Taught> {
     if args.data.is_empty() {
-        bail!("--tfidf learns from labelled texts: give --data");
+        return Err(wrong_use("--tfidf learns from labelled texts: give --data"));
     }
     let (labelled, labels, pool) = texts.to_learn();
     let (mut cells, mut speeds, mut model) = (Findings::default(), Vec::new(), None);
@@ -134,28 +131,16 @@ fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<
     Ok((Box::new(teacher), Some(findings), speeds))
 }
 
-/// Writes beside the output and renames, so that an unfinished file never bears its name.
 fn write(
     args: &TeachArgs,
     texts: &Texts,
     teacher: &mut dyn Teacher,
     outcome: &Outcome,
 ) -> Result<()> {
-    let partial = beside(&args.out, ".partial");
-    let open =
-        |teacher: &dyn Teacher| SoftWriter::open(&partial, &teacher.about().classes, &outcome.info);
-    let mut writer = match open(teacher) {
-        // What an earlier run of other labels or models left behind is of no use.
-        Err(_) if partial.is_file() => {
-            std::fs::remove_file(&partial).of_file(&partial)?;
-            open(teacher)?
-        }
-        opened => opened?,
-    };
+    let classes = teacher.about().classes.clone();
     let known = outcome.findings.iter().flat_map(|found| &found.labelled);
-    for ((text, _), logits) in texts.known.iter().zip(known) {
-        writer.append(text, logits)?;
-    }
-    writer.append_all(&texts.to_label(), |texts| teacher.logits(texts))?;
-    std::fs::rename(&partial, &args.out).of_file(&args.out)
+    let known = texts.known.iter().map(|(text, _)| text.as_str()).zip(known);
+    let files = [&*beside(&args.out, ".partial"), &args.out];
+    let header = (&classes[..], &outcome.info);
+    SoftWriter::whole(files, header, known, &texts.to_label(), |texts| teacher.logits(texts))
 }

@@ -7,7 +7,7 @@ use crate::student::run::reopen;
 use crate::teacher::llm::lora::adapter::About;
 use crate::teacher::llm::lora::train::{Epoch, Settings, Tuner};
 use crate::teacher::llm::{device, pretrained::Pretrained};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::terminal::{Progress, note};
 use serde::Serialize;
@@ -62,15 +62,6 @@ struct Outcome {
 
 /// Runs the command; where the training fails, the last checkpoint stays.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let s = &args.settings;
-    ensure!(
-        ![s.rank, s.batch, s.accumulate, s.max_tokens, s.epochs as usize].contains(&0),
-        "--rank, --batch-size, --accumulate, --max-tokens and --epochs must be at least 1"
-    );
-    ensure!(
-        s.rate > 0.0 && [s.rate, s.decay, s.alpha].iter().all(|x| x.is_finite() && *x >= 0.0),
-        "--lr must be a positive number, --weight-decay and --alpha numbers of at least 0"
-    );
     let mut skipped = 0;
     let train = Labelled::read(&args.data, &*args.rows, &mut skipped)?;
     let classes = labelled::classes(&train);
@@ -85,7 +76,8 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     };
     let model = Pretrained::open(&resolve(&args.model, args.hub_token_file.as_deref())?, None)?;
     let data = (train.as_slice(), valid.as_slice());
-    let mut tuner = Tuner::open(model, &classes, data, s.clone(), &args.out, &device()?)?;
+    let mut tuner =
+        Tuner::open(model, &classes, data, args.settings.clone(), &args.out, &device()?)?;
     let (parameters, cut, resumed, started) =
         (tuner.parameters(), tuner.cut, tuner.resumed, Instant::now());
     let epochs = descend(args, &mut tuner)?;

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files;
 use serde::{Deserialize, Serialize};
 
@@ -71,13 +71,14 @@ impl Class {
 impl Classes {
     /// Classes of these names, with one entry of phrases each, `|` between them, if `words` is not empty.
     pub fn named(names: &[String], words: &[String]) -> Result<Self> {
-        ensure!(
-            words.is_empty() || words.len() == names.len(),
-            "--class-words has {} phrases for {} classes ({})",
-            words.len(),
-            names.len(),
-            names.join(", ")
-        );
+        if !words.is_empty() && words.len() != names.len() {
+            return Err(wrong_use(format_args!(
+                "--class-words has {} phrases for {} classes ({})",
+                words.len(),
+                names.len(),
+                names.join(", ")
+            )));
+        }
         let class = |(i, name): (usize, &String)| {
             let given = words.get(i).into_iter().flat_map(|phrases| phrases.split('|'));
             let words = given.map(|phrase| phrase.trim().to_owned()).collect();

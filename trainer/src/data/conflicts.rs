@@ -50,23 +50,30 @@ struct Disputed {
 /// The labels that a survey met, text by text.
 #[derive(Default)]
 pub struct Survey {
+    /// The labels in the order of their appearance, and how many rows each has.
+    pub names: Vec<String>,
+    pub counts: Vec<u64>,
+    numbers: HashMap<String, u32>,
     single: HashMap<Short, (u32, u32)>,
     disputed: HashMap<Short, Disputed>,
     /// In the order of the files.
     order: Vec<Short>,
 }
 
-/// What was decided about the disputed texts: a label's number, or none where the text is left out.
-pub type Settled = HashMap<Short, Option<u32>>;
+/// What was decided about the disputed texts: a label, or none where the text is left out.
+pub type Settled = HashMap<Short, Option<String>>;
 
 impl Survey {
-    pub fn add(&mut self, short: Short, label: u32, (path, line, text): (&Path, u64, &str)) {
+    /// Counts a row; with the text's short digest and the label's number.
+    pub fn add(&mut self, label: String, (path, line, text): (&Path, u64, &str)) -> (Short, u32) {
+        let (short, label) = (short(text), self.number(label));
+        self.counts[label as usize] += 1;
         if let Some(disputed) = self.disputed.get_mut(&short) {
             match disputed.votes.iter_mut().find(|(l, _)| *l == label) {
                 Some((_, count)) => *count += 1,
                 None => disputed.votes.push((label, 1)),
             }
-            return;
+            return (short, label);
         }
         match self.single.entry(short) {
             Entry::Vacant(slot) => drop(slot.insert((label, 1))),
@@ -79,6 +86,23 @@ impl Survey {
                 self.order.push(short);
             }
         }
+        (short, label)
+    }
+
+    fn number(&mut self, label: String) -> u32 {
+        if let Some(&number) = self.numbers.get(&label) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.numbers.insert(label.clone(), number);
+        self.names.push(label);
+        self.counts.push(0);
+        number
+    }
+
+    /// How many rows have a label.
+    pub fn count(&self, label: &str) -> u64 {
+        self.numbers.get(label).map_or(0, |&number| self.counts[number as usize])
     }
 
     /// All texts.
@@ -86,14 +110,16 @@ impl Survey {
         self.single.keys()
     }
 
-    /// Decides the disputed texts, and says in words how many there are and which are the first; `names` are the labels'.
-    pub fn settle(&self, how: Conflicts, names: &[String]) -> Result<(Settled, Option<String>)> {
-        let settled: Settled =
-            self.disputed.iter().map(|(short, d)| (*short, decided(how, &d.votes))).collect();
+    /// Decides the disputed texts, and says in words how many there are and which are the first.
+    pub fn settle(&self, how: Conflicts) -> Result<(Settled, Option<String>)> {
+        let name = |label: u32| &*self.names[label as usize];
+        let decide = |(short, disputed): (&Short, &Disputed)| {
+            (*short, decided(how, &disputed.votes).map(|label| name(label).to_owned()))
+        };
+        let settled: Settled = self.disputed.iter().map(decide).collect();
         if settled.is_empty() {
             return Ok((settled, None));
         }
-        let name = |label: u32| names.get(label as usize).map_or("", String::as_str);
         let mut said = format!("{} texts carry several labels", settled.len());
         if how == Conflicts::Refuse {
             said += "; correct them, or let --conflicts decide: first, majority, drop";
@@ -108,8 +134,8 @@ impl Survey {
         for short in self.order.iter().take(LISTED) {
             let Some(Disputed { place, votes }) = self.disputed.get(short) else { continue };
             let votes: Vec<_> = votes.iter().map(|&(l, n)| format!("{} ({n})", name(l))).collect();
-            let taken = settled.get(short).copied().flatten();
-            let taken = taken.map_or("left out".into(), |label| format!("taken: {}", name(label)));
+            let taken = settled.get(short).and_then(Option::as_ref);
+            let taken = taken.map_or("left out".into(), |label| format!("taken: {label}"));
             let taken = if how == Conflicts::Refuse { String::new() } else { format!("; {taken}") };
             said += &format!("\n  {place} is {}{taken}", votes.join(", "));
         }
@@ -136,26 +162,28 @@ mod tests {
 
     #[test]
     fn disputed_texts_are_settled_as_asked() {
-        let names = ["a", "b", "c"].map(String::from);
         let mut survey = Survey::default();
-        for (text, label) in [(1, 0), (1, 0), (1, 1), (2, 1), (2, 0), (3, 2), (3, 2)] {
-            survey.add([text; 16], label, (Path::new("x.tsv"), 7, "some text"));
+        let rows =
+            [("one", "a"), ("one", "a"), ("one", "b"), ("two", "b"), ("two", "a"), ("3", "c")];
+        for (text, label) in rows {
+            survey.add(label.into(), (Path::new("x.tsv"), 7, text));
         }
+        assert_eq!((survey.count("a"), survey.count("c"), survey.count("d")), (3, 1, 0));
         for (how, one, two) in [
-            (Conflicts::First, Some(0), Some(1)),
-            (Conflicts::Majority, Some(0), None),
+            (Conflicts::First, Some("a"), Some("b")),
+            (Conflicts::Majority, Some("a"), None),
             (Conflicts::Drop, None, None),
         ] {
-            let (settled, said) = survey.settle(how, &names).unwrap();
-            assert_eq!((settled[&[1; 16]], settled[&[2; 16]], settled.len()), (one, two, 2));
+            let (settled, said) = survey.settle(how).unwrap();
+            let of = |text| settled[&short(text)].as_deref();
+            assert_eq!((of("one"), of("two"), settled.len()), (one, two, 2));
             let said = said.unwrap();
             assert!(
-                said.starts_with("2 texts")
-                    && said.contains("x.tsv:7: `some text` is a (2), b (1)"),
+                said.starts_with("2 texts") && said.contains("x.tsv:7: `one` is a (2), b (1)"),
                 "{said}"
             );
         }
-        let refused = survey.settle(Conflicts::Refuse, &names).unwrap_err().to_string();
+        let refused = survey.settle(Conflicts::Refuse).unwrap_err().to_string();
         assert!(refused.contains("--conflicts"), "{refused}");
     }
 }

@@ -13,7 +13,7 @@ use qdllm_host::hex::encode as hex;
 use qdllm_host::terminal::Progress;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 /// Whether a text trains the student or judges it.
@@ -64,7 +64,7 @@ pub struct Corpus {
     pub soft: Option<SoftLabels>,
     kept: Option<HashSet<[u8; 32]>>,
     /// The label of texts that carry several, none where the text is left out.
-    settled: HashMap<Short, Option<String>>,
+    settled: Settled,
     /// Share of the texts that validate, by their place.
     holdout: f64,
     /// SHA-256 (hexadecimal) over the labelled rows, `label TAB text LF`.
@@ -92,22 +92,23 @@ impl Corpus {
             );
         }
         labels.check(sources, soft.is_some())?;
-        let (settled, said) = labels.survey.settle(sources.conflicts, &labels.names)?;
+        let (settled, said) = labels.survey.settle(sources.conflicts)?;
         let notes = said.into_iter().chain(labels.alike());
         notes.for_each(|line| progress.say(&line));
         let classes = match &soft {
             Some(soft) => soft.classes.clone(),
-            None => labels.numbers.keys().cloned().collect(),
+            None => {
+                labels.survey.names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+            }
         };
         check_names(&classes)?;
-        let count = |class| labels.numbers.get(class).map_or(0, |&n| labels.counts[n as usize]);
         Ok(Self {
             sources: sources.clone(),
-            counts: classes.iter().map(count).collect(),
+            counts: classes.iter().map(|class| labels.survey.count(class)).collect(),
             classes,
             kept: sources.labels_per_class.map(|_| labels.draws.into_values().flatten().collect()),
             holdout: holdout(sources, soft.is_some(), &labels.survey),
-            settled: named(settled, &labels.names),
+            settled,
             digest: hex(labels.digest.finalize()),
             soft,
         })
@@ -233,27 +234,16 @@ fn holdout(sources: &Sources, taught: bool, survey: &Survey) -> f64 {
     }
 }
 
-fn named(settled: Settled, names: &[String]) -> HashMap<Short, Option<String>> {
-    let name = |label: u32| names.get(label as usize).cloned();
-    settled.into_iter().map(|(short, label)| (short, label.and_then(name))).collect()
-}
-
 /// What a survey of the labelled files finds.
 struct Labels {
     digest: Sha256,
-    /// The labels in the order of their appearance, and how many rows each has.
-    names: Vec<String>,
-    counts: Vec<u64>,
-    numbers: BTreeMap<String, u32>,
     draws: BTreeMap<u32, BTreeSet<[u8; 32]>>,
     survey: Survey,
 }
 
 impl Labels {
     fn new() -> Self {
-        let (names, counts, numbers) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let (draws, survey) = (BTreeMap::new(), Survey::default());
-        Self { digest: Sha256::new(), names, counts, numbers, draws, survey }
+        Self { digest: Sha256::new(), draws: BTreeMap::new(), survey: Survey::default() }
     }
 
     fn read(&mut self, path: &Path, sources: &Sources, progress: &mut Progress) -> Result<()> {
@@ -263,9 +253,7 @@ impl Labels {
             progress.at(rows.bytes_read());
             let label = label.unwrap_or_default();
             self.digest.update(format!("{label}\t{text}\n"));
-            let number = self.number(label);
-            self.counts[number as usize] += 1;
-            self.survey.add(short(&text), number, (path, line, &text));
+            let (_, number) = self.survey.add(label, (path, line, &text));
             if let Some(most) = sources.labels_per_class {
                 let best = self.draws.entry(number).or_default();
                 best.insert(rank(sources.label_draw, &text));
@@ -274,25 +262,15 @@ impl Labels {
                 }
             }
         }
-        check_names(&self.names).of_file(path)
-    }
-
-    fn number(&mut self, label: String) -> u32 {
-        if let Some(&number) = self.numbers.get(&label) {
-            return number;
-        }
-        let number = self.names.len() as u32;
-        self.names.push(label.clone());
-        self.counts.push(0);
-        self.numbers.insert(label, number);
-        number
+        check_names(&self.survey.names).of_file(path)
     }
 
     /// Refuses one class, where there is no teacher to name others, and too many.
     fn check(&self, sources: &Sources, taught: bool) -> Result<()> {
         let Some(path) = sources.data.first().map(|path| path.display()) else { return Ok(()) };
-        let (found, most) = (self.names.len(), qdllm_runtime::MAX_CLASSES);
-        if let (Some(label), true, false) = (self.names.first(), found == 1, taught) {
+        let names = &self.survey.names;
+        let (found, most) = (names.len(), qdllm_runtime::MAX_CLASSES);
+        if let (Some(label), true, false) = (names.first(), found == 1, taught) {
             bail!(
                 "{path}: every row has the label `{label}`; a classifier needs texts of at least 2 classes"
             );
@@ -307,7 +285,7 @@ impl Labels {
     /// Labels that differ only by case or white space.
     fn alike(&self) -> Option<String> {
         let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for name in &self.names {
+        for name in &self.survey.names {
             let plain: String = name.split_whitespace().collect();
             groups.entry(plain.to_lowercase()).or_default().push(name);
         }

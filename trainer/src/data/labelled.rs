@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::rows::{Row, RowOptions, Rows};
+use super::{Row, RowOptions, Rows};
 
 /// A labelled text and its line, for error messages.
 #[derive(Clone, Debug)]

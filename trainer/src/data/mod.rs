@@ -8,10 +8,10 @@ pub mod labelled;
 mod lines;
 pub mod near_duplicates;
 pub mod review;
-pub mod rows;
 pub mod soft;
 pub mod tensors;
 pub mod vectors;
 
-pub use lines::{text_digest, text_lines};
-pub use rows::{BadRows, Row, RowOptions, Rows};
+pub use lines::text_digest;
+pub use qdllm_host::lines::text_lines;
+pub use qdllm_host::rows::{BadRows, Row, RowOptions, Rows};

@@ -1,8 +1,8 @@
 //! Texts by how sure the teacher is of them: reported, and the least sure labelled by a person, line by line on a terminal
 //! or through a pipe.
 
-use super::rows::{BadRows, Rows};
 use super::soft::SoftLabels;
+use super::{BadRows, Rows};
 use crate::numeric::{argmax, softmax};
 use crate::options::Sources;
 use anyhow::{Result, bail, ensure};

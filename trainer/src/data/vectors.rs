@@ -8,9 +8,10 @@ use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 use sha2::{Digest, Sha256};
 
-use super::lines::{Lines, numbers_of, open_file, text_digest};
-use super::rows::{RowOptions, Rows};
+use super::lines::{numbers_of, text_digest};
 use super::tensors::Table;
+use super::{RowOptions, Rows};
+use qdllm_host::lines::{Lines, open_file};
 
 /// Vectors of one width under their texts' digests.
 #[derive(Debug, Default)]

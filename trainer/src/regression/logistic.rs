@@ -7,9 +7,14 @@
 //! Rows are sparse ones of n-grams or dense ones of hidden states. Parameters are weights and behind them one intercept an
 //! output. The weights lie as each kind of row reads them best: column by column for sparse rows, output by output for
 //! dense ones.
+//!
+//! Sparse rows have many times more columns than there are rows. At the minimum, and at every step towards it, the weights
+//! are sums of rows, so the search goes over the rows' shares in them: the same steps, in vectors as long as the rows are
+//! many.
 
-use super::lbfgs::minimise;
+use super::lbfgs::{dot, largest, minimise};
 use crate::numeric::{Ragged, add, log_sum_exp, softmax_in_place};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -34,19 +39,47 @@ impl Logistic {
         Self { outputs, parameters: vec![0.0; outputs * (columns + 1)] }
     }
 
-    /// Fits rows to their classes and weights, starting from the present parameters (a warm start along a path of
+    /// Fits dense rows to their classes and weights, starting from the present parameters (a warm start along a path of
     /// penalties); returns the largest component of the gradient at the end.
-    pub fn fit<X: Features>(
-        &mut self,
-        x: &X,
-        (truth, weights): (&[usize], &[f64]),
-        objective: Objective,
-    ) -> f64 {
+    pub fn fit(&mut self, x: &Dense, rows: (&[usize], &[f64]), objective: Objective) -> f64 {
         let k = self.outputs;
         let Objective { tolerance, iterations, .. } = objective;
-        minimise(&mut self.parameters, tolerance, iterations, |parameters, gradient| {
-            at(x, (truth, weights), objective, k, parameters, gradient)
+        minimise(&mut self.parameters, (tolerance, iterations), dot, |parameters, gradient| {
+            at(x, rows, objective, k, parameters, gradient)
         })
+    }
+
+    /// Fits sparse rows to their classes and weights; with the largest component of the gradient at the end.
+    pub fn of_sparse(
+        x: &Sparse,
+        rows: (&[usize], &[f64]),
+        k: usize,
+        objective: Objective,
+    ) -> (Self, f64) {
+        let Objective { penalty, tolerance, iterations, .. } = objective;
+        // The rows' shares in the weights, the outputs of every row without intercepts, the intercepts.
+        let n = x.rows * k;
+        let mut state = vec![0.0; 2 * n + k];
+        let product =
+            |a: &[f64], b: &[f64]| dot(&a[..n], &b[n..2 * n]) + dot(&a[2 * n..], &b[2 * n..]);
+        let end = minimise(&mut state, (tolerance, iterations), product, |state, gradient| {
+            let (shares, outputs, intercepts) = (&state[..n], &state[n..2 * n], &state[2 * n..]);
+            let (by_share, rest) = gradient.split_at_mut(n);
+            let (by_output, by_intercept) = rest.split_at_mut(n);
+            let loss = slopes(by_share, k, rows, objective.share, |i, z| {
+                let both = outputs[i * k..].iter().zip(intercepts);
+                z.iter_mut().zip(both).for_each(|(z, (output, intercept))| *z = output + intercept);
+            });
+            by_intercept.fill(0.0);
+            by_share.chunks(k).for_each(|slopes| add(by_intercept, 1.0, slopes));
+            add(by_share, penalty, shares);
+            let steepest = x.outputs(by_share, k, by_output).max(largest(by_intercept));
+            (loss + 0.5 * penalty * dot(shares, outputs), steepest)
+        });
+        let mut parameters = vec![0.0; x.by_column.rows() * k];
+        parameters.par_chunks_mut(k).enumerate().for_each(|(j, w)| x.weights(j, &state[..n], w));
+        parameters.extend_from_slice(&state[2 * n..]);
+        (Self { outputs: k, parameters }, end)
     }
 
     /// Every parameter rounded to f32, as a file would hold it.
@@ -84,31 +117,41 @@ impl Logistic {
     }
 }
 
-fn at<X: Features>(
-    x: &X,
-    (truth, row_weights): (&[usize], &[f64]),
+fn at(
+    x: &Dense,
+    rows: (&[usize], &[f64]),
     Objective { share, penalty, .. }: Objective,
     k: usize,
     parameters: &[f64],
     gradient: &mut [f64],
-) -> f64 {
-    // Per row: the loss, and the share of its slope against each output.
-    let mut slopes = vec![0.0; x.rows() * k];
-    let mut losses = vec![0.0; x.rows()];
-    slopes.par_chunks_mut(k).zip(&mut losses).enumerate().for_each(|(i, (z, loss))| {
-        x.row(i).outputs(parameters, z);
-        *loss = row_weights[i] * loss_and_slope(z, truth[i]);
-        z.iter_mut().for_each(|z| *z *= row_weights[i] * share);
-    });
+) -> (f64, f64) {
+    let mut by_output = vec![0.0; x.rows() * k];
+    let loss = slopes(&mut by_output, k, rows, share, |i, z| x.row(i).outputs(parameters, z));
     let weights = &parameters[..parameters.len() - k];
     let (by_weight, by_intercept) = gradient.split_at_mut(weights.len());
     by_weight.iter_mut().zip(weights).for_each(|(g, w)| *g = penalty * w);
-    x.add_gradient(&slopes, k, by_weight);
+    x.add_gradient(&by_output, k, by_weight);
     by_intercept.fill(0.0);
-    slopes.chunks(k).for_each(|slopes| add(by_intercept, 1.0, slopes));
-    let loss: f64 = losses.iter().sum();
+    by_output.chunks(k).for_each(|slopes| add(by_intercept, 1.0, slopes));
     let square: f64 = weights.iter().map(|w| w * w).sum();
-    share * loss + 0.5 * penalty * square
+    (loss + 0.5 * penalty * square, largest(gradient))
+}
+
+/// Sets `z`, rows x `k`, to the loss's slopes against the outputs that `outputs` writes for a row; returns the loss.
+fn slopes(
+    z: &mut [f64],
+    k: usize,
+    (truth, weights): (&[usize], &[f64]),
+    share: f64,
+    outputs: impl Fn(usize, &mut [f64]) + Sync,
+) -> f64 {
+    let mut losses = vec![0.0; truth.len()];
+    z.par_chunks_mut(k).zip(&mut losses).enumerate().for_each(|(i, (z, loss))| {
+        outputs(i, z);
+        *loss = weights[i] * loss_and_slope(z, truth[i]);
+        z.iter_mut().for_each(|z| *z *= weights[i] * share);
+    });
+    share * losses.iter().sum::<f64>()
 }
 
 /// Turns outputs into the loss's slope against them, returns the loss.
@@ -139,15 +182,6 @@ pub type SparseRow = Vec<(u32, f32)>;
 pub trait Row {
     /// Sets `z` to intercepts plus weights times the row.
     fn outputs(&self, parameters: &[f64], z: &mut [f64]);
-}
-
-/// The rows that a regression is fitted to. Sums have one fixed order, whatever the number of threads.
-pub trait Features: Sync {
-    type Row: Row + ?Sized;
-    fn rows(&self) -> usize;
-    fn row(&self, i: usize) -> &Self::Row;
-    /// Adds to the weights' `gradient` every row times its `slopes`, which are rows x `outputs`.
-    fn add_gradient(&self, slopes: &[f64], outputs: usize, gradient: &mut [f64]);
 }
 
 impl Row for [(u32, f32)] {
@@ -183,53 +217,100 @@ impl Row for [f64] {
     }
 }
 
-/// `(column, value)` pairs by row, and `(row, value)` pairs by column, in order of the rows.
+/// Pieces of parallel work on the columns; a fixed number, so that results do not depend on threads.
+const PIECES: usize = 8;
+
+/// `(row, value)` pairs by column, in order of the rows.
 pub struct Sparse {
-    by_row: Ragged<(u32, f32)>,
+    rows: usize,
     by_column: Ragged<(u32, f32)>,
 }
 
 impl Sparse {
     /// Joins rows; every column must be below `width`.
-    pub fn new<'a>(rows: impl Iterator<Item = &'a SparseRow>, width: usize) -> Self {
-        let mut by_row = Ragged::default();
-        rows.for_each(|row| by_row.push(row.iter().copied()));
+    pub fn new(rows: &[&SparseRow], width: usize) -> Self {
         let mut counts = vec![0; width];
-        by_row.values.iter().for_each(|&(column, _)| counts[column as usize] += 1);
+        rows.iter().copied().flatten().for_each(|&(column, _)| counts[column as usize] += 1);
         let mut by_column = Ragged::default();
         counts.iter().for_each(|&count| by_column.push(vec![(0, 0.0); count]));
         let mut next: Vec<usize> = (0..width).map(|j| by_column.range(j).start).collect();
-        for i in 0..by_row.rows() {
-            for &(column, value) in by_row.row(i) {
+        for (i, row) in rows.iter().enumerate() {
+            for &(column, value) in *row {
                 let place = &mut next[column as usize];
                 by_column.values[*place] = (i as u32, value);
                 *place += 1;
             }
         }
-        Self { by_row, by_column }
+        Self { rows: rows.len(), by_column }
+    }
+
+    /// Adds a column's weights, one an output, to `w`: every row times its shares, which are rows x outputs.
+    fn weights(&self, column: usize, shares: &[f64], w: &mut [f64]) {
+        for &(row, value) in self.by_column.row(column) {
+            add(w, f64::from(value), &shares[row as usize * w.len()..][..w.len()]);
+        }
+    }
+
+    /// What weights, given by the rows' shares, say of each row; returns the largest weight. A few outputs at a time, so
+    /// that what is read and written of all rows stays near the processor.
+    fn outputs(&self, shares: &[f64], k: usize, outputs: &mut [f64]) -> f64 {
+        match k {
+            1 => self.by_blocks::<1>(shares, k, outputs),
+            2..=4 => self.by_blocks::<4>(shares, k, outputs),
+            _ => self.by_blocks::<16>(shares, k, outputs),
+        }
+    }
+
+    fn by_blocks<const W: usize>(&self, shares: &[f64], k: usize, outputs: &mut [f64]) -> f64 {
+        let mut most = 0.0_f32;
+        for start in (0..k).step_by(W) {
+            let width = start..k.min(start + W);
+            let mut block = vec![[0.0; W]; self.rows];
+            for (to, from) in block.iter_mut().zip(shares.chunks(k)) {
+                to.iter_mut().zip(&from[width.clone()]).for_each(|(to, from)| *to = *from as f32);
+            }
+            let (sparse, shares) = (self, &block[..]);
+            let piece = |piece| Arch::new().dispatch(Piece { sparse, piece, shares });
+            let parts: Vec<_> = (0..PIECES).into_par_iter().map(piece).collect();
+            for (i, to) in outputs.chunks_mut(k).enumerate() {
+                for (c, to) in to[width.clone()].iter_mut().enumerate() {
+                    *to = parts.iter().map(|(sums, _)| f64::from(sums[i][c])).sum();
+                }
+            }
+            most = parts.iter().fold(most, |most, part| most.max(part.1));
+        }
+        f64::from(most)
     }
 }
 
-impl Features for Sparse {
-    type Row = [(u32, f32)];
+/// A piece of the columns, and the rows' shares in the weights of `W` outputs.
+struct Piece<'a, const W: usize> {
+    sparse: &'a Sparse,
+    piece: usize,
+    shares: &'a [[f32; W]],
+}
 
-    fn rows(&self) -> usize {
-        self.by_row.rows()
-    }
+impl<const W: usize> WithSimd for Piece<'_, W> {
+    type Output = (Vec<[f32; W]>, f32);
 
-    fn row(&self, i: usize) -> &[(u32, f32)] {
-        self.by_row.row(i)
-    }
-
-    fn add_gradient(&self, slopes: &[f64], outputs: usize, gradient: &mut [f64]) {
-        gradient.par_chunks_mut(outputs).enumerate().for_each(|(column, g)| {
-            for &(row, value) in self.by_column.row(column) {
-                let start = row as usize * outputs;
-                for (g, slope) in g.iter_mut().zip(&slopes[start..start + outputs]) {
-                    *g += f64::from(value) * slope;
-                }
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let columns = &self.sparse.by_column;
+        let (mut sums, mut most) = (vec![[0.0; W]; self.shares.len()], 0.0_f32);
+        let ends = [self.piece, self.piece + 1].map(|piece| piece * columns.rows() / PIECES);
+        for column in ends[0]..ends[1] {
+            let mut weights = [0.0; W];
+            for &(row, value) in columns.row(column) {
+                let shares = &self.shares[row as usize];
+                (0..W).for_each(|c| weights[c] += value * shares[c]);
             }
-        });
+            most = weights.iter().fold(most, |most, weight| most.max(weight.abs()));
+            for &(row, value) in columns.row(column) {
+                let sums = &mut sums[row as usize];
+                (0..W).for_each(|c| sums[c] += value * weights[c]);
+            }
+        }
+        (sums, most)
     }
 }
 
@@ -244,19 +325,16 @@ impl Dense {
         let values = rows.iter().flat_map(|&i| self.row(i)).copied().collect();
         Self { columns: self.columns, values }
     }
-}
 
-impl Features for Dense {
-    type Row = [f64];
-
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.values.len().checked_div(self.columns).unwrap_or(0)
     }
 
-    fn row(&self, i: usize) -> &[f64] {
+    pub fn row(&self, i: usize) -> &[f64] {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
 
+    /// Adds to the weights' `gradient` every row times its `slopes`, which are rows x `outputs`; in one fixed order.
     fn add_gradient(&self, slopes: &[f64], outputs: usize, gradient: &mut [f64]) {
         let chunk = |(rows, slopes): (&[f64], &[f64])| {
             let mut sum = vec![0.0; gradient.len()];
@@ -289,10 +367,9 @@ mod tests {
     fn two_classes_meet_the_closed_condition() {
         // Rows +1 and -1 of opposite classes: the intercept is 0, and the weight solves
         // sigmoid(-w) = w / (C n).
-        let rows = Sparse::new([vec![(0, 1.0)], vec![(0, -1.0)]].iter(), 1);
+        let rows = Sparse::new(&[&vec![(0, 1.0)], &vec![(0, -1.0)]], 1);
         for c in [0.5, 1.0, 10.0] {
-            let mut fitted = Logistic::zero(1, 1);
-            let end = fitted.fit(&rows, (&[1, 0], &[1.0; 2]), by_c(c, 2));
+            let (fitted, end) = Logistic::of_sparse(&rows, (&[1, 0], &[1.0; 2]), 1, by_c(c, 2));
             assert!(end <= 1e-9);
             let w = fitted.parameters[0];
             assert!((sigmoid(-w) - w / (2.0 * c)).abs() < 1e-6, "C {c}: w {w}");
@@ -305,23 +382,23 @@ mod tests {
     #[test]
     fn intercepts_alone_learn_the_class_shares() {
         let empty: &[(u32, f32)] = &[];
-        let rows = Sparse::new(vec![Vec::new(); 8].iter(), 0);
-        let truth = [0, 0, 0, 0, 1, 1, 2, 2];
-        let mut fitted = Logistic::zero(3, 0);
-        fitted.fit(&rows, (&truth, &[1.0; 8]), by_c(1.0, 8));
+        let rows = Sparse::new(&[&Vec::new(); 8], 0);
+        let fit = |truth: [usize; 8], outputs| {
+            Logistic::of_sparse(&rows, (&truth, &[1.0; 8]), outputs, by_c(1.0, 8)).0
+        };
+        let fitted = fit([0, 0, 0, 0, 1, 1, 2, 2], 3);
         for (p, share) in fitted.probabilities(empty).iter().zip([0.5, 0.25, 0.25]) {
             assert!((p - share).abs() < 1e-6);
         }
-        let mut fitted = Logistic::zero(1, 0);
-        fitted.fit(&rows, (&[1, 1, 1, 0, 0, 1, 1, 1], &[1.0; 8]), by_c(1.0, 8));
+        let fitted = fit([1, 1, 1, 0, 0, 1, 1, 1], 1);
         assert!((fitted.probabilities(empty)[1] - 0.75).abs() < 1e-6);
     }
 
     /// The difference quotient of every parameter beside the gradient.
-    fn check_gradient<X: Features>(x: &X, truth: &[usize], outputs: usize) {
+    fn check_gradient(x: &Dense, truth: &[usize], outputs: usize) {
         let (length, objective) = (3 * outputs, by_c(0.7, 3));
         let weights = [1.0, 0.5, 2.0];
-        let at = |p: &[f64], g: &mut [f64]| at(x, (truth, &weights), objective, outputs, p, g);
+        let at = |p: &[f64], g: &mut [f64]| at(x, (truth, &weights), objective, outputs, p, g).0;
         let p: Vec<f64> = (0..length).map(|i| (i as f64 * 1.7).sin()).collect();
         let (mut gradient, mut unused) = (vec![0.0; length], vec![0.0; length]);
         at(&p, &mut gradient);
@@ -338,12 +415,32 @@ mod tests {
 
     #[test]
     fn gradient_is_the_slope_of_the_value() {
-        let rows = [vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0)]];
-        let sparse = Sparse::new(rows.iter(), 2);
         let dense = Dense { columns: 2, values: vec![0.5, 1.0, 0.0, -0.3, 2.0, 0.0] };
         for (outputs, truth) in [(1, [0, 1, 1]), (3, [0, 2, 1])] {
-            check_gradient(&sparse, &truth, outputs);
             check_gradient(&dense, &truth, outputs);
+        }
+    }
+
+    #[test]
+    fn sparse_rows_meet_the_minimum_of_dense_ones() {
+        let rows = [vec![(0, 0.5), (1, 1.0)], vec![(1, -0.3)], vec![(0, 2.0), (3, 1.0)]];
+        let sparse = Sparse::new(&rows.each_ref(), 4);
+        let values =
+            vec![0.5, 1.0, 0.0, 0.0, 0.0, f64::from(-0.3_f32), 0.0, 0.0, 2.0, 0.0, 0.0, 1.0];
+        let dense = Dense { columns: 4, values };
+        for (outputs, truth) in [(1, [0, 1, 1]), (3, [0, 2, 1])] {
+            let rows = (&truth[..], &[1.0, 0.5, 2.0][..]);
+            let (fitted, end) = Logistic::of_sparse(&sparse, rows, outputs, by_c(0.7, 3));
+            let mut other = Logistic::zero(outputs, 4);
+            assert!(end <= 1e-9 && other.fit(&dense, rows, by_c(0.7, 3)) <= 1e-9);
+            for output in 0..outputs {
+                for column in 0..4 {
+                    let (a, b) = (column * outputs + output, output * 4 + column);
+                    assert!((fitted.parameters[a] - other.parameters[b]).abs() < 1e-7);
+                }
+                let intercept = 4 * outputs + output;
+                assert!((fitted.parameters[intercept] - other.parameters[intercept]).abs() < 1e-7);
+            }
         }
     }
 
@@ -429,8 +526,8 @@ mod tests {
     #[test]
     fn transposing_swaps_rows_and_columns() {
         let rows = [vec![(0, 1.0), (2, 2.0)], vec![], vec![(2, 3.0)]];
-        let matrix = Sparse::new(rows.iter(), 4);
-        assert_eq!((matrix.rows(), matrix.by_column.rows()), (3, 4));
+        let matrix = Sparse::new(&rows.each_ref(), 4);
+        assert_eq!((matrix.rows, matrix.by_column.rows()), (3, 4));
         let columns = &matrix.by_column;
         assert_eq!(columns.row(0), [(0, 1.0)]);
         assert_eq!(columns.row(1), []);

@@ -60,11 +60,11 @@ impl Corpus {
         TfidfOptions { c, tolerance, iterations }: TfidfOptions,
     ) -> (Logistic, bool) {
         let width = self.features.width();
-        let matrix = Sparse::new(rows.iter().map(|&i| &self.rows[i]), width);
-        let mut model = Logistic::zero(if classes == 2 { 1 } else { classes }, width);
+        let matrix = Sparse::new(&rows.iter().map(|&i| &self.rows[i]).collect::<Vec<_>>(), width);
         let n = rows.len() as f64;
         let objective = Objective { share: 1.0 / n, penalty: 1.0 / (c * n), tolerance, iterations };
-        let end = model.fit(&matrix, (truth, weights), objective);
+        let outputs = if classes == 2 { 1 } else { classes };
+        let (model, end) = Logistic::of_sparse(&matrix, (truth, weights), outputs, objective);
         (model.rounded(), end <= tolerance)
     }
 }

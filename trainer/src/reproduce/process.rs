@@ -258,7 +258,10 @@ impl Lesson {
     fn student(&self) -> Result<Outcome> {
         let (model, vectors) = (self.folder.join("student.qdm"), &self.config.sources.vectors);
         let keep = (true, Duration::from_secs(1));
-        let trained = distill(&self.config, &model, keep, &mut Progress::new(true))?;
+        // What is compared here is what a teacher does, good or bad.
+        let mut config = self.config.clone();
+        config.training.keep_teacher = true;
+        let trained = distill(&config, &model, keep, &mut Progress::new(true))?;
         let (report, microseconds) = if vectors.is_empty() {
             let judged = evaluate(&model, &[&self.valid], BadRows::Refuse, None, true)?;
             (judged.student, judged.microseconds_per_text)
@@ -327,12 +330,11 @@ impl Lesson {
 
         let partial = self.folder.join("soft.jsonl");
         let info = teacher.about().info(String::new());
-        let mut writer = SoftWriter::open(&partial, &self.classes, &info)?;
-        for (text, logits) in texts.iter().zip(&held_out) {
-            writer.append(text, logits)?;
-        }
-        writer.append_all(&unlabelled, |texts| ask(&mut teacher, texts))?;
-        std::fs::rename(&partial, soft).of_file(soft)?;
+        let header = (&self.classes[..], &info);
+        let known = texts.iter().copied().zip(&held_out);
+        SoftWriter::whole([&*partial, soft], header, known, &unlabelled, |texts| {
+            ask(&mut teacher, texts)
+        })?;
         let (parameters, bytes) = teacher.size().unzip();
         Ok(Outcome {
             accuracy: report.accuracy,

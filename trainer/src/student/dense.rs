@@ -55,7 +55,7 @@ impl Dense {
                 missing += 1;
                 return;
             };
-            prepared.add(&text, vector.iter().copied(), || vector.to_vec());
+            prepared.add(&text, None, vector.iter().copied(), || vector.to_vec());
         });
         ensure!(
             missing == 0,

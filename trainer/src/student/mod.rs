@@ -7,6 +7,7 @@ pub mod backprop;
 pub mod dense;
 pub mod export;
 pub mod front_end;
+pub mod left_out;
 pub mod run;
 pub mod shape;
 pub mod train;
@@ -16,10 +17,11 @@ pub mod words;
 use crate::data::corpus::{Corpus, Part, Tally, Text};
 use crate::data::soft::TeacherInfo;
 use crate::numeric::{golden_section, log_sum_exp, softmax};
-use crate::options::{Config, TrainingConfig};
+use crate::options::Config;
 use anyhow::Result;
 use backprop::Batcher;
 use front_end::{Examples, FrontEnd, Sample};
+use left_out::Mark;
 use qdllm_host::hex::encode as hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,6 +42,8 @@ pub struct Prepared<F: FrontEnd> {
     pub counts: Vec<u64>,
     pub texts: Examples<F::Item>,
     pub valid: Examples<F::Item>,
+    /// One a training text.
+    pub marks: Vec<Mark>,
     /// The first of the validation texts, as the model file takes them.
     pub probes: Vec<F::Probe>,
     pub tally: Tally,
@@ -72,19 +76,26 @@ impl<F: FrontEnd> Prepared<F> {
         let teacher = corpus.soft.as_ref().map(|soft| (soft.teacher.clone(), hex(soft.digest)));
         let data_digest = corpus.digest.clone();
         let (texts, valid) = (Examples::default(), Examples::default());
-        let (probes, tally) = (Vec::new(), Tally::default());
-        Self { shape, classes, counts, texts, valid, probes, tally, data_digest, teacher }
+        let (marks, probes, tally) = (Vec::new(), Vec::new(), Tally::default());
+        Self { shape, classes, counts, texts, valid, marks, probes, tally, data_digest, teacher }
     }
 
+    /// Adds a text; `own` answers in its label's place.
     fn add(
         &mut self,
         text: &Text<'_>,
+        own: Option<&[f32]>,
         input: impl IntoIterator<Item = F::Item>,
         probe: impl FnOnce() -> F::Probe,
     ) {
-        let part = if text.part == Part::Train { &mut self.texts } else { &mut self.valid };
-        part.push(input, text.label, text.teacher);
-        if text.part == Part::Valid && self.probes.len() < PROBES {
+        let label = text.label.filter(|_| own.is_none());
+        if text.part == Part::Train {
+            self.texts.push(input, label, own.or(text.teacher));
+            self.marks.push(Mark::new(text.label, text.text));
+            return;
+        }
+        self.valid.push(input, label, text.teacher);
+        if self.probes.len() < PROBES {
             self.probes.push(probe());
         }
     }
@@ -157,9 +168,7 @@ impl<F: FrontEnd> Prepared<F> {
         observe: impl FnMut(Moment<'_>),
     ) -> Result<Student<F>> {
         let Self { shape, texts, valid, .. } = self;
-        let (settings, lr_falls) = F::training(config);
-        let settings = &TrainingConfig { epochs: config.epochs_for(texts.count()), ..settings };
-        let training = Training { shape, settings, lr_falls, texts, valid };
+        let training = Training::new(shape, config, texts, valid);
         let (mut theta, epoch) = training.run(resume, observe)?;
         let before = training.judge(&theta);
         let rounded = shape.front.round(&mut theta[shape.weight_range()]);

@@ -3,6 +3,7 @@
 use super::dense::Dense;
 use super::export::export;
 use super::front_end::FrontEnd;
+use super::left_out;
 use super::shape::Ansatz;
 use super::train::{Checkpoint, Judgement, Moment, Resume};
 use super::words::Words;
@@ -52,7 +53,7 @@ pub fn check(config: &Config, out: &Path, same_settings: bool) -> Result<()> {
 }
 
 /// Distils and writes the model, its settings and its metrics; the model file is written only when it is complete. With
-/// `restart` an earlier, unfinished run is forgotten.
+/// `restart` an earlier, unfinished run is forgotten. A teacher that does harm is left out, also of the settings.
 pub fn distill(
     config: &Config,
     out: &Path,
@@ -68,21 +69,20 @@ pub fn distill(
     }
     let time = (started, checkpoint_every);
     if dense {
-        train_and_write(&Dense::prepare(config, progress)?, config, out, time, progress)
+        train_and_write(left_out::prepare(Dense::prepare, config, progress)?, out, time, progress)
     } else {
-        train_and_write(&Words::prepare(config, progress)?, config, out, time, progress)
+        train_and_write(left_out::prepare(Words::prepare, config, progress)?, out, time, progress)
     }
 }
 
 fn train_and_write<F: FrontEnd>(
-    prepared: &Prepared<F>,
-    config: &Config,
+    (prepared, config): (Prepared<F>, Config),
     out: &Path,
     (started, every): (Instant, Duration),
     progress: &mut Progress,
 ) -> Result<Outcome> {
     let (checkpoint, metrics) = (beside(out, ".ckpt"), beside(out, ".metrics.jsonl"));
-    let fingerprint = prepared.fingerprint(config);
+    let fingerprint = prepared.fingerprint(&config);
     let earlier = Checkpoint::read(&checkpoint, &fingerprint)?;
     let done = earlier.as_ref().map_or(0, |state| state.epochs);
     if done > 0 {
@@ -92,10 +92,10 @@ fn train_and_write<F: FrontEnd>(
     if let Some(note) = prepared.weights_note() {
         progress.say(&note);
     }
-    progress.stage("training", prepared.passes(config));
+    progress.stage("training", prepared.passes(&config));
     let resume = Resume { path: checkpoint.clone(), fingerprint, every, earlier };
     let mut failed = None;
-    let student = prepared.distill(config, Some(resume), |moment| {
+    let student = prepared.distill(&config, Some(resume), |moment| {
         let event = match moment {
             Moment::Texts(done) => return progress.at(done),
             Moment::Epoch(event) => event,
@@ -111,7 +111,7 @@ fn train_and_write<F: FrontEnd>(
     if let Some(e) = failed {
         return Err(e).of_file(&metrics);
     }
-    let (bytes, largest_gap) = export(&student, prepared, config)?;
+    let (bytes, largest_gap) = export(&student, &prepared, &config)?;
     let settings = beside(out, ".toml");
     if !guard::is_read(&settings) {
         write_whole(&settings, config.to_toml().as_bytes()).of_file(&settings)?;

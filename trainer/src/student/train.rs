@@ -5,7 +5,7 @@ use super::front_end::{Examples, FrontEnd, Sample};
 use super::shape::Shape;
 use crate::metrics::Report;
 use crate::numeric::argmax;
-use crate::options::{Judge, TrainingConfig};
+use crate::options::{Config, Judge, TrainingConfig};
 use crate::seed::stream;
 use anyhow::{Context as _, Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
@@ -66,14 +66,26 @@ pub struct Resume {
 
 pub struct Training<'r, F: FrontEnd> {
     pub shape: &'r Shape<F>,
-    pub settings: &'r TrainingConfig,
+    pub settings: TrainingConfig,
     /// Whether learning rates fall linearly to zero over the whole run.
     pub lr_falls: bool,
     pub texts: &'r Examples<F::Item>,
     pub valid: &'r Examples<F::Item>,
 }
 
-impl<F: FrontEnd> Training<'_, F> {
+impl<'r, F: FrontEnd> Training<'r, F> {
+    /// As the settings ask of so many texts.
+    pub fn new(
+        shape: &'r Shape<F>,
+        config: &Config,
+        texts: &'r Examples<F::Item>,
+        valid: &'r Examples<F::Item>,
+    ) -> Self {
+        let (settings, lr_falls) = F::training(config);
+        let settings = TrainingConfig { epochs: config.epochs_for(texts.count()), ..settings };
+        Self { shape, settings, lr_falls, texts, valid }
+    }
+
     /// Trains for `settings.epochs` epochs, or until its patience ends: the parameters of the best epoch on the
     /// validation texts, and that epoch, counted from 1. On an error the checkpoint holds the last state that was good.
     pub fn run(

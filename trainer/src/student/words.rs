@@ -4,7 +4,7 @@ use super::front_end::{Examples, FrontEnd, Sample, turn_slope};
 use super::shape::{Ansatz, Shape};
 use super::vocabulary::{Counter, HostVocab, Regression};
 use super::{Prepared, Student};
-use crate::data::corpus::{Corpus, Part, Tally, Text};
+use crate::data::corpus::{Corpus, Part, Tally};
 use crate::numeric::add;
 use crate::options::{Config, Criterion, HiddenLayer, StudentConfig, TrainingConfig};
 use anyhow::{Result, ensure};
@@ -64,11 +64,8 @@ impl Words {
         corpus.each("encoding the texts", progress, |text| {
             let own = own_teacher.as_ref().filter(|_| text.part == Part::Train);
             let logits = own.filter(|_| text.teacher.is_none()).map(|own| own.logits(text.text));
-            let text = match &logits {
-                Some(logits) => Text { label: None, teacher: Some(logits), ..text },
-                None => text,
-            };
-            prepared.add(&text, vocab.rows(text.text), || text.text.to_owned());
+            let (own, rows) = (logits.as_deref(), vocab.rows(text.text));
+            prepared.add(&text, own, rows, || text.text.to_owned());
         })?;
         prepared.tally = tally;
         prepared.weigh(config)?;

@@ -1,7 +1,7 @@
 //! Cross-validation of linear probes and of the regression on TF-IDF: stratified folds, standardised features, a penalty
 //! path for the probes, the strength of the regression.
 
-use crate::regression::logistic::{Dense, Features, Logistic, Objective, SparseRow};
+use crate::regression::logistic::{Dense, Logistic, Objective, SparseRow};
 use crate::regression::tfidf::{Corpus, TfidfOptions};
 use crate::teacher::calibration::{Calibrated, Labels, as_good_as, losses};
 use anyhow::{Result, bail};
@@ -232,7 +232,7 @@ pub fn logarithms(model: &Logistic, row: &SparseRow) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOLDS, Features, Labels, Scaler, cross_validate, stratified};
+    use super::{FOLDS, Labels, Scaler, cross_validate, stratified};
 
     #[test]
     fn scaling_gives_unit_rows_and_silences_constant_columns() {

@@ -5,7 +5,7 @@
 //! right than each alone, and each learns from the others. Only features of the unlabelled texts are used, never
 //! labels that were set aside.
 
-use crate::regression::logistic::{Dense, Features as _, Logistic};
+use crate::regression::logistic::{Dense, Logistic};
 use crate::teacher::calibration::{
     Calibrated, Labels, as_good_as, average, cool, losses, rows, with_pool,
 };

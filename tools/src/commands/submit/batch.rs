@@ -12,9 +12,12 @@ use crate::transpile::source::{Source, inputs_of};
 use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use qdllm_host::cli::OverDefaults;
 use qdllm_host::errors::OfFile as _;
 use qdllm_host::files::{read, read_text};
+use qdllm_host::rows::RowOptions;
 use qdllm_host::terminal::{Progress, note};
+use qdllm_host::values::within;
 use qdllm_host::{dates, hex};
 use qdllm_runtime::Model;
 use serde::Deserialize;
@@ -48,11 +51,13 @@ pub struct SubmitArgs {
     /// The text to classify
     #[arg(required_unless_present_any = ["data", "qasm", "compiled", "resume"])]
     pub text: Option<String>,
-    /// Texts to classify: .tsv (label, tab, text), .jsonl (text, label), else one text a line
+    /// Texts to classify, with labels or without: .tsv (label, tab, text), .csv with a header, .jsonl or .txt
     #[arg(long, value_name = "FILE", requires = "model", conflicts_with = "text")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub rows: OverDefaults<RowOptions>,
     /// Only the first N texts of --data
-    #[arg(long, value_name = "N", requires = "data")]
+    #[arg(long, value_name = "N", requires = "data", value_parser = within(1_usize..))]
     pub first: Option<usize>,
     /// An OpenQASM 2 or 3 file; compiled here for the chip
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "text"])]
@@ -82,7 +87,7 @@ pub struct SubmitArgs {
     #[arg(long, default_value = "Baihua")]
     pub chip: String,
     /// Repetitions of each circuit
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = within(1_u32..))]
     pub shots: u32,
     /// A word that tells this batch from an equal one
     #[arg(long, default_value = "")]
@@ -99,7 +104,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "N")]
     pub daily: Option<u32>,
     /// Seconds after a lost answer until the platform's list of tasks is taken to be complete
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = within(0..=1_000_000_u64))]
     pub settle: u64,
     #[command(flatten)]
     pub store: Store,
@@ -256,7 +261,7 @@ fn work(args: &SubmitArgs) -> Result<(Work, Option<Vec<u8>>)> {
     let bytes = read(model)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     let texts = match (&args.data, &args.text) {
-        (Some(path), _) => texts::read(path, args.first)?,
+        (Some(path), _) => texts::read(path, &args.rows, args.first)?,
         (None, Some(text)) => vec![Text { line: 0, label: None, text: text.clone() }],
         (None, None) => bail!("give a text, or --data FILE"),
     };

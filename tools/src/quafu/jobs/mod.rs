@@ -257,32 +257,38 @@ impl Store {
         }
     }
 
-    /// All batches, the oldest first.
-    pub fn batches(&self) -> Result<Vec<Batch>> {
+    /// All batches, the oldest first, and what is wrong with those that cannot be read.
+    pub fn batches(&self) -> Result<(Vec<Batch>, Vec<Error>)> {
         if self.folder.try_exists().is_ok_and(|there| !there) {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let paths = entries(&self.folder)?;
         let whole = paths.iter().filter(|p| !unfinished(p) && p.join(BATCH).is_file());
-        let mut all = whole.map(|p| batch_in(p)).collect::<Result<Vec<_>>>()?;
+        let (mut all, mut damaged) = (Vec::new(), Vec::new());
+        for batch in whole.map(|p| batch_in(p)) {
+            batch.map_or_else(|why| damaged.push(why), |batch| all.push(batch));
+        }
         all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
-        Ok(all)
+        Ok((all, damaged))
     }
 
     /// The name of the batch that `wanted` begins, or of the newest.
     pub fn find(&self, wanted: Option<&str>) -> Result<String> {
-        let mut all = self.batches()?;
+        let (mut all, mut damaged) = self.batches()?;
         let Some(wanted) = wanted else {
+            // It may be the newest.
+            damaged.pop().map_or(Ok(()), Err)?;
             return all.pop().map(|b| b.id).with_context(|| {
                 format!("{} holds no batch; `qdllm-hw submit` makes one", self.folder.display())
             });
         };
-        if all.iter().any(|b| b.id == wanted) {
+        if self.has(wanted) {
             return Ok(wanted.into());
         }
         let mut begun = all.into_iter().filter(|b| b.id.starts_with(wanted));
         match (begun.next(), begun.next()) {
             (Some(only), None) => Ok(only.id),
+            _ if !damaged.is_empty() => Err(damaged.swap_remove(0)),
             _ => bail!(
                 "no batch `{wanted}` in {}; `qdllm-hw status` lists them",
                 self.folder.display()
@@ -320,7 +326,9 @@ impl Store {
     pub fn sent(&self, like: &Batch) -> Result<(u32, BTreeSet<String>)> {
         let today = dates::beijing_time(dates::now_s()).date();
         let (mut used, mut tasks) = (0, BTreeSet::new());
-        for batch in self.batches()? {
+        let (all, mut damaged) = self.batches()?;
+        damaged.pop().map_or(Ok(()), Err)?;
+        for batch in all {
             if (batch.platform, &batch.url) != (like.platform, &like.url) {
                 continue;
             }

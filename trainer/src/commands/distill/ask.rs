@@ -5,8 +5,10 @@ use crate::data::review;
 use crate::options::{Config, OverDefaults};
 use crate::student::run::beside;
 use anyhow::{Result, bail};
+use qdllm_host::errors::wrong_use;
 use qdllm_host::guard;
 use qdllm_host::terminal::note;
+use qdllm_host::values::within;
 use std::path::{Path, PathBuf};
 
 /// A teacher that is asked before the student learns.
@@ -25,7 +27,7 @@ pub struct AskArgs {
     pub classes: Option<PathBuf>,
     /// Let a person label the texts of which the teacher is least sure, 50 unless said otherwise; labels go to the
     /// --data file, or to OUT.labels.tsv, which later runs take up
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50")]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50", value_parser = within(1_usize..))]
     pub review: Option<usize>,
     /// How an endpoint is asked
     #[cfg(feature = "endpoint")]
@@ -114,8 +116,11 @@ pub fn judge(
         _ if args.teacher.is_none() && args.review.is_none() => return Ok(None),
         (Some(soft), Some(texts)) => (soft, texts),
         (Some(_), None) if args.review.is_none() => return Ok(None),
-        (Some(_), None) => bail!("the texts are missing: give --unlabelled"),
-        (None, _) => bail!("--review shows what a teacher is unsure of: give --teacher or --soft"),
+        (Some(_), None) => return Err(wrong_use("the texts are missing: give --unlabelled")),
+        (None, _) => {
+            let what = "--review shows what a teacher is unsure of: give --teacher or --soft";
+            return Err(wrong_use(what));
+        }
     };
     let labels = sources.data.first().cloned().or(named);
     let labels = labels.unwrap_or_else(|| beside(out, ".labels.tsv"));

@@ -11,7 +11,8 @@ use crate::teacher::features::{Features, ScoreTeacher};
 use crate::teacher::llm::{self, Reading, classifier};
 use crate::teacher::probe::{Candidate, Options, ProbeTeacher};
 use crate::teacher::zero_shot::{self, ClassScores};
-use anyhow::{Result, bail};
+use anyhow::Result;
+use qdllm_host::errors::wrong_use;
 use qdllm_host::terminal::{Progress, note};
 use std::path::{Path, PathBuf};
 
@@ -37,10 +38,12 @@ fn reading(args: &TeachArgs) -> Reading {
 
 fn probe(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     if args.data.is_empty() {
-        bail!("a probe learns from labelled texts: give --data, or --method zero-shot");
+        let what = "a probe learns from labelled texts: give --data, or --method zero-shot";
+        return Err(wrong_use(what));
     }
     if args.local.adapter.is_some() && args.local.model.len() > 1 {
-        bail!("--adapter belongs to one model, {} were given", args.local.model.len());
+        let given = args.local.model.len();
+        return Err(wrong_use(format_args!("--adapter belongs to one model, {given} were given")));
     }
     let (mut sources, mut speeds, every) = (Vec::new(), Vec::new(), texts.every());
     for path in &args.local.model {
@@ -71,10 +74,10 @@ fn export(
 ) -> Result<()> {
     let cells = cells.iter().filter(|c| asked.is_none_or(|layer| c.cell.layer == layer));
     let Some(best) = cells.min_by(|a, b| a.trial.loss.total_cmp(&b.trial.loss)) else {
-        bail!(
+        return Err(wrong_use(format_args!(
             "--export-layer {}: not among the layers tried; name it in --layers too",
             asked.unwrap_or(0)
-        );
+        )));
     };
     let mut seen = std::collections::HashSet::new();
     let unique: Vec<&str> = texts.iter().copied().filter(|t| seen.insert(*t)).collect();
@@ -105,9 +108,9 @@ fn zero_shot(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
 fn head(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     let path = one(args, "a classification head")?;
     if args.prompt.is_some() {
-        bail!(
-            "--prompt: a classification head was trained on texts as they are; leave the prompt away"
-        );
+        return Err(wrong_use(
+            "--prompt: a classification head was trained on texts as they are; leave the prompt away",
+        ));
     }
     let scores = llm::head(&path, &reading(args))?;
     scored(classifier::teacher(scores, &texts.classes, &args.cache())?, texts)
@@ -126,7 +129,7 @@ fn place(args: &TeachArgs, model: &Path) -> Result<PathBuf> {
 fn one(args: &TeachArgs, what: &str) -> Result<PathBuf> {
     match args.local.model.as_slice() {
         [path] => place(args, path),
-        many => bail!("{what} takes one model, {} were given", many.len()),
+        many => Err(wrong_use(format_args!("{what} takes one model, {} were given", many.len()))),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::teacher::endpoint::EndpointArgs;
 use crate::teacher::zero_shot::Several;
 use anyhow::Result;
 use clap::{Args, FromArgMatches as _};
+use qdllm_host::values::within;
 use std::path::{Path, PathBuf};
 
 /// Ask a language model for soft labels
@@ -38,7 +39,7 @@ pub struct TeachArgs {
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
     /// Keep this many labels a class and set the others aside
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1_usize..))]
     pub labels_per_class: Option<usize>,
     /// Which labels are kept
     #[arg(long, value_name = "D", default_value_t = 0)]
@@ -47,7 +48,7 @@ pub struct TeachArgs {
     #[arg(long, value_name = "FILE")]
     pub unlabelled: Vec<PathBuf>,
     /// Set this share of the labels aside and judge the teacher on them
-    #[arg(long, value_name = "SHARE", conflicts_with = "test")]
+    #[arg(long, value_name = "SHARE", conflicts_with = "test", value_parser = within(0.0..1.0))]
     pub heldback: Option<f64>,
     /// Labelled texts to judge the teacher on; they get no soft label
     #[arg(long, value_name = "FILE")]
@@ -151,7 +152,7 @@ pub struct LocalArgs {
     #[arg(long)]
     pub no_calibration: bool,
     /// Most tokens of a text, prompt included; longer texts are cut and counted
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = within(1_usize..))]
     pub max_tokens: usize,
     /// Layers of causal models to try [default: six spread over the depth]
     #[arg(long, value_delimiter = ',', value_name = "L,L,..")]

@@ -103,26 +103,19 @@ impl Texts {
 
 /// The labelled rows, each text once under the label that is chosen for it.
 fn labelled_once(args: &TeachArgs, skipped: &mut u64) -> Result<Vec<(String, String)>> {
-    let (mut rows, mut survey) = (Vec::new(), Survey::default());
-    let (mut names, mut seen): (Vec<String>, _) = (Vec::new(), HashSet::new());
+    let (mut rows, mut survey, mut seen) = (Vec::new(), Survey::default(), HashSet::new());
     for path in &args.data {
         for Labelled { line, label, text } in Labelled::read(path, &*args.rows, skipped)? {
-            let known = names.iter().position(|name| *name == label).unwrap_or(names.len());
-            if known == names.len() {
-                names.push(label);
-            }
-            let (number, short) = (known as u32, short(&text));
-            survey.add(short, number, (path, line, &text));
+            let (short, _) = survey.add(label.clone(), (path, line, &text));
             if seen.insert(short) {
-                rows.push((number, text));
+                rows.push((label, text));
             }
         }
     }
-    let (settled, said) = survey.settle(args.conflicts, &names)?;
+    let (mut settled, said) = survey.settle(args.conflicts)?;
     said.into_iter().for_each(note);
-    let label = |(first, text): (u32, String)| {
-        let label = settled.get(&short(&text)).copied().unwrap_or(Some(first))?;
-        Some((names[label as usize].clone(), text))
+    let label = |(first, text): (String, String)| {
+        Some((settled.remove(&short(&text)).unwrap_or(Some(first))?, text))
     };
     Ok(rows.into_iter().filter_map(label).collect())
 }

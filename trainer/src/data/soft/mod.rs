@@ -30,11 +30,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::lines::{Lines, not_finite, numbers_of, open_file, text_digest};
+use super::lines::{not_finite, numbers_of, text_digest};
 use crate::data::classes::check_names;
 use crate::data::tensors::Table;
 use crate::data::vectors::digests_of;
 use crate::options::Sources;
+use qdllm_host::lines::{Lines, open_file};
 
 pub use writer::SoftWriter;
 

@@ -6,6 +6,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use qdllm_host::errors::OfFile as _;
 use qdllm_host::hex;
 
 use super::{
@@ -55,6 +56,29 @@ impl SoftWriter {
             writer.write(first.as_bytes())?;
         }
         Ok(writer)
+    }
+
+    /// Writes a whole file: the logits that are known, then what `ask` says of the other texts. It has the name `partial`
+    /// until it is whole; what an earlier run of the same teacher left there is taken up, and of another it is of no use.
+    pub fn whole<'a>(
+        [partial, out]: [&Path; 2],
+        (classes, teacher): (&[String], &TeacherInfo),
+        known: impl Iterator<Item = (&'a str, &'a Vec<f32>)>,
+        texts: &[&str],
+        ask: impl FnMut(&[&str]) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<()> {
+        let mut writer = match Self::open(partial, classes, teacher) {
+            Err(_) if partial.is_file() => {
+                std::fs::remove_file(partial).of_file(partial)?;
+                Self::open(partial, classes, teacher)?
+            }
+            opened => opened?,
+        };
+        for (text, logits) in known {
+            writer.append(text, logits)?;
+        }
+        writer.append_all(texts, ask)?;
+        std::fs::rename(partial, out).of_file(out)
     }
 
     /// Reads what is there already; returns how many bytes of it to keep.

@@ -15,10 +15,10 @@ use crate::data::classes::Classes;
 use crate::data::soft::{SoftLabels, SoftWriter};
 use crate::teacher::features::start;
 use crate::teacher::{About, Identity, OnProgress, Teacher, Work};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use client::{Client, UsedUp};
 use ledger::Ledger;
-use qdllm_host::errors::OfFile as _;
+use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::hex;
 use request::RequestBuilder;
 pub use settings::{EndpointArgs, key, key_from_file, key_from_variable};
@@ -50,19 +50,14 @@ impl EndpointTeacher {
         (prompt, sample): (Option<&str>, &str),
         folder: &Path,
     ) -> Result<Self> {
-        let EndpointArgs { timeout, vote_temperature, .. } = *args;
-        if !(timeout > 0.0 && timeout < 1e6) {
-            bail!("--timeout is {timeout}; it must be above 0 seconds");
-        }
-        if !(0.0..=2.0).contains(&vote_temperature) {
-            bail!("--vote-temperature is {vote_temperature}; it must be from 0 to 2");
-        }
         let Some(model) = &args.endpoint_model else {
-            bail!("--endpoint-model is missing: the name under which the endpoint serves the model")
+            return Err(wrong_use(
+                "--endpoint-model is missing: the name under which the endpoint serves the model",
+            ));
         };
         let builder = RequestBuilder::new(model, classes, prompt)?;
         let most_chars = args.max_chars.max(1);
-        let EndpointArgs { ask, votes, constrain, calibrate, .. } = args;
+        let EndpointArgs { ask, votes, vote_temperature, constrain, calibrate, .. } = args;
         let asked =
             (ask, prompt, votes, vote_temperature, constrain, calibrate, most_chars, classes);
         let digest = Sha256::digest(format!("{model}\n{asked:?}"));

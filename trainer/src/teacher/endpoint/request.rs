@@ -3,6 +3,7 @@
 use crate::data::classes::{Class, Classes};
 use crate::teacher::endpoint::settings::Constrain;
 use anyhow::{Result, bail};
+use qdllm_host::errors::wrong_use;
 use serde_json::{Value, json};
 
 /// Letters that two classes' words may share at their start before a chat model is asked for a letter instead: a first
@@ -31,7 +32,7 @@ impl RequestBuilder {
     /// it is to list them.
     pub fn new(model: &str, classes: &Classes, prompt: Option<&str>) -> Result<Self> {
         if prompt.is_some_and(|p| !p.contains("{text}")) {
-            bail!("--prompt has no {{text}}; write where the text stands");
+            return Err(wrong_use("--prompt has no {text}; write where the text stands"));
         }
         let words: Vec<Vec<String>> = classes.class.iter().map(Class::words).collect();
         let letters = share_a_start(&words);

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use qdllm_host::secret::{Secret, read_private};
+use qdllm_host::values::{above_zero, within};
 use serde::{Deserialize, Serialize};
 use std::env::VarError;
 use std::path::{Path, PathBuf};
@@ -41,10 +42,10 @@ pub struct EndpointArgs {
     #[arg(long, value_enum)]
     pub ask: Option<Way>,
     /// Answers a text when votes are counted
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1_usize..))]
     pub votes: usize,
     /// Temperature of those answers
-    #[arg(long, default_value_t = 0.7, value_name = "T")]
+    #[arg(long, default_value_t = 0.7, value_name = "T", value_parser = within(0.0..=2.0_f32))]
     pub vote_temperature: f32,
     /// How the server holds those answers to the class names, beside the prompt
     #[arg(long, value_enum, default_value = "none")]
@@ -53,19 +54,19 @@ pub struct EndpointArgs {
     #[arg(long, value_name = "BOOL")]
     pub calibrate: Option<bool>,
     /// Longest text in characters; longer ones are cut and counted
-    #[arg(long, default_value_t = 8000, value_name = "N")]
+    #[arg(long, default_value_t = 8000, value_name = "N", value_parser = within(1_usize..))]
     pub max_chars: usize,
     /// Requests under way at once, over all servers
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1_usize..))]
     pub concurrency: usize,
     /// Seconds to wait for an answer
-    #[arg(long, default_value_t = 120.0, value_name = "S")]
+    #[arg(long, default_value_t = 120.0, value_name = "S", value_parser = within(above_zero(1e6)))]
     pub timeout: f64,
     /// Tries of a request that fails in a way that may pass
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1_u32..))]
     pub tries: u32,
     /// Longest first wait between tries, in milliseconds; doubled for each further one, up to 30 s
-    #[arg(long, default_value_t = 500, value_name = "MS")]
+    #[arg(long, default_value_t = 500, value_name = "MS", value_parser = within(0..=3_600_000_u64))]
     pub backoff: u64,
     /// Most requests to send, over all runs that ask the same question
     #[arg(long, value_name = "N")]

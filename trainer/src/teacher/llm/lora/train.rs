@@ -9,6 +9,7 @@ use crate::teacher::llm::pretrained::Pretrained;
 use anyhow::{Context as _, Result, bail};
 use candle_core::{Device, Tensor, Var};
 use qdllm_host::errors::OfFile as _;
+use qdllm_host::values::{above_zero, within};
 use rand::seq::SliceRandom;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -19,31 +20,31 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
     /// Rank of the LoRA matrices
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1_usize..))]
     pub rank: usize,
     /// Their product is multiplied by alpha / rank
-    #[arg(long, default_value_t = 16.0, value_name = "X")]
+    #[arg(long, default_value_t = 16.0, value_name = "X", value_parser = within(0.0..=1e6))]
     pub alpha: f64,
     /// Matrices that get LoRA, by the last part of their names [default: query and value]
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     pub targets: Vec<String>,
     /// Times through the data
-    #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = within(1_u64..))]
     pub epochs: u64,
     /// Texts run together
-    #[arg(long = "batch-size", alias = "batch", default_value_t = 8, value_name = "N")]
+    #[arg(long = "batch-size", alias = "batch", default_value_t = 8, value_name = "N", value_parser = within(1_usize..))]
     pub batch: usize,
     /// Batches whose gradients are added up for one update
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = within(1_usize..))]
     pub accumulate: usize,
     /// Highest learning rate; it rises over the first 6% of the updates and falls to 0
-    #[arg(long = "lr", alias = "rate", default_value_t = 5e-4, value_name = "X")]
+    #[arg(long = "lr", alias = "rate", default_value_t = 5e-4, value_name = "X", value_parser = within(above_zero(1.0)))]
     pub rate: f64,
     /// Weight decay of matrices
-    #[arg(long = "weight-decay", alias = "decay", default_value_t = 0.01, value_name = "X")]
+    #[arg(long = "weight-decay", alias = "decay", default_value_t = 0.01, value_name = "X", value_parser = within(0.0..=10.0))]
     pub decay: f64,
     /// Most tokens of a text; longer texts are cut and counted
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = within(1_usize..))]
     pub max_tokens: usize,
     /// Decides the first numbers and the order of the texts
     #[arg(long, default_value_t = 0)]

@@ -8,17 +8,18 @@
 use std::io::{self, Chain, Read};
 use std::path::Path;
 
+use crate::columns::{is_label, of_first_row, of_header};
+use crate::errors::wrong_use;
+use crate::files::Input;
+use crate::terminal::note_once;
 use anyhow::{Result, anyhow, bail};
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
-use qdllm_host::columns::{of_first_row, of_header};
-use qdllm_host::errors::wrong_use;
-use qdllm_host::files::Input;
-use qdllm_host::terminal::note_once;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Labels;
 use super::options::RowOptions;
-use crate::data::lines::{Lines, MAX_ROW_BYTES, open_file, too_long, utf8, wrong_kind};
+use crate::lines::{Lines, MAX_ROW_BYTES, open_file, too_long, utf8, wrong_kind};
 
 /// What a line of a line-by-line file holds.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl LineFormat {
 /// Where label and text stand.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
-    label: usize,
+    label: Option<usize>,
     text: usize,
     /// Columns of every row; without it the first tab ends the label and the text is the rest.
     fields: Option<usize>,
@@ -48,7 +49,7 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Looks whether a TSV file has a header, and for the columns that are asked for.
-    pub(super) fn of_tsv(path: &Path, options: &RowOptions, labelled: bool) -> Result<Self> {
+    pub(super) fn of_tsv(path: &Path, options: &RowOptions, labels: Labels) -> Result<Self> {
         let mut lines = Lines::new(path, open_file(path, "data file")?.0);
         lines.advance()?;
         let (line, number) = (String::from_utf8_lossy(&lines.buffer), lines.number);
@@ -56,31 +57,33 @@ impl Columns {
         let asked = [&options.label_column, &options.text_column];
         let by_name = asked.iter().any(|c| c.as_ref().is_some_and(|c| c.parse::<u64>().is_err()));
         let known = of_first_row(&names);
-        let plain = Self { label: 0, text: 1, fields: None, header: None };
+        let first = (labels != Labels::None).then_some(0);
+        let plain = Self { label: first, text: 1, fields: None, header: None };
         if known.is_none() && asked.iter().all(|c| c.is_none()) {
             return Ok(plain);
         }
         let header = (by_name || known.is_some()).then_some(number);
-        let (label, text) = places(path, number, &names, options, labelled)?;
+        let (label, text) = places(path, number, &names, options, labels)?;
         if header.is_some() {
-            say_header(path, number, &names, (labelled.then_some(label), text));
+            say_header(path, number, &names, (label, text));
         }
-        let fields = (names.len() != 2 || (label, text) != (0, 1)).then_some(names.len());
+        let usual = text == 1 && label.is_none_or(|label| label == 0);
+        let fields = (names.len() != 2 || !usual).then_some(names.len());
         Ok(Self { label, text, fields, header })
     }
 
-    fn cut(&self, line: &[u8], labelled: bool) -> Cut {
+    fn cut(&self, line: &[u8]) -> Cut {
         let Some(expected) = self.fields else {
             let tab = line.iter().position(|&b| b == b'\t').ok_or(
                 "no tab: fields `label` and `text` cannot be told apart; write `label<TAB>text`",
             )?;
-            return checked(labelled.then_some(&line[..tab]), &line[tab + 1..]);
+            return checked(self.label.map(|_| &line[..tab]), &line[tab + 1..]);
         };
         let fields: Vec<&[u8]> = line.split(|&b| b == b'\t').collect();
         if fields.len() != expected {
             return Err(format!("{} fields where the first row has {expected}", fields.len()));
         }
-        checked(labelled.then_some(fields[self.label]), fields[self.text])
+        checked(self.label.map(|label| fields[label]), fields[self.text])
     }
 }
 
@@ -90,8 +93,8 @@ fn places(
     line: u64,
     names: &[&str],
     options: &RowOptions,
-    labelled: bool,
-) -> Result<(usize, usize)> {
+    labels: Labels,
+) -> Result<(Option<usize>, usize)> {
     let guessed = of_header(names);
     let place = |asked: &Option<String>, guess: Option<usize>, field: &str| {
         let Some(asked) = asked else {
@@ -115,12 +118,17 @@ fn places(
             ))
         })
     };
-    let label = labelled.then(|| place(&options.label_column, guessed.0, "label")).transpose()?;
+    let label = match labels {
+        Labels::None => None,
+        Labels::Some if options.label_column.is_none() => {
+            guessed.0.filter(|&label| is_label(names[label]))
+        }
+        _ => Some(place(&options.label_column, guessed.0, "label")?),
+    };
     // Of two columns the other is the text's.
     let other = label.filter(|_| names.len() == 2).map(|label| 1 - label);
     let text = place(&options.text_column, guessed.1.or(other), "text")?;
-    let label = label.unwrap_or(text);
-    if labelled && label == text {
+    if label == Some(text) {
         return Err(wrong_use(format!("{}: label and text are one column", path.display())));
     }
     Ok((label, text))
@@ -136,35 +144,35 @@ fn say_header(path: &Path, line: u64, names: &[&str], (label, text): (Option<usi
 /// A label and a text cut from the file, or what is wrong with them.
 pub(super) type Cut = Result<(Option<String>, String), String>;
 
-pub(super) fn cut_line(format: &LineFormat, bytes: &[u8], labelled: bool) -> Cut {
+pub(super) fn cut_line(format: &LineFormat, bytes: &[u8], labels: Labels) -> Cut {
     match format {
-        LineFormat::Text => cut_fasttext(bytes, labelled),
-        LineFormat::Tsv(columns) => columns.cut(bytes, labelled),
-        LineFormat::Json => cut_json(utf8("line", bytes)?, labelled),
+        LineFormat::Text => cut_fasttext(bytes, labels),
+        LineFormat::Tsv(columns) => columns.cut(bytes),
+        LineFormat::Json => cut_json(utf8("line", bytes)?, labels),
     }
 }
 
 /// Cuts what fastText learns from, `__label__NAME` and a text; without labels any line is a text.
-fn cut_fasttext(line: &[u8], labelled: bool) -> Cut {
+fn cut_fasttext(line: &[u8], labels: Labels) -> Cut {
     let marked = |line: &[u8]| line.starts_with(LABEL);
     let (label, text) = match line.iter().position(u8::is_ascii_whitespace) {
         _ if !marked(line) => (None, line),
         Some(end) => (Some(&line[LABEL.len()..end]), line[end..].trim_ascii_start()),
         None => (Some(&line[LABEL.len()..]), &[][..]),
     };
-    if labelled && label.is_none() {
+    if labels == Labels::All && label.is_none() {
         return Err("no label: a .txt file holds texts without labels, or lines of fastText, which begin `__label__NAME`; give these, a .tsv of `label<TAB>text`, a .csv or a .jsonl".into());
     }
     if marked(text) {
         return Err("several labels; a text has one class".into());
     }
-    checked(label.filter(|_| labelled), text)
+    checked(label.filter(|_| labels != Labels::None), text)
 }
 
 const LABEL: &[u8] = b"__label__";
 
 /// Cuts a JSON object; fields other than `text` and `label` are the caller's own and ignored.
-fn cut_json(line: &str, labelled: bool) -> Cut {
+fn cut_json(line: &str, labels: Labels) -> Cut {
     #[derive(Deserialize)]
     struct Object {
         #[serde(default)]
@@ -179,7 +187,8 @@ fn cut_json(line: &str, labelled: bool) -> Cut {
         serde_json::from_str(line).map_err(|e| format!("not valid JSON: {e}; correct the line"))?;
     let text = object.text.as_str().ok_or_else(|| wrong_kind("text", &object.text, "a string"))?;
     let label = match object.label {
-        _ if !labelled => None,
+        _ if labels == Labels::None => None,
+        Value::Null if labels == Labels::Some => None,
         Value::String(label) => Some(label),
         Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
         other => return Err(wrong_kind("label", &other, "a string or an integer")),
@@ -236,7 +245,7 @@ impl Table {
         path: &Path,
         file: Input,
         options: &RowOptions,
-        labelled: bool,
+        labels: Labels,
     ) -> Result<Self> {
         let counted = Counted { inner: file, count: 0, limit: u64::MAX };
         let mut table = Self {
@@ -256,13 +265,13 @@ impl Table {
         if let Some(line) = table.read(path)? {
             let names: Vec<_> = table.record.iter().map(String::from_utf8_lossy).collect();
             let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-            let (label, text) = places(path, line, &names, options, labelled)?;
+            let (label, text) = places(path, line, &names, options, labels)?;
             let plain = |c: usize, name: &str| names[c].trim().eq_ignore_ascii_case(name);
-            if !plain(text, "text") || labelled && !plain(label, "label") {
-                say_header(path, line, &names, (labelled.then_some(label), text));
+            if !plain(text, "text") || label.is_some_and(|label| !plain(label, "label")) {
+                say_header(path, line, &names, (label, text));
             }
             table.fields = names.len();
-            (table.text, table.label) = (text, labelled.then_some(label));
+            (table.text, table.label) = (text, label);
         }
         Ok(table)
     }

@@ -8,13 +8,13 @@
 //! | `.txt`, `.ft` | fastText's lines, `__label__NAME text` | one text a line |
 //!
 //! With `.gz` behind these the file is unpacked; what `-`, standard input, holds is told by its first line. Columns are
-//! known by their names ([`qdllm_host::columns`]) or named by [`RowOptions`].
+//! known by their names ([`columns`](crate::columns)) or named by [`RowOptions`].
 //!
 //! Files are UTF-8; a byte order mark at the start is dropped and CRLF is a line end. A line of
 //! nothing but spaces is blank and passed over. Everything else that is not a row is a *bad row*:
 //! an error that names file, line, field and remedy, or counted and left out by choice
 //! ([`BadRows`]), never lost silently. A label is trimmed of white space, which is said; a text is kept exactly
-//! as read, because [`text_digest`](super::text_digest) is its identity in caches and soft labels.
+//! as read, because its digest is its identity in caches and soft labels.
 
 mod fields;
 mod options;
@@ -22,12 +22,11 @@ mod options;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use crate::files::ending;
+use crate::guard::is_standard;
+use crate::lines::{Line, Lines, open_file, text_lines, too_long};
+use crate::terminal::note_once;
 use anyhow::{Result, anyhow, bail};
-use qdllm_host::files::ending;
-use qdllm_host::guard::is_standard;
-use qdllm_host::terminal::note_once;
-
-use super::lines::{Line, Lines, open_file, text_lines, too_long};
 use fields::{Columns, Cut, LineFormat, Table, cut_line};
 
 pub use options::{BadRows, RowOptions};
@@ -36,10 +35,20 @@ pub use options::{BadRows, RowOptions};
 pub struct Row {
     /// Line of the file the row starts on, counted from 1.
     pub line: u64,
-    /// The label, trimmed and never empty; `None` when the file was opened as unlabelled.
+    /// The label, trimmed and never empty; `None` where there is none or none is wanted.
     pub label: Option<String>,
     /// The text exactly as read, without its line end; never blank.
     pub text: String,
+}
+
+/// What is wanted of the labels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    /// Every row has one.
+    All,
+    /// Those that are there.
+    Some,
+    None,
 }
 
 enum Source {
@@ -53,7 +62,7 @@ enum Source {
 /// that sees none has seen at least one row.
 pub struct Rows {
     path: PathBuf,
-    labelled: bool,
+    labels: Labels,
     bad: BadRows,
     source: Source,
     /// Size of the file when it was opened; 0 for a pipe or a packed file.
@@ -69,24 +78,29 @@ pub struct Rows {
 impl Rows {
     /// Opens a file whose rows carry labels.
     pub fn labelled(path: &Path, options: impl Into<RowOptions>) -> Result<Self> {
-        Self::open(path, &options.into(), true)
+        Self::open(path, &options.into(), Labels::All)
     }
 
     /// Opens a file for its texts alone; labels, where there are any, are ignored.
     pub fn unlabelled(path: &Path, options: impl Into<RowOptions>) -> Result<Self> {
-        Self::open(path, &options.into(), false)
+        Self::open(path, &options.into(), Labels::None)
     }
 
-    fn open(path: &Path, options: &RowOptions, labelled: bool) -> Result<Self> {
+    /// Opens a file for its texts, with labels where there are any.
+    pub fn perhaps_labelled(path: &Path, options: impl Into<RowOptions>) -> Result<Self> {
+        Self::open(path, &options.into(), Labels::Some)
+    }
+
+    fn open(path: &Path, options: &RowOptions, labels: Labels) -> Result<Self> {
         let format = if is_standard(path) { of_content(path)? } else { of_name(path)? };
         let (file, bytes_total) = open_file(path, "data file")?;
         let source = match format {
-            Format::Csv => Source::Table(Table::open(path, file, options, labelled)?),
+            Format::Csv => Source::Table(Table::open(path, file, options, labels)?),
             Format::Tsv if options.delimiter.is_some() => {
-                Source::Table(Table::open(path, file, options, labelled)?)
+                Source::Table(Table::open(path, file, options, labels)?)
             }
             Format::Tsv => {
-                let columns = Columns::of_tsv(path, options, labelled)?;
+                let columns = Columns::of_tsv(path, options, labels)?;
                 Source::Lines(LineFormat::Tsv(columns), Lines::new(path, file))
             }
             Format::Json => Source::Lines(LineFormat::Json, Lines::new(path, file)),
@@ -94,7 +108,7 @@ impl Rows {
         };
         let (path, bad) = (path.into(), options.bad_rows);
         let (good, skipped, trimmed) = (0, 0, 0);
-        Ok(Self { path, labelled, bad, source, bytes_total, good, skipped, trimmed, done: false })
+        Ok(Self { path, labels, bad, source, bytes_total, good, skipped, trimmed, done: false })
     }
 
     /// Bytes taken from the file so far: ahead of the current row by at most one read buffer,
@@ -117,7 +131,7 @@ impl Rows {
                 Line::End => return Ok(None),
                 Line::TooLong => Err(too_long(lines.most)),
                 Line::Read if format.is_header(lines.number) => continue,
-                Line::Read => cut_line(format, &lines.buffer, self.labelled),
+                Line::Read => cut_line(format, &lines.buffer, self.labels),
             };
             return Ok(Some((lines.number, cut)));
         }
@@ -190,7 +204,7 @@ fn of_content(path: &Path) -> Result<Format> {
     Ok(match () {
         () if line.trim_start().starts_with('{') => Format::Json,
         () if line.contains('\t') => Format::Tsv,
-        () if qdllm_host::columns::of_first_row(&commas).is_some() => Format::Csv,
+        () if crate::columns::of_first_row(&commas).is_some() => Format::Csv,
         () => Format::Text,
     })
 }

@@ -1,0 +1,120 @@
+//! Teachers that do harm are left out: a linear student learns from most of the labelled texts twice, with its teachers and
+//! from the labels alone, and is judged on the others.
+//!
+//! A linear layer does as well as the circuit within noise and is trained in a fraction of the time, and what counts of a
+//! teacher is what a student learns from it: one that is often right may still be too unsure of each text to learn from.
+
+use super::Prepared;
+use super::backprop::Batcher;
+use super::front_end::{Examples, FrontEnd};
+use super::shape::Shape;
+use super::train::Training;
+use crate::numeric::argmax;
+use crate::options::{Config, HiddenLayer};
+use crate::teacher::calibration::as_good_as;
+use anyhow::Result;
+use qdllm_host::terminal::{Progress, note};
+use sha2::{Digest as _, Sha256};
+
+/// Labelled texts that judge, a fifth by their digest; fewer than so many tell nothing.
+const LEAST: usize = 30;
+/// Training texts that take part; more tell no more.
+const MOST: usize = 20_000;
+
+/// A training text's label, also where a regression answers in its place, and its place by its digest.
+pub struct Mark {
+    label: Option<usize>,
+    place: u8,
+}
+
+impl Mark {
+    pub fn new(label: Option<usize>, text: &str) -> Self {
+        let digest = Sha256::new_with_prefix(b"qdllm teacher").chain_update(text).finalize();
+        Self { label, place: digest[0] }
+    }
+
+    /// The label of a text that judges.
+    fn judges(&self) -> Option<usize> {
+        self.label.filter(|_| self.place < 51)
+    }
+}
+
+/// The texts of a run, and its settings without the teachers that do harm.
+pub fn prepare<F: FrontEnd>(
+    read: impl Fn(&Config, &mut Progress) -> Result<Prepared<F>>,
+    config: &Config,
+    progress: &mut Progress,
+) -> Result<(Prepared<F>, Config)> {
+    let mut config = config.clone();
+    loop {
+        let prepared = read(&config, progress)?;
+        let Some([with, without]) = harm(&prepared, &config, progress)? else {
+            return Ok((prepared, config));
+        };
+        let who = if std::mem::take(&mut config.training.regression) {
+            "the regression of --regression".into()
+        } else {
+            let sources = &mut config.sources;
+            (sources.soft, sources.soft_texts, sources.unlabelled) = (None, None, None);
+            sources.soft_classes.clear();
+            format!("the teacher {}", prepared.teacher.map_or(String::new(), |(info, _)| info.name))
+        };
+        note(format_args!(
+            "warning: {who} is left out, as it does harm: of {} labelled texts held out, a linear student decides {:.4} right with it and {:.4} from the labels alone; --keep-teacher keeps it",
+            with.len(),
+            right(&with),
+            right(&without)
+        ));
+    }
+}
+
+/// The share of texts decided right.
+fn right(wrong: &[f64]) -> f64 {
+    1.0 - wrong.iter().sum::<f64>() / wrong.len() as f64
+}
+
+/// Which of the texts that judge are decided wrongly with teachers and from labels alone, where the labels are better.
+fn harm<F: FrontEnd>(
+    prepared: &Prepared<F>,
+    config: &Config,
+    progress: &mut Progress,
+) -> Result<Option<[Vec<f64>; 2]>> {
+    let taught =
+        (0..prepared.texts.count()).any(|i| prepared.texts.sample(i, None).teacher.is_some());
+    let judging = prepared.marks.iter().filter(|mark| mark.judges().is_some()).count();
+    // Of a class without labels only the teacher can speak.
+    let spoken_for = prepared.counts.iter().all(|&count| count > 0);
+    if config.training.keep_teacher || !taught || !spoken_for || judging < LEAST {
+        return Ok(None);
+    }
+    progress.stage("weighing the teacher", 2);
+    let with = wrong(prepared, config, true)?;
+    progress.at(1);
+    let without = wrong(prepared, config, false)?;
+    progress.done();
+    Ok((!as_good_as(&with, &without)).then_some([with, without]))
+}
+
+/// For each text that judges 1 where a linear student is wrong, else 0.
+fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -> Result<Vec<f64>> {
+    let (mut texts, mut valid) = (Examples::default(), Examples::default());
+    for (i, mark) in prepared.marks.iter().enumerate() {
+        let sample = prepared.texts.sample(i, None);
+        let input = sample.input.iter().copied();
+        if mark.judges().is_some() {
+            valid.push(input, mark.label, None);
+        } else if texts.count() == MOST {
+        } else if teachers {
+            texts.push(input, sample.label, sample.teacher);
+        } else if mark.label.is_some() {
+            texts.push(input, mark.label, None);
+        }
+    }
+    let shape = Shape { hidden: HiddenLayer::Linear, ..prepared.shape.clone() };
+    let (theta, _) = Training::new(&shape, config, &texts, &valid).run(None, |_| {})?;
+    let samples = valid.samples();
+    let logits = Batcher::new(&shape, &theta, 0.0).logits(&samples);
+    let wrong =
+        |(z, label): (&Vec<f32>, Option<usize>)| f64::from(u8::from(Some(argmax(z)) != label));
+    Ok(logits.iter().zip(samples.iter().map(|sample| sample.label)).map(wrong).collect())
+}
