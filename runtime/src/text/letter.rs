@@ -105,8 +105,8 @@ const fn packed<const N: usize>(base: u32, written: &str) -> [u8; N] {
             }
         }
     }
-    assert!(count == N, "as many runs as written");
-    runs
+    // Fewer runs than the table has places end the compilation here.
+    [runs][(count != N) as usize]
 }
 
 const fn block(first: u16, base: char, runs: &'static [u8]) -> Block {
