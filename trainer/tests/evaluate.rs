@@ -282,9 +282,9 @@ mod bench {
     #[test]
     fn empty_batches_and_no_time_are_refused() {
         for (args, needle) in [
-            (["--batch", "0"], "at least one sample"),
-            (["--gradient-batch", "0"], "at least one sample"),
-            (["--seconds", "0"], "--seconds is 0"),
+            (["--batch", "0"], "at least 1"),
+            (["--gradient-batch", "0"], "at least 1"),
+            (["--seconds", "0"], "--seconds"),
         ] {
             let output = bench(&args);
             assert_eq!(output.status.code(), Some(2));

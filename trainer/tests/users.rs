@@ -411,7 +411,8 @@ fn values_out_of_range_are_wrong_use() {
         ("teach --model m --data a.tsv --out s.jsonl", "--max-tokens", &["0"]),
     ] {
         for value in values {
-            refused(&desk.run(&format!("{command} {option} {value}")), 2, option);
+            let said = option.trim_start_matches("--");
+            refused(&desk.run(&format!("{command} {option} {value}")), 2, said);
         }
     }
 }
@@ -428,15 +429,14 @@ fn the_demo_writes_over_nothing_of_the_users() {
     }
 }
 
-/// Many classes, told by one word each; every other text has only words that tell little.
+/// Many classes, told by one word each, beside three that tell nothing.
 fn many(classes: usize, each: usize) -> Vec<(String, String)> {
+    let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+    let word = |kind: &str, n: usize| format!("{kind}{}{}", letter(n / 26), letter(n));
     let row = |i: usize| {
         let class = i % classes;
-        let noise = [i * 7 % 31, i * 11 % 37, i * 13 % 41].map(|n| format!("w{n}"));
-        (
-            format!("class{class}"),
-            format!("word{class} {} t{class} {}", noise.join(" "), i / classes),
-        )
+        let noise = [word("x", i * 7 % 31), word("y", i * 11 % 37), word("z", i * 13 % 41)];
+        (format!("class{class}"), format!("{} {}", word("say", class), noise.join(" ")))
     };
     (0..classes * each).map(row).collect()
 }

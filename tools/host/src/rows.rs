@@ -29,6 +29,7 @@ use crate::terminal::note_once;
 use anyhow::{Result, anyhow, bail};
 use fields::{Columns, Cut, LineFormat, Table, cut_line};
 
+use options::Labels;
 pub use options::{BadRows, RowOptions};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,16 +40,6 @@ pub struct Row {
     pub label: Option<String>,
     /// The text exactly as read, without its line end; never blank.
     pub text: String,
-}
-
-/// What is wanted of the labels.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Labels {
-    /// Every row has one.
-    All,
-    /// Those that are there.
-    Some,
-    None,
 }
 
 enum Source {

@@ -124,7 +124,9 @@ fn an_address_that_is_not_safe_gets_no_token() {
         "http://127.0.0.1.example.org",
         "ftp://localhost",
     ] {
-        let error = bench.bad(&["backends", "--url", url]);
+        let output = bench.run(&["backends", "--url", url]);
+        let error = texts(&output).1;
+        assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains("no address to send a token to"), "{error}");
     }
     // Without a token nothing is asked, either.

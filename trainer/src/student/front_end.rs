@@ -5,7 +5,7 @@ use crate::options::{Config, TrainingConfig};
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
 use qdllm_runtime::{Error, Model, Prediction, Scratch};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use std::f32::consts::PI;
 
 /// A front end: [`Words`](super::words::Words) or [`Dense`](super::dense::Dense).
@@ -155,5 +155,26 @@ impl<T> Examples<T> {
 
     pub fn samples(&self) -> Vec<Sample<'_, T>> {
         (0..self.count()).map(|i| self.sample(i, None)).collect()
+    }
+}
+
+/// Of 256 places by a text's digest those of labelled texts that judge teachers: a fifth.
+pub const JUDGE: usize = 51;
+
+/// A training text's label, also where a regression answers in its place, and its place by its digest.
+pub struct Mark {
+    pub label: Option<usize>,
+    pub place: u8,
+}
+
+impl Mark {
+    pub fn new(label: Option<usize>, text: &str) -> Self {
+        let digest = Sha256::new_with_prefix(b"qdllm teacher").chain_update(text).finalize();
+        Self { label, place: digest[0] }
+    }
+
+    /// The label of a text that judges.
+    pub fn judges(&self) -> Option<usize> {
+        self.label.filter(|_| usize::from(self.place) < JUDGE)
     }
 }

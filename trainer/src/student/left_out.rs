@@ -6,7 +6,7 @@
 
 use super::Prepared;
 use super::backprop::Batcher;
-use super::front_end::{Examples, FrontEnd};
+use super::front_end::{Examples, FrontEnd, JUDGE};
 use super::shape::Shape;
 use super::train::Training;
 use crate::numeric::argmax;
@@ -14,30 +14,11 @@ use crate::options::{Config, HiddenLayer};
 use crate::teacher::calibration::as_good_as;
 use anyhow::Result;
 use qdllm_host::terminal::{Progress, note};
-use sha2::{Digest as _, Sha256};
 
-/// Labelled texts that judge, a fifth by their digest; fewer than so many tell nothing.
+/// Fewer texts that judge tell nothing.
 const LEAST: usize = 30;
-/// Training texts that take part; more tell no more.
+/// Training texts that take part, about; more tell no more.
 const MOST: usize = 20_000;
-
-/// A training text's label, also where a regression answers in its place, and its place by its digest.
-pub struct Mark {
-    label: Option<usize>,
-    place: u8,
-}
-
-impl Mark {
-    pub fn new(label: Option<usize>, text: &str) -> Self {
-        let digest = Sha256::new_with_prefix(b"qdllm teacher").chain_update(text).finalize();
-        Self { label, place: digest[0] }
-    }
-
-    /// The label of a text that judges.
-    fn judges(&self) -> Option<usize> {
-        self.label.filter(|_| self.place < 51)
-    }
-}
 
 /// The texts of a run, and its settings without the teachers that do harm.
 pub fn prepare<F: FrontEnd>(
@@ -98,17 +79,20 @@ fn harm<F: FrontEnd>(
 /// For each text that judges 1 where a linear student is wrong, else 0.
 fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -> Result<Vec<f64>> {
     let (mut texts, mut valid) = (Examples::default(), Examples::default());
+    let last = JUDGE + (256 - JUDGE) * MOST / prepared.texts.count().max(MOST);
     for (i, mark) in prepared.marks.iter().enumerate() {
         let sample = prepared.texts.sample(i, None);
         let input = sample.input.iter().copied();
         if mark.judges().is_some() {
             valid.push(input, mark.label, None);
-        } else if texts.count() == MOST {
-        } else if teachers {
+        } else if usize::from(mark.place) < last && teachers {
             texts.push(input, sample.label, sample.teacher);
-        } else if mark.label.is_some() {
+        } else if usize::from(mark.place) < last && mark.label.is_some() {
             texts.push(input, mark.label, None);
         }
+    }
+    for part in [&mut texts, &mut valid] {
+        part.weights.clone_from(&prepared.texts.weights);
     }
     let shape = Shape { hidden: HiddenLayer::Linear, ..prepared.shape.clone() };
     let (theta, _) = Training::new(&shape, config, &texts, &valid).run(None, |_| {})?;

@@ -277,16 +277,18 @@ fn log_probabilities_of_other_tokens_are_not_taken() {
 fn wrong_use_is_refused_before_anything_is_sent() {
     let bench = Bench::new(3);
     let server = always(Fault::None);
-    for (extra, says) in [
-        (&["--classes", "one"][..], "at least 2"),
-        (&["--classes", "a,b", "--class-words", "same,same"], "share"),
-        (&["--prompt", "no place for it"], "{text}"),
-        (&["--key-env", "QDLLM_NOT_SET_ANYWHERE"], "not set"),
-        (&["--key-file", "nothing"], "nothing"),
-        (&["--timeout", "0"], "--timeout"),
-        (&["--classes", "missing.toml"], "missing.toml"),
+    for (extra, code, says) in [
+        (&["--classes", "one"][..], 1, "at least 2"),
+        (&["--classes", "a,b", "--class-words", "same,same"], 1, "share"),
+        (&["--prompt", "no place for it"], 2, "{text}"),
+        (&["--key-env", "QDLLM_NOT_SET_ANYWHERE"], 1, "not set"),
+        (&["--key-file", "nothing"], 1, "nothing"),
+        (&["--timeout", "0"], 2, "--timeout"),
+        (&["--classes", "missing.toml"], 1, "missing.toml"),
     ] {
-        let message = bench.bad(&server.url(), extra);
+        let output = bench.run(&server.url(), extra);
+        let message = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{extra:?}: {message}");
         assert!(message.contains(says), "{extra:?}: {message}");
     }
     assert!(bench.bad("ftp://x", &[]).contains("http(s)"));

@@ -17,8 +17,7 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Labels;
-use super::options::RowOptions;
+use super::options::{Labels, RowOptions};
 use crate::lines::{Lines, MAX_ROW_BYTES, open_file, too_long, utf8, wrong_kind};
 
 /// What a line of a line-by-line file holds.

@@ -13,6 +13,16 @@ pub enum BadRows {
     Skip,
 }
 
+/// What is wanted of the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labels {
+    /// Every row has one.
+    All,
+    /// Those that are there.
+    Some,
+    None,
+}
+
 /// How rows are read.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default)]
