@@ -76,6 +76,24 @@ fn every_output_has_the_name_of_its_bit_and_circuits_are_written_in_both_languag
 }
 
 #[test]
+fn a_time_limit_takes_the_best_found_so_far_and_says_so() {
+    let (file, all) =
+        (data("qdllm11_random0.qasm"), ["--target", "line:11", "--no-rewrite", "--json"]);
+    let within = |limit: &str| {
+        run(&[&["transpile", "--qasm", &file, "--time-limit", limit], &all[..]].concat())
+    };
+    let cz = |output: &Output| json(output)["circuits"][0]["report"]["cz"].as_u64().unwrap();
+    let (cut, whole) = (within("0"), within("1000"));
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("--time-limit 0 ended the search"));
+    assert!(cz(&whole) < cz(&cut), "{} and {}", cz(&whole), cz(&cut));
+    assert!(!String::from_utf8_lossy(&whole.stderr).contains("--time-limit"));
+    assert_eq!(whole.stdout, within("1000").stdout);
+    for wrong in ["-1", "soon", "nan", "1e300"] {
+        assert_eq!(within(wrong).status.code(), Some(2), "{wrong}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let file = data("qdllm11_random0.qasm");
     let arguments = ["transpile", "--qasm", &file, "--no-rewrite", "--json", "--basis", "u"];

@@ -231,7 +231,7 @@ fn the_simulator_agrees_with_the_runtime() {
 #[test]
 fn a_hundred_random_circuits_compile_for_three_maps() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    // With a folder in QDLLM_RANDOM_CIRCUITS the circuits are kept there, for peers/transpile.py.
+    // With a folder in QDLLM_RANDOM_CIRCUITS the circuits are kept there, for tests/peers/cz.py.
     let folder = std::env::var_os("QDLLM_RANDOM_CIRCUITS").map(std::path::PathBuf::from);
     let devices = ["baihua", "line:11", "grid:3x4"].map(|name| Processor::named(name).unwrap());
     for i in 0..100 {

@@ -3,7 +3,6 @@
 use crate::circuit::{self, Circuit, depth, two_qubit_gates};
 use crate::commands::{From, How, print, processor};
 use crate::draw::{svg, text};
-use crate::transpile::Plan;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::errors::{OfFile as _, wrong_use};
@@ -100,7 +99,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
 fn circuits(args: &DrawArgs) -> Result<Vec<(f64, Circuit)>> {
     if args.compiled {
         let (source, inputs) = args.from.read()?;
-        let plan = Plan::new(source, &processor(&args.how.target)?, args.how.search.options())?;
+        let plan = args.how.search.plan(source, &processor(&args.how.target)?)?;
         return Ok(plan.compile(&inputs)?.into_iter().map(|c| (c.weight, c.circuit)).collect());
     }
     let circuit = match &args.from.qasm {

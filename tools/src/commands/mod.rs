@@ -8,21 +8,22 @@ use crate::quafu::jobs::{Job, Work};
 use crate::quafu::portal::Portal;
 use crate::quafu::sqc::Sqc;
 use crate::quafu::{Kind, Platform, credential};
-use crate::transpile::Options;
 use crate::transpile::native::Basis;
 use crate::transpile::source::{Source, inputs_of};
+use crate::transpile::{Options, Plan};
 use anyhow::{Context, Result};
 use clap::Args;
 use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files::{read, read_text};
-use qdllm_host::terminal::{note, say};
+use qdllm_host::terminal::{Progress, note, say};
+use qdllm_host::values::within;
 use qdllm_runtime::Model;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use crate::quafu::http::Access;
 
@@ -99,14 +100,40 @@ pub struct Search {
     /// Seed of the routing, and of shots where there are any; the same seed gives the same result
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Seconds after which the layout takes the best found so far, which then depends on the machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = within(0.0..=1e9))]
+    pub time_limit: f64,
 }
 
+/// How long a search goes on before its progress is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Search {
+    /// Lays a source out, and shows how far it is if that takes long.
+    pub fn plan(&self, source: Source, processor: &Processor) -> Result<Plan> {
+        let (start, mut progress) = (Instant::now(), None);
+        let plan = Plan::watched(source, processor, self.options(), &mut |done, total| {
+            if progress.is_none() && start.elapsed() > PATIENCE {
+                progress.insert(Progress::new(false)).stage("layout", total as u64);
+            }
+            progress.iter_mut().for_each(|shown| shown.at(done as u64));
+        })?;
+        progress.iter().for_each(Progress::done);
+        if plan.cut {
+            let limit = self.time_limit;
+            note(format_args!(
+                "note: --time-limit {limit} ended the search; the best so far is taken"
+            ));
+        }
+        Ok(plan)
+    }
+
     pub fn options(&self) -> Options {
         Options {
             rewrite: !self.no_rewrite,
             basis: self.basis,
             seed: self.seed,
+            time_limit: Some(Duration::from_secs_f64(self.time_limit)),
             ..Options::default()
         }
     }

@@ -7,7 +7,6 @@ use crate::processor::Processor;
 use crate::readout::LinearHead;
 use crate::simulate::{Outputs, Quota, Rehearsal, Report, Run, Score};
 use crate::texts;
-use crate::transpile::Plan;
 use crate::transpile::source::{Source, inputs_of};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -82,7 +81,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let bytes = files::read(path)?;
     let model = Model::parse(&bytes).of_file(path)?;
     let texts = texts::read(data, &args.rows, args.limit)?;
-    let plan = Plan::new(Source::from_model(&model), &device, args.how.search.options());
+    let plan = args.how.search.plan(Source::from_model(&model), &device);
     let rehearsal = Rehearsal {
         head: LinearHead::of(&model).of_file(path)?,
         plan: plan.of_file(path)?,
@@ -123,7 +122,7 @@ fn bare(args: &SimulateArgs, path: &Path) -> Result<()> {
     let source = Source::from_circuit(&circuit).of_file(path)?;
     let device = processor(&args.how.target)?;
     let start = Instant::now();
-    let plan = Plan::new(source.clone(), &device, args.how.search.options()).of_file(path)?;
+    let plan = args.how.search.plan(source.clone(), &device).of_file(path)?;
     let circuits = plan.compile(&[]).of_file(path)?;
     let used: Vec<u8> = circuits.iter().flat_map(|c| c.circuit.used()).collect();
     let run = about(args, &device, &used, circuits.len(), start);

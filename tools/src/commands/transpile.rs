@@ -2,9 +2,9 @@
 
 use crate::commands::{From, How, print, processor};
 use crate::readout::Readout;
+use crate::transpile::Compiled;
 use crate::transpile::check::{Report, TOLERANCE};
 use crate::transpile::source::Bit;
-use crate::transpile::{Compiled, Plan};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use qdllm_host::terminal::note;
@@ -83,7 +83,7 @@ pub fn run(args: &TranspileArgs) -> Result<()> {
     let device = processor(&args.how.target)?;
     let outputs = source.bits.clone();
     let start = Instant::now();
-    let plan = Plan::new(source, &device, args.how.search.options())?;
+    let plan = args.how.search.plan(source, &device)?;
     let planned = start.elapsed();
     let compiled = plan.compile(&inputs)?;
     if args.timing {

@@ -190,7 +190,7 @@ fn shorter(node: &Node, a: u8, fresh: [bool; 2], last: bool) -> Option<Vec<Eleme
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::matrix::Matrix;
     use crate::statevector::StateVector;
@@ -199,7 +199,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     /// Probabilities of the outcomes of all qubits below `n`.
-    fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
+    pub fn probabilities(elements: &[Element], n: u8) -> Vec<f64> {
         let mut state = StateVector::zero(n.into());
         for element in elements {
             match *element {

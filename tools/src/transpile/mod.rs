@@ -2,13 +2,17 @@
 
 pub mod block;
 pub mod check;
+pub mod greedy;
 pub mod ir;
 pub mod native;
+pub mod pauli;
 pub mod rewrite;
 pub mod route;
 pub mod search;
 pub mod source;
 pub mod synthesis;
+pub mod variants;
+pub mod word;
 
 use crate::circuit::Circuit;
 use crate::processor::Processor;
@@ -19,9 +23,11 @@ use crate::transpile::ir::{Step, cost, simplified};
 use crate::transpile::native::{Basis, elements, written};
 use crate::transpile::rewrite::{Branch, fold_phases, split};
 use crate::transpile::route::Layout;
-use crate::transpile::search::laid_out;
+use crate::transpile::search::{Effort, laid_out};
 use crate::transpile::source::Source;
+use crate::transpile::variants::variants;
 use anyhow::{Context as _, Result, ensure};
+use std::time::Duration;
 
 /// What the compiler may do, and how long it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +36,15 @@ pub struct Options {
     pub rewrite: bool,
     pub basis: Basis,
     pub seed: u64,
+    /// Routings of a circuit; of a long one fewer.
     pub tries: usize,
+    /// After this the best found so far is taken, so that the result depends on the machine.
+    pub time_limit: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rewrite: true, basis: Basis::HRz, seed: 1, tries: 160 }
+        Self { rewrite: true, basis: Basis::HRz, seed: 1, tries: 160, time_limit: None }
     }
 }
 
@@ -45,6 +54,8 @@ pub struct Plan {
     source: Source,
     options: Options,
     branches: Vec<PlannedBranch>,
+    /// Whether the time limit ended the search.
+    pub cut: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +89,17 @@ impl Compiled {
 
 impl Plan {
     pub fn new(source: Source, processor: &Processor, options: Options) -> Result<Self> {
+        Self::watched(source, processor, options, &mut |_, _| {})
+    }
+
+    /// The same; `progress` hears how many of how many routings are done.
+    pub fn watched(
+        source: Source,
+        processor: &Processor,
+        options: Options,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let mut effort = Effort::new(options.time_limit, progress);
         let (steps, names) = source.steps();
         let renamed = |mask: u16| {
             let bit = |q: usize| (mask >> q & 1) << names[q];
@@ -85,17 +107,31 @@ impl Plan {
         };
         let outputs: Vec<_> = source.outputs.iter().map(|&(m, n)| (renamed(m), n)).collect();
         let whole = Branch { weight: Vec::new(), steps: simplified(steps), outputs };
+        let tidied = if options.rewrite { shortened } else { tidied };
         let branches =
             if options.rewrite { rewritten(whole, source.qubits) } else { vec![tidied(whole)] };
+        let offered: Vec<Vec<Branch>> =
+            branches.into_iter().map(|b| variants(b, options.rewrite, tidied)).collect();
+        effort.expect(options.tries, offered.iter().flatten().map(|b| b.steps.len()));
         let mut planned = Vec::new();
-        for branch in branches {
-            let needed = used(&branch, source.qubits, options.rewrite);
-            processor.holds(needed.count_ones().max(1) as usize)?;
-            let (steps, layout) =
-                laid_out(&branch, needed, source.qubits, processor, options.seed, options.tries);
-            planned.push(PlannedBranch { branch, steps, layout });
+        for branches in offered {
+            let mut best = None;
+            for branch in branches {
+                let needed = used(&branch, source.qubits, options.rewrite);
+                processor.holds(needed.count_ones().max(1) as usize)?;
+                effort.begin(options.tries, branch.steps.len());
+                if best.is_some() && effort.is_over() {
+                    continue;
+                }
+                let (key, steps, layout) =
+                    laid_out(&branch, needed, source.qubits, processor, options.seed, &mut effort);
+                if best.as_ref().is_none_or(|(least, _)| key < *least) {
+                    best = Some((key, PlannedBranch { branch, steps, layout }));
+                }
+            }
+            planned.extend(best.map(|(_, branch)| branch));
         }
-        Ok(Self { source, options, branches: planned })
+        Ok(Self { source, options, branches: planned, cut: effort.cut })
     }
 
     /// The circuits for given inputs (radians), each checked against the source.
@@ -174,19 +210,20 @@ fn cleaned(mut branch: Branch) -> Branch {
 /// All structural rewrites but the choice of fresh qubits.
 fn rewritten(mut whole: Branch, qubits: u8) -> Vec<Branch> {
     whole.absorb_measurement();
-    let shortened = |mut branch: Branch| {
-        // Each pass can open the way for the others; each lowers the number of steps or stops.
-        loop {
-            let before = (branch.steps.len(), cost(&branch.steps));
-            branch = cleaned(branch);
-            branch.absorb_measurement();
-            branch.steps = simplified(branch.steps);
-            if (branch.steps.len(), cost(&branch.steps)) == before {
-                return branch;
-            }
-        }
-    };
     split(whole, qubits).into_iter().map(shortened).collect()
+}
+
+fn shortened(mut branch: Branch) -> Branch {
+    // Each pass can open the way for the others; each lowers the number of steps or stops.
+    loop {
+        let before = (branch.steps.len(), cost(&branch.steps));
+        branch = cleaned(branch);
+        branch.absorb_measurement();
+        branch.steps = simplified(branch.steps);
+        if (branch.steps.len(), cost(&branch.steps)) == before {
+            return branch;
+        }
+    }
 }
 
 fn used(branch: &Branch, qubits: u8, rewrite: bool) -> u16 {

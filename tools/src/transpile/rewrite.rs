@@ -2,6 +2,7 @@
 //! the same outputs.
 
 use crate::transpile::ir::{Axis, Step, cost, merged};
+use crate::transpile::route::Order;
 use qdllm_runtime::circuit::affine::Affine;
 use std::f64::consts::PI;
 
@@ -298,18 +299,21 @@ pub fn kept_products(steps: Vec<Step>) -> Vec<Step> {
 /// steps must stand before one of those.
 fn first_phases(steps: &[Step]) -> (Vec<bool>, Vec<bool>) {
     let n = steps.len();
-    let waits = |i: usize| (0..i).filter(move |&j| !steps[j].commutes(&steps[i]));
+    let mut waits = vec![Vec::new(); n];
+    for (i, after) in Order::of(steps).after.iter().enumerate() {
+        after.iter().for_each(|&j| waits[j].push(i));
+    }
     let mut alone = vec![false; n];
     let mut phase = vec![false; n];
     for i in 0..n {
-        let clear = waits(i).all(|j| alone[j]);
+        let clear = waits[i].iter().all(|&j| alone[j]);
         alone[i] = clear && steps[i].pair().is_none() && !matches!(steps[i], Step::Fence(_));
         phase[i] = clear && matches!(steps[i], Step::Zz(..));
     }
     let mut before = vec![false; n];
     for i in (0..n).rev() {
         if phase[i] || before[i] {
-            waits(i).for_each(|j| before[j] = true);
+            waits[i].iter().for_each(|&j| before[j] = true);
         }
     }
     (phase, before)

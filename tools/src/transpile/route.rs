@@ -4,10 +4,10 @@
 
 use crate::circuit::longest_chain;
 use crate::processor::Processor;
-use crate::transpile::ir::{Step, exchanged};
+use crate::transpile::ir::{Axis, Step, exchanged};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The order that steps leave free: an edge where two steps share a qubit and do not commute.
 #[derive(Clone, Debug)]
@@ -20,15 +20,42 @@ impl Order {
     pub fn of(steps: &[Step]) -> Self {
         let mut after = vec![Vec::new(); steps.len()];
         let mut waits = vec![0; steps.len()];
+        // Of each qubit, the last steps that act on it alike, and those before them: what comes next waits for
+        // one of the two, and with it for all before.
+        let mut last: Vec<Stretch> = vec![Stretch::default(); 256];
         for (i, step) in steps.iter().enumerate() {
-            for (j, earlier) in steps[..i].iter().enumerate() {
-                if !earlier.commutes(step) {
-                    after[j].push(i);
-                    waits[i] += 1;
-                }
+            let mut earlier: Vec<usize> = Vec::new();
+            for (q, axis) in step.acts() {
+                earlier.extend(last[q as usize].joined(i, axis));
             }
+            earlier.sort_unstable();
+            earlier.dedup();
+            waits[i] = earlier.len();
+            earlier.into_iter().for_each(|j| after[j].push(i));
         }
         Self { after, waits }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Stretch {
+    axis: Option<Axis>,
+    steps: Vec<usize>,
+    before: Vec<usize>,
+}
+
+impl Stretch {
+    /// Takes up a step that acts in this way; what it waits for.
+    fn joined(&mut self, step: usize, axis: Axis) -> &[usize] {
+        // A one-qubit step names its qubit twice.
+        if self.steps.last() == Some(&step) {
+            return &self.before;
+        }
+        if self.axis != Some(axis) || axis == Axis::Other {
+            (self.axis, self.before) = (Some(axis), std::mem::take(&mut self.steps));
+        }
+        self.steps.push(step);
+        &self.before
     }
 }
 
@@ -203,10 +230,11 @@ impl Router<'_> {
         (self.layout[a as usize], self.layout[b as usize])
     }
 
-    fn choose(&self, weights: Weights, rng: &mut ChaCha8Rng) -> (u8, u8) {
+    fn choose(&mut self, weights: Weights, rng: &mut ChaCha8Rng) -> (u8, u8) {
+        let upcoming = self.upcoming(weights.horizon);
         let places =
             |steps: &[usize]| -> Vec<_> { steps.iter().map(|&i| self.places(i)).collect() };
-        let (now, later) = (places(&self.ready), places(&self.upcoming(weights.horizon)));
+        let (now, later) = (places(&self.ready), places(&upcoming));
         let total = |pairs: &[(u8, u8)], a: u8, b: u8| -> f64 {
             let moved = |p| exchanged(p, a, b);
             let far = |&(p, q): &(u8, u8)| {
@@ -241,24 +269,26 @@ impl Router<'_> {
     }
 
     /// Two-qubit steps that follow those that wait now, nearest first.
-    fn upcoming(&self, horizon: usize) -> Vec<usize> {
-        let mut waits = HashMap::new();
+    fn upcoming(&mut self, horizon: usize) -> Vec<usize> {
         let mut queue = VecDeque::from(self.ready.clone());
+        // Steps no longer waited for, to be taken back.
+        let mut gone = Vec::new();
         let mut found = Vec::new();
-        while let Some(i) = queue.pop_front() {
+        'all: while let Some(i) = queue.pop_front() {
             for &j in &self.order.after[i] {
-                let left = waits.entry(j).or_insert(self.waits[j]);
-                *left -= 1;
-                if *left > 0 {
+                gone.push(j);
+                self.waits[j] -= 1;
+                if self.waits[j] > 0 {
                     continue;
                 }
                 found.extend(self.steps[j].pair().map(|_| j));
                 if found.len() == horizon {
-                    return found;
+                    break 'all;
                 }
                 queue.push_back(j);
             }
         }
+        gone.into_iter().for_each(|j| self.waits[j] += 1);
         found
     }
 }

@@ -14,27 +14,81 @@ use crate::transpile::synthesis::{Element, cz_count};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Reverse;
+use std::time::{Duration, Instant};
 
 /// Inputs without any special value, to compare layouts whose angles are not known yet.
 const SOME_INPUTS: [f64; 11] =
     [0.83, -1.47, 2.11, 0.39, -2.63, 1.19, -0.71, 2.87, -1.93, 0.57, 1.61];
 
 /// Results whose blocks are merged before the choice: those with the fewest CZ before.
-const FINALISTS: usize = 100;
+const FINALISTS: usize = 50;
 
 const ORDERS: usize = 3;
 
-/// Physical steps of one CZ each, and the final layout, of the best of `tries` routings.
+/// Steps up to which every circuit gets all its routings; a longer one gets fewer, so that time grows with its length only.
+const SHORT: usize = 1000;
+
+const FEWEST_TRIES: usize = 8;
+
+/// How much is searched, and until when.
+pub struct Effort<'a> {
+    deadline: Option<Instant>,
+    /// Whether the deadline ended anything.
+    pub cut: bool,
+    progress: &'a mut dyn FnMut(usize, usize),
+    tries: usize,
+    done: usize,
+    /// Routings there are in all, at most.
+    total: usize,
+}
+
+impl<'a> Effort<'a> {
+    pub fn new(limit: Option<Duration>, progress: &'a mut dyn FnMut(usize, usize)) -> Self {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        Self { deadline, cut: false, progress, tries: 0, done: 0, total: 0 }
+    }
+
+    /// Before all: the circuits' steps.
+    pub fn expect(&mut self, tries: usize, steps: impl Iterator<Item = usize>) {
+        self.total = steps.map(|n| share(tries, n)).sum();
+    }
+
+    /// For the next circuit.
+    pub fn begin(&mut self, tries: usize, steps: usize) {
+        self.tries = share(tries, steps);
+    }
+
+    pub fn is_over(&mut self) -> bool {
+        let over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        self.cut |= over;
+        over
+    }
+
+    fn tried(&mut self) {
+        self.done += 1;
+        (self.progress)(self.done.min(self.total), self.total);
+    }
+}
+
+/// The routings of a circuit.
+fn share(tries: usize, steps: usize) -> usize {
+    (tries * SHORT / steps.max(SHORT)).max(FEWEST_TRIES.min(tries)).max(1)
+}
+
+/// CZ, and the longest chain of them.
+pub type Key = (usize, usize);
+
+/// Physical steps of one CZ each, and the final layout, of the best of all routings, with what they take.
 pub fn laid_out(
     branch: &Branch,
     needed: u16,
     qubits: u8,
     processor: &Processor,
     seed: u64,
-    tries: usize,
-) -> (Vec<Step>, Layout) {
+    effort: &mut Effort<'_>,
+) -> (Key, Vec<Step>, Layout) {
     let orders = orders(branch, needed, qubits);
-    let nowhere = || (Vec::new(), vec![NOWHERE; 16]);
+    let nowhere = || ((0, 0), Vec::new(), vec![NOWHERE; 16]);
     // Without any qubit every output is constant.
     let Some(first) = orders.first() else { return nowhere() };
     let placements = place(&pairs(first, qubits as usize), needed, processor, 12);
@@ -46,7 +100,7 @@ pub fn laid_out(
             };
             orders.iter().map(put).collect()
         }
-        _ => routings(&orders, &placements, processor, seed, tries),
+        _ => routings(&orders, &placements, processor, seed, effort),
     };
     let both_ways = |Routed { steps, layout }| {
         let steps = kept_products(steps);
@@ -55,7 +109,7 @@ pub fn laid_out(
     };
     let mut finished: Vec<Routed> = all.into_iter().flat_map(both_ways).collect();
     finished.sort_by_cached_key(|r| (cost(&r.steps), cz_depth(&r.steps)));
-    finished.truncate(FINALISTS);
+    finished.truncate(FINALISTS.min(effort.tries));
     let read = branch.outputs.iter().fold(0, |all, (mask, _)| all | mask);
     let key = |r: &Routed| {
         let measured: Vec<u8> =
@@ -63,8 +117,17 @@ pub fn laid_out(
         let all = merged(elements(&r.steps, &SOME_INPUTS), &measured);
         (cz_count(&all), depth(&all))
     };
-    let best = finished.into_iter().min_by_key(key);
-    best.map_or_else(nowhere, |r| (r.steps, r.layout))
+    let mut best: Option<(Key, Routed)> = None;
+    for routed in finished {
+        if best.is_some() && effort.is_over() {
+            break;
+        }
+        let key = key(&routed);
+        if best.as_ref().is_none_or(|(least, _)| key < *least) {
+            best = Some((key, routed));
+        }
+    }
+    best.map_or_else(nowhere, |(key, r)| (key, r.steps, r.layout))
 }
 
 /// Orders of the steps, with the phases onto fresh qubits of a tree from different roots; the
@@ -83,11 +146,14 @@ fn routings(
     placements: &[Placement],
     processor: &Processor,
     seed: u64,
-    tries: usize,
+    effort: &mut Effort<'_>,
 ) -> Vec<Routed> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let waits: Vec<Order> = orders.iter().map(|v| Order::of(v)).collect();
-    let one = |attempt: usize| {
+    let backs: Vec<Vec<Step>> =
+        orders.iter().map(|steps| steps.iter().rev().cloned().collect()).collect();
+    let backward: Vec<Order> = backs.iter().map(|v| Order::of(v)).collect();
+    let mut one = |attempt: usize| {
         let (steps, order) = (&orders[attempt % orders.len()], &waits[attempt % orders.len()]);
         let mut layout = placements[attempt % placements.len()].layout.clone();
         let weights = Weights {
@@ -97,14 +163,22 @@ fn routings(
         };
         if attempt >= placements.len() {
             // There and back again: where a backward pass ends is a good place to begin.
-            let back: Vec<Step> = steps.iter().rev().cloned().collect();
-            let backward = Order::of(&back);
+            let (back, backward) =
+                (&backs[attempt % orders.len()], &backward[attempt % orders.len()]);
             let there = route(steps, order, processor, &layout, weights, &mut rng);
-            layout = route(&back, &backward, processor, &there.layout, weights, &mut rng).layout;
+            layout = route(back, backward, processor, &there.layout, weights, &mut rng).layout;
         }
         route(steps, order, processor, &layout, weights, &mut rng)
     };
-    (0..tries.max(1)).map(one).collect()
+    let mut all = Vec::new();
+    for attempt in 0..effort.tries {
+        if attempt > 0 && effort.is_over() {
+            break;
+        }
+        all.push(one(attempt));
+        effort.tried();
+    }
+    all
 }
 
 /// Longest chain of CZ in the order as it stands.

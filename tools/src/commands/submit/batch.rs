@@ -7,9 +7,9 @@ use crate::quafu::Platform;
 use crate::quafu::jobs::{self, Batch, Job, State, Store, VERSION, Work, random_hex, uuid};
 use crate::readout::Readout;
 use crate::texts::{self, Text};
+use crate::transpile::Compiled;
 use crate::transpile::native;
 use crate::transpile::source::{Source, inputs_of};
-use crate::transpile::{Compiled, Plan};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use qdllm_host::cli::OverDefaults;
@@ -131,7 +131,7 @@ pub fn identity(args: &SubmitArgs) -> Result<String> {
     add("chip", args.chip.as_bytes());
     add("shots", &args.shots.to_le_bytes());
     add("name", args.name.as_bytes());
-    let Search { basis, no_rewrite, seed } = args.search;
+    let Search { basis, no_rewrite, seed, time_limit: _ } = args.search;
     let how = (args.as_is, args.compile_there, no_rewrite, seed, args.first);
     add("how", format!("{how:?} {basis:?} {:?}", args.target).as_bytes());
     if let Some(target) = args.target.as_deref().filter(|t| Path::new(t).is_file()) {
@@ -189,18 +189,17 @@ pub fn create(args: &SubmitArgs, id: &str) -> Result<()> {
     }
     let chip = chip(platform.as_ref(), &args.chip, stored)?;
     let target = target.as_ref().unwrap_or(&chip);
-    let options = args.search.options();
     let circuits: Vec<(usize, Compiled)> = match (fixed, &model, &work) {
         (Some(mut all), ..) => {
             if args.qasm.is_some() && !args.as_is && !args.compile_there {
                 let source = Source::from_circuit(&all[0].circuit);
                 let source = source.with_context(|| name(&args.qasm).unwrap_or_default())?;
-                all = Plan::new(source, target, options)?.compile(&[])?;
+                all = args.search.plan(source, target)?.compile(&[])?;
             }
             all.into_iter().map(|circuit| (0, circuit)).collect()
         }
         (None, Some(model), Work::Model { texts, .. }) => {
-            let plan = Plan::new(Source::from_model(model), target, options)?;
+            let plan = args.search.plan(Source::from_model(model), target)?;
             let compiled = Progress::new(texts.len() < 10).during("compiling", texts.len(), |at| {
                 let mut all = Vec::new();
                 for (item, text) in texts.iter().enumerate() {
