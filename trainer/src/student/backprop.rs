@@ -5,7 +5,7 @@
 //! `(1-a) CE + a T^2 KL(teacher/T || student/T) + a JS(teacher, student)`. With a label alone: `CE`. With a teacher alone:
 //! `T^2 KL + JS`, the same weight as a label has.
 //!
-//! Where classes have weights, the cross-entropy of class c counts w[c] times. For a teacher's shares p, that is the loss
+//! Where classes have weights, the cross-entropy of class c counts `w[c]` times. For a teacher's shares p, that is the loss
 //! by the shares `w p / sum(w p)`, `sum(w p)` times.
 
 use super::front_end::{FrontEnd, Sample, turn_slope};
