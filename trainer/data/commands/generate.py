@@ -6,7 +6,7 @@
     python generate.py home_assistant_intents-2026.10.27-py3-none-any.whl --check
 
 The source may also be the wheel's home_assistant_intents/data/en.json. Stdlib only. The result depends on
-nothing but that file, grammar.py and SEED: all chance goes through random.Random.random(), the one
+nothing but that file, grammar.py, templates.py and SEED: all chance goes through random.Random.random(), the one
 method whose sequence Python promises to keep.
 """
 import argparse
@@ -21,45 +21,16 @@ from pathlib import Path
 from grammar import (CLASSES, DROP, GROUPS, IMPERATIVE, OPTIONAL_RULES, POLITE, REJECT, REWRITE,
                      REWRITE_INTENT, RULES, SLOTS, name_slot, spell)
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from templates import Parser, pick, shuffled  # noqa: E402
+
 SALT = "2"  # of the split: of 0..8, one of middling difficulty (README.md)
 SEED = "qdllm commands 1"
 EN_JSON_SHA256 = "0b9d606a216b1712409a3d822a8edfb9ff4458e51e421792882ea24e0ce1d456"
 PER_CLASS = {"test": 150, "train": 600}
 TEST_ONE_IN, TEST_AT_LEAST = 5, 4  # families of templates held out of each class
 
-# ---------------------------------------------------------------- template syntax
-class Parser:
-    """Recursive descent over hassil's syntax: (a|b) [optional] {slot} <rule> (a;b) for any order, and \\."""
-
-    def __init__(self, text):
-        self.text, self.pos = text, 0
-
-    def parse(self, closing=""):
-        branches, branch, kind = [], [], "alt"
-        while self.pos < len(self.text) and self.text[self.pos] != closing:
-            char = self.text[self.pos]
-            self.pos += 1
-            if char in "([":
-                inner = self.parse(")" if char == "(" else "]")
-                self.pos += 1
-                branch.append(inner if char == "(" else ("opt", inner))
-            elif char in "{<":
-                end = self.text.index("}" if char == "{" else ">", self.pos)
-                branch.append(("slot" if char == "{" else "rule", self.text[self.pos:end]))
-                self.pos = end + 1
-            elif char in "|;":
-                kind = "alt" if char == "|" else "perm"
-                branches.append(("seq", branch))
-                branch = []
-            else:
-                if char == "\\":
-                    char = self.text[self.pos]
-                    self.pos += 1
-                branch.append(("text", char))
-        branches.append(("seq", branch))
-        return branches[0] if len(branches) == 1 else (kind, branches)
-
-
+# ---------------------------------------------------------------- templates
 RULE_NODES = {name: Parser(text).parse() for name, text in RULES.items()}
 
 
@@ -95,14 +66,6 @@ def flatten(node, optional=False):
     if kind == "rule":
         return flatten(RULE_NODES[value], optional) if value not in OPTIONAL_RULES else ""
     return GROUPS.get(value, value).upper()
-
-
-def pick(values, rng):
-    return values[int(rng.random() * len(values))]
-
-
-def shuffled(values, rng):
-    return [values[i] for _, i in sorted((rng.random(), i) for i in range(len(values)))]
 
 
 # ---------------------------------------------------------------- templates and their split
