@@ -22,7 +22,7 @@ from grammar import (CLASSES, DROP, GROUPS, IMPERATIVE, OPTIONAL_RULES, POLITE, 
                      REWRITE_INTENT, RULES, SLOTS, name_slot, spell)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from templates import Parser, pick, shuffled  # noqa: E402
+from templates import Grammar, Parser, draw, hold_out, pick, shuffled  # noqa: E402
 
 SALT = "2"  # of the split: of 0..8, one of middling difficulty (README.md)
 SEED = "qdllm commands 1"
@@ -31,41 +31,20 @@ PER_CLASS = {"test": 150, "train": 600}
 TEST_ONE_IN, TEST_AT_LEAST = 5, 4  # families of templates held out of each class
 
 # ---------------------------------------------------------------- templates
-RULE_NODES = {name: Parser(text).parse() for name, text in RULES.items()}
+WORD = re.compile(r"[a-z']+")
 
 
-def expand(node, rng):
-    """A random sentence. Slot fills stay marked, <group=fill>, so that shape() can tell them from the rest."""
-    kind, value = node
-    if kind == "text":
-        return value
-    if kind == "seq":
-        return "".join(expand(child, rng) for child in value)
-    if kind == "alt":
-        return expand(pick(value, rng), rng)
-    if kind == "perm":
-        return " ".join(expand(child, rng) for child in shuffled(value, rng))
-    if kind == "opt":
-        return expand(value, rng) if rng.random() < 0.5 else ""
-    if kind == "rule":
-        return expand(RULE_NODES[value], rng)
-    return "<%s=%s>" % (GROUPS.get(value, value), pick(SLOTS[value], rng))
+def group(slot):
+    return GROUPS.get(slot, slot)
 
 
-def flatten(node, optional=False):
-    """The template as text: slots as GROUPS in capitals, alternatives joined by |, optional parts on request."""
-    kind, value = node
-    if kind == "text":
-        return value
-    if kind == "seq":
-        return "".join(flatten(child, optional) for child in value)
-    if kind in ("alt", "perm"):
-        return " | ".join(dict.fromkeys(flatten(child, optional) for child in value))
-    if kind == "opt":
-        return flatten(value, optional) if optional else ""
-    if kind == "rule":
-        return flatten(RULE_NODES[value], optional) if value not in OPTIONAL_RULES else ""
-    return GROUPS.get(value, value).upper()
+def fill(slot, rng):
+    """Slot fills stay marked, so that shape() can tell them from the rest."""
+    return "<%s=%s>" % (group(slot), pick(SLOTS[slot], rng))
+
+
+GRAMMAR = Grammar({name: Parser(text).parse() for name, text in RULES.items()}, fill,
+                  lambda slot: group(slot).upper(), OPTIONAL_RULES)
 
 
 # ---------------------------------------------------------------- templates and their split
@@ -99,7 +78,7 @@ def repair(intent, domains, template):
 
 def skeleton_of(node):
     """The template without its optional words, articles and places: equal for near-identical templates."""
-    text = re.sub(r"((it )?\b(in|on|of) )?(the )?\bPLACE|\b(the|my|a)( \| (the|my|a))*\b|\|", "", flatten(node))
+    text = re.sub(r"((it )?\b(in|on|of) )?(the )?\bPLACE|\b(the|my|a)( \| (the|my|a))*\b|\|", "", GRAMMAR.flatten(node))
     return " ".join(text.split())
 
 
@@ -116,26 +95,9 @@ def families(intents, names):
     return {skeleton: list(members.values()) for skeleton, members in found.items()}
 
 
-def vocabulary(groups):
-    text = " ".join(flatten(node, optional) for nodes in groups for node in nodes for optional in (False, True))
-    return set(re.findall(r"[a-z']+", text))
-
-
 def split(found):
-    """Hold out families in hash order, but only one whose own words the remaining families also use.
-
-    So a test template is a new wording made of known words, and never the only home of a verb.
-    """
-    order = sorted(found, key=lambda skeleton: hashlib.sha256((SALT + skeleton).encode()).hexdigest())
-    wanted = max(TEST_AT_LEAST, round(len(order) / TEST_ONE_IN))
-    test, train, needed = [], list(order), set()
-    for skeleton in order:
-        rest = [s for s in train if s != skeleton]
-        words = needed | set(re.findall(r"[a-z']+", skeleton))
-        if len(test) < wanted and words <= vocabulary(found[s] for s in rest):
-            test.append(skeleton)
-            train, needed = rest, words
-    return {"test": test, "train": train}
+    wanted = max(TEST_AT_LEAST, round(len(found) / TEST_ONE_IN))
+    return hold_out(found, wanted, SALT, GRAMMAR, WORD)
 
 
 # ---------------------------------------------------------------- sentences
@@ -167,23 +129,11 @@ def finish(label, marked, rng):
     return text if 2 <= len(text.split()) <= 14 else None
 
 
-def draw(label, groups, count, rng, taken, avoid):
-    """`count` texts, taking the families in turn and a random template of each; {text: shape}."""
-    out, misses = {}, {}
-    groups = dict(groups)
-    while len(out) < count and groups:
-        for key in shuffled(list(groups), rng):
-            if len(out) == count:
-                break
-            marked = expand(pick(groups[key], rng), rng)
-            text = finish(label, marked, rng)
-            if text is None or text in taken or text in out or shape(marked) in avoid:
-                misses[key] = misses.get(key, 0) + 1
-                if misses[key] > 200:  # a family with few different sentences is used up
-                    del groups[key]
-            else:
-                out[text], misses[key] = shape(marked), 0
-    return out
+def make(label, node, rng, taken, avoid):
+    """A text and its shape, or None when it is odd or not for this side."""
+    marked = GRAMMAR.expand(node, rng)
+    text = finish(label, marked, rng)
+    return None if text is None or text in taken or shape(marked) in avoid else (text, shape(marked))
 
 
 def build(intents):
@@ -193,7 +143,8 @@ def build(intents):
         found, shapes = families(intents, names), set()
         for side, skeletons in split(found).items():  # test first: train avoids its shapes
             rng = random.Random("%s %s %s" % (SEED, label, side))
-            texts = draw(label, {s: found[s] for s in skeletons}, PER_CLASS[side], rng, taken, shapes)
+            texts = draw({s: found[s] for s in skeletons}, PER_CLASS[side],
+                         lambda node, rng: make(label, node, rng, taken, shapes), rng)
             taken.update(texts)
             shapes.update(texts.values())
             rows[side] += [(label, text) for text in texts]

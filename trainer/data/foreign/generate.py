@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from templates import Parser, pick, shuffled  # noqa: E402
+from templates import Grammar, Parser, pick, shuffled  # noqa: E402
 
 SEED = "qdllm foreign 1"
 PER_TEMPLATE = 3
@@ -44,19 +44,6 @@ def read_grammar(lines):
     return lists, domains
 
 
-def expand(node, lists, rng):
-    kind, value = node
-    if kind == "text":
-        return value
-    if kind == "seq":
-        return "".join(expand(child, lists, rng) for child in value)
-    if kind == "alt":
-        return expand(pick(value, rng), lists, rng)
-    if kind == "opt":
-        return expand(value, lists, rng) if rng.random() < 0.5 else ""
-    return pick(lists[value], rng)
-
-
 def several(make, count, tries=20):
     """Up to `count` different texts."""
     return list(dict.fromkeys(make() for _ in range(tries)))[:count]
@@ -73,9 +60,10 @@ def styled(text, rng):
 
 
 def sentences(lists, domains, rng):
+    grammar = Grammar({}, lambda slot, rng: pick(lists[slot], rng))
     for domain, templates in domains.items():
         for node in templates:
-            for text in several(lambda: expand(node, lists, rng), PER_TEMPLATE):
+            for text in several(lambda: grammar.expand(node, rng), PER_TEMPLATE):
                 yield text if domain in AS_WRITTEN else styled(text, rng)
 
 
