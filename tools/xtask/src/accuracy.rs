@@ -2,7 +2,7 @@
 //! their controls, or (`--agreement`) each back end beside the exact circuit.
 
 use crate::repo::Repo;
-use crate::shell::{Run, say};
+use crate::shell::say;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
@@ -125,10 +125,8 @@ struct Trainer<'a> {
 }
 
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    repo.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go()?;
-    let target = repo.target_dir()?;
-    let qdllm = target.join("release/qdllm").display().to_string();
-    let work = target.join(TOPIC);
+    let qdllm = repo.trainer()?;
+    let work = repo.target_dir()?.join(TOPIC);
     std::fs::create_dir_all(&work)?;
     println!("{}", if options.agreement.is_some() { AGREEMENT } else { ACCURACY });
     let mut short = Vec::new();
@@ -153,7 +151,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
 
 impl Trainer<'_> {
     fn ask(&self, args: &[&str]) -> Result<Value> {
-        Ok(serde_json::from_str(&self.repo.host(self.qdllm).args(args).read()?)?)
+        self.repo.ask(self.qdllm, args)
     }
 
     fn file(&self, ending: &str) -> String {

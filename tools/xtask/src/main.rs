@@ -7,6 +7,7 @@ mod counts;
 mod demo;
 mod fuzz;
 mod gate;
+mod home;
 mod same;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures the README's table of accuracy, students beside their controls; or of back ends
     Accuracy(accuracy::Options),
+    /// Trains a student for each language of home-assistant-intents and prints what they know and refuse
+    Home(home::Options),
     /// Measures flash, RAM and instructions of every back end against tests/budgets.toml
     Budgets(budgets::Options),
     /// Runs every check of the project: formatting, lints, tests, targets, the emulated board
@@ -49,6 +52,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Setup(options) => setup::run(&repo, options),
         Command::Demo(options) => demo::run(&repo, options),
         Command::Accuracy(options) => accuracy::run(&repo, options),
+        Command::Home(options) => home::run(&repo, options),
         Command::Budgets(options) => budgets::run(&repo, options),
         Command::Test(options) => gate::run(&repo, options),
         Command::Same(options) => same::run(&repo, options),

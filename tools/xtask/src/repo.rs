@@ -58,6 +58,17 @@ impl Repo {
         Ok(PathBuf::from(dir.context("cargo metadata names no target folder")?))
     }
 
+    /// Builds the trainer and returns its program.
+    pub fn trainer(&self) -> Result<String> {
+        self.host("cargo").args(["build", "--release", "--package", "qdllm-trainer"]).go()?;
+        Ok(self.target_dir()?.join("release/qdllm").display().to_string())
+    }
+
+    /// What a program prints as one JSON value.
+    pub fn ask(&self, program: &str, args: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&self.host(program).args(args).read()?)?)
+    }
+
     /// Builds a board's image and returns its file.
     pub fn build(&self, board: &str, target: &str) -> Result<PathBuf> {
         let name = format!("qdllm-{board}");

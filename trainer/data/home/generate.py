@@ -27,16 +27,20 @@ ROWS, MOST_OF_A_CLASS, LEAST_OF_A_CLASS = 4800, 1000, 120
 TRAIN_FOR_TEST = 4  # texts of train for each of test
 FEWEST = {"train": 20, "test": 5}  # different texts of a class
 NO_CLASS = ("HassRespond", "HassNevermind")  # small talk
+# What intents are about: one that cannot be shared out gives foreign texts if no class is about the same.
+SUBJECT = re.compile(r"Hass(Respond|Nevermind|Broadcast|GetWeather|.*(Timer|Media|Volume|List|GetCurrent))")
 FOREIGN = {"left_out": 150, "answers": 60, "languages": 150, "words": 40, "letters": 40}
 UNSPACED = ("zh-CN", "zh-HK", "zh-TW", "ja", "th")
-RELATED = ["pt pt-BR gl es", "sr sr-Latn hr sl", "nb da sv", "zh-CN zh-HK zh-TW ja", "de de-CH lb nl af", "id ms", "hi ne", "cs sk",
-           "ru uk bg mn", "ar fa ur", "ga cy kw"]
+# Too near to each other to be foreign.
+RELATED = ["pt pt-BR gl es", "sr sr-Latn hr sl", "nb da sv", "zh-CN zh-HK zh-TW ja", "de de-CH lb nl af", "id ms", "hi ne",
+           "cs sk", "ru uk bg mn", "ar fa ur", "ga cy kw"]
 FIELDS = "area floor light device fan vacuum lock item scene message".split()
 NAMES = "person place title list".split()
 # What {name} may be, by the domain that the template asks for; other domains are devices.
 DOMAINS = {"light": "light", "fan": "fan", "vacuum": "vacuum", "lock": "lock", "cover": "cover", "valve": "cover",
            "scene": "scene", "script": "scene", "button": "scene", "input_button": "scene", "person": "person",
-           "weather": "place", "todo": "list", "media_player": "player", "lawn_mower": "mower"}
+           "weather": "place", "todo": "list", "media_player": "player", "lawn_mower": "mower",
+           "climate": "heater"}
 WILDCARDS = {"message": "message", "search_query": "title", "zone": "place", "timer_name": "item",
              "shopping_list_item": "item", "todo_list_item": "item"}
 MOWERS = ["Worx", "Landroid", "Husqvarna"]
@@ -62,7 +66,8 @@ class Language:
     """The templates of a language, and what it says for a slot."""
 
     def __init__(self, name, source, fills):
-        self.name, self.fills = name, {**fills, "player": fills["device"][2:] or fills["device"], "mower": MOWERS}
+        self.name = name
+        self.fills = {**fills, "heater": fills["device"][1:2], "player": fills["device"][2:], "mower": MOWERS}
         self.lists, self.intents, self.commands = source["lists"], source["intents"], []
         self.answers = sorted(set(strings(source["responses"])))
         rules = {rule: Parser(text).parse() for rule, text in source["expansion_rules"].items()}
@@ -107,12 +112,16 @@ class Language:
         """{skeleton: [templates]}, the unit of the split."""
         found = {}
         for block in self.intents[intent]["data"]:
-            domains = block.get("requires_context", {}).get("domain", [])
             for sentence in block["sentences"]:
-                node = Parser(sentence).parse()
-                skeleton = " ".join(self.grammar.flatten(node).split())
-                found.setdefault(skeleton, []).append((node, domains))
+                made = template(sentence, block)
+                skeleton = " ".join(self.grammar.flatten(made[0]).split())
+                found.setdefault(skeleton, []).append(made)
         return found
+
+
+def template(sentence, block):
+    """Its parse, and the domains that it asks of {name}."""
+    return Parser(sentence).parse(), block.get("requires_context", {}).get("domain", [])
 
 
 def group(slot):
@@ -139,7 +148,7 @@ def strings(value):
     if isinstance(value, dict):
         for one in value.values():
             yield from strings(one)
-    elif "{" not in value and 2 <= len(value.split()) <= 14:
+    elif "{" not in value and 6 <= len(value) <= 90:
         yield " ".join(value.lower().split())
 
 
@@ -187,10 +196,18 @@ def build(language, others):
             for intent, of in made.items()}
     kept = [i for i, of in made.items() if all(len(of[side]) >= few for side, few in FEWEST.items())]
     rows = {side + ".tsv": [(intent[4:], text) for intent in kept for text in made[intent][side]] for side in FEWEST}
-    left = {(intent, s): t for intent, of in sides.items() if intent not in kept for side in of.values() for s, t in side.items()}
-    rows["foreign.tsv"] = foreign(language, others, rows, sentences(language, left, FOREIGN["left_out"], rng, (), homes), rng)
+    subjects = {subject(intent) for intent in kept} | {"devices"}
+    left = {(intent, skeleton): templates for intent, of in sides.items() if subject(intent) not in subjects
+            for side in of.values() for skeleton, templates in side.items()}
+    left_out = sentences(language, left, FOREIGN["left_out"], rng, (), homes)
+    rows["foreign.tsv"] = foreign(language, others, rows, left_out, rng)
     language.commands = []  # as others find it
     return {file: shuffled(these, rng) for file, these in rows.items()}
+
+
+def subject(intent):
+    found = SUBJECT.match(intent)
+    return (found[2] or found[1]).replace("Volume", "Media") if found else "devices"
 
 
 def foreign(language, others, rows, left_out, rng):
@@ -209,9 +226,9 @@ def foreign(language, others, rows, left_out, rng):
 
 
 def some_families(language, rng):
-    intents = [pick(sorted(language.intents), rng) for _ in range(6)]
-    return {intent: [(Parser(pick(block["sentences"], rng)).parse(), block.get("requires_context", {}).get("domain", []))
-                     for block in language.intents[intent]["data"]] for intent in intents if language.intents[intent]["data"]}
+    blocks = [block for intent in sorted(language.intents) for block in language.intents[intent]["data"]]
+    return {i: [template(pick(block["sentences"], rng), block)] for i, block in
+            enumerate(pick(blocks, rng) for _ in range(6))}
 
 
 # ---------------------------------------------------------------- the package, and the command
@@ -236,7 +253,8 @@ def main():
     parser.add_argument("--languages", type=lambda text: text.split(","), help="only these, such as de,fi,th")
     args = parser.parse_args()
     fills = read_fills()
-    languages = {name: Language(name, source, fills.get(name, fills["en"])) for name, source in load(args.source).items()}
+    sources = load(args.source)
+    languages = {name: Language(name, sources[name], fills.get(name, fills["en"])) for name in sources}
     unknown = set(args.languages or []) - set(languages)
     if unknown:
         sys.exit("no such language: %s; there are %s" % (", ".join(sorted(unknown)), ", ".join(languages)))
