@@ -86,6 +86,11 @@ def cases():
         "qwen2": hf.Qwen2Config(**LLAMA, **plain, tie_word_embeddings=True),
         "qwen3": hf.Qwen3Config(**LLAMA, **plain, head_dim=12, tie_word_embeddings=False),
         "gemma3": gemma(),
+        "mistral": hf.MistralConfig(**LLAMA, **plain, head_dim=12, sliding_window=4),
+        "phi3": hf.Phi3Config(**LLAMA, **plain, sliding_window=6),
+        "smollm3": hf.SmolLM3Config(
+            **dict(LLAMA, num_hidden_layers=4), **plain, no_rope_layers=[1, 0, 1, 0], use_sliding_window=False
+        ),
         "opt": hf.OPTConfig(**OPT, do_layer_norm_before=True, word_embed_proj_dim=32),
         "opt-post": hf.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=20),
         "bloom": hf.BloomConfig(
@@ -98,6 +103,14 @@ def cases():
 ENCODERS = {
     "bert": hf.BertConfig(
         **COMMON, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4
+    ),
+    "roberta": hf.RobertaConfig(
+        **dict(COMMON, pad_token_id=1, bos_token_id=0, max_position_embeddings=34, type_vocab_size=1),
+        hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, layer_norm_eps=1e-5,
+    ),
+    "xlm-roberta": hf.XLMRobertaConfig(
+        **dict(COMMON, pad_token_id=1, bos_token_id=0, max_position_embeddings=34, type_vocab_size=1),
+        hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, layer_norm_eps=1e-5,
     ),
     "distilbert": hf.DistilBertConfig(**COMMON, dim=32, hidden_dim=40, n_layers=2, n_heads=4),
 }

@@ -36,12 +36,18 @@ where
     }
 }
 
-/// An error with its causes in one line; the outermost of a library may say little.
+/// An error with its causes in one line; the outermost of a library may say little. Libraries that add a backtrace
+/// where `RUST_BACKTRACE` is set are cut there.
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let said = |error: &dyn Error| {
+        let text = error.to_string();
+        let lines = text.lines().take_while(|line| !line.trim_start().starts_with("0: "));
+        lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    };
+    let mut text = said(error);
     let mut cause = error.source();
     while let Some(e) = cause {
-        let more = e.to_string();
+        let more = said(e);
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }

@@ -6,8 +6,11 @@
 use crate::errors::chain;
 use crate::secret::Secret;
 use crate::terminal;
+use flate2::read::MultiGzDecoder;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -80,7 +83,8 @@ impl Client {
             // A redirection would carry the secret elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .https_only(options.https_only);
-        if options.local {
+        // A proxy would see a secret in clear.
+        if options.local || secret.is_some() && options.url.starts_with("http:") {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|e| chain(&e))?;
@@ -129,8 +133,12 @@ impl Client {
         })?;
         let status = response.status();
         let after = retry_after(response.headers(), SystemTime::now());
+        let packing =
+            response.headers().get(CONTENT_ENCODING).map(|v| v.as_bytes().to_ascii_lowercase());
         let mut bytes = Vec::new();
         let read = response.take(self.options.most_bytes).read_to_end(&mut bytes);
+        let bytes = unpacked(bytes, packing, self.options.most_bytes)
+            .map_err(|why| Failure::NoAnswer { why, timed_out: false, begun: true })?;
         // Before anything of it can get into a message or a file.
         let text = self.clean(&String::from_utf8_lossy(&bytes));
         if !status.is_success() {
@@ -217,6 +225,22 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
+/// A body as it was before it was packed: some servers do so unasked, by gzip.
+fn unpacked(bytes: Vec<u8>, packing: Option<Vec<u8>>, most: u64) -> Result<Vec<u8>, String> {
+    match packing.as_deref() {
+        None | Some(b"" | b"identity") => Ok(bytes),
+        Some(b"gzip" | b"x-gzip") => {
+            let mut plain = Vec::new();
+            let read = MultiGzDecoder::new(&bytes[..]).take(most).read_to_end(&mut plain);
+            read.map(|_| plain).map_err(|e| format!("the answer is packed by gzip, badly: {e}"))
+        }
+        Some(other) => Err(format!(
+            "the answer is packed by {}, which was not asked for; a proxy may do so",
+            terminal::one_line(&String::from_utf8_lossy(other), 20)
+        )),
+    }
+}
+
 /// The IP address of a URL's host, if it is written as one.
 pub fn ip(url: &Url) -> Option<IpAddr> {
     url.host_str().unwrap_or_default().trim_matches(['[', ']']).parse().ok()
@@ -239,6 +263,19 @@ mod tests {
             assert!(waits.iter().all(|&w| w >= most / 2 && w <= most), "{done}: {waits:?}");
             assert!(waits.iter().any(|&w| w != waits[0]));
         }
+    }
+
+    #[test]
+    fn answers_packed_unasked_are_unpacked_or_named() {
+        use std::io::Write as _;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"{}").unwrap();
+        let gzip = gzip.finish().unwrap();
+        let of = |bytes: &[u8], packing: &str| unpacked(bytes.into(), Some(packing.into()), 99);
+        assert_eq!(of(&gzip, "gzip").unwrap(), b"{}");
+        assert!(of(&gzip[..9], "gzip").unwrap_err().contains("gzip"));
+        assert!(of(b"x", "br").unwrap_err().contains("packed by br"));
+        assert_eq!(of(b"x", "identity").unwrap(), b"x");
     }
 
     #[test]

@@ -147,6 +147,9 @@ pub struct Progress {
     quiet: bool,
     stage: String,
     total: u64,
+    began: Instant,
+    /// What was done when the first step was counted, which an earlier run may have done.
+    from: Option<u64>,
     said: Instant,
 }
 
@@ -154,12 +157,15 @@ impl Progress {
     pub fn new(quiet: bool) -> Self {
         let terminal = io::stderr().is_terminal() && !quiet;
         let bar = ProgressBar::hidden();
-        Self { bar, terminal, quiet, stage: String::new(), total: 0, said: Instant::now() }
+        let now = Instant::now();
+        let stage = String::new();
+        Self { bar, terminal, quiet, stage, total: 0, began: now, from: None, said: now }
     }
 
     pub fn stage(&mut self, name: &str, total: u64) {
         self.bar.finish_and_clear();
-        (self.total, self.said) = (total, Instant::now());
+        (self.total, self.began, self.from) = (total, Instant::now(), None);
+        self.said = self.began;
         name.clone_into(&mut self.stage);
         if self.terminal {
             self.bar = ProgressBar::new(total);
@@ -174,10 +180,14 @@ impl Progress {
 
     pub fn at(&mut self, done: u64) {
         self.bar.set_position(done);
+        let from = *self.from.get_or_insert(done);
         if !self.terminal && !self.quiet && self.said.elapsed() >= PLAIN_EVERY {
             // How long a pipe or a packed file is nobody knows.
             let share = (100 * done).checked_div(self.total);
-            let share = share.map_or(String::new(), |share| format!(" {share}%"));
+            let made = done.saturating_sub(from).max(1);
+            let left = self.total.saturating_sub(done) as f64 / made as f64;
+            let left = about(self.began.elapsed().as_secs_f64() * left);
+            let share = share.map_or(String::new(), |share| format!(" {share}%, {left} left"));
             note(format_args!("{} ...{share}", self.stage));
             self.said = Instant::now();
         }
@@ -207,6 +217,15 @@ impl Progress {
         let result = work(&mut |done| self.at(done as u64));
         self.done();
         result
+    }
+}
+
+/// A time in words, without more digits than it is known to.
+pub fn about(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("about {s:.0} s"),
+        s if s < 5400.0 => format!("about {:.0} min", s / 60.0),
+        s => format!("about {:.1} h", s / 3600.0),
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "teacher")]
 pub(super) mod local;
 mod options;
+mod plan;
 mod report;
 mod texts;
 
@@ -26,6 +27,9 @@ use qdllm_host::guard::is_standard;
 use qdllm_host::terminal::note;
 use qdllm_host::{files, guard};
 
+/// Texts with which it is tried at most what an endpoint offers.
+#[cfg(feature = "endpoint")]
+const MOST_SAMPLES: usize = 4;
 /// Rounds in which a committee teaches its regression.
 const ROUNDS: usize = 2;
 
@@ -37,6 +41,9 @@ const SOURCES: &str = if cfg!(feature = "teacher") {
 
 /// Runs the command. The cache keeps what was computed before an error, so the same command goes on there.
 pub fn run(args: &TeachArgs) -> Result<()> {
+    if args.dry_run {
+        return print_in_line(&plan::Plan::of(args, &Texts::read(args)?)?, args.json);
+    }
     // The cache stays where the soft labels do not.
     let here = || is_standard(&args.out).then(|| "teacher-cache".into());
     let args = TeachArgs { cache: args.cache.clone().or_else(here), ..args.clone() };
@@ -48,11 +55,11 @@ pub fn run(args: &TeachArgs) -> Result<()> {
 
 pub fn label(args: &TeachArgs) -> Result<Outcome> {
     guard::writes(&[&args.out, &beside(&args.out, ".partial")])?;
-    let texts = Texts::read(args)?;
+    let mut texts = Texts::read(args)?;
     if texts.to_label().is_empty() {
         bail!("no text is left to label: give --data or --unlabelled, or another --conflicts");
     }
-    let (mut teacher, findings, speeds) = match ask(args, &texts)? {
+    let (mut teacher, findings, speeds) = match ask(args, &mut texts)? {
         taught if args.tfidf => committee(args, &texts, taught)?,
         Some(taught) => taught,
         None => return Err(wrong_use(format_args!("no teacher is named: give {SOURCES}"))),
@@ -84,14 +91,16 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
 }
 
 /// What a model says, where one is named.
-fn ask(args: &TeachArgs, texts: &Texts) -> Result<Option<Taught>> {
+fn ask(args: &TeachArgs, texts: &mut Texts) -> Result<Option<Taught>> {
     #[cfg(feature = "endpoint")]
     if !args.endpoint.is_empty() {
-        let (classes, sample) = (args.classes(&texts.classes)?, texts.to_label()[0]);
-        let asked = (args.prompt.as_deref(), sample);
+        let (classes, mut samples) = (args.classes(&texts.classes)?, texts.to_label());
+        samples.truncate(MOST_SAMPLES);
+        let asked = (args.prompt.as_deref(), &samples[..]);
         let mut teacher =
             EndpointTeacher::open(&args.remote, &args.endpoint, &classes, asked, &args.cache())?;
         let speeds = report::prepare(&mut teacher, &texts.every())?;
+        texts.set_aside(&teacher.refused(), &teacher.client.ledger().path);
         let (requests, tokens) = teacher.client.spent();
         note(format_args!(
             "{requests} requests and {tokens} tokens so far, over all runs of this question"

@@ -101,8 +101,10 @@ pub struct Work {
     pub tokens: usize,
     /// Texts, cached ones included, that were longer than the limit and were cut.
     pub cut: usize,
-    /// New texts whose answer named no class; they get even logits.
+    /// Texts, cached ones included, whose answer named no class; they get even logits.
     pub undecided: usize,
+    /// Texts that the model refused; they get no label.
+    pub refused: usize,
     pub seconds: f64,
 }
 

@@ -36,7 +36,7 @@ pub struct ClassScores {
 
 impl ClassScores {
     /// Prepares to score `words`, some phrases a class, each after the prompt and one space.
-    pub fn new(causal: Causal, words: &[Vec<String>]) -> Result<Self> {
+    pub fn new(mut causal: Causal, words: &[Vec<String>]) -> Result<Self> {
         if words.len() < 2 {
             bail!("zero-shot needs at least 2 classes, got {}", words.len());
         }
@@ -63,6 +63,8 @@ impl ClassScores {
             }
             tokens.push(own);
         }
+        // A phrase's last token predicts nothing and takes no place.
+        causal.leave_room(tokens.iter().map(|phrase| phrase.len() - 1).max().unwrap_or(0))?;
         let phrases = words.iter().map(Vec::len).collect();
         let words = words.concat();
         let Identity { name, digest, settings } = causal.description().identity.clone();

@@ -5,4 +5,5 @@
 mod labels;
 mod run;
 mod server;
+mod thoughts;
 mod trouble;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
@@ -31,6 +33,10 @@ pub enum Fault {
     Close,
     /// A log-probability that is no number, as Python writes it.
     NaN,
+    /// An error object with status 200, as some gateways answer.
+    Gateway,
+    /// Everything packed by gzip, which nobody asked for.
+    Gzip,
 }
 
 /// What the server can do.
@@ -47,6 +53,13 @@ pub enum Offers {
     Votes,
     /// Chat alone, one choice whatever is asked for.
     OneVote,
+    /// As `Chat`, behind a thought of 40 tokens that is cut where there is no room; whether the model can be told not
+    /// to think.
+    Thinks(bool),
+    /// As `Chat`, and every fifth text is refused: by status 400, by an answer without content, or by its end.
+    Refuses,
+    /// As `Chat`, of a model that says anything but a class.
+    Babbles,
 }
 
 /// An address of the loopback that nobody else can have and that refuses connections.
@@ -213,15 +226,27 @@ impl Shared {
                 return Ok(());
             }
             Fault::Close => return Ok(()),
+            Fault::Gateway => {
+                body = json!({"error": {"message": "upstream \u{1b}[31mhiccup\nerror: fake", "code": 502}}).to_string();
+            }
+            Fault::Gzip => extra = "content-encoding: gzip\r\n".into(),
             Fault::NaN => body = body.replacen("\"logprob\":", "\"logprob\":NaN,\"was\":", 1),
+        }
+        let mut body = body.into_bytes();
+        if fault == Fault::Gzip {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            gzip.write_all(&body)?;
+            body = gzip.finish()?;
         }
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n",
             body.len()
         );
         let end = if fault == Fault::Cut { body.len() / 2 } else { body.len() };
-        stream.write_all(format!("{head}{}", &body[..end]).as_bytes())?;
-        if fault == Fault::None && status == 200 {
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&body[..end])?;
+        let whole = matches!(fault, Fault::None | Fault::Gzip);
+        if whole && status == 200 && refused_by(self.offers, &text) == 0 {
             *self.answered.lock().unwrap().entry(text).or_default() += 1;
             let used = answer["usage"]["total_tokens"].as_u64().unwrap();
             self.tokens.fetch_add(used, Ordering::SeqCst);
@@ -240,7 +265,9 @@ impl Shared {
                 let names = names(content);
                 let p = student.probabilities(&text);
                 assert_eq!(names.len(), p.len(), "{content}");
-                (200, self.chat(request, content, &names, &p), text)
+                let mut answer = self.chat(request, content, &names, &p);
+                let status = self.disturb(request, &text, &mut answer);
+                (status, answer, text)
             }
             "/v1/completions" if matches!(self.offers, Offers::Echo | Offers::LateEcho) => {
                 let prompt = request["prompt"].as_str().unwrap();
@@ -254,6 +281,48 @@ impl Shared {
             }
             _ => (404, json!({"detail": "Not Found"}), String::new()),
         }
+    }
+
+    /// Refuses, or puts a thought before the answer; the status.
+    fn disturb(&self, request: &Value, text: &str, answer: &mut Value) -> u16 {
+        let choice = &mut answer["choices"][0];
+        match (self.offers, refused_by(self.offers, text)) {
+            (_, 1) => {
+                *answer = json!({"error": {"code": "content_filter", "message": "triggering our content management policy"}});
+                return 400;
+            }
+            (_, 2) => *choice = json!({"message": {"content": null}, "finish_reason": "stop"}),
+            (_, 3) => {
+                *choice = json!({"message": {"content": ""}, "finish_reason": "content_filter"});
+            }
+            (Offers::Babbles, _) => {
+                let list =
+                    json!([{"token": "The", "logprob": -0.1}, {"token": "A", "logprob": -7.0}]);
+                choice["logprobs"]["content"][0] = json!({"token": "The", "top_logprobs": list});
+            }
+            (Offers::Thinks(obeys), _) => {
+                let off = request["chat_template_kwargs"]["enable_thinking"] == false;
+                if obeys && off {
+                    return 200;
+                }
+                let list = json!([{"token": "<think>", "logprob": -1e-4}, {"token": "A", "logprob": -17.0}]);
+                if request["logprobs"] == true {
+                    choice["logprobs"]["content"][0] =
+                        json!({"token": "<think>", "top_logprobs": list});
+                }
+                let room = request["max_tokens"].as_u64().unwrap() > 40;
+                let said = choice["message"]["content"].as_str().unwrap();
+                let thought = format!("<think>\nA or B? It must be {said}");
+                let (said, end) = match room {
+                    true => (format!("{thought}</think>\n\n{said}"), "stop"),
+                    false => (thought, "length"),
+                };
+                choice["message"]["content"] = said.into();
+                choice["finish_reason"] = end.into();
+            }
+            _ => {}
+        }
+        200
     }
 
     fn chat(&self, request: &Value, content: &str, names: &[String], p: &[f32]) -> Value {
@@ -277,7 +346,11 @@ impl Shared {
             "object": "chat.completion", "model": request["model"], "choices": choices,
             "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": n, "total_tokens": prompt_tokens + n},
         });
-        if self.offers == Offers::Chat && request["logprobs"] == true {
+        let scores = !matches!(
+            self.offers,
+            Offers::Echo | Offers::LateEcho | Offers::Votes | Offers::OneVote
+        );
+        if scores && request["logprobs"] == true {
             let mut list: Vec<Value> = names
                 .iter()
                 .zip(p)
@@ -292,6 +365,12 @@ impl Shared {
         }
         answer
     }
+}
+
+/// How a text is refused, 0 where it is not.
+pub fn refused_by(offers: Offers, text: &str) -> usize {
+    let sum = text.bytes().map(usize::from).sum::<usize>();
+    if offers == Offers::Refuses && sum % 5 == 0 { sum / 5 % 3 + 1 } else { 0 }
 }
 
 /// The names by which the prompt asks for a class, in order: letters or words.

@@ -9,8 +9,11 @@ use qdllm_trainer::teacher::llm::classifier::Classifier;
 use qdllm_trainer::teacher::llm::pretrained::Pretrained;
 use qdllm_trainer::teacher::llm::transformer::Transformer;
 
-const DECODERS: [&str; 8] =
-    ["llama", "llama3", "qwen2", "qwen3", "gemma3", "opt", "opt-post", "bloom"];
+const DECODERS: [&str; 11] = [
+    "llama", "llama3", "mistral", "phi3", "smollm3", "qwen2", "qwen3", "gemma3", "opt", "opt-post",
+    "bloom",
+];
+const ENCODERS: [&str; 4] = ["bert", "distilbert", "roberta", "xlm-roberta"];
 const TOLERANCE: f32 = 1e-4;
 
 fn refs(rows: &[Vec<u32>]) -> Vec<&[u32]> {
@@ -60,7 +63,7 @@ fn decoders_agree_with_hugging_face() {
 
 #[test]
 fn encoders_agree_with_hugging_face() {
-    for name in ["bert", "distilbert"] {
+    for name in ENCODERS {
         let (folder, expected) = (copy(name), Expected::read(name));
         let model = transformer(&mut open(folder.path()).unwrap()).unwrap();
         let rows = expected.rows();
@@ -88,7 +91,7 @@ pub fn head(checkpoint: &mut Pretrained, rows: &[Vec<u32>]) -> anyhow::Result<Te
 
 #[test]
 fn classification_heads_agree_with_hugging_face() {
-    for name in DECODERS.into_iter().chain(["bert", "distilbert"]) {
+    for name in DECODERS.into_iter().chain(ENCODERS) {
         let (folder, expected) = (copy(name), Expected::read(name));
         let got = head(&mut open(folder.path()).unwrap(), &expected.rows()).unwrap();
         let difference = (got - expected.get("head")).unwrap().abs().unwrap();

@@ -291,6 +291,7 @@ fn a_gguf_file_of_the_same_weights_gives_the_same_states() {
             (key("attention.layer_norm_rms_epsilon"), Value::F32(1e-6)),
             (key("rope.freq_base"), Value::F32(10_000.0)),
             ("tokenizer.ggml.model".into(), Value::String("gpt2".into())),
+            ("tokenizer.ggml.pre".into(), Value::String("qwen2".into())),
             ("tokenizer.ggml.tokens".into(), Value::Array(words.collect())),
             ("tokenizer.ggml.merges".into(), Value::Array(Vec::new())),
         ];

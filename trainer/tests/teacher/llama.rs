@@ -12,7 +12,8 @@ use qdllm_trainer::teacher::zero_shot::ClassScores;
 use qdllm_trainer::teacher::{Extractor, Pooling};
 
 use crate::teacher::tiny::{
-    BLOCKS, SPECIAL, WIDTH, Weights, llama_weights, next_token, states, vocabulary, write_llama,
+    BLOCKS, CONTEXT, SPECIAL, WIDTH, Weights, llama_weights, next_token, states, vocabulary,
+    write_llama,
 };
 
 const PROMPT: &str = "say {text} now";
@@ -139,6 +140,25 @@ fn a_special_token_is_one_in_the_prompt_and_plain_letters_in_a_text() {
     assert!(!rows[1].ids[1..].contains(&rows[0].ids[0]));
 }
 
+#[test]
+fn a_cut_text_leaves_room_for_the_longest_phrase() {
+    let phrases = [vec!["on".to_owned()], vec!["abcdef".to_owned()]];
+    let long = "x ".repeat(60);
+    let (_a, _, _, model) = tiny(PROMPT, 40);
+    let scores = ClassScores::new(model.unwrap(), &phrases).unwrap();
+    let cut = &scores.extract(&[&long]).unwrap()[0];
+    // ` abcdef` has seven tokens, the last of which takes no place.
+    let (_b, _, _, model) = tiny(PROMPT, CONTEXT);
+    let own = 40 - 6 - ids("say now").len() - 1;
+    let whole = ClassScores::new(model.unwrap(), &phrases).unwrap();
+    let short = &whole.extract(&[&long[..own]]).unwrap()[0];
+    assert!(cut.cut && !short.cut);
+    assert!(cut.values.iter().zip(&short.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    let (_c, _, _, model) = tiny(PROMPT, 13);
+    let message = ClassScores::new(model.unwrap(), &phrases).err().unwrap().to_string();
+    assert!(message.contains("longest class phrase"), "{message}");
+}
+
 fn refusal(result: anyhow::Result<Causal>) -> String {
     result.map(|_| ()).expect_err("a bad model was accepted").to_string()
 }
@@ -165,6 +185,25 @@ fn bad_models_are_refused_by_name() {
     misshapen.insert("blk.0.attn_k.weight".into(), (vec![4, 4], vec![0.0; 16]));
     write_llama(&path, "llama", &misshapen);
     assert!(refusal(load(PROMPT, 64, &[])).contains("[4, 4]"));
+
+    write_llama(&path, "llama", &llama_weights());
+    let whole = std::fs::read(&path).unwrap();
+    let mut other = whole.clone();
+    other[4..8].reverse();
+    std::fs::write(&path, &other).unwrap();
+    assert!(refusal(load(PROMPT, 64, &[])).contains("big-endian"));
+    // The number of a tensor's type stands behind its name, the number of its dimensions and those.
+    let name = b"output_norm.weight";
+    let at = whole.windows(name.len()).position(|w| w == name).unwrap() + name.len() + 4 + 8;
+    other = whole.clone();
+    for (number, says) in [(23, "IQ4_XS"), (39, "MXFP4"), (99, "number 99")] {
+        other[at] = number;
+        std::fs::write(&path, &other).unwrap();
+        let message = refusal(load(PROMPT, 64, &[]));
+        assert!(message.contains(says) && message.contains("Q4_0 to Q8_0"), "{message}");
+    }
+    std::fs::write(&path, &whole[..whole.len() - 40]).unwrap();
+    assert!(refusal(load(PROMPT, 64, &[])).contains("fetch the file again"));
 
     std::fs::write(&path, b"GGUF but not really").unwrap();
     assert!(refusal(load(PROMPT, 64, &[])).contains("not a readable GGUF"));

@@ -10,3 +10,4 @@ mod llama;
 mod lora;
 mod teach;
 mod tiny;
+mod tokens;

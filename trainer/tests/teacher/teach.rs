@@ -141,6 +141,15 @@ fn hidden_labels_do_not_reach_the_teacher() {
 }
 
 #[test]
+fn a_dry_run_measures_a_local_model_and_writes_nothing() {
+    let bench = Bench::new();
+    bench.run("--model @tiny.gguf --data @data.tsv --out @soft.jsonl --dry-run").unwrap();
+    assert!(!bench.path("soft.jsonl").exists() && !bench.path("teacher-cache").exists());
+    let alone = bench.plain("--tfidf --data @data.tsv --out @soft.jsonl --dry-run");
+    assert!(alone.unwrap_err().to_string().contains("--dry-run"));
+}
+
+#[test]
 fn zero_shot_needs_no_labels() {
     let bench = Bench::new();
     std::fs::write(bench.path("plain.txt"), "turn it on\nturn it off\nwell\n").unwrap();

@@ -27,7 +27,7 @@ pub(super) fn ask(args: &TeachArgs, texts: &Texts) -> Result<Taught> {
     }
 }
 
-fn reading(args: &TeachArgs) -> Reading {
+pub(super) fn reading(args: &TeachArgs) -> Reading {
     Reading {
         prompt: args.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
         limit: args.local.max_tokens,
@@ -121,7 +121,7 @@ fn scored(mut teacher: ScoreTeacher, texts: &Texts) -> Result<Taught> {
     Ok((Box::new(teacher), None, speeds))
 }
 
-fn place(args: &TeachArgs, model: &Path) -> Result<PathBuf> {
+pub(super) fn place(args: &TeachArgs, model: &Path) -> Result<PathBuf> {
     resolve(model, args.local.hub_token_file.as_deref())
 }
 

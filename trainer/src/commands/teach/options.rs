@@ -70,6 +70,12 @@ pub struct TeachArgs {
     pub class_words: Vec<String>,
     #[command(flatten)]
     pub rows: OverDefaults<RowOptions>,
+    /// Show what would be asked for three texts, and count requests, tokens, cost and time, without asking
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Price of a million tokens, for the cost that --dry-run shows
+    #[arg(long, value_name = "PRICE", requires = "dry_run", value_parser = within(0.0..1e9))]
+    pub price_per_million: Option<f64>,
     /// What to do with texts that carry several labels
     #[arg(long, value_enum, default_value = "majority")]
     pub conflicts: Conflicts,

@@ -57,10 +57,13 @@ impl fmt::Display for Outcome {
                 write!(f, " ({texts:.1} texts/s, {tokens:.0} tokens/s)")?;
             }
             write!(f, ", {} cut", work.cut)?;
-            match work.undecided {
-                0 => writeln!(f)?,
-                n => writeln!(f, ", {n} without a class in the answer (even logits)")?,
+            if work.undecided > 0 {
+                write!(f, ", {} without a class in the answer (even logits)", work.undecided)?;
             }
+            if work.refused > 0 {
+                write!(f, ", {} refused (no label)", work.refused)?;
+            }
+            writeln!(f)?;
         }
         if let Some(findings) = self.findings.as_ref().filter(|found| !found.cells.is_empty()) {
             self.cells(findings, f)?;

@@ -3,10 +3,14 @@
 use super::options::TeachArgs;
 use crate::data::conflicts::{Survey, short};
 use crate::data::labelled::{Labelled, draw_labels, numbered, read_texts};
+#[cfg(feature = "endpoint")]
+use crate::teacher::features::start;
 use anyhow::{Result, bail};
 use qdllm_host::terminal::note;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashSet};
+#[cfg(feature = "endpoint")]
+use std::path::Path;
 
 /// All texts of a run, each once.
 #[derive(Debug, Default)]
@@ -85,6 +89,27 @@ impl Texts {
     pub fn to_label(&self) -> Vec<&str> {
         let own = self.known.iter().chain(&self.hidden).map(|(text, _)| text.as_str());
         own.chain(self.unlabelled.iter().map(String::as_str)).collect()
+    }
+
+    /// Leaves out the texts that a teacher refuses, and names them; `file` lists them all.
+    #[cfg(feature = "endpoint")]
+    pub fn set_aside(&mut self, refused: &BTreeSet<String>, file: &Path) {
+        let before = self.every().len();
+        self.unlabelled.retain(|text| !refused.contains(text));
+        for rows in [&mut self.known, &mut self.hidden, &mut self.test] {
+            rows.retain(|(text, _)| !refused.contains(text));
+        }
+        let gone = before - self.every().len();
+        if gone > 0 {
+            let mut starts: Vec<String> =
+                refused.iter().take(3).map(|text| format!("`{}`", start(text))).collect();
+            starts.extend((gone > 3).then(|| "..".to_owned()));
+            note(format_args!(
+                "warning: the endpoint refuses {gone} texts, which get no label: {}; all stand in {} as `refused`",
+                starts.join(", "),
+                file.display()
+            ));
+        }
     }
 
     /// Those, and the texts of the test file.

@@ -6,16 +6,63 @@ use serde_json::Value;
 
 const ZERO: f64 = -700.0;
 
-/// Class scores from the log-probabilities of the first token's alternatives; `None` when none of them begins the
-/// name of exactly one class.
+/// Marks between which a model thinks aloud.
+const THOUGHTS: [(&str, &str); 5] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|channel|>analysis", "<|channel|>final<|message|>"),
+];
+
+/// What a choice says behind its thoughts; `None` where it is cut before they end.
+fn without_thoughts(said: &str) -> Option<&str> {
+    let said = THOUGHTS
+        .iter()
+        .fold(said, |said, (_, end)| said.rsplit_once(end).map_or(said, |(_, after)| after));
+    (!THOUGHTS.iter().any(|(begin, _)| said.contains(begin))).then_some(said)
+}
+
+/// Whether a message has thoughts beside its content, as servers with a reasoning parser give them.
+fn has_thoughts(message: &Value) -> bool {
+    let told = |key| message[key].as_str().is_some_and(|text| !text.is_empty());
+    ["reasoning_content", "reasoning"].into_iter().any(told)
+}
+
+/// Why a choice is a refusal, if it is one.
+fn refusal(choice: &Value) -> Option<NoScores> {
+    let message = &choice["message"];
+    let filtered = (choice["finish_reason"] == "content_filter").then_some("content_filter");
+    let empty = || (message["content"].is_null() && !has_thoughts(message)).then_some("no content");
+    let why = message["refusal"].as_str().or(filtered).or_else(empty)?;
+    Some(NoScores::Refused(why.to_owned()))
+}
+
+/// Class scores from the log-probabilities of the first token's alternatives; `None` when those that begin the name of
+/// exactly one class have less than `least_mass` of the probability together.
 ///
 /// A class's probability is the sum over its tokens. A class without a token has at most the probability of the
 /// least alternative, and is given that.
-pub fn first_token(answer: &Value, names: &[Vec<String>]) -> Result<Option<Vec<f32>>, NoScores> {
+pub fn first_token(
+    answer: &Value,
+    names: &[Vec<String>],
+    least_mass: f64,
+) -> Result<Option<Vec<f32>>, NoScores> {
     const MISSING: NoScores = NoScores::NotOffered("log-probabilities of chat answers");
-    let first = &answer["choices"][0]["logprobs"]["content"][0];
-    let alternatives =
-        first["top_logprobs"].as_array().filter(|list| !list.is_empty()).ok_or(MISSING)?;
+    let choice = &answer["choices"][0];
+    if choice["message"].is_object() && has_thoughts(&choice["message"]) {
+        return Err(NoScores::Thinks);
+    }
+    let first = &choice["logprobs"]["content"][0];
+    let listed = first["top_logprobs"].as_array().filter(|list| !list.is_empty());
+    let Some(alternatives) = listed else {
+        let refused = choice["message"].is_object().then(|| refusal(choice)).flatten();
+        return Err(refused.unwrap_or(MISSING));
+    };
+    let chosen = first["token"].as_str().map_or("", str::trim);
+    if !chosen.is_empty() && THOUGHTS.iter().any(|(begin, _)| begin.starts_with(chosen)) {
+        return Err(NoScores::Thinks);
+    }
     let mut sums = vec![0.0_f64; names.len()];
     let mut least = f64::INFINITY;
     for alternative in alternatives {
@@ -40,7 +87,8 @@ pub fn first_token(answer: &Value, names: &[Vec<String>]) -> Result<Option<Vec<f
             sums[class] += log_p.exp();
         }
     }
-    if sums.iter().all(|&sum| sum == 0.0) {
+    let mass: f64 = sums.iter().sum();
+    if mass == 0.0 || mass < least_mass {
         return Ok(None);
     }
     Ok(Some(sums.iter().map(|&sum| sum.ln().max(least) as f32).collect()))
@@ -136,23 +184,42 @@ fn ending(tokens: &[&str], word: &str) -> Option<usize> {
 const SMOOTHING: f32 = 0.5;
 
 /// The votes of an answer: the class of each choice, or none that can be told.
+///
+/// # Errors
+/// When every choice is refused, or every one is cut while the model thinks.
 pub fn votes(answer: &Value, names: &[Vec<String>]) -> Result<Vec<Option<usize>>, NoScores> {
-    let choices = answer["choices"].as_array().filter(|list| !list.is_empty());
-    let choices = choices.ok_or(NoScores::NotOffered("chat answers"))?;
-    let content = |choice: &Value| choice["message"]["content"].as_str().map(|t| vote(t, names));
-    choices.iter().map(|c| content(c).ok_or(NoScores::NotOffered("chat answers"))).collect()
+    const MISSING: NoScores = NoScores::NotOffered("chat answers");
+    let choices = answer["choices"].as_array().filter(|list| !list.is_empty()).ok_or(MISSING)?;
+    let (mut votes, mut told, mut why) = (Vec::new(), false, NoScores::Thinks);
+    for choice in choices {
+        let message = choice["message"].as_object().ok_or(MISSING)?;
+        let content = message.get("content").and_then(Value::as_str).unwrap_or_default();
+        let cut = choice["finish_reason"] == "length";
+        let thinks = cut && content.is_empty() && has_thoughts(&choice["message"]);
+        let said = without_thoughts(content).filter(|_| !thinks);
+        match (refusal(choice), said) {
+            (Some(refusal), _) => why = refusal,
+            (None, None) => {}
+            (None, Some(_)) => told = true,
+        }
+        votes.push(said.and_then(|said| vote(said, names, cut)));
+    }
+    if told { Ok(votes) } else { Err(why) }
 }
 
-/// The class that an answer names: the answer as a whole, else the only one whose name stands in it as words.
-fn vote(answer: &str, names: &[Vec<String>]) -> Option<usize> {
-    // What a model thinks aloud is no answer.
-    let said = answer.rsplit_once("</think>").map_or(answer, |(_, said)| said).to_lowercase();
+/// Words that turn what stands beside them round.
+const DENIALS: [&str; 9] =
+    [" not ", " no ", " non ", " never ", " neither ", " nor ", " cannot ", " without ", " t "];
+
+/// The class that an answer names: the answer as a whole, else the only one whose name stands in it as words and is not
+/// denied. Of an answer that was cut the beginning counts alone: the rest may be a thought.
+fn vote(answer: &str, names: &[Vec<String>], cut: bool) -> Option<usize> {
     let words = |text: &str| {
         let plain: String =
             text.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
         format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    let said = words(&said);
+    let said = words(&answer.to_lowercase());
     let mut places: Vec<(usize, usize, usize)> = Vec::new();
     for (class, names) in names.iter().enumerate() {
         for name in names {
@@ -167,9 +234,14 @@ fn vote(answer: &str, names: &[Vec<String>]) -> Option<usize> {
     let within = |a: &(usize, usize, usize)| {
         places.iter().any(|b| b.1 <= a.1 && a.2 <= b.2 && b.2 - b.1 > a.2 - a.1)
     };
-    let mut named = places.iter().filter(|p| !within(p)).map(|p| p.0);
-    let one = named.next()?;
-    named.all(|class| class == one).then_some(one)
+    let named: Vec<_> = places.iter().filter(|p| !within(p)).collect();
+    let denied = DENIALS
+        .iter()
+        .flat_map(|word| said.match_indices(word))
+        .any(|(at, word)| !named.iter().any(|&&(_, from, to)| from <= at && at + word.len() <= to));
+    let &&(one, ..) = named.first()?;
+    let begun = !cut || named.iter().any(|place| place.1 == 0);
+    (begun && !denied && named.iter().all(|place| place.0 == one)).then_some(one)
 }
 
 pub fn shares(counts: &[u32]) -> Vec<f32> {
@@ -193,19 +265,19 @@ mod tests {
         let answer = |list: Value| json!({"choices": [{"logprobs": {"content": [{"token": "x", "top_logprobs": list}]}}]});
         let t = |token: &str, p: f64| json!({"token": token, "logprob": p.ln()});
         let list = json!([t(" On", 0.5), t("ON", 0.1), t("tu", 0.2), t("o", 0.1), t("zzz", 0.01)]);
-        let scores = first_token(&answer(list), &names()).unwrap().unwrap();
+        let scores = first_token(&answer(list), &names(), 0.5).unwrap().unwrap();
         // `o` begins two classes and counts for neither; nothing begins `off road`.
         for (score, p) in scores.iter().zip([0.2_f32, 0.01, 0.6]) {
             assert!((score - p.ln()).abs() < 1e-5, "{scores:?}");
         }
-        assert_eq!(first_token(&answer(json!([t("zzz", 0.9)])), &names()), Ok(None));
+        assert_eq!(first_token(&answer(json!([t("zzz", 0.9)])), &names(), 0.0), Ok(None));
         let zero = json!([t("on", 0.9), t("tu", 1e-20), {"token": "off r", "logprob": -9999.0}]);
-        let scores = first_token(&answer(zero), &names()).unwrap().unwrap();
+        let scores = first_token(&answer(zero), &names(), 0.9).unwrap().unwrap();
         assert!((scores[1] - 1e-20_f32.ln()).abs() < 1e-3, "as unlikely as the least: {scores:?}");
         let nan = json!([{"token": "on", "logprob": null}]);
-        assert_eq!(first_token(&answer(nan), &names()), Err(NoScores::NotFinite));
+        assert_eq!(first_token(&answer(nan), &names(), 0.0), Err(NoScores::NotFinite));
         for none in [json!({}), answer(json!([])), json!({"choices": [{"logprobs": null}]})] {
-            assert!(matches!(first_token(&none, &names()), Err(NoScores::NotOffered(_))));
+            assert!(matches!(first_token(&none, &names(), 0.0), Err(NoScores::NotOffered(_))));
         }
     }
 
@@ -255,16 +327,59 @@ mod tests {
             ("It should be **out**", Some(0)),
             ("off road", Some(1)),
             ("on", Some(2)),
-            ("<think>on or out?</think>\non", Some(2)),
+            ("It is not on", None),
+            ("It isn't out.", None),
+            ("neither on nor out", None),
+            ("Turn off, please", Some(0)),
             ("one", None),
             ("on or out", None),
             ("off", None),
             ("", None),
         ] {
-            assert_eq!(vote(said, &names()), class, "{said}");
+            assert_eq!(vote(said, &names(), false), class, "{said}");
         }
         let shares = shares(&[4, 0]);
         assert!((shares[0] - 0.9_f32.ln()).abs() < 1e-6 && (shares[1] - 0.1_f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn thoughts_and_refusals_are_no_votes() {
+        let spam = vec![vec!["not spam".into()], vec!["spam".into()]];
+        assert_eq!(vote("It is not spam.", &spam, false), Some(0), "a name may deny");
+        let choice = |content: &str, end: &str| json!({"message": {"content": content}, "finish_reason": end});
+        let of = |choices: Value| votes(&json!({ "choices": choices }), &names());
+        for (said, end, class) in [
+            ("<think>on or out?</think>\non", "stop", Some(2)),
+            ("[THINK]on or out?[/THINK]on", "stop", Some(2)),
+            ("on or out? The text says on.</think>on", "stop", Some(2)),
+            ("Okay, the user wants it on because", "length", None),
+            ("On. The user wants", "length", Some(2)),
+        ] {
+            assert_eq!(of(json!([choice(said, end)])), Ok(vec![class]), "{said}");
+        }
+        assert_eq!(of(json!([choice("<think>it is on", "length")])), Err(NoScores::Thinks));
+        let apart =
+            json!([{"message": {"content": null, "reasoning": "on?"}, "finish_reason": "length"}]);
+        assert_eq!(of(apart), Err(NoScores::Thinks));
+        for refused in [
+            json!([{"message": {"content": null}, "finish_reason": "stop"}]),
+            json!([{"message": {"content": ""}, "finish_reason": "content_filter"}]),
+            json!([{"message": {"content": null, "refusal": "I cannot help"}}]),
+        ] {
+            assert!(matches!(of(refused), Err(NoScores::Refused(_))));
+        }
+        let mixed = json!([choice("on", "stop"), {"message": {"content": null}}]);
+        assert_eq!(of(mixed), Ok(vec![Some(2), None]));
+
+        let first = |token: &str, p: f64| {
+            let list =
+                json!([{"token": token, "logprob": p.ln()}, {"token": "on", "logprob": -9.0}]);
+            let content = json!([{"token": token, "top_logprobs": list}]);
+            first_token(&json!({"choices": [{"logprobs": {"content": content}}]}), &names(), 0.1)
+        };
+        assert_eq!(first("<think>", 0.99), Err(NoScores::Thinks));
+        assert_eq!(first("<", 0.99), Err(NoScores::Thinks));
+        assert_eq!(first("The", 0.99), Ok(None), "e^-9 is below the least mass");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::teacher::endpoint::answers;
 use crate::teacher::endpoint::ledger::{Entry, Leave, Ledger};
-use crate::teacher::endpoint::request::{NoScores, Request, RequestBuilder, tokens};
+use crate::teacher::endpoint::request::{NoScores, Request, RequestBuilder, Thoughts, tokens};
 use crate::teacher::endpoint::server::{Fleet, Server, Trouble};
 use crate::teacher::endpoint::settings::{Constrain, EndpointArgs, Way};
 use crate::teacher::log_mean_exp;
@@ -17,11 +17,18 @@ use std::time::Duration;
 const MOST_LIMITS: u32 = 100;
 const PATIENCE_S: u64 = 300;
 const MOST_VOTES: usize = 16;
+/// Tries before another way of asking is looked for, at least.
+const LEAST_PROBES: u32 = 3;
 
 /// A kind of request that the endpoint does not take, or gives no usable answer to; another kind may do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unserved(String);
+
+/// The endpoint serves, and refuses this text.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; --refused-texts skip sets such texts aside")]
+pub struct TextRefused(String);
 
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -46,6 +53,8 @@ pub struct Client {
     builder: RequestBuilder,
     pub args: EndpointArgs,
     way: Way,
+    /// The way of asking is being looked for.
+    probing: bool,
     empty: Option<Vec<f32>>,
     /// Set when nothing is wanted any more; what is asked then is an error.
     pub ended: AtomicBool,
@@ -58,11 +67,12 @@ impl Client {
         urls: &[String],
         builder: RequestBuilder,
         ledger: Ledger,
-        sample: &str,
+        samples: &[&str],
     ) -> Result<Self> {
         let key = args.key()?.map(Arc::new);
         let timeout = Duration::from_secs_f64(args.timeout);
-        let servers = urls.iter().map(|url| Server::new(url, key.clone(), timeout));
+        let servers =
+            urls.iter().map(|url| Server::new(url, key.clone(), (timeout, &args.trust_http)));
         let servers = servers.collect::<Result<Vec<Server>>>()?;
         if servers.is_empty() {
             bail!("endpoint ``: give an address");
@@ -70,18 +80,26 @@ impl Client {
         let first = Duration::from_millis(args.backoff);
         let backoff = Backoff { first, longest: Duration::from_secs(30) };
         let known = args.ask.or(ledger.way);
+        let quiet = ledger.quiet;
         let mut client = Self {
             fleet: Fleet::new(servers, backoff),
             ledger: Mutex::new(ledger),
             builder,
             args,
             way: known.unwrap_or(Way::Chat),
+            probing: known.is_none(),
             empty: None,
             ended: AtomicBool::new(false),
         };
+        client.builder.thoughts = match client.args.think_tokens {
+            0 if quiet => Thoughts::Off,
+            0 => Thoughts::Unseen,
+            room => Thoughts::Room(room),
+        };
         if known.is_none() {
-            client.way = client.find_way(sample)?;
+            client.way = client.find_way(samples)?;
             client.ledger().enter(Entry::Way(client.way))?;
+            client.probing = false;
         }
         if client.args.calibrate.unwrap_or(client.way == Way::Completions) {
             let known = client.ledger().empty.clone();
@@ -104,7 +122,10 @@ impl Client {
     /// Everything beside the model that decides the logits, in words.
     pub fn method(&self) -> String {
         let how = match self.way {
-            Way::Chat => "log-probabilities of the first token of a chat answer".to_owned(),
+            Way::Chat => format!(
+                "log-probabilities of the first token of a chat answer, of at least {} together",
+                self.args.least_mass
+            ),
             Way::Completions => {
                 format!("mean log-probability of {:?} after the prompt", self.builder.words)
             }
@@ -118,24 +139,38 @@ impl Client {
         let empty = if self.empty.is_some() { "; minus the score of an empty text" } else { "" };
         let RequestBuilder { letters, chat, completion, .. } = &self.builder;
         let completed = self.way == Way::Completions;
+        let thoughts = match self.builder.thoughts {
+            Thoughts::Off if !completed => ", told not to think".to_owned(),
+            Thoughts::Room(tokens) if !completed => format!(", {tokens} tokens to think"),
+            _ => String::new(),
+        };
         let letters = if *letters && !completed { ", classes by letter" } else { "" };
         let prompt = if completed { completion } else { chat };
-        format!("endpoint; {how}{letters}; prompt {prompt:?}{empty}")
+        format!("endpoint; {how}{letters}{thoughts}; prompt {prompt:?}{empty}")
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first way of asking that the endpoint answers to.
-    fn find_way(&self, sample: &str) -> Result<Way> {
+    /// The first way of asking that the endpoint answers to; a text that it refuses says nothing about that.
+    fn find_way(&mut self, samples: &[&str]) -> Result<Way> {
         let mut last = None;
-        for way in [Way::Chat, Way::Completions, Way::Votes] {
-            match self.offers(way, sample) {
-                Ok(true) => return Ok(way),
-                Ok(false) => {}
-                Err(e) if e.is::<Unserved>() => last = Some(e),
-                Err(e) => return Err(e),
+        for sample in samples {
+            for way in [Way::Chat, Way::Completions, Way::Votes] {
+                match self.offers(way, sample) {
+                    Ok(true) => return Ok(way),
+                    Ok(false) => {}
+                    Err(e) if e.is::<Unserved>() => last = Some(e),
+                    Err(e) if e.is::<TextRefused>() => {
+                        last = Some(e);
+                        break;
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            if !last.as_ref().is_some_and(anyhow::Error::is::<TextRefused>) {
+                break;
             }
         }
         Err(last.unwrap_or_else(|| {
@@ -146,23 +181,57 @@ impl Client {
         }))
     }
 
-    fn offers(&self, way: Way, sample: &str) -> Result<bool> {
+    /// Whether a way of asking serves; a model that is seen to think is told not to from then on.
+    fn offers(&mut self, way: Way, sample: &str) -> Result<bool> {
+        if way == Way::Chat && self.args.think_tokens > 0 {
+            return Ok(false);
+        }
+        let mut scores = self.try_way(way, sample)?;
+        if scores == Err(NoScores::Thinks) && self.builder.thoughts == Thoughts::Unseen {
+            self.builder.thoughts = Thoughts::Off;
+            scores = match self.try_way(way, sample) {
+                Err(e) if e.is::<Unserved>() => Err(NoScores::Thinks),
+                tried => tried?,
+            };
+            match scores {
+                Err(NoScores::Thinks) => self.builder.thoughts = Thoughts::Unseen,
+                _ => self.ledger().enter(Entry::Quiet)?,
+            }
+        }
+        match scores {
+            Err(thinks @ NoScores::Thinks) if way == Way::Votes => {
+                bail!("{}: answers as {thinks}", self.fleet.servers[0].0.url())
+            }
+            scores => Ok(!matches!(
+                scores,
+                Err(NoScores::NotOffered(_) | NoScores::Late | NoScores::Thinks)
+            )),
+        }
+    }
+
+    fn try_way(&self, way: Way, sample: &str) -> Result<Result<(), NoScores>> {
         let names = &self.builder.answers;
+        // A refused text is for `send` to see; whatever else is wrong with an answer is what is asked here.
+        let told = |scores: Result<(), NoScores>| match scores {
+            Err(refused @ NoScores::Refused(_)) => Err(refused),
+            scores => Ok(scores),
+        };
         let (scores, _) = match way {
             Way::Chat => self.send(&self.builder.first_token(sample), |answer| {
-                Ok(answers::first_token(answer, names).map(drop))
+                told(answers::first_token(answer, names, 0.0).map(drop))
             }),
             Way::Completions => {
                 let word = &self.builder.words[0][0];
                 let prompt = self.builder.completion(sample);
                 self.send(&self.builder.echo(sample, word), |answer| {
-                    Ok(answers::echoed(answer, &prompt, word).map(drop))
+                    told(answers::echoed(answer, &prompt, word).map(drop))
                 })
             }
-            Way::Votes => self
-                .send(&self.vote(sample, 1), |answer| Ok(answers::votes(answer, names).map(drop))),
+            Way::Votes => self.send(&self.vote(sample, 1), |answer| {
+                told(answers::votes(answer, names).map(drop))
+            }),
         }?;
-        Ok(!matches!(scores, Err(NoScores::NotOffered(_) | NoScores::Late)))
+        Ok(scores)
     }
 
     fn vote(&self, text: &str, n: usize) -> Request {
@@ -172,7 +241,11 @@ impl Client {
     pub fn ask(&self, text: &str) -> Result<Answered> {
         let (logits, tokens) = match self.way {
             Way::Chat => {
-                let parse = |answer: &Value| answers::first_token(answer, &self.builder.answers);
+                let (names, least_mass) = (&self.builder.answers, self.args.least_mass);
+                let parse = |answer: &Value| match answers::first_token(answer, names, least_mass) {
+                    Err(NoScores::Thinks) => Ok(None),
+                    scores => scores,
+                };
                 self.send(&self.builder.first_token(text), parse)
             }
             Way::Completions => self.score_words(text),
@@ -210,7 +283,11 @@ impl Client {
         while drawn < wanted {
             let n = (wanted - drawn).min(MOST_VOTES);
             // A server may give one answer whatever `n` says; a usable answer has one at least.
-            let (answers, tokens) = self.send(&self.vote(text, n), |a| answers::votes(a, names))?;
+            let parse = |answer: &Value| match answers::votes(answer, names) {
+                Err(NoScores::Thinks) => Ok(vec![None]),
+                votes => votes,
+            };
+            let (answers, tokens) = self.send(&self.vote(text, n), parse)?;
             total += tokens;
             drawn += answers.len();
             answers.into_iter().take(n).flatten().for_each(|class| counts[class] += 1);
@@ -247,11 +324,21 @@ impl Client {
                 false => self.ledger().take_back(asked.most_tokens)?,
             }
             let url = server.0.url();
+            // An error of its own that lasts may be how a server says that it lacks something; no answer is none.
+            let lacks = matches!(answer, Err(Trouble::Passing(Some(_), _)));
             let result = answer.and_then(|answer| {
-                let error = answer["error"]["message"].as_str().map(|e| format!(" ({e})"));
+                // Some gateways give their own errors with a status of success.
+                let error = &answer["error"];
+                if !error.is_null() {
+                    let said = server.say(&answer.to_string());
+                    return Err(match filtered(&said) {
+                        true => Trouble::Refused(200, said),
+                        false => Trouble::Passing(None, said),
+                    });
+                }
                 match parse(&answer) {
                     Err(none @ (NoScores::NotOffered(_) | NoScores::NotFinite)) => {
-                        Err(Trouble::Passing(format!("{none}{}", error.unwrap_or_default())))
+                        Err(Trouble::Passing(None, none.to_string()))
                     }
                     scores => Ok(scores),
                 }
@@ -260,11 +347,17 @@ impl Client {
             last = Some(place);
             let why = match result {
                 Ok(Ok(scores)) => return Ok((scores, spent.unwrap_or(asked.most_tokens))),
+                Ok(Err(NoScores::Refused(why))) => {
+                    let why = server.short(&why);
+                    return Err(TextRefused(format!("{url}: refused the text ({why})")).into());
+                }
                 Ok(Err(unfit)) => bail!("{url}: {unfit}"),
                 Err(Trouble::Refused(status, text)) => {
                     let what = format!("{url}: answered HTTP {status}: {text}; {}", remedy(status));
+                    let known = !self.probing && matches!(status, 400 | 413 | 422 | 451);
                     // A path or a parameter that this server does not have, or cannot serve.
                     match status {
+                        _ if known || filtered(&text) => return Err(TextRefused(what).into()),
                         400 | 404 | 405 | 422 | 501 => return Err(Unserved(what).into()),
                         _ => bail!("{what}"),
                     }
@@ -281,9 +374,9 @@ impl Client {
                     }
                     why
                 }
-                Err(Trouble::NotSent(why) | Trouble::Passing(why)) => {
+                Err(Trouble::NotSent(why) | Trouble::Passing(_, why)) => {
                     failures += 1;
-                    if failures < self.args.tries.max(1) {
+                    if failures < self.args.tries.max(if self.probing { LEAST_PROBES } else { 1 }) {
                         // An endpoint that took nothing rests; another may be awake.
                         if sent {
                             self.fleet.pause(failures, &ended);
@@ -297,7 +390,7 @@ impl Client {
                 "{url}: no usable answer after {} tries, the last: {why}; what was answered is kept, run the same command again when the endpoint is well",
                 failures + limits
             );
-            return Err(Unserved(what).into());
+            return Err(if lacks { Unserved(what).into() } else { anyhow!(what) });
         }
     }
 
@@ -315,6 +408,13 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether an error says that a text is not wanted, rather than that a request cannot be served.
+fn filtered(said: &str) -> bool {
+    let said = said.to_lowercase();
+    let words = ["content_filter", "content filter", "content management", "content policy"];
+    words.iter().chain(&["moderation", "content_policy"]).any(|word| said.contains(word))
 }
 
 /// What to do about a status that repetition does not mend.

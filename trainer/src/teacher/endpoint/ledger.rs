@@ -7,6 +7,7 @@ use crate::teacher::endpoint::settings::Way;
 use anyhow::{Result, anyhow};
 use qdllm_host::files::open_lines;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,10 @@ use std::path::{Path, PathBuf};
 pub enum Entry {
     Way(Way),
     Empty(Vec<f32>),
+    /// The model is told not to think before it answers.
+    Quiet,
+    /// A text that the endpoint refuses.
+    Refused(String),
     /// A request about to be sent, and the most tokens it can cost.
     Send(u64),
     /// Tokens of a request that were reserved and not used.
@@ -37,7 +42,7 @@ pub enum Leave {
 #[derive(Debug)]
 pub struct Ledger {
     file: File,
-    path: PathBuf,
+    pub path: PathBuf,
     /// The most requests and tokens over all runs.
     budget: [Option<u64>; 2],
     requests: u64,
@@ -46,6 +51,8 @@ pub struct Ledger {
     /// What the endpoint offers, once that is known.
     pub way: Option<Way>,
     pub empty: Option<Vec<f32>>,
+    pub quiet: bool,
+    pub refused: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -67,6 +74,8 @@ impl Ledger {
             under_way: 0,
             way: None,
             empty: None,
+            quiet: false,
+            refused: BTreeSet::new(),
         };
         for (i, line) in text.lines().enumerate() {
             let entry = serde_json::from_str(line);
@@ -80,6 +89,8 @@ impl Ledger {
         match entry {
             Entry::Way(way) => self.way = Some(way),
             Entry::Empty(scores) => self.empty = Some(scores),
+            Entry::Quiet => self.quiet = true,
+            Entry::Refused(text) => drop(self.refused.insert(text)),
             Entry::Send(tokens) => {
                 self.requests += 1;
                 self.tokens += tokens;

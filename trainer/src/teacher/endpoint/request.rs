@@ -25,6 +25,19 @@ pub struct RequestBuilder {
     pub(super) model: String,
     pub(super) chat: String,
     pub(super) completion: String,
+    pub thoughts: Thoughts,
+}
+
+/// What is done about a chat model that thinks before it answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Thoughts {
+    /// Nothing: it has not been seen to.
+    #[default]
+    Unseen,
+    /// It is told not to, as vLLM, `SGLang` and llama.cpp's server let the chat template know.
+    Off,
+    /// An answer has room for so many tokens more.
+    Room(usize),
 }
 
 impl RequestBuilder {
@@ -66,6 +79,7 @@ impl RequestBuilder {
             model: model.to_owned(),
             chat,
             completion: prompt.unwrap_or("The text \"{text}\" is about").to_owned(),
+            thoughts: Thoughts::default(),
         })
     }
 
@@ -93,7 +107,8 @@ impl RequestBuilder {
     pub fn vote(&self, text: &str, n: usize, temperature: f32, constrain: Constrain) -> Request {
         let every: Vec<&str> = self.answers.iter().flatten().map(String::as_str).collect();
         // A token has a byte at least; a model that chats on is cut.
-        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8;
+        let room = if let Thoughts::Room(tokens) = self.thoughts { tokens } else { 0 };
+        let longest = every.iter().map(|word| word.len()).max().unwrap_or(0) + 8 + room;
         let mut more = json!({"temperature": temperature, "n": n, "max_tokens": longest});
         match constrain {
             Constrain::None => {}
@@ -118,6 +133,9 @@ impl RequestBuilder {
             "model": self.model, "messages": [{"role": "user", "content": content}],
             "max_tokens": most_answer,
         });
+        if self.thoughts == Thoughts::Off {
+            body["chat_template_kwargs"] = json!({"enable_thinking": false});
+        }
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }
@@ -148,6 +166,11 @@ pub enum NoScores {
         "the log-probabilities that it echoes stand one token late, so the class words have those of other tokens; llama-cpp-python does so for models that begin without an opening token: start it with `--kv_overrides tokenizer.ggml.add_bos_token=bool:true`, or ask by --ask chat or --ask votes"
     )]
     Late,
+    #[error("a model that thinks before it answers; give it room by --think-tokens N")]
+    Thinks,
+    /// The endpoint answers anything but this text.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The answer is there and cannot serve; says why and what to do.
     #[error("{0}")]
     Unfit(String),

@@ -5,7 +5,6 @@ use anyhow::{Result, anyhow};
 use qdllm_host::http::{self, Backoff, Client, Failure, Options, Request, Url};
 use qdllm_host::secret::Secret;
 use serde_json::Value;
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +19,8 @@ pub enum Trouble {
     NotSent(String),
     /// A rate limit, with the wait it asks for.
     Limited(Option<Duration>, String),
-    /// A time-out, a cut answer, a server error: may pass.
-    Passing(String),
+    /// A time-out, a cut answer, a server error with its status: may pass.
+    Passing(Option<u16>, String),
     /// A status that repetition does not mend.
     Refused(u16, String),
 }
@@ -30,8 +29,14 @@ pub struct Server(pub Client);
 
 impl Server {
     /// An endpoint at `address`: `http(s)://host[:port]`, with `/v1` or the path of its API.
-    pub fn new(address: &str, key: Option<Arc<Secret>>, timeout: Duration) -> Result<Self> {
-        let (url, local) = checked(address, key.is_some())?;
+    ///
+    /// A key goes to it over https, to this machine, or to one of the hosts that are trusted with it in clear.
+    pub fn new(
+        address: &str,
+        key: Option<Arc<Secret>>,
+        (timeout, trusted): (Duration, &[String]),
+    ) -> Result<Self> {
+        let (url, local) = checked(address, key.is_some(), trusted)?;
         let options = Options {
             url,
             local,
@@ -52,27 +57,29 @@ impl Server {
         let text = self.0.send(&request).map_err(|failure| match failure {
             Failure::NotSent(why) => Trouble::NotSent(self.short(&why)),
             Failure::NoAnswer { timed_out: true, .. } => {
-                Trouble::Passing("no answer within the time limit".into())
+                Trouble::Passing(None, "no answer within the time limit".into())
             }
-            Failure::NoAnswer { why, .. } => Trouble::Passing(self.short(&why)),
+            Failure::NoAnswer { why, .. } => Trouble::Passing(None, self.short(&why)),
             Failure::Status(status, text, after) => {
                 let said = self.say(&text);
                 match status {
                     429 => Trouble::Limited(after, format!("HTTP 429: {said}")),
                     503 if after.is_some() => Trouble::Limited(after, format!("HTTP 503: {said}")),
-                    408 | 409 | 425 | 500.. => Trouble::Passing(format!("HTTP {status}: {said}")),
+                    408 | 409 | 425 | 500.. => {
+                        Trouble::Passing(Some(status), format!("HTTP {status}: {said}"))
+                    }
                     _ => Trouble::Refused(status, said),
                 }
             }
         })?;
         match serde_json::from_str::<Value>(&text) {
             Ok(value) if value.is_object() => Ok(value),
-            _ => Err(Trouble::Passing(format!("not a JSON object but {}", self.say(&text)))),
+            _ => Err(Trouble::Passing(None, format!("not a JSON object but {}", self.say(&text)))),
         }
     }
 
     /// What an answer that is no JSON object says, named as HTML where it is.
-    fn say(&self, text: &str) -> String {
+    pub fn say(&self, text: &str) -> String {
         let start = text.trim_start();
         if start.starts_with('<') {
             let short = self.short(start);
@@ -96,7 +103,7 @@ impl Server {
     }
 
     /// One short line without the key.
-    fn short(&self, text: &str) -> String {
+    pub fn short(&self, text: &str) -> String {
         let line = self.0.short(text, usize::MAX);
         let short: String = line.chars().take(SHOWN).collect();
         if short.len() < line.len() { short + ".." } else { short }
@@ -104,7 +111,7 @@ impl Server {
 }
 
 /// The address with its API path, and whether it is this machine.
-fn checked(address: &str, with_key: bool) -> Result<(String, bool)> {
+fn checked(address: &str, with_key: bool, trusted: &[String]) -> Result<(String, bool)> {
     // What stands before an @ may be a password.
     let shown = if address.contains('@') { "(address)" } else { address };
     let refuse = |what: &str| anyhow!("endpoint `{shown}`: {what}");
@@ -121,11 +128,11 @@ fn checked(address: &str, with_key: bool) -> Result<(String, bool)> {
         return Err(refuse("has a query or fragment; give host and path alone"));
     }
     let local = http::is_local(&url);
-    let near = local || matches!(http::ip(&url), Some(IpAddr::V4(v4)) if v4.is_private());
+    let near = local || trusted.iter().any(|name| name.eq_ignore_ascii_case(host));
     if with_key && url.scheme() == "http" && !near {
-        return Err(refuse(
-            "the key would cross the network in clear; use https, or the private IP address of a cluster",
-        ));
+        return Err(refuse(&format!(
+            "the key would cross the network in clear; use https, or --trust-http {host} if you own the line"
+        )));
     }
     let plain = url.as_str().trim_end_matches('/');
     let path = if url.path().trim_matches('/').is_empty() { "/v1" } else { "" };
@@ -199,7 +206,7 @@ impl Fleet {
                 let wait = after.unwrap_or_else(|| self.backoff.wait(standing.failures));
                 standing.rests_until = standing.rests_until.max(Some(now + wait));
             }
-            Some(Trouble::NotSent(_) | Trouble::Passing(_)) if rests => {}
+            Some(Trouble::NotSent(_) | Trouble::Passing(..)) if rests => {}
             Some(trouble) => {
                 standing.failures += 1;
                 let patience = if matches!(trouble, Trouble::NotSent(_)) { 0 } else { PATIENCE };
@@ -231,30 +238,33 @@ mod tests {
 
     #[test]
     fn addresses_are_completed_and_keys_kept_off_clear_lines() {
+        let trusted = ["gpu".to_owned()];
         for (address, key, url) in [
             ("http://127.0.0.1:8000", true, "http://127.0.0.1:8000/v1"),
             ("http://[::1]:8000/", false, "http://[::1]:8000/v1"),
             ("http://node7:8000/v1/", false, "http://node7:8000/v1"),
-            ("http://10.1.2.3:8000", true, "http://10.1.2.3:8000/v1"),
+            ("http://gpu:8000", true, "http://gpu:8000/v1"),
             ("https://host.example/api/v3", true, "https://host.example/api/v3"),
         ] {
-            assert_eq!(checked(address, key).unwrap().0, url);
+            assert_eq!(checked(address, key, &trusted).unwrap().0, url);
         }
         for (address, key, says) in [
-            ("http://node7:8000", true, "in clear"),
+            ("http://node7:8000", true, "--trust-http node7"),
+            ("http://10.1.2.3:8000", true, "in clear"),
             ("node7:8000", false, "http(s)"),
             ("ftp://node7", false, "http(s)"),
             ("", false, "http(s)"),
             ("https://me:pw@host", false, "password"),
             ("https://host/v1?key=1", false, "query"),
         ] {
-            let message = checked(address, key).unwrap_err().to_string();
+            let message = checked(address, key, &trusted).unwrap_err().to_string();
             assert!(message.contains(says) && !message.contains("pw@"), "{message}");
         }
     }
 
     fn fleet(n: usize) -> Fleet {
-        let server = |i| Server::new(&format!("http://127.0.0.1:{}", 9 + i), None, LOOK).unwrap();
+        let server =
+            |i| Server::new(&format!("http://127.0.0.1:{}", 9 + i), None, (LOOK, &[])).unwrap();
         let slow = Backoff { first: Duration::from_secs(3600), longest: Duration::from_secs(7200) };
         Fleet::new((0..n).map(server).collect(), slow)
     }
@@ -281,7 +291,7 @@ mod tests {
             assert_ne!(take(None), 1, "it rests");
         }
         for _ in 0..=PATIENCE {
-            fleet.give_back(0, Some(&Trouble::Passing("500".into())));
+            fleet.give_back(0, Some(&Trouble::Passing(Some(500), "500".into())));
         }
         for _ in 0..3 {
             assert_eq!(take(None), 2, "only the third is awake");

@@ -32,6 +32,16 @@ pub enum Constrain {
     Grammar,
 }
 
+/// What becomes of texts that an endpoint refuses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RefusedTexts {
+    /// They get no label and are named.
+    #[default]
+    Skip,
+    /// The first one ends the run.
+    Stop,
+}
+
 /// How an endpoint is asked.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EndpointArgs {
@@ -50,6 +60,19 @@ pub struct EndpointArgs {
     /// How the server holds those answers to the class names, beside the prompt
     #[arg(long, value_enum, default_value = "none")]
     pub constrain: Constrain,
+    /// Tokens that a model may think before it answers, by --ask votes; a model that is seen to think is otherwise told
+    /// not to
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub think_tokens: usize,
+    /// Least probability of all classes' first tokens together; an answer with less names no class
+    #[arg(long, default_value_t = 0.1, value_name = "P", value_parser = within(0.0..=1.0))]
+    pub least_mass: f64,
+    /// Largest share of texts that may be refused or answered without naming a class before the run fails
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE", value_parser = within(0.0..=1.0))]
+    pub most_undecided: f64,
+    /// What becomes of texts that the endpoint refuses: set aside and named, or the end of the run
+    #[arg(long, value_enum, default_value = "skip")]
+    pub refused_texts: RefusedTexts,
     /// Subtract the scores of an empty text [default: for completions]
     #[arg(long, value_name = "BOOL")]
     pub calibrate: Option<bool>,
@@ -77,6 +100,12 @@ pub struct EndpointArgs {
     /// Environment variable that holds the API key [default: `QDLLM_API_KEY`, if set]
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     pub key_env: Option<String>,
+    /// Host to which the key may go over http, in clear; without it http is for this machine alone
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    pub trust_http: Vec<String>,
+    /// Name of the server under which answers are kept, for a cluster that moves [default: the addresses]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
     /// File that holds the API key and that nobody else can read
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,

@@ -62,6 +62,18 @@ impl Causal {
         })
     }
 
+    /// Leaves room for `tokens` behind every prompted text.
+    pub(crate) fn leave_room(&mut self, tokens: usize) -> Result<()> {
+        if self.prompt.overhead() + tokens >= self.limit {
+            bail!(
+                "the prompt and the longest class phrase fill the limit of {} tokens; shorten them or raise --max-tokens",
+                self.limit
+            );
+        }
+        self.limit -= tokens;
+        Ok(())
+    }
+
     pub fn fill(&self, texts: &[&str]) -> Result<Vec<Prompted>> {
         texts.iter().map(|text| self.prompt.fill(text, self.limit, &self.tokenizer)).collect()
     }

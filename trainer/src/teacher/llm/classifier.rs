@@ -29,7 +29,11 @@ impl Classifier {
         outputs: Option<usize>,
     ) -> Result<Self> {
         let (family, width) = (parameters.spec.family, parameters.spec.embedding_width);
-        let name = if family.is_encoder() { "classifier" } else { "score" };
+        let name = match family {
+            Family::Roberta => "classifier.out_proj",
+            family if family.is_encoder() => "classifier",
+            _ => "score",
+        };
         let own = || Some(*parameters.shape(&format!("{name}.weight"))?.first()?);
         let Some(outputs) = outputs.or_else(own) else {
             return parameters.refuse(format!(
@@ -46,6 +50,9 @@ impl Classifier {
         let pooler: Option<(Projection, Squash)> = match family {
             Family::Bert => {
                 Some((parameters.linear("bert.pooler.dense", shape, true)?, Tensor::tanh))
+            }
+            Family::Roberta => {
+                Some((parameters.head("classifier.dense", shape, true)?, Tensor::tanh))
             }
             Family::DistilBert => {
                 Some((parameters.head("pre_classifier", shape, true)?, Tensor::relu))

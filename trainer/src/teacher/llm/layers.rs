@@ -56,6 +56,9 @@ impl Parameters<'_> {
         if let (None, Some(bare)) = (&found, self.bare(name)) {
             found = self.tensors.get(bare)?;
         }
+        if found.is_none() {
+            found = self.of_joined(name, shape)?;
+        }
         if let Some(adapter) = &mut self.adapter {
             found = adapter.apply(name, found)?;
         }
@@ -68,6 +71,26 @@ impl Parameters<'_> {
             ));
         }
         Ok(Some(tensor.to_device(&self.device)?))
+    }
+
+    /// A matrix out of one that some files (Phi 3) hold joined from several.
+    fn of_joined(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let Spec { heads, kv_heads, head_width, feed, .. } = self.spec;
+        for (part, joined, from) in [
+            ("q_proj", "qkv_proj", 0),
+            ("k_proj", "qkv_proj", heads * head_width),
+            ("v_proj", "qkv_proj", (heads + kv_heads) * head_width),
+            ("gate_proj", "gate_up_proj", 0),
+            ("up_proj", "gate_up_proj", feed),
+        ] {
+            let Some(stem) = name.strip_suffix(".weight").and_then(|n| n.strip_suffix(part)) else {
+                continue;
+            };
+            let whole = self.tensors.get(&format!("{stem}{joined}.weight"))?;
+            let whole = whole.filter(|t| t.dims().first() >= Some(&(from + shape[0])));
+            return Ok(whole.map(|t| t.narrow(0, from, shape[0])?.contiguous()).transpose()?);
+        }
+        Ok(None)
     }
 
     pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {

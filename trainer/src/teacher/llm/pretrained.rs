@@ -72,7 +72,7 @@ impl Pretrained {
             path: path.to_owned(),
             name,
             spec: gguf.spec()?,
-            tokenizer: TextTokenizer::plain(gguf.tokenizer()?, gguf.opening()),
+            tokenizer: gguf.tokenizer()?,
             digest: file_digest(path)?,
             labels: Vec::new(),
             tensors: Box::new(gguf),

@@ -33,7 +33,8 @@ impl TextTokenizer {
         Self::parse(&text).map_err(|e| anyhow!("{}: is no usable tokenizer ({e})", path.display()))
     }
 
-    fn parse(text: &str) -> tokenizers::Result<Self> {
+    /// From the text of a `tokenizer.json`.
+    pub fn parse(text: &str) -> tokenizers::Result<Self> {
         let mut whole: Tokenizer = text.parse()?;
         whole.with_truncation(None)?.with_padding(None);
         let mut json: Value = serde_json::from_str(text)?;
@@ -48,11 +49,6 @@ impl TextTokenizer {
         let at = (0..with.len()).find(|&i| with[i..].starts_with(&without)).unwrap_or(0);
         let opening = if without.is_empty() { Vec::new() } else { with[..at].to_vec() };
         Ok(Self { pieces, whole, short: None, opening, leading_space })
-    }
-
-    /// A tokenizer that takes pieces literally already, with the tokens that stand before every text.
-    pub fn plain(whole: Tokenizer, opening: Vec<u32>) -> Self {
-        Self { pieces: whole.clone(), whole, short: None, opening, leading_space: false }
     }
 
     /// Token ids of a piece of text, nothing added around it.

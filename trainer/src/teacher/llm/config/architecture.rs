@@ -2,11 +2,12 @@
 
 use candle_nn::Activation;
 
-pub const SUPPORTED: &str = "llama, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert and distilbert; as GGUF llama, qwen2, qwen3";
+pub const SUPPORTED: &str = "llama, mistral, phi3, smollm3, qwen2, qwen3, gemma3_text, opt, bloom; as encoders bert, distilbert, roberta and xlm-roberta; as GGUF llama, qwen2, qwen3";
 
 /// A family of models that share names of tensors and the order of a layer's steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// Llama, Mistral, Phi 3 (its matrices joined) and `SmolLM` 3 (some layers without positions).
     Llama,
     /// Qwen 2 and 2.5: a llama with biases on query, key and value.
     Qwen2,
@@ -18,6 +19,8 @@ pub enum Family {
     Bloom,
     /// BERT and MiniLM: an encoder, in which every token sees every other.
     Bert,
+    /// `RoBERTa`, of many languages (XLM) too: BERT by other names, with positions from 2.
+    Roberta,
     /// BERT without segments, under other names.
     DistilBert,
 }
@@ -37,7 +40,7 @@ pub fn renamed(stem: &str, names: Names) -> String {
 
 impl Family {
     pub const fn is_encoder(self) -> bool {
-        matches!(self, Self::Bert | Self::DistilBert)
+        matches!(self, Self::Bert | Self::Roberta | Self::DistilBert)
     }
 
     /// Whether the feed-forward step has a gate, and norms divide by the root mean square alone: others centre and have a
@@ -48,7 +51,11 @@ impl Family {
 
     /// Its own name of a tensor, less the last part.
     pub fn own(self, stem: &str) -> String {
-        renamed(stem, self.names())
+        let name = renamed(stem, self.names());
+        match name.strip_prefix("bert.") {
+            Some(rest) if self == Self::Roberta => format!("roberta.{rest}"),
+            _ => name,
+        }
     }
 
     /// Whether it has a part that Llama has not.
@@ -61,6 +68,7 @@ impl Family {
         match self {
             Self::Bloom => "transformer.",
             Self::Bert => "bert.",
+            Self::Roberta => "roberta.",
             Self::DistilBert => "distilbert.",
             _ => "model.",
         }
@@ -104,7 +112,7 @@ impl Family {
                 ("mlp.up_proj", "mlp.dense_h_to_4h"),
                 ("mlp.down_proj", "mlp.dense_4h_to_h"),
             ],
-            Self::Bert => &[
+            Self::Bert | Self::Roberta => &[
                 ("model.embed_tokens", "bert.embeddings.word_embeddings"),
                 ("embedding_norm", "bert.embeddings.LayerNorm"),
                 ("positions", "bert.embeddings.position_embeddings"),
@@ -194,6 +202,8 @@ pub struct Spec {
     pub attention_scale: f64,
     /// For each layer, how many tokens back it sees, itself included; `None` for all.
     pub windows: Vec<Option<usize>>,
+    /// Layers whose queries and keys are not turned by their positions.
+    pub unturned: Vec<usize>,
     pub qkv_bias: bool,
     pub output_bias: bool,
     pub feed_bias: bool,
@@ -232,6 +242,7 @@ impl Spec {
             position,
             attention_scale: (head_width as f64).powf(-0.5),
             windows: vec![None; depth],
+            unturned: Vec::new(),
             qkv_bias: false,
             output_bias: false,
             feed_bias: false,

@@ -56,12 +56,14 @@ impl JsonObject {
 pub fn read(config: &JsonObject) -> Result<Spec> {
     let model_type = config.or("model_type", "".to_owned())?;
     let spec = match model_type.as_str() {
-        "llama" => rotary(Family::Llama, config)?,
+        "llama" | "mistral" | "phi3" => rotary(Family::Llama, config)?,
+        "smollm3" => Spec { unturned: unturned(config)?, ..rotary(Family::Llama, config)? },
         "qwen2" => rotary(Family::Qwen2, config)?,
         "qwen3" => rotary(Family::Qwen3, config)?,
         "gemma3_text" => rotary(Family::Gemma3, config)?,
         "opt" => opt(config)?,
         "bloom" => bloom(config)?,
+        "roberta" | "xlm-roberta" => encoder(Family::Roberta, config)?,
         "bert" => encoder(Family::Bert, config)?,
         "distilbert" => encoder(Family::DistilBert, config)?,
         _ => {
@@ -73,7 +75,16 @@ pub fn read(config: &JsonObject) -> Result<Spec> {
     spec.fault().map_or(Ok(spec), |fault| config.refuse(fault))
 }
 
-/// Decoders with rotary positions: Llama, Qwen 2 and 3, Gemma 3.
+/// The layers of `SmolLM` 3 without positions: by a list of ones and zeros, or every fourth.
+fn unturned(keys: &JsonObject) -> Result<Vec<usize>> {
+    let depth = keys.need("num_hidden_layers")?;
+    let every = keys.or("no_rope_layer_interval", 4)?.max(1);
+    let usual = (1..=depth).map(|layer| usize::from(layer % every != 0)).collect();
+    let turns: Vec<usize> = keys.or("no_rope_layers", usual)?;
+    Ok((0..depth).filter(|&layer| turns.get(layer) == Some(&0)).collect())
+}
+
+/// Decoders with rotary positions: Llama and what is like it, Qwen 2 and 3, Gemma 3.
 fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
     let (width, heads): (usize, usize) =
         (keys.need("hidden_size")?, keys.need("num_attention_heads")?);
@@ -108,7 +119,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
         output_bias: bias && family != Family::Qwen2,
         feed_bias: keys.or("mlp_bias", false)?,
         embedding_scale: if gemma { (width as f64).sqrt() } else { 1.0 },
-        tied: keys.or("tie_word_embeddings", gemma)?,
+        tied: keys.or("tie_word_embeddings", gemma || keys.has("no_rope_layers"))?,
         ..Spec::plain(family, sizes, epsilon, position)
     })
 }
@@ -117,6 +128,7 @@ fn rotary(family: Family, keys: &JsonObject) -> Result<Spec> {
 /// and `rope_scaling`.
 fn rotation(keys: &JsonObject, default: f64) -> Result<Position> {
     let Some(all) = keys.child("rope_parameters")? else {
+        whole_turns(keys)?;
         let base = keys.or("rope_theta", default)?;
         let scaling = keys.child("rope_scaling")?;
         let stretch = scaling.map_or(Ok(Stretch::None), |scaling| stretch(&scaling))?;
@@ -125,9 +137,17 @@ fn rotation(keys: &JsonObject, default: f64) -> Result<Position> {
     };
     let local = all.child("sliding_attention")?;
     let far = all.child("full_attention")?.unwrap_or(all);
+    whole_turns(&far)?;
     let base = far.or("rope_theta", default)?;
     let local_base = local.map_or(Ok(base), |local| local.or("rope_theta", 1e4))?;
     Ok(Position::Rotary { base, stretch: stretch(&far)?, local_base })
+}
+
+fn whole_turns(keys: &JsonObject) -> Result<()> {
+    match keys.or("partial_rotary_factor", 1.0)? {
+        1.0 => Ok(()),
+        share => keys.refuse(format!("`partial_rotary_factor` {share} is not supported")),
+    }
 }
 
 fn stretch(keys: &JsonObject) -> Result<Stretch> {
@@ -153,6 +173,7 @@ fn windows(family: Family, keys: &JsonObject, depth: usize) -> Result<Vec<Option
     let slides = match family {
         Family::Gemma3 => true,
         Family::Qwen2 | Family::Qwen3 => keys.or("use_sliding_window", false)?,
+        Family::Llama => keys.has("sliding_window") && keys.or("use_sliding_window", true)?,
         _ => false,
     };
     if !slides {
@@ -168,7 +189,7 @@ fn windows(family: Family, keys: &JsonObject, depth: usize) -> Result<Vec<Option
         return types.iter().map(see).collect();
     }
     let every = keys.or("sliding_window_pattern", 6)?.max(1);
-    let first = keys.or("max_window_layers", depth)?;
+    let first = keys.or("max_window_layers", if family == Family::Llama { 0 } else { depth })?;
     let near = |layer: usize| match gemma {
         true => !(layer + 1).is_multiple_of(every),
         false => layer >= first,
@@ -243,6 +264,10 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
         count("intermediate_size", "hidden_dim")?,
         keys.need("max_position_embeddings")?,
     ];
+    let mut sizes = sizes;
+    // Its padding takes the positions before the first.
+    let offset = if family == Family::Roberta { keys.or("pad_token_id", 1)? + 1 } else { 0 };
+    sizes[5] = usize::saturating_sub(sizes[5], offset);
     let epsilon = if distilled { 1e-12 } else { keys.or("layer_norm_eps", 1e-12)? };
     Ok(Spec {
         pre_norm: false,
@@ -253,7 +278,7 @@ fn encoder(family: Family, keys: &JsonObject) -> Result<Spec> {
         feed_bias: true,
         tied: false,
         segments: if distilled { 0 } else { keys.or("type_vocab_size", 2)? },
-        ..Spec::plain(family, sizes, epsilon, Position::Learned { offset: 0 })
+        ..Spec::plain(family, sizes, epsilon, Position::Learned { offset })
     })
 }
 

@@ -14,6 +14,7 @@ struct Attention {
     key_norm: Option<Normed>,
     output: Projection,
     window: Option<usize>,
+    turns: bool,
 }
 
 impl Attention {
@@ -42,6 +43,7 @@ impl Attention {
             key_norm: norm("k_norm")?,
             output,
             window: spec.windows.get(layer).copied().flatten(),
+            turns: !spec.unturned.contains(&layer),
         })
     }
 
@@ -64,7 +66,8 @@ impl Attention {
         };
         let turned = |t: Tensor, norm: &Option<Normed>| {
             let t = norm.as_ref().map_or(Ok(t.clone()), |norm| norm.forward(&t))?;
-            anyhow::Ok(placed.turn(&t, self.window)?.contiguous()?)
+            let t = if self.turns { placed.turn(&t, self.window)? } else { t };
+            anyhow::Ok(t.contiguous()?)
         };
         let (query, key) = (turned(query, &self.query_norm)?, turned(key, &self.key_norm)?);
         // The queries that share a key head are stacked into one taller matrix: nothing is repeated in memory.

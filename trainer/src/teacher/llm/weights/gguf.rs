@@ -3,21 +3,17 @@
 use crate::teacher::llm::config::architecture::{
     Family, Names, Position, SUPPORTED, Spec, Stretch, renamed,
 };
+use crate::teacher::llm::tokenizer::TextTokenizer;
 use crate::teacher::llm::weights::Tensors;
+use crate::teacher::llm::weights::gguf_tokenizer::GgufTokenizer;
 use anyhow::{Context as _, Result, bail};
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use candle_core::{Device, Result as CandleResult, Tensor};
 use qdllm_host::errors::OfFile as _;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use tokenizers::Tokenizer;
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
 
 /// An open GGUF file: the header is in memory, tensors are read one at a time.
 pub struct Gguf {
@@ -33,7 +29,7 @@ impl Gguf {
         let place = path.display();
         let content = match Content::read(&mut reader) {
             Ok(content) => content,
-            Err(e) => bail!("{place}: not a readable GGUF file ({e}); fetch it again"),
+            Err(e) => bail!("{place}: {}", unread(path, &e.to_string())),
         };
         let named = content.metadata.get("general.architecture").and_then(|v| v.to_string().ok());
         let architecture = named.cloned().with_context(|| {
@@ -79,7 +75,13 @@ impl Gguf {
         }
         let packed = self.content.tensor(&mut self.reader, name, &Device::Cpu);
         let whole = packed.and_then(|t| t.dequantize(&Device::Cpu)).map(Some);
-        whole.or_else(|e| self.refuse(format!("tensor `{name}`: {e}; fetch the file again")))
+        let what = |e: candle_core::Error| match e.to_string() {
+            short if short.contains("remaining in file") => {
+                format!("tensor `{name}`: {short}; fetch the file again")
+            }
+            e => format!("tensor `{name}`: {e}; {REMEDY}"),
+        };
+        whole.or_else(|e| self.refuse(what(e)))
     }
 
     pub fn spec(&mut self) -> Result<Spec> {
@@ -132,27 +134,37 @@ impl Gguf {
         spec.fault().map_or(Ok(spec), |fault| self.refuse(fault))
     }
 
-    pub fn opening(&self) -> Vec<u32> {
-        let value = |key: &str| self.content.metadata.get(key);
-        let llama3 = self.text("tokenizer.ggml.pre") == Some("llama-bpe");
-        let adds = value("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
-        match value("tokenizer.ggml.bos_token_id").and_then(|v| v.to_u32().ok()) {
-            Some(id) if adds.unwrap_or(llama3) => vec![id],
-            _ => Vec::new(),
-        }
+    pub fn tokenizer(&self) -> Result<TextTokenizer> {
+        let json = GgufTokenizer::new(&self.content.metadata).and_then(|found| found.json());
+        let json = json.or_else(|e| self.refuse(format!("its tokenizer cannot be used: {e:#}")))?;
+        TextTokenizer::parse(&json.to_string())
+            .or_else(|e| self.refuse(format!("its tokenizer cannot be used: {e}")))
     }
+}
 
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
-        let mut tokenizer = <Tokenizer as TokenizerFromGguf>::from_gguf(&self.content)
-            .or_else(|e| self.refuse(format!("its tokenizer cannot be used ({e})")))?;
-        if self.text("tokenizer.ggml.pre") == Some("smollm") {
-            // This family reads every digit by itself and puts no space before the first word; the
-            // reader's default for names it does not know does neither.
-            let steps: Vec<PreTokenizerWrapper> =
-                vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
-            tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(steps))));
+const REMEDY: &str =
+    "take a file of the same model in Q4_0 to Q8_0, Q2_K to Q6_K, F16, BF16 or F32";
+
+/// Types of weights that are not read, each behind its number.
+const FOREIGN: &str = "16 IQ2_XXS, 17 IQ2_XS, 18 IQ3_XXS, 19 IQ1_S, 20 IQ4_NL, 21 IQ3_S, 22 IQ2_S, 23 IQ4_XS, \
+    24 I8, 25 I16, 26 I32, 29 IQ1_M, 34 TQ1_0, 35 TQ2_0, 39 MXFP4, 40 NVFP4";
+
+/// Why a header could not be read, and what to do.
+fn unread(path: &Path, why: &str) -> String {
+    let mut start = [0; 8];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start.starts_with(b"GGUF\0\0\0") {
+        return "is a big-endian GGUF file; take the little-endian one".into();
+    }
+    match why.split_once("unknown dtype for tensor ") {
+        Some((_, number)) => {
+            let number = number.lines().next().unwrap_or_default().trim();
+            let mut known = FOREIGN.split(", ").filter_map(|entry| entry.split_once(' '));
+            let name = known.find(|(known, _)| *known == number);
+            let name = name.map_or_else(|| format!("number {number}"), |(_, name)| name.to_owned());
+            format!("holds weights of type {name}, which is not supported; {REMEDY}")
         }
-        Ok(tokenizer)
+        None => format!("not a readable GGUF file ({why}); fetch it again"),
     }
 }
 

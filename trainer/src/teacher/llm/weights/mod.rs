@@ -1,6 +1,8 @@
 //! Weights by name, from safetensors files or a GGUF file.
 
 pub mod gguf;
+mod gguf_tokenizer;
+pub mod pre_tokenizers;
 
 use crate::teacher::llm::config::JsonObject;
 use anyhow::{Result, anyhow, bail};
