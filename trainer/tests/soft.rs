@@ -17,6 +17,7 @@ fn teacher() -> TeacherInfo {
         digest: "00ff".to_owned(),
         method: "layer 20, mean".to_owned(),
         command: "qdllm teach".to_owned(),
+        refused: Vec::new(),
     }
 }
 

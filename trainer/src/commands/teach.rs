@@ -1,5 +1,6 @@
 //! `qdllm teach`: a language model gives every text of some files a soft label.
 
+mod committee;
 #[cfg(feature = "teacher")]
 pub(super) mod local;
 mod options;
@@ -13,14 +14,12 @@ pub use self::options::TeachArgs;
 use self::report::{Outcome, Taught};
 use self::texts::{Texts, apart};
 use crate::commands::print_in_line;
-use crate::data::soft::SoftWriter;
+use crate::data::soft::{SoftWriter, TeacherInfo};
 use crate::metrics::Report;
 use crate::student::run::beside;
 use crate::teacher::Teacher;
-use crate::teacher::committee::{Committee, Member};
 #[cfg(feature = "endpoint")]
 use crate::teacher::endpoint::EndpointTeacher;
-use crate::teacher::probe::{Findings, Options};
 use anyhow::{Result, bail};
 use qdllm_host::errors::wrong_use;
 use qdllm_host::guard::is_standard;
@@ -30,9 +29,6 @@ use qdllm_host::{files, guard};
 /// Texts with which it is tried at most what an endpoint offers.
 #[cfg(feature = "endpoint")]
 const MOST_SAMPLES: usize = 4;
-/// Rounds in which a committee teaches its regression.
-const ROUNDS: usize = 2;
-
 const SOURCES: &str = if cfg!(feature = "teacher") {
     "--model PATH, --endpoint URL or --tfidf"
 } else {
@@ -60,7 +56,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         bail!("no text is left to label: give --data or --unlabelled, or another --conflicts");
     }
     let (mut teacher, findings, speeds) = match ask(args, &mut texts)? {
-        taught if args.tfidf => committee(args, &texts, taught)?,
+        taught if args.tfidf => committee::join(args, &texts, taught)?,
         Some(taught) => taught,
         None => return Err(wrong_use(format_args!("no teacher is named: give {SOURCES}"))),
     };
@@ -78,7 +74,10 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         test,
         set_aside,
         labelled: judged(unfitted)?,
-        info: teacher.about().info(report::command()),
+        info: TeacherInfo {
+            refused: texts.refused.clone(),
+            ..teacher.about().info(report::command())
+        },
         texts: texts.to_label().len(),
         labels: texts.known.len(),
         skipped_rows: texts.skipped,
@@ -86,6 +85,9 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         speeds,
     };
     write(args, &texts, teacher.as_mut(), &outcome)?;
+    if let Some(path) = &args.suspects {
+        committee::suspects(path, &texts, teacher.as_mut(), &outcome)?;
+    }
     note(format_args!("wrote {} ({} texts)", args.out.display(), outcome.texts));
     Ok(outcome)
 }
@@ -113,31 +115,6 @@ fn ask(args: &TeachArgs, texts: &mut Texts) -> Result<Option<Taught>> {
     }
     let _ = (args, texts);
     Ok(None)
-}
-
-/// Joins a teacher with a regression on words, or takes that alone.
-fn committee(args: &TeachArgs, texts: &Texts, taught: Option<Taught>) -> Result<Taught> {
-    if args.data.is_empty() {
-        return Err(wrong_use("--tfidf learns from labelled texts: give --data"));
-    }
-    let (labelled, labels, pool) = texts.to_learn();
-    let (mut cells, mut speeds, mut model) = (Findings::default(), Vec::new(), None);
-    if let Some((mut teacher, found, work)) = taught {
-        speeds = work;
-        // Probes have judged their labelled texts held out; a teacher that saw no label may simply be asked.
-        let held_out = match &found {
-            Some(found) => found.labelled.clone(),
-            None => teacher.logits(&labelled)?,
-        };
-        cells = found.unwrap_or_default();
-        model = Some(Member { teacher, held_out });
-    }
-    let options = Options { rounds: ROUNDS, seed: 0 };
-    let (teacher, found) =
-        Committee::fit(model, (&labelled, &labels), &pool, &texts.classes, options)?;
-    let Findings { accuracy, loss, temperature, labelled, .. } = found;
-    let findings = Findings { accuracy, loss, temperature, labelled, ..cells };
-    Ok((Box::new(teacher), Some(findings), speeds))
 }
 
 fn write(

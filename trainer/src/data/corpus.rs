@@ -5,7 +5,7 @@ use crate::data::classes::check_names;
 use crate::data::conflicts::{Settled, Short, Survey, short};
 use crate::data::labelled::{class_of, rank};
 use crate::data::soft::SoftLabels;
-use crate::data::{Row, Rows};
+use crate::data::{Row, Rows, text_digest};
 use crate::options::Sources;
 use anyhow::{Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
@@ -170,8 +170,10 @@ impl Corpus {
                 let needs_teacher = origin != Origin::Valid && label.is_none();
                 if needs_teacher && teacher.is_none() {
                     match &self.soft {
-                        Some(_) => missing.get_or_insert((path, line, 0_u64)).2 += 1,
-                        None => tally.unused += 1,
+                        Some(soft) if !soft.teacher.refused.contains(&hex(text_digest(&text))) => {
+                            missing.get_or_insert((path, line, 0_u64)).2 += 1
+                        }
+                        _ => tally.unused += 1,
                     }
                     continue;
                 }

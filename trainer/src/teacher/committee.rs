@@ -45,7 +45,7 @@ impl Committee {
         let (with_model, with_words) = members(of_model.as_deref(), &own, &labels);
         let both = [of_model.filter(|_| with_model), Some(own).filter(|_| with_words)];
         let tables: Vec<Vec<f64>> = both.into_iter().flatten().collect();
-        let findings = Findings::judged(&average(&tables, labels.classes), &labels);
+        let findings = Findings::judged(&average(&tables, labels.classes), &tables, &labels);
         let temperature = findings.temperature;
         let tfidf = with_words.then(|| TfidfTeacher::fit(corpus, labels.clone(), classes, &words));
         let model = model.filter(|_| with_model).map(|member| member.teacher);

@@ -124,7 +124,7 @@ impl About {
             self.models.iter().map(part).collect::<Vec<_>>().join(" + ")
         };
         let (name, digest) = (join(|m| &m.name), join(|m| &m.digest));
-        TeacherInfo { name, digest, method: self.method.clone(), command }
+        TeacherInfo { name, digest, method: self.method.clone(), command, refused: Vec::new() }
     }
 }
 

@@ -5,6 +5,7 @@
 //! right than each alone, and each learns from the others. Only features of the unlabelled texts are used, never
 //! labels that were set aside.
 
+use crate::numeric::argmax;
 use crate::regression::logistic::{Dense, Logistic};
 use crate::teacher::calibration::{
     Calibrated, Labels, as_good_as, average, cool, losses, rows, with_pool,
@@ -43,14 +44,21 @@ pub struct Findings {
     /// Logits of the labelled rows by models that did not see their labels.
     #[serde(skip)]
     pub labelled: Vec<Vec<f32>>,
+    /// Whether each of those rows is taken for another class by every member.
+    #[serde(skip)]
+    pub contradicted: Vec<bool>,
 }
 
 impl Findings {
-    /// Judges log-probabilities of labelled rows by models that did not see their labels.
-    pub fn judged(held_out: &[f64], labels: &Labels) -> Self {
+    /// Judges log-probabilities of labelled rows, and those of each member, by models that did not see their labels.
+    pub fn judged(held_out: &[f64], members: &[Vec<f64>], labels: &Labels) -> Self {
+        let of =
+            |member: &Vec<f64>, i: usize| argmax(&member[i * labels.classes..][..labels.classes]);
+        let wrong = |(i, &label)| members.iter().all(|member| of(member, i) != label);
+        let contradicted = labels.of.iter().enumerate().map(wrong).collect();
         let Calibrated { table, temperature, accuracy, loss } = Calibrated::new(held_out, labels);
         let labelled = rows(&table, labels.classes);
-        Self { labelled, accuracy, loss, temperature, ..Self::default() }
+        Self { labelled, contradicted, accuracy, loss, temperature, ..Self::default() }
     }
 }
 
@@ -106,7 +114,7 @@ impl ProbeTeacher {
             views.push(View { model, slot, scaler, penalty: trial.penalty, x });
         }
         let raw = held_out(&views, &labels, &fold, options.rounds);
-        let judged = Findings::judged(&raw, &labels);
+        let judged = Findings::judged(&raw, std::slice::from_ref(&raw), &labels);
         let everyone: Vec<usize> = (0..texts.len()).collect();
         let probes = fit(&views, &labels, &everyone, options.rounds);
         let fitted = views.into_iter().zip(probes);

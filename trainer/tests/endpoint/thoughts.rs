@@ -1,5 +1,6 @@
 //! Endpoints that think, refuse and stutter: every text is labelled once or named as refused, and no cut thought labels.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::endpoint::run::{Bench, Student, said};
@@ -53,6 +54,16 @@ fn refused_texts_are_set_aside_and_named() {
     let soft = SoftLabels::read(&bench.path("soft.jsonl")).unwrap();
     assert_eq!(soft.texts() + refused.len(), bench.texts.len());
     assert!(refused.iter().all(|text| soft.get(text).is_none()));
+    // A student learns from the others.
+    let student = Command::new(env!("CARGO_BIN_EXE_qdllm"))
+        .current_dir(bench.path("."))
+        .args(["distill", "--unlabelled", "texts.txt", "--soft", "soft.jsonl", "--out", "m.qdm"])
+        .args(["--rows", "100", "--epochs", "2", "--least-steps", "1", "--json", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(student.status.success(), "{}", said(&student));
+    let result: serde_json::Value = serde_json::from_slice(&student.stdout).unwrap();
+    assert_eq!(result["tally"]["unused"], refused.len());
     let ledger = std::fs::read_dir(bench.path("teacher-cache")).unwrap();
     let ledger = ledger.map(|e| e.unwrap().path()).find(|p| p.to_string_lossy().contains("ledger"));
     let ledger = std::fs::read_to_string(ledger.unwrap()).unwrap();

@@ -150,6 +150,35 @@ fn a_dry_run_measures_a_local_model_and_writes_nothing() {
 }
 
 #[test]
+fn wrong_labels_are_suspected_by_every_kind_of_teacher() {
+    let bench = Bench::new();
+    let mut rows = std::fs::read_to_string(bench.path("data.tsv")).unwrap();
+    for wrong in [7, 30] {
+        let line = rows.lines().nth(wrong).unwrap().to_owned();
+        let (label, text) = line.split_once('\t').unwrap();
+        let other = if label == "on" { "off" } else { "on" };
+        rows = rows.replace(&line, &format!("{other}\t{text}"));
+    }
+    std::fs::write(bench.path("data.tsv"), rows).unwrap();
+    for teacher in ["--tfidf", "--model @tiny.gguf", "--model @tiny.gguf --tfidf"] {
+        let args = format!("{teacher} --data @data.tsv --out @soft.jsonl --suspects @suspects.tsv");
+        match teacher.starts_with("--model") {
+            true => bench.run(&args).unwrap(),
+            false => bench.plain(&args).unwrap(),
+        }
+        let found = std::fs::read_to_string(bench.path("suspects.tsv")).unwrap();
+        for wrong in ["off\ton\t0.", "on\toff\t0."] {
+            assert!(found.lines().any(|line| line.starts_with(wrong)), "{teacher}: {found}");
+        }
+        let texts: Vec<&str> = found.lines().map(|l| l.rsplit('\t').next().unwrap()).collect();
+        for wrong in ["light 7 off", "light 30 on"] {
+            assert!(texts.iter().any(|text| text.ends_with(wrong)), "{teacher}: {found}");
+        }
+        assert!(texts.len() <= 6, "{teacher}: {found}");
+    }
+}
+
+#[test]
 fn zero_shot_needs_no_labels() {
     let bench = Bench::new();
     std::fs::write(bench.path("plain.txt"), "turn it on\nturn it off\nwell\n").unwrap();

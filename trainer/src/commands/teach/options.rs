@@ -56,6 +56,10 @@ pub struct TeachArgs {
     /// The soft label file to write
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
+    /// List the labelled texts whose label no member of the teacher agrees with, learnt without it: label, class taken,
+    /// the label's probability, text
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub suspects: Option<PathBuf>,
     /// Folder for features and answers, reused by later runs [default: teacher-cache beside the output]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,

@@ -2,11 +2,15 @@
 
 use super::options::TeachArgs;
 use super::texts::Texts;
+#[cfg(feature = "endpoint")]
+use crate::teacher::endpoint;
 use anyhow::{Result, bail};
+use qdllm_host::terminal::about;
 use serde::Serialize;
 use std::fmt;
 
 /// Texts whose prompts are shown.
+#[cfg(any(feature = "teacher", feature = "endpoint"))]
 const SHOWN: usize = 3;
 /// Texts with which a local model's speed is measured.
 #[cfg(feature = "teacher")]
@@ -17,14 +21,10 @@ pub struct Plan {
     texts: usize,
     /// What the model reads for the first texts.
     prompts: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     requests: Option<u64>,
     tokens: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     most_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
 }
 
@@ -47,8 +47,7 @@ impl Plan {
     #[cfg(feature = "endpoint")]
     fn of_endpoint(args: &TeachArgs, texts: &Texts) -> Result<Self> {
         let (classes, every) = (args.classes(&texts.classes)?, texts.every());
-        let ask =
-            crate::teacher::endpoint::planned(&args.remote, &classes, args.prompt.as_deref())?;
+        let ask = endpoint::planned(&args.remote, &classes, args.prompt.as_deref())?;
         let (mut plan, mut sum) = (Self { texts: every.len(), ..Self::default() }, [0; 3]);
         for text in &every {
             let (prompt, costs) = ask(text);
@@ -106,15 +105,8 @@ impl fmt::Display for Plan {
             write!(f, ", {cost:.2} at --price-per-million")?;
         }
         if let Some(seconds) = self.seconds {
-            write!(
-                f,
-                ", {} from the speed of the first texts",
-                qdllm_host::terminal::about(seconds)
-            )?;
+            write!(f, ", {} at the speed of the first texts", about(seconds))?;
         }
-        writeln!(
-            f,
-            "\nnothing was asked; what an earlier run keeps in the cache is not asked again"
-        )
+        writeln!(f, "\nnothing is written; what the cache holds is not asked again")
     }
 }

@@ -23,6 +23,8 @@ pub struct Texts {
     pub unlabelled: Vec<String>,
     pub test: Vec<(String, usize)>,
     pub skipped: u64,
+    /// SHA-256 (hexadecimal) of texts that the teacher refused.
+    pub refused: Vec<String>,
 }
 
 impl Texts {
@@ -95,6 +97,10 @@ impl Texts {
     #[cfg(feature = "endpoint")]
     pub fn set_aside(&mut self, refused: &BTreeSet<String>, file: &Path) {
         let before = self.every().len();
+        self.refused = refused
+            .iter()
+            .map(|text| qdllm_host::hex::encode(crate::data::text_digest(text)))
+            .collect();
         self.unlabelled.retain(|text| !refused.contains(text));
         for rows in [&mut self.known, &mut self.hidden, &mut self.test] {
             rows.retain(|(text, _)| !refused.contains(text));

@@ -49,6 +49,9 @@ pub struct TeacherInfo {
     /// The command that made the file; empty when unknown.
     #[serde(default)]
     pub command: String,
+    /// SHA-256 (hexadecimal) of the texts that it refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 impl TeacherInfo {
@@ -59,6 +62,7 @@ impl TeacherInfo {
             digest: "unknown".into(),
             method: "logits from a file".into(),
             command: String::new(),
+            refused: Vec::new(),
         }
     }
 }

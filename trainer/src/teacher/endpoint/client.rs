@@ -23,7 +23,7 @@ const LEAST_PROBES: u32 = 3;
 /// A kind of request that the endpoint does not take, or gives no usable answer to; another kind may do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Unserved(String);
+pub struct Unserved(String);
 
 /// The endpoint serves, and refuses this text.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,9 @@ pub struct Answered {
 
 /// A way of asking, ready for any number of threads.
 pub struct Client {
-    fleet: Fleet,
+    pub(super) fleet: Fleet,
     ledger: Mutex<Ledger>,
-    builder: RequestBuilder,
+    pub(super) builder: RequestBuilder,
     pub args: EndpointArgs,
     way: Way,
     /// The way of asking is being looked for.
@@ -153,88 +153,7 @@ impl Client {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first way of asking that the endpoint answers to; a text that it refuses says nothing about that.
-    fn find_way(&mut self, samples: &[&str]) -> Result<Way> {
-        let mut last = None;
-        for sample in samples {
-            for way in [Way::Chat, Way::Completions, Way::Votes] {
-                match self.offers(way, sample) {
-                    Ok(true) => return Ok(way),
-                    Ok(false) => {}
-                    Err(e) if e.is::<Unserved>() => last = Some(e),
-                    Err(e) if e.is::<TextRefused>() => {
-                        last = Some(e);
-                        break;
-                    }
-                    Err(e) => return Err(e),
-                }
-            }
-            if !last.as_ref().is_some_and(anyhow::Error::is::<TextRefused>) {
-                break;
-            }
-        }
-        Err(last.unwrap_or_else(|| {
-            anyhow!(
-                "{}: answers neither chat nor completion requests as OpenAI's API does; check the address",
-                self.fleet.servers[0].0.url()
-            )
-        }))
-    }
-
-    /// Whether a way of asking serves; a model that is seen to think is told not to from then on.
-    fn offers(&mut self, way: Way, sample: &str) -> Result<bool> {
-        if way == Way::Chat && self.args.think_tokens > 0 {
-            return Ok(false);
-        }
-        let mut scores = self.try_way(way, sample)?;
-        if scores == Err(NoScores::Thinks) && self.builder.thoughts == Thoughts::Unseen {
-            self.builder.thoughts = Thoughts::Off;
-            scores = match self.try_way(way, sample) {
-                Err(e) if e.is::<Unserved>() => Err(NoScores::Thinks),
-                tried => tried?,
-            };
-            match scores {
-                Err(NoScores::Thinks) => self.builder.thoughts = Thoughts::Unseen,
-                _ => self.ledger().enter(Entry::Quiet)?,
-            }
-        }
-        match scores {
-            Err(thinks @ NoScores::Thinks) if way == Way::Votes => {
-                bail!("{}: answers as {thinks}", self.fleet.servers[0].0.url())
-            }
-            scores => Ok(!matches!(
-                scores,
-                Err(NoScores::NotOffered(_) | NoScores::Late | NoScores::Thinks)
-            )),
-        }
-    }
-
-    fn try_way(&self, way: Way, sample: &str) -> Result<Result<(), NoScores>> {
-        let names = &self.builder.answers;
-        // A refused text is for `send` to see; whatever else is wrong with an answer is what is asked here.
-        let told = |scores: Result<(), NoScores>| match scores {
-            Err(refused @ NoScores::Refused(_)) => Err(refused),
-            scores => Ok(scores),
-        };
-        let (scores, _) = match way {
-            Way::Chat => self.send(&self.builder.first_token(sample), |answer| {
-                told(answers::first_token(answer, names, 0.0).map(drop))
-            }),
-            Way::Completions => {
-                let word = &self.builder.words[0][0];
-                let prompt = self.builder.completion(sample);
-                self.send(&self.builder.echo(sample, word), |answer| {
-                    told(answers::echoed(answer, &prompt, word).map(drop))
-                })
-            }
-            Way::Votes => self.send(&self.vote(sample, 1), |answer| {
-                told(answers::votes(answer, names).map(drop))
-            }),
-        }?;
-        Ok(scores)
-    }
-
-    fn vote(&self, text: &str, n: usize) -> Request {
+    pub(super) fn vote(&self, text: &str, n: usize) -> Request {
         self.builder.vote(text, n, self.args.vote_temperature, self.args.constrain)
     }
 
@@ -297,7 +216,7 @@ impl Client {
     }
 
     /// Sends a request until it is answered in a form that `parse` takes: what it made of it, and the tokens.
-    fn send<T>(
+    pub(super) fn send<T>(
         &self,
         asked: &Request,
         parse: impl Fn(&Value) -> Result<T, NoScores>,

@@ -10,6 +10,7 @@ mod ledger;
 mod request;
 mod server;
 mod settings;
+mod ways;
 
 use crate::data::classes::Classes;
 use crate::data::soft::{SoftLabels, SoftWriter};
@@ -97,18 +98,18 @@ pub fn planned<'a>(
     Ok(move |text: &str| {
         let end = text.char_indices().nth(args.max_chars).map_or(text.len(), |(end, _)| end);
         let text = &text[..end];
-        let requests: Vec<Request> = match args.ask {
+        let echo = |word: &String| builder.echo(text, word);
+        let (requests, prompt): (Vec<Request>, _) = match args.ask {
             Some(Way::Completions) => {
-                builder.words.iter().flatten().map(|word| builder.echo(text, word)).collect()
+                (builder.words.iter().flatten().map(echo).collect(), builder.completion(text))
             }
-            Some(Way::Votes) => {
-                vec![builder.vote(text, args.votes, args.vote_temperature, args.constrain)]
+            ask => {
+                let (n, t) = (args.votes, args.vote_temperature);
+                let votes = ask == Some(Way::Votes);
+                let asked = votes.then(|| builder.vote(text, n, t, args.constrain));
+                let asked = asked.unwrap_or_else(|| builder.first_token(text));
+                (vec![asked], builder.chat.replace("{text}", text))
             }
-            Some(Way::Chat) | None => vec![builder.first_token(text)],
-        };
-        let prompt = match args.ask {
-            Some(Way::Completions) => builder.completion(text),
-            _ => builder.chat.replace("{text}", text),
         };
         let most: u64 = requests.iter().map(|request| request.most_tokens).sum();
         let number = requests.len() as u64;
@@ -194,14 +195,14 @@ impl Teacher for EndpointTeacher {
             let answered = match client.ask(&text[..cut(text)]) {
                 Err(e) if e.is::<TextRefused>() && refused_texts == RefusedTexts::Skip => {
                     client.ledger().enter(Entry::Refused(text.to_owned()))?;
-                    return Ok(Err(e));
+                    return Ok((0, false, Some(e)));
                 }
                 answered => answered?,
             };
             // Kept before anything else happens: an answer that came is never paid for twice.
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.append(text, &answered.logits)?;
-            anyhow::Ok(Ok(answered))
+            anyhow::Ok((answered.tokens, answered.decided, None))
         };
         let (mut unnamed, mut refusal) = (0, None);
         let too_many = |unnamed: usize, asked: usize| {
@@ -230,18 +231,11 @@ impl Teacher for EndpointTeacher {
             drop(sender);
             for answer in answers {
                 match answer {
-                    Ok(answer) => {
+                    Ok((tokens, decided, refused)) => {
                         work.computed += 1;
-                        match answer {
-                            Ok(answered) => {
-                                work.tokens += answered.tokens as usize;
-                                unnamed += usize::from(!answered.decided);
-                            }
-                            Err(e) => {
-                                unnamed += 1;
-                                refusal = Some(e);
-                            }
-                        }
+                        work.tokens += tokens as usize;
+                        unnamed += usize::from(!decided);
+                        refusal = refused.or(refusal.take());
                         // Before everything is spent on a teacher that cannot serve.
                         if too_many(unnamed, work.computed) {
                             client.ended.store(true, Ordering::SeqCst);

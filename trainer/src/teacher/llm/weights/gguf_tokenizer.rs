@@ -67,19 +67,16 @@ impl<'a> GgufTokenizer<'a> {
     pub fn json(&self) -> Result<Json> {
         let (model, pre) = (self.text("model").unwrap_or_default(), self.text("pre"));
         match model {
-            "gpt2" => {
-                let known = pre.and_then(pre_tokenizers::find);
-                match (pre, known) {
-                    (_, Some(known)) => self.byte_level(known),
-                    (None, _) => bail!(
-                        "the file does not name how it splits texts (`tokenizer.ggml.pre`), so its tokens would be guessed; convert the model again with a newer llama.cpp"
-                    ),
-                    (Some(name), None) => bail!(
-                        "pre-tokenizer `{name}` is not supported; these are: {}",
-                        pre_tokenizers::names().collect::<Vec<_>>().join(", ")
-                    ),
-                }
-            }
+            "gpt2" => match (pre, pre.and_then(pre_tokenizers::find)) {
+                (_, Some(known)) => self.byte_level(known),
+                (None, _) => bail!(
+                    "the file does not name how it splits texts (`tokenizer.ggml.pre`), so its tokens would be guessed; convert the model again with a newer llama.cpp"
+                ),
+                (Some(name), None) => bail!(
+                    "pre-tokenizer `{name}` is not supported; these are: {}",
+                    pre_tokenizers::names().collect::<Vec<_>>().join(", ")
+                ),
+            },
             "gemma4" => self.sentence_piece(self.merges()?, false),
             "llama" => {
                 let space = self.flag("add_space_prefix", true);
@@ -191,10 +188,8 @@ impl<'a> GgufTokenizer<'a> {
         if space {
             steps.insert(0, json!({"type": "Prepend", "prepend": SPACE}));
         }
-        let unknown = self
-            .id("unknown")
-            .or_else(|| self.kinds.iter().position(|&k| k == UNKNOWN).map(|id| id as u32));
-        let model = json!({"type": "BPE", "unk_token": unknown.map(|id| self.tokens[id as usize]),
+        let unknown = self.tokens.get(self.id("unknown").unwrap_or(0) as usize);
+        let model = json!({"type": "BPE", "unk_token": unknown,
             "fuse_unk": true, "byte_fallback": true, "vocab": self.vocabulary(), "merges": merges});
         let normalizer = json!({"type": "Sequence", "normalizers": steps});
         Ok(self.assemble([normalizer, Json::Null, model], (true, false)))

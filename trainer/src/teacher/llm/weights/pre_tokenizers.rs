@@ -41,32 +41,13 @@ macro_rules! words {
     };
 }
 
-macro_rules! capital {
-    () => {
-        r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
-    };
-}
-macro_rules! small {
-    () => {
-        r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-    };
-}
-
 /// The expression of GPT-4o and its relatives: words by case, what may stand behind one, digits.
 macro_rules! cased {
     ($behind:expr, $digits:literal) => {
         concat!(
-            r"[^\r\n\p{L}\p{N}]?",
-            capital!(),
-            "*",
-            small!(),
-            "+",
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
             $behind,
-            r"|[^\r\n\p{L}\p{N}]?",
-            capital!(),
-            "+",
-            small!(),
-            "*",
+            r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
             $behind,
             "|",
             $digits,
@@ -139,23 +120,10 @@ const TABLE: &[PreTokenizer] = &[
     plain("tiny_aya cohere2moe", &[r"\d{1,3}(?=(?:\d{3})*\b)", GPT4O]),
     plain("gpt-4o llama4 kanana2 talkie minimax-m2", &[GPT4O]),
     plain(
-        "bailingmoe bailingmoe2 llada-moe",
-        &[
-            r"'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
-        ],
-    ),
-    plain(
         "seed-coder",
         &[concat!(
             contractions!(),
             r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
-        )],
-    ),
-    plain(
-        "exaone-moe",
-        &[concat!(
-            contractions!(),
-            r"|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
         )],
     ),
     plain("superbpe", &[r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),
