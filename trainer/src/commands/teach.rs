@@ -60,6 +60,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         Some(taught) => taught,
         None => return Err(wrong_use(format_args!("no teacher is named: give {SOURCES}"))),
     };
+    let info = teacher.about().info(report::command());
     let mut judged = |rows: &[(String, usize)]| -> Result<Option<Report>> {
         if rows.is_empty() {
             return Ok(None);
@@ -74,10 +75,7 @@ pub fn label(args: &TeachArgs) -> Result<Outcome> {
         test,
         set_aside,
         labelled: judged(unfitted)?,
-        info: TeacherInfo {
-            refused: texts.refused.clone(),
-            ..teacher.about().info(report::command())
-        },
+        info: TeacherInfo { refused: texts.refused.clone(), ..info },
         texts: texts.to_label().len(),
         labels: texts.known.len(),
         skipped_rows: texts.skipped,

@@ -171,7 +171,7 @@ impl Corpus {
                 if needs_teacher && teacher.is_none() {
                     match &self.soft {
                         Some(soft) if !soft.teacher.refused.contains(&hex(text_digest(&text))) => {
-                            missing.get_or_insert((path, line, 0_u64)).2 += 1
+                            missing.get_or_insert((path, line, 0_u64)).2 += 1;
                         }
                         _ => tally.unused += 1,
                     }

@@ -102,7 +102,7 @@ impl fmt::Display for Plan {
             write!(f, " (at four bytes a token; at most {most})")?;
         }
         if let Some(cost) = self.cost {
-            write!(f, ", {cost:.2} at --price-per-million")?;
+            write!(f, ", {cost:.4} at --price-per-million")?;
         }
         if let Some(seconds) = self.seconds {
             write!(f, ", {} at the speed of the first texts", about(seconds))?;

@@ -107,9 +107,8 @@ impl Texts {
         }
         let gone = before - self.every().len();
         if gone > 0 {
-            let mut starts: Vec<String> =
+            let starts: Vec<String> =
                 refused.iter().take(3).map(|text| format!("`{}`", start(text))).collect();
-            starts.extend((gone > 3).then(|| "..".to_owned()));
             note(format_args!(
                 "warning: the endpoint refuses {gone} texts, which get no label: {}; all stand in {} as `refused`",
                 starts.join(", "),

@@ -80,21 +80,20 @@ impl Client {
         let first = Duration::from_millis(args.backoff);
         let backoff = Backoff { first, longest: Duration::from_secs(30) };
         let known = args.ask.or(ledger.way);
-        let quiet = ledger.quiet;
+        let thoughts = match args.think_tokens {
+            0 if ledger.quiet => Thoughts::Off,
+            0 => Thoughts::Unseen,
+            room => Thoughts::Room(room),
+        };
         let mut client = Self {
             fleet: Fleet::new(servers, backoff),
             ledger: Mutex::new(ledger),
-            builder,
+            builder: RequestBuilder { thoughts, ..builder },
             args,
             way: known.unwrap_or(Way::Chat),
             probing: known.is_none(),
             empty: None,
             ended: AtomicBool::new(false),
-        };
-        client.builder.thoughts = match client.args.think_tokens {
-            0 if quiet => Thoughts::Off,
-            0 => Thoughts::Unseen,
-            room => Thoughts::Room(room),
         };
         if known.is_none() {
             client.way = client.find_way(samples)?;

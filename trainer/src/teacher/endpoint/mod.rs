@@ -99,18 +99,15 @@ pub fn planned<'a>(
         let end = text.char_indices().nth(args.max_chars).map_or(text.len(), |(end, _)| end);
         let text = &text[..end];
         let echo = |word: &String| builder.echo(text, word);
-        let (requests, prompt): (Vec<Request>, _) = match args.ask {
-            Some(Way::Completions) => {
-                (builder.words.iter().flatten().map(echo).collect(), builder.completion(text))
-            }
-            ask => {
-                let (n, t) = (args.votes, args.vote_temperature);
-                let votes = ask == Some(Way::Votes);
-                let asked = votes.then(|| builder.vote(text, n, t, args.constrain));
-                let asked = asked.unwrap_or_else(|| builder.first_token(text));
-                (vec![asked], builder.chat.replace("{text}", text))
-            }
+        let (n, t) = (args.votes, args.vote_temperature);
+        let requests: Vec<Request> = match args.ask {
+            Some(Way::Completions) => builder.words.iter().flatten().map(echo).collect(),
+            Some(Way::Votes) => vec![builder.vote(text, n, t, args.constrain)],
+            Some(Way::Chat) | None => vec![builder.first_token(text)],
         };
+        let body = &requests[0].body;
+        let prompt = body["prompt"].as_str().or(body["messages"][0]["content"].as_str());
+        let prompt = prompt.unwrap_or_default().to_owned();
         let most: u64 = requests.iter().map(|request| request.most_tokens).sum();
         let number = requests.len() as u64;
         // Only the prompt's part of the bound counts bytes.

@@ -239,14 +239,7 @@ impl<'a> GgufTokenizer<'a> {
 
 /// A number of any width, not negative.
 fn whole(value: &Value) -> Option<u32> {
-    let wide: i64 = match *value {
-        Value::U8(v) => v.into(),
-        Value::I8(v) => v.into(),
-        Value::U16(v) => v.into(),
-        Value::I16(v) => v.into(),
-        Value::U32(v) => v.into(),
-        Value::I32(v) => v.into(),
-        _ => return None,
-    };
-    u32::try_from(wide).ok()
+    let signed = |v: i32| u64::try_from(v).ok();
+    let number = value.to_u64().ok().or_else(|| signed(value.to_i32().ok()?))?;
+    u32::try_from(number).ok()
 }

@@ -116,8 +116,6 @@ const TABLE: &[PreTokenizer] = &[
     plain("bloom poro-chat gpt3-finnish", &[BLOOM]),
     plain("viking", &[BLOOM, r"\p{N}"]),
     PreTokenizer { opens: true, ..merged("tekken", &[cased!("", r"\p{N}")]) },
-    merged("granite-embed-multi-97m", &[GPT4O]),
-    plain("tiny_aya cohere2moe", &[r"\d{1,3}(?=(?:\d{3})*\b)", GPT4O]),
     plain("gpt-4o llama4 kanana2 talkie minimax-m2", &[GPT4O]),
     plain(
         "seed-coder",
@@ -126,7 +124,6 @@ const TABLE: &[PreTokenizer] = &[
             r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
         )],
     ),
-    plain("superbpe", &[r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),
 ];
 
 /// The splitting that a name stands for.
