@@ -13,12 +13,10 @@ const TOPIC: &str = "home";
 const SCRIPT: &str = "trainer/data/home/generate.py";
 const PACKAGE: &str = "home-assistant-intents==2026.10.27";
 
-/// How the students are trained, and those of languages that put no spaces between words.
+/// How the students are trained.
 const SETTINGS: &[&str] = &["--rows", "600", "--bigrams", "--edges"];
-const UNSPACED_SETTINGS: &[&str] = &["--rows", "600", "--bigrams", "--edges"];
-const UNSPACED: [&str; 5] = ["ja", "th", "zh-CN", "zh-HK", "zh-TW"];
 
-/// What the issue of small students asks of a language.
+/// What a language must reach to be counted.
 const ACCURACY: f64 = 0.95;
 const BYTES: u64 = 4096;
 
@@ -106,10 +104,8 @@ impl Home<'_> {
 
     fn distill(&self, model: &str, options: &Options) -> Result<()> {
         say(TOPIC, self.language);
-        let unspaced = UNSPACED.contains(&self.language);
-        let usual = if unspaced { UNSPACED_SETTINGS } else { SETTINGS };
         let given: Vec<&str> = options.settings.iter().map(String::as_str).collect();
-        let settings = if given.is_empty() { usual } else { &given };
+        let settings = if given.is_empty() { SETTINGS } else { &given };
         let (train, seed) = (self.file("train.tsv"), options.seed.to_string());
         let files = ["distill", "--json", "--restart", "--data", &train, "--out", model];
         self.repo.ask(self.qdllm, &[&files[..], &["--seed", &seed], settings].concat()).map(drop)
