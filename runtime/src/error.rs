@@ -28,6 +28,9 @@ macro_rules! numbered {
 }
 pub(crate) use numbered;
 
+/// Whether this build knows format version 2; without it such a file is [`Error::UnsupportedVersion`].
+pub(crate) const COMPACT: bool = cfg!(feature = "compact");
+
 numbered! {
     /// Why a model was refused or an input could not be classified.
     ///
@@ -69,7 +72,7 @@ numbered! {
         /// A number in a table is not finite.
         NotFinite = 16, "a table holds a number that is not finite";
         /// More classes than [`MAX_CLASSES`](crate::MAX_CLASSES), or fewer than 2.
-        BadClassCount = 17, "number of classes is outside 2..=64";
+        BadClassCount = 17, "number of classes is outside 2..=255, or more than there is room for";
         /// More qubits than [`QUBITS`](crate::QUBITS).
         TooManyQubits = 18, "circuit has more than 11 qubits";
         /// A text was given to a model with a `dense` front end, or a vector to one with `words`.

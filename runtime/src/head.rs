@@ -1,40 +1,104 @@
 //! Expectations to logits, calibrated probabilities and a decision.
 
-use crate::error::Error;
+use crate::error::{COMPACT, Error};
 use crate::format::floats::{Floats, is_finite, is_positive, is_share};
 use crate::integer::shifted;
 use crate::integer::to_fixed;
 use crate::math::exp;
+use crate::reject::{Evidence, Found};
+
+/// How often what a weight is worth is halved at most.
+pub const MAX_HALVINGS: u8 = 24;
+
+/// Weights and biases of the final affine layer, borrowed from a model file.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    classes: usize,
+    outputs: usize,
+    numbers: Numbers<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Numbers<'a> {
+    /// `classes x outputs` weights, then `classes` biases.
+    Floats(Floats<'a>),
+    /// The same in signed bytes and `i16`, each with what 1 is worth; that of a weight is halved so often by its output.
+    Small { worth: Floats<'a>, halvings: &'a [u8], weights: &'a [u8], biases: &'a [[u8; 2]] },
+}
+
+impl<'a> Weights<'a> {
+    /// Of `f32`: `classes x outputs` weights, class by class, then `classes` biases.
+    ///
+    /// # Errors
+    /// [`Error::BadHead`] or [`Error::NotFinite`].
+    pub fn floats(table: &'a [u8], classes: usize, outputs: usize) -> Result<Self, Error> {
+        let numbers = Floats::parse(table, classes * (outputs + 1), Error::BadHead)?;
+        Ok(Self { classes, outputs, numbers: Numbers::Floats(numbers) })
+    }
+
+    /// Of integers: what a weight's 1 and a bias's 1 are worth (`f32`), by output how often the first of them is halved,
+    /// `classes x outputs` signed bytes, then `classes` `i16`.
+    ///
+    /// # Errors
+    /// As [`floats`](Self::floats).
+    pub fn small(section: &'a [u8], classes: usize, outputs: usize) -> Result<Self, Error> {
+        let (worth, rest) = section.split_at_checked(8).ok_or(Error::BadHead)?;
+        let worth = Floats::parse(worth, 2, Error::BadHead)?;
+        let (halvings, rest) = rest.split_at_checked(outputs).ok_or(Error::BadHead)?;
+        let (weights, rest) = rest.split_at_checked(classes * outputs).ok_or(Error::BadHead)?;
+        let (biases, []) = rest.as_chunks() else { return Err(Error::BadHead) };
+        if biases.len() != classes || halvings.iter().any(|&n| n > MAX_HALVINGS) {
+            return Err(Error::BadHead);
+        }
+        Ok(Self { classes, outputs, numbers: Numbers::Small { worth, halvings, weights, biases } })
+    }
+
+    /// The weight of an expectation in a class's logit.
+    pub fn weight(&self, class: usize, output: usize) -> f32 {
+        let at = class * self.outputs + output;
+        match self.numbers {
+            Numbers::Floats(table) => table.get(at),
+            Numbers::Small { worth, halvings, weights, .. } if COMPACT => {
+                // A power of two by its bits.
+                let halvings = halvings.get(output).map_or(0, |&n| u32::from(n));
+                let worth = worth.get(0) * f32::from_bits((127 - halvings) << 23);
+                worth * f32::from(weights.get(at).map_or(0, |&w| w as i8))
+            }
+            Numbers::Small { .. } => 0.0,
+        }
+    }
+
+    /// What a class's logit is where all expectations are 0.
+    pub fn bias(&self, class: usize) -> f32 {
+        match self.numbers {
+            Numbers::Floats(table) => table.get(self.classes * self.outputs + class),
+            Numbers::Small { worth, biases, .. } if COMPACT => {
+                worth.get(1) * f32::from(biases.get(class).map_or(0, |&b| i16::from_le_bytes(b)))
+            }
+            Numbers::Small { .. } => 0.0,
+        }
+    }
+}
 
 /// The final affine layer and its temperature, borrowed from a model file.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    classes: usize,
-    outputs: usize,
-    /// `classes x outputs` weights, then `classes` biases.
-    table: Floats<'a>,
+    weights: Weights<'a>,
     temperature: f32,
     reject_below: f32,
 }
 
 impl<'a> Head<'a> {
-    /// Checks the table's size.
+    /// Joins weights, temperature and threshold.
     ///
     /// # Errors
-    /// [`Error::BadHead`] or [`Error::NotFinite`]; [`Error::BadMeta`] for a temperature that is not
-    /// positive or a threshold outside 0..=1.
-    pub fn parse(
-        classes: usize,
-        outputs: usize,
-        table: &'a [u8],
-        temperature: f32,
-        reject_below: f32,
-    ) -> Result<Self, Error> {
-        if !(is_positive(temperature) && is_share(reject_below)) {
-            return Err(Error::BadMeta);
+    /// [`Error::BadMeta`] for a temperature that is not positive or a threshold outside 0..=1.
+    pub fn new(weights: Weights<'a>, temperature: f32, reject_below: f32) -> Result<Self, Error> {
+        if is_positive(temperature) && is_share(reject_below) {
+            Ok(Self { weights, temperature, reject_below })
+        } else {
+            Err(Error::BadMeta)
         }
-        let table = Floats::parse(table, classes * (outputs + 1), Error::BadHead)?;
-        Ok(Self { classes, outputs, table, temperature, reject_below })
     }
 
     /// Temperature that divides the logits before the softmax.
@@ -49,8 +113,8 @@ impl<'a> Head<'a> {
 
     /// The weight of an expectation in a class's logit; 0 where there is none such.
     pub fn weight(&self, class: usize, output: usize) -> f32 {
-        if class < self.classes && output < self.outputs {
-            self.table.get(class * self.outputs + output)
+        if class < self.weights.classes && output < self.weights.outputs {
+            self.weights.weight(class, output)
         } else {
             0.0
         }
@@ -58,16 +122,16 @@ impl<'a> Head<'a> {
 
     /// What a class's logit is where all expectations are 0.
     pub fn bias(&self, class: usize) -> f32 {
-        self.table.get(self.classes * self.outputs + class)
+        self.weights.bias(class)
     }
 
     fn row(&self, class: usize) -> impl Iterator<Item = f32> + '_ {
-        (0..self.outputs).map(move |output| self.table.get(class * self.outputs + output))
+        (0..self.weights.outputs).map(move |output| self.weights.weight(class, output))
     }
 
     /// Writes one logit a class into the front of `logits`.
     pub fn logits(&self, expectations: &[f32], logits: &mut [f32]) {
-        for (class, logit) in logits.iter_mut().enumerate().take(self.classes) {
+        for (class, logit) in logits.iter_mut().enumerate().take(self.weights.classes) {
             let products = self.row(class).zip(expectations).map(|(weight, e)| weight * e);
             *logit = products.fold(self.bias(class), |sum, product| sum + product);
         }
@@ -75,7 +139,7 @@ impl<'a> Head<'a> {
 
     /// Writes one logit a class in Q16 into the front of `logits_q16`, from expectations in Q30.
     pub fn logits_q16(&self, expectations_q30: &[i32], logits_q16: &mut [i32]) {
-        for (class, logit) in logits_q16.iter_mut().enumerate().take(self.classes) {
+        for (class, logit) in logits_q16.iter_mut().enumerate().take(self.weights.classes) {
             // At most 17 products of 2^61: one bit fewer each, and the sum fits.
             let products = self.row(class).zip(expectations_q30);
             let sum = products.fold(0, |sum, (weight, e)| {
@@ -111,7 +175,9 @@ pub struct Prediction<'s> {
     pub(crate) probabilities: &'s [f32],
     pub(crate) expectations: &'s [f32],
     pub(crate) reject_below: f32,
-    pub(crate) found: u32,
+    pub(crate) found: Found,
+    pub(crate) evidence: Evidence,
+    pub(crate) foreign: bool,
 }
 
 impl<'s> Prediction<'s> {
@@ -156,17 +222,22 @@ impl<'s> Prediction<'s> {
         core::iter::from_fn(next).take(k)
     }
 
-    /// Whether nothing of the text is known, or the probability is not at least the model's threshold:
-    /// better not to act on it.
+    /// Whether nothing of the text is known, the model's rule takes it for a foreign one, or the probability is not at least
+    /// the model's threshold: better not to act on it.
     pub fn is_rejected(&self) -> bool {
         // Neither is negative, so their bits have their order; those of what is no number are the greatest.
         let (p, least) = (self.probability().to_bits(), self.reject_below.to_bits());
-        self.found == 0 || !(least..=1.0_f32.to_bits()).contains(&p)
+        self.found.known == 0 || self.foreign || !(least..=1.0_f32.to_bits()).contains(&p)
     }
 
     /// N-grams of the text that the vocabulary knew, or numbers of the vector; 0 means that the answer is
     /// the classes' shares of the training data.
     pub fn found(&self) -> u32 {
-        self.found
+        self.found.known
+    }
+
+    /// What the model's rule of rejection looked at; zeros where it has none.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
     }
 }

@@ -12,20 +12,23 @@ pub mod circuit;
 pub mod compiled;
 mod error;
 pub mod format;
-mod head;
+pub mod head;
 mod integer;
 pub mod math;
 mod model;
+mod reject;
 pub mod state;
 pub mod text;
 
 pub use circuit::QUBITS;
 pub use error::Error;
+pub use format::meta::{MAX_CLASSES, USUAL_CLASSES};
 pub use head::{Head, Prediction};
+pub use model::Model;
 #[cfg(feature = "_integer")]
-pub use model::Probabilities;
+pub use model::{Probabilities, ProbabilitiesFor};
 #[cfg(feature = "statevector")]
-pub use model::Scratch;
+pub use model::{Scratch, ScratchFor};
 #[cfg(feature = "statevector-i16")]
-pub use model::ScratchI16;
-pub use model::{MAX_CLASSES, Model};
+pub use model::{ScratchI16, ScratchI16For};
+pub use reject::{EVIDENCE, Evidence, Found, Rejection};

@@ -3,11 +3,11 @@
 mod classify;
 
 #[cfg(feature = "_integer")]
-pub use classify::Probabilities;
+pub use classify::{Probabilities, ProbabilitiesFor};
 #[cfg(feature = "statevector")]
-pub use classify::Scratch;
+pub use classify::{Scratch, ScratchFor};
 #[cfg(feature = "statevector-i16")]
-pub use classify::ScratchI16;
+pub use classify::{ScratchI16, ScratchI16For};
 
 use crate::circuit::program::Program;
 #[cfg(feature = "alloc")]
@@ -16,18 +16,17 @@ use crate::compiled::Measured;
 use crate::compiled::polynomial::Polynomial;
 #[cfg(feature = "tensor-train")]
 use crate::compiled::tensor_train::TensorTrain;
-use crate::error::Error;
+use crate::error::{COMPACT, Error};
 use crate::format::container::{Container, Kind};
 use crate::format::floats::Floats;
-use crate::format::meta::{FrontEnd, Meta, Preset, Source, TOKEN_RULES, Texts};
-use crate::head::Head;
+use crate::format::meta::{FrontEnd, MAX_CLASSES, Meta, Preset, Source, TOKEN_RULES, Texts};
+use crate::head::{Head, Weights};
 use crate::integer::float::from_q30;
-use crate::text::ngram::GramKinds;
+use crate::reject::Rejection;
+use crate::text::compact::Compact;
+use crate::text::ngram::{GramKinds, LONGEST_RUN};
 use crate::text::pool::{Pool, ROW, Rows};
 use crate::text::vocabulary::Vocabulary;
-
-/// Classes that a model may have.
-pub const MAX_CLASSES: usize = 64;
 
 /// A validated model; copies nothing out of the bytes that it was given.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +37,7 @@ pub struct Model<'a> {
     pub(crate) front: Tables<'a>,
     pub(crate) program: Program<'a>,
     pub(crate) head: Head<'a>,
+    pub(crate) rejection: Option<Rejection<'a>>,
     /// In 1/65536; empty where the file does not say.
     shares: &'a [[u8; 2]],
     #[cfg(feature = "polynomial")]
@@ -50,6 +50,8 @@ pub struct Model<'a> {
 pub(crate) enum Tables<'a> {
     /// Vocabulary, rows, and the scale and bias of each dimension.
     Words { kinds: GramKinds, pool: Pool, vocab: Vocabulary<'a>, rows: Rows<'a>, scale: Floats<'a> },
+    /// The tables, and the scale and bias of each feature.
+    Compact { kinds: GramKinds, pool: Pool, tables: Compact<'a>, scale: Floats<'a> },
     /// 11 x inputs weights, then 11 biases.
     Dense { inputs: usize, table: Floats<'a> },
 }
@@ -70,15 +72,20 @@ impl<'a> Model<'a> {
         let _names = Texts::parse(labels, Some(classes))?;
         #[cfg(feature = "alloc")]
         _names.check_names()?;
-        let program = Program::parse(container.need(Kind::Program)?)?;
-        let head = Head::parse(
-            classes,
-            program.outputs(),
-            container.need(Kind::Head)?,
-            meta.temperature,
-            meta.reject_below,
-        )?;
+        let program = match container.get(Kind::Angles).filter(|_| COMPACT) {
+            Some(angles) => Program::paper(angles)?,
+            None => Program::parse(container.need(Kind::Program)?)?,
+        };
+        let table = match container.get(Kind::SmallHead).filter(|_| COMPACT) {
+            Some(section) => Weights::small(section, classes, program.outputs())?,
+            None => Weights::floats(container.need(Kind::Head)?, classes, program.outputs())?,
+        };
+        let head = Head::new(table, meta.temperature, meta.reject_below)?;
         let front = Tables::parse(&container, meta.front)?;
+        let rejection = match container.get(Kind::Rejection).filter(|_| cfg!(feature = "reject")) {
+            Some(section) => Some(Rejection::parse(section)?),
+            None => None,
+        };
         let shares = shares(container.get(Kind::Shares).unwrap_or_default(), classes)?;
         #[cfg(feature = "polynomial")]
         let polynomial = match container.get(Kind::Polynomial) {
@@ -101,6 +108,7 @@ impl<'a> Model<'a> {
             front,
             program,
             head,
+            rejection,
             shares,
             #[cfg(feature = "polynomial")]
             polynomial,
@@ -178,12 +186,31 @@ impl<'a> Model<'a> {
         &self.head
     }
 
-    /// The vocabulary of a `words` model.
-    pub fn vocabulary(&self) -> Option<&Vocabulary<'a>> {
-        match &self.front {
-            Tables::Words { vocab, .. } => Some(vocab),
+    /// The rule by which it tells foreign texts, if the file carries one.
+    pub fn rejection(&self) -> Option<Rejection<'a>> {
+        self.rejection
+    }
+
+    /// Which n-grams a model of texts counts.
+    pub fn kinds(&self) -> Option<GramKinds> {
+        match self.front {
+            Tables::Words { kinds, .. } | Tables::Compact { kinds, .. } => Some(kinds),
             Tables::Dense { .. } => None,
         }
+    }
+
+    /// Whether the model has a row for an n-gram's hash; a compact table takes a few foreign ones for its own.
+    pub fn knows(&self, hash: u32) -> bool {
+        match &self.front {
+            Tables::Words { vocab, .. } => vocab.row(hash).is_some(),
+            Tables::Compact { tables, .. } if COMPACT => tables.knows(hash),
+            Tables::Compact { .. } | Tables::Dense { .. } => false,
+        }
+    }
+
+    /// The format version of the file.
+    pub fn version(&self) -> u16 {
+        self.container.version()
     }
 
     /// The circuit by its named angles, if the file carries it.
@@ -215,19 +242,21 @@ fn shares(section: &[u8], classes: usize) -> Result<&[[u8; 2]], Error> {
     if section.is_empty() || whole { Ok(shares) } else { Err(Error::BadMeta) }
 }
 
+/// A build for the first rules refuses bits of later ones, whatever rules are stated: no n-gram that the file counts on is
+/// left out in silence.
+fn check_rules(token_rules: u8, kinds: GramKinds) -> Result<(), Error> {
+    let newest = token_rules.max(kinds.token_rules());
+    if token_rules == 0 || newest > TOKEN_RULES || !kinds.are_known() {
+        return Err(Error::UnsupportedVersion);
+    }
+    if newest > token_rules { Err(Error::BadMeta) } else { Ok(()) }
+}
+
 impl<'a> Tables<'a> {
     fn parse(container: &Container<'a>, front: FrontEnd) -> Result<Self, Error> {
         match front {
             FrontEnd::Words { token_rules, kinds, pool, rows, bucket_bits, row_bits } => {
-                // A build for the first rules refuses bits of later ones, whatever rules are stated: no
-                // n-gram that the file counts on is left out in silence.
-                let newest = token_rules.max(kinds.token_rules());
-                if token_rules == 0 || newest > TOKEN_RULES || !kinds.are_known() {
-                    return Err(Error::UnsupportedVersion);
-                }
-                if newest > token_rules {
-                    return Err(Error::BadMeta);
-                }
+                check_rules(token_rules, kinds)?;
                 let count = rows as usize;
                 let (ends, keys) = (container.need(Kind::Buckets)?, container.need(Kind::Keys)?);
                 let vocab = Vocabulary::parse(bucket_bits, count, ends, keys)?;
@@ -235,6 +264,20 @@ impl<'a> Tables<'a> {
                 let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
                 Ok(Self::Words { kinds, pool, vocab, rows, scale })
             }
+            FrontEnd::Compact { token_rules, kinds, cut, runs, pool, sizes } if COMPACT => {
+                check_rules(token_rules, kinds)?;
+                if runs.longest as usize > LONGEST_RUN || runs.shortest > runs.longest {
+                    return Err(Error::BadMeta);
+                }
+                let kinds = GramKinds { cut, runs, ..kinds };
+                let [table, levels, lift] = [Kind::Table, Kind::Levels, Kind::Lift];
+                let tables =
+                    [container.need(table)?, container.need(levels)?, container.need(lift)?];
+                let tables = Compact::parse(sizes, tables)?;
+                let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
+                Ok(Self::Compact { kinds, pool, tables, scale })
+            }
+            FrontEnd::Compact { .. } => Err(Error::UnsupportedVersion),
             FrontEnd::Dense { inputs } => {
                 let count = inputs as usize;
                 if count == 0 {

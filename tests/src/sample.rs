@@ -4,10 +4,12 @@
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
-use qdllm_runtime::format::encode::{FrontEndParts, Parts};
+use qdllm_runtime::format::encode::{FrontEndParts, Parts, small_head};
 use qdllm_runtime::format::meta::Preset;
-use qdllm_runtime::text::ngram::{GramKinds, grams};
+use qdllm_runtime::text::compact::CompactSizes;
+use qdllm_runtime::text::ngram::{GramKinds, Runs, grams};
 use qdllm_runtime::text::pool::{Pool, ROW, RowBits};
+use qdllm_runtime::text::ribbon;
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use serde::Deserialize;
 
@@ -47,6 +49,7 @@ pub fn words_parts(row_bits: RowBits) -> Parts {
         temperature: 1.25,
         reject_below: 0.4,
         class_counts: vec![],
+        rejection: None,
         provenance: vec![("made by".into(), "the sample of the format's tests".into())],
     }
 }
@@ -58,6 +61,65 @@ pub fn unicode_parts() -> Parts {
         (kinds.unicode, kinds.signs) = (true, true);
     }
     parts
+}
+
+/// The n-grams of the compact sample and the codes of each: two numbers of three bits.
+pub fn compact_codes() -> Vec<(u32, [u8; 2])> {
+    let text = "turn on off the light lamp set timer for minutes play music next song stop";
+    let mut hashes: Vec<u32> = grams(text, COMPACT_KINDS).map(|g| g.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    let code = |i: usize, hash: u32| (hash >> (7 * i + 5)) as u8 & 7;
+    hashes.into_iter().map(|hash| (hash, [code(0, hash), code(1, hash)])).collect()
+}
+
+/// Words cut to five letters, and runs of two and three characters.
+pub const COMPACT_KINDS: GramKinds = GramKinds {
+    bigrams: true,
+    prefixes: false,
+    trigrams: false,
+    edges: false,
+    unicode: true,
+    signs: false,
+    cut: 5,
+    runs: Runs { shortest: 2, longest: 3 },
+};
+
+/// A model of format version 2: two numbers an n-gram, eight levels each, six bits of fingerprint.
+pub fn compact_parts() -> Parts {
+    let bits = |codes: [u8; 2]| (0..6).map(move |i| codes[i / 3] >> (i % 3) & 1 == 1);
+    let entries: Vec<(u32, Vec<bool>)> =
+        compact_codes().into_iter().map(|(hash, codes)| (hash, bits(codes).collect())).collect();
+    let solved = ribbon::solve(&entries, 6).expect("a few n-grams fit");
+    let parts = words_parts(RowBits::Four);
+    let mut n = numbers();
+    let mut byte = |most: f64| (n.next().unwrap_or(0.0) * most) as i8;
+    let small: Vec<i8> = (0..33).map(|_| byte(127.0)).collect();
+    Parts {
+        front: FrontEndParts::Compact {
+            kinds: COMPACT_KINDS,
+            pool: Pool::Root,
+            sizes: CompactSizes {
+                rank: 2,
+                code_bits: 3,
+                fingerprint_bits: 6,
+                seed: solved.seed,
+                slots: solved.slots,
+            },
+            table: solved.columns,
+            levels: (0..16).map(|_| byte(127.0)).collect(),
+            lift: (0..22).map(|_| byte(127.0)).collect(),
+            scale: [1.0 / 40_000.0; ROW],
+            bias: [0.25; ROW],
+            head: small_head(
+                [0.02, 1e-4],
+                &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1],
+                &small,
+                &[300, -200, 5],
+            ),
+        },
+        ..parts
+    }
 }
 
 /// A `dense` model of two classes on vectors of four numbers.

@@ -10,10 +10,14 @@ use qdllm_runtime::format::meta::TOKEN_RULES;
 use qdllm_runtime::format::{
     CHECKSUM_BYTES, ENTRY_BYTES, HEADER_BYTES, Kind, MAGIC, VERSION, checksum,
 };
+use qdllm_runtime::text::ngram::grams;
 use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::text::vocabulary::{MAX_BUCKET_BITS, MAX_ROWS};
 use qdllm_runtime::{Error, MAX_CLASSES, Model, Probabilities, QUBITS, Scratch};
-use qdllm_tests::sample::{dense_parts, unicode_parts, words_parts};
+use qdllm_tests::sample::{
+    COMPACT_KINDS, compact_codes, compact_parts, dense_parts, unicode_parts, words_parts,
+};
+use std::collections::HashMap;
 use std::path::Path;
 
 const TEXTS: [&str; 4] =
@@ -43,11 +47,55 @@ const UNICODE_TEXTS: [&str; 6] = [
 
 #[test]
 fn the_frozen_samples_of_version_1_read_as_ever() {
-    reads_as_ever("words_v1.qdm", &sample(), &TEXTS);
-    reads_as_ever("words_rules3_v1.qdm", &encode(&unicode_parts()).unwrap(), &UNICODE_TEXTS);
+    reads_as_ever("words_v1.qdm", &sample(), (1, 24), &TEXTS);
+    let unicode = encode(&unicode_parts()).unwrap();
+    reads_as_ever("words_rules3_v1.qdm", &unicode, (1, 24), &UNICODE_TEXTS);
 }
 
-fn reads_as_ever(name: &str, today: &[u8], texts: &[&str]) {
+#[test]
+fn the_frozen_sample_of_version_2_reads_as_ever() {
+    let texts = [&TEXTS[..], &UNICODE_TEXTS].concat();
+    reads_as_ever("compact_v2.qdm", &encode(&compact_parts()).unwrap(), (2, 0), &texts);
+}
+
+/// The features of a compact model by a plain map and the words of `FORMAT.md`, beside the runtime's.
+#[test]
+fn a_compact_table_gives_what_a_map_would() {
+    let parts = compact_parts();
+    let FrontEndParts::Compact { levels, lift, scale, bias, .. } = &parts.front else { panic!() };
+    let bytes = encode(&parts).unwrap();
+    let model = Model::parse(&bytes).unwrap();
+    let map: HashMap<u32, [u8; 2]> = compact_codes().into_iter().collect();
+    let mut foreign = 0;
+    for text in [&TEXTS[..], &UNICODE_TEXTS].concat() {
+        let hashes: Vec<u32> = grams(text, COMPACT_KINDS).map(|g| g.hash).collect();
+        let own = |hash: &&u32| map.contains_key(hash);
+        assert!(hashes.iter().filter(own).all(|&hash| model.knows(hash)), "{text}");
+        let taken = hashes.iter().filter(|&&hash| !map.contains_key(&hash) && model.knows(hash));
+        if taken.clone().count() > 0 {
+            foreign += 1;
+            continue;
+        }
+        let mut sums = [0_i32; 2];
+        for codes in hashes.iter().filter_map(|hash| map.get(hash)) {
+            for (d, sum) in sums.iter_mut().enumerate() {
+                *sum += i32::from(levels[8 * d + usize::from(codes[d])]);
+            }
+        }
+        let found = hashes.iter().filter(own).count();
+        let (features, known) = model.text_features(text).unwrap();
+        assert_eq!(known.known as usize, found, "{text}");
+        for (q, feature) in features.iter().enumerate() {
+            let lifted: i32 = (0..2).map(|d| i32::from(lift[2 * q + d]) * sums[d]).sum();
+            let divisor = (found.max(1) as f32).sqrt();
+            let expected = lifted as f32 * scale[q] / divisor + bias[q];
+            assert!((feature - expected).abs() < 1e-5, "{text} {q}: {feature} {expected}");
+        }
+    }
+    assert!(foreign < 5, "{foreign} texts have n-grams that pass for others");
+}
+
+fn reads_as_ever(name: &str, today: &[u8], (version, rows): (u16, u16), texts: &[&str]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
     // QDLLM_FREEZE=1 writes the sample of a new version; an old one is never written again.
     if std::env::var_os("QDLLM_FREEZE").is_some() {
@@ -56,8 +104,11 @@ fn reads_as_ever(name: &str, today: &[u8], texts: &[&str]) {
     let bytes = std::fs::read(&path).unwrap();
     let model = Model::parse(&bytes).unwrap();
     assert_eq!((model.classes(), model.label(1), model.label(9)), (3, "timer", ""));
-    assert_eq!(model.vocabulary().unwrap().rows(), 24);
-    assert_eq!(model.source().unwrap().angles_rad().count(), 144);
+    assert_eq!(model.version(), version);
+    if let FrontEnd::Words { rows: stated, .. } = model.meta().front {
+        assert_eq!(stated, rows);
+        assert_eq!(model.source().unwrap().angles_rad().count(), 144);
+    }
     assert_eq!(model.provenance().next(), Some(("made by", "the sample of the format's tests")));
     let mut scratch = Scratch::new();
     let mut got = String::new();
@@ -72,7 +123,7 @@ fn reads_as_ever(name: &str, today: &[u8], texts: &[&str]) {
         std::fs::write(&frozen, &got).unwrap();
     }
     assert_eq!(got, std::fs::read_to_string(frozen).unwrap());
-    assert_eq!(bytes, today, "today's encoder still writes version 1 the same way");
+    assert_eq!(bytes, today, "today's encoder still writes it the same way");
 }
 
 #[test]
@@ -105,7 +156,10 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn every_single_bit_flip_is_refused() {
-    let mut bytes = sample();
+    [sample(), encode(&compact_parts()).unwrap()].into_iter().for_each(every_flip_is_refused);
+}
+
+fn every_flip_is_refused(mut bytes: Vec<u8>) {
     for i in 0..bytes.len() * 8 {
         bytes[i / 8] ^= 1 << (i % 8);
         assert!(Model::parse(&bytes).is_err(), "flip of bit {i} was accepted");
@@ -116,11 +170,14 @@ fn every_single_bit_flip_is_refused() {
 
 #[test]
 fn damage_behind_a_right_checksum_never_panics_and_what_is_accepted_runs() {
-    let bytes = sample();
+    [sample(), encode(&compact_parts()).unwrap()].iter().for_each(|bytes| damage(bytes));
+}
+
+fn damage(bytes: &[u8]) {
     let mut scratch = Scratch::new();
     let (mut refused, mut ran) = (0, 0);
     for i in 0..(bytes.len() - CHECKSUM_BYTES) * 8 {
-        let mut changed = bytes.clone();
+        let mut changed = bytes.to_vec();
         changed[i / 8] ^= 1 << (i % 8);
         match Model::parse(&resealed(changed)) {
             Err(_) => refused += 1,
@@ -134,7 +191,7 @@ fn damage_behind_a_right_checksum_never_panics_and_what_is_accepted_runs() {
         }
     }
     println!("{refused} refused, {ran} ran");
-    assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran");
+    assert!(refused > 300 && ran > 1000, "{refused} refused, {ran} ran");
 }
 
 #[test]
@@ -147,7 +204,7 @@ fn errors_name_what_is_wrong() {
     };
     assert_eq!(Model::parse(b"").unwrap_err(), Error::TooShort);
     assert_eq!(Model::parse(&[b'x'; 64]).unwrap_err(), Error::BadMagic);
-    assert_eq!(with(4, 2), Error::UnsupportedVersion);
+    assert_eq!(with(4, 3), Error::UnsupportedVersion);
     assert_eq!(with(4, 0), Error::UnsupportedVersion);
     assert_eq!(with(12, 0x7f), Error::UnknownSection);
     // The zero after a kind, of one that every reader must know and of one that may be skipped.
@@ -257,7 +314,7 @@ fn every_section_is_in_the_document() {
 fn numbers_in_the_document_are_those_of_the_code() {
     let magic = std::str::from_utf8(&MAGIC).unwrap();
     assert!(DOCUMENT.contains(&format!("magic `{magic}`")));
-    assert!(DOCUMENT.contains(&format!("format version {VERSION}")));
+    assert!(DOCUMENT.contains(&format!("format versions 1 and {VERSION}")));
     assert!(DOCUMENT.contains(&format!("fewer than {} bytes", HEADER_BYTES + CHECKSUM_BYTES)));
     assert!(DOCUMENT.contains(&format!("| 12 | {ENTRY_BYTES} a section |")) && HEADER_BYTES == 12);
     assert!(DOCUMENT.contains(&format!("| classes | `u8` | 2 to {MAX_CLASSES} |")));

@@ -11,7 +11,7 @@ use crate::regression::fasttext::{FastTextOptions, train_fasttext};
 use crate::regression::tfidf::{TfidfOptions, train_tfidf};
 use crate::resource_usage::{microseconds_a_text, peak_memory_bytes};
 use crate::student::export::export;
-use crate::student::shape::Shape;
+use crate::student::front_end::Shape;
 use crate::student::words::Words;
 use crate::student::{Prepared, Student};
 use anyhow::{Result, ensure};
@@ -227,6 +227,6 @@ fn bytes(student: &Student<Words>, prepared: &Prepared<Words>, config: &Config) 
     config.student.heart = HiddenLayer::Circuit;
     let (rounded, summary) = (student.rounded.clone(), student.summary.clone());
     let whole = Student { shape, theta, rounded, summary };
-    let (file, _) = export(&whole, prepared, &config)?;
+    let (file, ..) = export(&whole, prepared, &config)?;
     Ok(file.len() - circuit_bytes(&Model::parse(&file)?))
 }

@@ -4,7 +4,7 @@ use crate::data::RowOptions;
 use crate::data::labelled::read_labelled;
 use crate::data::vectors::Vectors;
 use crate::inference::{
-    BatchClassifier, circuit_bytes, load, parse, parse_for_text, takes_vectors,
+    BatchClassifier, Scratch, circuit_bytes, load, parse, parse_for_text, takes_vectors,
 };
 use crate::metrics::Report;
 use crate::options::{Config, HiddenLayer};
@@ -14,7 +14,7 @@ use crate::student::words::Words;
 use crate::student::{Prepared, Student};
 use anyhow::{Context, Result, ensure};
 use qdllm_host::terminal::Progress;
-use qdllm_runtime::Scratch;
+
 use qdllm_runtime::format::meta::FrontEnd;
 use serde::Serialize;
 use std::fmt;

@@ -11,10 +11,13 @@ use qdllm_runtime::compiled::{Measured, polynomial::Polynomial, tensor_train::Te
 use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind};
 use qdllm_runtime::text::ngram::{GramKinds, grams};
-use qdllm_runtime::{Error, MAX_CLASSES, Model, Prediction, Scratch};
+use qdllm_runtime::{Error, Found, MAX_CLASSES, Model, Prediction, ScratchFor};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
+
+/// Room for a model of any number of classes.
+pub type Scratch = ScratchFor<MAX_CLASSES>;
 
 /// Texts of a stream that are classified together.
 const BATCH: usize = 8192;
@@ -30,7 +33,7 @@ pub fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<(Model<'a>, Vec<String>
 pub fn parse_for_text<'a>(bytes: &'a [u8], path: &Path) -> Result<(Model<'a>, Vec<String>)> {
     let parsed = parse(bytes, path)?;
     match parsed.0.meta().front {
-        FrontEnd::Words { .. } => Ok(parsed),
+        FrontEnd::Words { .. } | FrontEnd::Compact { .. } => Ok(parsed),
         FrontEnd::Dense { inputs } => bail!(
             "{}: has the front end `dense`, which takes a vector of {inputs} numbers and no text; give vectors by --vectors, or distill a model with the front end `words`",
             path.display()
@@ -46,7 +49,7 @@ pub fn takes_vectors(model: &Model<'_>, path: &Path, width: usize) -> Result<()>
             "{}: takes vectors of {inputs} numbers, the file has {width}; make vectors with the model and layer it was trained on",
             path.display()
         ),
-        FrontEnd::Words { .. } => {
+        FrontEnd::Words { .. } | FrontEnd::Compact { .. } => {
             bail!("{}: takes a text and no vector; leave --vectors out", path.display())
         }
     }
@@ -54,7 +57,7 @@ pub fn takes_vectors(model: &Model<'_>, path: &Path, width: usize) -> Result<()>
 
 /// Bytes of a model file that its circuit takes: what a control of the same size does without.
 pub fn circuit_bytes(model: &Model<'_>) -> usize {
-    [Kind::Program, Kind::Source, Kind::Qasm]
+    [Kind::Program, Kind::Angles, Kind::Source, Kind::Qasm]
         .iter()
         .filter_map(|&kind| Some(model.container().get(kind)?.len() + ENTRY_BYTES))
         .sum()
@@ -107,7 +110,7 @@ pub struct BatchClassifier<'m> {
 pub struct Answer {
     pub probabilities: Vec<f32>,
     pub expectations: Vec<f32>,
-    pub found: u32,
+    pub found: Found,
 }
 
 impl<'m> BatchClassifier<'m> {
@@ -137,7 +140,7 @@ impl<'m> BatchClassifier<'m> {
         }
         let mut expectations = vec![0.0; texts.len() * outputs];
         self.batch.expectations(work, &angles, &mut expectations);
-        let answer = |(expectations, found): (&[f32], u32)| {
+        let answer = |(expectations, found): (&[f32], Found)| {
             let mut memory = [0.0; MAX_CLASSES];
             let p = self.model.decide(expectations, found, &mut memory)?;
             let (probabilities, expectations) = (p.probabilities().to_vec(), expectations.to_vec());
@@ -189,9 +192,7 @@ pub struct Moved {
 /// An n-gram that occurs twice is listed twice, each time for that one occurrence.
 pub fn explain(model: &Model<'_>, text: &str) -> Result<Vec<Moved>, Error> {
     let mut scratch = Box::new(Scratch::new());
-    let FrontEnd::Words { kinds, .. } = model.meta().front else {
-        return Err(Error::WrongFrontEnd);
-    };
+    let kinds = model.kinds().ok_or(Error::WrongFrontEnd)?;
     let class = model.classify(text, &mut scratch)?.class();
     // Of the logits: a probability of 1 no longer shows what a word does to it.
     let mut log_odds = |skip: Option<usize>| -> Result<f32, Error> {
@@ -211,7 +212,7 @@ pub fn explain(model: &Model<'_>, text: &str) -> Result<Vec<Moved>, Error> {
     let mut moved = Vec::new();
     for (i, gram) in grams(text, kinds).enumerate() {
         let within = inner.next_if_eq(&gram).is_some();
-        if model.vocabulary().and_then(|v| v.row(gram.hash)).is_some() {
+        if model.knows(gram.hash) {
             let by = whole - log_odds(Some(i))?;
             let ngram = &text[gram.start..gram.end];
             let ngram = match (within, i < words) {

@@ -9,7 +9,7 @@ use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use qdllm_host::errors::{OfFile as _, wrong_use};
 use qdllm_host::files;
 use qdllm_host::values::within;
-use qdllm_runtime::text::ngram::GramKinds;
+use qdllm_runtime::text::ngram::{GramKinds, Runs};
 use qdllm_runtime::text::pool::{Pool, RowBits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -26,6 +26,13 @@ pub struct Config {
     pub training: TrainingConfig,
     #[command(flatten)]
     pub dense: DenseConfig,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "is_default")]
+    pub compact: CompactConfig,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A section of the settings: its fields are options of the same name, with their defaults.
@@ -58,6 +65,11 @@ section! {
         #[arg(long, alias = "labels")]
         #[serde(with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
         data: Vec<PathBuf> = Vec::new(),
+        /// Texts that are none of the classes (.txt, or as those of --unlabelled), to learn what to reject [default: a shipped
+        /// list of sentences of many domains and languages, and nonsense]
+        #[arg(long)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        foreign: Option<PathBuf> = None,
         /// Texts without labels: .txt or .jsonl; needs --soft or --teacher
         #[arg(long)]
         unlabelled: Option<PathBuf> = None,
@@ -148,6 +160,11 @@ section! {
         /// Reject decisions under this probability [default: 0, never]
         #[arg(long, display_order = 51, help_heading = "Training")]
         reject_below: f32 = 0.0,
+        /// Share of right answers that may be given up to reject foreign texts; 0 for no such rule [default: 0.02 with the
+        /// front end `compact`, else 0]
+        #[arg(long)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reject_rate: Option<f64> = None,
     }
 }
 
@@ -246,6 +263,48 @@ section! {
         #[arg(long)]
         paper_rate: f32 = 0.01,
     }
+}
+
+section! {
+    /// The front end `compact`.
+    #[command(next_display_order = 35, next_help_heading = "Text")]
+    CompactConfig {
+        /// How texts are read: `words`, a vocabulary with a key for each n-gram, or `compact`, a keyless table of few bits,
+        /// several times smaller [default: words]
+        #[arg(long)]
+        front_end: FrontEndKind = FrontEndKind::Words,
+        /// Numbers that the compact table holds for an n-gram [default: classes less 1, at most 11]
+        #[arg(long)]
+        rank: Option<usize> = None,
+        /// Bits of each of them, 1 to 4 [default: 4]
+        #[arg(long)]
+        code_bits: u8 = 4,
+        /// Bits by which the compact table tells foreign n-grams, 0 to 12; each halves their number [default: 7]
+        #[arg(long)]
+        fingerprint_bits: u8 = 7,
+        /// Characters of a word that count, 3 to 8; 0 for all [default: 0]
+        #[arg(long)]
+        stem: u8 = 0,
+        /// Count runs of so many characters within words too, as 3-5
+        #[arg(long)]
+        runs: Option<String> = None,
+        /// Penalty on the regression's weights [default: a hundredth of the texts of a class, 0.1 to 16]
+        #[arg(long)]
+        penalty: Option<f64> = None,
+        /// How far rare n-grams are favoured: 0 not, 0.5 as the square root of their rarity [default: 0.25]
+        #[arg(long)]
+        frequency_power: f64 = 0.25,
+    }
+}
+
+/// How texts are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrontEndKind {
+    /// A vocabulary with a key for each n-gram (format version 1).
+    Words,
+    /// A keyless table of few bits (format version 2).
+    Compact,
 }
 
 /// A list that is written as its one entry where it has one, as it was when it could have no more.
@@ -353,7 +412,7 @@ impl StudentConfig {
     /// The n-grams besides words.
     pub fn kinds(&self) -> GramKinds {
         let &Self { bigrams, prefixes, trigrams, edges, unicode, keep_signs: signs, .. } = self;
-        GramKinds { bigrams, prefixes, trigrams, edges, unicode, signs }
+        GramKinds { bigrams, prefixes, trigrams, edges, unicode, signs, ..GramKinds::default() }
     }
 
     pub fn pool(&self) -> Pool {
@@ -457,14 +516,39 @@ impl Config {
         })
     }
 
-    /// Passes over `texts` texts: the epochs asked for, or as many as the least number of steps takes.
-    pub fn epochs_for(&self, texts: usize) -> usize {
+    /// Whether a compact student's n-grams and sizes are left open.
+    pub fn is_to_be_sized(&self) -> bool {
+        let (open, rows) = (CompactConfig::default(), StudentConfig::default().rows);
+        let front_end = self.compact.front_end;
+        front_end == FrontEndKind::Compact
+            && self.compact == CompactConfig { front_end, ..open }
+            && self.student.rows == rows
+    }
+
+    /// The share of right answers that a rule of rejection may give up; 0 for no rule.
+    pub fn reject_rate(&self) -> f64 {
+        let compact = self.compact.front_end == FrontEndKind::Compact;
+        self.student.reject_rate.unwrap_or(if compact { 0.02 } else { 0.0 })
+    }
+
+    /// The n-grams of a compact front end.
+    pub fn gram_kinds(&self) -> GramKinds {
+        let bounds = self.compact.runs.as_deref().and_then(|runs| runs.split_once('-'));
+        let bounds = bounds.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let (shortest, longest) = bounds.unwrap_or_default();
+        let runs = Runs { shortest, longest };
+        GramKinds { cut: self.compact.stem, runs, ..self.student.kinds() }
+    }
+
+    /// The training of so many texts: the epochs asked for, or as many as the least number of steps takes.
+    pub fn training_of(&self, texts: usize) -> TrainingConfig {
         let steps = texts.div_ceil(self.training.batch_size).max(1);
-        self.training.epochs.max(self.training.min_steps.div_ceil(steps))
+        let epochs = self.training.epochs.max(self.training.min_steps.div_ceil(steps));
+        TrainingConfig { epochs, ..self.training.clone() }
     }
 
     pub fn check(&self) -> Result<()> {
-        let Self { sources, student, training, dense } = self;
+        let Self { sources, student, training, dense, compact } = self;
         let range = |ok: bool, key: &str, value: &dyn std::fmt::Display, range: &str| {
             let wrong = || wrong_use(format!("{key} is {value}; it must be {range}"));
             if ok { Ok(()) } else { Err(wrong()) }
@@ -480,7 +564,17 @@ impl Config {
         let signs = student.keep_signs;
         range(student.unicode || !signs, "keep-signs", &signs, "false without unicode")?;
         range([4, 8].contains(&bits), "row-bits", &bits, "4 or 8")?;
+        let CompactConfig { rank, code_bits, fingerprint_bits, stem, penalty, .. } = compact;
+        let rank = rank.unwrap_or(1);
+        range((1..=11).contains(&rank), "rank", &rank, "from 1 to 11")?;
+        range((1..=4).contains(code_bits), "code-bits", code_bits, "from 1 to 4")?;
+        let bits = fingerprint_bits;
+        range((0..=12).contains(bits), "fingerprint-bits", bits, "from 0 to 12")?;
+        range(*stem == 0 || (3..=8).contains(stem), "stem", stem, "0, or from 3 to 8")?;
+        let penalty = penalty.unwrap_or(1.0);
+        range(penalty > 0.0, "penalty", &penalty, "above 0")?;
         share("reject-below", student.reject_below)?;
+        share("reject-rate", student.reject_rate.unwrap_or(0.0) as f32)?;
         some("epochs", training.epochs)?;
         let batch = training.batch_size;
         range((1..=65536).contains(&batch), "batch-size", &batch, "from 1 to 65536")?;

@@ -55,6 +55,67 @@ fn one_seed_gives_the_same_bytes_and_another_seed_others() {
     assert!(path("a.qdm.toml").exists() && !path("a.qdm.ckpt").exists());
 }
 
+const TEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/commands/test.tsv");
+
+fn compact(out: &Path, threads: &str) -> Command {
+    let mut command = distill(out, "7");
+    command.args(["--front-end", "compact", "--stem", "4", "--code-bits", "3", "--penalty", "1"]);
+    command.env("RAYON_NUM_THREADS", threads);
+    command
+}
+
+/// A compact student is a fifth of the size, the same from the same seed on any number of threads, as good as a linear head
+/// on its table, and read by every command.
+#[test]
+fn a_compact_student_is_small_and_every_command_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let json = |mut command: Command| -> serde_json::Value {
+        let output = command.arg("--json").output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let told = json(compact(&path("a.qdm"), "1"));
+    assert!(compact(&path("b.qdm"), "2").output().unwrap().status.success());
+    let bytes = std::fs::read(path("a.qdm")).unwrap();
+    assert_eq!(bytes, std::fs::read(path("b.qdm")).unwrap());
+    assert!(bytes.len() < 1500, "{} bytes", bytes.len());
+    let share = |key: &str| told[key].as_f64().unwrap();
+    let own = told["after"]["accuracy"].as_f64().unwrap();
+    assert!(own > share("linear_accuracy") - 0.01, "{told}");
+    let model = path("a.qdm").display().to_string();
+    let judged = json(qdllm(&["eval", &model, "--data", TEST, "--no-control"]));
+    assert!(judged["student"]["accuracy"].as_f64().unwrap() > 0.93, "{judged}");
+    let told = json(qdllm(&["inspect", &model]));
+    assert_eq!(told["format_version"], 2, "{told}");
+    let told = json(qdllm(&["classify", &model, "turn on the porch light", "--explain"]));
+    assert!(told.to_string().contains("turn_on"), "{told}");
+    let compiled = path("p.qdm").display().to_string();
+    let args = ["compile", &model, "--backend", "polynomial", "--data", TRAIN, "--out", &compiled];
+    let output = qdllm(&args).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// More classes than most boards take.
+#[test]
+fn a_student_of_a_hundred_classes_is_trained_and_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let rows: Vec<String> =
+        (0..600).map(|i| format!("class{}\tword{}x word{}y", i % 100, i % 100, i % 7)).collect();
+    std::fs::write(path("rows.tsv"), rows.join("\n")).unwrap();
+    for front_end in ["words", "compact"] {
+        let (out, data) = (path("m.qdm"), path("rows.tsv"));
+        let args =
+            ["distill", "--data", &data, "--out", &out, "--front-end", front_end, "--keep-signs"];
+        let few = ["--epochs", "2", "--min-steps", "60", "--restart", "--json"];
+        let output = qdllm(&[&args[..], &few].concat()).output().unwrap();
+        assert!(output.status.success(), "{front_end}: {}", stderr(&output));
+        let output = qdllm(&["classify", &out, "word42x word3y", "--json"]).output().unwrap();
+        assert!(output.status.success(), "{front_end}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn a_run_ended_at_any_moment_reaches_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! What a board gives the app: its name, slots and limits, its flash, its counters.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
-use qdllm_runtime::MAX_CLASSES;
+use qdllm_runtime::USUAL_CLASSES;
 
 /// A sentence that a model must classify before it is confirmed.
 pub const PROBE: &str = "turn on the light in the kitchen";
@@ -33,7 +33,7 @@ impl BoardConfig {
             name,
             layout,
             ahead_bytes: 0,
-            max_classes: MAX_CLASSES as u8,
+            max_classes: USUAL_CLASSES as u8,
             probe: PROBE,
             #[cfg(feature = "signing")]
             key: None,

@@ -9,10 +9,10 @@ use heapless::Vec;
 use qdllm_link::Fault;
 use qdllm_link::frame::{self, WIRE_BYTES};
 use qdllm_link::message::{Class, Info, ModelId, Request, Response, Slot};
-use qdllm_runtime::MAX_CLASSES;
+use qdllm_runtime::USUAL_CLASSES;
 
 /// Room for the largest table of probabilities.
-pub(crate) type Table = Vec<u8, { 4 * MAX_CLASSES }>;
+pub(crate) type Table = Vec<u8, { 4 * USUAL_CLASSES }>;
 
 /// Room for one frame, received or to be sent.
 type Frame = Vec<u8, WIRE_BYTES>;

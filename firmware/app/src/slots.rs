@@ -144,7 +144,7 @@ impl<'m, F: SlotFlash<'m>> Slots<'_, F> {
 
     /// Whether this board can and may run a model.
     fn check<E: Engine>(&self, model: &Model<'_>, engine: &E) -> Result<Versions, Fault> {
-        if model.vocabulary().is_none() {
+        if model.kinds().is_none() {
             return Err(qdllm_runtime::Error::WrongFrontEnd.into());
         }
         if model.classes() > usize::from(self.config.max_classes) {

@@ -71,9 +71,7 @@ pub fn model(data: &[u8]) {
     }
     let _ = model.program().ops().count();
     assert!(model.program().words().all(|(mask, _)| mask >> model.program().qubits() == 0));
-    if let Some(vocab) = model.vocabulary() {
-        let _ = vocab.row(0x9e37_79b9);
-    }
+    let _ = model.knows(0x9e37_79b9);
 }
 
 /// Classifies the text behind a model (a region that is longer than the model in it) by every back end.
@@ -82,7 +80,7 @@ pub fn classify(data: &[u8]) {
     let text = String::from_utf8_lossy(&data[model.len_bytes()..]);
     let inputs = match model.meta().front {
         qdllm_runtime::format::meta::FrontEnd::Dense { inputs } => inputs as usize,
-        qdllm_runtime::format::meta::FrontEnd::Words { .. } => 0,
+        _ => 0,
     };
     for (name, back_end) in BACK_ENDS {
         let longer = text.repeat(inputs.min(4096) / text.len().max(1) + 1);

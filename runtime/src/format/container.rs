@@ -1,12 +1,15 @@
 //! The container of a model file: header, section directory, checksum. `FORMAT.md` specifies it.
 
-use crate::error::{Error, numbered};
+use crate::error::{COMPACT, Error, numbered};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 /// The first four bytes of every model.
 pub const MAGIC: [u8; 4] = *b"QDMF";
-/// The format version that this crate writes; it reads every version up to it.
-pub const VERSION: u16 = 1;
+/// The newest format version of this build, which reads every version up to it.
+pub const VERSION: u16 = if COMPACT { 2 } else { 1 };
+/// Classes that format version 1 knows at most.
+#[cfg(feature = "alloc")]
+const FIRST_CLASSES: u8 = 64;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 12;
 /// Bytes of one directory entry.
@@ -52,6 +55,16 @@ numbered! {
         Program = 8, "program";
         /// Weights by class, then bias (`f32`).
         Head = 9, "head";
+        /// The keyless table of codes of a compact front end (bits).
+        Table = 10, "table";
+        /// What each code of each dimension stands for (signed bytes).
+        Levels = 11, "levels";
+        /// From the sums of codes to the features (signed bytes).
+        Lift = 12, "lift";
+        /// The angles of the preset circuit, in the order of its instructions (`i16`).
+        Angles = 13, "angles";
+        /// Weights by class (signed bytes), bias by class (`i16`), behind the worth of each (`f32`).
+        SmallHead = 14, "small head";
         /// The circuit as named angles (postcard); for the host.
         Source = OPTIONAL | 1, "source";
         /// Where the model comes from, as pairs of text (postcard); for people.
@@ -64,6 +77,8 @@ numbered! {
         StatevectorI16 = OPTIONAL | 5, "statevector i16";
         /// The classes' shares of the training data (`u16`): the answer to a text of which nothing is known.
         Shares = OPTIONAL | 6, "class shares";
+        /// The rule that tells foreign texts: weights, bias, and what was measured of it (`f32`).
+        Rejection = OPTIONAL | 7, "rejection";
         /// The circuit as QASM text and its named angles (postcard); for the host.
         Qasm = OPTIONAL | 16, "qasm";
         /// Version, lowest version, and Ed25519 signature of the whole file; always the last section.
@@ -129,7 +144,8 @@ impl<'a> Container<'a> {
             }
             // The kinds that every reader must know are numbered without a gap. The zero after a kind is its upper
             // half here: another number is no kind that may be skipped.
-            let known = Kind::Meta as u32..=Kind::Head as u32;
+            let last = if COMPACT { Kind::SmallHead } else { Kind::Head };
+            let known = Kind::Meta as u32..=last as u32;
             if kind >> OPTIONAL.trailing_zeros() != 1 && !known.contains(&kind) {
                 return Err(Error::UnknownSection);
             }
@@ -163,6 +179,11 @@ impl<'a> Container<'a> {
         self.get(kind).ok_or(Error::MissingSection)
     }
 
+    /// The format version that the header states.
+    pub fn version(&self) -> u16 {
+        u16_at(self.bytes, 4).unwrap_or(0)
+    }
+
     /// Sections in the directory, known or not.
     pub fn sections(&self) -> u16 {
         self.sections
@@ -193,7 +214,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Error> {
 
 /// Puts sections into a container: the only writer of the format.
 ///
-/// Sections are laid out in the order given, each aligned to 4 bytes.
+/// Sections are laid out in the order given, each aligned to 4 bytes. The version is the oldest that knows them all.
 #[cfg(feature = "alloc")]
 pub fn write(sections: &[(Kind, alloc::vec::Vec<u8>)]) -> alloc::vec::Vec<u8> {
     let mut bytes = alloc::vec![0; HEADER_BYTES + ENTRY_BYTES * sections.len()];
@@ -209,7 +230,12 @@ pub fn write(sections: &[(Kind, alloc::vec::Vec<u8>)]) -> alloc::vec::Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     let length = (bytes.len() + CHECKSUM_BYTES) as u32;
     bytes[..4].copy_from_slice(&MAGIC);
-    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    // The number of classes comes first in the meta section.
+    let newer = sections.iter().any(|(kind, content)| {
+        (Kind::Table..=Kind::SmallHead).contains(kind)
+            || *kind == Kind::Meta && content.first().is_some_and(|&n| n > FIRST_CLASSES)
+    });
+    bytes[4..6].copy_from_slice(&if newer { VERSION } else { 1 }.to_le_bytes());
     bytes[6..8].copy_from_slice(&(sections.len() as u16).to_le_bytes());
     bytes[8..12].copy_from_slice(&length.to_le_bytes());
     let crc = checksum(&bytes);

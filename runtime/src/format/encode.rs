@@ -2,12 +2,16 @@
 
 use crate::angles::Squash;
 use crate::circuit::QUBITS;
+use crate::circuit::affine::Affine;
 use crate::circuit::fuse::{Fused, FusedOp};
 use crate::circuit::program::{MAX_TERMS, NEGATED, ProgramHeader, StoredOp};
 use crate::error::Error;
 use crate::format::container::{Kind, write};
 use crate::format::meta::{FrontEnd, Meta, Preset};
+use crate::math::round;
 use crate::model::Model;
+use crate::reject::EVIDENCE;
+use crate::text::compact::CompactSizes;
 use crate::text::ngram::GramKinds;
 use crate::text::pool::{Pool, ROW, RowBits};
 use crate::text::vocabulary::bucket_bits_for;
@@ -41,6 +45,8 @@ pub struct Parts {
     pub reject_below: f32,
     /// Training texts of each class; empty: not stated.
     pub class_counts: Vec<u64>,
+    /// The rule of rejection: weights of the evidence, bias, given up, recall; none for none.
+    pub rejection: Option<[f32; EVIDENCE + 3]>,
     /// Where the model comes from, as (name, value).
     pub provenance: Vec<(String, String)>,
 }
@@ -64,6 +70,27 @@ pub enum FrontEndParts {
         scale: [f32; ROW],
         /// Added after pooling.
         bias: [f32; ROW],
+    },
+    /// A keyless table of codes (format version 2); circuit and head are written small.
+    Compact {
+        /// Which n-grams count.
+        kinds: GramKinds,
+        /// How sums become features.
+        pool: Pool,
+        /// Sizes of the tables.
+        sizes: CompactSizes,
+        /// The table's columns of bits ([`crate::text::ribbon::solve`]).
+        table: Vec<u8>,
+        /// `rank x 2^code_bits` levels.
+        levels: Vec<i8>,
+        /// `11 x rank` weights.
+        lift: Vec<i8>,
+        /// What an integer is worth, by feature.
+        scale: [f32; ROW],
+        /// Added after pooling.
+        bias: [f32; ROW],
+        /// The head's section ([`small_head`]), in place of [`Parts::head`].
+        head: Vec<u8>,
     },
     /// A vector from the caller.
     Dense {
@@ -90,14 +117,29 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, Error> {
     };
     sections.push((Kind::Meta, postcard(&meta)?));
     sections.push((Kind::Labels, postcard(&parts.labels)?));
-    sections.push((Kind::Program, program_section(&parts.circuit, &parts.parameters)?));
-    sections.push((Kind::Head, floats(&parts.head)));
+    let small = match &parts.front {
+        FrontEndParts::Compact { head, .. } => Some(head),
+        _ => None,
+    };
+    if small.is_some() && parts.preset == Some(Preset::Paper) {
+        let angles = angles(&parts.circuit).map(|a| turns_q16(a.value(&parts.parameters)));
+        sections.push((Kind::Angles, angles.flat_map(i16::to_le_bytes).collect()));
+    } else {
+        sections.push((Kind::Program, program_section(&parts.circuit, &parts.parameters)?));
+    }
+    sections.push(match small {
+        Some(head) => (Kind::SmallHead, head.clone()),
+        None => (Kind::Head, floats(&parts.head)),
+    });
     #[allow(clippy::cast_possible_truncation)]
     let angles: Vec<f32> = parts.parameters.iter().map(|&x| x as f32).collect();
     if parts.class_counts.iter().any(|&count| count > 0) {
         sections.push((Kind::Shares, shares(&parts.class_counts)));
     }
-    if let Some(preset) = parts.preset {
+    if let Some(rule) = &parts.rejection {
+        sections.push((Kind::Rejection, floats(rule)));
+    }
+    if let Some(preset) = parts.preset.filter(|_| small.is_none()) {
         sections.push((Kind::Source, postcard(&(preset, &angles))?));
     }
     if let Some(qasm) = &parts.qasm {
@@ -141,11 +183,50 @@ fn front_sections(
                 row_bits: *row_bits,
             })
         }
+        FrontEndParts::Compact { kinds, pool, sizes, table, levels, lift, scale, bias, .. } => {
+            let bytes = |numbers: &[i8]| numbers.iter().map(|&x| x as u8).collect();
+            let both: Vec<f32> = scale.iter().chain(bias).copied().collect();
+            sections.push((Kind::Scale, floats(&both)));
+            sections.push((Kind::Table, table.clone()));
+            sections.push((Kind::Levels, bytes(levels)));
+            sections.push((Kind::Lift, bytes(lift)));
+            Ok(FrontEnd::Compact {
+                token_rules: kinds.token_rules(),
+                kinds: *kinds,
+                cut: kinds.cut,
+                runs: kinds.runs,
+                pool: *pool,
+                sizes: *sizes,
+            })
+        }
         FrontEndParts::Dense { inputs, table } => {
             sections.push((Kind::Dense, floats(table)));
             Ok(FrontEnd::Dense { inputs: *inputs })
         }
     }
+}
+
+/// The angles of a fused circuit in the order of its instructions.
+pub fn angles(circuit: &Fused) -> impl Iterator<Item = &Affine> {
+    circuit.ops.iter().flat_map(|op| match op {
+        FusedOp::Phases(terms) => terms.iter().map(|(_, angle)| angle).collect(),
+        FusedOp::Ry(_, angle) => Vec::from([angle]),
+        FusedOp::IndexMap(_) => Vec::new(),
+    })
+}
+
+/// An angle in radians as the nearest `i16` of which 2^16 make a turn; a whole turn more changes no probability.
+pub fn turns_q16(angle_rad: f64) -> i16 {
+    round(angle_rad * (32_768.0 / core::f64::consts::PI)) as i64 as i16
+}
+
+/// A head of small integers as its section ([`crate::head::Weights::small`]).
+pub fn small_head(worth: [f32; 2], halvings: &[u8], weights: &[i8], biases: &[i16]) -> Vec<u8> {
+    let mut bytes = floats(&worth);
+    bytes.extend(halvings);
+    bytes.extend(weights.iter().map(|&w| w as u8));
+    bytes.extend(biases.iter().flat_map(|b| b.to_le_bytes()));
+    bytes
 }
 
 /// Packs rows; entries must fit the bits ([`RowBits::Four`]: -8..=7), others are clamped.

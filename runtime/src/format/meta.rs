@@ -1,10 +1,11 @@
 //! What a model's postcard sections hold: sizes, class names, named angles, provenance.
 
 use crate::angles::Squash;
-use crate::error::Error;
+use crate::error::{COMPACT, Error};
 use crate::format::Decoder;
 use crate::format::floats::Floats;
-use crate::text::ngram::GramKinds;
+use crate::text::compact::CompactSizes;
+use crate::text::ngram::{GramKinds, Runs};
 use crate::text::pool::{Pool, RowBits};
 use postcard::take_from_bytes;
 use serde::{Deserialize, Serialize};
@@ -16,10 +17,15 @@ pub const TOKEN_RULES: u8 = match (cfg!(feature = "unicode"), cfg!(feature = "ne
     _ => 1,
 };
 
+/// Classes that a model may have.
+pub const MAX_CLASSES: usize = 255;
+/// Classes that the memory of most boards has room for: [`Scratch`](crate::Scratch) and its like.
+pub const USUAL_CLASSES: usize = 64;
+
 /// The meta section.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Meta {
-    /// Classes, 2 to 64.
+    /// Classes, 2 to 255.
     pub classes: u8,
     /// The front end and its sizes.
     pub front: FrontEnd,
@@ -53,6 +59,21 @@ pub enum FrontEnd {
     Dense {
         /// Its length.
         inputs: u16,
+    },
+    /// Text through a keyless table of few bits (format version 2).
+    Compact {
+        /// Version of the token rules.
+        token_rules: u8,
+        /// Which n-grams count.
+        kinds: GramKinds,
+        /// Characters of a word that count, 0 for all.
+        cut: u8,
+        /// Lengths of runs of characters.
+        runs: Runs,
+        /// How sums become features.
+        pool: Pool,
+        /// Sizes of the tables.
+        sizes: CompactSizes,
     },
 }
 
@@ -96,6 +117,23 @@ impl FrontEnd {
                 })
             }
             1 => Some(Self::Dense { inputs: decoder.take()? }),
+            2 if COMPACT => {
+                let token_rules = decoder.take()?;
+                Some(Self::Compact {
+                    token_rules,
+                    kinds: GramKinds::from_bits(token_rules, decoder.take()?, decoder.take()?)?,
+                    cut: decoder.take()?,
+                    runs: Runs { shortest: decoder.take()?, longest: decoder.take()? },
+                    pool: decoder.take()?,
+                    sizes: CompactSizes {
+                        rank: decoder.take()?,
+                        code_bits: decoder.take()?,
+                        fingerprint_bits: decoder.take()?,
+                        seed: decoder.take()?,
+                        slots: decoder.take()?,
+                    },
+                })
+            }
             _ => None,
         }
     }

@@ -18,11 +18,12 @@ pub fn softmax_q16(logits: &[i32], temperature: f32, probabilities: &mut [f32]) 
         // Q16 times Q22, as powers of two in Q24.
         exp2_q30(by.times((below * LOG2_E_Q22) >> 6, -32, 24).max(0) as u32)
     };
-    // At most 64 terms of at most 2^30, one of them 2^30: over 64, under 2^30 all the same.
+    // Terms of at most 2^30, one of them 2^30: over as many as there may be, under 2^30 all the same.
+    let most_bits = if logits.len() <= 64 { 6 } else { 8 };
     let sum: i64 = logits.iter().map(|&x| i64::from(power(x))).sum();
-    let inverse = Inverse::of(shifted(sum, -6).max(1) as u32);
+    let inverse = Inverse::of(shifted(sum, -most_bits).max(1) as u32);
     for (p, &logit) in probabilities.iter_mut().zip(logits) {
-        *p = from_q30(inverse.times(i64::from(power(logit)), -6, 30));
+        *p = from_q30(inverse.times(i64::from(power(logit)), -most_bits, 30));
     }
 }
 

@@ -6,41 +6,61 @@ use crate::circuit::QUBITS;
 use crate::circuit::program::MAX_OUTPUTS;
 #[cfg(feature = "tensor-train")]
 use crate::compiled::tensor_train::{Cores, Work};
-use crate::error::Error;
+use crate::error::{COMPACT, Error};
 use crate::format::floats::Floats;
+#[cfg(any(feature = "statevector", feature = "_integer"))]
+use crate::format::meta::USUAL_CLASSES;
 use crate::head::Prediction;
+use crate::integer::to_fixed;
 use crate::integer::{features_q24, phases, phases_of_f32};
-use crate::model::{MAX_CLASSES, Model, Tables};
+use crate::model::{Model, Tables};
+use crate::reject::{EVIDENCE, Evidence, Found, evidence};
 #[cfg(feature = "statevector")]
 use crate::state::StateVector;
 #[cfg(feature = "statevector-i16")]
 use crate::state::i16::StateI16;
 use crate::text::ngram::grams;
 use crate::text::pool::{Pool, ROW, pool};
+use core::cell::Cell;
 
 struct Pooled<'a> {
     sums: [i32; ROW],
-    found: u32,
+    found: Found,
     pool: Pool,
     scale: Floats<'a>,
 }
 
+/// A vector is known as a whole.
+fn whole(input: &[f32]) -> Found {
+    let count = input.len() as u32;
+    Found { known: count, total: count }
+}
+
 impl<'a> Model<'a> {
     fn pooled(&self, text: &str, skip: Option<usize>) -> Result<Pooled<'a>, Error> {
-        let Tables::Words { kinds, pool: pooling, vocab, rows, scale } = &self.front else {
-            return Err(Error::WrongFrontEnd);
+        let total = Cell::new(0);
+        let counted = |kinds| {
+            let all = grams(text, kinds).enumerate();
+            let kept = all.filter(move |(i, _)| Some(*i) != skip);
+            kept.map(|(_, gram)| gram).inspect(|_| total.set(total.get() + 1))
         };
-        let all = grams(text, *kinds).enumerate();
-        let counted = all.filter(|(i, _)| Some(*i) != skip).map(|(_, gram)| gram);
-        let (sums, found) = pool(counted, vocab, rows);
-        Ok(Pooled { sums, found, pool: *pooling, scale: *scale })
+        let ((sums, known), pool, scale) = match &self.front {
+            Tables::Words { kinds, pool: pooling, vocab, rows, scale } => {
+                (pool(counted(*kinds), vocab, rows), *pooling, *scale)
+            }
+            Tables::Compact { kinds, pool, tables, scale } if COMPACT => {
+                (tables.pool(counted(*kinds)), *pool, *scale)
+            }
+            Tables::Compact { .. } | Tables::Dense { .. } => return Err(Error::WrongFrontEnd),
+        };
+        Ok(Pooled { sums, found: Found { known, total: total.get() }, pool, scale })
     }
 
     /// The 11 features of a text before they become angles, and the n-grams found.
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`] if the model takes a vector.
-    pub fn text_features(&self, text: &str) -> Result<([f32; QUBITS], u32), Error> {
+    pub fn text_features(&self, text: &str) -> Result<([f32; QUBITS], Found), Error> {
         self.features_without(text, None)
     }
 
@@ -48,9 +68,9 @@ impl<'a> Model<'a> {
         &self,
         text: &str,
         skip: Option<usize>,
-    ) -> Result<([f32; QUBITS], u32), Error> {
+    ) -> Result<([f32; QUBITS], Found), Error> {
         let Pooled { sums, found, pool, scale } = self.pooled(text, skip)?;
-        let divisor = pool.divisor(found);
+        let divisor = pool.divisor(found.known);
         let mut features = [0.0; ROW];
         for (i, (x, sum)) in features.iter_mut().zip(sums).enumerate() {
             *x = sum as f32 * scale.get(i) / divisor + scale.get(ROW + i);
@@ -82,9 +102,9 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`] if the model takes a vector.
-    pub fn text_phases(&self, text: &str) -> Result<([u32; QUBITS], u32), Error> {
+    pub fn text_phases(&self, text: &str) -> Result<([u32; QUBITS], Found), Error> {
         let Pooled { sums, found, pool, scale } = self.pooled(text, None)?;
-        let features = features_q24(&sums, found, pool, &scale);
+        let features = features_q24(&sums, found.known, pool, &scale);
         Ok((phases(&features, self.meta.squash), found))
     }
 
@@ -97,17 +117,17 @@ impl<'a> Model<'a> {
     }
 
     /// The prediction from expectations that any executor of [`program`](Self::program) gave, for a text
-    /// with `found` known n-grams; missing expectations count as zero.
+    /// whose n-grams were `found`; missing expectations count as zero. `memory` holds one number a class.
     ///
     /// # Errors
-    /// [`Error::LogitNotFinite`].
+    /// [`Error::LogitNotFinite`]; [`Error::BadClassCount`] for too little memory.
     pub fn decide<'s>(
         &self,
         expectations: &'s [f32],
-        found: u32,
-        memory: &'s mut [f32; MAX_CLASSES],
+        found: Found,
+        memory: &'s mut [f32],
     ) -> Result<Prediction<'s>, Error> {
-        let probabilities = &mut memory[..self.classes().min(MAX_CLASSES)];
+        let probabilities = memory.get_mut(..self.classes()).ok_or(Error::BadClassCount)?;
         self.head.logits(expectations, probabilities);
         self.conclude(expectations, found, probabilities)
     }
@@ -116,54 +136,81 @@ impl<'a> Model<'a> {
     fn conclude<'s>(
         &self,
         expectations: &'s [f32],
-        found: u32,
+        found: Found,
         logits: &'s mut [f32],
     ) -> Result<Prediction<'s>, Error> {
-        if found == 0 {
+        if found.known == 0 {
             logits.fill(0.0);
         }
+        let evidence = self.evidence(logits.iter().map(|&z| to_fixed(z, 16)), found);
         self.head.softmax(logits)?;
-        Ok(self.prediction(expectations, found, logits))
+        Ok(self.prediction(expectations, found, logits, evidence))
+    }
+
+    /// What a rule of rejection looks at, but for the probability; zeros where the model has none.
+    fn evidence(&self, logits_q16: impl Iterator<Item = i32>, found: Found) -> Evidence {
+        match self.rejection {
+            Some(_) => evidence(logits_q16, found),
+            None => Evidence::default(),
+        }
     }
 
     /// The prediction with these probabilities; where nothing was found, with the classes' shares.
     fn prediction<'s>(
         &self,
         expectations: &'s [f32],
-        found: u32,
+        found: Found,
         probabilities: &'s mut [f32],
+        mut evidence: Evidence,
     ) -> Prediction<'s> {
-        if found == 0 {
+        if found.known == 0 {
             self.write_shares(probabilities);
         }
-        Prediction { probabilities, expectations, reject_below: self.meta.reject_below, found }
+        let reject_below = self.meta.reject_below;
+        let mut prediction = Prediction {
+            probabilities,
+            expectations,
+            reject_below,
+            found,
+            evidence,
+            foreign: false,
+        };
+        if let Some(rule) = self.rejection {
+            evidence[EVIDENCE - 1] = to_fixed(prediction.probability(), 16);
+            (prediction.evidence, prediction.foreign) = (evidence, rule.rejects(&evidence));
+        }
+        prediction
     }
 }
 
 /// All the memory that classification writes, beside the stack: the statevector and two small
-/// vectors. Its size is a constant: `size_of::<Scratch>()`.
+/// vectors, for models of at most `CLASSES` classes. Its size is a constant: `size_of::<Scratch>()`.
 #[cfg(feature = "statevector")]
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct ScratchFor<const CLASSES: usize> {
     state: StateVector<f32>,
     expectations: [f32; MAX_OUTPUTS],
-    probabilities: [f32; MAX_CLASSES],
+    probabilities: [f32; CLASSES],
 }
 
+/// [`ScratchFor`] as many classes as most boards take.
 #[cfg(feature = "statevector")]
-impl Scratch {
+pub type Scratch = ScratchFor<USUAL_CLASSES>;
+
+#[cfg(feature = "statevector")]
+impl<const CLASSES: usize> ScratchFor<CLASSES> {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
         Self {
             state: StateVector::new(),
             expectations: [0.0; MAX_OUTPUTS],
-            probabilities: [0.0; MAX_CLASSES],
+            probabilities: [0.0; CLASSES],
         }
     }
 }
 
 #[cfg(feature = "statevector")]
-impl Default for Scratch {
+impl<const CLASSES: usize> Default for ScratchFor<CLASSES> {
     fn default() -> Self {
         Self::new()
     }
@@ -171,14 +218,14 @@ impl Default for Scratch {
 
 #[cfg(feature = "statevector")]
 impl Model<'_> {
-    /// Classifies a text with a `words` model.
+    /// Classifies a text.
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`] if the model takes a vector; [`Error::LogitNotFinite`].
-    pub fn classify<'s>(
+    pub fn classify<'s, const CLASSES: usize>(
         &self,
         text: &str,
-        scratch: &'s mut Scratch,
+        scratch: &'s mut ScratchFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         self.classify_without(text, None, scratch)
     }
@@ -187,11 +234,11 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
-    pub fn classify_without<'s>(
+    pub fn classify_without<'s, const CLASSES: usize>(
         &self,
         text: &str,
         skip: Option<usize>,
-        scratch: &'s mut Scratch,
+        scratch: &'s mut ScratchFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let (features, found) = self.features_without(text, skip)?;
         self.finish(features, found, scratch)
@@ -201,20 +248,20 @@ impl Model<'_> {
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`], [`Error::WrongInputLength`] or [`Error::InputNotFinite`].
-    pub fn classify_vector<'s>(
+    pub fn classify_vector<'s, const CLASSES: usize>(
         &self,
         input: &[f32],
-        scratch: &'s mut Scratch,
+        scratch: &'s mut ScratchFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let features = self.vector_features(input)?;
-        self.finish(features, input.len() as u32, scratch)
+        self.finish(features, whole(input), scratch)
     }
 
-    fn finish<'s>(
+    fn finish<'s, const CLASSES: usize>(
         &self,
         mut features: [f32; QUBITS],
-        found: u32,
-        scratch: &'s mut Scratch,
+        found: Found,
+        scratch: &'s mut ScratchFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         self.meta.squash.apply(&mut features);
         self.program.run(&mut scratch.state, &features, &mut scratch.expectations);
@@ -223,21 +270,26 @@ impl Model<'_> {
     }
 }
 
-/// Room for one probability a class: all the memory that a compiled back end writes, beside the stack.
+/// Room for one probability a class, of at most `CLASSES`: all the memory that a compiled back end writes, beside the
+/// stack.
 #[cfg(feature = "_integer")]
 #[derive(Clone, Debug)]
-pub struct Probabilities([f32; MAX_CLASSES]);
+pub struct ProbabilitiesFor<const CLASSES: usize>([f32; CLASSES]);
+
+/// [`ProbabilitiesFor`] as many classes as most boards take.
+#[cfg(feature = "_integer")]
+pub type Probabilities = ProbabilitiesFor<USUAL_CLASSES>;
 
 #[cfg(feature = "_integer")]
-impl Probabilities {
+impl<const CLASSES: usize> ProbabilitiesFor<CLASSES> {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
-        Self([0.0; MAX_CLASSES])
+        Self([0.0; CLASSES])
     }
 }
 
 #[cfg(feature = "_integer")]
-impl Default for Probabilities {
+impl<const CLASSES: usize> Default for ProbabilitiesFor<CLASSES> {
     fn default() -> Self {
         Self::new()
     }
@@ -246,20 +298,21 @@ impl Default for Probabilities {
 #[cfg(feature = "_integer")]
 impl Model<'_> {
     /// The prediction of logits in Q16 that `logits` writes, one a class.
-    fn conclude_q16<'s>(
+    fn conclude_q16<'s, const CLASSES: usize>(
         &self,
-        found: u32,
-        memory: &'s mut Probabilities,
-        logits: impl FnOnce(&mut [i32; MAX_CLASSES]),
-    ) -> Prediction<'s> {
-        let mut logits_q16 = [0; MAX_CLASSES];
-        if found > 0 {
+        found: Found,
+        memory: &'s mut ProbabilitiesFor<CLASSES>,
+        logits: impl FnOnce(&mut [i32; CLASSES]),
+    ) -> Result<Prediction<'s>, Error> {
+        let mut logits_q16 = [0; CLASSES];
+        if found.known > 0 {
             logits(&mut logits_q16);
         }
-        let logits = logits_q16.get(..self.classes()).unwrap_or(&logits_q16);
+        let logits = logits_q16.get(..self.classes()).ok_or(Error::BadClassCount)?;
         let probabilities = memory.0.get_mut(..logits.len()).unwrap_or_default();
+        let evidence = self.evidence(logits.iter().copied(), found);
         crate::integer::softmax_q16(logits, self.head.temperature(), probabilities);
-        self.prediction(&[], found, probabilities)
+        Ok(self.prediction(&[], found, probabilities, evidence))
     }
 
     /// Classifies a text by the compiled polynomial, without a statevector: `memory` is all it writes
@@ -269,14 +322,14 @@ impl Model<'_> {
     /// [`Error::NoBackEnd`] if the model carries no polynomial; [`Error::WrongFrontEnd`] if it takes a
     /// vector.
     #[cfg(feature = "polynomial")]
-    pub fn classify_by_polynomial<'s>(
+    pub fn classify_by_polynomial<'s, const CLASSES: usize>(
         &self,
         text: &str,
-        memory: &'s mut Probabilities,
+        memory: &'s mut ProbabilitiesFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let polynomial = self.polynomial().ok_or(Error::NoBackEnd)?;
         let (phases, found) = self.text_phases(text)?;
-        Ok(self.conclude_q16(found, memory, |logits| polynomial.logits(&phases, logits)))
+        self.conclude_q16(found, memory, |logits| polynomial.logits(&phases, logits))
     }
 
     /// Classifies a text by the compiled tensor train, without a statevector: `work` and `memory` are
@@ -286,41 +339,45 @@ impl Model<'_> {
     /// # Errors
     /// [`Error::NoBackEnd`] if the model carries no train; [`Error::WrongFrontEnd`] if it takes a vector.
     #[cfg(feature = "tensor-train")]
-    pub fn classify_by_tensor_train<'s>(
+    pub fn classify_by_tensor_train<'s, const CLASSES: usize>(
         &self,
         text: &str,
         work: &mut Work,
-        memory: &'s mut Probabilities,
+        memory: &'s mut ProbabilitiesFor<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let train = self.tensor_train().ok_or(Error::NoBackEnd)?;
         if train.cores() != Cores::F32 {
             let (phases, found) = self.text_phases(text)?;
             // The cores are integers: it cannot fail.
-            return Ok(self.conclude_q16(found, memory, |logits| {
+            return self.conclude_q16(found, memory, |logits| {
                 train.logits(&phases, work, logits).unwrap_or_default();
-            }));
+            });
         }
         let (mut angles, found) = self.text_features(text)?;
         self.meta.squash.apply(&mut angles);
-        let logits = memory.0.get_mut(..self.classes()).unwrap_or_default();
+        let logits = memory.0.get_mut(..self.classes()).ok_or(Error::BadClassCount)?;
         train.logits_f32(&angles, work, logits)?;
         self.conclude(&[], found, logits)
     }
 }
 
-/// All the memory that classification in 16-bit integers writes, beside the stack.
+/// All the memory that classification in 16-bit integers writes, beside the stack, for models of at most `CLASSES` classes.
 #[cfg(feature = "statevector-i16")]
 #[derive(Clone, Debug, Default)]
-pub struct ScratchI16 {
+pub struct ScratchI16For<const CLASSES: usize> {
     state: StateI16,
-    probabilities: Probabilities,
+    probabilities: ProbabilitiesFor<CLASSES>,
 }
 
+/// [`ScratchI16For`] as many classes as most boards take.
 #[cfg(feature = "statevector-i16")]
-impl ScratchI16 {
+pub type ScratchI16 = ScratchI16For<USUAL_CLASSES>;
+
+#[cfg(feature = "statevector-i16")]
+impl<const CLASSES: usize> ScratchI16For<CLASSES> {
     /// Fresh memory; usable in a `static`.
     pub const fn new() -> Self {
-        Self { state: StateI16::new(), probabilities: Probabilities::new() }
+        Self { state: StateI16::new(), probabilities: ProbabilitiesFor::new() }
     }
 }
 
@@ -330,26 +387,26 @@ impl Model<'_> {
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`] if the model takes a vector.
-    pub fn classify_i16<'s>(
+    pub fn classify_i16<'s, const CLASSES: usize>(
         &self,
         text: &str,
-        scratch: &'s mut ScratchI16,
+        scratch: &'s mut ScratchI16For<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let (phases, found) = self.text_phases(text)?;
-        Ok(self.finish_i16(&phases, found, scratch))
+        self.finish_i16(&phases, found, scratch)
     }
 
     /// Classifies a vector likewise.
     ///
     /// # Errors
     /// [`Error::WrongFrontEnd`], [`Error::WrongInputLength`] or [`Error::InputNotFinite`].
-    pub fn classify_vector_i16<'s>(
+    pub fn classify_vector_i16<'s, const CLASSES: usize>(
         &self,
         input: &[f32],
-        scratch: &'s mut ScratchI16,
+        scratch: &'s mut ScratchI16For<CLASSES>,
     ) -> Result<Prediction<'s>, Error> {
         let phases = self.vector_phases(input)?;
-        Ok(self.finish_i16(&phases, input.len() as u32, scratch))
+        self.finish_i16(&phases, whole(input), scratch)
     }
 
     /// The logits (Q16, one a class) that the circuit in 16-bit integers gives at encoder phases.
@@ -359,13 +416,13 @@ impl Model<'_> {
         self.head.logits_q16(&expectations, logits_q16);
     }
 
-    fn finish_i16<'s>(
+    fn finish_i16<'s, const CLASSES: usize>(
         &self,
         phases: &[u32; QUBITS],
-        found: u32,
-        scratch: &'s mut ScratchI16,
-    ) -> Prediction<'s> {
-        let ScratchI16 { state, probabilities } = scratch;
+        found: Found,
+        scratch: &'s mut ScratchI16For<CLASSES>,
+    ) -> Result<Prediction<'s>, Error> {
+        let ScratchI16For { state, probabilities } = scratch;
         self.conclude_q16(found, probabilities, |logits| self.logits_i16(phases, state, logits))
     }
 }

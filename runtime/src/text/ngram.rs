@@ -5,7 +5,8 @@
 //!   with trigrams (2), each word also gives the triple with the two words before it;
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 
-use super::token::{BASIS, UNICODE, Words, feed};
+use super::token::{BASIS, Letters, UNICODE, Words, feed, feed_char};
+use crate::error::COMPACT;
 
 /// Which n-grams a text gives besides its words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -23,7 +24,25 @@ pub struct GramKinds {
     pub unicode: bool,
     /// Digits and signs kept; by token rules 3 alone.
     pub signs: bool,
+    /// Characters of a word that count, 0 for all.
+    pub cut: u8,
+    /// Runs of characters within a word, which begins and ends with a mark of its own.
+    pub runs: Runs,
 }
+
+/// The lengths of runs of characters: none if `longest` is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Runs {
+    /// Characters of the shortest.
+    pub shortest: u8,
+    /// Characters of the longest, at most [`LONGEST_RUN`].
+    pub longest: u8,
+}
+
+/// Characters of a run at most.
+pub const LONGEST_RUN: usize = 6;
+
+const NO_RUNS: Runs = Runs { shortest: 0, longest: 0 };
 
 impl GramKinds {
     /// The oldest token rules that know these kinds.
@@ -48,7 +67,7 @@ impl GramKinds {
         }
         let [bigrams, trigrams, edges] = [bits & 1 != 0, bits & 2 != 0, bits & 4 != 0];
         let (unicode, signs) = (token_rules >= 3, bits & 8 != 0);
-        Some(Self { bigrams, prefixes, trigrams, edges, unicode, signs })
+        Some(Self { bigrams, prefixes, trigrams, edges, unicode, signs, cut: 0, runs: NO_RUNS })
     }
 }
 
@@ -82,6 +101,8 @@ pub struct Grams<'t> {
     pending: [Option<Gram>; 3],
     /// For trigrams: the hash state and first byte of the pair that the previous word ends.
     pair: Option<(u32, usize)>,
+    /// The runs still to be given of the word last read.
+    runs: RunsOf<'t>,
 }
 
 /// Whether token rules 2 are known: without them nothing reaches farther than a pair.
@@ -93,19 +114,81 @@ const NOWHERE: usize = usize::MAX;
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
     let previous = (NEIGHBOURS && kinds.edges).then_some((BASIS, NOWHERE));
     let words = Words::new(text, kinds.unicode, kinds.signs);
-    Grams { words, kinds, previous, pending: [None; 3], pair: None }
+    let runs = RunsOf::none(&words);
+    Grams { words, kinds, previous, pending: [None; 3], pair: None, runs }
+}
+
+/// The runs of characters of one word.
+#[derive(Clone, Debug)]
+struct RunsOf<'t> {
+    letters: Letters<'t>,
+    /// The word's place, which all its runs have.
+    start: usize,
+    end: usize,
+    /// Hashes of the runs that end at the last character read: of one character, of two, ...
+    hashes: [u32; LONGEST_RUN],
+    /// Characters read, the marks among them.
+    read: usize,
+    /// Length of the next run to be given that ends at the last character.
+    next: usize,
+    /// Whether the end mark has been read.
+    ended: bool,
+}
+
+impl<'t> RunsOf<'t> {
+    fn none(words: &Words<'t>) -> Self {
+        let letters = Letters::of(words, words.at);
+        let hashes = [BASIS; LONGEST_RUN];
+        Self { letters, start: 0, end: 0, hashes, read: 0, next: LONGEST_RUN + 1, ended: true }
+    }
+
+    /// The runs of the word at `start`.
+    fn of(words: &Words<'t>, start: usize) -> Self {
+        let letters = Letters::of(words, start);
+        let mut runs = Self { letters, start, end: words.at, ended: false, ..Self::none(words) };
+        runs.read('<');
+        runs
+    }
+
+    /// Takes up one more character.
+    fn read(&mut self, c: char) {
+        for length in (1..LONGEST_RUN).rev() {
+            self.hashes[length] = feed_char(self.hashes[length - 1], c);
+        }
+        // A run is no word of the same characters.
+        self.hashes[0] = feed_char(feed(BASIS, 1), c);
+        self.read += 1;
+    }
+
+    fn gram(&mut self, kinds: Runs) -> Option<Gram> {
+        loop {
+            if self.next <= self.read.min(kinds.longest as usize).min(LONGEST_RUN) {
+                let hash = self.hashes[self.next - 1];
+                self.next += 1;
+                return Some(Gram { hash, start: self.start, end: self.end });
+            }
+            if self.ended {
+                return None;
+            }
+            let c = self.letters.next();
+            self.ended = c.is_none();
+            self.read(c.unwrap_or('>'));
+            self.next = kinds.shortest.max(1) as usize;
+        }
+    }
 }
 
 impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        if let Some(gram) = self.pending() {
+        let runs = |this: &mut Self| this.runs.gram(this.kinds.runs).filter(|_| COMPACT);
+        if let Some(gram) = self.pending().or_else(|| runs(self)) {
             return Some(gram);
         }
         let at = self.words.at;
         let after = self.previous.map(|(hash, _)| feed(hash, b' '));
-        let Some((start, hash)) = self.words.word(after) else {
+        let Some((start, hash)) = self.words.word(after, self.kinds.cut) else {
             return self.end(after);
         };
         let word = Gram { hash: hash.alone, start, end: self.words.at };
@@ -121,6 +204,9 @@ impl Iterator for Grams<'_> {
             self.pair = pair;
         }
         self.previous = Some((word.hash, word.start));
+        if COMPACT && self.kinds.runs.longest > 0 && hash.is_plain() {
+            self.runs = RunsOf::of(&self.words, start);
+        }
         Some(word)
     }
 }
@@ -130,7 +216,10 @@ impl Grams<'_> {
     fn triple(&mut self, at: usize) -> Option<Gram> {
         let (before, start) = self.pair?;
         let end = core::mem::replace(&mut self.words.at, at);
-        let hash = self.words.word(Some(feed(before, b' '))).and_then(|(_, hash)| hash.pair);
+        let hash = self
+            .words
+            .word(Some(feed(before, b' ')), self.kinds.cut)
+            .and_then(|(_, hash)| hash.pair);
         self.words.at = end;
         hash.map(|hash| Gram { hash, start, end })
     }

@@ -19,6 +19,7 @@
 //! - A hash is FNV-1a, 32 bits, over the UTF-8 of the folded n-gram; words have a space between.
 
 use super::letter::{composed, is_emoji, is_ignored, is_regional, plain};
+use crate::error::COMPACT;
 
 /// Offset basis of FNV-1a, 32 bits (Fowler, Noll, Vo).
 pub(super) const BASIS: u32 = 0x811c_9dc5;
@@ -33,11 +34,19 @@ pub(super) struct Hashes {
     pub(super) prefix: Option<u32>,
     four: u32,
     characters: u32,
+    /// Characters of a word that count; 0 for all.
+    cut: u32,
 }
 
 impl Hashes {
-    fn new(after: Option<u32>) -> Self {
-        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0 }
+    fn new(after: Option<u32>, cut: u8) -> Self {
+        let cut = u32::from(cut);
+        Self { alone: BASIS, pair: after, prefix: None, four: BASIS, characters: 0, cut }
+    }
+
+    /// Whether it is a word of letters and digits, none that stands for an address or a run of signs.
+    pub(super) fn is_plain(&self) -> bool {
+        self.characters > 0
     }
 
     fn feed_all(&mut self, bytes: &[u8]) {
@@ -52,6 +61,9 @@ impl Hashes {
     }
 
     fn feed_char(&mut self, c: char) {
+        if COMPACT && self.cut > 0 && self.characters >= self.cut {
+            return;
+        }
         if c.is_ascii() {
             self.feed_byte(c as u8);
         } else {
@@ -132,11 +144,11 @@ impl<'t> Words<'t> {
     }
 
     /// The next word: its first byte and its hashes.
-    pub(super) fn word(&mut self, after: Option<u32>) -> Option<(usize, Hashes)> {
+    pub(super) fn word(&mut self, after: Option<u32>, cut: u8) -> Option<(usize, Hashes)> {
         loop {
             let start = self.at;
             let c = self.rest().chars().next()?;
-            let mut hash = Hashes::new(after);
+            let mut hash = Hashes::new(after, cut);
             if is_address(self.rest().as_bytes()) {
                 self.skip(|c| !is_space(c));
                 hash.feed_all(b"<url>");
@@ -192,39 +204,61 @@ impl<'t> Words<'t> {
     }
 
     fn plain_word(&mut self, hash: &mut Hashes) {
-        let mut run = Run::default();
-        let text = self.text;
-        let mut at = self.at;
-        while let Some(&byte) = text.as_bytes().get(at) {
+        let mut letters = Letters::of(self, self.at);
+        letters.by_ref().for_each(|c| hash.feed_char(c));
+        self.at = letters.words.at;
+    }
+}
+
+/// The folded characters of the word of letters and digits that begins at a byte of a text.
+#[derive(Clone, Debug)]
+pub(super) struct Letters<'t> {
+    words: Words<'t>,
+    run: Run,
+}
+
+impl<'t> Letters<'t> {
+    /// By the rules of `words`.
+    pub(super) fn of(words: &Words<'t>, at: usize) -> Self {
+        Self { words: Words { at, ..words.clone() }, run: Run::default() }
+    }
+}
+
+impl Iterator for Letters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let words = &mut self.words;
+        while let Some(&byte) = words.text.as_bytes().get(words.at) {
             // Most text is ASCII letters: those need not be decoded.
             let c = if byte.is_ascii_alphanumeric() {
-                at += 1;
+                words.at += 1;
                 char::from(byte)
             } else {
-                let (c, end) = self.character(at);
-                let word = self.is_word(c);
-                if !(word || is_apostrophe(c) && self.is_word(self.character(end).0)) {
+                let (c, end) = words.character(words.at);
+                let word = words.is_word(c);
+                if !(word || is_apostrophe(c) && words.is_word(words.character(end).0)) {
                     break;
                 }
-                at = end;
+                words.at = end;
                 if !word {
                     continue;
                 }
-                if self.unicode() { plain(c) } else { c }
+                if words.unicode() { plain(c) } else { c }
             };
             let digit = c.is_ascii_digit();
-            let folded = if digit && !self.keeps_signs() { '0' } else { fold(c) };
-            let length = run.length_with(folded);
-            if length == 1 || length == 2 && !digit || digit && self.keeps_signs() {
-                hash.feed_char(folded);
+            let folded = if digit && !words.keeps_signs() { '0' } else { fold(c) };
+            let length = self.run.length_with(folded);
+            if length == 1 || length == 2 && !digit || digit && words.keeps_signs() {
+                return Some(folded);
             }
         }
-        self.at = at;
+        None
     }
 }
 
 /// Equal characters that follow each other.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Run {
     last: char,
     length: u32,
@@ -242,6 +276,11 @@ impl Run {
 #[inline(never)]
 fn first(text: &str, at: usize) -> char {
     text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(' ')
+}
+
+/// The hash with the UTF-8 of one more character.
+pub(super) fn feed_char(hash: u32, c: char) -> u32 {
+    c.encode_utf8(&mut [0; 4]).bytes().fold(hash, feed)
 }
 
 pub(super) fn feed(hash: u32, byte: u8) -> u32 {

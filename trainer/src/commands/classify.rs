@@ -1,13 +1,13 @@
 //! `qdllm classify`: texts to classes, one by one as devices do it, a file in batches on all cores.
 
 use crate::data::{RowOptions, text_lines, vectors::table};
-use crate::inference::{self, BatchClassifier, Moved, explain, parse, parse_for_text};
+use crate::inference::{self, BatchClassifier, Moved, Scratch, explain, parse, parse_for_text};
 use crate::options::OverDefaults;
 use anyhow::Result;
 use clap::Args;
 use qdllm_host::rows::texts_of;
 use qdllm_host::terminal::{note, output};
-use qdllm_runtime::{Model, Prediction, Scratch};
+use qdllm_runtime::{Model, Prediction};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};

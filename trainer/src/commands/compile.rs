@@ -13,7 +13,6 @@ use qdllm_host::files;
 use qdllm_runtime::Model;
 use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::tensor_train::Cores;
-use qdllm_runtime::format::meta::FrontEnd;
 use qdllm_runtime::format::{ENTRY_BYTES, Kind, write};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -91,7 +90,7 @@ pub fn run(args: &CompileArgs) -> Result<()> {
     let bytes = load(&args.model)?;
     let (model, classes) = parse(&bytes, &args.model)?;
     ensure!(
-        matches!(model.meta().front, FrontEnd::Words { .. }),
+        model.kinds().is_some(),
         "{}: takes vectors, not texts; only models of texts can be compiled",
         args.model.display()
     );

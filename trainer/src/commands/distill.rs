@@ -6,6 +6,7 @@ mod ask;
 use self::ask::{AskArgs, ask, judge};
 use crate::commands::print;
 use crate::options::{Config, Given};
+use crate::student::compact::size_search::{self, Limits};
 use crate::student::run::{Outcome, check, distill};
 use anyhow::Result;
 use clap::Args;
@@ -44,6 +45,15 @@ pub struct DistillArgs {
     /// Seconds between two checkpoints at least; 0 writes one an epoch
     #[arg(long, default_value_t = 1, help_heading = OUTPUT)]
     pub checkpoint_seconds: u64,
+    /// Bytes that the whole file may take at most, as 4000 or 4KB, with the front end `compact`
+    #[arg(long, value_parser = bytes, help_heading = SIZE)]
+    pub budget: Option<usize>,
+    /// Minutes that the search for the size of a compact model may take
+    #[arg(long, default_value_t = 1.0, help_heading = SIZE)]
+    pub minutes: f64,
+    /// Take the sizes as they are given, or the defaults
+    #[arg(long, help_heading = SIZE)]
+    pub no_search: bool,
     /// Forget an earlier, unfinished run
     #[arg(long, help_heading = OUTPUT)]
     pub restart: bool,
@@ -56,6 +66,21 @@ pub struct DistillArgs {
 }
 
 const OUTPUT: &str = "Output";
+const SIZE: &str = "Size";
+
+/// A number of bytes: `4000`, `4KB` (1000 bytes each), `4KiB` (1024).
+fn bytes(text: &str) -> Result<usize, String> {
+    let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" | "k" => 1000.0,
+        "kib" => 1024.0,
+        _ => return Err("give bytes, as 4000, 4KB or 4KiB".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "give bytes, as 4000 or 4KB".to_owned())?;
+    Ok((number * unit) as usize)
+}
 
 /// Runs the command.
 ///
@@ -79,6 +104,11 @@ fn made(args: &DistillArgs, out: &Path) -> Result<Outcome> {
         Some(unsure) if args.json => note(unsure.trim_end()),
         Some(unsure) => say(unsure)?,
         None => {}
+    }
+    if !args.no_search && config.is_to_be_sized() {
+        let time = Duration::from_secs_f64(60.0 * args.minutes.clamp(0.0, 1e6));
+        let limits = Limits { bytes: args.budget, time };
+        config = size_search::choose(&config, limits, &mut progress)?;
     }
     let keep = (args.restart, Duration::from_secs(args.checkpoint_seconds));
     distill(&config, out, keep, &mut progress)

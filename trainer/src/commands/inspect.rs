@@ -6,8 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use qdllm_runtime::circuit::program::Op;
 use qdllm_runtime::circuit::qasm;
+use qdllm_runtime::format::Kind;
 use qdllm_runtime::format::meta::FrontEnd;
-use qdllm_runtime::format::{Kind, VERSION};
+use qdllm_runtime::text::compact::CompactSizes;
+use qdllm_runtime::text::ngram::{GramKinds, Runs};
 use qdllm_runtime::{Model, Scratch};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -56,6 +58,22 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     print(&inspect(&parse(&bytes, &args.model)?.0), args.json)
 }
 
+/// Which n-grams count, in words.
+fn counted(kinds: GramKinds) -> String {
+    let mut said = match kinds.cut {
+        0 => "words".to_owned(),
+        n => format!("the first {n} characters of words"),
+    };
+    said += if kinds.unicode { " by token rules 3" } else { "" };
+    said += if kinds.signs { ", digits and signs" } else { "" };
+    said += if kinds.prefixes { ", prefixes" } else { "" };
+    said += if kinds.bigrams { ", pairs" } else { "" };
+    said += if kinds.trigrams { ", triples" } else { "" };
+    said += if kinds.edges { ", over the text's ends" } else { "" };
+    let Runs { shortest, longest } = kinds.runs;
+    if longest > 0 { said + &format!(", runs of {shortest} to {longest} characters") } else { said }
+}
+
 fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     let bytes = |kind: Kind| Some(model.container().get(kind)?.len());
     let sections = Kind::ALL.iter().filter_map(|&kind| Some((kind.name(), bytes(kind)?)));
@@ -66,13 +84,14 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     let front = match model.meta().front {
         FrontEnd::Words { rows, kinds, row_bits, .. } => {
             let bits = row_bits.bits();
-            let mut front = format!("words: {rows} rows of {bits}-bit integers; words");
-            front += if kinds.unicode { " by token rules 3" } else { "" };
-            front += if kinds.signs { ", digits and signs" } else { "" };
-            front += if kinds.prefixes { ", prefixes" } else { "" };
-            front += if kinds.bigrams { ", pairs" } else { "" };
-            front += if kinds.trigrams { ", triples" } else { "" };
-            front + if kinds.edges { ", over the text's ends" } else { "" }
+            format!("words: {rows} rows of {bits}-bit integers; {}", counted(kinds))
+        }
+        FrontEnd::Compact { sizes, .. } => {
+            let CompactSizes { rank, code_bits, fingerprint_bits, slots, .. } = sizes;
+            format!(
+                "compact: about {slots} n-grams of {rank} codes of {code_bits} bits, {fingerprint_bits} bits of fingerprint; {}",
+                counted(model.kinds().unwrap_or_default())
+            )
         }
         FrontEnd::Dense { inputs } => format!("dense: a vector of {inputs} numbers"),
     };
@@ -99,7 +118,7 @@ fn inspect<'a>(model: &Model<'a>) -> Inspection<'a> {
     }
     Inspection {
         bytes: model.len_bytes(),
-        format_version: VERSION,
+        format_version: model.version(),
         ram_bytes: size_of::<Scratch>(),
         classes: (0..model.classes()).map(|c| model.label(c)).collect(),
         front,

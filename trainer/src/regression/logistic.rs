@@ -76,8 +76,7 @@ impl Logistic {
             let steepest = x.outputs(by_share, k, by_output).max(largest(by_intercept));
             (loss + 0.5 * penalty * dot(shares, outputs), steepest)
         });
-        let mut parameters = vec![0.0; x.by_column.rows() * k];
-        parameters.par_chunks_mut(k).enumerate().for_each(|(j, w)| x.weights(j, &state[..n], w));
+        let mut parameters = x.sums(&state[..n], k);
         parameters.extend_from_slice(&state[2 * n..]);
         (Self { outputs: k, parameters }, end)
     }
@@ -110,6 +109,11 @@ impl Logistic {
         let normaliser = log_sum_exp(&z);
         z.iter_mut().for_each(|z| *z -= normaliser);
         z
+    }
+
+    /// The weights, without intercepts.
+    pub fn weights(&self) -> &[f64] {
+        &self.parameters[..self.parameters.len() - self.outputs]
     }
 
     pub fn parameters(&self) -> usize {
@@ -280,6 +284,13 @@ impl Sparse {
             most = parts.iter().fold(most, |most, part| most.max(part.1));
         }
         f64::from(most)
+    }
+
+    /// Every row times its shares, which are rows x `k`: `k` numbers a column.
+    pub fn sums(&self, shares: &[f64], k: usize) -> Vec<f64> {
+        let mut sums = vec![0.0; self.by_column.rows() * k];
+        sums.par_chunks_mut(k).enumerate().for_each(|(j, w)| self.weights(j, shares, w));
+        sums
     }
 }
 

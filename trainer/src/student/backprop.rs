@@ -8,8 +8,8 @@
 //! Where classes have weights, the cross-entropy of class c counts `w[c]` times. For a teacher's shares p, that is the loss
 //! by the shares `w p / sum(w p)`, `sum(w p)` times.
 
+use super::front_end::Shape;
 use super::front_end::{FrontEnd, Sample, turn_slope};
-use super::shape::Shape;
 use crate::gradient::batch::{Batch, Sums, Work};
 use crate::gradient::to_parameters;
 use crate::numeric::{add, softmax};
@@ -47,10 +47,14 @@ impl<'s, F: FrontEnd> Batcher<'s, F> {
 
     /// Logits of each sample, one row of `classes` a sample.
     pub fn logits(&self, samples: &[Sample<'_, F::Item>]) -> Vec<Vec<f32>> {
+        let rows = self.expectations(samples);
+        rows.par_chunks_exact(self.shape.outputs()).map(|row| self.head(row)).collect()
+    }
+
+    /// What the head reads of each sample, one row a sample.
+    pub fn expectations(&self, samples: &[Sample<'_, F::Item>]) -> Vec<f32> {
         let group = |work: &mut Work, group: &[Sample<'_, F::Item>]| {
-            let outputs = self.outputs(work, &self.features(group));
-            let rows = outputs.chunks_exact(self.shape.outputs());
-            rows.map(|row| self.head(row)).collect::<Vec<_>>()
+            self.outputs(work, &self.features(group))
         };
         let groups = samples.par_chunks(self.circuit.lanes());
         groups.map_init(|| self.circuit.work(false), group).flatten().collect()

@@ -2,17 +2,19 @@
 //! of 11 outputs.
 
 use super::Prepared;
+use super::front_end::Shape;
 use super::front_end::{Examples, FrontEnd, Sample};
-use super::shape::{Ansatz, Shape};
+use super::shape::Ansatz;
 use crate::data::corpus::Corpus;
 use crate::data::vectors::Vectors;
+use crate::inference::Scratch;
 use crate::options::{Config, HiddenLayer, Preset, SquashKind, TrainingConfig};
 use crate::seed::stream;
 use anyhow::{Result, ensure};
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
-use qdllm_runtime::{Error, Model, Prediction, QUBITS, Scratch};
+use qdllm_runtime::{Error, Model, Prediction, QUBITS};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -66,11 +68,7 @@ impl Dense {
         if preset == Preset::Product {
             let scale = scale(vectors.width, &prepared.texts);
             for part in [&mut prepared.texts, &mut prepared.valid] {
-                for vector in part.inputs.values.chunks_exact_mut(scale.len()) {
-                    for (x, (mean, deviation)) in vector.iter_mut().zip(&scale) {
-                        *x = (*x - mean) / deviation;
-                    }
-                }
+                standardise(part, &scale);
             }
             prepared.shape.front.scale = scale;
         }
@@ -103,8 +101,8 @@ impl FrontEnd for Dense {
     /// Folding the inputs' scale into the weights rounds differently, and min-max multiplies that by ten over the span.
     const TOLERANCE: f32 = 2e-3;
 
-    fn training(config: &Config) -> (TrainingConfig, bool) {
-        let (dense, training) = (&config.dense, config.training.clone());
+    fn training(config: &Config, texts: usize) -> (TrainingConfig, bool) {
+        let (dense, training) = (&config.dense, config.training_of(texts));
         let training = match dense.preset {
             Preset::Product => TrainingConfig {
                 dropout: dense.dropout,
@@ -239,8 +237,16 @@ fn through_squash(squash: Squash, features: &[f32], by_angle: &[f32]) -> Vec<f32
     }
 }
 
+pub(super) fn standardise(texts: &mut Examples<f32>, scale: &[(f32, f32)]) {
+    for vector in texts.inputs.values.chunks_exact_mut(scale.len()) {
+        for (x, (mean, deviation)) in vector.iter_mut().zip(scale) {
+            *x = (*x - mean) / deviation;
+        }
+    }
+}
+
 /// Folds the scale of the inputs into the Dense layer: weights angle by angle, then biases, for inputs as they are.
-fn fold(weights: &[f32], bias: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
+pub(super) fn fold(weights: &[f32], bias: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
     let mut table = Vec::with_capacity(weights.len() + bias.len());
     let mut biases = Vec::with_capacity(bias.len());
     for (row, bias) in weights.chunks_exact(scale.len()).zip(bias) {
@@ -257,7 +263,7 @@ fn fold(weights: &[f32], bias: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
 }
 
 /// Mean and deviation of each input over the training vectors; an input that never changes keeps the deviation 1.
-fn scale(width: usize, texts: &Examples<f32>) -> Vec<(f32, f32)> {
+pub(super) fn scale(width: usize, texts: &Examples<f32>) -> Vec<(f32, f32)> {
     let n = texts.count().max(1) as f64;
     let mut sums = vec![(0.0_f64, 0.0_f64); width];
     for sample in texts.samples() {

@@ -1,26 +1,24 @@
 //! A trained student to a model file, read back through the runtime and compared before it counts.
 
 use super::front_end::FrontEnd;
-use super::{Prepared, Student};
+use super::reject::{Rule, refused};
+use super::{COMPARED, Prepared, Student};
+use crate::inference::Scratch;
 use crate::options::{Config, HiddenLayer};
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use qdllm_host::hex::encode as hex;
+use qdllm_runtime::Model;
 use qdllm_runtime::format::encode::{Parts, encode};
 use qdllm_runtime::format::meta::Preset;
-use qdllm_runtime::{Model, Scratch};
 use sha2::{Digest, Sha256};
 
-fn refused(why: qdllm_runtime::Error) -> anyhow::Error {
-    anyhow!("the model file would be refused: {why}")
-}
-
-/// Encodes a student and compares the result with it on the probe texts: the file's bytes, and the largest difference of
-/// a probability.
+/// Encodes a student and compares the result with it on the probe texts: the file's bytes, the largest difference of a
+/// probability, and the rule of rejection.
 pub fn export<F: FrontEnd>(
     student: &Student<F>,
     prepared: &Prepared<F>,
     config: &Config,
-) -> Result<(Vec<u8>, f32)> {
+) -> Result<(Vec<u8>, f32, Option<Rule>)> {
     let (shape, theta) = (&student.shape, &student.theta);
     ensure!(
         shape.hidden == HiddenLayer::Circuit,
@@ -28,7 +26,7 @@ pub fn export<F: FrontEnd>(
         shape.hidden
     );
     let (weights, bias) = (&theta[shape.weight_range()], &theta[shape.bias_range()]);
-    let parts = Parts {
+    let mut parts = Parts {
         labels: prepared.classes.clone(),
         front: shape.front.parts(&student.rounded, weights, bias),
         squash: shape.front.squash(),
@@ -40,11 +38,14 @@ pub fn export<F: FrontEnd>(
         temperature: student.summary.temperature,
         reject_below: config.student.reject_below,
         class_counts: prepared.class_counts(),
+        rejection: None,
         provenance: provenance(prepared, config),
     };
+    let rule = Rule::fit(&mut parts, prepared, config)?;
+    parts.rejection = rule.as_ref().map(Rule::numbers);
     let bytes = encode(&parts).map_err(refused)?;
     let largest_gap = compare(&bytes, student, prepared)?;
-    Ok((bytes, largest_gap))
+    Ok((bytes, largest_gap, rule))
 }
 
 fn provenance<F: FrontEnd>(prepared: &Prepared<F>, config: &Config) -> Vec<(String, String)> {
@@ -74,7 +75,8 @@ fn compare<F: FrontEnd>(bytes: &[u8], student: &Student<F>, prepared: &Prepared<
     let model = Model::parse(bytes).map_err(refused)?;
     // Probes are the first of the validation texts.
     let samples = prepared.valid.samples();
-    let trained = student.probabilities(&samples[..prepared.probes.len()]);
+    let compared = prepared.probes.len().min(COMPARED);
+    let trained = student.probabilities(&samples[..compared]);
     let mut scratch = Box::new(Scratch::new());
     let mut largest = 0.0_f32;
     for (i, (probe, expected)) in prepared.probes.iter().zip(&trained).enumerate() {

@@ -1,12 +1,17 @@
 //! What stands before the circuit: a text or a vector to 11 features, and back again in training.
 
+use super::shape::Ansatz;
+use crate::inference::Scratch;
 use crate::numeric::{Ragged, argmax, softmax};
-use crate::options::{Config, TrainingConfig};
+use crate::options::{Config, HiddenLayer, TrainingConfig};
+use crate::seed::stream;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
-use qdllm_runtime::{Error, Model, Prediction, Scratch};
+use qdllm_runtime::{Error, Model, Prediction, QUBITS};
+use rand::Rng;
 use sha2::{Digest as _, Sha256};
 use std::f32::consts::PI;
+use std::ops::Range;
 
 /// A front end: [`Words`](super::words::Words) or [`Dense`](super::dense::Dense).
 ///
@@ -23,13 +28,17 @@ pub trait FrontEnd: Clone + Sync {
     /// Largest difference of a probability that the runtime may show against the trainer.
     const TOLERANCE: f32;
 
-    /// How it is trained by these settings, and whether learning rates fall linearly to zero over the whole run.
-    fn training(config: &Config) -> (TrainingConfig, bool);
+    /// How it is trained by these settings on so many texts, and whether learning rates fall linearly to zero over the
+    /// whole run.
+    fn training(config: &Config, texts: usize) -> (TrainingConfig, bool);
 
     fn weights(&self) -> usize;
 
     /// Weights begin evenly between minus and plus this.
     fn initial_bound(&self) -> f32;
+
+    /// Changes the parameters that training begins with, where it knows better than chance.
+    fn start(_: &Shape<Self>, _theta: &mut [f32]) {}
 
     fn squash(&self) -> Squash;
 
@@ -61,6 +70,15 @@ pub trait FrontEnd: Clone + Sync {
 
     fn round(&self, weights: &mut [f32]) -> Self::Rounded;
 
+    /// Rounds angles and head to what the file holds of them, where it holds less than `f32`; `texts` say what counts.
+    fn round_circuit(
+        _: &Shape<Self>,
+        _theta: &mut [f32],
+        _texts: &Examples<Self::Item>,
+        _: &mut Self::Rounded,
+    ) {
+    }
+
     /// The front end as the encoder of the format takes it.
     fn parts(&self, rounded: &Self::Rounded, weights: &[f32], bias: &[f32]) -> FrontEndParts;
 
@@ -84,6 +102,76 @@ pub trait FrontEnd: Clone + Sync {
 /// The slope of `pi tanh x`. The order of its factors, too, decides the last bit, and so the bytes of a model.
 pub(super) fn turn_slope(x: f32) -> f32 {
     PI * (1.0 - libm::tanhf(x).powi(2))
+}
+
+/// A student's front end, circuit and head, and where each parameter lies in the flat vector.
+#[derive(Clone, Debug)]
+pub struct Shape<F> {
+    pub front: F,
+    pub classes: usize,
+    pub hidden: HiddenLayer,
+    pub ansatz: Ansatz,
+}
+
+impl<F: FrontEnd> Shape<F> {
+    /// Numbers that the head reads: the circuit's expectations, else the features.
+    pub fn outputs(&self) -> usize {
+        match self.hidden {
+            HiddenLayer::Circuit => self.ansatz.fused.outputs.len(),
+            _ => QUBITS,
+        }
+    }
+
+    pub fn weight_range(&self) -> Range<usize> {
+        0..self.front.weights()
+    }
+
+    pub fn bias_range(&self) -> Range<usize> {
+        let start = self.weight_range().end;
+        start..start + QUBITS
+    }
+
+    pub fn angle_range(&self) -> Range<usize> {
+        let start = self.bias_range().end;
+        let circuit = self.hidden == HiddenLayer::Circuit;
+        start..start + if circuit { self.ansatz.parameters } else { 0 }
+    }
+
+    /// Weights by class, then one bias a class.
+    pub fn head_range(&self) -> Range<usize> {
+        let start = self.angle_range().end;
+        start..start + self.classes * (self.outputs() + 1)
+    }
+
+    pub fn parameters(&self) -> usize {
+        self.head_range().end
+    }
+
+    /// Parameters at the start of training, drawn from the stream `init` of the root seed.
+    pub fn init(&self, root: u64) -> Vec<f32> {
+        let mut rng = stream(root, "init");
+        let mut theta = vec![0.0; self.parameters()];
+        let mut fill = |range: Range<usize>, bound: f32, theta: &mut [f32]| {
+            theta[range].iter_mut().for_each(|x| *x = rng.random_range(-bound..bound));
+        };
+        fill(self.weight_range(), self.front.initial_bound(), &mut theta);
+        fill(self.angle_range(), 0.1, &mut theta);
+        let head = self.head_range();
+        let outputs = self.outputs();
+        let weights = head.start..head.start + self.classes * outputs;
+        fill(weights, (6.0 / (outputs + self.classes) as f32).sqrt(), &mut theta);
+        // A quarter turn: the middle of the encoder's slope, where tanh is 1/2.
+        let turns = matches!(self.hidden, HiddenLayer::Circuit | HiddenLayer::Cosine);
+        if turns && self.front.squash() == Squash::PiTanh {
+            theta[self.bias_range()].fill(0.5_f32.atanh());
+        }
+        F::start(self, &mut theta);
+        theta
+    }
+
+    pub fn angles_rad(&self, theta: &[f32]) -> Vec<f64> {
+        theta[self.angle_range()].iter().map(|&x| f64::from(x)).collect()
+    }
 }
 
 /// One text as the student sees it.

@@ -6,8 +6,8 @@
 
 use super::Prepared;
 use super::backprop::Batcher;
-use super::front_end::{Examples, FrontEnd, JUDGE};
-use super::shape::Shape;
+use super::front_end::Shape;
+use super::front_end::{Examples, FrontEnd, JUDGE, Mark, Sample};
 use super::train::Training;
 use crate::numeric::argmax;
 use crate::options::{Config, HiddenLayer};
@@ -60,12 +60,11 @@ fn harm<F: FrontEnd>(
     config: &Config,
     progress: &mut Progress,
 ) -> Result<Option<[Vec<f64>; 2]>> {
-    let taught =
-        (0..prepared.texts.count()).any(|i| prepared.texts.sample(i, None).teacher.is_some());
-    let judging = prepared.marks.iter().filter(|mark| mark.judges().is_some()).count();
-    // Of a class without labels only the teacher can speak.
-    let spoken_for = prepared.counts.iter().all(|&count| count > 0);
-    if config.training.keep_teacher || !taught || !spoken_for || judging < LEAST {
+    let Prepared { texts, marks, counts, .. } = prepared;
+    if let Some(judged) = &prepared.judged {
+        return Ok(judged.clone().filter(|[with, without]| !as_good_as(with, without)));
+    }
+    if !asks(config, texts, marks, counts) {
         return Ok(None);
     }
     progress.stage("weighing the teacher", 2);
@@ -76,12 +75,25 @@ fn harm<F: FrontEnd>(
     Ok((!as_good_as(&with, &without)).then_some([with, without]))
 }
 
-/// For each text that judges 1 where a linear student is wrong, else 0.
-fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -> Result<Vec<f64>> {
+/// Whether teachers are to be judged, and can be.
+pub fn asks<T>(config: &Config, texts: &Examples<T>, marks: &[Mark], counts: &[u64]) -> bool {
+    let taught = || (0..texts.count()).any(|i| texts.sample(i, None).teacher.is_some());
+    let judging = marks.iter().filter(|mark| mark.judges().is_some()).count();
+    // Of a class without labels only the teacher can speak.
+    let spoken_for = counts.iter().all(|&count| count > 0);
+    !config.training.keep_teacher && spoken_for && judging >= LEAST && taught()
+}
+
+/// The texts that a linear student learns from, and those that it is judged by.
+pub fn parts<T: Copy + Default>(
+    all: &Examples<T>,
+    marks: &[Mark],
+    teachers: bool,
+) -> [Examples<T>; 2] {
     let (mut texts, mut valid) = (Examples::default(), Examples::default());
-    let last = JUDGE + (256 - JUDGE) * MOST / prepared.texts.count().max(MOST);
-    for (i, mark) in prepared.marks.iter().enumerate() {
-        let sample = prepared.texts.sample(i, None);
+    let last = JUDGE + (256 - JUDGE) * MOST / all.count().max(MOST);
+    for (i, mark) in marks.iter().enumerate() {
+        let sample = all.sample(i, None);
         let input = sample.input.iter().copied();
         if mark.judges().is_some() {
             valid.push(input, mark.label, None);
@@ -91,6 +103,12 @@ fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -
             texts.push(input, mark.label, None);
         }
     }
+    [texts, valid]
+}
+
+/// For each text that judges 1 where a linear student is wrong, else 0.
+fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -> Result<Vec<f64>> {
+    let [mut texts, mut valid] = parts(&prepared.texts, &prepared.marks, teachers);
     for part in [&mut texts, &mut valid] {
         part.weights.clone_from(&prepared.texts.weights);
     }
@@ -98,7 +116,10 @@ fn wrong<F: FrontEnd>(prepared: &Prepared<F>, config: &Config, teachers: bool) -
     let (theta, _) = Training::new(&shape, config, &texts, &valid).run(None, |_| {})?;
     let samples = valid.samples();
     let logits = Batcher::new(&shape, &theta, 0.0).logits(&samples);
-    let wrong =
-        |(z, label): (&Vec<f32>, Option<usize>)| f64::from(u8::from(Some(argmax(z)) != label));
-    Ok(logits.iter().zip(samples.iter().map(|sample| sample.label)).map(wrong).collect())
+    Ok(logits.iter().zip(&samples).map(|(z, sample)| is_wrong(argmax(z), sample)).collect())
+}
+
+/// 1 for another class than a text's label, else 0.
+pub fn is_wrong<T>(class: usize, sample: &Sample<'_, T>) -> f64 {
+    f64::from(u8::from(Some(class) != sample.label))
 }

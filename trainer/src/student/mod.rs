@@ -4,10 +4,12 @@
 //! rounds and calibrates a [`Student`]; [`export`](mod@export) writes the file.
 
 pub mod backprop;
+pub mod compact;
 pub mod dense;
 pub mod export;
 pub mod front_end;
 pub mod left_out;
+pub mod reject;
 pub mod run;
 pub mod shape;
 pub mod train;
@@ -20,15 +22,17 @@ use crate::numeric::{golden_section, log_sum_exp, softmax};
 use crate::options::Config;
 use anyhow::Result;
 use backprop::Batcher;
+use front_end::Shape;
 use front_end::{Examples, FrontEnd, Mark, Sample};
 use qdllm_host::hex::encode as hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use shape::Shape;
 use train::{Judgement, Moment, Resume, Training};
 
-/// Validation texts kept as they are, to compare the exported model with the trained one.
-const PROBES: usize = 256;
+/// Validation texts kept as they are, to fit the rule of rejection.
+const PROBES: usize = 4096;
+/// So many of them compare the exported model with the trained one.
+const COMPARED: usize = 256;
 
 /// Share of an even share of the texts under which a class is called rare.
 const RARE: f64 = 0.1;
@@ -46,6 +50,11 @@ pub struct Prepared<F: FrontEnd> {
     /// The first of the validation texts, as the model file takes them.
     pub probes: Vec<F::Probe>,
     pub tally: Tally,
+    /// Share of the validation texts that a linear head on the same features decides right, where one was fitted.
+    pub linear: Option<f64>,
+    /// Where the front end has seen to it itself: which texts are decided wrongly with the teacher and without, if that is
+    /// asked.
+    pub judged: Option<Option<[Vec<f64>; 2]>>,
     pub data_digest: String,
     /// Who made the soft labels, and the digest of their file.
     pub teacher: Option<(TeacherInfo, String)>,
@@ -76,7 +85,20 @@ impl<F: FrontEnd> Prepared<F> {
         let data_digest = corpus.digest.clone();
         let (texts, valid) = (Examples::default(), Examples::default());
         let (marks, probes, tally) = (Vec::new(), Vec::new(), Tally::default());
-        Self { shape, classes, counts, texts, valid, marks, probes, tally, data_digest, teacher }
+        Self {
+            shape,
+            classes,
+            counts,
+            texts,
+            valid,
+            marks,
+            probes,
+            tally,
+            linear: None,
+            judged: None,
+            data_digest,
+            teacher,
+        }
     }
 
     /// Adds a text; `own` answers in its label's place.
@@ -156,7 +178,7 @@ impl<F: FrontEnd> Prepared<F> {
 
     /// Texts that training passes over, repeats counted.
     pub fn passes(&self, config: &Config) -> u64 {
-        (config.epochs_for(self.texts.count()) * self.texts.count()) as u64
+        (F::training(config, self.texts.count()).0.epochs * self.texts.count()) as u64
     }
 
     /// Trains, rounds and calibrates a student on the prepared texts.
@@ -170,7 +192,8 @@ impl<F: FrontEnd> Prepared<F> {
         let training = Training::new(shape, config, texts, valid);
         let (mut theta, epoch) = training.run(resume, observe)?;
         let before = training.judge(&theta);
-        let rounded = shape.front.round(&mut theta[shape.weight_range()]);
+        let mut rounded = shape.front.round(&mut theta[shape.weight_range()]);
+        F::round_circuit(shape, &mut theta, texts, &mut rounded);
         let after = training.judge(&theta);
         let samples = valid.samples();
         let logits = Batcher::new(shape, &theta, 0.0).logits(&samples);

@@ -1,14 +1,16 @@
 //! A training run on disk: checkpoint and metrics while it lasts, then settings and model beside them.
 
+use super::compact::Compact;
 use super::dense::Dense;
 use super::export::export;
 use super::front_end::FrontEnd;
 use super::left_out;
+use super::reject::Rule;
 use super::shape::Ansatz;
 use super::train::{Checkpoint, Judgement, Moment, Resume};
 use super::words::Words;
 use super::{Prepared, Summary};
-use crate::options::{Config, HiddenLayer};
+use crate::options::{Config, FrontEndKind, HiddenLayer};
 use crate::resource_usage::peak_memory_bytes;
 use anyhow::{Result, bail, ensure};
 use qdllm_host::errors::OfFile as _;
@@ -70,6 +72,8 @@ pub fn distill(
     let time = (started, checkpoint_every);
     if dense {
         train_and_write(left_out::prepare(Dense::prepare, config, progress)?, out, time, progress)
+    } else if config.compact.front_end == FrontEndKind::Compact {
+        train_and_write(left_out::prepare(Compact::prepare, config, progress)?, out, time, progress)
     } else {
         train_and_write(left_out::prepare(Words::prepare, config, progress)?, out, time, progress)
     }
@@ -111,7 +115,7 @@ fn train_and_write<F: FrontEnd>(
     if let Some(e) = failed {
         return Err(e).of_file(&metrics);
     }
-    let (bytes, largest_gap) = export(&student, &prepared, &config)?;
+    let (bytes, largest_gap, rejection) = export(&student, &prepared, &config)?;
     let settings = beside(out, ".toml");
     if !guard::is_read(&settings) {
         write_whole(&settings, config.to_toml().as_bytes()).of_file(&settings)?;
@@ -127,8 +131,10 @@ fn train_and_write<F: FrontEnd>(
         peak_memory_bytes: peak_memory_bytes(),
         classes: prepared.classes.iter().cloned().zip(prepared.counts.iter().copied()).collect(),
         summary: student.summary,
+        linear_accuracy: prepared.linear,
         largest_gap,
-        probes: prepared.probes.len(),
+        rejection,
+        probes: prepared.probes.len().min(super::COMPARED),
     })
 }
 
@@ -169,6 +175,12 @@ pub struct Outcome {
     pub classes: Vec<(String, u64)>,
     #[serde(flatten)]
     pub summary: Summary,
+    /// As [`Prepared::linear`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linear_accuracy: Option<f64>,
+    /// What the rule of rejection gives up and recalls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rule>,
     /// Largest difference of a probability between trainer and runtime.
     pub largest_gap: f32,
     pub probes: usize,
@@ -202,7 +214,19 @@ impl std::fmt::Display for Outcome {
             line("validation", format!("before quantisation: {}", s.before))?;
             line("", format!("after quantisation:  {}", s.after))?;
         }
+        if let (Some(linear), Some(own)) = (self.linear_accuracy, s.after.accuracy) {
+            line(
+                "control",
+                format!(
+                    "a linear head in the circuit's place: accuracy {linear:.4} ({:+.2} points)",
+                    100.0 * (linear - own)
+                ),
+            )?;
+        }
         line("temperature", format!("{:.3}", s.temperature))?;
+        if let Some(rule) = &self.rejection {
+            line("rejects", rule.to_string())?;
+        }
         let (probes, gap) = (self.probes, self.largest_gap);
         let within = format!("probabilities within {gap:.1e}");
         line("checked", format!("the runtime agrees on {probes} texts, {within}"))?;

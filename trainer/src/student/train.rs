@@ -1,8 +1,8 @@
 //! The training loop with its optimiser and its checkpoint: emits events, prints nothing.
 
 use super::backprop::{Batcher, loss};
+use super::front_end::Shape;
 use super::front_end::{Examples, FrontEnd, Sample};
-use super::shape::Shape;
 use crate::metrics::Report;
 use crate::numeric::argmax;
 use crate::options::{Config, Judge, TrainingConfig};
@@ -81,8 +81,7 @@ impl<'r, F: FrontEnd> Training<'r, F> {
         texts: &'r Examples<F::Item>,
         valid: &'r Examples<F::Item>,
     ) -> Self {
-        let (settings, lr_falls) = F::training(config);
-        let settings = TrainingConfig { epochs: config.epochs_for(texts.count()), ..settings };
+        let (settings, lr_falls) = F::training(config, texts.count());
         Self { shape, settings, lr_falls, texts, valid }
     }
 

@@ -43,7 +43,8 @@ impl HostVocab {
 }
 
 fn keys(text: &str, kinds: GramKinds, bucket_bits: u8) -> impl Iterator<Item = u32> {
-    grams(text, kinds).map(move |g| key(g.hash, bucket_bits))
+    let short = move |hash| if bucket_bits == WHOLE_HASH { hash } else { key(hash, bucket_bits) };
+    grams(text, kinds).map(move |g| short(g.hash))
 }
 
 /// The different keys of a text's n-grams, ascending.
@@ -58,6 +59,9 @@ fn different_keys(text: &str, kinds: GramKinds, bucket_bits: u8) -> Vec<u32> {
 const LEAST_TEXTS: f32 = 2.0;
 /// Different n-grams counted before those seen once are dropped: bounds the memory on large files.
 const MOST_COUNTED: usize = 3_000_000;
+
+/// In place of bucket bits: keys are whole hashes.
+const WHOLE_HASH: u8 = 16;
 
 /// Counts in how many training texts of each class an n-gram occurs.
 pub struct Counter {
@@ -79,6 +83,11 @@ impl Counter {
             counts: Vec::new(),
             texts: vec![0.0; classes],
         }
+    }
+
+    /// Of whole hashes: no key is cut short.
+    pub fn of_whole_hashes(classes: usize, kinds: GramKinds) -> Self {
+        Self { bucket_bits: WHOLE_HASH, ..Self::new(classes, 0, kinds) }
     }
 
     /// Counts a text if it belongs to training: by its label, else by the teacher's probabilities.

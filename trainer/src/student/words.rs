@@ -1,10 +1,12 @@
 //! The front end `words`: n-grams of the selected vocabulary, each a row of 11 numbers; rows pooled, plus a bias.
 
+use super::front_end::Shape;
 use super::front_end::{Examples, FrontEnd, Sample, turn_slope};
-use super::shape::{Ansatz, Shape};
+use super::shape::Ansatz;
 use super::vocabulary::{Counter, HostVocab, Regression};
 use super::{Prepared, Student};
 use crate::data::corpus::{Corpus, Part, Tally};
+use crate::inference::Scratch;
 use crate::numeric::add;
 use crate::options::{Config, Criterion, HiddenLayer, StudentConfig, TrainingConfig};
 use anyhow::{Result, ensure};
@@ -13,7 +15,7 @@ use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
 use qdllm_runtime::text::ngram::GramKinds;
 use qdllm_runtime::text::pool::{Pool, ROW, RowBits};
-use qdllm_runtime::{Error, Model, Prediction, QUBITS, Scratch};
+use qdllm_runtime::{Error, Model, Prediction, QUBITS};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -150,8 +152,8 @@ impl FrontEnd for Words {
     /// f32 rounding in another order gives about 1e-6.
     const TOLERANCE: f32 = 1e-4;
 
-    fn training(config: &Config) -> (TrainingConfig, bool) {
-        (config.training.clone(), true)
+    fn training(config: &Config, texts: usize) -> (TrainingConfig, bool) {
+        (config.training_of(texts), true)
     }
 
     fn weights(&self) -> usize {
