@@ -3,7 +3,7 @@
 #[cfg(feature = "teacher")]
 use crate::commands::tune;
 use crate::commands::{
-    agreement, bench, classify, compile, controls, demo, distill, eval, inspect, teach,
+    agreement, bench, classify, compile, controls, demo, distill, eval, export, inspect, teach,
 };
 use crate::reproduce;
 use anyhow::Result;
@@ -40,6 +40,7 @@ pub enum Command {
     #[command(visible_alias = "predict")]
     Classify(classify::ClassifyArgs),
     Compile(compile::CompileArgs),
+    Export(export::ExportArgs),
     Agreement(agreement::AgreementArgs),
     Bench(bench::BenchArgs),
     Inspect(inspect::InspectArgs),
@@ -60,6 +61,7 @@ impl Command {
             Self::Reproduce(args) => reproduce::run(args),
             Self::Classify(args) => classify::run(args),
             Self::Compile(args) => compile::run(args),
+            Self::Export(args) => export::run(args),
             Self::Agreement(args) => agreement::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Inspect(args) => inspect::run(args),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Options that name what is written.
-const OUTPUTS: [&str; 3] = ["out", "export_vectors", "suspects"];
+const OUTPUTS: [&str; 4] = ["out", "export_vectors", "suspects", "c"];
 /// Options that name a program's own folders: it reads and writes there as it likes.
 const OWN: [&str; 3] = ["cache", "folder", "drive"];
 

@@ -13,6 +13,7 @@ pub mod controls;
 pub mod demo;
 pub mod distill;
 pub mod eval;
+pub mod export;
 pub mod inspect;
 pub mod teach;
 #[cfg(feature = "teacher")]
