@@ -3,6 +3,7 @@
 mod backends;
 mod board;
 mod board_speed;
+mod c_library;
 mod circuit;
 mod emulated;
 mod format;

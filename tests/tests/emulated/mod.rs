@@ -38,7 +38,7 @@ fn image(board: &Board) -> Result<Option<PathBuf>> {
 }
 
 /// A program of the workspace, from the folder that this one was built in.
-fn program(name: &str) -> Result<PathBuf> {
+pub fn program(name: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let folder = this.parent().and_then(|deps| deps.parent()).context("no folder")?;
     let file = folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);

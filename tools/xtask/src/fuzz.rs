@@ -1,4 +1,4 @@
-//! `fuzz`: runs the fuzz targets of the runtime and of the boards' app on the stable compiler.
+//! `fuzz`: runs the fuzz targets of the runtime, of the boards' app and of the C library on stable compilers.
 //!
 //! The compiler's coverage pass is asked for by codegen flags, which stable takes; the address sanitiser
 //! would need nightly, and code without `unsafe` gains little from it. New inputs of a run stay in the
@@ -12,8 +12,12 @@ use qdllm_host::errors::OfFile as _;
 
 const TOPIC: &str = "fuzz";
 
-/// Every target; a folder of this name in `corpus/` is where it starts from.
-const TARGETS: [&str; 4] = ["model", "classify", "qasm", "board"];
+/// Every target; a folder of this name in `corpus/` is where it starts from. Those of the C library start from the models
+/// of `classify`.
+const TARGETS: [&str; 6] = ["model", "classify", "qasm", "board", "c-model", "c-text"];
+
+/// Options of clang for those of the C library.
+const CLANG: &str = "-std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc src/qdllm.c";
 
 /// What makes LLVM count edges and hand comparisons to libFuzzer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -38,28 +42,41 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     let out = repo.target_dir()?.join("fuzz");
     let host = repo.host("rustc").args(["--print", "host-tuple"]).read()?;
     let host = host.trim();
+    let wanted = |target: &&&str| options.target.as_deref().is_none_or(|only| only == **target);
+    let built_by_cargo = TARGETS.iter().filter(wanted).any(|target| !target.starts_with("c-"));
     // With a target named, the flags reach neither build scripts nor procedural macros.
-    repo.host("cargo")
+    let mut cargo = repo.host("cargo");
+    cargo
         .args(["build", "--release", "--features", "fuzzing", "--target", host])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", &out)
         .env("RUSTFLAGS", COVERAGE)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .go()?;
-    for target in TARGETS.iter().filter(|t| options.target.as_deref().is_none_or(|o| o == **t)) {
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if built_by_cargo {
+        cargo.go()?;
+    }
+    for target in TARGETS.iter().filter(wanted) {
         let (found, crashes) = (out.join("found").join(target), folder.join("artifacts"));
         for dir in [&found, &crashes] {
             std::fs::create_dir_all(dir).of_file(dir)?;
         }
+        let (mut program, mut corpus) = (out.join(host).join("release").join(target), *target);
+        if let Some(name) = target.strip_prefix("c-") {
+            (program, corpus) = (out.join(target), "classify");
+            let mut clang = repo.host("clang");
+            clang.current_dir(repo.firmware.join("c")).args(CLANG.split(' '));
+            clang.arg(format!("fuzz/{name}.c")).arg("-o").arg(&program);
+            clang.go().context("on Debian: apt-get install clang libclang-rt-14-dev")?;
+        }
         say(TOPIC, format!("{target}, {} minutes", options.minutes));
         let seconds = (options.minutes * 60.0).ceil();
-        repo.host(out.join(host).join("release").join(target))
+        repo.host(program)
             .arg(format!("-max_total_time={seconds}"))
             .args(["-max_len=8192", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"])
             .arg(format!("-artifact_prefix={}/{target}-", crashes.display()))
             .arg(found)
-            .arg(folder.join("corpus").join(target))
+            .arg(folder.join("corpus").join(corpus))
             .go()
             .with_context(|| format!("see {}", crashes.display()))?;
     }

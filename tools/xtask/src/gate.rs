@@ -59,10 +59,11 @@ fn steps() -> Result<Vec<Step>> {
 struct Gate<'a> {
     repo: &'a Repo,
     teacher: bool,
+    variables: &'a [(&'a str, String)],
 }
 
 pub fn run(repo: &Repo, options: &Options) -> Result<()> {
-    let gate = Gate { repo, teacher: !options.no_teacher };
+    let gate = Gate { repo, teacher: !options.no_teacher, variables: &[] };
     let chosen = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(&**only));
     let steps = steps()?;
     let set_up = steps.iter().any(|step| chosen(&step.name) && step.needs.is_some());
@@ -89,6 +90,22 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 {
         bail!("{failed} failed");
+    }
+    Ok(())
+}
+
+/// Runs a step of the table alone, its cases by these variables.
+pub fn run_step(repo: &Repo, name: &str, variables: &[(&str, String)]) -> Result<()> {
+    let step = steps()?.into_iter().find(|step| step.name == name);
+    let step = step.with_context(|| format!("no step {name}"))?;
+    let gate = Gate { repo, teacher: false, variables };
+    let counts = gate.run(&step)?;
+    println!("{name}: {counts}");
+    for (why, count) in &counts.skipped {
+        println!("{count} skipped: {why}");
+    }
+    if counts.failed > 0 {
+        bail!("{} failed", counts.failed);
     }
     Ok(())
 }
@@ -128,6 +145,7 @@ impl Gate<'_> {
         let mut command = self.repo.host("cargo");
         // A cold build is quicker without what only the next one would use.
         command.args(line.split_whitespace()).env("CARGO_INCREMENTAL", "0");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if line.starts_with("doc ") {
             command.env("RUSTDOCFLAGS", "-D warnings");
         }

@@ -3,6 +3,7 @@
 mod accuracy;
 mod boards;
 mod budgets;
+mod c;
 mod counts;
 mod demo;
 mod fuzz;
@@ -38,10 +39,12 @@ enum Command {
     Test(gate::Options),
     /// Compares what users see with the record in tests/same: models, help, errors, JSON, sizes
     Same(same::Options),
-    /// Runs the fuzz targets of the runtime and of the boards' app on the stable compiler
+    /// Runs the fuzz targets of the runtime, of the boards' app and of the C library on stable compilers
     Fuzz(fuzz::Options),
     /// Builds the firmware of every board, runs the emulated ones and prints their table
     Boards(boards::Options),
+    /// Builds the C library and compares it with the runtime, on this machine and on emulated chips
+    C(c::Options),
     /// Runs a firmware image on the emulated board, its serial port on standard input and output
     QemuRun(emulator::Options),
 }
@@ -58,6 +61,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Same(options) => same::run(&repo, options),
         Command::Fuzz(options) => fuzz::run(&repo, options),
         Command::Boards(options) => boards::run(&repo, options),
+        Command::C(options) => c::run(&repo, options),
         Command::QemuRun(options) => return emulator::run(options).map(ExitCode::from),
     }
     .map(|()| ExitCode::SUCCESS)

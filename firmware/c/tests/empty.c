@@ -1,0 +1,2 @@
+/* For sizes: the library alone. */
+typedef int qdllm_nothing;
