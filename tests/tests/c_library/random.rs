@@ -246,6 +246,7 @@ pub fn model(random: &mut ChaCha8Rng) -> Vec<u8> {
         labels.extend(name.as_bytes());
     }
     let mut head = floats([0.01, 0.001].into_iter());
+    head.extend([0; 11]);
     head.extend(noise(random, 13 * classes));
     sections.extend([
         (Kind::Meta, meta),
