@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static qdllm_model opened;
     static qdllm_answer answer;
-    if (size < 4 || qdllm_open(&opened, model, MODEL_BYTES) != QDLLM_OK) { return 0; }
+    if (opened.classes == 0 && qdllm_open(&opened, model, MODEL_BYTES) != QDLLM_OK) { abort(); }
+    if (size < 4) { return 0; }
     opened.rules = (uint8_t)(1 + data[0] % 3);
     opened.kinds = data[0] >> 4;
     opened.prefixes = (data[0] >> 3) & 1;

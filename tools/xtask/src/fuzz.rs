@@ -17,7 +17,8 @@ const TOPIC: &str = "fuzz";
 const TARGETS: [&str; 6] = ["model", "classify", "qasm", "board", "c-model", "c-text"];
 
 /// Options of clang for those of the C library.
-const CLANG: &str = "-std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc src/qdllm.c";
+const CLANG: &str = "-std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+    -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -Isrc src/qdllm.c";
 
 /// What makes LLVM count edges and hand comparisons to libFuzzer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -65,7 +66,7 @@ pub fn run(repo: &Repo, options: &Options) -> Result<()> {
         if let Some(name) = target.strip_prefix("c-") {
             (program, corpus) = (out.join(target), "classify");
             let mut clang = repo.host("clang");
-            clang.current_dir(repo.firmware.join("c")).args(CLANG.split(' '));
+            clang.current_dir(repo.firmware.join("c")).args(CLANG.split_whitespace());
             clang.arg(format!("fuzz/{name}.c")).arg("-o").arg(&program);
             clang.go().context("on Debian: apt-get install clang libclang-rt-14-dev")?;
         }
