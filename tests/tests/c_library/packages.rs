@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// CMake builds and installs the library, and another project finds it there.
+/// `CMake` builds and installs the library, and another project finds it there.
 #[test]
 fn cmake_installs_what_another_project_finds() -> Result<()> {
     if !there("the CMake package", &["cmake", "make", "gcc"], "cmake make gcc") {

@@ -130,7 +130,7 @@ fn simavr(work: &TempDir) -> Result<Option<PathBuf>> {
     Ok(Some(driver))
 }
 
-/// Runs a program of an ATmega328P until so many bytes are answered; also what the driver said.
+/// Runs a program of the Uno until so many bytes are answered; also what the driver said.
 fn uno(
     driver: &Path,
     image: &Path,
