@@ -150,8 +150,8 @@ impl<'a> Model<'a> {
     /// What a rule of rejection looks at, but for the probability; zeros where the model has none.
     fn evidence(&self, logits_q16: impl Iterator<Item = i32>, found: Found) -> Evidence {
         match self.rejection {
-            Some(_) => evidence(logits_q16, found),
-            None => Evidence::default(),
+            Some(_) if cfg!(feature = "reject") => evidence(logits_q16, found),
+            _ => Evidence::default(),
         }
     }
 
@@ -175,7 +175,7 @@ impl<'a> Model<'a> {
             evidence,
             foreign: false,
         };
-        if let Some(rule) = self.rejection {
+        if let Some(rule) = self.rejection.filter(|_| cfg!(feature = "reject")) {
             evidence[EVIDENCE - 1] = to_fixed(prediction.probability(), 16);
             (prediction.evidence, prediction.foreign) = (evidence, rule.rejects(&evidence));
         }

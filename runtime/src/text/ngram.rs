@@ -152,19 +152,21 @@ impl<'t> RunsOf<'t> {
 
     /// Takes up one more character.
     fn read(&mut self, c: char) {
-        for length in (1..LONGEST_RUN).rev() {
-            self.hashes[length] = feed_char(self.hashes[length - 1], c);
-        }
         // A run is no word of the same characters.
-        self.hashes[0] = feed_char(feed(BASIS, 1), c);
+        let mut shorter = feed(BASIS, 1);
+        for hash in &mut self.hashes {
+            let longer = feed_char(shorter, c);
+            shorter = core::mem::replace(hash, longer);
+        }
         self.read += 1;
     }
 
     fn gram(&mut self, kinds: Runs) -> Option<Gram> {
         loop {
             if self.next <= self.read.min(kinds.longest as usize).min(LONGEST_RUN) {
-                let hash = self.hashes[self.next - 1];
+                let hash = self.hashes.get(self.next.wrapping_sub(1)).copied();
                 self.next += 1;
+                let hash = hash.unwrap_or(BASIS);
                 return Some(Gram { hash, start: self.start, end: self.end });
             }
             if self.ended {
@@ -182,7 +184,7 @@ impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        let runs = |this: &mut Self| this.runs.gram(this.kinds.runs).filter(|_| COMPACT);
+        let runs = |this: &mut Self| if COMPACT { this.runs.gram(this.kinds.runs) } else { None };
         if let Some(gram) = self.pending().or_else(|| runs(self)) {
             return Some(gram);
         }
