@@ -23,8 +23,11 @@ use crate::format::meta::{FrontEnd, MAX_CLASSES, Meta, Preset, Source, TOKEN_RUL
 use crate::head::{Head, Weights};
 use crate::integer::float::from_q30;
 use crate::reject::Rejection;
+#[cfg(feature = "compact")]
 use crate::text::compact::Compact;
-use crate::text::ngram::{GramKinds, LONGEST_RUN};
+use crate::text::ngram::GramKinds;
+#[cfg(feature = "compact")]
+use crate::text::ngram::LONGEST_RUN;
 use crate::text::pool::{Pool, ROW, Rows};
 use crate::text::vocabulary::Vocabulary;
 
@@ -37,7 +40,8 @@ pub struct Model<'a> {
     pub(crate) front: Tables<'a>,
     pub(crate) program: Program<'a>,
     pub(crate) head: Head<'a>,
-    pub(crate) rejection: Option<Rejection<'a>>,
+    #[cfg(feature = "reject")]
+    rejection: Option<Rejection<'a>>,
     /// In 1/65536; empty where the file does not say.
     shares: &'a [[u8; 2]],
     #[cfg(feature = "polynomial")]
@@ -51,6 +55,7 @@ pub(crate) enum Tables<'a> {
     /// Vocabulary, rows, and the scale and bias of each dimension.
     Words { kinds: GramKinds, pool: Pool, vocab: Vocabulary<'a>, rows: Rows<'a>, scale: Floats<'a> },
     /// The tables, and the scale and bias of each feature.
+    #[cfg(feature = "compact")]
     Compact { kinds: GramKinds, pool: Pool, tables: Compact<'a>, scale: Floats<'a> },
     /// 11 x inputs weights, then 11 biases.
     Dense { inputs: usize, table: Floats<'a> },
@@ -82,7 +87,8 @@ impl<'a> Model<'a> {
         };
         let head = Head::new(table, meta.temperature, meta.reject_below)?;
         let front = Tables::parse(&container, meta.front)?;
-        let rejection = match container.get(Kind::Rejection).filter(|_| cfg!(feature = "reject")) {
+        #[cfg(feature = "reject")]
+        let rejection = match container.get(Kind::Rejection) {
             Some(section) => Some(Rejection::parse(section)?),
             None => None,
         };
@@ -108,6 +114,7 @@ impl<'a> Model<'a> {
             front,
             program,
             head,
+            #[cfg(feature = "reject")]
             rejection,
             shares,
             #[cfg(feature = "polynomial")]
@@ -188,13 +195,18 @@ impl<'a> Model<'a> {
 
     /// The rule by which it tells foreign texts, if the file carries one.
     pub fn rejection(&self) -> Option<Rejection<'a>> {
-        self.rejection
+        #[cfg(feature = "reject")]
+        return self.rejection;
+        #[cfg(not(feature = "reject"))]
+        None
     }
 
     /// Which n-grams a model of texts counts.
     pub fn kinds(&self) -> Option<GramKinds> {
         match self.front {
-            Tables::Words { kinds, .. } | Tables::Compact { kinds, .. } => Some(kinds),
+            Tables::Words { kinds, .. } => Some(kinds),
+            #[cfg(feature = "compact")]
+            Tables::Compact { kinds, .. } => Some(kinds),
             Tables::Dense { .. } => None,
         }
     }
@@ -203,8 +215,9 @@ impl<'a> Model<'a> {
     pub fn knows(&self, hash: u32) -> bool {
         match &self.front {
             Tables::Words { vocab, .. } => vocab.row(hash).is_some(),
-            Tables::Compact { tables, .. } if COMPACT => tables.knows(hash),
-            Tables::Compact { .. } | Tables::Dense { .. } => false,
+            #[cfg(feature = "compact")]
+            Tables::Compact { tables, .. } => tables.knows(hash),
+            Tables::Dense { .. } => false,
         }
     }
 
@@ -264,7 +277,8 @@ impl<'a> Tables<'a> {
                 let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
                 Ok(Self::Words { kinds, pool, vocab, rows, scale })
             }
-            FrontEnd::Compact { token_rules, kinds, cut, runs, pool, sizes } if COMPACT => {
+            #[cfg(feature = "compact")]
+            FrontEnd::Compact { token_rules, kinds, cut, runs, pool, sizes } => {
                 check_rules(token_rules, kinds)?;
                 if runs.longest as usize > LONGEST_RUN || runs.shortest > runs.longest {
                     return Err(Error::BadMeta);
@@ -277,6 +291,7 @@ impl<'a> Tables<'a> {
                 let scale = Floats::parse(container.need(Kind::Scale)?, 2 * ROW, Error::BadRows)?;
                 Ok(Self::Compact { kinds, pool, tables, scale })
             }
+            #[cfg(not(feature = "compact"))]
             FrontEnd::Compact { .. } => Err(Error::UnsupportedVersion),
             FrontEnd::Dense { inputs } => {
                 let count = inputs as usize;

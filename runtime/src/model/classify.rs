@@ -6,7 +6,7 @@ use crate::circuit::QUBITS;
 use crate::circuit::program::MAX_OUTPUTS;
 #[cfg(feature = "tensor-train")]
 use crate::compiled::tensor_train::{Cores, Work};
-use crate::error::{COMPACT, Error};
+use crate::error::Error;
 use crate::format::floats::Floats;
 #[cfg(any(feature = "statevector", feature = "_integer"))]
 use crate::format::meta::USUAL_CLASSES;
@@ -31,6 +31,7 @@ struct Pooled<'a> {
 }
 
 /// A vector is known as a whole.
+#[cfg(any(feature = "statevector", feature = "statevector-i16"))]
 fn whole(input: &[f32]) -> Found {
     let count = input.len() as u32;
     Found { known: count, total: count }
@@ -48,10 +49,11 @@ impl<'a> Model<'a> {
             Tables::Words { kinds, pool: pooling, vocab, rows, scale } => {
                 (pool(counted(*kinds), vocab, rows), *pooling, *scale)
             }
-            Tables::Compact { kinds, pool, tables, scale } if COMPACT => {
+            #[cfg(feature = "compact")]
+            Tables::Compact { kinds, pool, tables, scale } => {
                 (tables.pool(counted(*kinds)), *pool, *scale)
             }
-            Tables::Compact { .. } | Tables::Dense { .. } => return Err(Error::WrongFrontEnd),
+            Tables::Dense { .. } => return Err(Error::WrongFrontEnd),
         };
         Ok(Pooled { sums, found: Found { known, total: total.get() }, pool, scale })
     }
@@ -149,9 +151,9 @@ impl<'a> Model<'a> {
 
     /// What a rule of rejection looks at, but for the probability; zeros where the model has none.
     fn evidence(&self, logits_q16: impl Iterator<Item = i32>, found: Found) -> Evidence {
-        match self.rejection {
-            Some(_) if cfg!(feature = "reject") => evidence(logits_q16, found),
-            _ => Evidence::default(),
+        match self.rejection() {
+            Some(_) => evidence(logits_q16, found),
+            None => Evidence::default(),
         }
     }
 
@@ -175,7 +177,7 @@ impl<'a> Model<'a> {
             evidence,
             foreign: false,
         };
-        if let Some(rule) = self.rejection.filter(|_| cfg!(feature = "reject")) {
+        if let Some(rule) = self.rejection() {
             evidence[EVIDENCE - 1] = to_fixed(prediction.probability(), 16);
             (prediction.evidence, prediction.foreign) = (evidence, rule.rejects(&evidence));
         }

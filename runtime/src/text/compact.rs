@@ -82,7 +82,7 @@ impl<'a> Compact<'a> {
     pub fn sums(&self, grams: impl Iterator<Item = Gram>) -> ([i32; MAX_RANK], u32) {
         let mut sums = [0; MAX_RANK];
         // So many rows of +-128 through a lift of +-128 fit an i32: a text longer than that is cut here.
-        let most = (i32::MAX >> 14) as u32 / u32::from(self.sizes.rank);
+        let most = (i32::MAX >> 14) as u32 / u32::from(self.sizes.rank).max(1);
         let mut found = 0;
         for gram in grams {
             if found == most {
@@ -97,7 +97,8 @@ impl<'a> Compact<'a> {
     pub fn pool(&self, grams: impl Iterator<Item = Gram>) -> ([i32; ROW], u32) {
         let (sums, found) = self.sums(grams);
         let mut lifted = [0; ROW];
-        for (to, weights) in lifted.iter_mut().zip(self.lift.chunks_exact(self.sizes.rank as usize))
+        for (to, weights) in
+            lifted.iter_mut().zip(self.lift.chunks_exact(usize::from(self.sizes.rank).max(1)))
         {
             let products = weights.iter().zip(&sums).map(|(&w, sum)| i32::from(w as i8) * sum);
             *to = products.sum();

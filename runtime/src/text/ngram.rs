@@ -5,8 +5,9 @@
 //!   with trigrams (2), each word also gives the triple with the two words before it;
 //!   with edges (2), an empty word stands before the first word and after the last in pairs and triples.
 
-use super::token::{BASIS, Letters, UNICODE, Words, feed, feed_char};
-use crate::error::COMPACT;
+use super::token::{BASIS, UNICODE, Words, feed};
+#[cfg(feature = "compact")]
+use super::token::{Letters, feed_char};
 
 /// Which n-grams a text gives besides its words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -102,6 +103,7 @@ pub struct Grams<'t> {
     /// For trigrams: the hash state and first byte of the pair that the previous word ends.
     pair: Option<(u32, usize)>,
     /// The runs still to be given of the word last read.
+    #[cfg(feature = "compact")]
     runs: RunsOf<'t>,
 }
 
@@ -114,11 +116,19 @@ const NOWHERE: usize = usize::MAX;
 pub fn grams(text: &str, kinds: GramKinds) -> Grams<'_> {
     let previous = (NEIGHBOURS && kinds.edges).then_some((BASIS, NOWHERE));
     let words = Words::new(text, kinds.unicode, kinds.signs);
-    let runs = RunsOf::none(&words);
-    Grams { words, kinds, previous, pending: [None; 3], pair: None, runs }
+    Grams {
+        #[cfg(feature = "compact")]
+        runs: RunsOf::none(&words),
+        words,
+        kinds,
+        previous,
+        pending: [None; 3],
+        pair: None,
+    }
 }
 
 /// The runs of characters of one word.
+#[cfg(feature = "compact")]
 #[derive(Clone, Debug)]
 struct RunsOf<'t> {
     letters: Letters<'t>,
@@ -135,6 +145,7 @@ struct RunsOf<'t> {
     ended: bool,
 }
 
+#[cfg(feature = "compact")]
 impl<'t> RunsOf<'t> {
     fn none(words: &Words<'t>) -> Self {
         let letters = Letters::of(words, words.at);
@@ -184,8 +195,11 @@ impl Iterator for Grams<'_> {
     type Item = Gram;
 
     fn next(&mut self) -> Option<Gram> {
-        let runs = |this: &mut Self| if COMPACT { this.runs.gram(this.kinds.runs) } else { None };
-        if let Some(gram) = self.pending().or_else(|| runs(self)) {
+        if let Some(gram) = self.pending() {
+            return Some(gram);
+        }
+        #[cfg(feature = "compact")]
+        if let Some(gram) = self.runs.gram(self.kinds.runs) {
             return Some(gram);
         }
         let at = self.words.at;
@@ -206,7 +220,8 @@ impl Iterator for Grams<'_> {
             self.pair = pair;
         }
         self.previous = Some((word.hash, word.start));
-        if COMPACT && self.kinds.runs.longest > 0 && hash.is_plain() {
+        #[cfg(feature = "compact")]
+        if self.kinds.runs.longest > 0 && hash.is_plain() {
             self.runs = RunsOf::of(&self.words, start);
         }
         Some(word)

@@ -45,6 +45,7 @@ impl Hashes {
     }
 
     /// Whether it is a word of letters and digits, none that stands for an address or a run of signs.
+    #[cfg(feature = "compact")]
     pub(super) fn is_plain(&self) -> bool {
         self.characters > 0
     }
@@ -279,6 +280,7 @@ fn first(text: &str, at: usize) -> char {
 }
 
 /// The hash with the UTF-8 of one more character.
+#[cfg(feature = "compact")]
 pub(super) fn feed_char(hash: u32, c: char) -> u32 {
     c.encode_utf8(&mut [0; 4]).bytes().fold(hash, feed)
 }
