@@ -4,6 +4,7 @@
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::circuit::fuse::Fused;
 use qdllm_runtime::circuit::{PAPER_ANGLES, paper};
+use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::format::encode::{FrontEndParts, Parts, small_head};
 use qdllm_runtime::format::meta::Preset;
 use qdllm_runtime::text::compact::CompactSizes;
@@ -12,6 +13,16 @@ use qdllm_runtime::text::pool::{Pool, ROW, RowBits};
 use qdllm_runtime::text::ribbon;
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
 use serde::Deserialize;
+
+/// What compiled sections made for tests state.
+pub const MEASURED: Measured = Measured {
+    asked: 0.5,
+    agreement: 0.25,
+    texts: 300,
+    largest_logit_error: 0.125,
+    multiply_adds: 1000,
+    ram_bytes: 256,
+};
 
 /// A fixed sequence of numbers in -1..1 (Weyl, golden ratio), so that no generator can change it.
 pub fn numbers() -> impl Iterator<Item = f64> {

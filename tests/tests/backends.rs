@@ -12,16 +12,7 @@ use qdllm_runtime::text::pool::RowBits;
 use qdllm_runtime::{
     Error, MAX_CLASSES, Model, Prediction, Probabilities, QUBITS, Scratch, ScratchI16,
 };
-use qdllm_tests::sample::{dense_parts, numbers, words_parts};
-
-const MEASURED: Measured = Measured {
-    asked: 0.5,
-    agreement: 0.25,
-    texts: 300,
-    largest_logit_error: 0.125,
-    multiply_adds: 1000,
-    ram_bytes: 256,
-};
+use qdllm_tests::sample::{MEASURED, dense_parts, numbers, words_parts};
 
 /// A polynomial of three classes on three qubits.
 fn polynomial_section() -> Vec<u8> {

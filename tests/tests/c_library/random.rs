@@ -1,22 +1,13 @@
 //! Models and texts made at random, such as no trainer and no person would: every switch of the format, every token rule.
 
-use qdllm_runtime::compiled::Measured;
 use qdllm_runtime::compiled::polynomial::{OwnedNode, section};
 use qdllm_runtime::format::{Kind, write};
 use qdllm_runtime::text::ngram::{GramKinds, LONGEST_RUN, Runs, grams};
 use qdllm_runtime::text::vocabulary::{bucket_bits_for, key};
+use qdllm_tests::sample::MEASURED;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng, RngCore as _};
 use rand_chacha::ChaCha8Rng;
-
-const MEASURED: Measured = Measured {
-    asked: 0.5,
-    agreement: 0.25,
-    texts: 300,
-    largest_logit_error: 0.125,
-    multiply_adds: 1000,
-    ram_bytes: 256,
-};
 
 /// Pieces of texts: one of them alone, or many together, with nothing or a space between.
 const PIECES: [&str; 64] = [
