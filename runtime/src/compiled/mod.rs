@@ -68,8 +68,8 @@ impl Measured {
     }
 }
 
-#[cfg(test)]
 #[cfg(feature = "alloc")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -155,8 +155,8 @@ pub fn with_signature(
     Ok(bytes)
 }
 
-#[cfg(test)]
 #[cfg(feature = "alloc")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::container::write;
