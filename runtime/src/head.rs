@@ -1,6 +1,6 @@
 //! Expectations to logits, calibrated probabilities and a decision.
 
-use crate::error::{COMPACT, Error};
+use crate::error::Error;
 use crate::format::floats::{Floats, is_finite, is_positive, is_share};
 use crate::integer::shifted;
 use crate::integer::to_fixed;
@@ -8,6 +8,7 @@ use crate::math::exp;
 use crate::reject::{Evidence, Found};
 
 /// How often what a weight is worth is halved at most.
+#[cfg(feature = "compact")]
 pub const MAX_HALVINGS: u8 = 24;
 
 /// Weights and biases of the final affine layer, borrowed from a model file.
@@ -23,6 +24,7 @@ enum Numbers<'a> {
     /// `classes x outputs` weights, then `classes` biases.
     Floats(Floats<'a>),
     /// The same in signed bytes and `i16`, each with what 1 is worth; that of a weight is halved so often by its output.
+    #[cfg(feature = "compact")]
     Small { worth: Floats<'a>, halvings: &'a [u8], weights: &'a [u8], biases: &'a [[u8; 2]] },
 }
 
@@ -41,6 +43,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     /// As [`floats`](Self::floats).
+    #[cfg(feature = "compact")]
     pub fn small(section: &'a [u8], classes: usize, outputs: usize) -> Result<Self, Error> {
         let (worth, rest) = section.split_at_checked(8).ok_or(Error::BadHead)?;
         let worth = Floats::parse(worth, 2, Error::BadHead)?;
@@ -58,13 +61,13 @@ impl<'a> Weights<'a> {
         let at = class * self.outputs + output;
         match self.numbers {
             Numbers::Floats(table) => table.get(at),
-            Numbers::Small { worth, halvings, weights, .. } if COMPACT => {
+            #[cfg(feature = "compact")]
+            Numbers::Small { worth, halvings, weights, .. } => {
                 // A power of two by its bits.
                 let halvings = halvings.get(output).map_or(0, |&n| u32::from(n));
                 let worth = worth.get(0) * f32::from_bits((127 - halvings) << 23);
                 worth * f32::from(weights.get(at).map_or(0, |&w| w as i8))
             }
-            Numbers::Small { .. } => 0.0,
         }
     }
 
@@ -72,10 +75,10 @@ impl<'a> Weights<'a> {
     pub fn bias(&self, class: usize) -> f32 {
         match self.numbers {
             Numbers::Floats(table) => table.get(self.classes * self.outputs + class),
-            Numbers::Small { worth, biases, .. } if COMPACT => {
+            #[cfg(feature = "compact")]
+            Numbers::Small { worth, biases, .. } => {
                 worth.get(1) * f32::from(biases.get(class).map_or(0, |&b| i16::from_le_bytes(b)))
             }
-            Numbers::Small { .. } => 0.0,
         }
     }
 }

@@ -81,9 +81,10 @@ impl<'a> Model<'a> {
             Some(angles) => Program::paper(angles)?,
             None => Program::parse(container.need(Kind::Program)?)?,
         };
-        let table = match container.get(Kind::SmallHead).filter(|_| COMPACT) {
+        let table = match container.get(Kind::SmallHead) {
+            #[cfg(feature = "compact")]
             Some(section) => Weights::small(section, classes, program.outputs())?,
-            None => Weights::floats(container.need(Kind::Head)?, classes, program.outputs())?,
+            _ => Weights::floats(container.need(Kind::Head)?, classes, program.outputs())?,
         };
         let head = Head::new(table, meta.temperature, meta.reject_below)?;
         let front = Tables::parse(&container, meta.front)?;

@@ -271,8 +271,8 @@ impl Iterator for Terms<'_> {
     }
 }
 
-#[cfg(test)]
 #[cfg(feature = "alloc")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::circuit::fuse::Fused;

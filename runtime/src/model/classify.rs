@@ -429,8 +429,8 @@ impl Model<'_> {
     }
 }
 
-#[cfg(test)]
 #[cfg(all(feature = "micromath", feature = "statevector", feature = "neighbours"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::format;

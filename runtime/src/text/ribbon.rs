@@ -230,8 +230,8 @@ fn solved(
     Some(columns)
 }
 
-#[cfg(test)]
 #[cfg(feature = "alloc")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::text::token::fnv1a;

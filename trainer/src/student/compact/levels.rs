@@ -79,6 +79,14 @@ pub fn round(
     codes
 }
 
+/// What a number takes over of the errors of those after it, by the Cholesky factor of the curvature; nothing without.
+pub fn carried(factor: Option<&DMatrix<f64>>, i: usize, error: impl Fn(usize) -> f64) -> f64 {
+    factor.map_or(0.0, |l| {
+        let column = l.column(i);
+        (i + 1..l.nrows()).map(|k| column[k] * error(k)).sum::<f64>() / column[i]
+    })
+}
+
 fn round_block(
     rows: &[f64],
     levels: &[Vec<f64>],
@@ -110,13 +118,9 @@ fn round_block(
     let mut errors = vec![0.0; n * rank];
     let mut codes = vec![0; n * rank];
     for i in (0..n).rev() {
-        let column = factor.as_ref().map(|l| l.column(i));
         for d in 0..rank {
             let x = rows[block[i] as usize * rank + d];
-            let carried = column.as_ref().map_or(0.0, |column| {
-                let below = (i + 1..n).map(|k| column[k] * errors[k * rank + d]);
-                below.sum::<f64>() / column[i]
-            });
+            let carried = carried(factor.as_ref(), i, |k| errors[k * rank + d]);
             let code = nearest(&levels[d], x + carried);
             codes[i * rank + d] = code as u8;
             errors[i * rank + d] = x - levels[d][code];

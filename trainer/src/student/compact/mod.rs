@@ -13,9 +13,9 @@ mod start;
 use self::low_rank::{LinearHead, LowRank, Matrix};
 use super::Prepared;
 use super::dense::{Dense, fold, scale, standardise};
-use super::front_end::Shape;
-use super::front_end::{Examples, FrontEnd, Mark, Sample};
+use super::front_end::{Examples, FrontEnd, Mark, Sample, Shape};
 use super::left_out;
+use super::reject::refused;
 use super::shape::Ansatz;
 use super::vocabulary::Counter;
 use crate::data::corpus::{Corpus, Part};
@@ -29,10 +29,10 @@ use nalgebra::DMatrix;
 use qdllm_host::terminal::Progress;
 use qdllm_runtime::angles::Squash;
 use qdllm_runtime::format::encode::FrontEndParts;
-use qdllm_runtime::text::compact::CompactSizes;
-use qdllm_runtime::text::ngram::{GramKinds, grams};
+use qdllm_runtime::text::compact::{Compact as Tables, CompactSizes};
+use qdllm_runtime::text::ngram::{Gram, GramKinds, grams};
 use qdllm_runtime::text::pool::{Pool, ROW};
-use qdllm_runtime::text::ribbon::{self, Ribbon};
+use qdllm_runtime::text::ribbon;
 use qdllm_runtime::{Error, Model, Prediction, QUBITS};
 use rand::Rng;
 use rayon::prelude::*;
@@ -108,40 +108,37 @@ impl Compact {
         let (hidden, ansatz) = (HiddenLayer::Circuit, Ansatz::paper());
         let mut prepared = Prepared::new(Shape { front, classes, hidden, ansatz }, &corpus);
         (prepared.tally, prepared.marks, prepared.probes) = (tally, marks, probes);
-        prepared.take_up(&head, &train, &valid);
+        prepared.take_up(&head, &train, &valid)?;
         (prepared.valid.weights, prepared.judged) = (weights, Some(judged));
         Ok(prepared)
     }
 
-    /// What the table gives for a text's n-grams: sums over the divisor, in units of the levels.
-    fn pooled(&self, grams: &[u32]) -> Vec<f32> {
-        let CompactSizes { rank, code_bits, fingerprint_bits, seed, slots } = self.sizes;
-        let bits = (fingerprint_bits, usize::from(rank) * usize::from(code_bits));
-        let mut sums = vec![0.0; usize::from(rank)];
-        // The table was solved with these sizes.
-        let Ok(table) = Ribbon::parse(seed, slots, bits, &self.table) else { return sums };
-        let mut found = 0;
-        for mut entry in grams.iter().filter_map(|&hash| table.entry(hash)) {
-            found += 1;
-            for (sum, levels) in sums.iter_mut().zip(self.levels.chunks_exact(1 << code_bits)) {
-                *sum += f32::from(levels[entry.take(code_bits) as usize]);
-            }
-        }
-        let divisor = self.pool.divisor(found);
-        sums.iter_mut().for_each(|sum| *sum /= divisor);
-        sums
+    /// What the table gives for each text's n-grams, as on a device: sums over the divisor, in units of the levels.
+    fn pooled(&self, texts: &Examples<u32>) -> Result<Vec<Vec<f32>>> {
+        let rank = usize::from(self.sizes.rank);
+        let levels: Vec<u8> = self.levels.iter().map(|&level| level as u8).collect();
+        let no_lift = vec![0; ROW * rank];
+        let tables =
+            Tables::parse(self.sizes, [&self.table, &levels, &no_lift]).map_err(refused)?;
+        let pool = |sample: &Sample<'_, u32>| {
+            let grams = sample.input.iter().map(|&hash| Gram { hash, start: 0, end: 0 });
+            let (sums, found) = tables.sums(grams);
+            let divisor = self.pool.divisor(found);
+            sums[..rank].iter().map(|&sum| sum as f32 / divisor).collect()
+        };
+        Ok(texts.samples().par_iter().map(pool).collect())
     }
 }
 
 impl Prepared<Compact> {
     /// The texts as the table gives them, each training text with the regression's logits for its teacher.
-    fn take_up(&mut self, head: &LinearHead, train: &Examples<u32>, valid: &Examples<u32>) {
-        let front = &self.shape.front;
-        let pool = |part: &Examples<u32>| -> Vec<Vec<f32>> {
-            let samples = part.samples();
-            samples.par_iter().map(|sample| front.pooled(sample.input)).collect()
-        };
-        let (trained, judged) = (pool(train), pool(valid));
+    fn take_up(
+        &mut self,
+        head: &LinearHead,
+        train: &Examples<u32>,
+        valid: &Examples<u32>,
+    ) -> Result<()> {
+        let (trained, judged) = (self.shape.front.pooled(train)?, self.shape.front.pooled(valid)?);
         for vector in trained {
             let teacher = head.logits(&vector);
             self.texts.push(vector, None, Some(&teacher));
@@ -161,6 +158,7 @@ impl Prepared<Compact> {
             standardise(part, &scales);
         }
         self.shape.front.head = head.standardised(&scales);
+        Ok(())
     }
 }
 
@@ -188,24 +186,24 @@ struct Task<'t> {
 impl<'t> Task<'t> {
     fn new(train: &'t Examples<u32>, weights: &[f32], classes: usize, config: &Config) -> Self {
         let CompactConfig { rank, penalty, frequency_power, .. } = config.compact;
-        let a_class = train.count() as f64 / classes as f64;
         Self {
             train,
             targets: targets(train, weights, classes),
             classes,
             rank: rank.unwrap_or(QUBITS).min(classes - 1).min(QUBITS),
-            penalty: penalty.unwrap_or((a_class / 100.0).clamp(0.1, 16.0)),
+            penalty: penalty.unwrap_or_else(|| usual_penalty(train.count(), classes)),
             frequency_power,
         }
     }
 
     /// A regression on these n-grams, what each of them is worth, and in what share of the texts it occurs.
     fn fit(&self, grams: &[u32], iterations: usize) -> (LowRank, Vec<f64>, Vec<f64>) {
-        let shares = shares_of_texts(self.train, grams);
+        let places = places(self.train, grams);
+        let shares = shares_of_texts(&places, grams.len());
         let mut worth: Vec<f64> = shares.iter().map(|s| s.powf(-self.frequency_power)).collect();
         let mean = worth.iter().sum::<f64>() / worth.len() as f64;
         worth.iter_mut().for_each(|w| *w /= mean);
-        let x = Matrix::new(matrix(self.train, grams, &worth), grams.len());
+        let x = Matrix::new(matrix(&places, &worth), grams.len());
         let mut model = LowRank::start(&x, &self.targets, self.classes, self.rank);
         model.fit(&x, &self.targets, self.penalty, iterations);
         (model, worth, shares)
@@ -224,10 +222,18 @@ impl<'t> Task<'t> {
     }
 }
 
+/// A hundredth of the texts of a class, within bounds.
+fn usual_penalty(texts: usize, classes: usize) -> f64 {
+    (texts as f64 / classes as f64 / 100.0).clamp(0.1, 16.0)
+}
+
+/// Steps of the regression that is rounded.
+const ITERATIONS: usize = 100;
+
 impl Linear {
     /// Of these n-grams.
-    fn fit(task: &Task<'_>, grams: &[u32]) -> Self {
-        let (mut model, worth, _) = task.fit(grams, 100);
+    fn fit(task: &Task<'_>, grams: &[u32], iterations: usize) -> Self {
+        let (mut model, worth, _) = task.fit(grams, iterations);
         for (row, worth) in model.rows.chunks_exact_mut(task.rank).zip(&worth) {
             row.iter_mut().for_each(|x| *x *= worth);
         }
@@ -245,13 +251,14 @@ impl Linear {
         let task = Task::new(train, weights, classes, config);
         let mut ranked = task.ranked(candidates);
         ranked.truncate(config.student.rows);
-        Self::fit(&task, &ranked)
+        Self::fit(&task, &ranked, ITERATIONS)
     }
 
     /// As [`left_out::is_wrong`] has it, of each text.
     fn wrong(&self, texts: &Examples<u32>) -> Vec<f64> {
         let ones = vec![1.0; self.grams.len()];
-        let sums = self.model.sums(&Matrix::new(matrix(texts, &self.grams, &ones), ones.len()));
+        let rows = matrix(&places(texts, &self.grams), &ones);
+        let sums = self.model.sums(&Matrix::new(rows, ones.len()));
         let each = sums.chunks_exact(self.model.rank).zip(texts.samples());
         each.map(|(sums, sample)| left_out::is_wrong(argmax(&self.model.logits(sums)), &sample))
             .collect()
@@ -350,7 +357,7 @@ impl Linear {
     /// Each text's n-grams with what they count for in the curvature of the loss, and the penalty's part of it.
     fn curvature(&self, train: &Examples<u32>) -> (Vec<Vec<(u32, f64)>>, Vec<f64>) {
         let ones = vec![1.0; self.grams.len()];
-        let x = Matrix::new(matrix(train, &self.grams, &ones), self.grams.len());
+        let x = Matrix::new(matrix(&places(train, &self.grams), &ones), ones.len());
         let sums = self.model.sums(&x);
         let classes = self.model.classes as f64;
         let texts = x.rows.par_iter().zip(sums.par_chunks(self.model.rank)).map(|(row, sums)| {
@@ -376,24 +383,33 @@ fn targets(texts: &Examples<u32>, weights: &[f32], classes: usize) -> Vec<f32> {
     targets
 }
 
-/// In what share of the texts each n-gram occurs.
-fn shares_of_texts(train: &Examples<u32>, grams: &[u32]) -> Vec<f64> {
-    let ones = vec![1.0; grams.len()];
-    let mut counts = vec![0_u32; grams.len()];
-    matrix(train, grams, &ones).iter().flatten().for_each(|&(i, _)| counts[i as usize] += 1);
-    counts.into_iter().map(|n| f64::from(n.max(1)) / train.count() as f64).collect()
-}
-
-/// Each text's chosen n-grams as columns, repeats counted, over the square root of how many there are.
-fn matrix(texts: &Examples<u32>, grams: &[u32], worth: &[f64]) -> Vec<SparseRow> {
+/// Each text's chosen n-grams by their places among the chosen, ascending, with repeats.
+fn places(texts: &Examples<u32>, grams: &[u32]) -> Vec<Vec<u32>> {
     let places: HashMap<u32, u32> = grams.iter().zip(0..).map(|(&hash, i)| (hash, i)).collect();
     let row = |sample: &Sample<'_, u32>| {
         let mut found: Vec<u32> =
             sample.input.iter().filter_map(|hash| places.get(hash).copied()).collect();
         found.sort_unstable();
+        found
+    };
+    texts.samples().par_iter().map(row).collect()
+}
+
+/// In what share of the texts each of the chosen n-grams occurs.
+fn shares_of_texts(places: &[Vec<u32>], count: usize) -> Vec<f64> {
+    let mut counts = vec![0_u32; count];
+    for chunk in places.iter().flat_map(|row| row.chunk_by(|a, b| a == b)) {
+        counts[chunk[0] as usize] += 1;
+    }
+    counts.into_iter().map(|n| f64::from(n.max(1)) / places.len() as f64).collect()
+}
+
+/// The same as columns, repeats added up, over the square root of how many there are.
+fn matrix(places: &[Vec<u32>], worth: &[f64]) -> Vec<SparseRow> {
+    let row = |found: &Vec<u32>| {
         let divisor = Pool::Root.divisor(found.len() as u32);
         let mut row: SparseRow = Vec::with_capacity(found.len());
-        for column in found {
+        for &column in found {
             let x = worth[column as usize] as f32 / divisor;
             match row.last_mut() {
                 Some((last, sum)) if *last == column => *sum += x,
@@ -402,7 +418,7 @@ fn matrix(texts: &Examples<u32>, grams: &[u32], worth: &[f64]) -> Vec<SparseRow>
         }
         row
     };
-    texts.samples().par_iter().map(row).collect()
+    places.par_iter().map(row).collect()
 }
 
 impl FrontEnd for Compact {

@@ -1,8 +1,8 @@
 //! The circuit's angles and the head, rounded to what a compact model file holds of them.
 
+use super::levels::carried;
 use crate::student::backprop::Batcher;
-use crate::student::front_end::Shape;
-use crate::student::front_end::{Examples, FrontEnd};
+use crate::student::front_end::{Examples, FrontEnd, Shape};
 use nalgebra::DMatrix;
 use qdllm_runtime::format::encode::{self, small_head};
 use qdllm_runtime::head::MAX_HALVINGS;
@@ -59,10 +59,7 @@ pub fn head<F: FrontEnd>(
     {
         let mut errors = vec![0.0_f64; outputs];
         for i in (0..outputs).rev() {
-            let carried = factor.as_ref().map_or(0.0, |l| {
-                let later = (i + 1..outputs).map(|k| l[(k, i)] * errors[k]);
-                later.sum::<f64>() / l[(i, i)]
-            });
+            let carried = carried(factor.as_ref(), i, |k| errors[k]);
             let byte = ((row[i] + carried as f32) / units[i]).round() as i8;
             let rounded = f32::from(byte) * units[i];
             errors[i] = f64::from(row[i] - rounded);

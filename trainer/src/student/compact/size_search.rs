@@ -5,11 +5,11 @@
 //! is not trained here. Among what was tried the smallest file within one standard error of the best is chosen, or the
 //! best within a budget.
 
-use super::{Linear, Task};
+use super::{ITERATIONS, Linear, Task, usual_penalty};
 use crate::data::corpus::{Corpus, Part};
 use crate::numeric::argmax;
 use crate::options::Config;
-use crate::student::front_end::{Examples, Mark, Sample};
+use crate::student::front_end::{Examples, Mark};
 use crate::student::left_out::is_wrong;
 use crate::student::vocabulary::Counter;
 use anyhow::{Result, bail, ensure};
@@ -66,9 +66,9 @@ pub fn choose(config: &Config, limits: Limits, progress: &mut Progress) -> Resul
     let corpus = Corpus::open(&config.sources, progress)?;
     let ends = Instant::now() + limits.time;
     let mut search = Search { corpus, limits, ends, judges: 1.0, trials: Vec::new(), progress };
-    let best = search.kinds(config)?;
-    let best = search.penalties(best)?;
-    search.sizes(&best)?;
+    let (best, reading) = search.kinds(config)?;
+    let best = search.penalties(best, &reading);
+    search.sizes(&best.config, &reading)?;
     search.chosen()
 }
 
@@ -107,24 +107,17 @@ impl Search<'_> {
     }
 
     /// Accuracy of the regression on as many n-grams as would ever be chosen.
-    fn quick(&mut self, config: &Config) -> Result<Trial> {
-        let reading = self.read(config)?;
-        let classes = self.corpus.classes.len();
-        let task = Task::new(&reading.train, &[], classes, config);
-        let (mut model, worth, _) = task.fit(&reading.candidates, 40);
-        for (row, worth) in model.rows.chunks_exact_mut(task.rank).zip(&worth) {
-            row.iter_mut().for_each(|x| *x *= worth);
-        }
-        let linear = Linear { grams: reading.candidates, worth, model, penalty: task.penalty };
+    fn quick(&self, config: Config, reading: &Reading) -> Trial {
+        let task = Task::new(&reading.train, &[], self.corpus.classes.len(), &config);
+        let linear = Linear::fit(&task, &reading.candidates, 40);
         let accuracy = 1.0 - mean(&linear.wrong(&reading.judge));
-        Ok(Trial { config: config.clone(), accuracy, bytes: usize::MAX })
+        Trial { config, accuracy, bytes: usize::MAX }
     }
 
     /// The best of some kinds of n-grams; a later one must be clearly better than an earlier, plainer one.
-    fn kinds(&mut self, config: &Config) -> Result<Config> {
-        let mut best: Option<Trial> = None;
-        for (stem, runs, bigrams) in [
-            (0, None, false),
+    fn kinds(&mut self, config: &Config) -> Result<(Trial, Reading)> {
+        let mut best = self.kind(config, (0, None, false))?;
+        for kind @ (_, runs, bigrams) in [
             (5, None, false),
             (4, None, false),
             (6, None, false),
@@ -132,30 +125,39 @@ impl Search<'_> {
             (0, Some("1-3"), false),
             (5, None, true),
         ] {
-            if best.is_some() && self.is_over() {
+            if self.is_over() {
                 break;
             }
-            let mut tried = config.clone();
-            (tried.compact.stem, tried.compact.runs) = (stem, runs.map(str::to_owned));
-            tried.student.bigrams = bigrams;
-            let trial = self.quick(&tried)?;
-            let what = describe(&trial.config);
-            self.progress.say(&format!("  {:.4}  {what}", trial.accuracy));
+            let tried = self.kind(config, kind)?;
             // Runs and pairs take many times the rows.
             let better = if runs.is_some() || bigrams { 0.01 } else { 0.0 };
-            if best.as_ref().is_none_or(|b| trial.accuracy > b.accuracy + better) {
-                best = Some(trial);
+            if tried.0.accuracy > best.0.accuracy + better {
+                best = tried;
             }
         }
-        Ok(best.map_or_else(|| config.clone(), |trial| trial.config))
+        Ok(best)
+    }
+
+    fn kind(
+        &mut self,
+        config: &Config,
+        (stem, runs, bigrams): (u8, Option<&str>, bool),
+    ) -> Result<(Trial, Reading)> {
+        let mut config = config.clone();
+        (config.compact.stem, config.compact.runs) = (stem, runs.map(str::to_owned));
+        config.student.bigrams = bigrams;
+        let reading = self.read(&config)?;
+        let trial = self.quick(config, &reading);
+        let what = describe(&trial.config);
+        self.progress.say(&format!("  {:.4}  {what}", trial.accuracy));
+        Ok((trial, reading))
     }
 
     /// The best penalty, and how far rare n-grams are favoured.
-    fn penalties(&mut self, config: Config) -> Result<Config> {
-        let mut best = self.quick(&config)?;
-        let classes = self.corpus.classes.len() as f64;
+    fn penalties(&mut self, mut best: Trial, reading: &Reading) -> Trial {
+        let config = best.config.clone();
         let texts: u64 = self.corpus.counts.iter().sum();
-        let usual = (texts as f64 / classes / 100.0).clamp(0.1, 16.0);
+        let usual = usual_penalty(texts as usize, self.corpus.classes.len());
         for (penalty, power) in
             [(usual / 4.0, 0.25), (usual * 4.0, 0.25), (usual, 0.0), (usual, 0.5)]
         {
@@ -164,7 +166,7 @@ impl Search<'_> {
             }
             let mut tried = config.clone();
             (tried.compact.penalty, tried.compact.frequency_power) = (Some(penalty), power);
-            let trial = self.quick(&tried)?;
+            let trial = self.quick(tried, reading);
             self.progress.say(&format!(
                 "  {:.4}  penalty {penalty:.2}, rare n-grams favoured by {power}",
                 trial.accuracy
@@ -173,12 +175,11 @@ impl Search<'_> {
                 best = trial;
             }
         }
-        Ok(best.config)
+        best
     }
 
     /// Tries numbers of rows, of numbers a row, and of bits, through the tables as they are written.
-    fn sizes(&mut self, config: &Config) -> Result<()> {
-        let reading = self.read(config)?;
+    fn sizes(&mut self, config: &Config, reading: &Reading) -> Result<()> {
         let classes = self.corpus.classes.len();
         let task = Task::new(&reading.train, &[], classes, config);
         let ranked = task.ranked(&reading.candidates);
@@ -194,12 +195,13 @@ impl Search<'_> {
             }
             let mut config = config.clone();
             (config.student.rows, config.compact.code_bits) = (rows, code_bits);
-            let linear = Linear::fit(&task, &ranked[..rows]);
+            let linear = Linear::fit(&task, &ranked[..rows], ITERATIONS);
             let (front, head) = linear.tables(&reading.train, config.gram_kinds(), &config)?;
-            let wrong = |sample: &Sample<'_, u32>| {
-                is_wrong(argmax(&head.logits(&front.pooled(sample.input))), sample)
-            };
-            let wrong: Vec<f64> = reading.judge.samples().iter().map(wrong).collect();
+            let samples = reading.judge.samples();
+            let wrong =
+                |(vector, sample): (Vec<f32>, _)| is_wrong(argmax(&head.logits(&vector)), sample);
+            let pooled = front.pooled(&reading.judge)?.into_iter();
+            let wrong: Vec<f64> = pooled.zip(&samples).map(wrong).collect();
             let (rank, labels) = (task.rank, &self.corpus.classes);
             let bytes = front.table.len()
                 + front.levels.len()

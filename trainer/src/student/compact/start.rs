@@ -5,8 +5,7 @@
 
 use super::low_rank::LinearHead;
 use crate::gradient::batch::Batch;
-use crate::student::front_end::FrontEnd;
-use crate::student::front_end::Shape;
+use crate::student::front_end::{FrontEnd, Shape};
 use nalgebra::DMatrix;
 use qdllm_runtime::QUBITS;
 use std::f32::consts::PI;
