@@ -433,6 +433,7 @@ impl Model<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::meta::MAX_CLASSES;
     use std::format;
 
     /// Decisions and probabilities beside those of the circuit in `f64`, whose sines are libm's.
